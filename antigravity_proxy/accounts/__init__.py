@@ -1,0 +1,1 @@
+"""The account pool: leases, cooldowns, access tokens."""

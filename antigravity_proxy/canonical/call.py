@@ -1,0 +1,87 @@
+"""What a client asks, in no dialect: the one form that every dialect decodes to. Data only.
+
+A Call knows nothing of the target model; what a target needs (thinking budgets, forced tool modes, schema cleaning,
+role order) is decided later, in one place, by ``codeassist.request``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Raw, Struct
+
+from antigravity_proxy.canonical.content import Content
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
+class FunctionDeclaration(Struct, frozen=True):
+    """A tool as its client declared it; ``parameters`` is the untouched JSON Schema (None: takes none)."""
+
+    name: str
+    description: str = ""
+    parameters: Any = None
+
+
+class ToolChoice(Struct, frozen=True):
+    """``auto``: the model decides; ``any``: must call; ``validated``: may call. ``names`` narrows the last two."""
+
+    mode: Literal["auto", "none", "any", "validated"] = "auto"
+    names: tuple[str, ...] = ()
+
+
+class Reasoning(Struct, frozen=True):
+    """What the client said of thinking (``default``: nothing). ``budget`` in tokens; ``show``: may thoughts be sent."""
+
+    mode: Literal["default", "off", "on", "auto"] = "default"
+    budget: int | None = None
+    effort: Effort | None = None
+    show: bool = True
+
+
+class OutputFormat(Struct, frozen=True):
+    """``json``: any JSON value; ``schema``: JSON that matches ``schema`` (the untouched JSON Schema)."""
+
+    kind: Literal["text", "json", "schema"] = "text"
+    schema: Any = None
+
+
+class Sampling(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Sampling settings under upstream's names; None where the client said nothing."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    max_output_tokens: int | None = None
+    stop_sequences: tuple[str, ...] = ()
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    response_logprobs: bool = False
+    logprobs: int | None = None
+
+
+class Call(Struct, frozen=True):
+    """One request for a generation (or a token count).
+
+    ``system`` holds the system texts in order. ``extra_config`` holds further ``generationConfig`` keys that only the
+    Gemini dialect can say (``mediaResolution``, ``speechConfig``, …), ``builtin_tools`` its tools that are not
+    functions (``codeExecution``, …), both as the client wrote them. ``choices`` is how many answers are wanted
+    (OpenAI's ``n``).
+    """
+
+    model: str
+    contents: tuple[Content, ...]
+    system: tuple[str, ...] = ()
+    tools: tuple[FunctionDeclaration, ...] = ()
+    web_search: bool = False
+    builtin_tools: tuple[Raw, ...] = ()
+    tool_choice: ToolChoice = ToolChoice()
+    parallel_tool_calls: bool = True
+    sampling: Sampling = Sampling()
+    output: OutputFormat = OutputFormat()
+    reasoning: Reasoning = Reasoning()
+    safety_settings: tuple[Raw, ...] = ()
+    extra_config: dict[str, Raw] = {}
+    choices: int = 1
+    stream: bool = False

@@ -1,0 +1,90 @@
+"""What upstream answers, piece by piece: the one form that every dialect encodes from. Data only (upstream.md 5)."""
+
+from __future__ import annotations
+
+from msgspec import Raw, Struct
+
+from antigravity_proxy.canonical.content import Content
+
+#: finishReason values by class (upstream.md 5.4); any other value is a normal end.
+FILTERED = frozenset(
+    {
+        "SAFETY",
+        "RECITATION",
+        "BLOCKLIST",
+        "PROHIBITED_CONTENT",
+        "SPII",
+        "LANGUAGE",
+        "IMAGE_SAFETY",
+        "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION",
+        "MODEL_ARMOR",
+        "ESCALATION",
+    }
+)
+MODEL_FAILED = frozenset(
+    {
+        "MALFORMED_FUNCTION_CALL",
+        "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS",
+        "MALFORMED_RESPONSE",
+        "MISSING_THOUGHT_SIGNATURE",
+        "NO_IMAGE",
+        "IMAGE_OTHER",
+    }
+)
+
+
+class Usage(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Token counts as upstream states them; every field may be missing. Read them by the properties."""
+
+    prompt_token_count: int = 0
+    candidates_token_count: int = 0
+    thoughts_token_count: int = 0
+    cached_content_token_count: int = 0
+    tool_use_prompt_token_count: int = 0
+    total_token_count: int = 0
+
+    @property
+    def input_tokens(self) -> int:
+        """Prompt tokens, cached ones included (upstream.md 5.3)."""
+        return self.prompt_token_count + self.tool_use_prompt_token_count
+
+    @property
+    def output_tokens(self) -> int:
+        """Answer tokens, thoughts included; right for either reading of ``candidatesTokenCount`` (upstream.md 5.3)."""
+        rest = self.total_token_count - self.input_tokens
+        if self.total_token_count and rest >= self.candidates_token_count:
+            return rest
+        return self.candidates_token_count + self.thoughts_token_count
+
+    def __bool__(self) -> bool:
+        return bool(self.prompt_token_count or self.candidates_token_count or self.total_token_count)
+
+
+class PromptFeedback(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Why a prompt was blocked; no candidates come then."""
+
+    block_reason: str = ""
+
+
+class Candidate(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One answer's next piece; ``finish_reason`` is empty until its last."""
+
+    index: int = 0
+    content: Content = Content()
+    finish_reason: str = ""
+    finish_message: str = ""
+    grounding_metadata: Raw = Raw()
+    logprobs_result: Raw = Raw()
+
+
+class Chunk(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One event of upstream's answer. ``raw`` is the same as upstream's JSON text, byte for byte."""
+
+    candidates: tuple[Candidate, ...] = ()
+    usage_metadata: Usage | None = None
+    prompt_feedback: PromptFeedback | None = None
+    model_version: str = ""
+    response_id: str = ""
+    raw: bytes = b""

@@ -1,0 +1,65 @@
+"""Turns of a conversation in the neutral form, which is Gemini's own (translation.md 1). Data only.
+
+Requests and answers share these structs: ``msgspec`` writes them as upstream's camelCase JSON, leaving absent fields
+out. An absent ``Raw`` is empty and false.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Raw, Struct
+
+Role = Literal["user", "model"]
+
+
+class Blob(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Bytes in the request itself: ``data`` is standard base64."""
+
+    mime_type: str
+    data: str
+
+
+class FileData(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A file that upstream reads by itself (``gs://…``, YouTube)."""
+
+    file_uri: str
+    mime_type: str = ""
+
+
+class FunctionCall(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A tool call; ``args`` is a JSON object, byte for byte as its author wrote it (absent: no arguments)."""
+
+    name: str
+    args: Raw = Raw()
+    id: str = ""
+
+
+class FunctionResponse(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A tool's result; ``response`` is a JSON object. ``parts`` (inline data) is understood by Gemini 3 only."""
+
+    name: str
+    response: Raw = Raw()
+    id: str = ""
+    parts: tuple[Part, ...] = ()
+
+
+class Part(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One piece of a turn: exactly one data field, plus ``thought`` and ``thought_signature`` (upstream.md 4.2)."""
+
+    text: str | None = None
+    thought: bool = False
+    inline_data: Blob | None = None
+    file_data: FileData | None = None
+    function_call: FunctionCall | None = None
+    function_response: FunctionResponse | None = None
+    executable_code: Raw = Raw()
+    code_execution_result: Raw = Raw()
+    thought_signature: str = ""
+
+
+class Content(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One turn. ``role`` is ``user`` or ``model``; empty where upstream or a client left it out."""
+
+    role: str = ""
+    parts: tuple[Part, ...] = ()

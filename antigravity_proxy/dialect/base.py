@@ -1,0 +1,64 @@
+"""The contract that every dialect fulfils. Pure: no Twisted, no clock, no I/O, no randomness of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from antigravity_proxy.canonical.call import Call
+from antigravity_proxy.canonical.chunk import Chunk
+from antigravity_proxy.errors import ProxyError
+
+
+class Stamp(Struct, frozen=True):
+    """What an answer needs from the impure world: the time (epoch seconds) and a source of random hex digits."""
+
+    created: int
+    hex: Callable[[int], str]
+
+
+class Answer(Protocol):
+    """One upstream answer on its way to the client; a state machine fed with chunks, new for every attempt.
+
+    A streamed answer returns bytes as they become due; a collected one returns nothing until ``close``. ``fail`` ends
+    a stream that has begun with the dialect's error event: never with what would look like a clean end.
+    """
+
+    content_type: bytes
+    #: sent in long silences of a stream; empty where the form allows none
+    keepalive: bytes
+
+    def feed(self, chunks: Sequence[Chunk]) -> bytes:
+        """Takes the next chunks, returns what can be sent now (maybe nothing)."""
+        ...
+
+    def close(self) -> bytes:
+        """The clean end: what is still to be sent (the whole document, for a collected answer)."""
+        ...
+
+    def fail(self, error: ProxyError) -> bytes:
+        """The end by an error after the first byte has left."""
+        ...
+
+
+class Decoded(Struct, frozen=True):
+    """A decoded request: the call, and how to make the answer that fits it."""
+
+    call: Call
+    new_answer: Callable[[Stamp], Answer]
+
+
+class Rendered(Struct, frozen=True):
+    """An HTTP answer that is no stream: status, further headers (without Content-Length), JSON body."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class RenderError(Protocol):
+    """Renders an error in the dialect; ``request_id`` is ours, put where the dialect has a place for it."""
+
+    def __call__(self, error: ProxyError, request_id: str) -> Rendered: ...

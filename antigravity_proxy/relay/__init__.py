@@ -1,0 +1,1 @@
+"""One client request from canonical call to finished answer: lease, attempt, next attempt."""

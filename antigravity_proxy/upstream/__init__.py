@@ -1,0 +1,1 @@
+"""The I/O shell towards Google: connections, exchanges, OAuth."""

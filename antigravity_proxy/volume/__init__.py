@@ -1,0 +1,1 @@
+"""The credential volume: reads the desktop app's files, never touches them."""

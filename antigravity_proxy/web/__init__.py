@@ -1,0 +1,1 @@
+"""The listening side: guards, routes, keys, streaming answers, health."""
