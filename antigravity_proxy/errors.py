@@ -105,6 +105,12 @@ class RateLimited(ProxyError):
     code = "rate_limited"
 
 
+class UpstreamFailed(ProxyError):
+    """Upstream failed inside (its own 500)."""
+
+    code = "upstream_failed"
+
+
 class UpstreamBroken(ProxyError):
     """Upstream could not be reached, or broke off, or answered nonsense."""
 

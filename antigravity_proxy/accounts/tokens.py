@@ -1,0 +1,102 @@
+"""Live access tokens: refreshed before they expire, once for all waiters, kept in memory only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from antigravity_proxy.accounts.policy import TOKEN_MARGIN
+from antigravity_proxy.accounts.singleflight import SingleFlight
+from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
+from antigravity_proxy.secret import Secret
+
+log = Logger()
+
+#: seconds of life left below which a token is refreshed in the background (upstream.md 7)
+REFRESH_AHEAD = 300.0
+#: seconds to wait after the first, second, … temporary failure in a row (upstream.md 7)
+BACK_OFF = (5.0, 15.0, 60.0, 300.0)
+#: seconds to wait after the OAuth client itself was refused (upstream.md 7)
+MISCONFIGURED_PAUSE = 300.0
+
+Refresh = Callable[[AccountState], Coroutine[Deferred[Any], Any, Grant]]
+
+
+class TokenKeeper:
+    """Hands out access tokens and renews them.
+
+    ``refresh`` asks upstream for a new grant; it raises RefreshRejected. What it brings is never written anywhere.
+    """
+
+    def __init__(self, clock: IReactorTime, epoch: Callable[[], float], refresh: Refresh) -> None:
+        self._clock = clock
+        self._epoch = epoch
+        self._refresh = refresh
+        self._flights: SingleFlight[None] = SingleFlight()
+        #: why the OAuth client is refused, for health; empty: it isn't
+        self.misconfigured = ""
+
+    def live(self, state: AccountState) -> Secret | None:
+        """The account's token if it lives; one that soon won't is renewed behind the scenes."""
+        left = state.expires_at - self._epoch()
+        if left < REFRESH_AHEAD and self._may_refresh(state) and not self._flights.running(state):
+            self.renew(state).addErrback(lambda _: None)  # logged where it failed; the next caller tries again
+        return state.access_token if left > TOKEN_MARGIN else None
+
+    def renew(self, state: AccountState) -> Deferred[None]:
+        """Fires when the account has a new token; fails with RefreshRejected."""
+        return self._flights.do(state, lambda: Deferred.fromCoroutine(self._renew(state)))
+
+    def expire(self, state: AccountState, refused: Secret) -> None:
+        """Upstream refused this token: it is not handed out again, and a new one is asked for.
+
+        Does nothing when the account has a newer one meanwhile.
+        """
+        if state.access_token == refused:
+            state.expires_at = 0.0
+            self.live(state)
+
+    def _may_refresh(self, state: AccountState) -> bool:
+        return (
+            not state.barred
+            and bool(state.refresh_token.reveal())
+            and state.refresh_after <= self._clock.seconds()
+        )
+
+    async def _renew(self, state: AccountState) -> None:
+        try:
+            grant = await self._refresh(state)
+        except RefreshRejected as e:
+            self._rejected(state, e)
+            raise
+        except Exception:
+            self._back_off(state)
+            log.failure("refresh of account {account} failed", Failure(), account=state.account.id)
+            raise
+        self.misconfigured = ""
+        state.refresh_failures = 0
+        state.access_token = grant.access_token
+        state.expires_at = grant.expires_at
+        state.refresh_token = grant.refresh_token or state.refresh_token
+        log.info("account {account} has a new access token", account=state.account.id)
+
+    def _rejected(self, state: AccountState, e: RefreshRejected) -> None:
+        if e.kind == "dead":
+            state.barred = "its sign-in has expired or was revoked: sign in again"
+        elif e.kind == "misconfigured":
+            self.misconfigured = str(e)
+            state.refresh_after = self._clock.seconds() + MISCONFIGURED_PAUSE
+        else:
+            self._back_off(state)
+        log.warn("account {account}: no new token: {kind}", account=state.account.id, kind=e.kind)
+
+    def _back_off(self, state: AccountState) -> None:
+        pause = BACK_OFF[min(state.refresh_failures, len(BACK_OFF) - 1)]
+        state.refresh_failures += 1
+        state.refresh_after = self._clock.seconds() + pause

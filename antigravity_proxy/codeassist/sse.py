@@ -1,0 +1,96 @@
+"""Incremental decoder of server-sent events: bytes in, `data` payloads out, however the bytes were cut. Pure.
+
+Only what upstream sends is kept: `data` lines. Comments and other fields are skipped (upstream.md 5.2, WHATWG HTML
+"Server-sent events" for the line grammar).
+"""
+
+from __future__ import annotations
+
+#: one event may carry a generated image of many MB, but not more than this (upstream.md 5.2)
+MAX_EVENT_BYTES = 64 << 20
+
+
+class EventTooLargeError(Exception):
+    """An event, or a line without end, grew over the limit."""
+
+
+class SSEDecoder:
+    """Feed it the body as it arrives; each call returns the payloads completed by it.
+
+    Lines may end in LF, CRLF or CR, and the bytes may be cut anywhere, even between CR and LF or within a UTF-8
+    sequence. Work is linear in the bytes fed: an unfinished line is never scanned twice.
+    """
+
+    __slots__ = ("_data", "_limit", "_pending", "_size", "_skip_lf")
+
+    def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
+        self._limit = limit
+        self._pending: list[bytes] = []  # pieces of the unfinished line
+        self._data: list[bytes] = []  # data lines of the unfinished event
+        self._size = 0
+        self._skip_lf = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Takes the next bytes, returns the payloads of the events they complete.
+
+        Raises EventTooLargeError when an unfinished event exceeds the limit.
+        """
+        if self._skip_lf:
+            if not data:
+                return []
+            self._skip_lf = False
+            if data[0] == 10:
+                data = data[1:]
+        end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        if not end:
+            if data:
+                self._hold(data)
+            return []
+        self._skip_lf = data[-1:] == b"\r"
+        block = data if end == len(data) else data[:end]
+        if self._pending:
+            self._pending.append(block)
+            block = b"".join(self._pending)
+            self._pending = []
+            self._size = sum(map(len, self._data))
+        events: list[bytes] = []
+        for line in block.splitlines():
+            if line:
+                self._line(line)
+            elif self._data:
+                self._dispatch(events)
+        if end != len(data):
+            self._hold(data[end:])
+        return events
+
+    def close(self) -> list[bytes]:
+        """The end of the body: returns what was buffered, since the last event may lack its empty line."""
+        events: list[bytes] = []
+        if self._pending:
+            line = b"".join(self._pending)
+            self._pending = []
+            self._line(line)
+        if self._data:
+            self._dispatch(events)
+        return events
+
+    def _line(self, line: bytes) -> None:
+        if line.startswith(b"data:"):
+            value = line[6:] if line[5:6] == b" " else line[5:]
+            self._data.append(value)
+            self._grow(len(value))
+
+    def _dispatch(self, events: list[bytes]) -> None:
+        data = self._data
+        events.append(data[0] if len(data) == 1 else b"\n".join(data))
+        self._data = []
+        self._size = 0
+
+    def _hold(self, data: bytes) -> None:
+        self._pending.append(data)
+        self._grow(len(data))
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size > self._limit:
+            raise EventTooLargeError(f"an event of more than {self._limit} bytes")

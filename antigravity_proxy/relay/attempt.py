@@ -1,0 +1,144 @@
+"""One attempt: one account, one base URL, one exchange. Ends with an answer delivered or with AttemptFailed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.web.iweb import IResponse
+
+from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.codeassist import failure, verdict
+from antigravity_proxy.codeassist.events import UpstreamErrorEvent
+from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.codeassist.oauth import RefreshRejected
+from antigravity_proxy.codeassist.sse import EventTooLargeError
+from antigravity_proxy.codeassist.verdict import Verdict
+from antigravity_proxy.relay.client import Client, ClientGone
+from antigravity_proxy.relay.reader import AnswerReader, ModelFailed
+from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.secret import Secret
+from antigravity_proxy.upstream.exchange import Exchange, ExchangeError, Silent, Stale, Unreachable
+
+#: an error body larger than this is nonsense
+MAX_ERROR_BODY = 1 << 20
+#: an answer that comes as one JSON document
+MAX_DOCUMENT = 128 << 20
+
+
+class AttemptFailed(Exception):
+    """The attempt came to no answer; ``verdict`` says what that means, ``failure`` what upstream said (if it did)."""
+
+    def __init__(self, what: Verdict, said: Failure | None = None) -> None:
+        super().__init__(f"row {what.row}")
+        self.verdict = what
+        self.failure = said
+
+
+class Envelope(Protocol):
+    """Makes an attempt's body; a fresh request id every time, since upstream may answer a repeated one from a cache."""
+
+    def __call__(self, project: str | None, request_id: str, user_agent: str) -> bytes: ...
+
+
+async def post(
+    resources: Resources, state: AccountState, url: bytes, envelope: Envelope, reader: AnswerReader, client: Client
+) -> None:
+    """Sends a request with the account's token and reads the answer through ``reader`` to a clean end.
+
+    Raises AttemptFailed, and ClientGone.
+    """
+    token = await live_token(resources, state)
+    project = await resources.projects.of(state)
+    body = envelope(project, "agent-" + resources.new_uuid(), resources.product)
+    if client.gone:
+        raise ClientGone
+    exchange, response = await _open(resources, state, token, url, body, client)
+    del body
+    if response.code == 200:
+        await _deliver(exchange, response, reader, client, resources.epoch)
+    else:
+        if response.code == 401:
+            resources.tokens.expire(state, token)
+        raise await _refused(exchange, response, resources.epoch)
+
+
+async def live_token(resources: Resources, state: AccountState) -> Secret:
+    """The account's token, renewed first if it has expired; raises AttemptFailed."""
+    token = resources.tokens.live(state)
+    if token is None:
+        try:
+            await resources.tokens.renew(state)
+        except RefreshRejected as e:
+            raise AttemptFailed(verdict.NO_TOKEN) from e
+        token = state.access_token
+    return token
+
+
+async def _open(
+    resources: Resources, state: AccountState, token: Secret, url: bytes, body: bytes, client: Client
+) -> tuple[Exchange, IResponse]:
+    """The head of the answer. A kept connection that proves dead is replaced once, at nobody's charge."""
+    egress = resources.egresses.of(state.account)
+    headers = egress.headers(token)
+    for last in (False, True):
+        exchange = egress.exchange()
+        try:
+            return exchange, await exchange.open(b"POST", url, headers, body)
+        except Stale as e:
+            if last or client.gone:
+                raise AttemptFailed(verdict.BROKEN) from e
+            egress.forget_idle()
+        except Unreachable as e:
+            raise AttemptFailed(verdict.UNREACHABLE) from e
+        except Silent as e:
+            raise AttemptFailed(verdict.SILENT) from e
+        except ExchangeError as e:
+            raise AttemptFailed(verdict.BROKEN) from e
+    raise AssertionError("unreachable")
+
+
+async def _refused(exchange: Exchange, response: IResponse, epoch: Callable[[], float]) -> AttemptFailed:
+    """Reads an answer that is not 200 and judges it."""
+    try:
+        body = await exchange.read(MAX_ERROR_BODY)
+    except ExchangeError:
+        exchange.abort()
+        body = b""
+    said = failure.read(
+        body,
+        epoch(),
+        http_status=response.code,
+        date=_header(response, b"date"),
+        retry_after=_header(response, b"retry-after"),
+    )
+    return AttemptFailed(verdict.judge(said), said)
+
+
+async def _deliver(
+    exchange: Exchange, response: IResponse, reader: AnswerReader, client: Client, epoch: Callable[[], float]
+) -> None:
+    """Pipes a 200 answer through ``reader`` to its end; raises AttemptFailed when that is not a clean one."""
+    try:
+        if (_header(response, b"content-type") or "").startswith("text/event-stream"):
+            await exchange.pipe(reader, client.consumer)
+            reader.end()
+        else:
+            reader.whole(await exchange.read(MAX_DOCUMENT))
+    except UpstreamErrorEvent as e:
+        said = failure.read(e.body, epoch())
+        raise AttemptFailed(verdict.judge(said), said) from e
+    except ModelFailed as e:
+        raise AttemptFailed(verdict.MODEL_FAILED) from e
+    except Silent as e:
+        raise AttemptFailed(verdict.SILENT) from e
+    except (ExchangeError, EventTooLargeError) as e:
+        exchange.abort()
+        raise AttemptFailed(verdict.CUT_OFF if reader.has_candidate else verdict.BROKEN) from e
+    if not (reader.finished or reader.blocked):
+        raise AttemptFailed(verdict.CUT_OFF if reader.has_candidate else verdict.EMPTY)
+
+
+def _header(response: IResponse, name: bytes) -> str | None:
+    values = response.headers.getRawHeaders(name)
+    return values[0].decode("latin-1") if values else None

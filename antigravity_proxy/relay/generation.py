@@ -1,0 +1,88 @@
+"""Serves one call: prepares it for its model, sends it, passes the answer's chunks to the client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from antigravity_proxy.accounts.pool import Lease
+from antigravity_proxy.canonical.call import Call
+from antigravity_proxy.canonical.chunk import Usage
+from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.codeassist.request import Prepared, prepare, quirk_for
+from antigravity_proxy.dialect.base import Answer
+from antigravity_proxy.relay.attempt import AttemptFailed, post
+from antigravity_proxy.relay.client import Client, ClientGone
+from antigravity_proxy.relay.failover import Failover
+from antigravity_proxy.relay.reader import AnswerReader
+from antigravity_proxy.relay.resources import Resources
+
+_METHOD = b":streamGenerateContent?alt=sse"
+
+
+class Outcome(Struct):
+    """What came of a request, for the log: the account by its opaque id, attempts made, tokens as upstream counted."""
+
+    model: str = ""
+    account: str = ""
+    attempts: int = 0
+    usage: Usage | None = None
+
+
+class Generation:
+    """One call on its way. ``run`` may be called once; ``answer`` is the one that has begun, for ``fail``."""
+
+    __slots__ = ("_call", "_client", "_model", "_new_answer", "_prepared", "_resources", "answer", "outcome")
+
+    def __init__(
+        self, resources: Resources, call: Call, model: Model, new_answer: Callable[[], Answer], client: Client
+    ) -> None:
+        self._resources = resources
+        self._call: Call | None = call
+        self._model = model
+        self._new_answer = new_answer
+        self._client = client
+        self._prepared: Prepared | None = prepare(call, model, resources.quirks.get(model.id, frozenset()))
+        self.answer = new_answer()
+        self.outcome = Outcome(model.id)
+
+    async def run(self) -> bytes:
+        """Delivers the answer to the client and returns its last bytes.
+
+        Raises a ProxyError of which the client must still be told: by its status if nothing has started, else by the
+        answer's ``fail``. Raises ClientGone.
+        """
+        await Failover(self._resources, self._model.id, self._client, self._repair).run(self._attempt)
+        return self.answer.close()
+
+    async def _attempt(self, lease: Lease, base: bytes) -> None:
+        outcome, prepared = self.outcome, self._prepared
+        if prepared is None:  # never: nothing is tried again after the start
+            raise ClientGone
+        if outcome.attempts:
+            self.answer = self._new_answer()
+        outcome.attempts += 1
+        outcome.account = lease.state.account.id
+        reader = AnswerReader(prepared, self.answer, self._client, self._started)
+        try:
+            await post(self._resources, lease.state, base + _METHOD, prepared.envelope, reader, self._client)
+        finally:
+            outcome.usage = reader.usage
+
+    def _started(self) -> None:
+        """The first byte has left: the request won't be needed again."""
+        self._call = None
+        self._prepared = None
+
+    def _repair(self, failed: AttemptFailed) -> bool:
+        """Leaves out what upstream refused to read, and remembers it for the model (upstream.md 4.3, row 17)."""
+        quirks = self._resources.quirks
+        known = quirks.get(self._model.id, frozenset())
+        quirk = quirk_for(self._model, failed.failure.message) if failed.failure is not None else None
+        if quirk is None or quirk in known or self._call is None:
+            return False
+        if failed.verdict.row != 17:  # a lost signature is a matter of this conversation, not of the model
+            quirks[self._model.id] = known | {quirk}
+        self._prepared = prepare(self._call, self._model, known | {quirk})
+        return True

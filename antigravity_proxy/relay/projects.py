@@ -1,0 +1,53 @@
+"""Which Google Cloud project an account's requests carry (upstream.md 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from antigravity_proxy.accounts.singleflight import SingleFlight
+from antigravity_proxy.accounts.state import AccountState
+
+log = Logger()
+
+#: seconds after which a look-up that brought nothing is tried again
+ASK_AGAIN = 300.0
+
+LoadCodeAssist = Callable[[AccountState], Awaitable[str | None]]
+
+
+class Projects:
+    """Knows each account's project: the volume's, else what ``loadCodeAssist`` says, else the fallback, else none.
+
+    ``ask`` makes that call; whatever it raises counts as "not known". What was learnt is kept in memory.
+    """
+
+    def __init__(self, clock: IReactorTime, ask: LoadCodeAssist, fallback: str | None) -> None:
+        self._clock = clock
+        self._ask = ask
+        self._fallback = fallback
+        self._flights: SingleFlight[None] = SingleFlight()
+
+    async def of(self, state: AccountState) -> str | None:
+        """The project to send; None: send the request without one."""
+        if state.project is None and self._clock.seconds() - state.project_asked > ASK_AGAIN:
+            await self._flights.do(state, lambda: Deferred.fromCoroutine(self._look_up(state)))
+        return state.project or self._fallback
+
+    def forget(self, state: AccountState) -> None:
+        """Upstream refused the project: it is asked for anew."""
+        state.project = None
+        state.project_asked = float("-inf")
+
+    async def _look_up(self, state: AccountState) -> None:
+        state.project_asked = self._clock.seconds()
+        try:
+            project: Any = await self._ask(state)
+        except Exception as e:
+            log.warn("the project of account {account} is not known: {reason}", account=state.account.id, reason=e)
+            return
+        state.project = project

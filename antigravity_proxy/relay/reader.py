@@ -1,0 +1,92 @@
+"""Reads one upstream answer on its way through: bytes to events, events to chunks, chunks to the client's bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Raw
+
+from antigravity_proxy.canonical.chunk import MODEL_FAILED, Chunk, Usage
+from antigravity_proxy.codeassist.events import UnreadableEvent, UpstreamErrorEvent, read_event
+from antigravity_proxy.codeassist.request import Prepared
+from antigravity_proxy.codeassist.sse import SSEDecoder
+from antigravity_proxy.dialect.base import Answer
+from antigravity_proxy.relay.client import Client
+
+
+class ModelFailed(Exception):
+    """The model ended without an answer (upstream.md 5.4); the message is upstream's reason."""
+
+
+class AnswerReader:
+    """A receiver for the exchange's body. One for every attempt; ``on_start`` is called when its first byte has left.
+
+    What it raises ends the attempt: UpstreamErrorEvent, ModelFailed, EventTooLargeError. Chunks that came before are
+    delivered first.
+    """
+
+    __slots__ = ("_answer", "_client", "_on_start", "_restore", "_sse", "blocked", "finished", "has_candidate", "usage")
+
+    def __init__(self, prepared: Prepared, answer: Answer, client: Client, on_start: Callable[[], None]) -> None:
+        self._restore = prepared.restore
+        self._answer = answer
+        self._client = client
+        self._on_start: Callable[[], None] | None = on_start
+        self._sse = SSEDecoder()
+        self.has_candidate = False
+        self.finished = False
+        self.blocked = False
+        self.usage: Usage | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Takes the next bytes of an event stream."""
+        self._deliver(self._sse.feed(data))
+
+    def whole(self, body: bytes) -> None:
+        """Takes an answer that came as one JSON document, or as an array of them."""
+        if body.lstrip()[:1] == b"[":
+            try:
+                self._deliver([bytes(item) for item in msgspec.json.decode(body, type=list[Raw])])
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                return
+        else:
+            self._deliver([body])
+
+    def end(self) -> None:
+        """The body is over: delivers what was still buffered."""
+        self._deliver(self._sse.close())
+
+    def _deliver(self, payloads: list[bytes]) -> None:
+        chunks: list[Chunk] = []
+        try:
+            for payload in payloads:
+                try:
+                    chunk = read_event(payload)
+                except UnreadableEvent:
+                    continue
+                self._note(chunk)
+                chunks.append(self._restore(chunk))
+        except (UpstreamErrorEvent, ModelFailed):
+            self._pass_on(chunks)
+            raise
+        self._pass_on(chunks)
+
+    def _pass_on(self, chunks: list[Chunk]) -> None:
+        if chunks and (data := self._answer.feed(chunks)):
+            self._client.send(data)
+            if self._on_start is not None:
+                self._on_start()
+                self._on_start = None
+
+    def _note(self, chunk: Chunk) -> None:
+        for candidate in chunk.candidates:
+            self.has_candidate = True
+            if candidate.finish_reason:
+                if candidate.finish_reason in MODEL_FAILED:
+                    raise ModelFailed(candidate.finish_reason)
+                self.finished = True
+        if chunk.usage_metadata:
+            self.usage = chunk.usage_metadata
+        if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
+            self.blocked = True

@@ -1,0 +1,36 @@
+"""What all requests share: the pool, tokens, projects, connections, base URLs, clocks. Built once by the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from twisted.internet.interfaces import IReactorTime
+
+from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.codeassist.request import Quirk
+from antigravity_proxy.relay.bases import BaseUrls
+from antigravity_proxy.relay.projects import Projects
+from antigravity_proxy.upstream.egress import Egresses
+
+
+@dataclass(slots=True)
+class Resources:
+    """The relay's surroundings.
+
+    ``epoch`` is the wall clock in epoch seconds, ``jitter`` a number from 0 to 1, ``new_uuid`` a fresh UUID as text.
+    ``quirks`` remembers, by upstream model id, what had to be left out to be accepted (upstream.md 4.3).
+    """
+
+    clock: IReactorTime
+    epoch: Callable[[], float]
+    jitter: Callable[[], float]
+    new_uuid: Callable[[], str]
+    pool: Pool
+    tokens: TokenKeeper
+    projects: Projects
+    egresses: Egresses
+    bases: BaseUrls
+    product: str = "antigravity-proxy"
+    quirks: dict[str, frozenset[Quirk]] = field(default_factory=dict)

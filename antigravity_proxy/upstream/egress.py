@@ -1,0 +1,76 @@
+"""Ways out to upstream: one connection pool for each egress proxy, and one for none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.web.client import HTTPConnectionPool
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgentEndpointFactory
+
+from antigravity_proxy.secret import Secret
+from antigravity_proxy.settings.limits import IDLE_CONNECTION_SECONDS, IDLE_CONNECTIONS_PER_HOST
+from antigravity_proxy.upstream.exchange import Exchange
+from antigravity_proxy.volume.accounts import Account
+
+
+class Egress:
+    """One way out: kept endpoints and kept connections. ``silence`` in seconds, as for Exchange."""
+
+    def __init__(self, clock: Any, endpoints: IAgentEndpointFactory, user_agent: str, silence: float) -> None:
+        self._clock = clock
+        self._silence = silence
+        self._user_agent = [user_agent.encode("latin-1")]
+        self.endpoints = endpoints
+        self.pool = HTTPConnectionPool(clock)
+        self.pool.retryAutomatically = False  # retries are the relay's to decide
+        self.pool.maxPersistentPerHost = IDLE_CONNECTIONS_PER_HOST
+        self.pool.cachedConnectionTimeout = IDLE_CONNECTION_SECONDS
+
+    def exchange(self) -> Exchange:
+        """A new exchange on this way."""
+        return Exchange(self._clock, self.endpoints, self.pool, self._silence)
+
+    def headers(self, token: Secret, accept: bytes = b"text/event-stream") -> Headers:
+        """The headers of a request to upstream (upstream.md 2): who we are, honestly, and nothing more."""
+        return Headers(
+            {
+                b"Authorization": [b"Bearer " + token.reveal().encode("latin-1")],
+                b"Content-Type": [b"application/json"],
+                b"Accept": [accept],
+                b"User-Agent": self._user_agent,
+            }
+        )
+
+    def forget_idle(self) -> Deferred[Any]:
+        """Closes the idle connections: one of them proved dead, and they are of an age."""
+        return self.pool.closeCachedConnections()
+
+
+class Egresses:
+    """All ways out, made when first needed. ``default`` is the proxy URL for accounts that name none."""
+
+    def __init__(self, make: Callable[[str | None], Egress], default: str | None) -> None:
+        self._make = make
+        self._default = default
+        self._egresses: dict[str | None, Egress] = {}
+
+    def of(self, account: Account) -> Egress:
+        """The account's own egress proxy, else the configured one, else none (contract.md 2)."""
+        return self._by_url(account.token.upstream_proxy_url or self._default)
+
+    def default(self) -> Egress:
+        """The way out that belongs to no account."""
+        return self._by_url(self._default)
+
+    def close(self) -> Deferred[Any]:
+        """Closes every idle connection."""
+        return DeferredList([egress.forget_idle() for egress in self._egresses.values()])
+
+    def _by_url(self, url: str | None) -> Egress:
+        egress = self._egresses.get(url)
+        if egress is None:
+            egress = self._egresses[url] = self._make(url)
+        return egress

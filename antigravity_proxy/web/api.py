@@ -1,0 +1,146 @@
+"""The API resource: routes a request, decodes it, has it served, and sees to it that it ends well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET
+
+from antigravity_proxy import errors
+from antigravity_proxy.canonical.models import Catalogue
+from antigravity_proxy.dialect.base import Decoded, Rendered, Stamp
+from antigravity_proxy.relay.client import ClientGone
+from antigravity_proxy.relay.counting import count_tokens
+from antigravity_proxy.relay.generation import Generation, Outcome
+from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.web import dialects
+from antigravity_proxy.web.client import HttpClient
+from antigravity_proxy.web.edge import GuardedRequest
+from antigravity_proxy.web.gate import ApiGate
+from antigravity_proxy.web.routes import Operation, Route
+
+log = Logger()
+
+
+class ApiResource(Resource):
+    """Everything on the API port. Pages that need no key are handed to ``public``."""
+
+    isLeaf = True
+
+    def __init__(
+        self,
+        resources: Resources,
+        catalogue: Callable[[], Catalogue],
+        gate: ApiGate,
+        public: IResource,
+        hex_digits: Callable[[int], str],
+    ) -> None:
+        super().__init__()
+        self._resources = resources
+        self._catalogue = catalogue
+        self._gate = gate
+        self._public = public
+        self._hex = hex_digits
+
+    def render(self, request: GuardedRequest) -> Any:
+        """Serves one request; never raises."""
+        route: Route = request.route
+        if route.operation is Operation.PUBLIC and request.method in (b"GET", b"HEAD"):
+            return self._public.render(request)
+        client = HttpClient(request, self._resources.clock)
+        serving = Deferred.fromCoroutine(self._serve(request, route, client))
+        request.notifyFinish().addErrback(_hung_up, client, serving)
+        serving.addErrback(self._last_resort, request, client)
+        return NOT_DONE_YET
+
+    async def _serve(self, request: GuardedRequest, route: Route, client: HttpClient) -> None:
+        began = self._resources.clock.seconds()
+        outcome: Outcome | None = None
+        try:
+            if route.operation is Operation.UNKNOWN:
+                raise errors.NotFound(f"No such path: {_shown(request.path)}")
+            if request.method.decode("latin-1") not in route.methods:
+                raise errors.MethodNotAllowed("Method not allowed.", allow=route.methods)
+            if route.operation in (Operation.MODELS, Operation.MODEL):
+                client.reply(dialects.models(route, self._catalogue(), request))
+            elif route.operation is Operation.GEMINI_COUNT:
+                client.reply(await self._count(request, route, client))
+            else:
+                outcome = await self._generate(request, dialects.decode(route, request), client)
+        except errors.ProxyError as e:
+            client.reply(self._gate.render(request, e))
+        self._log(request, route, outcome, began)
+
+    async def _generate(self, request: GuardedRequest, decoded: Decoded, client: HttpClient) -> Outcome:
+        resources, call = self._resources, decoded.call
+        model = self._catalogue().resolve(call.model, call.reasoning)
+        stamp = Stamp(int(resources.epoch()), self._hex)
+        new_answer = decoded.new_answer
+        generation = Generation(resources, call, model, lambda: new_answer(stamp), client)
+        answer = generation.answer
+        streamed = call.stream
+        client.prepare(_headers(request, answer.content_type, model.id), answer.keepalive if streamed else None)
+        del decoded, call, answer
+        try:
+            tail = await generation.run()
+        except errors.ProxyError as e:
+            if not client.head_sent:
+                raise
+            client.finish(generation.answer.fail(e))
+        else:
+            client.finish(tail)
+        return generation.outcome
+
+    async def _count(self, request: GuardedRequest, route: Route, client: HttpClient) -> Rendered:
+        call = dialects.decode_count(route, request)
+        model = self._catalogue().resolve(call.model, call.reasoning)
+        return dialects.counted(route, await count_tokens(self._resources, call, model, client))
+
+    def _last_resort(self, failure: Failure, request: GuardedRequest, client: HttpClient) -> None:
+        """What nobody caught: a client that left is no fault; anything else is ours, and is told without details."""
+        if client.gone or failure.check(ClientGone):
+            return
+        log.failure("request {id} failed", failure, id=request.request_id)
+        if client.head_sent:
+            request.transport.abortConnection()  # a truncated answer must look truncated
+        else:
+            client.reply(self._gate.render(request, errors.InternalError("Internal error of the proxy; see its log.")))
+
+    def _log(self, request: GuardedRequest, route: Route, outcome: Outcome | None, began: float) -> None:
+        log.info(
+            "{method} {operation} {status} {ms:.0f} ms model={model} account={account} attempts={attempts} {id}",
+            method=request.method.decode("latin-1"),
+            operation=route.operation.value,
+            status=request.code,
+            ms=(self._resources.clock.seconds() - began) * 1000,
+            model=outcome.model if outcome else "",
+            account=outcome.account if outcome else "",
+            attempts=outcome.attempts if outcome else 0,
+            id=request.request_id,
+        )
+
+
+def _hung_up(reason: Failure, client: HttpClient, serving: Deferred[None]) -> None:
+    client.lost(reason)
+    serving.cancel()
+
+
+def _headers(request: GuardedRequest, content_type: bytes, model: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"content-type", content_type),
+        (b"cache-control", b"no-cache"),
+        (b"x-accel-buffering", b"no"),
+        (b"x-antigravity-model", model.encode()),
+        (b"x-request-id", request.request_id.encode()),
+    )
+
+
+def _shown(path: bytes) -> str:
+    """A path as it may stand in an error: printable, and not too long."""
+    text = path.decode("ascii", "replace")
+    return "".join(c if c.isprintable() else "?" for c in text)[:200]

@@ -1,0 +1,104 @@
+"""The client's side of a streamed or collected answer, over one HTTP request."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IConsumer, IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from antigravity_proxy.dialect.base import Rendered
+from antigravity_proxy.settings.limits import FIRST_KEEPALIVE, KEEPALIVE
+from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest
+
+
+class HttpClient:
+    """Implements ``relay.client.Client``.
+
+    A streamed answer's head leaves with its first byte, so that an early failure can still be an HTTP status; or, when
+    upstream is silent for long, with a keep-alive (translation.md 3.4).
+    """
+
+    __slots__ = ("_call", "_clock", "_headers", "_keepalive", "_last", "_request", "consumer", "gone", "head_sent", "started")
+
+    def __init__(self, request: GuardedRequest, clock: IReactorTime) -> None:
+        self._request = request
+        self._clock = clock
+        self._headers: tuple[tuple[bytes, bytes], ...] = ()
+        self._keepalive = b""
+        self._last = 0.0
+        self._call: IDelayedCall | None = None
+        self.consumer: IConsumer | None = None
+        self.gone = False
+        self.started = False
+        self.head_sent = False
+
+    def prepare(self, headers: tuple[tuple[bytes, bytes], ...], keepalive: bytes | None) -> None:
+        """Sets the answer's headers. ``keepalive`` is None for a collected answer, else what fills long silences."""
+        self._headers = headers
+        if keepalive is None:
+            return
+        self.consumer = self._request
+        if keepalive:
+            self._keepalive = keepalive
+            self._call = self._clock.callLater(FIRST_KEEPALIVE, self._silent)
+
+    def lost(self, reason: Failure) -> None:
+        """The connection is gone (``notifyFinish`` failed)."""
+        self.gone = True
+        self._stop()
+
+    def send(self, data: bytes) -> None:
+        """Sends bytes of the answer, the head before the first."""
+        if not self.started:
+            self.started = True
+            self._send_head()
+        if self._call is not None:
+            self._last = self._clock.seconds()
+        self._request.write(data)
+
+    def finish(self, data: bytes) -> None:
+        """Sends the last bytes and ends the answer."""
+        self._stop()
+        if self.gone:
+            return
+        if not self.head_sent and self.consumer is None:
+            self._request.setHeader(b"content-length", b"%d" % len(data))
+        self._send_head()
+        if data:
+            self._request.write(data)
+        self._request.finish()
+
+    def reply(self, rendered: Rendered) -> None:
+        """Sends a whole answer with a status of its own; only while no head has left."""
+        self._stop()
+        if self.gone:
+            return
+        self._request.setResponseCode(rendered.status)
+        self._headers = (*rendered.headers, (b"content-length", b"%d" % len(rendered.body)))
+        self._send_head()
+        self._request.write(rendered.body)
+        self._request.finish()
+
+    def _send_head(self) -> None:
+        if self.head_sent:
+            return
+        self.head_sent = True
+        set_header = self._request.setHeader
+        set_header(b"server", SERVER_NAME)
+        for name, value in self._headers:
+            set_header(name, value)
+        self._headers = ()
+
+    def _silent(self) -> None:
+        """Fills a silence, unless there was none."""
+        self._call = None
+        wait = self._last + KEEPALIVE - self._clock.seconds() if self.started else 0.0
+        if wait <= 0:
+            self._send_head()
+            self._request.write(self._keepalive)
+            wait = KEEPALIVE
+        self._call = self._clock.callLater(wait, self._silent)
+
+    def _stop(self) -> None:
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None

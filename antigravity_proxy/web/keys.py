@@ -1,0 +1,56 @@
+"""The clients' API keys: where a request carries one, and whether it is one of ours."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable
+from urllib.parse import parse_qsl
+
+from twisted.web.http_headers import Headers
+
+from antigravity_proxy.errors import Unauthorized
+
+
+class KeyRing:
+    """The keys in force. With ``open`` every request passes; with no key and not open, none does (fail closed)."""
+
+    def __init__(self, keys: Iterable[str] = (), *, open: bool = False) -> None:
+        self._keys = tuple(key.encode() for key in keys)
+        self.open = open and not self._keys
+
+    @property
+    def closed(self) -> bool:
+        """Whether no key at all would pass."""
+        return not self._keys and not self.open
+
+    def check(self, headers: Headers, query: bytes) -> None:
+        """Raises Unauthorized unless the request shows one of the keys, in any place where clients put theirs.
+
+        Compares encoded bytes in constant time, against every key whatever the outcome of the first.
+        """
+        if self.open:
+            return
+        shown = _shown(headers, query)
+        if not shown:
+            raise Unauthorized(
+                "Missing API key. Send it as 'Authorization: Bearer KEY', 'x-api-key', 'x-goog-api-key' or '?key='."
+            )
+        if self.closed:
+            raise Unauthorized("No API key is in force here, so none is accepted; /health says why.")
+        matches = [hmac.compare_digest(candidate, key) for candidate in shown for key in self._keys]
+        if not any(matches):
+            raise Unauthorized("Wrong API key.")
+
+
+def _shown(headers: Headers, query: bytes) -> list[bytes]:
+    """Every key that the request shows: clients send one, in one of four places (clients.md 2)."""
+    shown = []
+    for value in headers.getRawHeaders(b"authorization", ()):
+        scheme, _, key = value.partition(b" ")
+        if scheme.lower() == b"bearer":
+            shown.append(key.strip())
+    shown += headers.getRawHeaders(b"x-api-key", ())
+    shown += headers.getRawHeaders(b"x-goog-api-key", ())
+    if b"key=" in query:
+        shown += [value for name, value in parse_qsl(query) if name == b"key"]
+    return shown

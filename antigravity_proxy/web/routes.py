@@ -1,0 +1,97 @@
+"""The API's paths: which dialect and operation each one is. Pure (contract.md 3)."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Literal
+from urllib.parse import unquote
+
+from msgspec import Struct
+
+DialectName = Literal["openai", "anthropic", "gemini"]
+
+
+class Operation(Enum):
+    """What a path does."""
+
+    CHAT = "chat completion"
+    GEMINI_GENERATE = "generate content"
+    GEMINI_STREAM = "stream generated content"
+    GEMINI_COUNT = "count tokens"
+    MODELS = "list models"
+    MODEL = "get a model"
+    PUBLIC = "health and other pages that need no key"
+    UNKNOWN = "no such path"
+
+
+class Route(Struct, frozen=True):
+    """What a path means. ``model`` is the path's model name, where it has one; ``methods`` the ones it allows."""
+
+    operation: Operation
+    dialect: DialectName
+    methods: tuple[str, ...]
+    model: str = ""
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether the client must show a key: everything but health and the unprotected root."""
+        return self.operation is not Operation.PUBLIC
+
+
+_GEMINI_ACTIONS = {
+    "generateContent": Operation.GEMINI_GENERATE,
+    "streamGenerateContent": Operation.GEMINI_STREAM,
+    "countTokens": Operation.GEMINI_COUNT,
+}
+_READ = ("GET", "HEAD")
+_CHAT = Route(Operation.CHAT, "openai", ("POST",))
+_PUBLIC = Route(Operation.PUBLIC, "openai", _READ)
+_PUBLIC_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready"})
+#: where model resources stand; the last is for clients that leave the version out (clients.md 3)
+_MODEL_PREFIXES = ("/v1beta/models/", "/v1/models/", "/models/")
+
+
+def match(path: str, *, anthropic: bool = False, gemini: bool = False) -> Route:
+    """The route of a path, without its query. ``anthropic`` and ``gemini``: the request has a header of that dialect.
+
+    ``/v1/models`` has three readers, told apart by their headers (translation.md 11).
+    """
+    if path == "/v1/chat/completions":
+        return _CHAT
+    if path in _PUBLIC_PATHS:
+        return _PUBLIC
+    dialect = _dialect(path)
+    asked: DialectName = "anthropic" if anthropic else "gemini" if gemini else dialect
+    if path == "/v1/models":
+        return Route(Operation.MODELS, asked, _READ)
+    if path == "/v1beta/models":
+        return Route(Operation.MODELS, "gemini", _READ)
+    for prefix in _MODEL_PREFIXES:
+        if path.startswith(prefix):
+            return _model(path[len(prefix) :], prefix, asked)
+    return Route(Operation.UNKNOWN, dialect, ())
+
+
+def _model(rest: str, prefix: str, asked: DialectName) -> Route:
+    """Routes below a models prefix: ``{model}`` or ``{model}:{action}``."""
+    name, colon, action = rest.rpartition(":")
+    if colon and action in _GEMINI_ACTIONS:
+        return Route(_GEMINI_ACTIONS[action], "gemini", ("POST",), _name(name))
+    if prefix == "/models/" or not rest:
+        return Route(Operation.UNKNOWN, "gemini" if prefix != "/v1/models/" else asked, ())
+    if colon and prefix == "/v1beta/models/":  # an action that isn't offered, such as :embedContent
+        return Route(Operation.UNKNOWN, "gemini", ())
+    return Route(Operation.MODEL, "gemini" if prefix == "/v1beta/models/" else asked, _READ, _name(rest))
+
+
+def _name(quoted: str) -> str:
+    return unquote(quoted).removeprefix("models/")
+
+
+def _dialect(path: str) -> DialectName:
+    """The dialect of a path that may be unknown, by its prefix."""
+    if path.startswith(("/v1beta", "/models/")):
+        return "gemini"
+    if path == "/v1/messages" or path.startswith("/v1/messages/"):
+        return "anthropic"
+    return "openai"
