@@ -58,9 +58,27 @@ async def post(
     if response.code == 200:
         await _deliver(exchange, response, reader, client, resources.epoch)
     else:
-        if response.code == 401:
-            resources.tokens.expire(state, token)
-        raise await _refused(exchange, response, resources.epoch)
+        raise await _refused(resources, state, token, exchange, response)
+
+
+async def unary(resources: Resources, state: AccountState, url: bytes, body: bytes, client: Client) -> bytes:
+    """Sends a request with the account's token and returns the whole body of a 200 answer.
+
+    Raises AttemptFailed, and ClientGone.
+    """
+    token = await live_token(resources, state)
+    if client.gone:
+        raise ClientGone
+    exchange, response = await _open(resources, state, token, url, body, client)
+    if response.code != 200:
+        raise await _refused(resources, state, token, exchange, response)
+    try:
+        return await exchange.read(MAX_DOCUMENT)
+    except Silent as e:
+        raise AttemptFailed(verdict.SILENT) from e
+    except ExchangeError as e:
+        exchange.abort()
+        raise AttemptFailed(verdict.BROKEN) from e
 
 
 async def live_token(resources: Resources, state: AccountState) -> Secret:
@@ -98,8 +116,12 @@ async def _open(
     raise AssertionError("unreachable")
 
 
-async def _refused(exchange: Exchange, response: IResponse, epoch: Callable[[], float]) -> AttemptFailed:
+async def _refused(
+    resources: Resources, state: AccountState, token: Secret, exchange: Exchange, response: IResponse
+) -> AttemptFailed:
     """Reads an answer that is not 200 and judges it."""
+    if response.code == 401:
+        resources.tokens.expire(state, token)
     try:
         body = await exchange.read(MAX_ERROR_BODY)
     except ExchangeError:
@@ -107,7 +129,7 @@ async def _refused(exchange: Exchange, response: IResponse, epoch: Callable[[], 
         body = b""
     said = failure.read(
         body,
-        epoch(),
+        resources.epoch(),
         http_status=response.code,
         date=_header(response, b"date"),
         retry_after=_header(response, b"retry-after"),

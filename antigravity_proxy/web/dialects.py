@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import parse_qsl
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.models import Catalogue
@@ -30,3 +31,52 @@ _ERRORS: dict[DialectName, RenderError] = {
 def render_error(route: Route, error: ProxyError, request_id: str) -> Rendered:
     """The error in the route's dialect."""
     return _ERRORS[route.dialect](error, request_id)
+
+
+def decode(route: Route, request: GuardedRequest) -> Decoded:
+    """The request's body as a call; raises BadRequest."""
+    return _DECODERS[route.operation](route, request)
+
+
+def decode_count(route: Route, request: GuardedRequest) -> Call:
+    """The body of a token count as a call; raises BadRequest."""
+    return gemini_request.decode_count(request.take_body(), route.model)
+
+
+def counted(route: Route, tokens: int) -> Rendered:
+    """A token count in the route's dialect."""
+    return gemini_answer.render_count(tokens)
+
+
+def models(route: Route, catalogue: Catalogue, request: GuardedRequest) -> Rendered:
+    """The list of models, or one of them, in the route's dialect; raises ModelNotFound, BadRequest."""
+    dialect = _MODELS[route.dialect]
+    if route.operation is Operation.MODEL:
+        return dialect.render_one(catalogue.find(route.model), route.model)
+    return dialect.render_list(catalogue.public(), _query(request))
+
+
+def _chat(route: Route, request: GuardedRequest) -> Decoded:
+    return chat_request.decode(request.take_body())
+
+
+def _gemini_document(route: Route, request: GuardedRequest) -> Decoded:
+    return gemini_request.decode(request.take_body(), route.model, stream=False, alt=None)
+
+
+def _gemini_stream(route: Route, request: GuardedRequest) -> Decoded:
+    query = _query(request)
+    return gemini_request.decode(request.take_body(), route.model, stream=True, alt=query.get("alt", query.get("$alt")))
+
+
+def _query(request: GuardedRequest) -> dict[str, str]:
+    """The query's fields; of a repeated one the last."""
+    return dict(parse_qsl(request.uri.partition(b"?")[2].decode("latin-1"), keep_blank_values=True))
+
+
+_DECODERS: dict[Operation, Callable[[Route, GuardedRequest], Decoded]] = {
+    Operation.CHAT: _chat,
+    Operation.GEMINI_GENERATE: _gemini_document,
+    Operation.GEMINI_STREAM: _gemini_stream,
+}
+_MODELS = {"openai": openai_models, "anthropic": anthropic_models, "gemini": gemini_models}

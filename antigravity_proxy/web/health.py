@@ -1,0 +1,112 @@
+"""Health pages, in Klein: what an operator or a balancer needs to know, and nothing that identifies anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+from klein import Klein
+from msgspec import Struct
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource
+
+from antigravity_proxy.web.edge import SERVER_NAME
+
+
+class Health(Struct, rename="camel"):
+    """The answer of ``/health`` (contract.md 3)."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    timestamp: str
+    database: str
+    accounts: int
+    usable: int
+    read_only: bool
+    warnings: list[str]
+
+
+class Condition(Struct, frozen=True):
+    """What is known of the daemon's state at a moment. ``epoch`` in seconds.
+
+    ``database``: ``connected`` while the volume can be read, else why not, in a word or two. ``accounts``: rows that
+    open; ``usable``: accounts that can serve, cooling or not.
+    """
+
+    epoch: float
+    database: str
+    ever_read: bool
+    accounts: int
+    usable: int
+    read_only: bool
+    draining: bool
+    warnings: tuple[str, ...] = ()
+
+
+def judge(condition: Condition) -> Health:
+    """The verdict over a condition. Warnings alone leave it healthy."""
+    status: Literal["healthy", "degraded", "unhealthy"] = "healthy"
+    if not condition.ever_read or not condition.accounts:
+        status = "unhealthy"
+    elif condition.database != "connected" or not condition.usable:
+        status = "degraded"
+    moment = datetime.fromtimestamp(condition.epoch, UTC)
+    return Health(
+        status=status,
+        timestamp=moment.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        database=condition.database,
+        accounts=condition.accounts,
+        usable=condition.usable,
+        read_only=condition.read_only,
+        warnings=list(condition.warnings),
+    )
+
+
+class HealthPages:
+    """``/health``, ``/health/live``, ``/health/ready``; and ``/``, which some clients probe before they start."""
+
+    app = Klein()
+
+    def __init__(self, condition: Callable[[], Condition]) -> None:
+        self._condition = condition
+
+    def resource(self) -> IResource:
+        """The pages as a resource."""
+        resource: IResource = self.app.resource()
+        return resource
+
+    @app.route("/", methods=["GET", "HEAD"])
+    def root(self, request: IRequest) -> bytes:
+        return _answer(request, 200, {"service": "antigravity-proxy", "health": "/health"})
+
+    @app.route("/health", methods=["GET", "HEAD"])
+    def health(self, request: IRequest) -> bytes:
+        health = judge(self._condition())
+        return _answer(request, 503 if health.status == "unhealthy" else 200, health)
+
+    @app.route("/health/live", methods=["GET", "HEAD"])
+    def live(self, request: IRequest) -> bytes:
+        return _answer(request, 200, {"status": "alive"})
+
+    @app.route("/health/ready", methods=["GET", "HEAD"])
+    def ready(self, request: IRequest) -> bytes:
+        """Ready also while all accounts cool, so that a balancer lets the 429 through."""
+        condition = self._condition()
+        if condition.draining:
+            return _answer(request, 503, {"status": "draining"})
+        if not condition.usable:
+            return _answer(request, 503, {"status": "no usable account"})
+        return _answer(request, 200, {"status": "ready"})
+
+
+def _answer(request: IRequest, status: int, body: Any) -> bytes:
+    request.setResponseCode(status)
+    for name, value in (
+        (b"server", SERVER_NAME),
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ):
+        request.setHeader(name, value)
+    return msgspec.json.encode(body)
