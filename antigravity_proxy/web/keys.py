@@ -52,5 +52,6 @@ def _shown(headers: Headers, query: bytes) -> list[bytes]:
     shown += headers.getRawHeaders(b"x-api-key", ())
     shown += headers.getRawHeaders(b"x-goog-api-key", ())
     if b"key=" in query:
-        shown += [value for name, value in parse_qsl(query) if name == b"key"]
+        fields = parse_qsl(query.decode("latin-1"), errors="surrogateescape")
+        shown += [value.encode("utf-8", "surrogateescape") for name, value in fields if name == "key"]
     return shown

@@ -1,0 +1,36 @@
+"""Values that must never be shown: tokens, keys, addresses."""
+
+from __future__ import annotations
+
+
+class Secret:
+    """Text that hides itself in ``repr``, ``str``, logs and tracebacks; only ``reveal`` gives it out.
+
+    Equal secrets are equal and hash alike. An empty one is false.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself: for the one place that sends or compares it."""
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Secret is not to be pickled")
