@@ -63,11 +63,7 @@ class TokenKeeper:
             self.live(state)
 
     def _may_refresh(self, state: AccountState) -> bool:
-        return (
-            not state.barred
-            and bool(state.refresh_token.reveal())
-            and state.refresh_after <= self._clock.seconds()
-        )
+        return not state.barred and bool(state.refresh_token.reveal()) and state.refresh_after <= self._clock.seconds()
 
     async def _renew(self, state: AccountState) -> None:
         try:

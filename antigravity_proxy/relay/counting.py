@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from antigravity_proxy.accounts.pool import Lease
 from antigravity_proxy.canonical.call import Call
-from antigravity_proxy.canonical.estimate import estimate_input_tokens
+from antigravity_proxy.canonical.estimate import around_tokens, input_tokens
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.codeassist.request import count_tokens_body
 from antigravity_proxy.errors import ProxyError
@@ -46,7 +46,7 @@ async def count_tokens(resources: Resources, call: Call, model: Model, client: C
     except ProxyError as e:
         log.debug("tokens are estimated: {code}", code=e.code)
         total = 0
-    return total if total > 0 else max(1, estimate_input_tokens(call))
+    return total + around_tokens(call) if total > 0 else max(1, input_tokens(call))
 
 
 def _never(failed: AttemptFailed) -> bool:

@@ -29,7 +29,7 @@ class AnswerReader:
     __slots__ = ("_answer", "_client", "_on_start", "_restore", "_sse", "blocked", "finished", "has_candidate", "usage")
 
     def __init__(self, prepared: Prepared, answer: Answer, client: Client, on_start: Callable[[], None]) -> None:
-        self._restore = prepared.restore
+        self._restore = prepared.restore.fresh()
         self._answer = answer
         self._client = client
         self._on_start: Callable[[], None] | None = on_start

@@ -17,7 +17,18 @@ class HttpClient:
     upstream is silent for long, with a keep-alive (translation.md 3.4).
     """
 
-    __slots__ = ("_call", "_clock", "_headers", "_keepalive", "_last", "_request", "consumer", "gone", "head_sent", "started")
+    __slots__ = (
+        "_call",
+        "_clock",
+        "_headers",
+        "_keepalive",
+        "_last",
+        "_request",
+        "consumer",
+        "gone",
+        "head_sent",
+        "started",
+    )
 
     def __init__(self, request: GuardedRequest, clock: IReactorTime) -> None:
         self._request = request

@@ -1,0 +1,54 @@
+"""Function names that upstream accepts, and the way back to the client's own. Pure (translation.md 2.3)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+
+MAX_LENGTH = 64
+_VALID = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
+_BAD = re.compile(r"[^A-Za-z0-9_.:-]")
+
+
+class NameMap:
+    """One request's function names, both ways. Names that are fine stay as they are."""
+
+    __slots__ = ("_back", "_there")
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._there: dict[str, str] = {}
+        self._back: dict[str, str] = {}
+        unique = dict.fromkeys(names)
+        taken = {name for name in unique if _VALID.fullmatch(name)}
+        for name in unique:
+            if name not in taken:
+                sent = _rewritten(name)
+                if sent in taken or sent in self._back:
+                    sent = f"{sent[: MAX_LENGTH - 9]}_{_digest(name)}"
+                self._there[name] = sent
+                self._back[sent] = name
+
+    @property
+    def changed(self) -> bool:
+        """Whether any name had to be rewritten."""
+        return bool(self._there)
+
+    def there(self, name: str) -> str:
+        """The name as it is sent."""
+        return self._there.get(name, name)
+
+    def back(self, name: str) -> str:
+        """The client's own name for one that upstream answers with."""
+        return self._back.get(name, name)
+
+
+def _rewritten(name: str) -> str:
+    plain = _BAD.sub("_", name) or "_"
+    if not (plain[0].isalpha() or plain[0] == "_"):
+        plain = "_" + plain
+    return plain if len(plain) <= MAX_LENGTH else f"{plain[:55]}_{_digest(name)}"
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]

@@ -1,0 +1,242 @@
+"""A canonical call as one model takes it: everything that depends on the target, in one place. Pure (upstream.md 4).
+
+The same call gives the same bytes, so that upstream's prompt cache can hit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from enum import Enum
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+
+from antigravity_proxy.canonical.call import Call, Sampling
+from antigravity_proxy.canonical.content import Content, Part
+from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.codeassist import schema, turns
+from antigravity_proxy.codeassist.names import NameMap
+from antigravity_proxy.codeassist.restore import Restore
+from antigravity_proxy.codeassist.thinking import ThinkingConfig, fit_output, thinking_config
+from antigravity_proxy.codeassist.tools import Declaration, ToolConfig, declarations, tool_config
+
+
+class Quirk(Enum):
+    """Something that a model refused to read, and that is left out from then on (upstream.md 4.3, 8.3, row 17)."""
+
+    NO_STOP_SEQUENCES = "stopSequences"
+    NO_PRESENCE_PENALTY = "presencePenalty"
+    NO_FREQUENCY_PENALTY = "frequencyPenalty"
+    NO_LOGPROBS = "logprobs"
+    PLAIN_THINKING = "thinkingBudget"
+    SHORT_SCHEMA = "responseJsonSchema"
+    LOST_SIGNATURES = "signatures"
+
+
+#: which quirk cures a refusal whose message has these words, case and underscores aside
+_CURES = tuple(
+    (re.compile(words), quirk)
+    for words, quirk in (
+        (r"stopsequences", Quirk.NO_STOP_SEQUENCES),
+        (r"presencepenalty", Quirk.NO_PRESENCE_PENALTY),
+        (r"frequencypenalty", Quirk.NO_FREQUENCY_PENALTY),
+        (r"logprobs", Quirk.NO_LOGPROBS),
+        (r"thinkingbudget|thinkinglevel", Quirk.PLAIN_THINKING),
+        (r"response(json)?schema", Quirk.SHORT_SCHEMA),
+        (r"thoughtsignature|\bsignature\b|must be 'thinking'", Quirk.LOST_SIGNATURES),
+    )
+)
+
+
+def quirk_for(model: Model, message: str) -> Quirk | None:
+    """What to change for a request that ``model`` refused with 400 and this message; None: nothing helps."""
+    words = message.lower().replace("_", "")
+    return next((quirk for pattern, quirk in _CURES if pattern.search(words)), None)
+
+
+class GenerationConfig(Sampling, frozen=True, rename="camel", omit_defaults=True):
+    """``generationConfig``: the sampling settings and what is decided here."""
+
+    thinking_config: ThinkingConfig | None = None
+    response_mime_type: str = ""
+    response_json_schema: Raw = Raw()
+    response_schema: Raw = Raw()
+
+
+class Request(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The inner ``request``."""
+
+    contents: list[Content]
+    system_instruction: Content | None = None
+    generation_config: Raw = Raw()
+    tools: tuple[Raw, ...] = ()
+    tool_config: ToolConfig | None = None
+    safety_settings: tuple[Raw, ...] = ()
+    session_id: str = ""
+
+
+class Envelope(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What is posted."""
+
+    model: str
+    request_id: str
+    user_agent: str
+    request_type: str
+    request: Raw
+    project: str | None = None
+
+
+class Prepared:
+    """A request ready to be sent, again and again: the inner part is encoded once."""
+
+    __slots__ = ("_request", "_type", "model", "restore")
+
+    def __init__(self, model: Model, request: bytes, request_type: str, restore: Restore) -> None:
+        self.model = model
+        self.restore = restore
+        self._request = Raw(request)
+        self._type = request_type
+
+    def envelope(self, project: str | None, request_id: str, user_agent: str) -> bytes:
+        """The body of one attempt; ``request_id`` must be fresh for each."""
+        return msgspec.json.encode(Envelope(self.model.id, request_id, user_agent, self._type, self._request, project))
+
+
+def prepare(call: Call, model: Model, quirks: frozenset[Quirk] = frozenset()) -> Prepared:
+    """Makes the request; raises BadRequest for what can't be asked of any model."""
+    names = NameMap(_names(call))
+    contents = turns.arrange(call.contents, model, names, lost_signatures=Quirk.LOST_SIGNATURES in quirks)
+    declared, wrapped = declarations(call, model, names) if call.tools else ([], frozenset[str]())
+    choice = (
+        tool_config(call.tool_choice, model, names, {tool.name for tool in call.tools})
+        if declared or call.tool_choice.names
+        else None
+    )
+    forced = choice is not None and choice.function_calling_config.mode == "ANY"
+    thinking = thinking_config(call.reasoning, model)
+    if thinking is not None and model.family == "claude" and (forced or not turns.can_think(contents, model)):
+        thinking = None
+    system = list(call.system)
+    config = _generation_config(call, model, thinking, quirks, bool(declared), system)
+    search = call.web_search and not declared and call.tool_choice.mode != "none"
+    request = Request(
+        contents=contents,
+        system_instruction=_system(system),
+        generation_config=config,
+        tools=_tools(declared, search, call),
+        tool_config=choice,
+        safety_settings=call.safety_settings,
+        session_id=_session_id(call),
+    )
+    kind = "image_gen" if model.image else "web_search" if search else "agent"
+    restore = Restore(names, wrapped, only_first_call=not call.parallel_tool_calls)
+    return Prepared(model, msgspec.json.encode(request), kind, restore)
+
+
+def count_tokens_body(call: Call, model: Model) -> bytes:
+    """The body of ``:countTokens``: contents alone, since it refuses more (upstream.md 4.5)."""
+    contents = turns.arrange(call.contents, model, NameMap(_names(call)), lost_signatures=False)
+    spoken = [Content(turn.role, tuple(_spoken(part) for part in turn.parts)) for turn in contents]
+    return msgspec.json.encode({"request": {"model": f"models/{model.id}", "contents": spoken}})
+
+
+def _spoken(part: Part) -> Part:
+    """A thought counts as plain text."""
+    return replace(part, thought=False, thought_signature="", text=part.text or ("." if part.thought else None))
+
+
+def _names(call: Call) -> list[str]:
+    """Every function name of the call, the declared ones first."""
+    names = [tool.name for tool in call.tools]
+    for content in call.contents:
+        for part in content.parts:
+            if part.function_call is not None:
+                names.append(part.function_call.name)
+            elif part.function_response is not None:
+                names.append(part.function_response.name)
+    return names
+
+
+def _system(texts: list[str]) -> Content | None:
+    parts = tuple(Part(text=text) for text in texts if text)
+    return Content("user", parts) if parts else None
+
+
+def _tools(declared: list[Declaration], search: bool, call: Call) -> tuple[Raw, ...]:
+    """One element with all functions; or search; or the Gemini dialect's own tools. Never mixed: upstream refuses it."""
+    if declared:
+        return (Raw(msgspec.json.encode({"functionDeclarations": declared})),)
+    if search:
+        return (Raw(b'{"googleSearch":{}}'),)
+    return call.builtin_tools
+
+
+def _generation_config(
+    call: Call, model: Model, thinking: ThinkingConfig | None, quirks: frozenset[Quirk], tools: bool, system: list[str]
+) -> Raw:
+    sampling = call.sampling
+    output, thinking = fit_output(sampling.max_output_tokens, thinking, model)
+    if thinking is not None and Quirk.PLAIN_THINKING in quirks:
+        thinking = ThinkingConfig(thinking.include_thoughts)
+    thinking_claude = model.family == "claude" and thinking is not None
+    no_logprobs = Quirk.NO_LOGPROBS in quirks
+    mime, json_schema, short_schema = _output(call, model, quirks, tools, system)
+    config = GenerationConfig(
+        temperature=None if thinking_claude else sampling.temperature,
+        top_p=None if thinking_claude and not 0.95 <= (sampling.top_p or 0) <= 1 else sampling.top_p,
+        top_k=None if thinking_claude else sampling.top_k,
+        max_output_tokens=output,
+        stop_sequences=() if Quirk.NO_STOP_SEQUENCES in quirks else sampling.stop_sequences[:5],
+        seed=sampling.seed,
+        presence_penalty=None if Quirk.NO_PRESENCE_PENALTY in quirks else sampling.presence_penalty,
+        frequency_penalty=None if Quirk.NO_FREQUENCY_PENALTY in quirks else sampling.frequency_penalty,
+        response_logprobs=sampling.response_logprobs and not no_logprobs,
+        logprobs=None if no_logprobs else sampling.logprobs,
+        thinking_config=thinking,
+        response_mime_type=mime,
+        response_json_schema=json_schema,
+        response_schema=short_schema,
+    )
+    text = msgspec.json.encode(config)
+    if call.extra_config:
+        text = msgspec.json.encode({**msgspec.json.decode(text, type=dict[str, Raw]), **call.extra_config})
+    return Raw(text) if text != b"{}" else Raw()
+
+
+def _output(call: Call, model: Model, quirks: frozenset[Quirk], tools: bool, system: list[str]) -> tuple[str, Raw, Raw]:
+    """Mime type, schema, and schema by the short list. Where upstream can't be told, the model is (translation.md 2.5)."""
+    output = call.output
+    if output.kind == "text" or model.image:
+        return "", Raw(), Raw()
+    if model.family == "claude" or (tools and model.generation < 3):
+        system.append(_in_words(output.schema))
+        return "", Raw(), Raw()
+    if output.kind == "json" or not isinstance(output.schema, dict):
+        return "application/json", Raw(), Raw()
+    if Quirk.SHORT_SCHEMA in quirks:
+        short = schema.clean_response(output.schema, short=True)
+        return "application/json", Raw(), Raw(msgspec.json.encode(short))
+    return "application/json", Raw(msgspec.json.encode(schema.clean_response(output.schema))), Raw()
+
+
+def _in_words(wanted: Any) -> str:
+    if not isinstance(wanted, dict):
+        return "Answer with one JSON value only, no prose, no code fence."
+    return (
+        "Answer with one JSON value only, valid against this JSON Schema, no prose, no code fence:\n"
+        + msgspec.json.encode(wanted).decode()
+    )
+
+
+def _session_id(call: Call) -> str:
+    """Stable for a conversation, so that upstream's prompt cache can hit: from its opening (upstream.md 4.1)."""
+    digest = hashlib.sha256()
+    for text in call.system:
+        digest.update(text[:4096].encode("utf-8", "replace"))
+    for content in call.contents[:1]:
+        for part in content.parts:
+            digest.update((part.text or "")[:4096].encode("utf-8", "replace"))
+    return "-" + str(int.from_bytes(digest.digest()[:8], "big") >> 1)

@@ -1,0 +1,64 @@
+"""Thinking settings and the limits that depend on them. Pure (upstream.md 4.3, 8.3, 8.4)."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from antigravity_proxy.canonical.call import Reasoning
+from antigravity_proxy.canonical.models import Model
+
+#: tokens for an effort word
+_BUDGETS = {"none": 0, "minimal": 512, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 32_768, "max": 65_535}
+#: Claude has no "the model decides"
+_CLAUDE_DEFAULT = 8192
+#: tokens left for the answer when a budget fills the model's whole output
+_ROOM = 1024
+
+
+class ThinkingConfig(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """``thinkingConfig`` as upstream takes it; the budget in tokens."""
+
+    include_thoughts: bool | None = None
+    thinking_budget: int | None = None
+
+    @property
+    def on(self) -> bool:
+        """Whether the model will think."""
+        return self.thinking_budget != 0
+
+
+def thinking_config(reasoning: Reasoning, model: Model) -> ThinkingConfig | None:
+    """What to send for what the client said; None: send nothing."""
+    thinking = model.thinking
+    if thinking is None:
+        return None
+    if reasoning.mode == "off" or reasoning.effort == "none":
+        if thinking.can_be_off:
+            return None
+        return ThinkingConfig(False, thinking.minimum)
+    if reasoning.mode == "default" and thinking.can_be_off:
+        return None
+    if thinking.fixed is not None:
+        return ThinkingConfig(reasoning.show, thinking.fixed)
+    budget = reasoning.budget if reasoning.budget is not None else _BUDGETS.get(reasoning.effort or "")
+    if budget is None or budget < 0:
+        budget = _CLAUDE_DEFAULT if model.family == "claude" else None
+    if budget is not None:
+        budget = min(max(budget, thinking.minimum), thinking.maximum)
+    return ThinkingConfig(reasoning.show, budget)
+
+
+def fit_output(
+    wanted: int | None, config: ThinkingConfig | None, model: Model
+) -> tuple[int | None, ThinkingConfig | None]:
+    """The output limit and the thinking that go together: thoughts count as output, and the model has a cap."""
+    budget = config.thinking_budget if config is not None else None
+    limit = None if wanted is None else min(wanted, model.output)
+    if config is None or not budget:
+        return limit, config
+    if limit is not None and limit <= budget:
+        limit = min(budget + limit, model.output)
+    ceiling = (limit if limit is not None else model.output) - 1
+    if budget > ceiling:
+        config = ThinkingConfig(config.include_thoughts, max(1, min(budget, ceiling - _ROOM)))
+    return limit, config

@@ -1,0 +1,84 @@
+"""Tool declarations and tool choice as upstream takes them. Pure (translation.md 2.3)."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from antigravity_proxy.canonical.call import Call, ToolChoice
+from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.codeassist.names import NameMap
+from antigravity_proxy.codeassist.schema import clean_parameters
+from antigravity_proxy.errors import BadRequest
+
+#: declarations that upstream takes (upstream.md 8.4)
+MAX_DECLARATIONS = 512
+
+_EMPTY_OBJECT = Raw(b'{"type":"object","properties":{}}')
+
+
+class Declaration(Struct, frozen=True, omit_defaults=True):
+    """A function as it is declared to upstream."""
+
+    name: str
+    description: str = ""
+    parameters: Raw = Raw()
+
+
+class CallingConfig(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """How the model may call."""
+
+    mode: str
+    allowed_function_names: tuple[str, ...] = ()
+
+
+class ToolConfig(Struct, frozen=True, rename="camel"):
+    """``toolConfig``."""
+
+    function_calling_config: CallingConfig
+
+
+def declarations(call: Call, model: Model, names: NameMap) -> tuple[list[Declaration], frozenset[str]]:
+    """The declarations to send, and the names of those whose parameters had to be wrapped into ``input``."""
+    found: dict[str, Declaration] = {}
+    wrapped = set()
+    for tool in call.tools[:MAX_DECLARATIONS]:
+        if tool.name in found:
+            continue
+        parameters, is_wrapped = Raw(), False
+        if tool.parameters:
+            text = msgspec.json.encode(tool.parameters)
+            parameters, is_wrapped = _cleaned(text, model.family != "claude")
+        if not parameters and model.family == "claude":
+            parameters = _EMPTY_OBJECT
+        if is_wrapped:
+            wrapped.add(tool.name)
+        found[tool.name] = Declaration(names.there(tool.name), tool.description, parameters)
+    return list(found.values()), frozenset(wrapped)
+
+
+def tool_config(choice: ToolChoice, model: Model, names: NameMap, declared: set[str]) -> ToolConfig | None:
+    """The choice as upstream takes it; None: the model decides. Raises BadRequest for a name that isn't declared."""
+    for name in choice.names:
+        if name not in declared:
+            raise BadRequest(f"tool_choice names a tool that is not declared: {name}", param="tool_choice")
+    mode = {"auto": "AUTO", "none": "NONE", "any": "ANY", "validated": "VALIDATED"}[choice.mode]
+    if mode == "AUTO":
+        if model.family != "claude":
+            return None
+        mode = "VALIDATED"
+    allowed = tuple(map(names.there, choice.names)) if mode in ("ANY", "VALIDATED") else ()
+    return ToolConfig(CallingConfig(mode, allowed))
+
+
+@functools.lru_cache(maxsize=1024)
+def _cleaned(text: bytes, ordering: bool) -> tuple[Raw, bool]:
+    """Agents send the same tools with every request: each schema is cleaned once."""
+    schema: Any = msgspec.json.decode(text)
+    cleaned, is_wrapped = clean_parameters(schema, ordering=ordering)
+    if cleaned == {"type": "object"} and not is_wrapped:
+        return Raw(), False  # no parameters: left out
+    return Raw(msgspec.json.encode(cleaned)), is_wrapped

@@ -1,0 +1,29 @@
+"""All time-outs and limits of the daemon that are no settings, in one place. Seconds and bytes unless named otherwise."""
+
+from __future__ import annotations
+
+# Towards upstream (upstream.md 1.3)
+CONNECT_SECONDS = 15.0
+ACCOUNT_METHOD_SECONDS = 30.0
+ACCOUNT_METHOD_BODY = 4 << 20
+TOKEN_SECONDS = 30.0
+TOKEN_BODY = 64 << 10
+#: idle connections kept for reuse; Twisted's own two would mean a new connection for almost every request
+IDLE_CONNECTIONS_PER_HOST = 256
+#: below the 240 s of Google's front ends and of most balancers, so that reuse seldom meets a closed connection
+IDLE_CONNECTION_SECONDS = 60.0
+
+# From clients (threats.md 3.2)
+HEAD_DEADLINE = 20.0
+#: a body must make this progress: checked every BODY_CHECK_SECONDS, at least BODY_MIN_RATE bytes a second
+BODY_CHECK_SECONDS = 15.0
+BODY_MIN_RATE = 1024
+#: a reader that takes nothing for this long is gone
+WRITE_STALL = 120.0
+#: how long a refused client's bytes are swallowed, so that it can read the refusal
+LINGER_SECONDS = 2.0
+MAX_CONNECTIONS = 10_000
+
+# Streams (translation.md 3.4)
+FIRST_KEEPALIVE = 15.0
+KEEPALIVE = 10.0

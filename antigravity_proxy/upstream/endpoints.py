@@ -1,0 +1,78 @@
+"""Endpoints towards upstream: made once for each host, over TLS that is always verified, through a proxy if there is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from OpenSSL.SSL import Context
+from twisted.internet._sslverify import IOpenSSLTrustRoot
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.web.client import URI, BrowserLikePolicyForHTTPS
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from antigravity_proxy.upstream.tunnel import ProxyAddress, TunnelEndpoint
+
+
+@implementer(IOpenSSLTrustRoot)
+class SystemAndExtraRoots:
+    """The system's trust store, and the roots of a PEM file besides it."""
+
+    def __init__(self, ca_file: str | None) -> None:
+        self._ca_file = ca_file
+
+    def _addCACertsToContext(self, context: Context) -> None:
+        context.set_default_verify_paths()
+        if self._ca_file:
+            context.load_verify_locations(self._ca_file)
+
+
+@implementer(IAgentEndpointFactory)
+class KeptEndpoints:
+    """Makes each host's endpoint once: name encoding and TLS options cost more than a small request.
+
+    ``connect_timeout`` in seconds. ``proxy``: every connection goes through it.
+    """
+
+    def __init__(
+        self, reactor: Any, *, connect_timeout: float, ca_file: str | None = None, proxy: ProxyAddress | None = None
+    ) -> None:
+        self._reactor = reactor
+        self._timeout = connect_timeout
+        self._proxy = proxy
+        self._policy = BrowserLikePolicyForHTTPS(trustRoot=SystemAndExtraRoots(ca_file))
+        self._kept: dict[tuple[bytes, bytes, int], IStreamClientEndpoint] = {}
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        """The endpoint for a URI's host."""
+        key = (uri.scheme, uri.host, uri.port)
+        endpoint = self._kept.get(key)
+        if endpoint is None:
+            endpoint = self._kept[key] = self._make(*key)
+        return endpoint
+
+    def _make(self, scheme: bytes, host: bytes, port: int) -> IStreamClientEndpoint:
+        if self._proxy is None:
+            inner = self._tcp(host.decode("ascii"), port)
+        else:
+            inner = self._through(self._proxy, host.decode("ascii"), port)
+        if scheme == b"http":
+            return inner
+        return self._tls(inner, host, port)
+
+    def _through(self, proxy: ProxyAddress, host: str, port: int) -> IStreamClientEndpoint:
+        outer = self._tcp(proxy.host, proxy.port)
+        if proxy.scheme == "https":
+            outer = self._tls(outer, proxy.host.encode("ascii"), proxy.port)
+        return TunnelEndpoint(self._reactor, outer, proxy, host, port, self._timeout)
+
+    def _tcp(self, host: str, port: int) -> IStreamClientEndpoint:
+        endpoint: IStreamClientEndpoint = HostnameEndpoint(
+            self._reactor, host.encode("ascii"), port, timeout=self._timeout
+        )
+        return endpoint
+
+    def _tls(self, inner: IStreamClientEndpoint, host: bytes, port: int) -> IStreamClientEndpoint:
+        endpoint: IStreamClientEndpoint = wrapClientTLS(self._policy.creatorForNetloc(host, port), inner)
+        return endpoint

@@ -1,0 +1,232 @@
+"""Egress through a proxy: HTTP CONNECT and SOCKS5. The negotiations are generators that do no I/O of their own."""
+
+from __future__ import annotations
+
+import ipaddress
+from base64 import b64encode
+from collections.abc import Callable, Generator
+from typing import Any, Literal, cast
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from antigravity_proxy.secret import Secret
+
+#: yields bytes to send (maybe none), receives bytes; returns surplus bytes, which belong to the tunnel
+Negotiation = Generator[bytes, bytes, bytes]
+
+MAX_REPLY_HEAD = 16 << 10
+
+_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+
+class TunnelRefused(ConnectError):
+    """The proxy did not open the tunnel; the message says why, without credentials."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(None, why)
+
+
+class ProxyAddress(Struct, frozen=True):
+    """Where an egress proxy listens, and who we are to it."""
+
+    scheme: Literal["http", "https", "socks5"]
+    host: str
+    port: int
+    user: Secret | None = None
+    password: Secret | None = None
+
+
+def parse_proxy_url(url: str) -> ProxyAddress:
+    """Reads ``http(s)://`` (CONNECT) and ``socks5://`` URLs; raises ValueError with a sentence that shows no password."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("the proxy URL can't be read") from None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ValueError("a proxy URL begins with http://, https:// or socks5:// and names a host")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError("a proxy URL has nothing behind its host and port")
+    return ProxyAddress(
+        scheme=cast(Any, parts.scheme.removesuffix("h")),
+        host=parts.hostname,
+        port=port or _PORTS[parts.scheme],
+        user=Secret(unquote(parts.username)) if parts.username is not None else None,
+        password=Secret(unquote(parts.password or "")) if parts.username is not None else None,
+    )
+
+
+def http_connect(proxy: ProxyAddress, host: str, port: int) -> Negotiation:
+    """CONNECT (RFC 9110 9.3.6); raises TunnelRefused."""
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if proxy.user is not None and proxy.password is not None:
+        credentials = b64encode(f"{proxy.user.reveal()}:{proxy.password.reveal()}".encode()).decode()
+        lines.append(f"Proxy-Authorization: Basic {credentials}")
+    reply = yield ("\r\n".join(lines) + "\r\n\r\n").encode()
+    while b"\r\n\r\n" not in reply:
+        if len(reply) > MAX_REPLY_HEAD:
+            raise TunnelRefused("the proxy's reply has no end")
+        reply += yield b""
+    head, _, surplus = reply.partition(b"\r\n\r\n")
+    status = head.split(b"\r\n", 1)[0].split(b" ")
+    if len(status) < 2 or not status[0].startswith(b"HTTP/1.") or not status[1].isdigit():
+        raise TunnelRefused("the proxy does not speak HTTP")
+    if status[1] != b"200":
+        raise TunnelRefused(f"the proxy answered {int(status[1])}")
+    return surplus
+
+
+def socks5(proxy: ProxyAddress, host: str, port: int) -> Negotiation:
+    """SOCKS5 with names resolved by the proxy (RFC 1928, RFC 1929); raises TunnelRefused."""
+    buffer = b""
+
+    def read(count: int, send: bytes = b"") -> Generator[bytes, bytes, bytes]:
+        nonlocal buffer
+        if send:
+            buffer += yield send
+        while len(buffer) < count:
+            buffer += yield b""
+        taken, buffer = buffer[:count], buffer[count:]
+        return taken
+
+    with_password = proxy.user is not None and proxy.password is not None
+    method = yield from read(2, b"\x05\x01" + (b"\x02" if with_password else b"\x00"))
+    if method[0] != 5 or method[1] == 0xFF:
+        raise TunnelRefused("the proxy accepts no way to sign in that we have")
+    if with_password and method[1] == 2:
+        user, password = cast(Secret, proxy.user).reveal().encode(), cast(Secret, proxy.password).reveal().encode()
+        if len(user) > 255 or len(password) > 255:
+            raise TunnelRefused("user name or password is too long for SOCKS5")
+        reply = yield from read(2, bytes([1, len(user)]) + user + bytes([len(password)]) + password)
+        if reply[1] != 0:
+            raise TunnelRefused("the proxy refused user name and password")
+    head = yield from read(4, b"\x05\x01\x00" + _socks_address(host) + port.to_bytes(2, "big"))
+    if head[1] != 0:
+        raise TunnelRefused(f"the proxy answered with SOCKS5 reply {head[1]}")
+    if head[3] == 3:
+        length = (yield from read(1))[0]
+    else:
+        length = {1: 4, 4: 16}.get(head[3], 0)
+    if not length:
+        raise TunnelRefused("the proxy's reply has an unknown address")
+    yield from read(length + 2)
+    return buffer
+
+
+def _socks_address(host: str) -> bytes:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        name = host.encode("idna")
+        return b"\x03" + bytes([len(name)]) + name
+    return (b"\x01" if address.version == 4 else b"\x04") + address.packed
+
+
+@implementer(IStreamClientEndpoint)
+class TunnelEndpoint:
+    """Connects to ``host`` and ``port`` through a proxy. The negotiation may take ``timeout`` seconds."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        outer: IStreamClientEndpoint,
+        proxy: ProxyAddress,
+        host: str,
+        port: int,
+        timeout: float,
+    ) -> None:
+        self._clock = clock
+        self._outer = outer
+        self._timeout = timeout
+        negotiate = socks5 if proxy.scheme == "socks5" else http_connect
+        self._negotiation: Callable[[], Negotiation] = lambda: negotiate(proxy, host, port)
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Fires with the factory's protocol once the tunnel is open; fails with TunnelRefused or a connect error."""
+        tunnel: _Tunnel | None = None
+
+        def give_up(_: Deferred[IProtocol]) -> None:
+            connecting.cancel()
+            if tunnel is not None:
+                tunnel.refuse(TunnelRefused("given up"))
+
+        opened: Deferred[IProtocol] = Deferred(give_up)
+
+        def build(_: Any = None) -> _Tunnel:
+            nonlocal tunnel
+            tunnel = _Tunnel(self._clock, self._negotiation(), self._timeout, protocolFactory, opened)
+            return tunnel
+
+        connecting: Deferred[Any] = self._outer.connect(Factory.forProtocol(build))
+        connecting.addErrback(lambda failure: None if opened.called else opened.errback(failure))
+        return opened
+
+
+class _Tunnel(Protocol):
+    """Runs the negotiation, then becomes transparent."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        negotiation: Negotiation,
+        timeout: float,
+        factory: IProtocolFactory,
+        opened: Deferred[IProtocol],
+    ) -> None:
+        self._negotiation = negotiation
+        self._factory = factory
+        self._opened = opened
+        self._inner: Any = None
+        self._late = clock.callLater(timeout, lambda: self.refuse(TunnelRefused("the proxy did not answer in time")))
+
+    def connectionMade(self) -> None:
+        self._step(next, self._negotiation)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._inner is not None:
+            self._inner.dataReceived(data)
+        else:
+            self._step(self._negotiation.send, data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._inner is not None:
+            self._inner.connectionLost(reason)
+        else:
+            self.refuse(TunnelRefused("the proxy closed the connection"))
+
+    def refuse(self, error: TunnelRefused) -> None:
+        """Ends a tunnel that is not open yet."""
+        if self._late.active():
+            self._late.cancel()
+        if self._inner is None:
+            cast(Any, self.transport).abortConnection()
+            if not self._opened.called:
+                self._opened.errback(error)
+
+    def _step(self, advance: Callable[[Any], bytes], value: Any) -> None:
+        try:
+            out = advance(value)
+        except StopIteration as done:
+            self._open(done.value)
+        except TunnelRefused as e:
+            self.refuse(e)
+        else:
+            if out:
+                cast(Any, self.transport).write(out)
+
+    def _open(self, surplus: bytes) -> None:
+        self._late.cancel()
+        self._inner = self._factory.buildProtocol(cast(Any, self.transport).getPeer())
+        self._inner.makeConnection(self.transport)
+        if not self._opened.called:
+            self._opened.callback(self._inner)
+        if surplus:
+            self._inner.dataReceived(surplus)

@@ -1,0 +1,41 @@
+"""Where the desktop app's files are (credential-volume.md 1.1). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+
+class Layout(Struct, frozen=True):
+    """The places of one volume. With a data directory of its own all three are in it; on a desktop they differ."""
+
+    directory: Path
+    configs: tuple[Path, ...]
+    keys: tuple[Path, ...]
+
+    @property
+    def database(self) -> Path:
+        """The database file."""
+        return self.directory / "cloud_accounts.db"
+
+
+def single(directory: Path) -> Layout:
+    """One directory that holds everything."""
+    return Layout(directory, (directory / "gui_config.json",), (directory,))
+
+
+def of_desktop(platform: str, environ: Mapping[str, str], home: Path) -> Layout:
+    """The desktop app's own places on this machine; ``platform`` as ``sys.platform``. The newer config place first."""
+    agent = home / ".antigravity-agent"
+    if platform == "win32":
+        roaming = Path(environ.get("APPDATA") or home / "AppData" / "Roaming")
+        ide, manager = roaming / "Antigravity", roaming / "Antigravity Manager"
+    elif platform == "darwin":
+        support = home / "Library" / "Application Support"
+        ide, manager = support / "Antigravity", support / "Antigravity Manager"
+    else:
+        config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+        ide, manager = config / "Antigravity", config / "Antigravity Manager"
+    return Layout(agent, (agent / "gui_config.json", ide / "gui_config.json"), (agent, manager))
