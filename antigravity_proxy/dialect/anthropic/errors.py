@@ -1,0 +1,41 @@
+"""Errors in Anthropic's form (translation.md 10). Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from antigravity_proxy.dialect.base import Rendered
+from antigravity_proxy.dialect.http import error_headers
+from antigravity_proxy.errors import ProxyError, UpstreamOverloaded
+
+#: Anthropic's own status for an overloaded service
+OVERLOADED = 529
+
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    OVERLOADED: "overloaded_error",
+}
+
+
+def error_body(error: ProxyError, request_id: str) -> dict[str, Any]:
+    """The body, as in an answer and in a stream."""
+    status = _status(error)
+    kind = _TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
+    return {"type": "error", "error": {"type": kind, "message": error.message}, "request_id": request_id}
+
+
+def render(error: ProxyError, request_id: str) -> Rendered:
+    """The whole answer."""
+    headers = (*error_headers(error), (b"request-id", request_id.encode()))
+    return Rendered(_status(error), msgspec.json.encode(error_body(error, request_id)), headers)
+
+
+def _status(error: ProxyError) -> int:
+    return OVERLOADED if isinstance(error, UpstreamOverloaded) else error.status

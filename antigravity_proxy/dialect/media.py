@@ -1,0 +1,81 @@
+"""Media in requests: data URLs and base64 become inline data; what would have to be fetched is refused. Pure.
+
+Nothing is fetched, from the network or from the proxy's own disk (translation.md 2.2, threats.md 3.3 SSRF).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from urllib.parse import unquote_to_bytes
+
+from antigravity_proxy.canonical.content import Blob, FileData, Part
+from antigravity_proxy.errors import BadRequest
+
+_DATA_URL = re.compile(r"data:([^,;]*)((?:;[^,;]*)*),", re.I)
+_STANDARD = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_VIDEO = re.compile(r"https?://(?:www\.)?(?:youtube\.com/|youtu\.be/)", re.I)
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+)
+_UNTOLD = frozenset({"", "application/octet-stream", "image/*"})
+_ALIASES = {"image/jpg": "image/jpeg"}
+
+
+def from_url(url: str, param: str) -> Part:
+    """The part for a URL in a request; raises BadRequest, naming ``param``, for what can't be passed on."""
+    head = _DATA_URL.match(url)
+    if head is not None:
+        mime, options = head[1].lower(), head[2].lower().split(";")
+        data = url[head.end() :]
+        if "base64" in options:
+            return inline(mime, data, param)
+        raw = unquote_to_bytes(data)
+        return inline(mime or "text/plain", base64.b64encode(raw).decode("ascii"), param)
+    if url.startswith("gs://"):
+        return Part(file_data=FileData(url))
+    if _VIDEO.match(url):
+        return Part(file_data=FileData(url, "video/*"))
+    if url[:5].lower() in ("http:", "https"):
+        raise BadRequest(
+            "URLs are not fetched here: send the file itself as a data URL (data:…;base64,…).", param=param
+        )
+    raise BadRequest("Not a data URL: send the file itself (data:…;base64,…).", param=param)
+
+
+def inline(mime: str, data: str, param: str) -> Part:
+    """Inline data from base64 in any alphabet, padded or not, with or without line breaks. Raises BadRequest."""
+    if len(data) % 4 or not _STANDARD.fullmatch(data):
+        data = _standard(data, param)
+    if not data:
+        raise BadRequest("The file is empty.", param=param)
+    mime = _ALIASES.get(mime, mime)
+    if mime in _UNTOLD:
+        mime = _sniffed(data) or mime or "application/octet-stream"
+    return Part(inline_data=Blob(mime, data))
+
+
+def _standard(data: str, param: str) -> str:
+    """The same bytes in standard base64."""
+    try:
+        plain = "".join(data.split()).rstrip("=").replace("-", "+").replace("_", "/")
+        raw = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise BadRequest("The data is not base64.", param=param) from None
+    return base64.b64encode(raw).decode("ascii")
+
+
+def _sniffed(data: str) -> str | None:
+    head = base64.b64decode(data[:32])
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    return next((mime for magic, mime in _MAGIC if head.startswith(magic)), None)
+
+
+def as_text(blob: Blob) -> str:
+    """The text of a text file that came as inline data."""
+    return base64.b64decode(blob.data).decode("utf-8", "replace")

@@ -1,0 +1,34 @@
+"""Errors in OpenAI's form (translation.md 10). Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from antigravity_proxy.dialect.base import Rendered
+from antigravity_proxy.dialect.http import error_headers
+from antigravity_proxy.errors import ProxyError
+
+#: status → type; every other one below 500 is the request's fault, and never "server_error": clients would retry it
+_TYPES = {403: "permission_error", 429: "rate_limit_error"}
+#: codes that OpenAI's own API uses; other errors have none
+_CODES = {
+    "context_length_exceeded": "context_length_exceeded",
+    "invalid_api_key": "invalid_api_key",
+    "model_not_found": "model_not_found",
+    "rate_limited": "rate_limit_exceeded",
+    "upstream_timeout": "timeout",
+}
+
+
+def error_object(error: ProxyError) -> dict[str, Any]:
+    """The ``error`` object, as in an answer's body and in a stream."""
+    kind = "server_error" if error.status >= 500 else _TYPES.get(error.status, "invalid_request_error")
+    return {"message": error.message, "type": kind, "param": error.param, "code": _CODES.get(error.code)}
+
+
+def render(error: ProxyError, request_id: str) -> Rendered:
+    """The whole answer."""
+    body = msgspec.json.encode({"error": error_object(error)})
+    return Rendered(error.status, body, (*error_headers(error), (b"x-request-id", request_id.encode())))

@@ -1,0 +1,45 @@
+"""Parses request bodies into typed structs: whatever the bytes are, the caller gets a clear 400. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from antigravity_proxy.errors import BadRequest
+
+T = TypeVar("T")
+
+_WHERE = re.compile(r"^(.*?)(?: - at `\$\.?([^`]*)`)?$", re.S)
+
+
+def parse(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """The body as the decoder's type; raises BadRequest that says where and why it is not."""
+    try:
+        value = decoder.decode(body)
+    except msgspec.ValidationError as e:
+        raise complaint(e) from None
+    except msgspec.DecodeError as e:
+        raise BadRequest(f"The body is not JSON: {e}") from None
+    except UnicodeDecodeError:
+        raise BadRequest("The body is not UTF-8.") from None
+    except RecursionError:
+        raise BadRequest("The body is nested too deeply.") from None
+    return value
+
+
+def convert(value: Any, kind: type[T], param: str) -> T:
+    """A part of a body that was decoded untyped, as ``kind``; raises BadRequest with the whole path."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as e:
+        raise complaint(e, param) from None
+
+
+def complaint(e: msgspec.ValidationError, prefix: str = "") -> BadRequest:
+    """msgspec's complaint as a 400 that names the field; ``prefix`` is where the value stood."""
+    found = _WHERE.match(str(e))
+    message, where = (found[1], found[2] or "") if found else (str(e), "")
+    param = prefix + ("." if prefix and where and not where.startswith("[") else "") + where
+    return BadRequest(f"{message} (at {param})" if param else message, param=param or None)
