@@ -1,16 +1,276 @@
-"""Assembly: every object of the daemon is built here, from settings, and tied to the life of the process."""
+"""Assembly: every object of the daemon is built here from its settings, and tied to the life of the process."""
 
 from __future__ import annotations
 
+import os
 import random
-import secrets
+import sys
 import time
 import uuid
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.internet.endpoints import TCP4ServerEndpoint
-from twisted.logger import Logger
+from twisted.application.service import IService, IServiceCollection, MultiService
+from twisted.internet.defer import inlineCallbacks
+from twisted.internet.error import CannotListenError
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
+from twisted.web.client import Agent
+
+from antigravity_proxy import logs
+from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.canonical.models import Catalogue
+from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
+from antigravity_proxy.relay.bases import BaseUrls
+from antigravity_proxy.relay.projects import Projects
+from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.settings import limits
+from antigravity_proxy.settings.resolve import Resolver, Settings, SettingsError
+from antigravity_proxy.upstream.account_methods import load_project
+from antigravity_proxy.upstream.egress import Egress, Egresses
+from antigravity_proxy.upstream.endpoints import KeptEndpoints
+from antigravity_proxy.upstream.oauth import OAuthClient
+from antigravity_proxy.upstream.tunnel import parse_proxy_url
+from antigravity_proxy.volume import layout
+from antigravity_proxy.volume.guiconfig import GuiConfig
+from antigravity_proxy.volume.layout import Layout
+from antigravity_proxy.volume.reader import VolumeReader, VolumeState
+from antigravity_proxy.volume.service import VolumeService
+from antigravity_proxy.web.api import ApiResource
+from antigravity_proxy.web.edge import GuardedSite
+from antigravity_proxy.web.gate import ApiGate
+from antigravity_proxy.web.health import Condition, HealthPages
+from antigravity_proxy.web.keys import KeyPolicy
 
 log = Logger()
+
+
+def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
+    """The daemon for these options and this environment. Raises SettingsError."""
+    from twisted.internet import reactor
+
+    resolver = Resolver(options, environ, lambda path: Path(path).read_text("utf-8"))
+    data_dir = resolver.one("data_dir")
+    places = layout.single(Path(data_dir)) if data_dir else layout.of_desktop(sys.platform, environ, Path.home())
+    master_key = resolver.one("master_key")
+    reader = VolumeReader(
+        places,
+        bytes.fromhex(master_key.reveal()) if master_key is not None else None,
+        monotonic=time.monotonic,
+        epoch=_epoch,
+        sleep=time.sleep,
+    )
+    state = reader.read_config()
+    settings = resolver.all(_gui_values(state.config))
+    return Daemon(reactor, settings, places, reader, state)
+
+
+class Daemon(MultiService):
+    """The whole daemon as a service: the volume's watch, the account pool, the API listener."""
+
+    def __init__(
+        self, reactor: Any, settings: Settings, places: Layout, reader: VolumeReader, state: VolumeState
+    ) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self._settings = settings
+        self._places = places
+        self._state = state
+        self._read_only = settings.read_only or not os.access(places.directory, os.W_OK)
+        self._draining = False
+        self._port: Any = None
+        self._keys = KeyPolicy(
+            tuple(key.reveal() for key in settings.api_keys) if settings.keys_are_set else (),
+            host=settings.host,
+            allow_anonymous=settings.allow_anonymous,
+        )
+        ring = self._keys.decide(state.config, absent=state.config_absent)
+        if ring is None:
+            raise SettingsError(
+                f"PROXY_HOST is {settings.host}, but there is no API key: set PROXY_API_KEY, listen on 127.0.0.1, "
+                "or accept everybody with PROXY_ALLOW_ANONYMOUS=true"
+            )
+        self._catalogue = _catalogue(state.config)
+        self._pool = Pool(reactor, _epoch, random.random)
+        self._egresses = self._make_egresses()
+        self._oauth = OAuthClient(reactor, _epoch, settings.token_url, settings.user_agent)
+        self._tokens = TokenKeeper(reactor, _epoch, self._refresh)
+        self._bases = BaseUrls(settings.base_urls)
+        self._gate = ApiGate(ring, settings.max_body, _hex_digits)
+        self._site = self._make_site()
+        VolumeService(reactor, reader, self._on_volume).setServiceParent(self)
+
+    def setServiceParent(self, parent: IServiceCollection) -> None:
+        """Takes its place in the application, and gives that our log."""
+        if isinstance(parent, Componentized):
+            observer = logs.observer(sys.stdout, self._settings.log_level, self._settings.log_format)
+            parent.setComponent(ILogObserver, observer)
+        super().setServiceParent(parent)
+
+    def privilegedStartService(self) -> None:
+        """Binds the port; a port that is taken ends the start with one line and status 1."""
+        settings = self._settings
+        try:
+            self._port = self._reactor.listenTCP(settings.port, self._site, backlog=511, interface=settings.host)
+        except CannotListenError as e:
+            sys.stderr.write(
+                f"antigravity-proxy: PROXY_PORT: {settings.host}:{settings.port} can't be listened on: {e.socketError}\n"
+            )
+            sys.exit(1)
+        super().privilegedStartService()
+
+    def startService(self) -> None:
+        """Starts serving."""
+        super().startService()
+        log.info("serving on {host}:{port}", host=self._settings.host, port=self._port.getHost().port)
+        for warning in self._warnings():
+            log.warn("{warning}", warning=warning)
+
+    @inlineCallbacks
+    def stopService(self) -> Any:
+        """Drains: no new connections, open answers to their last byte, up to the deadline."""
+        self._draining = True
+        yield self._port.stopListening()
+        log.info("draining {count} connections", count=len(self._site.channels))
+        cut = yield self._site.drain(self._reactor, self._settings.drain_seconds)
+        if cut:
+            log.warn("{count} connections were cut at the deadline", count=cut)
+        yield self._egresses.close()
+        yield super().stopService()
+
+    def _make_egresses(self) -> Egresses:
+        settings, reactor = self._settings, self._reactor
+
+        def make_egress(proxy_url: str | None) -> Egress:
+            endpoints = KeptEndpoints(
+                reactor,
+                connect_timeout=limits.CONNECT_SECONDS,
+                ca_file=settings.ca_file,
+                proxy=parse_proxy_url(proxy_url) if proxy_url else None,
+            )
+            return Egress(reactor, endpoints, settings.user_agent, settings.request_timeout)
+
+        default = settings.upstream_proxy.reveal() if settings.upstream_proxy is not None else None
+        try:
+            egresses = Egresses(make_egress, default)
+            egresses.default()
+        except ValueError as e:
+            raise SettingsError(f"UPSTREAM_PROXY_URL ({settings.sources['upstream_proxy']}): {e}") from None
+        except OSError as e:
+            raise SettingsError(f"UPSTREAM_CA_FILE: {settings.ca_file} can't be read: {e.strerror}") from None
+        return egresses
+
+    def _make_site(self) -> GuardedSite:
+        resources = Resources(
+            clock=self._reactor,
+            epoch=_epoch,
+            jitter=random.random,
+            new_uuid=lambda: str(uuid.uuid4()),
+            pool=self._pool,
+            tokens=self._tokens,
+            projects=Projects(self._reactor, self._load_project, self._settings.fallback_project),
+            egresses=self._egresses,
+            bases=self._bases,
+        )
+        pages = HealthPages(self._condition).resource()
+        api = ApiResource(resources, lambda: self._catalogue, self._gate, pages, _hex_digits)
+        return GuardedSite(api, self._gate, self._reactor)
+
+    async def _refresh(self, state: AccountState) -> Grant:
+        """A new grant by the OAuth client that the account's token names, else by the plain one."""
+        clients = self._settings.clients
+        key = state.account.token.oauth_client_key or ""
+        client = clients.get(key) or clients.get("")
+        if client is None:
+            missing = f"GOOGLE_CLIENT_ID__{key.upper()}" if key else "GOOGLE_CLIENT_ID"
+            raise RefreshRejected("misconfigured", f"no OAuth client is configured: set {missing}")
+        egress = self._egresses.of(state.account)
+        agent = Agent.usingEndpointFactory(self._reactor, egress.endpoints, egress.pool)
+        return await self._oauth.refresh(agent, state.refresh_token, client)
+
+    async def _load_project(self, state: AccountState) -> str | None:
+        base = self._bases.in_order(self._reactor.seconds())[0]
+        return await load_project(self._reactor, self._egresses.of(state.account), base, state.access_token)
+
+    def _on_volume(self, state: VolumeState) -> None:
+        """A new state of the volume is in effect at once."""
+        before, self._state = self._state, state
+        self._pool.update(state.accounts)
+        if state.config != before.config:
+            self._catalogue = _catalogue(state.config)
+        ring = self._keys.decide(state.config, absent=state.config_absent)
+        if ring is not None:
+            self._gate.keys = ring
+        if state.error:
+            log.error("the volume can't be read: {reason}", reason=state.error)
+        else:
+            log.info(
+                "the volume has {count} accounts, {usable} usable",
+                count=len(state.accounts),
+                usable=self._pool.usable(),
+            )
+        for problem in state.problems:
+            log.warn("account {account} can't be used: {reason}", account=problem.id, reason=problem.reason)
+
+    def _condition(self) -> Condition:
+        state = self._state
+        return Condition(
+            epoch=_epoch(),
+            database="connected" if state.read_at is not None and not state.error else state.error or "not read yet",
+            ever_read=state.read_at is not None,
+            accounts=len(state.accounts),
+            usable=self._pool.usable(),
+            read_only=self._read_only,
+            draining=self._draining,
+            warnings=self._warnings(),
+        )
+
+    def _warnings(self) -> tuple[str, ...]:
+        """What an operator should know, in words to act on; nothing that identifies anybody."""
+        settings, state = self._settings, self._state
+        found = [finding.message for finding in state.key_findings]
+        if state.read_at is not None and not state.key_count:
+            found.append("No key was found in the volume: put the master key into .keys/")
+        if state.problems:
+            found.append(f"{len(state.problems)} account rows can't be opened; the log names them")
+        if state.config_error:
+            found.append(f"{state.config_error}; the last good one stays in force")
+        if self._gate.keys.closed:
+            found.append("No API key is known, so every request is refused: set PROXY_API_KEY or proxy.api_key")
+        if not settings.clients:
+            found.append("GOOGLE_CLIENT_ID is not set: access tokens work until they expire and are not renewed")
+        elif self._tokens.misconfigured:
+            found.append(f"Access tokens are not renewed: {self._tokens.misconfigured}")
+        if self._read_only and not settings.read_only:
+            found.append("The data directory can't be written: running read-only")
+        if settings.redis_url is not None:
+            found.append("REDIS_URL is set, but this version keeps its state in the process")
+        return tuple(found)
+
+
+def _gui_values(config: GuiConfig | None) -> dict[str, Any]:
+    """gui_config's part in the settings."""
+    if config is None:
+        return {}
+    return {
+        "port": config.port,
+        "api_key": config.api_key,
+        "request_timeout": config.request_timeout,
+        "upstream_proxy": config.upstream_proxy,
+    }
+
+
+def _catalogue(config: GuiConfig | None) -> Catalogue:
+    return Catalogue() if config is None else Catalogue(config.custom_mapping, config.anthropic_mapping)
+
+
+def _epoch() -> float:
+    """The wall clock: the one place where it is read."""
+    return time.time()  # noqa: TID251
+
+
+def _hex_digits(count: int) -> str:
+    return os.urandom((count + 1) // 2).hex()[:count]

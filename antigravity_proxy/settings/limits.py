@@ -1,4 +1,4 @@
-"""All time-outs and limits of the daemon that are no settings, in one place. Seconds and bytes unless named otherwise."""
+"""All time-outs and limits of the daemon that are no settings, in one place. In seconds and bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TOKEN_BODY = 64 << 10
 #: idle connections kept for reuse; Twisted's own two would mean a new connection for almost every request
 IDLE_CONNECTIONS_PER_HOST = 256
 #: below the 240 s of Google's front ends and of most balancers, so that reuse seldom meets a closed connection
-IDLE_CONNECTION_SECONDS = 60.0
+IDLE_CONNECTION_SECONDS = 60
 
 # From clients (threats.md 3.2)
 HEAD_DEADLINE = 20.0

@@ -59,7 +59,8 @@ class Egresses:
 
     def of(self, account: Account) -> Egress:
         """The account's own egress proxy, else the configured one, else none (contract.md 2)."""
-        return self._by_url(account.token.upstream_proxy_url or self._default)
+        own = account.token.upstream_proxy_url
+        return self._by_url(own.reveal() if own is not None else self._default)
 
     def default(self) -> Egress:
         """The way out that belongs to no account."""

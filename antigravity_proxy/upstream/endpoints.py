@@ -1,4 +1,4 @@
-"""Endpoints towards upstream: made once for each host, over TLS that is always verified, through a proxy if there is one."""
+"""Endpoints towards upstream: made once for each host; TLS is always verified; through a proxy if there is one."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class ProxyAddress(Struct, frozen=True):
 
 
 def parse_proxy_url(url: str) -> ProxyAddress:
-    """Reads ``http(s)://`` (CONNECT) and ``socks5://`` URLs; raises ValueError with a sentence that shows no password."""
+    """Reads ``http(s)://`` (CONNECT) and ``socks5://`` URLs; the ValueError it raises shows no password."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -111,10 +111,7 @@ def socks5(proxy: ProxyAddress, host: str, port: int) -> Negotiation:
     head = yield from read(4, b"\x05\x01\x00" + _socks_address(host) + port.to_bytes(2, "big"))
     if head[1] != 0:
         raise TunnelRefused(f"the proxy answered with SOCKS5 reply {head[1]}")
-    if head[3] == 3:
-        length = (yield from read(1))[0]
-    else:
-        length = {1: 4, 4: 16}.get(head[3], 0)
+    length = (yield from read(1))[0] if head[3] == 3 else {1: 4, 4: 16}.get(head[3], 0)
     if not length:
         raise TunnelRefused("the proxy's reply has an unknown address")
     yield from read(length + 2)

@@ -60,6 +60,11 @@ class VolumeReader:
         self._state = self._read_accounts(self._read_config(self._state))
         return self._state
 
+    def read_config(self) -> VolumeState:
+        """Reads the configuration alone: what the start needs before anything else."""
+        self._state = self._read_config(self._state)
+        return self._state
+
     def signature(self) -> object:
         """Changes whenever one of the files may have; cheap (credential-volume.md 2.5)."""
         layout = self._layout

@@ -26,7 +26,7 @@ class Unsealer:
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = [AESGCM(key) for key in keys]
         #: how many fields each key opened, in the order of ``keys``
-        self.opened = {key: 0 for key in keys}
+        self.opened = dict.fromkeys(keys, 0)
         self._order = list(range(len(keys)))
         self._material = list(keys)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
 from twisted.web.http_headers import Headers
 
 from antigravity_proxy.errors import Unauthorized
+from antigravity_proxy.volume.guiconfig import GuiConfig
 
 
 class KeyRing:
@@ -55,3 +57,36 @@ def _shown(headers: Headers, query: bytes) -> list[bytes]:
         fields = parse_qsl(query.decode("latin-1"), errors="surrogateescape")
         shown += [value.encode("utf-8", "surrogateescape") for name, value in fields if name == "key"]
     return shown
+
+
+class KeyPolicy:
+    """Which keys are in force, from the settings and the desktop app's file (contract.md 2, ``PROXY_API_KEY``).
+
+    ``explicit`` keys of the settings win and never change. Fails closed: a file that can't be read is never "no key",
+    and a key in force stays when the file breaks, vanishes or loses it.
+    """
+
+    def __init__(self, explicit: tuple[str, ...], *, host: str, allow_anonymous: bool) -> None:
+        self._explicit = explicit
+        self._may_be_open = allow_anonymous or _is_loopback(host)
+        self._allow_anonymous = allow_anonymous
+
+    def decide(self, config: GuiConfig | None, *, absent: bool) -> KeyRing | None:
+        """The ring now. ``config``: the last good file; None: none was ever read; ``absent``: there is no such file.
+
+        None: there is no key, and this address must not be open.
+        """
+        if self._explicit:
+            return KeyRing(self._explicit)
+        if config is None:
+            return KeyRing(open=absent and self._allow_anonymous)
+        if config.api_key is not None:
+            return KeyRing([config.api_key])
+        return KeyRing(open=True) if self._may_be_open else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,119 @@
+"""Parsers of settings: text in, value out, or a ValueError whose message says what is accepted. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from antigravity_proxy.secret import Secret
+
+T = TypeVar("T")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Parser = Callable[[str], Any]
+
+_TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
+_SIZE = re.compile(r"(\d+)\s*(|k|m|g)(i?)b?", re.I)
+_FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+def text(value: str) -> str:
+    """Any text."""
+    return value
+
+
+def secret(value: str) -> Secret:
+    """Any text, hidden from now on."""
+    return Secret(value)
+
+
+def boolean(value: str) -> bool:
+    """``true`` or ``false``."""
+    word = value.lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError("true or false")
+    return word in _TRUE
+
+
+def port(value: str) -> int:
+    """A TCP port."""
+    if not (value.isascii() and value.isdigit()) or not 0 < int(value) < 65536:
+        raise ValueError("a port from 1 to 65535")
+    return int(value)
+
+
+def seconds(value: str) -> float:
+    """A positive number of seconds."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 < number < 1e6:
+        raise ValueError("a positive number of seconds")
+    return number
+
+
+def size(value: str) -> int:
+    """A number of bytes: ``33554432``, ``32MiB``, ``32m``."""
+    found = _SIZE.fullmatch(value.strip())
+    if found is None or int(found[1]) == 0:
+        raise ValueError("a number of bytes such as 33554432 or 32MiB")
+    return int(found[1]) * _FACTORS[found[2].lower()]
+
+
+def url(value: str) -> str:
+    """An absolute http(s) URL."""
+    try:
+        parts = urlsplit(value)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and value.isascii()
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError("an absolute URL that begins with http:// or https://")
+    return value
+
+
+def base_urls(value: str) -> tuple[str, ...]:
+    """Upstream base URLs with commas between; each with or without ``/v1internal`` (upstream.md 1.1)."""
+    urls = tuple(url(item).rstrip("/") for item in comma_list(value))
+    if not urls:
+        raise ValueError("one or more URLs with commas between")
+    return tuple(item if item.endswith("/v1internal") else item + "/v1internal" for item in urls)
+
+
+def comma_list(value: str) -> tuple[str, ...]:
+    """Words with commas between."""
+    return tuple(word for item in value.split(",") if (word := item.strip()))
+
+
+def secrets(value: str) -> tuple[Secret, ...]:
+    """Hidden words with commas between."""
+    return tuple(map(Secret, comma_list(value)))
+
+
+def networks(value: str) -> tuple[Network, ...]:
+    """Addresses and networks with commas between."""
+    try:
+        return tuple(ipaddress.ip_network(item, strict=False) for item in comma_list(value))
+    except ValueError:
+        raise ValueError("IP addresses and networks with commas between, such as 10.0.0.0/8") from None
+
+
+def master_key(value: str) -> Secret:
+    """64 hex characters."""
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", value):
+        raise ValueError("64 hex characters")
+    return Secret(value)
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """One of some words, in any case."""
+
+    def parse(value: str) -> str:
+        if value.lower() not in words:
+            raise ValueError(" or ".join(words))
+        return value.lower()
+
+    return parse

@@ -1,0 +1,93 @@
+"""Every setting of the daemon, once (contract.md 2): names, default, what is accepted, what it means. Data only."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from antigravity_proxy import __version__
+from antigravity_proxy.settings import parse
+
+#: upstream's own hosts, in the order in which they are tried (upstream.md 1.1)
+BASE_URLS = "https://cloudcode-pa.googleapis.com,https://daily-cloudcode-pa.googleapis.com"
+
+
+class Setting(Struct, frozen=True):
+    """One setting. ``field`` is its name in ``Settings``; the command-line option is the name in small letters.
+
+    ``default`` is text as a user would write it, None: none. ``secret``: has a ``…_FILE`` form, is never shown.
+    ``gui``: the field of gui_config that stands below environment and command line.
+    """
+
+    field: str
+    name: str
+    parser: parse.Parser
+    default: str | None
+    help: str
+    secret: bool = False
+    gui: str = ""
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def option(self) -> str:
+        """The command-line option, without its dashes."""
+        return self.name.lower().replace("_", "-")
+
+
+TABLE: tuple[Setting, ...] = (
+    Setting("data_dir", "ANTIGRAVITY_DATA_DIR", parse.text, None,
+            "the credential volume: the directory with cloud_accounts.db; default: where the desktop app keeps it"),
+    Setting("read_only", "READONLY_MODE", parse.boolean, "false",
+            "true: nothing below the data directory is ever created or written"),
+    Setting("host", "PROXY_HOST", parse.text, "127.0.0.1", "the address of the API listener"),
+    Setting("port", "PROXY_PORT", parse.port, "8045", "the port of the API listener", gui="port"),
+    Setting("api_keys", "PROXY_API_KEY", parse.secrets, None,
+            "the key(s) that clients must show, with commas between; default: gui_config's proxy.api_key",
+            secret=True, gui="api_key"),
+    Setting("allow_anonymous", "PROXY_ALLOW_ANONYMOUS", parse.boolean, "false",
+            "true: with no key at all, any address may be listened on"),
+    Setting("oauth_callback_port", "OAUTH_CALLBACK_PORT", parse.port, "8888",
+            "the port in the redirect URI, as the browser sees it"),
+    Setting("oauth_listen_port", "OAUTH_LISTEN_PORT", parse.port, None,
+            "the port that the admin listener binds; default: OAUTH_CALLBACK_PORT"),
+    Setting("oauth_listen_host", "OAUTH_LISTEN_HOST", parse.text, "127.0.0.1", "the admin listener's address"),
+    Setting("oauth_redirect_url", "OAUTH_REDIRECT_URL", parse.url, None,
+            "the whole redirect URI; default: http://localhost:$OAUTH_CALLBACK_PORT/oauth-callback"),
+    Setting("client_id", "GOOGLE_CLIENT_ID", parse.text, None,
+            "the OAuth client that the accounts' tokens belong to; without it tokens work until they expire. "
+            "GOOGLE_CLIENT_ID__KEY and GOOGLE_CLIENT_SECRET__KEY serve tokens that name that key", secret=True),
+    Setting("client_secret", "GOOGLE_CLIENT_SECRET", parse.secret, None, "the OAuth client's secret", secret=True),
+    Setting("auth_url", "GOOGLE_AUTH_URL", parse.url, "https://accounts.google.com/o/oauth2/v2/auth",
+            "the sign-in page"),
+    Setting("token_url", "GOOGLE_TOKEN_URL", parse.url, "https://oauth2.googleapis.com/token", "the token endpoint"),
+    Setting("userinfo_url", "GOOGLE_USERINFO_URL", parse.url, "https://www.googleapis.com/oauth2/v2/userinfo",
+            "the user info endpoint"),
+    Setting("base_urls", "PROXY_INTERNAL_BASE_URLS", parse.base_urls, BASE_URLS,
+            "upstream base URLs with commas between, tried in order", aliases=("ANTIGRAVITY_INTERNAL_BASE_URLS",)),
+    Setting("user_agent", "PROXY_REQUEST_USER_AGENT", parse.text, f"antigravity-proxy/{__version__}",
+            "User-Agent towards upstream"),
+    Setting("fallback_project", "PROXY_FALLBACK_PROJECT_ID", parse.text, None,
+            "the project of accounts that have none"),
+    Setting("request_timeout", "PROXY_REQUEST_TIMEOUT", parse.seconds, "120",
+            "seconds without a byte from upstream before giving up", gui="request_timeout"),
+    Setting("upstream_proxy", "UPSTREAM_PROXY_URL", parse.secret, None,
+            "egress proxy, http(s):// (CONNECT) or socks5://; an account's own wins", secret=True,
+            gui="upstream_proxy"),
+    Setting("ca_file", "UPSTREAM_CA_FILE", parse.text, None,
+            "a PEM file with trust roots besides the system's"),
+    Setting("trusted_proxies", "PROXY_TRUSTED_PROXIES", parse.networks, "",
+            "addresses and networks whose X-Forwarded-For is believed"),
+    Setting("master_key", "ANTIGRAVITY_MASTER_KEY", parse.master_key, None,
+            "the volume's key, 64 hex characters; tried before its key files", secret=True),
+    Setting("redis_url", "REDIS_URL", parse.secret, None,
+            "shared state for replicas; without it state is kept in the process", secret=True),
+    Setting("max_body", "PROXY_MAX_BODY", parse.size, "32MiB", "the largest request body"),
+    Setting("drain_seconds", "PROXY_DRAIN_SECONDS", parse.seconds, "30",
+            "how long SIGTERM waits for open streams"),
+    Setting("log_level", "LOG_LEVEL", parse.one_of("debug", "info", "warn", "error"), "info", "what is logged"),
+    Setting("log_format", "LOG_FORMAT", parse.one_of("text", "json"), "text", "how it is logged, to stdout"),
+)  # fmt: skip
+
+
+def by_field(field: str) -> Setting:
+    """The setting of that field."""
+    return next(setting for setting in TABLE if setting.field == field)
