@@ -7,21 +7,35 @@ from collections.abc import Iterable
 import msgspec
 
 from antigravity_proxy.canonical.call import Call
-from antigravity_proxy.canonical.content import Content, Part
+from antigravity_proxy.canonical.content import Blob, Content, Part
 
-BYTES_PER_TOKEN = 4
-TOKENS_PER_MEDIA = 258
+_BYTES_PER_TOKEN = 4
 #: for scripts such as Chinese, where a character is most of a token
-TOKENS_PER_WIDE_CHARACTER = 0.6
+_TOKENS_PER_WIDE_CHARACTER = 0.6
+_TOKENS_PER_MEDIA = 258
+#: of base64, for a page of PDF
+_CHARACTERS_PER_PAGE = 66_667
+_TOKENS_PER_SECOND = 32
+#: of base64, for a second of sound at 128 kbit/s
+_CHARACTERS_PER_SECOND = 21_333
+
+
+def text_size(text: str) -> int:
+    """Its UTF-8 bytes; costs nothing for ASCII."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def tokens(size: int) -> int:
+    """The tokens of so many UTF-8 bytes of text."""
+    return -(-size // _BYTES_PER_TOKEN)
 
 
 def text_tokens(text: str) -> int:
-    """The tokens of a text."""
-    if text.isascii():
-        return -(-len(text) // BYTES_PER_TOKEN)
-    wide = sum(1 for c in text if c > "⺀")
-    by_bytes = -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
-    return max(by_bytes, round(len(text) * TOKENS_PER_WIDE_CHARACTER)) if wide * 2 > len(text) else by_bytes
+    """The tokens of a text. More than two bytes a character, on average, are taken for CJK."""
+    size = text_size(text)
+    if size > 2 * len(text):
+        return max(tokens(size), round(len(text) * _TOKENS_PER_WIDE_CHARACTER))
+    return tokens(size)
 
 
 def around_tokens(call: Call) -> int:
@@ -29,7 +43,8 @@ def around_tokens(call: Call) -> int:
     total = sum(map(text_tokens, call.system))
     for tool in call.tools:
         total += text_tokens(tool.name + tool.description)
-        total += text_tokens(msgspec.json.encode(tool.parameters).decode())
+        if tool.parameters is not None:
+            total += tokens(len(msgspec.json.encode(tool.parameters)))
     return total
 
 
@@ -47,9 +62,18 @@ def _part_tokens(part: Part) -> int:
     if part.text:
         return text_tokens(part.text)
     if part.function_call is not None:
-        return -(-(len(part.function_call.name) + len(bytes(part.function_call.args))) // BYTES_PER_TOKEN)
+        return tokens(len(part.function_call.name) + len(bytes(part.function_call.args)))
     if part.function_response is not None:
-        return -(-len(bytes(part.function_response.response)) // BYTES_PER_TOKEN) + sum(
-            map(_part_tokens, part.function_response.parts)
-        )
-    return TOKENS_PER_MEDIA if part.inline_data is not None or part.file_data is not None else 0
+        response = part.function_response
+        return tokens(len(bytes(response.response))) + sum(map(_part_tokens, response.parts))
+    if part.inline_data is not None:
+        return _media_tokens(part.inline_data)
+    return _TOKENS_PER_MEDIA if part.file_data is not None else 0
+
+
+def _media_tokens(blob: Blob) -> int:
+    if blob.mime_type == "application/pdf":
+        return _TOKENS_PER_MEDIA * -(-len(blob.data) // _CHARACTERS_PER_PAGE)
+    if blob.mime_type.startswith("audio/"):
+        return _TOKENS_PER_SECOND * -(-len(blob.data) // _CHARACTERS_PER_SECOND)
+    return _TOKENS_PER_MEDIA

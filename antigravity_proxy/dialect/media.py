@@ -14,7 +14,7 @@ from antigravity_proxy.canonical.content import Blob, FileData, Part
 from antigravity_proxy.errors import BadRequest
 
 _DATA_URL = re.compile(r"data:([^,;]*)((?:;[^,;]*)*),", re.I)
-_STANDARD = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _VIDEO = re.compile(r"https?://(?:www\.)?(?:youtube\.com/|youtu\.be/)", re.I)
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -49,7 +49,7 @@ def from_url(url: str, param: str) -> Part:
 
 def inline(mime: str, data: str, param: str) -> Part:
     """Inline data from base64 in any alphabet, padded or not, with or without line breaks. Raises BadRequest."""
-    if len(data) % 4 or not _STANDARD.fullmatch(data):
+    if not _is_standard(data):
         data = _standard(data, param)
     if not data:
         raise BadRequest("The file is empty.", param=param)
@@ -57,6 +57,12 @@ def inline(mime: str, data: str, param: str) -> Part:
     if mime in _UNTOLD:
         mime = _sniffed(data) or mime or "application/octet-stream"
     return Part(inline_data=Blob(mime, data))
+
+
+def _is_standard(data: str) -> bool:
+    """Whether it is standard base64 already, as nearly always; quick, since it may be many megabytes."""
+    rest = data.encode().translate(None, _ALPHABET)
+    return len(data) % 4 == 0 and rest in (b"", b"=", b"==") and data.endswith(rest.decode())
 
 
 def _standard(data: str, param: str) -> str:
@@ -76,6 +82,17 @@ def _sniffed(data: str) -> str | None:
     return next((mime for magic, mime in _MAGIC if head.startswith(magic)), None)
 
 
-def as_text(blob: Blob) -> str:
-    """The text of a text file that came as inline data."""
-    return base64.b64decode(blob.data).decode("utf-8", "replace")
+def readable(part: Part, title: str) -> Part:
+    """A text file as text, under its title if it has one; anything else as it is (translation.md 2.2)."""
+    blob = part.inline_data
+    if blob is None or not blob.mime_type.startswith("text/"):
+        return part
+    return document(base64.b64decode(blob.data).decode("utf-8", "replace"), title)
+
+
+def document(text: str, title: str) -> Part:
+    """A document's text, under its title if it has one."""
+    if not title:
+        return Part(text=text)
+    title = title.replace('"', "&quot;")
+    return Part(text=f'<document title="{title}">\n{text}\n</document>')

@@ -17,16 +17,16 @@ _WHERE = re.compile(r"^(.*?)(?: - at `\$\.?([^`]*)`)?$", re.S)
 def parse(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """The body as the decoder's type; raises BadRequest that says where and why it is not."""
     try:
-        value = decoder.decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as e:
         raise complaint(e) from None
     except msgspec.DecodeError as e:
-        raise BadRequest(f"The body is not JSON: {e}") from None
+        where = "" if "(byte " in str(e) else f" (byte {len(body)})"
+        raise BadRequest(f"The body is not JSON: {e}{where}") from None
     except UnicodeDecodeError:
-        raise BadRequest("The body is not UTF-8.") from None
+        raise BadRequest(f"The body is not UTF-8{_first_bad_byte(body)}.") from None
     except RecursionError:
-        raise BadRequest("The body is nested too deeply.") from None
-    return value
+        raise too_deep() from None
 
 
 def convert(value: Any, kind: type[T], param: str) -> T:
@@ -43,3 +43,16 @@ def complaint(e: msgspec.ValidationError, prefix: str = "") -> BadRequest:
     message, where = (found[1], found[2] or "") if found else (str(e), "")
     param = prefix + ("." if prefix and where and not where.startswith("[") else "") + where
     return BadRequest(f"{message} (at {param})" if param else message, param=param or None)
+
+
+def too_deep() -> BadRequest:
+    """What to say to a body that exhausts the stack."""
+    return BadRequest("The body is nested too deeply.")
+
+
+def _first_bad_byte(body: bytes) -> str:
+    try:
+        body.decode()
+    except UnicodeDecodeError as e:
+        return f" (byte {e.start})"
+    return ""

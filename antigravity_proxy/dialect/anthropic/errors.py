@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.dialect.http import error_headers
-from antigravity_proxy.errors import ProxyError, UpstreamOverloaded
+from antigravity_proxy.errors import ContextOverflow, ProxyError, UpstreamOverloaded
 
 #: Anthropic's own status for an overloaded service
 OVERLOADED = 529
+
+#: the prompt's tokens and the limit, as in "input token count (1200000) exceeds the maximum … (1048576)"
+_COUNTS = re.compile(r"\b(\d{4,})\b\D+\b(\d{4,})\b")
 
 _TYPES = {
     401: "authentication_error",
@@ -28,7 +32,8 @@ def error_body(error: ProxyError, request_id: str) -> dict[str, Any]:
     """The body, as in an answer and in a stream."""
     status = _status(error)
     kind = _TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
-    return {"type": "error", "error": {"type": kind, "message": error.message}, "request_id": request_id}
+    message = _too_long(error.message) if isinstance(error, ContextOverflow) else error.message
+    return {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
 
 
 def render(error: ProxyError, request_id: str) -> Rendered:
@@ -39,3 +44,9 @@ def render(error: ProxyError, request_id: str) -> Rendered:
 
 def _status(error: ProxyError) -> int:
     return OVERLOADED if isinstance(error, UpstreamOverloaded) else error.status
+
+
+def _too_long(message: str) -> str:
+    """What Anthropic says of a prompt over the context; agents compact on its beginning (translation.md 8.2)."""
+    found = _COUNTS.search(message)
+    return f"prompt is too long: {found[1]} tokens > {found[2]} maximum" if found else "prompt is too long"

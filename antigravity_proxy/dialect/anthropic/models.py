@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,12 +15,13 @@ from antigravity_proxy.errors import BadRequest, ModelNotFound
 _HEADERS = ((b"content-type", b"application/json"),)
 _CREATED = "2026-01-01T00:00:00Z"
 DEFAULT_LIMIT, MAX_LIMIT = 20, 1000
+_NUMBER = re.compile(r"[0-9]{1,4}")
 
 
 def render_list(models: Sequence[PublicModel], query: Mapping[str, str]) -> Rendered:
     """``GET /v1/models`` with ``limit``, ``after_id``, ``before_id``. Raises BadRequest."""
     limit = query.get("limit", str(DEFAULT_LIMIT))
-    if not limit.isdigit() or not 1 <= int(limit) <= MAX_LIMIT:
+    if not _NUMBER.fullmatch(limit) or not 1 <= int(limit) <= MAX_LIMIT:
         raise BadRequest(f"limit must be from 1 to {MAX_LIMIT}.", param="limit")
     ids = [model.id for model in models]
     begin, end = 0, len(models)

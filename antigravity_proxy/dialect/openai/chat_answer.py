@@ -6,25 +6,32 @@ is the hot path: constant bytes around one JSON string.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import Part
-from antigravity_proxy.canonical.estimate import BYTES_PER_TOKEN
+from antigravity_proxy.canonical.estimate import text_size, tokens
 from antigravity_proxy.dialect.base import Answer, Stamp
 from antigravity_proxy.dialect.openai.chat_parts import citations, code_block, image, log_probabilities, tool_call
 from antigravity_proxy.dialect.openai.errors import error_object
 from antigravity_proxy.errors import ProxyError
 
+_Kind = Literal["content", "reasoning_content", "tool_calls", "images", "logprobs"]
+
 _json = msgspec.json.Encoder().encode
 
 
 class ChatOptions(Struct, frozen=True):
-    """What the request says about its answer. ``input_estimate``: tokens, for an upstream that doesn't count."""
+    """What the request says about its answer.
+
+    ``keep_text``: the text will be needed for citations. ``input_estimate``: the prompt's tokens, for an upstream that
+    doesn't count.
+    """
 
     model: str
     stream: bool = False
@@ -63,7 +70,7 @@ class _Choice:
         return "content_filter" if self.finish in FILTERED else "stop"
 
 
-class _ChatAnswer:
+class _ChatAnswer(ABC):
     """Walks over chunks; subclasses take what it finds by ``_emit``."""
 
     __slots__ = ("_choices", "_options", "_size", "_stamp", "_usage", "id")
@@ -73,7 +80,7 @@ class _ChatAnswer:
         self._stamp = stamp
         self._choices: dict[int, _Choice] = {}
         self._usage: Usage | None = None
-        self._size = 0  # characters delivered, to estimate tokens if need be
+        self._size = 0  # UTF-8 bytes delivered, to estimate tokens if need be
         self.id = "chatcmpl-" + stamp.hex(24)
 
     def _walk(self, chunks: Sequence[Chunk]) -> None:
@@ -104,29 +111,32 @@ class _ChatAnswer:
         text = part.text
         if part.thought:
             if text and self._options.show_thoughts:
-                self._size += len(text)
+                self._size += text_size(text)
                 self._emit(choice, "reasoning_content", text)
         elif text:
             self._text(choice, text)
         elif part.function_call is not None:
-            call = tool_call(part, choice.calls, self._stamp, self._options.custom_tools)
+            call = part.function_call
+            self._size += len(bytes(call.args))
+            self._emit(
+                choice, "tool_calls", tool_call(call, part.thought_signature, self._stamp, self._options.custom_tools)
+            )
             choice.calls += 1
-            self._size += len(bytes(part.function_call.args))
-            self._emit(choice, "tool_calls", call)
         elif part.inline_data is not None:
             self._emit(choice, "images", image(part.inline_data, choice.images))
             choice.images += 1
-        elif part.executable_code or part.code_execution_result:
-            self._text(choice, code_block(part))
+        elif (part.executable_code or part.code_execution_result) and (block := code_block(part)):
+            self._text(choice, block)
 
     def _text(self, choice: _Choice, text: str) -> None:
-        self._size += len(text)
+        self._size += text_size(text)
         if self._options.keep_text:
             choice.text.append(text)
         self._emit(choice, "content", text)
 
-    def _emit(self, choice: _Choice, kind: str, value: Any) -> None:
-        raise AssertionError("subclasses emit")
+    @abstractmethod
+    def _emit(self, choice: _Choice, kind: _Kind, value: Any) -> None:
+        """Takes the next piece: a text, a call, an image, or log probabilities."""
 
     def _log_probabilities(self, choice: _Choice, candidate: Candidate) -> None:
         content = log_probabilities(candidate.logprobs_result)
@@ -138,15 +148,14 @@ class _ChatAnswer:
         return citations(choice.grounding, "".join(choice.text)) if choice.grounding else []
 
     def _usage_object(self) -> dict[str, Any]:
-        """The usage as upstream counted it, else estimated: never 0 and 0 (translation.md 2.9)."""
-        usage = self._usage or Usage(
-            prompt_token_count=max(1, self._options.input_estimate),
-            candidates_token_count=max(1, self._size // BYTES_PER_TOKEN),
-        )
+        """The usage as upstream counted it, what is missing estimated: never 0 and 0 (translation.md 2.9)."""
+        usage = self._usage or Usage()
+        prompt = usage.input_tokens or max(1, self._options.input_estimate)
+        completion = usage.output_tokens or tokens(self._size)
         return {
-            "prompt_tokens": usage.input_tokens,
-            "completion_tokens": usage.output_tokens,
-            "total_tokens": usage.input_tokens + usage.output_tokens,
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
             "prompt_tokens_details": {"cached_tokens": usage.cached_content_token_count},
             "completion_tokens_details": {"reasoning_tokens": usage.thoughts_token_count},
         }
@@ -199,13 +208,13 @@ class ChatStream(_ChatAnswer):
         self._delta(choice, b'{"role":"assistant","content":""}')
         return choice
 
-    def _emit(self, choice: _Choice, kind: str, value: Any) -> None:
+    def _emit(self, choice: _Choice, kind: _Kind, value: Any) -> None:
         if kind == "logprobs":
             self._delta(choice, b"{}", logprobs=_json({"content": value, "refusal": None}))
         elif kind == "tool_calls" and self._options.legacy_functions:
             self._delta(choice, b'{"function_call":%s}' % _json(value["function"]))
         elif kind == "tool_calls":
-            self._delta(choice, b'{"tool_calls":[%s]}' % _json({"index": choice.calls - 1, **value}))
+            self._delta(choice, b'{"tool_calls":[%s]}' % _json({"index": choice.calls, **value}))
         elif kind == "images":
             self._delta(choice, b'{"images":[%s]}' % _json(value))
         else:
@@ -215,7 +224,7 @@ class ChatStream(_ChatAnswer):
         if choice.index or self._options.keep_text:
             super()._text(choice, text)
             return
-        self._size += len(text)
+        self._size += text_size(text)
         self._out += (
             self._head,
             b'{"index":0,"delta":{"content":',
@@ -269,7 +278,7 @@ class ChatDocument(_ChatAnswer):
         """Never called in earnest: nothing has left before ``close``. Gives the error's document."""
         return _json({"error": error_object(error)})
 
-    def _emit(self, choice: _Choice, kind: str, value: Any) -> None:
+    def _emit(self, choice: _Choice, kind: _Kind, value: Any) -> None:
         found = self._found.setdefault(choice.index, {})
         if kind == "logprobs":
             found.setdefault(kind, []).extend(value)

@@ -1,21 +1,21 @@
-"""Chat messages as canonical turns (translation.md 3.1). Pure."""
+"""Chat messages as canonical turns (translation.md 2.1, 2.3, 3.1). Pure."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.content import Content, FunctionCall, FunctionResponse, Part
 from antigravity_proxy.dialect import media
-from antigravity_proxy.dialect.parse import convert
+from antigravity_proxy.dialect.openai.chat_content import MessageContent, Url, image, parts, texts
 from antigravity_proxy.errors import BadRequest
 
-_AUDIO = {"mp3": "audio/mp3", "wav": "audio/wav"}
-_OUR_IMAGE = re.compile(r"!\[image\]\((data:image/[^)\s]+)\)")
-_DOCUMENTS = {".pdf": "application/pdf", ".txt": "text/plain", ".md": "text/markdown", ".csv": "text/csv"}
+#: an image that stands as Markdown in an earlier answer
+_IMAGE = re.compile(r"!\[[^\]]*\]\((data:image/[a-z+.-]+;base64,[A-Za-z0-9+/=]+)\)")
+_NO_ARGUMENTS = Raw(b"{}")
 
 
 class _Function(Struct):
@@ -40,7 +40,6 @@ class ToolCall(Struct):
     """A call in an assistant's message."""
 
     id: str | None = None
-    type: str | None = None
     function: _Function | None = None
     custom: _Custom | None = None
     extra_content: _Extra | None = None
@@ -48,161 +47,89 @@ class ToolCall(Struct):
 
     @property
     def signature(self) -> str:
-        """The thought signature it carries, in Google's place or directly."""
+        """The thought signature it carries, in Google's place or directly (translation.md 2.6)."""
         google = self.extra_content.google if self.extra_content is not None else None
         return (google.thought_signature if google is not None else None) or self.thought_signature or ""
 
 
-class _ImageUrl(Struct):
-    url: str
-
-
-class _Audio(Struct):
-    data: str
-    format: str
-
-
-class _File(Struct):
-    file_data: str | None = None
-    filename: str | None = None
-    file_id: str | None = None
-
-
-class ContentPart(Struct):
-    """One part of a message's content."""
-
-    type: str
-    text: str | None = None
-    refusal: str | None = None
-    image_url: _ImageUrl | str | None = None
-    input_audio: _Audio | None = None
-    file: _File | None = None
-
-
-class _OurImage(Struct):
-    image_url: _ImageUrl | None = None
+class _GeneratedImage(Struct):
+    image_url: Url | str
 
 
 class Message(Struct):
-    """One message."""
+    """One message. What is only for display (``reasoning_content``, ``audio``) isn't read."""
 
-    role: str
-    content: str | list[ContentPart] | None = None
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: MessageContent = None
     name: str | None = None
     tool_calls: list[ToolCall] | None = None
     function_call: _Function | None = None
     tool_call_id: str | None = None
     refusal: str | None = None
-    images: list[Any] | None = None
+    images: list[_GeneratedImage] | None = None
 
 
-def conversation(messages: list[Message], custom: frozenset[str]) -> tuple[tuple[Content, ...], tuple[str, ...]]:
-    """The turns and the system texts. ``custom`` are the names of free-text tools. Raises BadRequest."""
+def conversation(messages: list[Message]) -> tuple[tuple[Content, ...], tuple[str, ...]]:
+    """The turns and the system texts; raises BadRequest.
+
+    System messages before the first user message are hoisted; later ones stay in place, since order is meaning.
+    """
     system: list[str] = []
     contents: list[Content] = []
     called: dict[str, str] = {}
-    several = len({m.name for m in messages if m.role == "user" and m.name}) > 1
+    several_names = len({m.name for m in messages if m.role == "user" and m.name}) > 1
+    user_spoke = False
     for i, message in enumerate(messages):
         where = f"messages[{i}]"
-        if message.role in ("system", "developer"):
-            text = _text(message, where)
-            if contents:  # order is meaning: a later one stays in its place
-                contents.append(Content("user", (Part(text=f"<system>{text}</system>"),)))
-            elif text:
-                system.append(text)
-        elif message.role == "user":
-            parts = _parts(message.content, f"{where}.content")
-            if several and message.name:
-                parts = [Part(text=f"{message.name}: "), *parts]
-            contents.append(Content("user", tuple(parts)))
-        elif message.role == "assistant":
-            contents.append(Content("model", tuple(_assistant(message, called, custom, where))))
-        elif message.role in ("tool", "function"):
-            contents.append(Content("user", (_result(message, called, where),)))
-        else:
-            raise BadRequest(f"Unknown role: {message.role[:40]!r}", param=f"{where}.role")
+        role: Literal["user", "model"] = "user"
+        match message.role:
+            case "system" | "developer":
+                said = [text for text in texts(message.content, f"{where}.content") if text]
+                if not user_spoke:
+                    system += said
+                    continue
+                found = [Part(text="<system>{}</system>".format("\n".join(said)))] if said else []
+            case "user":
+                found = parts(message.content, f"{where}.content")
+                user_spoke = user_spoke or bool(found)
+                if several_names and message.name:
+                    found.insert(0, Part(text=f"{message.name}: "))
+            case "assistant":
+                role, found = "model", _assistant(message, called, where)
+            case "tool" | "function":
+                found = _result(message, called, where)
+        if found:
+            contents.append(Content(role, tuple(found)))
     if not contents and system:
         return (Content("user", tuple(Part(text=text) for text in system)),), ()
-    if not any(content.role == "user" and content.parts for content in contents):
+    if not any(content.role == "user" for content in contents):
         raise BadRequest("There is no user message.", param="messages")
     return tuple(contents), tuple(system)
 
 
-def _text(message: Message, where: str) -> str:
-    """The text of a system message."""
-    content = message.content
-    if content is None or isinstance(content, str):
-        return content or ""
-    for j, part in enumerate(content):
-        if part.text is None:
-            raise BadRequest("A system message holds text only.", param=f"{where}.content[{j}]")
-    return "\n".join(part.text or "" for part in content)
-
-
-def _parts(content: str | list[ContentPart] | None, where: str) -> list[Part]:
-    if content is None:
-        return []
-    if isinstance(content, str):
-        return [Part(text=content)]
-    return [_part(part, f"{where}[{j}]") for j, part in enumerate(content)]
-
-
-def _part(part: ContentPart, where: str) -> Part:
-    if part.type in ("text", "refusal", "input_text", "output_text"):
-        text = part.refusal if part.type == "refusal" else part.text
-        if text is None:
-            raise BadRequest("Text is missing.", param=f"{where}.{part.type if part.type == 'refusal' else 'text'}")
-        return Part(text=text)
-    if part.type == "image_url" and part.image_url is not None:
-        url = part.image_url if isinstance(part.image_url, str) else part.image_url.url
-        return media.from_url(url, f"{where}.image_url")
-    if part.type == "input_audio" and part.input_audio is not None:
-        sound = part.input_audio
-        return media.inline(_AUDIO.get(sound.format, f"audio/{sound.format}"), sound.data, f"{where}.input_audio")
-    if part.type == "file" and part.file is not None:
-        return _file(part.file, f"{where}.file")
-    raise BadRequest(f"Content of type {part.type[:40]!r} can't be read.", param=where)
-
-
-def _file(file: _File, where: str) -> Part:
-    if file.file_data is None:
-        raise BadRequest("Files are not stored here: send file_data.", param=f"{where}.file_id")
-    name = file.filename or ""
-    if file.file_data.startswith("data:"):
-        part = media.from_url(file.file_data, f"{where}.file_data")
-    else:
-        suffix = name[name.rfind(".") :].lower() if "." in name else ""
-        part = media.inline(_DOCUMENTS.get(suffix, ""), file.file_data, f"{where}.file_data")
-    blob = part.inline_data
-    if blob is not None and blob.mime_type.startswith("text/"):
-        return Part(text=f'<document title="{name}">\n{media.as_text(blob)}\n</document>')
-    return part
-
-
-def _assistant(message: Message, called: dict[str, str], custom: frozenset[str], where: str) -> list[Part]:
-    parts = []
-    for part in _parts(message.content, f"{where}.content"):
-        parts += _with_images(part)
+def _assistant(message: Message, called: dict[str, str], where: str) -> list[Part]:
+    """Text, then images, then calls."""
+    found: list[Part] = []
+    for part in parts(message.content, f"{where}.content"):
+        found += _with_images(part, f"{where}.content")
     if message.refusal:
-        parts.append(Part(text=message.refusal))
-    for j, item in enumerate(message.images or ()):  # generated images that we sent: not to be lost
-        image = convert(item, _OurImage, f"{where}.images[{j}]")
-        if image.image_url is not None:
-            parts.append(media.from_url(image.image_url.url, f"{where}.images[{j}]"))
-    for j, call in enumerate(message.tool_calls or ()):
-        parts.append(_call(call, called, f"{where}.tool_calls[{j}]"))
+        found.append(Part(text=message.refusal))
+    for i, generated in enumerate(message.images or ()):
+        found.append(image(generated.image_url, f"{where}.images[{i}].image_url"))
+    for i, call in enumerate(message.tool_calls or ()):
+        found.append(_call(call, called, f"{where}.tool_calls[{i}]"))
     if message.function_call is not None:
         function = message.function_call
-        parts.append(Part(function_call=FunctionCall(function.name, _arguments(function.arguments))))
-    return parts
+        found.append(Part(function_call=FunctionCall(function.name, _arguments(function.arguments))))
+    return found
 
 
-def _with_images(part: Part) -> list[Part]:
-    """Text of ours with images in Markdown, as text and images again: else each turn would send them as text."""
+def _with_images(part: Part, param: str) -> list[Part]:
+    """Text with images in Markdown, as text and images again: else each turn would send megabytes of text."""
     if not part.text or "](data:image/" not in part.text:
         return [part]
-    pieces = _OUR_IMAGE.split(part.text)
-    return [media.from_url(piece, "messages") if i % 2 else Part(text=piece) for i, piece in enumerate(pieces) if piece]
+    pieces = _IMAGE.split(part.text)
+    return [media.from_url(piece, param) if i % 2 else Part(text=piece) for i, piece in enumerate(pieces) if piece]
 
 
 def _call(call: ToolCall, called: dict[str, str], where: str) -> Part:
@@ -218,36 +145,35 @@ def _call(call: ToolCall, called: dict[str, str], where: str) -> Part:
 
 
 def _arguments(value: Any) -> Raw:
-    """Arguments as an object: clients send a JSON string; whatever else models produced is wrapped, never refused."""
+    """Arguments as an object: clients send a JSON string. Whatever else models produced is wrapped, never refused."""
     if isinstance(value, str):
         if not value.strip():
-            return Raw(b"{}")
+            return _NO_ARGUMENTS
         try:
-            parsed = msgspec.json.decode(value, type=dict[str, Raw] | Any)
+            parsed = msgspec.json.decode(value)
         except (msgspec.MsgspecError, RecursionError):
-            return Raw(msgspec.json.encode({"input": value}))
-        return Raw(value.encode()) if isinstance(parsed, dict) else Raw(msgspec.json.encode({"input": parsed}))
+            parsed = value
+        if isinstance(parsed, dict):
+            return Raw(value.encode())  # byte for byte
+        value = parsed
     if value is None:
-        return Raw(b"{}")
+        return _NO_ARGUMENTS
     return Raw(msgspec.json.encode(value if isinstance(value, dict) else {"input": value}))
 
 
-def _result(message: Message, called: dict[str, str], where: str) -> Part:
+def _result(message: Message, called: dict[str, str], where: str) -> list[Part]:
     """A tool's result. Its message has only the id: the name is the earlier call's."""
-    if message.role == "function":
-        name, identity = message.name or "", ""
-    else:
-        identity = message.tool_call_id or ""
+    identity = message.tool_call_id or ""
+    if message.role == "tool":
         name = called.get(identity, "")
-    texts: list[str] = []
-    files: list[Part] = []
-    for part in _parts(message.content, f"{where}.content"):
-        if part.text is not None:
-            texts.append(part.text)
-        else:
-            files.append(part)
-    output = "\n".join(texts)
+    elif message.name:
+        name, identity = message.name, ""
+    else:
+        raise BadRequest("A function's result needs the function's name.", param=f"{where}.name")
+    found = parts(message.content, f"{where}.content")
+    output = "\n".join(part.text for part in found if part.text is not None)
+    files = [part for part in found if part.text is None]
     if not name:
-        return Part(text=f"[result of an unknown tool call {identity}]\n{output}")
+        return [Part(text=f"[result of an unknown tool call {identity}]\n{output}"), *files]
     response = Raw(msgspec.json.encode({"output": output}))
-    return Part(function_response=FunctionResponse(name, response, identity, tuple(files)))
+    return [Part(function_response=FunctionResponse(name, response, identity, tuple(files)))]

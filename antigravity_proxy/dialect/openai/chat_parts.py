@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from antigravity_proxy.canonical.content import Blob, Part
+from antigravity_proxy.canonical.content import Blob, FunctionCall, Part
 from antigravity_proxy.dialect.base import Stamp
 
+#: what reading a part of upstream's answer may raise: it was only skimmed until now
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
 _GOOD_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
@@ -62,37 +64,32 @@ class _LogProbs(Struct, rename="camel"):
     top_candidates: list[_Top] = []
 
 
-def tool_call(part: Part, position: int, stamp: Stamp, custom: frozenset[str]) -> dict[str, Any]:
-    """One call, in the form of a message; its id is upstream's own, if that is one."""
-    call = part.function_call
-    if call is None:
-        raise ValueError("not a call")
-    identity = call.id if _GOOD_ID.fullmatch(call.id) else "call_" + stamp.hex(24)
+def tool_call(call: FunctionCall, signature: str, stamp: Stamp, custom: frozenset[str]) -> dict[str, Any]:
+    """One call, in the form of a message; its id is upstream's own, if that is a good one (translation.md 2.3)."""
+    out: dict[str, Any] = {"id": call.id if _GOOD_ID.fullmatch(call.id) else "call_" + stamp.hex(24)}
     args = compact(call.args)
     if call.name in custom:
-        out: dict[str, Any] = {
-            "id": identity,
-            "type": "custom",
-            "custom": {"name": call.name, "input": _free_text(args)},
-        }
+        out |= {"type": "custom", "custom": {"name": call.name, "input": _free_text(args)}}
     else:
-        out = {"id": identity, "type": "function", "function": {"name": call.name, "arguments": args}}
-    if part.thought_signature:
-        out["extra_content"] = {"google": {"thought_signature": part.thought_signature}}
+        out |= {"type": "function", "function": {"name": call.name, "arguments": args}}
+    if signature:
+        out["extra_content"] = {"google": {"thought_signature": signature}}
     return out
 
 
 def compact(args: Raw) -> str:
-    """Arguments as compact JSON text: same values, digits and key order, no white space."""
-    return msgspec.json.format(bytes(args), indent=-1).decode() if args else "{}"
+    """Arguments as compact JSON text: same values, digits and key order, no white space. Always an object."""
+    text = msgspec.json.format(bytes(args), indent=-1).decode("utf-8", "replace") if args else ""
+    return text if text.startswith("{") else "{}"
 
 
 def _free_text(args: str) -> str:
+    """The text that a free-text tool was called with; all arguments, if the model gave others."""
     try:
-        value = msgspec.json.decode(args, type=dict[str, Any]).get("input", "")
+        value = msgspec.json.decode(args, type=dict[str, Any]).get("input")
     except msgspec.MsgspecError:
         return args
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return value if isinstance(value, str) else args
 
 
 def image(blob: Blob, index: int) -> dict[str, Any]:
@@ -109,9 +106,10 @@ def code_block(part: Part) -> str:
     try:
         if part.executable_code:
             code = msgspec.json.decode(part.executable_code, type=_Code)
-            return f"\n```{code.language.lower()}\n{code.code}\n```\n"
+            language = "" if code.language == "LANGUAGE_UNSPECIFIED" else code.language.lower()
+            return f"\n```{language}\n{code.code}\n```\n"
         return f"\n```\n{msgspec.json.decode(part.code_execution_result, type=_Result).output}\n```\n"
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         return ""
 
 
@@ -119,7 +117,7 @@ def citations(grounding: Raw, text: str) -> list[dict[str, Any]]:
     """Citations of a web search. Upstream counts UTF-8 bytes, OpenAI characters (translation.md 2.8)."""
     try:
         found = msgspec.json.decode(grounding, type=_Grounding)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         return []
     octets = text.encode()
     cited = []
@@ -140,7 +138,7 @@ def log_probabilities(result: Raw) -> list[dict[str, Any]]:
     """``logprobs.content``; empty where upstream's form is not the expected one."""
     try:
         found = msgspec.json.decode(result, type=_LogProbs)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         return []
     content = []
     for position, chosen in enumerate(found.chosen_candidates):

@@ -2,121 +2,124 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import FunctionDeclaration, ToolChoice
-from antigravity_proxy.dialect.parse import convert
 from antigravity_proxy.errors import BadRequest
 
 
-class _Function(Struct):
+class Function(Struct):
+    """A function as it is declared; ``parameters`` is a JSON Schema."""
+
     name: str
     description: str | None = None
-    parameters: Any = None
+    parameters: dict[str, Any] | None = None
+
+
+class _Grammar(Struct):
+    definition: str
+
+
+class _Format(Struct):
+    grammar: _Grammar | None = None
 
 
 class _Custom(Struct):
     name: str
     description: str | None = None
-    format: Any = None
+    format: _Format | None = None
 
 
 class Tool(Struct):
     """One declared tool. Kinds that mean nothing upstream are dropped."""
 
-    type: str = "function"
-    function: _Function | None = None
+    type: str | None = None
+    function: Function | None = None
     custom: _Custom | None = None
 
 
-class _Named(Struct):
+class Named(Struct):
+    """A function by its name."""
+
     name: str
 
 
-class _AllowedTool(Struct):
-    function: _Named | None = None
-    custom: _Named | None = None
+class _ChosenFunction(Struct, tag_field="type", tag="function"):
+    function: Named
+
+
+class _ChosenCustom(Struct, tag_field="type", tag="custom"):
+    custom: Named
 
 
 class _Allowed(Struct):
-    mode: str = "auto"
-    tools: list[_AllowedTool] = []
+    tools: list[_ChosenFunction | _ChosenCustom]
+    mode: Literal["auto", "required"] | None = None
 
 
-class _Choice(Struct):
-    type: str = "function"
-    function: _Named | None = None
-    custom: _Named | None = None
-    allowed_tools: _Allowed | None = None
+class _ChosenSome(Struct, tag_field="type", tag="allowed_tools"):
+    allowed_tools: _Allowed
 
 
-_WORDS: dict[str, ToolChoice] = {
-    "auto": ToolChoice(),
-    "none": ToolChoice("none"),
-    "required": ToolChoice("any"),
-}
+#: what ``tool_choice`` may be
+Choice = Literal["auto", "none", "required"] | _ChosenFunction | _ChosenCustom | _ChosenSome | None
+#: what the legacy ``function_call`` may be
+LegacyChoice = Literal["auto", "none"] | Named | None
+
 #: a free-text tool takes one string
-_INPUT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
+_FREE_TEXT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 
 
 def declared(
-    tools: list[Tool] | None, functions: list[Any] | None
+    tools: list[Tool] | None, functions: list[Function] | None
 ) -> tuple[tuple[FunctionDeclaration, ...], frozenset[str]]:
     """The declarations, and the names of free-text ("custom") tools among them. Raises BadRequest."""
     found: list[FunctionDeclaration] = []
     custom: set[str] = set()
     for i, tool in enumerate(tools or ()):
-        if tool.type == "function":
-            if tool.function is None:
-                raise BadRequest("A function tool needs a function.", param=f"tools[{i}].function")
-            found.append(_function(tool.function))
-        elif tool.type == "custom" and tool.custom is not None:
+        if tool.function is not None:
+            found.append(_declaration(tool.function))
+        elif tool.custom is not None:
             custom.add(tool.custom.name)
-            found.append(FunctionDeclaration(tool.custom.name, _custom_description(tool.custom), _INPUT))
-    for i, function in enumerate(functions or ()):
-        found.append(_function(convert(function, _Function, f"functions[{i}]")))
+            found.append(FunctionDeclaration(tool.custom.name, _custom_description(tool.custom), _FREE_TEXT))
+        elif tool.type in (None, "function", "custom"):
+            kind = tool.type or "function"
+            raise BadRequest(f"A tool of this type needs {kind!r}.", param=f"tools[{i}].{kind}")
+    found += map(_declaration, functions or ())
     return tuple(found), frozenset(custom)
 
 
-def tool_choice(choice: Any, function_call: Any) -> ToolChoice:
-    """What the client wants called, from ``tool_choice`` or the legacy ``function_call``. Raises BadRequest."""
-    if choice is None:
-        return _legacy_choice(function_call)
-    if isinstance(choice, str):
-        if choice not in _WORDS:
-            raise BadRequest("tool_choice must be auto, none, required, or an object.", param="tool_choice")
-        return _WORDS[choice]
-    wanted = convert(choice, _Choice, "tool_choice")
-    if wanted.allowed_tools is not None:
-        names = [tool.function or tool.custom for tool in wanted.allowed_tools.tools]
-        required = wanted.allowed_tools.mode == "required"
-        return ToolChoice("any" if required else "validated", tuple(name.name for name in names if name))
-    named = wanted.function or wanted.custom
-    if named is None:
-        raise BadRequest("tool_choice names no function.", param="tool_choice.function")
-    return ToolChoice("any", (named.name,))
+def tool_choice(choice: Choice, function_call: LegacyChoice) -> ToolChoice:
+    """What the client wants called; the legacy field counts where the other is absent."""
+    match choice if choice is not None else function_call:
+        case None | "auto":
+            return ToolChoice()
+        case "none":
+            return ToolChoice("none")
+        case "required":
+            return ToolChoice("any")
+        case _ChosenSome(allowed_tools=allowed):
+            mode: Literal["any", "validated"] = "any" if allowed.mode == "required" else "validated"
+            return ToolChoice(mode, tuple(map(_name, allowed.tools)))
+        case chosen:
+            return ToolChoice("any", (_name(chosen),))
 
 
-def _legacy_choice(function_call: Any) -> ToolChoice:
-    if function_call is None or function_call == "auto":
-        return ToolChoice()
-    if function_call == "none":
-        return ToolChoice("none")
-    return ToolChoice("any", (convert(function_call, _Named, "function_call").name,))
+def _name(chosen: _ChosenFunction | _ChosenCustom | Named) -> str:
+    if isinstance(chosen, Named):
+        return chosen.name
+    return chosen.function.name if isinstance(chosen, _ChosenFunction) else chosen.custom.name
 
 
-def _function(function: _Function) -> FunctionDeclaration:
+def _declaration(function: Function) -> FunctionDeclaration:
     return FunctionDeclaration(function.name, function.description or "", function.parameters)
 
 
 def _custom_description(tool: _Custom) -> str:
     """The description, with the grammar of the text that is wanted."""
     text = tool.description or ""
-    if isinstance(tool.format, dict):
-        grammar = tool.format.get("grammar", tool.format)
-        definition = grammar.get("definition") if isinstance(grammar, dict) else None
-        if isinstance(definition, str):
-            text = f"{text}\nThe input follows this grammar:\n{definition}".strip()
+    if tool.format is not None and tool.format.grammar is not None:
+        return f"{text}\nThe input follows this grammar:\n{tool.format.grammar.definition}".lstrip()
     return text

@@ -1,0 +1,49 @@
+# Everything a newcomer needs: `make demo` and `make test`. Both set up .venv first, on any machine with Python 3.11+.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo run test lint format bench dist clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+
+demo: $(VENV)/.runtime ## the real daemon on a simulated Google: no account, no network
+	@$(BIN)/antigravity-proxy demo
+
+run: $(VENV)/.runtime ## the daemon, with the settings of the environment
+	$(BIN)/twistd -n --pidfile= antigravity
+
+test: $(VENV)/.dev ## the whole proof, with coverage
+	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/python tests/coverage_gate.py
+
+lint: $(VENV)/.dev ## style, types, import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## puts the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## what the daemon costs: CPU and memory (about four minutes)
+	$(BIN)/python benchmarks/bench.py
+
+dist: $(VENV)/.dev ## wheel and sdist, in dist/
+	$(BIN)/python -m build
+
+clean: ## removes what the others made
+	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# editable in its compatible mode: twistd finds plugins by walking directories
+$(VENV)/.runtime: setup.cfg pyproject.toml
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e .
+	touch $@
+
+$(VENV)/.dev: setup.cfg pyproject.toml
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[dev]'
+	touch $@ $(VENV)/.runtime

@@ -1,0 +1,132 @@
+"""The content of chat messages as parts (translation.md 2.2, 3.1). Pure."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from antigravity_proxy.canonical.content import Part
+from antigravity_proxy.dialect import media
+from antigravity_proxy.errors import BadRequest
+
+_SOUND_FORMAT = re.compile(r"[a-z0-9]{1,16}")
+_MIME_BY_SUFFIX = {
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "csv": "text/csv",
+    "json": "text/plain",
+}
+
+
+class Text(Struct, tag_field="type", tag="text"):
+    """Plain text."""
+
+    text: str
+
+
+class Refusal(Struct, tag_field="type", tag="refusal"):
+    """The model's words of refusal, in history."""
+
+    refusal: str
+
+
+class Url(Struct):
+    """Where an image is: a data URL."""
+
+    url: str
+
+
+class Image(Struct, tag_field="type", tag="image_url"):
+    """An image; some clients give the URL as a plain string."""
+
+    image_url: Url | str
+
+
+class _Sound(Struct):
+    data: str
+    format: str
+
+
+class Audio(Struct, tag_field="type", tag="input_audio"):
+    """Sound as base64, with the name of its format (``mp3``, ``wav``, …)."""
+
+    input_audio: _Sound
+
+
+class _Document(Struct):
+    file_data: str | None = None
+    filename: str | None = None
+    file_id: str | None = None
+
+
+class File(Struct, tag_field="type", tag="file"):
+    """A file, as a data URL or as bare base64 with a file name."""
+
+    file: _Document
+
+
+ContentPart = Text | Refusal | Image | Audio | File
+MessageContent = str | list[ContentPart] | None
+
+
+def parts(content: MessageContent, where: str) -> list[Part]:
+    """The content as parts, in order; raises BadRequest that names the part."""
+    if content is None:
+        return []
+    if isinstance(content, str):
+        return [Part(text=content)]
+    return [_part(part, f"{where}[{i}]") for i, part in enumerate(content)]
+
+
+def texts(content: MessageContent, where: str) -> list[str]:
+    """The content where only text makes sense; raises BadRequest for anything else."""
+    if content is None:
+        return []
+    if isinstance(content, str):
+        return [content]
+    found = []
+    for i, part in enumerate(content):
+        if not isinstance(part, Text):
+            raise BadRequest("Only text is possible here.", param=f"{where}[{i}].type")
+        found.append(part.text)
+    return found
+
+
+def image(image_url: Url | str, param: str) -> Part:
+    """An image by its URL."""
+    return media.from_url(image_url if isinstance(image_url, str) else image_url.url, param)
+
+
+def _part(part: ContentPart, where: str) -> Part:
+    match part:
+        case Text():
+            return Part(text=part.text)
+        case Refusal():
+            return Part(text=part.refusal)
+        case Image():
+            return image(part.image_url, f"{where}.image_url")
+        case Audio():
+            return _sound(part.input_audio, f"{where}.input_audio")
+        case File():
+            return _file(part.file, f"{where}.file")
+
+
+def _sound(sound: _Sound, where: str) -> Part:
+    if not _SOUND_FORMAT.fullmatch(sound.format):
+        raise BadRequest("No format of sound: use mp3 or wav.", param=f"{where}.format")
+    return media.inline(f"audio/{sound.format}", sound.data, f"{where}.data")
+
+
+def _file(file: _Document, where: str) -> Part:
+    if file.file_data is None:
+        missing = "file_data" if file.file_id is None else "file_id"
+        raise BadRequest("Files are not stored here: send the file itself in file_data.", param=f"{where}.{missing}")
+    name = file.filename or ""
+    if file.file_data.startswith("data:"):
+        part = media.from_url(file.file_data, f"{where}.file_data")
+    else:
+        mime = _MIME_BY_SUFFIX.get(name.rpartition(".")[2].lower(), "")
+        part = media.inline(mime, file.file_data, f"{where}.file_data")
+    return media.readable(part, name)
