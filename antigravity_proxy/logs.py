@@ -5,6 +5,7 @@ Types that hide themselves (``secret.Secret``) are the first defence; the patter
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -61,6 +62,9 @@ def observer(out: TextIO, level: str, form: str) -> ILogObserver:
     """An observer that writes events of at least ``level`` to ``out``, as ``text`` or ``json``."""
     render = _as_json if form == "json" else _as_text
     predicate = LogLevelFilterPredicate(defaultLogLevel=_LEVELS[level])
+    if level == "info":  # Twisted tells of every connection that it makes
+        for namespace in ("twisted", "log_legacy"):
+            predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
     found: ILogObserver = FilteringLogObserver(_Writer(out, render), [predicate])
     return found
 
@@ -101,9 +105,19 @@ def _as_json(event: LogEvent) -> str:
     return msgspec.json.encode(fields, order="deterministic").decode()
 
 
+def timestamp(epoch: float) -> str:
+    """Epoch seconds as every line shows them: UTC, with milliseconds."""
+    whole = int(epoch)
+    return f"{_second(whole)}.{int((epoch - whole) * 1000):03}Z"
+
+
+@functools.lru_cache(maxsize=4)
+def _second(epoch: int) -> str:
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def _time(event: LogEvent) -> str:
-    moment = datetime.fromtimestamp(event.get("log_time", 0.0), UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return timestamp(event.get("log_time", 0.0))
 
 
 def _message(event: LogEvent) -> str:

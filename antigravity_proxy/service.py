@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import sys
@@ -29,6 +30,7 @@ from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.resolve import Resolver, Settings, SettingsError
+from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.account_methods import load_project
 from antigravity_proxy.upstream.egress import Egress, Egresses
 from antigravity_proxy.upstream.endpoints import KeptEndpoints
@@ -39,6 +41,7 @@ from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.layout import Layout
 from antigravity_proxy.volume.reader import VolumeReader, VolumeState
 from antigravity_proxy.volume.service import VolumeService
+from antigravity_proxy.web.access import AccessLog
 from antigravity_proxy.web.api import ApiResource
 from antigravity_proxy.web.edge import GuardedSite
 from antigravity_proxy.web.gate import ApiGate
@@ -94,6 +97,7 @@ class Daemon(MultiService):
                 "or accept everybody with PROXY_ALLOW_ANONYMOUS=true"
             )
         self._catalogue = _catalogue(state.config)
+        self._ticker = Ticker(reactor)
         self._pool = Pool(reactor, _epoch, random.random)
         self._egresses = self._make_egresses()
         self._oauth = OAuthClient(reactor, _epoch, settings.token_url, settings.user_agent)
@@ -125,6 +129,7 @@ class Daemon(MultiService):
     def startService(self) -> None:
         """Starts serving."""
         super().startService()
+        _tune_garbage_collection()
         log.info("serving on {host}:{port}", host=self._settings.host, port=self._port.getHost().port)
         for warning in self._warnings():
             log.warn("{warning}", warning=warning)
@@ -151,7 +156,7 @@ class Daemon(MultiService):
                 ca_file=settings.ca_file,
                 proxy=parse_proxy_url(proxy_url) if proxy_url else None,
             )
-            return Egress(reactor, endpoints, settings.user_agent, settings.request_timeout)
+            return Egress(self._ticker, endpoints, settings.user_agent, settings.request_timeout)
 
         default = settings.upstream_proxy.reveal() if settings.upstream_proxy is not None else None
         try:
@@ -165,7 +170,7 @@ class Daemon(MultiService):
 
     def _make_site(self) -> GuardedSite:
         resources = Resources(
-            clock=self._reactor,
+            ticker=self._ticker,
             epoch=_epoch,
             jitter=random.random,
             new_uuid=lambda: str(uuid.uuid4()),
@@ -176,8 +181,10 @@ class Daemon(MultiService):
             bases=self._bases,
         )
         pages = HealthPages(self._condition).resource()
-        api = ApiResource(resources, lambda: self._catalogue, self._gate, pages, _hex_digits)
-        return GuardedSite(api, self._gate, self._reactor)
+        out = sys.stdout if self._settings.log_level in ("debug", "info") else None
+        access = AccessLog(out, self._settings.log_format, _epoch)
+        api = ApiResource(resources, lambda: self._catalogue, self._gate, pages, _hex_digits, access)
+        return GuardedSite(api, self._gate, self._ticker)
 
     async def _refresh(self, state: AccountState) -> Grant:
         """A new grant by the OAuth client that the account's token names, else by the plain one."""
@@ -249,6 +256,16 @@ class Daemon(MultiService):
         if settings.redis_url is not None:
             found.append("REDIS_URL is set, but this version keeps its state in the process")
         return tuple(found)
+
+
+def _tune_garbage_collection() -> None:
+    """What is loaded now stays: it is never looked at again, and young objects less often.
+
+    Requests leave few cycles behind, but make many objects: the default of 700 costs some 5 % of the time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _gui_values(config: GuiConfig | None) -> dict[str, Any]:

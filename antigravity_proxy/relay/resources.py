@@ -12,6 +12,7 @@ from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.codeassist.request import Quirk
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
+from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egresses
 
 
@@ -23,7 +24,7 @@ class Resources:
     ``quirks`` remembers, by upstream model id, what had to be left out to be accepted (upstream.md 4.3).
     """
 
-    clock: IReactorTime
+    ticker: Ticker
     epoch: Callable[[], float]
     jitter: Callable[[], float]
     new_uuid: Callable[[], str]
@@ -34,3 +35,8 @@ class Resources:
     bases: BaseUrls
     product: str = "antigravity-proxy"
     quirks: dict[str, frozenset[Quirk]] = field(default_factory=dict)
+
+    @property
+    def clock(self) -> IReactorTime:
+        """Monotonic seconds and timers."""
+        return self.ticker.clock

@@ -15,6 +15,8 @@ IDLE_CONNECTION_SECONDS = 60
 
 # From clients (threats.md 3.2)
 HEAD_DEADLINE = 20.0
+#: a kept connection may rest this long between two requests
+IDLE_SECONDS = 75.0
 #: a body must make this progress: checked every BODY_CHECK_SECONDS, at least BODY_MIN_RATE bytes a second
 BODY_CHECK_SECONDS = 15.0
 BODY_MIN_RATE = 1024

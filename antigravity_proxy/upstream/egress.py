@@ -12,6 +12,7 @@ from twisted.web.iweb import IAgentEndpointFactory
 
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import IDLE_CONNECTION_SECONDS, IDLE_CONNECTIONS_PER_HOST
+from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.exchange import Exchange
 from antigravity_proxy.volume.accounts import Account
 
@@ -19,19 +20,19 @@ from antigravity_proxy.volume.accounts import Account
 class Egress:
     """One way out: kept endpoints and kept connections. ``silence`` in seconds, as for Exchange."""
 
-    def __init__(self, clock: Any, endpoints: IAgentEndpointFactory, user_agent: str, silence: float) -> None:
-        self._clock = clock
+    def __init__(self, ticker: Ticker, endpoints: IAgentEndpointFactory, user_agent: str, silence: float) -> None:
+        self._ticker = ticker
         self._silence = silence
         self._user_agent = [user_agent.encode("latin-1")]
         self.endpoints = endpoints
-        self.pool = HTTPConnectionPool(clock)
+        self.pool = HTTPConnectionPool(ticker.clock)
         self.pool.retryAutomatically = False  # retries are the relay's to decide
         self.pool.maxPersistentPerHost = IDLE_CONNECTIONS_PER_HOST
         self.pool.cachedConnectionTimeout = IDLE_CONNECTION_SECONDS
 
     def exchange(self) -> Exchange:
         """A new exchange on this way."""
-        return Exchange(self._clock, self.endpoints, self.pool, self._silence)
+        return Exchange(self._ticker, self.endpoints, self.pool, self._silence)
 
     def headers(self, token: Secret, accept: bytes = b"text/event-stream") -> Headers:
         """The headers of a request to upstream (upstream.md 2): who we are, honestly, and nothing more."""

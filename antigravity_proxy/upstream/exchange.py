@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
 from twisted.internet.error import TimeoutError as ConnectTimeout
-from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -22,7 +22,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from antigravity_proxy.upstream.watchdog import Watchdog
+from antigravity_proxy.ticker import Ticker
 
 
 class ExchangeError(Exception):
@@ -107,16 +107,18 @@ class Exchange:
     run while the client is the slow one.
     """
 
-    __slots__ = ("_agent", "_clock", "_hold", "_late", "_response", "_silence")
+    __slots__ = ("_agent", "_heard", "_hold", "_late", "_request", "_response", "_silence", "_ticker")
 
     def __init__(
-        self, clock: IReactorTime, endpoints: IAgentEndpointFactory, pool: HTTPConnectionPool, silence: float
+        self, ticker: Ticker, endpoints: IAgentEndpointFactory, pool: HTTPConnectionPool, silence: float
     ) -> None:
-        self._clock = clock
+        self._ticker = ticker
         self._silence = silence
         self._hold = _Hold(pool)
-        self._agent = Agent.usingEndpointFactory(clock, endpoints, self._hold)
+        self._agent = Agent.usingEndpointFactory(ticker.clock, endpoints, self._hold)
         self._late = False
+        self._heard = 0.0  # monotonic seconds: when upstream was last heard of
+        self._request: Deferred[IResponse] | None = None
         self._response: Any = None
 
     async def open(self, method: bytes, url: bytes, headers: Headers, body: bytes | None) -> IResponse:
@@ -124,15 +126,16 @@ class Exchange:
 
         Raises Unreachable, Stale, Broken, Silent. Being cancelled drops the connection.
         """
-        request = self._agent.request(method, url, headers, None if body is None else BytesBody(body))
-        call = self._clock.callLater(self._silence, self._too_late, request)
+        self._request = self._agent.request(method, url, headers, None if body is None else BytesBody(body))
+        self.listen()
         try:
-            self._response = await request
+            response = self._response = await self._request
         except Exception as e:  # Agent wraps everything, cancellation included
             raise self._translated(e) from e
         finally:
-            _stop(call)
-        return self._response
+            self._request = None
+            self._ticker.leave(self)
+        return response
 
     async def read(self, limit: int) -> bytes:
         """The whole body; raises TooLarge above ``limit`` bytes, else as ``pipe``."""
@@ -145,7 +148,8 @@ class Exchange:
 
         Raises Broken or Silent, or what the receiver raised.
         """
-        pipe = _Pipe(self, receiver, consumer, Watchdog(self._clock, self._silence, self._bark))
+        pipe = _Pipe(self, receiver, consumer)
+        self.listen()
         self._response.deliverBody(pipe)
         try:
             await pipe.done
@@ -168,13 +172,29 @@ class Exchange:
         if connection is not None and connection.transport is not None:
             connection.transport.abortConnection()
 
-    def _too_late(self, request: Deferred[IResponse]) -> None:
-        self._late = True
-        request.cancel()
+    def listen(self) -> None:
+        """Upstream is expected to say something from now on."""
+        self._heard = self._ticker.clock.seconds()
+        self._ticker.watch(self)
 
-    def _bark(self) -> None:
+    def heard(self) -> None:
+        """Upstream said something just now."""
+        self._heard = self._ticker.clock.seconds()
+
+    def pause(self) -> None:
+        """Upstream's silence is not its own: nobody takes what it says."""
+        self._ticker.leave(self)
+
+    def tick(self, now: float) -> None:
+        """Gives up on an upstream that is silent for too long."""
+        if now - self._heard < self._silence:
+            return
         self._late = True
-        self.abort()
+        self._ticker.leave(self)
+        if self._request is not None:
+            self._request.cancel()
+        else:
+            self.abort()
 
     def _translated(self, e: Exception) -> ExchangeError:
         if self._late:
@@ -218,11 +238,10 @@ class _Collected:
 class _Pipe(TwistedProtocol):
     """The body protocol: upstream's bytes to the receiver, the client's slowness to upstream's socket."""
 
-    def __init__(self, exchange: Exchange, receiver: Receiver, consumer: IConsumer | None, watchdog: Watchdog) -> None:
-        self._abort = exchange.abort
+    def __init__(self, exchange: Exchange, receiver: Receiver, consumer: IConsumer | None) -> None:
+        self._exchange = exchange
         self._receive: Callable[[bytes], None] | None = receiver.data_received
         self._consumer = consumer
-        self._watchdog = watchdog
         self.done: Deferred[None] = Deferred(lambda _: self._give_up())
 
     def connectionMade(self) -> None:
@@ -232,23 +251,23 @@ class _Pipe(TwistedProtocol):
     def dataReceived(self, data: bytes) -> None:
         if self._receive is None:
             return
-        self._watchdog.pat()
+        self._exchange.heard()
         try:
             self._receive(data)
         except Exception as e:
             self._end(fail(_Raised(e)))
-            self._abort()
+            self._exchange.abort()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         clean = reason.check(ResponseDone, PotentialDataLoss) is not None
         self._end(succeed(None) if clean else fail(reason))
 
     def pauseProducing(self) -> None:
-        self._watchdog.stop()  # a slow client is not a slow upstream
+        self._exchange.pause()  # a slow client is not a slow upstream
         self._transport().pauseProducing()
 
     def resumeProducing(self) -> None:
-        self._watchdog.restart()
+        self._exchange.listen()
         self._transport().resumeProducing()
 
     def stopProducing(self) -> None:  # the client is gone, and its channel with it
@@ -260,11 +279,11 @@ class _Pipe(TwistedProtocol):
 
     def _give_up(self) -> None:
         self._receive = None
-        self._watchdog.stop()
-        self._abort()
+        self._exchange.pause()
+        self._exchange.abort()
 
     def _end(self, result: Deferred[None]) -> None:
-        self._watchdog.stop()
+        self._exchange.pause()
         self._receive = None
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
@@ -273,11 +292,6 @@ class _Pipe(TwistedProtocol):
             result.addErrback(lambda _: None)
         else:
             result.chainDeferred(self.done)
-
-
-def _stop(call: IDelayedCall) -> None:
-    if call.active():
-        call.cancel()
 
 
 def _reason(e: Exception) -> str:

@@ -19,12 +19,16 @@ from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.generation import Generation, Outcome
 from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.web import dialects
+from antigravity_proxy.web.access import AccessLog, Entry
 from antigravity_proxy.web.client import HttpClient
 from antigravity_proxy.web.edge import GuardedRequest
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.routes import Operation, Route
 
 log = Logger()
+
+_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+_NOTHING = Outcome()
 
 
 class ApiResource(Resource):
@@ -39,6 +43,7 @@ class ApiResource(Resource):
         gate: ApiGate,
         public: IResource,
         hex_digits: Callable[[int], str],
+        access: AccessLog,
     ) -> None:
         super().__init__()
         self._resources = resources
@@ -46,13 +51,14 @@ class ApiResource(Resource):
         self._gate = gate
         self._public = public
         self._hex = hex_digits
+        self._access = access
 
     def render(self, request: GuardedRequest) -> Any:
         """Serves one request; never raises."""
         route: Route = request.route
         if route.operation is Operation.PUBLIC and request.method in (b"GET", b"HEAD"):
             return self._public.render(request)
-        client = HttpClient(request, self._resources.clock)
+        client = HttpClient(request, self._resources.ticker)
         serving = Deferred.fromCoroutine(self._serve(request, route, client))
         request.notifyFinish().addErrback(_hung_up, client, serving)
         serving.addErrback(self._last_resort, request, client)
@@ -74,7 +80,7 @@ class ApiResource(Resource):
                 outcome = await self._generate(request, dialects.decode(route, request), client)
         except errors.ProxyError as e:
             client.reply(self._gate.render(request, e))
-        self._log(request, route, outcome, began)
+        self._note(request, route, outcome, began)
 
     async def _generate(self, request: GuardedRequest, decoded: Decoded, client: HttpClient) -> Outcome:
         resources, call = self._resources, decoded.call
@@ -111,17 +117,19 @@ class ApiResource(Resource):
         else:
             client.reply(self._gate.render(request, errors.InternalError("Internal error of the proxy; see its log.")))
 
-    def _log(self, request: GuardedRequest, route: Route, outcome: Outcome | None, began: float) -> None:
-        log.info(
-            "{method} {operation} {status} {ms:.0f} ms model={model} account={account} attempts={attempts} {id}",
-            method=request.method.decode("latin-1"),
-            operation=route.operation.value,
-            status=request.code,
-            ms=(self._resources.clock.seconds() - began) * 1000,
-            model=outcome.model if outcome else "",
-            account=outcome.account if outcome else "",
-            attempts=outcome.attempts if outcome else 0,
-            id=request.request_id,
+    def _note(self, request: GuardedRequest, route: Route, outcome: Outcome | None, began: float) -> None:
+        outcome = outcome or _NOTHING
+        self._access.write(
+            Entry(
+                method=request.method.decode("latin-1") if request.method in _METHODS else "OTHER",
+                operation=route.operation.value,
+                status=request.code,
+                ms=round((self._resources.clock.seconds() - began) * 1000),
+                model=outcome.model,
+                account=outcome.account,
+                attempts=outcome.attempts,
+                id=request.request_id,
+            )
         )
 
 

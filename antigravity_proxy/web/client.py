@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IConsumer, IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
 
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.settings.limits import FIRST_KEEPALIVE, KEEPALIVE
+from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest
 
 
@@ -18,25 +19,23 @@ class HttpClient:
     """
 
     __slots__ = (
-        "_call",
-        "_clock",
         "_headers",
         "_keepalive",
-        "_last",
         "_request",
+        "_said",
+        "_ticker",
         "consumer",
         "gone",
         "head_sent",
         "started",
     )
 
-    def __init__(self, request: GuardedRequest, clock: IReactorTime) -> None:
+    def __init__(self, request: GuardedRequest, ticker: Ticker) -> None:
         self._request = request
-        self._clock = clock
+        self._ticker = ticker
         self._headers: tuple[tuple[bytes, bytes], ...] = ()
         self._keepalive = b""
-        self._last = 0.0
-        self._call: IDelayedCall | None = None
+        self._said = 0.0  # monotonic seconds: when the client last got a byte
         self.consumer: IConsumer | None = None
         self.gone = False
         self.started = False
@@ -50,25 +49,25 @@ class HttpClient:
         self.consumer = self._request
         if keepalive:
             self._keepalive = keepalive
-            self._call = self._clock.callLater(FIRST_KEEPALIVE, self._silent)
+            self._said = self._ticker.clock.seconds()
+            self._ticker.watch(self)
 
     def lost(self, reason: Failure) -> None:
         """The connection is gone (``notifyFinish`` failed)."""
         self.gone = True
-        self._stop()
+        self._ticker.leave(self)
 
     def send(self, data: bytes) -> None:
         """Sends bytes of the answer, the head before the first."""
         if not self.started:
             self.started = True
             self._send_head()
-        if self._call is not None:
-            self._last = self._clock.seconds()
+        self._said = self._ticker.clock.seconds()
         self._request.write(data)
 
     def finish(self, data: bytes) -> None:
         """Sends the last bytes and ends the answer."""
-        self._stop()
+        self._ticker.leave(self)
         if self.gone:
             return
         if not self.head_sent and self.consumer is None:
@@ -80,7 +79,7 @@ class HttpClient:
 
     def reply(self, rendered: Rendered) -> None:
         """Sends a whole answer with a status of its own; only while no head has left."""
-        self._stop()
+        self._ticker.leave(self)
         if self.gone:
             return
         self._request.setResponseCode(rendered.status)
@@ -99,17 +98,9 @@ class HttpClient:
             set_header(name, value)
         self._headers = ()
 
-    def _silent(self) -> None:
-        """Fills a silence, unless there was none."""
-        self._call = None
-        wait = self._last + KEEPALIVE - self._clock.seconds() if self.started else 0.0
-        if wait <= 0:
+    def tick(self, now: float) -> None:
+        """Fills a long silence."""
+        if now - self._said >= (KEEPALIVE if self.head_sent else FIRST_KEEPALIVE):
             self._send_head()
+            self._said = now
             self._request.write(self._keepalive)
-            wait = KEEPALIVE
-        self._call = self._clock.callLater(wait, self._silent)
-
-    def _stop(self) -> None:
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None

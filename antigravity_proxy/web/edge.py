@@ -9,12 +9,12 @@ tripwire for a release that changes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from enum import Enum
 from io import BytesIO
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol, IReactorTime
+from twisted.internet.interfaces import IAddress, IProtocol, IReactorTime
 from twisted.python.failure import Failure
 from twisted.web import http, server
 from twisted.web.resource import IResource
@@ -25,12 +25,24 @@ from antigravity_proxy.settings.limits import (
     BODY_CHECK_SECONDS,
     BODY_MIN_RATE,
     HEAD_DEADLINE,
+    IDLE_SECONDS,
     LINGER_SECONDS,
     MAX_CONNECTIONS,
     WRITE_STALL,
 )
+from antigravity_proxy.ticker import Ticker
 
 SERVER_NAME = b"antigravity-proxy"
+
+
+class _Wait(Enum):
+    """What a channel waits for, and how many seconds it may take; None: as long as it takes."""
+
+    HEAD = HEAD_DEADLINE
+    BODY = BODY_CHECK_SECONDS
+    NEXT = IDLE_SECONDS
+    LINGER = LINGER_SECONDS
+    NOTHING = None
 
 
 class Gate(Protocol):
@@ -83,47 +95,55 @@ class GuardedRequest(server.Request):
 
 
 class GuardedChannel(http.HTTPChannel):
-    """HTTP/1.1 with absolute deadlines for what comes in, a stall limit for what goes out, refusal and drain."""
+    """HTTP/1.1 with deadlines for what comes in, a stall limit for what goes out, refusal and drain.
+
+    The deadlines are absolute, or ask for progress; Twisted's own idle timer, which starts again with every byte, is
+    not used.
+    """
 
     site: GuardedSite
     requestFactory = GuardedRequest
-    _receive_call: IDelayedCall | None = None
-    _stall_call: IDelayedCall | None = None
+    _waits_for = _Wait.HEAD
+    _since = 0.0  # monotonic seconds: since when it waits
+    _received = 0  # bytes since then
+    _stalled_since = 0.0  # monotonic seconds, 0: the client takes what we send
     _refused = False
-    _received = 0
 
     def connectionMade(self) -> None:
-        self.site.channels.add(self)
+        site = self.site
+        site.channels.add(self)
+        site.ticker.watch(self)
+        self._since = site.ticker.clock.seconds()
         super().connectionMade()
-        self._expect_head()
 
     def dataReceived(self, data: bytes) -> None:
         if self._refused:
             return  # lingering close: swallow, never parse
         self._received += len(data)
-        if self._receive_call is None and not self._handlingRequest:
-            self._expect_head()
+        if self._waits_for is _Wait.NEXT:
+            self._wait(_Wait.HEAD)
         super().dataReceived(data)
 
     def allHeadersReceived(self) -> None:
-        self._cancel_receive()
         super().allHeadersReceived()
         if not self._refused:
-            self._expect_body()
+            self._wait(_Wait.BODY)
 
     def allContentReceived(self) -> None:
-        self._cancel_receive()
         if not self._refused:
+            self._waits_for = _Wait.NOTHING
             super().allContentReceived()
+
+    def requestDone(self, request: http.Request) -> None:
+        self._wait(_Wait.NEXT)
+        super().requestDone(request)
 
     def check_framing(self, request: GuardedRequest) -> None:
         """Refuses what Twisted lets pass: a second Transfer-Encoding, and not exactly one Host (RFC 9112 3.2, 6.3)."""
         headers = request.requestHeaders
         if len(headers.getRawHeaders(b"transfer-encoding", ())) > 1:
-            self.persistent = 0
             raise errors.BadRequest("More than one Transfer-Encoding.")
         if self._version == b"HTTP/1.1" and len(headers.getRawHeaders(b"host", ())) != 1:
-            self.persistent = 0
             raise errors.BadRequest("Exactly one Host header is needed.")
 
     def refuse(self, error: errors.ProxyError) -> None:
@@ -131,7 +151,6 @@ class GuardedChannel(http.HTTPChannel):
         if self._refused:
             return
         self._refused, self.persistent = True, 0
-        self._cancel_receive()
         request = self.requests[-1]
         request.requestHeaders.removeHeader(b"Expect")  # no "100 Continue" behind the refusal
         rendered = self.site.gate.render(request, error)
@@ -144,8 +163,7 @@ class GuardedChannel(http.HTTPChannel):
         ]
         body = b"" if self._command == b"HEAD" else rendered.body
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
-        self.site.count_refusal(rendered.status)
-        self._receive_call = self.callLater(LINGER_SECONDS, self._hang_up)
+        self._wait(_Wait.LINGER)
 
     def drain(self) -> None:
         """Finishes what runs and takes nothing more; an idle kept-alive connection goes now."""
@@ -155,57 +173,37 @@ class GuardedChannel(http.HTTPChannel):
 
     def pauseProducing(self) -> None:  # our send buffer is full
         super().pauseProducing()
-        if self._stall_call is None:
-            self._stall_call = self.callLater(WRITE_STALL, self._stalled)
+        self._stalled_since = self._stalled_since or self.site.ticker.clock.seconds()
 
     def resumeProducing(self) -> None:
-        self._cancel_stall()
+        self._stalled_since = 0.0
         super().resumeProducing()
 
     def connectionLost(self, reason: Failure) -> None:
-        self._cancel_receive()
-        self._cancel_stall()
+        self.site.ticker.leave(self)
         self.site.channels.discard(self)
         super().connectionLost(reason)
         self.site.channel_gone()
 
-    def _expect_head(self) -> None:
-        self._receive_call = self.callLater(HEAD_DEADLINE, self._too_slow)
-
-    def _expect_body(self) -> None:
-        self._received = 0
-        self._receive_call = self.callLater(BODY_CHECK_SECONDS, self._check_body)
-
-    def _check_body(self) -> None:
-        if self._received < BODY_CHECK_SECONDS * BODY_MIN_RATE:
-            self._too_slow()
-        else:
-            self._expect_body()
-
-    def _too_slow(self) -> None:
-        self._receive_call = None
-        if self.requests and not self._handlingRequest:
+    def tick(self, now: float) -> None:
+        """Drops a peer that is too slow."""
+        if self._stalled_since and now - self._stalled_since > WRITE_STALL:
+            self.transport.abortConnection()
+            return
+        limit = self._waits_for.value
+        if limit is None or now - self._since < limit:
+            return
+        if self._waits_for is _Wait.BODY and self._received >= limit * BODY_MIN_RATE:
+            self._wait(_Wait.BODY)  # it makes progress
+        elif self._waits_for is _Wait.BODY:
             self.refuse(errors.RequestTimeout("The request was not received in time."))
         else:
-            self._hang_up()
+            self.transport.abortConnection()
 
-    def _hang_up(self) -> None:
-        self._receive_call = None
-        self.transport.abortConnection()
-
-    def _stalled(self) -> None:
-        self._stall_call = None
-        self.transport.abortConnection()
-
-    def _cancel_receive(self) -> None:
-        call, self._receive_call = self._receive_call, None
-        if call is not None and call.active():
-            call.cancel()
-
-    def _cancel_stall(self) -> None:
-        call, self._stall_call = self._stall_call, None
-        if call is not None and call.active():
-            call.cancel()
+    def _wait(self, what: _Wait) -> None:
+        self._waits_for = what
+        self._since = self.site.ticker.clock.seconds()
+        self._received = 0
 
 
 class GuardedSite(server.Site):
@@ -213,19 +211,19 @@ class GuardedSite(server.Site):
 
     protocol = GuardedChannel
     requestFactory = GuardedRequest
+    noisy = False
 
     def __init__(
         self,
         resource: IResource,
         gate: Gate,
-        reactor: Any,
+        ticker: Ticker,
         *,
-        count_refusal: Callable[[int], None] = lambda status: None,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
-        super().__init__(resource, reactor=reactor, parsePOSTFormSubmission=False)
+        super().__init__(resource, reactor=ticker.clock, timeout=None, parsePOSTFormSubmission=False)
         self.gate = gate
-        self.count_refusal = count_refusal
+        self.ticker = ticker
         self.channels: set[GuardedChannel] = set()
         self._max_connections = max_connections
         self._empty: Deferred[None] | None = None

@@ -1,0 +1,39 @@
+"""OpenAI's model lists."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from openai.types import Model
+
+from antigravity_proxy.canonical.models import PublicModel
+from antigravity_proxy.dialect.openai.models import render_list, render_one
+from antigravity_proxy.errors import ModelNotFound
+
+FLASH = PublicModel("gemini-3-flash", "google", "Gemini 3 Flash", 1_048_576, 65_536, True)
+CLAUDE = PublicModel("claude-sonnet-4-5", "anthropic", "Claude", 200_000, 64_000, True)
+
+
+def test_the_list_keeps_its_order() -> None:
+    rendered = render_list([FLASH, CLAUDE], {})
+    assert rendered.status == 200
+    assert dict(rendered.headers)[b"content-type"] == b"application/json"
+    body = json.loads(rendered.body)
+    assert body["object"] == "list"
+    assert [(m["id"], m["owned_by"]) for m in body["data"]] == [
+        ("gemini-3-flash", "google"),
+        ("claude-sonnet-4-5", "anthropic"),
+    ]
+    assert Model.model_validate(body["data"][0]).object == "model"
+
+
+def test_one_model_is_its_element() -> None:
+    listed = json.loads(render_list([FLASH], {}).body)["data"][0]
+    assert json.loads(render_one(FLASH, "gemini-3-flash").body) == listed
+
+
+def test_an_unknown_model_is_not_found() -> None:
+    with pytest.raises(ModelNotFound, match="'nope' does not exist") as caught:
+        render_one(None, "nope")
+    assert caught.value.param == "model"
