@@ -7,7 +7,6 @@ import os
 import random
 import sys
 import time
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -173,7 +172,7 @@ class Daemon(MultiService):
             ticker=self._ticker,
             epoch=_epoch,
             jitter=random.random,
-            new_uuid=lambda: str(uuid.uuid4()),
+            new_uuid=_new_uuid,
             pool=self._pool,
             tokens=self._tokens,
             projects=Projects(self._reactor, self._load_project, self._settings.fallback_project),
@@ -287,6 +286,14 @@ def _catalogue(config: GuiConfig | None) -> Catalogue:
 def _epoch() -> float:
     """The wall clock: the one place where it is read."""
     return time.time()  # noqa: TID251
+
+
+def _new_uuid() -> str:
+    """A random UUID (RFC 9562 5.4); the standard library's class takes four times as long."""
+    digits = os.urandom(16).hex()
+    return (
+        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:]}"
+    )
 
 
 def _hex_digits(count: int) -> str:

@@ -98,7 +98,7 @@ async def _open(
 ) -> tuple[Exchange, IResponse]:
     """The head of the answer. A kept connection that proves dead is replaced once, at nobody's charge."""
     egress = resources.egresses.of(state.account)
-    headers = egress.headers(token)
+    headers = egress.headers(url, token)
     for last in (False, True):
         exchange = egress.exchange()
         try:

@@ -35,7 +35,7 @@ async def _call(clock: IReactorTime, egress: Egress, url: bytes, token: Secret, 
     exchange = egress.exchange()
     cut = clock.callLater(ACCOUNT_METHOD_SECONDS, exchange.abort)
     try:
-        response = await exchange.open(b"POST", url, egress.headers(token, b"application/json"), body)
+        response = await exchange.open(b"POST", url, egress.headers(url, token, b"application/json"), body)
         text = await exchange.read(ACCOUNT_METHOD_BODY)
     finally:
         if cut.active():

@@ -13,7 +13,7 @@ from twisted.web.iweb import IAgentEndpointFactory
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import IDLE_CONNECTION_SECONDS, IDLE_CONNECTIONS_PER_HOST
 from antigravity_proxy.ticker import Ticker
-from antigravity_proxy.upstream.exchange import Exchange
+from antigravity_proxy.upstream.exchange import Exchange, host_header
 from antigravity_proxy.volume.accounts import Account
 
 
@@ -34,10 +34,11 @@ class Egress:
         """A new exchange on this way."""
         return Exchange(self._ticker, self.endpoints, self.pool, self._silence)
 
-    def headers(self, token: Secret, accept: bytes = b"text/event-stream") -> Headers:
+    def headers(self, url: bytes, token: Secret, accept: bytes = b"text/event-stream") -> Headers:
         """The headers of a request to upstream (upstream.md 2): who we are, honestly, and nothing more."""
         return Headers(
             {
+                b"Host": [host_header(url)],
                 b"Authorization": [b"Bearer " + token.reveal().encode("latin-1")],
                 b"Content-Type": [b"application/json"],
                 b"Accept": [accept],

@@ -6,6 +6,7 @@ kept connections; every failure surfaces as one of the errors defined here.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
+from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
@@ -94,6 +95,31 @@ class _Hold:
         return connection
 
 
+class _Agent(Agent):
+    """An Agent that parses each URL once: there are few, and they are asked for again and again."""
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
+    ) -> Deferred[IResponse]:
+        parsed, origin_form = _parsed(uri)
+        key = (parsed.scheme, parsed.host, parsed.port)
+        endpoint = self._getEndpoint(parsed)
+        return self._requestWithEndpoint(key, endpoint, method, parsed, headers, bodyProducer, origin_form)
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(url: bytes) -> tuple[URI, bytes]:
+    parsed = URI.fromBytes(url)
+    return parsed, parsed.originForm
+
+
+def host_header(url: bytes) -> bytes:
+    """The ``Host`` for a URL: without the port where that is the scheme's own (RFC 9110 7.2)."""
+    parsed, _ = _parsed(url)
+    usual = {b"http": 80, b"https": 443}.get(parsed.scheme)
+    return parsed.netloc if usual != parsed.port else parsed.host
+
+
 class Receiver(Protocol):
     """Takes a body as it arrives. What ``data_received`` raises aborts the exchange and comes out of ``pipe``."""
 
@@ -115,7 +141,7 @@ class Exchange:
         self._ticker = ticker
         self._silence = silence
         self._hold = _Hold(pool)
-        self._agent = Agent.usingEndpointFactory(ticker.clock, endpoints, self._hold)
+        self._agent = _Agent.usingEndpointFactory(ticker.clock, endpoints, self._hold)
         self._late = False
         self._heard = 0.0  # monotonic seconds: when upstream was last heard of
         self._request: Deferred[IResponse] | None = None

@@ -16,13 +16,13 @@ from antigravity_proxy.dialect.base import Stamp
 GOLDEN = Path(__file__).parents[2] / "data" / "golden"
 
 
-@pytest.fixture()
+@pytest.fixture
 def golden() -> Callable[[str], bytes]:
     """The bytes of a golden file."""
     return lambda name: (GOLDEN / name).read_bytes()
 
 
-@pytest.fixture()
+@pytest.fixture
 def chunks(golden: Callable[[str], bytes]) -> Callable[[str], list[Chunk]]:
     """The chunks of a golden upstream stream."""
 
@@ -33,7 +33,7 @@ def chunks(golden: Callable[[str], bytes]) -> Callable[[str], list[Chunk]]:
     return read
 
 
-@pytest.fixture()
+@pytest.fixture
 def stamp() -> Callable[..., Stamp]:
     """A stamp whose hex digits are the given letters, one for each use; then running numbers."""
 
