@@ -64,7 +64,7 @@ def run(port: int) -> int:
     try:
         demo = _Demo(reactor, directory, port)
         demo.start()
-        reactor.run()  # type: ignore[attr-defined]  # the module is the reactor
+        reactor.run()
         return demo.status
     finally:
         shutil.rmtree(directory, ignore_errors=True)

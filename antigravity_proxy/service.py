@@ -119,9 +119,8 @@ class Daemon(MultiService):
         try:
             self._port = self._reactor.listenTCP(settings.port, self._site, backlog=511, interface=settings.host)
         except CannotListenError as e:
-            sys.stderr.write(
-                f"antigravity-proxy: PROXY_PORT: {settings.host}:{settings.port} can't be listened on: {e.socketError}\n"
-            )
+            where = f"{settings.host}:{settings.port}"
+            sys.stderr.write(f"antigravity-proxy: PROXY_PORT: {where} can't be listened on: {e.socketError}\n")
             sys.exit(1)
         super().privilegedStartService()
 
@@ -143,6 +142,7 @@ class Daemon(MultiService):
         if cut:
             log.warn("{count} connections were cut at the deadline", count=cut)
         yield self._egresses.close()
+        self._ticker.stop()
         yield super().stopService()
 
     def _make_egresses(self) -> Egresses:

@@ -38,6 +38,13 @@ class Ticker:
         """Ticks it no more; does nothing if it is not watched."""
         self._watched.discard(ticked)
 
+    def stop(self) -> None:
+        """Ticks nothing more."""
+        self._watched.clear()
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
     def _tick(self) -> None:
         self._call = None
         now = self.clock.seconds()

@@ -166,7 +166,7 @@ def _system(texts: list[str]) -> Content | None:
 
 
 def _tools(declared: list[Declaration], search: bool, call: Call) -> tuple[Raw, ...]:
-    """One element with all functions; or search; or the Gemini dialect's own tools. Never mixed: upstream refuses it."""
+    """One element with all functions, or search, or the Gemini dialect's own tools: upstream refuses a mixture."""
     if declared:
         return (Raw(msgspec.json.encode({"functionDeclarations": declared})),)
     if search:
@@ -207,7 +207,7 @@ def _generation_config(
 
 
 def _output(call: Call, model: Model, quirks: frozenset[Quirk], tools: bool, system: list[str]) -> tuple[str, Raw, Raw]:
-    """Mime type, schema, and schema by the short list. Where upstream can't be told, the model is (translation.md 2.5)."""
+    """Mime type, schema, schema by the short list. Where upstream can't be told, the model is (translation.md 2.5)."""
     output = call.output
     if output.kind == "text" or model.image:
         return "", Raw(), Raw()

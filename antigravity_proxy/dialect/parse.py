@@ -24,9 +24,9 @@ def parse(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         where = "" if "(byte " in str(e) else f" (byte {len(body)})"
         raise BadRequest(f"The body is not JSON: {e}{where}") from None
     except UnicodeDecodeError:
-        raise BadRequest(f"The body is not UTF-8{_first_bad_byte(body)}.") from None
+        raise _not_utf8(body) from None
     except RecursionError:
-        raise too_deep() from None
+        raise BadRequest("The body is nested too deeply.") from None
 
 
 def convert(value: Any, kind: type[T], param: str) -> T:
@@ -45,14 +45,11 @@ def complaint(e: msgspec.ValidationError, prefix: str = "") -> BadRequest:
     return BadRequest(f"{message} (at {param})" if param else message, param=param or None)
 
 
-def too_deep() -> BadRequest:
-    """What to say to a body that exhausts the stack."""
-    return BadRequest("The body is nested too deeply.")
-
-
-def _first_bad_byte(body: bytes) -> str:
+def _not_utf8(body: bytes) -> BadRequest:
+    """msgspec tells the place within a string only."""
+    where = 0
     try:
         body.decode()
     except UnicodeDecodeError as e:
-        return f" (byte {e.start})"
-    return ""
+        where = e.start
+    return BadRequest(f"The body is not UTF-8 (byte {where}).")

@@ -30,7 +30,7 @@ class _Counted(Struct, rename="camel"):
 
 
 async def count_tokens(resources: Resources, call: Call, model: Model, client: Client) -> int:
-    """How many tokens the call's input has; at least 1. Raises ClientGone only (upstream.md 4.5, translation.md 8.4)."""
+    """How many tokens a call's input has, at least 1 (upstream.md 4.5, translation.md 8.4). Raises ClientGone only."""
     body = count_tokens_body(call, model)
 
     async def attempt(lease: Lease, base: bytes) -> int:

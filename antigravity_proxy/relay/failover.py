@@ -81,8 +81,7 @@ class Failover:
         """The lease to go on with after a failure, or the error that ends the request."""
         verdict = failed.verdict
         self._rows.append(verdict.row)
-        if self._client.gone:
-            raise ClientGone
+        self._check_client()
         if self._client.started or verdict.step is Step.STOP:
             self._resources.pool.penalise(state, self._model, verdict)
             raise self._error(failed)
@@ -91,13 +90,13 @@ class Failover:
                 return self._resources.pool.hold(state, self._model)
             raise self._error(failed)
         lease = await self._elsewhere(state, verdict) or await self._same_again(state, verdict)
-        if self._client.gone:
-            if lease is not None:
-                lease.release()
-            raise ClientGone
         if lease is None:
             raise self._error(failed)
         return lease
+
+    def _check_client(self) -> None:
+        if self._client.gone:
+            raise ClientGone
 
     async def _elsewhere(self, state: AccountState, verdict: Verdict) -> Lease | None:
         """The next account or base URL, as far as the retry budget goes."""

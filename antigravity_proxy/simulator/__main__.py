@@ -24,7 +24,7 @@ def main() -> None:
     simulator.start(given.port)
     sys.stdout.write(f"{simulator.url}\n")
     sys.stdout.flush()
-    reactor.run()  # type: ignore[attr-defined]  # the module is the reactor
+    reactor.run()
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def _last_user(request: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _calls(request: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The calls to make: those that the text asks for ("call a and b"), or the first function when one must be called."""
+    """The calls to make: those that the text asks for ("call a and b"), or the first if one must be called."""
     declared = {f["name"]: f for tool in request.get("tools", []) for f in tool.get("functionDeclarations", [])}
     parts = _last_user(request)
     if not declared or any("functionResponse" in part for part in parts):
@@ -136,9 +136,9 @@ def _reply(request: dict[str, Any]) -> str:
         told = "; ".join(f"{r['name']} says {msgspec.json.encode(r.get('response')).decode()}" for r in results)
         return f"The tools answered: {told}."
     seen = [
-        f"a file of type {part['inlineData']['mimeType']} with {len(base64.b64decode(part['inlineData']['data']))} bytes"
+        f"a file of type {blob['mimeType']} with {len(base64.b64decode(blob['data']))} bytes"
         for part in parts
-        if "inlineData" in part
+        if (blob := part.get("inlineData"))
     ]
     text = " ".join(part["text"] for part in parts if part.get("text"))
     system = " ".join(part["text"] for part in request.get("systemInstruction", {}).get("parts", []))

@@ -97,8 +97,7 @@ class Simulator:
 
     def start(self, port: int = 0, interface: str = "127.0.0.1") -> None:
         """Listens; port 0 takes a free one."""
-        site = Site(_Root(self), reactor=self.reactor, parsePOSTFormSubmission=False)
-        site.log = lambda request: None
+        site = _QuietSite(_Root(self), reactor=self.reactor, parsePOSTFormSubmission=False)
         self._port = self.reactor.listenTCP(port, site, interface=interface, backlog=4096)
 
     def stop(self) -> Deferred[None]:
@@ -150,6 +149,13 @@ class Simulator:
         self._waiting = [(count, d) for count, d in self._waiting if count > len(self.requests)]
         for waiting in due:
             waiting.callback(received)
+
+
+class _QuietSite(Site):
+    noisy = False
+
+    def log(self, request: Any) -> None:
+        """Nothing."""
 
 
 class _Root(Resource):

@@ -135,9 +135,9 @@ def _check_tool_config(config: Any, functions: set[str]) -> None:
         raise Refused("Invalid value at 'request.tool_config.function_calling_config.mode'")
     if not functions:
         raise Refused("Function calling config is set without function_declarations.")
-    if names := calling.get("allowedFunctionNames"):
-        if calling["mode"] not in ("ANY", "VALIDATED") or not set(names) <= functions:
-            raise Refused("allowed_function_names are set wrongly")
+    names = set(calling.get("allowedFunctionNames", ()))
+    if names and (calling["mode"] not in ("ANY", "VALIDATED") or not names <= functions):
+        raise Refused("allowed_function_names are set wrongly")
 
 
 def _check_schema(schema: Any, where: str, keywords: frozenset[str], depth: int = 0) -> None:

@@ -48,7 +48,8 @@ class Egress:
 
     def forget_idle(self) -> Deferred[Any]:
         """Closes the idle connections: one of them proved dead, and they are of an age."""
-        return self.pool.closeCachedConnections()
+        closed: Deferred[Any] = self.pool.closeCachedConnections()
+        return closed
 
 
 class Egresses:

@@ -85,7 +85,7 @@ class _Hold:
         self.connection: Any = None
         self.reused = False
 
-    def getConnection(self, key: object, endpoint: object) -> Deferred[Any]:
+    def getConnection(self, key: object, endpoint: Any) -> Deferred[Any]:
         return self._pool.getConnection(key, endpoint).addCallback(self._keep)
 
     def _keep(self, connection: Any) -> Any:
@@ -117,7 +117,8 @@ def host_header(url: bytes) -> bytes:
     """The ``Host`` for a URL: without the port where that is the scheme's own (RFC 9110 7.2)."""
     parsed, _ = _parsed(url)
     usual = {b"http": 80, b"https": 443}.get(parsed.scheme)
-    return parsed.netloc if usual != parsed.port else parsed.host
+    host: bytes = parsed.netloc if usual != parsed.port else parsed.host
+    return host
 
 
 class Receiver(Protocol):

@@ -6,22 +6,16 @@ from collections.abc import Callable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
-from msgspec import Struct
 from treq.client import HTTPClient
 from twisted.internet.interfaces import IReactorTime
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent
 
 from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected, read_answer
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import TOKEN_BODY, TOKEN_SECONDS
+from antigravity_proxy.settings.resolve import OAuthPair
 from antigravity_proxy.upstream.exchange import BytesBody
-
-
-class ClientCredentials(Struct, frozen=True):
-    """An OAuth client: a refresh token works only with the one that it was issued to."""
-
-    id: str
-    secret: Secret
 
 
 class _TooLong(Exception):
@@ -32,12 +26,12 @@ class OAuthClient:
     """Talks to one token endpoint. ``epoch``: the wall clock in epoch seconds."""
 
     def __init__(self, clock: IReactorTime, epoch: Callable[[], float], token_url: str, user_agent: str) -> None:
-        self._clock = clock
+        self._clock: Any = clock
         self._epoch = epoch
         self._url = token_url
         self._user_agent = user_agent
 
-    async def refresh(self, agent: IAgent, refresh_token: Secret, client: ClientCredentials) -> Grant:
+    async def refresh(self, agent: IAgent, refresh_token: Secret, client: OAuthPair) -> Grant:
         """A new access token, asked for by ``agent``'s way out. Raises RefreshRejected (upstream.md 7)."""
         form = {
             "grant_type": "refresh_token",
@@ -55,12 +49,12 @@ class OAuthClient:
         return read_answer(status, body, sent_at)
 
     async def _post(self, agent: IAgent, form: dict[str, str]) -> tuple[int, bytes]:
-        jar = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))  # no cookie of one account meets another
+        jar: Any = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))  # no cookie of one account meets another
         client = HTTPClient(agent, cookiejar=jar, data_to_body_producer=BytesBody)
         request = client.post(
             self._url,
             data=form,
-            headers={"User-Agent": self._user_agent, "Accept": "application/json"},
+            headers=Headers({"User-Agent": [self._user_agent], "Accept": ["application/json"]}),
             allow_redirects=False,
             unbuffered=True,
             reactor=self._clock,

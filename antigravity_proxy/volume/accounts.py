@@ -74,10 +74,7 @@ class AccountReader:
                 if not isinstance(text, str):
                     raise _BadRow("its token is no text")
                 before = self._known.get(identity)
-                if before is not None and before[:2] == (text, keys):
-                    token = before[2]
-                else:
-                    token = _token(text, unsealer, keys)
+                token = before[2] if before is not None and before[:2] == (text, keys) else _token(text, unsealer, keys)
                 known[identity] = (text, keys, token)
                 accounts.append(_account(identity, row, token))
             except _BadRow as e:

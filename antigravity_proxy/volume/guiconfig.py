@@ -44,8 +44,8 @@ def parse(content: bytes) -> GuiConfig:
     port, timeout = proxy.get("port"), proxy.get("request_timeout")
     return GuiConfig(
         api_key=key.strip() or None,
-        port=port if _is_number(port) and isinstance(port, int) and 0 < port < 65536 else None,
-        request_timeout=float(timeout) if _is_number(timeout) and timeout > 0 else None,
+        port=port if isinstance(port, int) and not isinstance(port, bool) and 0 < port < 65536 else None,
+        request_timeout=_positive(timeout),
         upstream_proxy=_text(upstream.get("url")) if upstream.get("enabled") is True else None,
         scheduling_mode=_text(proxy.get("scheduling_mode")),
         preferred_account_id=_text(proxy.get("preferred_account_id")),
@@ -62,8 +62,8 @@ def _text(value: Any) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _positive(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
 
 
 def _mapping(value: Any) -> dict[str, str]:

@@ -111,9 +111,8 @@ def _attempt(database: Path, epoch: Callable[[], float]) -> Snapshot:
     journal = _content(Path(str(database) + "-journal")) if hot else None
     if probe(database) != before:
         raise _Moved("is being written")
-    if hot or epoch() - first.mtime_ns / 1e9 < YOUNG:
-        if _content(database) != db or probe(database) != before:
-            raise _Moved("is being written")
+    if (hot or epoch() - first.mtime_ns / 1e9 < YOUNG) and (_content(database) != db or probe(database) != before):
+        raise _Moved("is being written")
     return Snapshot(db, journal=journal)
 
 

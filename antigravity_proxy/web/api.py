@@ -113,7 +113,7 @@ class ApiResource(Resource):
             return
         log.failure("request {id} failed", failure, id=request.request_id)
         if client.head_sent:
-            request.transport.abortConnection()  # a truncated answer must look truncated
+            request.channel.transport.abortConnection()  # a truncated answer must look truncated
         else:
             client.reply(self._gate.render(request, errors.InternalError("Internal error of the proxy; see its log.")))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qsl
 
 from antigravity_proxy.canonical.call import Call
@@ -50,10 +51,13 @@ def counted(route: Route, tokens: int) -> Rendered:
 
 def models(route: Route, catalogue: Catalogue, request: GuardedRequest) -> Rendered:
     """The list of models, or one of them, in the route's dialect; raises ModelNotFound, BadRequest."""
-    dialect = _MODELS[route.dialect]
+    dialect: Any = _MODELS[route.dialect]
+    rendered: Rendered
     if route.operation is Operation.MODEL:
-        return dialect.render_one(catalogue.find(route.model), route.model)
-    return dialect.render_list(catalogue.public(), _query(request))
+        rendered = dialect.render_one(catalogue.find(route.model), route.model)
+    else:
+        rendered = dialect.render_list(catalogue.public(), _query(request))
+    return rendered
 
 
 def _chat(route: Route, request: GuardedRequest) -> Decoded:

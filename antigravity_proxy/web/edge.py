@@ -14,7 +14,8 @@ from io import BytesIO
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IProtocol, IReactorTime
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from twisted.web import http, server
@@ -65,6 +66,7 @@ class GuardedRequest(server.Request):
     """A request whose head passed the gate; its body is capped and kept in memory."""
 
     channel: GuardedChannel
+    content: Any
     #: what the gate noted: the route, and our id for the request
     route: Any = None
     request_id = ""
@@ -104,6 +106,7 @@ class GuardedChannel(http.HTTPChannel):
     """
 
     site: GuardedSite
+    transport: Any
     requestFactory = GuardedRequest
     _waits_for = _Wait.HEAD
     _since = 0.0  # monotonic seconds: since when it waits
@@ -180,7 +183,7 @@ class GuardedChannel(http.HTTPChannel):
         That turn costs two system calls and a wake-up, a third of what a paced stream's event costs. What follows
         within a moment is left to Twisted, which joins it.
         """
-        transport: Any = self.transport
+        transport = self.transport
         now = self.site.ticker.clock.seconds()
         if now - self._sent_at < COALESCE_SECONDS or not _is_idle(transport):
             transport.writeSequence(iovec)
@@ -201,7 +204,7 @@ class GuardedChannel(http.HTTPChannel):
         self._stalled_since = 0.0
         super().resumeProducing()
 
-    def connectionLost(self, reason: Failure) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.site.ticker.leave(self)
         self.site.channels.discard(self)
         super().connectionLost(reason)
@@ -231,7 +234,7 @@ class GuardedChannel(http.HTTPChannel):
 class GuardedSite(server.Site):
     """A Site of guarded channels: counts them, caps them, drains them. Keeps no access log of its own."""
 
-    protocol = GuardedChannel
+    protocol: Any = GuardedChannel
     requestFactory = GuardedRequest
     noisy = False
 
@@ -250,12 +253,9 @@ class GuardedSite(server.Site):
         self._max_connections = max_connections
         self._empty: Deferred[None] | None = None
 
-    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
+    def buildProtocol(self, addr: IAddress | None) -> Any:
         """A channel for a new connection; None (closed at once) above the cap."""
-        if len(self.channels) >= self._max_connections:
-            return None
-        channel: IProtocol | None = super().buildProtocol(addr)
-        return channel
+        return None if len(self.channels) >= self._max_connections else super().buildProtocol(addr)
 
     def log(self, request: http.Request) -> None:
         """Nothing: the API writes its own line, and Twisted's would show the query with its key."""

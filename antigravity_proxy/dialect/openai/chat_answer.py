@@ -1,46 +1,25 @@
 """Encodes chat answers, streamed and whole (translation.md 3.2, 3.4). Pure.
 
-Both forms come from one walk over upstream's parts (``_ChatAnswer``), so they agree by construction. A plain text delta
+Both forms come from one walk over upstream's parts (``chat_walk``), so they agree by construction. A plain text delta
 is the hot path: constant bytes around one JSON string.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
 
-from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, Usage
-from antigravity_proxy.canonical.content import Part
-from antigravity_proxy.canonical.estimate import text_size, tokens
+from antigravity_proxy.canonical.chunk import Chunk
+from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Answer, Stamp
-from antigravity_proxy.dialect.openai.chat_parts import citations, code_block, image, log_probabilities, tool_call
+from antigravity_proxy.dialect.openai.chat_parts import unfenced
+from antigravity_proxy.dialect.openai.chat_walk import ChatOptions, ChatWalk, Choice, Kind
 from antigravity_proxy.dialect.openai.errors import error_object
 from antigravity_proxy.errors import ProxyError
 
-_Kind = Literal["content", "reasoning_content", "tool_calls", "images", "logprobs"]
-
 _json = msgspec.json.Encoder().encode
-
-
-class ChatOptions(Struct, frozen=True):
-    """What the request says about its answer.
-
-    ``keep_text``: the text will be needed for citations. ``input_estimate``: the prompt's tokens, for an upstream that
-    doesn't count.
-    """
-
-    model: str
-    stream: bool = False
-    include_usage: bool = False
-    legacy_functions: bool = False
-    custom_tools: frozenset[str] = frozenset()
-    show_thoughts: bool = True
-    keep_text: bool = False
-    input_estimate: int = 0
 
 
 def new_answer(options: ChatOptions, stamp: Stamp) -> Answer:
@@ -48,120 +27,7 @@ def new_answer(options: ChatOptions, stamp: Stamp) -> Answer:
     return ChatStream(options, stamp) if options.stream else ChatDocument(options, stamp)
 
 
-class _Choice:
-    """Where one of the answers stands."""
-
-    __slots__ = ("calls", "finish", "grounding", "images", "index", "text")
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.calls = 0
-        self.images = 0
-        self.finish = ""
-        self.grounding: Raw | None = None
-        self.text: list[str] = []
-
-    def finish_reason(self, legacy: bool) -> str:
-        """OpenAI's word for how it ended."""
-        if self.calls:
-            return "function_call" if legacy else "tool_calls"
-        if self.finish == "MAX_TOKENS":
-            return "length"
-        return "content_filter" if self.finish in FILTERED else "stop"
-
-
-class _ChatAnswer(ABC):
-    """Walks over chunks; subclasses take what it finds by ``_emit``."""
-
-    __slots__ = ("_choices", "_options", "_size", "_stamp", "_usage", "id")
-
-    def __init__(self, options: ChatOptions, stamp: Stamp) -> None:
-        self._options = options
-        self._stamp = stamp
-        self._choices: dict[int, _Choice] = {}
-        self._usage: Usage | None = None
-        self._size = 0  # UTF-8 bytes delivered, to estimate tokens if need be
-        self.id = "chatcmpl-" + stamp.hex(24)
-
-    def _walk(self, chunks: Sequence[Chunk]) -> None:
-        for chunk in chunks:
-            for candidate in chunk.candidates:
-                choice = self._choices.get(candidate.index)
-                if choice is None:
-                    choice = self._begin(candidate.index)
-                for part in candidate.content.parts:
-                    self._part(choice, part)
-                if candidate.finish_reason:
-                    choice.finish = candidate.finish_reason
-                if candidate.grounding_metadata:
-                    choice.grounding = candidate.grounding_metadata
-                if candidate.logprobs_result:
-                    self._log_probabilities(choice, candidate)
-            if chunk.usage_metadata:
-                self._usage = chunk.usage_metadata
-            feedback = chunk.prompt_feedback
-            if feedback is not None and feedback.block_reason:
-                (self._choices.get(0) or self._begin(0)).finish = "SAFETY"
-
-    def _begin(self, index: int) -> _Choice:
-        choice = self._choices[index] = _Choice(index)
-        return choice
-
-    def _part(self, choice: _Choice, part: Part) -> None:
-        text = part.text
-        if part.thought:
-            if text and self._options.show_thoughts:
-                self._size += text_size(text)
-                self._emit(choice, "reasoning_content", text)
-        elif text:
-            self._text(choice, text)
-        elif part.function_call is not None:
-            call = part.function_call
-            self._size += len(bytes(call.args))
-            self._emit(
-                choice, "tool_calls", tool_call(call, part.thought_signature, self._stamp, self._options.custom_tools)
-            )
-            choice.calls += 1
-        elif part.inline_data is not None:
-            self._emit(choice, "images", image(part.inline_data, choice.images))
-            choice.images += 1
-        elif (part.executable_code or part.code_execution_result) and (block := code_block(part)):
-            self._text(choice, block)
-
-    def _text(self, choice: _Choice, text: str) -> None:
-        self._size += text_size(text)
-        if self._options.keep_text:
-            choice.text.append(text)
-        self._emit(choice, "content", text)
-
-    @abstractmethod
-    def _emit(self, choice: _Choice, kind: _Kind, value: Any) -> None:
-        """Takes the next piece: a text, a call, an image, or log probabilities."""
-
-    def _log_probabilities(self, choice: _Choice, candidate: Candidate) -> None:
-        content = log_probabilities(candidate.logprobs_result)
-        if content:
-            self._emit(choice, "logprobs", content)
-
-    def _cited(self, choice: _Choice) -> list[dict[str, Any]]:
-        """Citations of a web search, once the text is complete."""
-        return citations(choice.grounding, "".join(choice.text)) if choice.grounding else []
-
-    def _usage_object(self) -> dict[str, Any]:
-        """The usage as upstream counted it, what is missing estimated: never 0 and 0 (translation.md 2.9)."""
-        usage = self._usage or Usage()
-        prompt = usage.input_tokens or max(1, self._options.input_estimate)
-        completion = usage.output_tokens or tokens(self._size)
-        return {
-            "prompt_tokens": prompt,
-            "completion_tokens": completion,
-            "total_tokens": prompt + completion,
-            "prompt_tokens_details": {"cached_tokens": usage.cached_content_token_count},
-            "completion_tokens_details": {"reasoning_tokens": usage.thoughts_token_count},
-        }
-
-
-class ChatStream(_ChatAnswer):
+class ChatStream(ChatWalk):
     """``stream: true``: chunks as server-sent events, ended by ``[DONE]``."""
 
     __slots__ = ("_head", "_out", "_tail")
@@ -203,12 +69,12 @@ class ChatStream(_ChatAnswer):
         """See ``dialect.base.Answer``: no finish chunk and no ``[DONE]``."""
         return b"data: " + _json({"error": error_object(error)}) + b"\n\n"
 
-    def _begin(self, index: int) -> _Choice:
+    def _begin(self, index: int) -> Choice:
         choice = super()._begin(index)
         self._delta(choice, b'{"role":"assistant","content":""}')
         return choice
 
-    def _emit(self, choice: _Choice, kind: _Kind, value: Any) -> None:
+    def _emit(self, choice: Choice, kind: Kind, value: Any) -> None:
         if kind == "logprobs":
             self._delta(choice, b"{}", logprobs=_json({"content": value, "refusal": None}))
         elif kind == "tool_calls" and self._options.legacy_functions:
@@ -220,7 +86,7 @@ class ChatStream(_ChatAnswer):
         else:
             self._delta(choice, b'{"%s":%s}' % (kind.encode(), _json(value)))
 
-    def _text(self, choice: _Choice, text: str) -> None:
+    def _text(self, choice: Choice, text: str) -> None:
         if choice.index or self._options.keep_text:
             super()._text(choice, text)
             return
@@ -233,7 +99,7 @@ class ChatStream(_ChatAnswer):
             self._tail,
         )
 
-    def _delta(self, choice: _Choice, delta: bytes, finish: bytes = b"null", logprobs: bytes = b"null") -> None:
+    def _delta(self, choice: Choice, delta: bytes, finish: bytes = b"null", logprobs: bytes = b"null") -> None:
         self._out += (
             self._head,
             b'{"index":%d,"delta":%s,"logprobs":%s,"finish_reason":%s}]' % (choice.index, delta, logprobs, finish),
@@ -241,8 +107,8 @@ class ChatStream(_ChatAnswer):
         )
 
 
-class ChatDocument(_ChatAnswer):
-    """The whole answer in one JSON document: the stream's events, folded."""
+class ChatDocument(ChatWalk):
+    """The whole answer in one JSON document: the stream's events, folded; asked-for JSON loses its code fence."""
 
     __slots__ = ("_found",)
 
@@ -278,21 +144,20 @@ class ChatDocument(_ChatAnswer):
         """Never called in earnest: nothing has left before ``close``. Gives the error's document."""
         return _json({"error": error_object(error)})
 
-    def _emit(self, choice: _Choice, kind: _Kind, value: Any) -> None:
+    def _emit(self, choice: Choice, kind: Kind, value: Any) -> None:
         found = self._found.setdefault(choice.index, {})
         if kind == "logprobs":
             found.setdefault(kind, []).extend(value)
         else:
             found.setdefault(kind, []).append(value)
 
-    def _choice(self, choice: _Choice) -> dict[str, Any]:
+    def _choice(self, choice: Choice) -> dict[str, Any]:
         found = self._found.get(choice.index, {})
         texts, calls = found.get("content"), found.get("tool_calls")
-        message: dict[str, Any] = {
-            "role": "assistant",
-            "content": "".join(texts) if texts else None if calls else "",
-            "refusal": None,
-        }
+        content = "".join(texts) if texts else None if calls else ""
+        if content and self._options.json:
+            content = unfenced(content)
+        message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
         if thoughts := found.get("reasoning_content"):
             message["reasoning_content"] = "".join(thoughts)
         if calls and self._options.legacy_functions:

@@ -109,7 +109,7 @@ def _part(part: ContentPart, where: str) -> Part:
             return image(part.image_url, f"{where}.image_url")
         case Audio():
             return _sound(part.input_audio, f"{where}.input_audio")
-        case File():
+        case _:
             return _file(part.file, f"{where}.file")
 
 

@@ -96,7 +96,7 @@ def conversation(messages: list[Message]) -> tuple[tuple[Content, ...], tuple[st
                     found.insert(0, Part(text=f"{message.name}: "))
             case "assistant":
                 role, found = "model", _assistant(message, called, where)
-            case "tool" | "function":
+            case _:
                 found = _result(message, called, where)
         if found:
             contents.append(Content(role, tuple(found)))

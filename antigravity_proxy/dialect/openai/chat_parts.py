@@ -113,6 +113,14 @@ def code_block(part: Part) -> str:
         return ""
 
 
+def unfenced(text: str) -> str:
+    """JSON without the code fence that some models put around it even if told not to (translation.md 2.5)."""
+    first, _, rest = text.strip().partition("\n")
+    if first.rstrip() in ("```", "```json") and rest.endswith("```"):
+        return rest[:-3].rstrip()
+    return text
+
+
 def citations(grounding: Raw, text: str) -> list[dict[str, Any]]:
     """Citations of a web search. Upstream counts UTF-8 bytes, OpenAI characters (translation.md 2.8)."""
     try:

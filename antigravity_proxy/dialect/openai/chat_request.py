@@ -10,11 +10,12 @@ from msgspec import Struct
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.base import Decoded
-from antigravity_proxy.dialect.openai.chat_answer import ChatOptions, new_answer
+from antigravity_proxy.dialect.openai.chat_answer import new_answer
 from antigravity_proxy.dialect.openai.chat_messages import Message, conversation
 from antigravity_proxy.dialect.openai.chat_settings import Settings, choices, output_format, reasoning, sampling
 from antigravity_proxy.dialect.openai.chat_tools import Choice, Function, LegacyChoice, Tool, declared, tool_choice
-from antigravity_proxy.dialect.parse import parse, too_deep
+from antigravity_proxy.dialect.openai.chat_walk import ChatOptions
+from antigravity_proxy.dialect.parse import parse
 from antigravity_proxy.errors import BadRequest
 
 
@@ -63,7 +64,7 @@ def decode(body: bytes) -> Decoded:
         choices=choices(request),
         stream=bool(request.stream),
     )
-    options = ChatOptions(
+    options = ChatOptions(  # holds nothing of the conversation: the answer outlives it
         model=request.model,
         stream=call.stream,
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
@@ -71,14 +72,7 @@ def decode(body: bytes) -> Decoded:
         custom_tools=custom,
         show_thoughts=call.reasoning.show,
         keep_text=call.web_search,
-        input_estimate=_estimated(call),
+        json=call.output.kind != "text",
+        input_estimate=input_tokens(call),
     )
     return Decoded(call, lambda stamp: new_answer(options, stamp))
-
-
-def _estimated(call: Call) -> int:
-    """The prompt's size, kept as a number so that an answer doesn't hold the conversation in memory."""
-    try:
-        return input_tokens(call)
-    except RecursionError:  # a schema just shallow enough to be parsed
-        raise too_deep() from None

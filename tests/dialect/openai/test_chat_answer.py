@@ -18,7 +18,8 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, PromptFeedback, Usage
 from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, Part
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.openai.chat_answer import ChatDocument, ChatOptions, ChatStream, new_answer
+from antigravity_proxy.dialect.openai.chat_answer import ChatDocument, ChatStream, new_answer
+from antigravity_proxy.dialect.openai.chat_walk import ChatOptions
 from antigravity_proxy.errors import UpstreamOverloaded
 
 MakeStamp = Callable[..., Stamp]

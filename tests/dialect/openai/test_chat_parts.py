@@ -16,6 +16,7 @@ from antigravity_proxy.dialect.openai.chat_parts import (
     image,
     log_probabilities,
     tool_call,
+    unfenced,
 )
 
 STAMP = Stamp(0, lambda digits: "0" * digits)
@@ -94,6 +95,20 @@ def test_an_image_is_a_data_url() -> None:
 )
 def test_code_is_fenced(part: Part, shown: str) -> None:
     assert code_block(part) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ('```json\n{"a": "```"}\n```\n', '{"a": "```"}'),
+        ("```\n[1]```", "[1]"),
+        ('{"a": 1}', '{"a": 1}'),
+        ("Here: ```json\n{}\n```", "Here: ```json\n{}\n```"),
+        ("```python\nx\n```", "```python\nx\n```"),
+    ],
+)
+def test_a_fence_around_the_whole_is_taken_away(text: str, bare: str) -> None:
+    assert unfenced(text) == bare
 
 
 def grounded(*supports: str, chunks: str = '{"web":{"uri":"u","title":"t"}}') -> Raw:

@@ -1,0 +1,43 @@
+"""What every test has: no test leaves a timer behind, or an error in the log that it did not expect."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.logger import LogEvent, LogLevel, globalLogPublisher
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(autouse=True)
+def no_leaks() -> Iterator[list[Any]]:
+    """Fails a test that leaves delayed calls or logs an error; gives the errors, for tests that expect some."""
+    from twisted.internet import reactor
+
+    before, errors = set(reactor.getDelayedCalls()), []
+
+    def observe(event: LogEvent) -> None:
+        if event.get("log_failure") is not None or event.get("log_level", LogLevel.info) >= LogLevel.error:
+            errors.append(event.get("log_failure") or event.get("log_format"))
+
+    globalLogPublisher.addObserver(observe)
+    try:
+        yield errors
+    finally:
+        gc.collect()
+        globalLogPublisher.removeObserver(observe)
+    left = [call for call in reactor.getDelayedCalls() if call not in before and call.active()]
+    for call in left:
+        call.cancel()
+    assert not left, f"delayed calls left behind: {left}"
+    assert not errors, f"errors logged: {errors}"
+
+
+@pytest.fixture
+def golden() -> Callable[[str], bytes]:
+    """Reads a golden file."""
+    return lambda name: (DATA / "golden" / name).read_bytes()

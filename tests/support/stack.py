@@ -1,0 +1,100 @@
+"""The whole thing over real sockets: a simulated Google, a volume on disk, the daemon as its own assembly builds it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from support.deferreds import in_thread, until
+
+from antigravity_proxy import service
+from antigravity_proxy.simulator.server import Simulator
+from antigravity_proxy.simulator.volume import VolumeWriter, write_volume
+
+KEY = "sk-test"
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+class Answer:
+    """An HTTP answer, read whole."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+class Stack:
+    """A running stack."""
+
+    def __init__(self, simulator: Simulator, volume: VolumeWriter, daemon: Any, port: int) -> None:
+        self.simulator = simulator
+        self.volume = volume
+        self.daemon = daemon
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+
+    async def request(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """One request with the right key (or ``authorization=""`` for none) on a connection of its own."""
+        sent = {"authorization": f"Bearer {KEY}"} | {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = {name: value for name, value in sent.items() if value}
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+
+        def ask() -> Answer:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+            try:
+                connection.request(method, path, data, sent)
+                return Answer(connection.getresponse())
+            finally:
+                connection.close()
+
+        answer: Answer = await in_thread(ask)
+        return answer
+
+    async def chat(self, text: str = "Hello", **fields: Any) -> Answer:
+        """One chat request."""
+        body = {"model": "gemini-3-flash", "messages": [{"role": "user", "content": text}]} | fields
+        return await self.request("POST", "/v1/chat/completions", body)
+
+
+@asynccontextmanager
+async def stack(directory: Path, accounts: int = 2, api_key: str = KEY, **settings: str) -> AsyncIterator[Stack]:
+    """A stack in a directory; ``settings`` are environment variables of the daemon."""
+    from twisted.internet import reactor
+
+    simulator = Simulator(reactor)
+    simulator.start()
+    volume = write_volume(directory / "volume", accounts=accounts, api_key=api_key)
+    port = free_port()
+    environment = simulator.environment | {
+        "ANTIGRAVITY_DATA_DIR": str(volume.directory),
+        "READONLY_MODE": "true",
+        "PROXY_PORT": str(port),
+        "LOG_LEVEL": "warn",
+    }
+    daemon: Any = service.make({}, environment | settings)
+    daemon.privilegedStartService()
+    daemon.startService()
+    try:
+        running = Stack(simulator, volume, daemon, port)
+        await until(lambda: daemon._state.read_at is not None or daemon._state.error != "")
+        yield running
+    finally:
+        await daemon.stopService()
+        await simulator.stop()
