@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Raw, Struct
 
-from antigravity_proxy.canonical.content import Content
+from antigravity_proxy.canonical.content import ABSENT, Content
 
 #: finishReason values by class (upstream.md 5.4); any other value is a normal end.
 FILTERED = frozenset(
@@ -75,8 +75,8 @@ class Candidate(Struct, frozen=True, rename="camel", omit_defaults=True):
     content: Content = Content()
     finish_reason: str = ""
     finish_message: str = ""
-    grounding_metadata: Raw = Raw()
-    logprobs_result: Raw = Raw()
+    grounding_metadata: Raw = ABSENT
+    logprobs_result: Raw = ABSENT
 
 
 class Chunk(Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -12,6 +12,9 @@ from msgspec import Raw, Struct
 
 Role = Literal["user", "model"]
 
+#: JSON that isn't there. msgspec leaves a default out by identity, so this one object stands for it everywhere
+ABSENT = Raw()
+
 
 class Blob(Struct, frozen=True, rename="camel", omit_defaults=True):
     """Bytes in the request itself: ``data`` is standard base64."""
@@ -31,7 +34,7 @@ class FunctionCall(Struct, frozen=True, rename="camel", omit_defaults=True):
     """A tool call; ``args`` is a JSON object, byte for byte as its author wrote it (absent: no arguments)."""
 
     name: str
-    args: Raw = Raw()
+    args: Raw = ABSENT
     id: str = ""
 
 
@@ -39,7 +42,7 @@ class FunctionResponse(Struct, frozen=True, rename="camel", omit_defaults=True):
     """A tool's result; ``response`` is a JSON object. ``parts`` (inline data) is understood by Gemini 3 only."""
 
     name: str
-    response: Raw = Raw()
+    response: Raw = ABSENT
     id: str = ""
     parts: tuple[Part, ...] = ()
 
@@ -53,8 +56,8 @@ class Part(Struct, frozen=True, rename="camel", omit_defaults=True):
     file_data: FileData | None = None
     function_call: FunctionCall | None = None
     function_response: FunctionResponse | None = None
-    executable_code: Raw = Raw()
-    code_execution_result: Raw = Raw()
+    executable_code: Raw = ABSENT
+    code_execution_result: Raw = ABSENT
     thought_signature: str = ""
 
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.chunk import Chunk
+from antigravity_proxy.canonical.content import ABSENT
 
 
 class UpstreamErrorEvent(Exception):
@@ -28,8 +29,8 @@ class UnreadableEvent(Exception):
 
 
 class _Envelope(Struct):
-    response: Raw = Raw()
-    error: Raw = Raw()
+    response: Raw = ABSENT
+    error: Raw = ABSENT
 
 
 _envelope = msgspec.json.Decoder(_Envelope)

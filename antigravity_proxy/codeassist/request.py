@@ -15,7 +15,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from antigravity_proxy.canonical.call import Call, Sampling
-from antigravity_proxy.canonical.content import Content, Part
+from antigravity_proxy.canonical.content import ABSENT, Content, Part
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.codeassist import schema, turns
 from antigravity_proxy.codeassist.names import NameMap
@@ -62,8 +62,8 @@ class GenerationConfig(Sampling, frozen=True, rename="camel", omit_defaults=True
 
     thinking_config: ThinkingConfig | None = None
     response_mime_type: str = ""
-    response_json_schema: Raw = Raw()
-    response_schema: Raw = Raw()
+    response_json_schema: Raw = ABSENT
+    response_schema: Raw = ABSENT
 
 
 class Request(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -71,7 +71,7 @@ class Request(Struct, frozen=True, rename="camel", omit_defaults=True):
 
     contents: list[Content]
     system_instruction: Content | None = None
-    generation_config: Raw = Raw()
+    generation_config: Raw = ABSENT
     tools: tuple[Raw, ...] = ()
     tool_config: ToolConfig | None = None
     safety_settings: tuple[Raw, ...] = ()
@@ -203,23 +203,23 @@ def _generation_config(
     text = msgspec.json.encode(config)
     if call.extra_config:
         text = msgspec.json.encode({**msgspec.json.decode(text, type=dict[str, Raw]), **call.extra_config})
-    return Raw(text) if text != b"{}" else Raw()
+    return Raw(text) if text != b"{}" else ABSENT
 
 
 def _output(call: Call, model: Model, quirks: frozenset[Quirk], tools: bool, system: list[str]) -> tuple[str, Raw, Raw]:
     """Mime type, schema, schema by the short list. Where upstream can't be told, the model is (translation.md 2.5)."""
     output = call.output
     if output.kind == "text" or model.image:
-        return "", Raw(), Raw()
+        return "", ABSENT, ABSENT
     if model.family == "claude" or (tools and model.generation < 3):
         system.append(_in_words(output.schema))
-        return "", Raw(), Raw()
+        return "", ABSENT, ABSENT
     if output.kind == "json" or not isinstance(output.schema, dict):
-        return "application/json", Raw(), Raw()
+        return "application/json", ABSENT, ABSENT
     if Quirk.SHORT_SCHEMA in quirks:
         short = schema.clean_response(output.schema, short=True)
-        return "application/json", Raw(), Raw(msgspec.json.encode(short))
-    return "application/json", Raw(msgspec.json.encode(schema.clean_response(output.schema))), Raw()
+        return "application/json", ABSENT, Raw(msgspec.json.encode(short))
+    return "application/json", Raw(msgspec.json.encode(schema.clean_response(output.schema))), ABSENT
 
 
 def _in_words(wanted: Any) -> str:

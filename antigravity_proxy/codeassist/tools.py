@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.call import Call, ToolChoice
+from antigravity_proxy.canonical.content import ABSENT
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.codeassist.names import NameMap
 from antigravity_proxy.codeassist.schema import clean_parameters
@@ -25,7 +26,7 @@ class Declaration(Struct, frozen=True, omit_defaults=True):
 
     name: str
     description: str = ""
-    parameters: Raw = Raw()
+    parameters: Raw = ABSENT
 
 
 class CallingConfig(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -48,7 +49,7 @@ def declarations(call: Call, model: Model, names: NameMap) -> tuple[list[Declara
     for tool in call.tools[:MAX_DECLARATIONS]:
         if tool.name in found:
             continue
-        parameters, is_wrapped = Raw(), False
+        parameters, is_wrapped = ABSENT, False
         if tool.parameters:
             text = msgspec.json.encode(tool.parameters)
             parameters, is_wrapped = _cleaned(text, model.family != "claude")
@@ -80,5 +81,5 @@ def _cleaned(text: bytes, ordering: bool) -> tuple[Raw, bool]:
     schema: Any = msgspec.json.decode(text)
     cleaned, is_wrapped = clean_parameters(schema, ordering=ordering)
     if cleaned == {"type": "object"} and not is_wrapped:
-        return Raw(), False  # no parameters: left out
+        return ABSENT, False  # no parameters: left out
     return Raw(msgspec.json.encode(cleaned)), is_wrapped

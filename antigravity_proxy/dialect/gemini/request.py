@@ -20,7 +20,7 @@ from antigravity_proxy.canonical.call import (
     Sampling,
     ToolChoice,
 )
-from antigravity_proxy.canonical.content import Blob, Content, FileData, FunctionCall, FunctionResponse, Part
+from antigravity_proxy.canonical.content import ABSENT, Blob, Content, FileData, FunctionCall, FunctionResponse, Part
 from antigravity_proxy.dialect import media
 from antigravity_proxy.dialect.base import Answer, Decoded
 from antigravity_proxy.dialect.gemini.answer import GeminiArrayStream, GeminiDocument, GeminiStream
@@ -216,8 +216,8 @@ def _part(part: _Part, where: str) -> Part:
         file_data=None if file is None else FileData(file.file_uri, file.mime_type or ""),
         function_call=None if call is None else FunctionCall(call.name, _raw(call.args or {}), call.id or ""),
         function_response=None if response is None else _response(response, where),
-        executable_code=_raw(part.executable_code) if part.executable_code else Raw(),
-        code_execution_result=_raw(part.code_execution_result) if part.code_execution_result else Raw(),
+        executable_code=_raw(part.executable_code) if part.executable_code else ABSENT,
+        code_execution_result=_raw(part.code_execution_result) if part.code_execution_result else ABSENT,
         thought_signature=_standard(part.thought_signature or ""),
     )
 
