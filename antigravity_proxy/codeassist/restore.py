@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from antigravity_proxy.canonical.chunk import Candidate, Chunk
+from antigravity_proxy.canonical.chunk import Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import Content, FunctionCall, Part
 from antigravity_proxy.codeassist.names import NameMap
 
@@ -35,8 +35,7 @@ class Restore:
         """The chunk as the client's own request would have brought it."""
         if self._idle or not any(p.function_call for c in chunk.candidates for p in c.content.parts):
             return chunk
-        changed = replace(chunk, candidates=tuple(map(self._candidate, chunk.candidates)))
-        return replace(changed, raw=_rewritten(chunk.raw, changed))
+        return rewritten(chunk, tuple(map(self._candidate, chunk.candidates)), chunk.usage_metadata)
 
     def _candidate(self, candidate: Candidate) -> Candidate:
         parts: list[Part] = []
@@ -60,8 +59,12 @@ class Restore:
         return FunctionCall(name, args, call.id)
 
 
-def _rewritten(raw: bytes, chunk: Chunk) -> bytes:
-    """The chunk's JSON text with the changed candidates; everything else as upstream wrote it."""
-    fields = msgspec.json.decode(raw, type=dict[str, Raw])
-    fields["candidates"] = Raw(msgspec.json.encode(chunk.candidates))
-    return msgspec.json.encode(fields)
+def rewritten(chunk: Chunk, candidates: tuple[Candidate, ...], usage: Usage | None) -> Chunk:
+    """The chunk with other candidates and usage, in its JSON text too; everything else as upstream wrote it."""
+    fields = msgspec.json.decode(chunk.raw, type=dict[str, Raw])
+    for name, value in (("candidates", candidates), ("usageMetadata", usage)):
+        if value:
+            fields[name] = Raw(msgspec.json.encode(value))
+        else:
+            fields.pop(name, None)
+    return replace(chunk, candidates=candidates, usage_metadata=usage, raw=msgspec.json.encode(fields))

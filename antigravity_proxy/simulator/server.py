@@ -97,7 +97,7 @@ class Simulator:
 
     def start(self, port: int = 0, interface: str = "127.0.0.1") -> None:
         """Listens; port 0 takes a free one."""
-        site = _QuietSite(_Root(self), reactor=self.reactor, parsePOSTFormSubmission=False)
+        site = _QuietSite(_Root(self), reactor=self.reactor, timeout=None, parsePOSTFormSubmission=False)
         self._port = self.reactor.listenTCP(port, site, interface=interface, backlog=4096)
 
     def stop(self) -> Deferred[None]:

@@ -16,6 +16,7 @@ from antigravity_proxy.canonical.models import Catalogue
 from antigravity_proxy.dialect.base import Decoded, Rendered, Stamp
 from antigravity_proxy.relay.client import ClientGone
 from antigravity_proxy.relay.counting import count_tokens
+from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation, Outcome
 from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.web import dialects
@@ -84,10 +85,11 @@ class ApiResource(Resource):
 
     async def _generate(self, request: GuardedRequest, decoded: Decoded, client: HttpClient) -> Outcome:
         resources, call = self._resources, decoded.call
-        model = self._catalogue().resolve(call.model, call.reasoning)
+        model = self._catalogue().serving(call)
         stamp = Stamp(int(resources.epoch()), self._hex)
         new_answer = decoded.new_answer
-        generation = Generation(resources, call, model, lambda: new_answer(stamp), client)
+        serve = Generation if call.choices == 1 else FanOut
+        generation = serve(resources, call, model, lambda: new_answer(stamp), client)
         answer = generation.answer
         streamed = call.stream
         client.prepare(_headers(request, answer.content_type, model.id), answer.keepalive if streamed else None)
@@ -104,7 +106,7 @@ class ApiResource(Resource):
 
     async def _count(self, request: GuardedRequest, route: Route, client: HttpClient) -> Rendered:
         call = dialects.decode_count(route, request)
-        model = self._catalogue().resolve(call.model, call.reasoning)
+        model = self._catalogue().serving(call)
         return dialects.counted(route, await count_tokens(self._resources, call, model, client))
 
     def _last_resort(self, failure: Failure, request: GuardedRequest, client: HttpClient) -> None:

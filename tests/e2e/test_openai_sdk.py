@@ -64,7 +64,7 @@ async def test_a_plain_answer(tmp_path: Path) -> None:
         assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens > 0
         sent = running.simulator.requests[0].json
         assert sent["userAgent"] == "antigravity-proxy"
-        assert sent["project"] == "project-0"
+        assert sent["project"] == "project-1"
 
 
 @deferred()
@@ -108,9 +108,7 @@ async def test_tools_parallel_calls_and_their_results(tmp_path: Path) -> None:
 @deferred()
 async def test_streamed_parallel_calls_have_indices_of_their_own(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:
-        chunks = await ask(
-            running, messages=user("call get_weather and get_time"), tools=[WEATHER, TIME], stream=True
-        )
+        chunks = await ask(running, messages=user("call get_weather and get_time"), tools=[WEATHER, TIME], stream=True)
         calls = [call for c in chunks for call in (c.choices[0].delta.tool_calls or ())]
         assert [(c.index, c.function.name) for c in calls] == [(0, "get_weather"), (1, "get_time")]
         assert len({c.id for c in calls}) == 2
@@ -131,7 +129,11 @@ async def test_a_claude_model_calls_and_gets_its_result(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("choice", "called"),
-    [("required", ["get_weather"]), ({"type": "function", "function": {"name": "get_time"}}, ["get_time"]), ("none", [])],
+    [
+        ("required", ["get_weather"]),
+        ({"type": "function", "function": {"name": "get_time"}}, ["get_time"]),
+        ("none", []),
+    ],
 )
 @deferred()
 async def test_tool_choice(tmp_path: Path, choice: Any, called: list[str]) -> None:

@@ -1,0 +1,138 @@
+"""Several answers to one call (OpenAI's ``n``, Gemini's ``candidateCount``): a request each, side by side.
+
+Whether the service takes ``candidateCount`` is not known for all models; requests of their own work for every one
+(translation.md 3.3). Their answers meet in one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IConsumer
+from twisted.python.failure import Failure
+
+from antigravity_proxy.canonical.call import Call
+from antigravity_proxy.canonical.chunk import Chunk, Usage
+from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.codeassist.restore import rewritten
+from antigravity_proxy.dialect.base import Answer
+from antigravity_proxy.errors import ProxyError
+from antigravity_proxy.relay.client import Client
+from antigravity_proxy.relay.generation import Generation, Outcome
+from antigravity_proxy.relay.resources import Resources
+
+
+class FanOut:
+    """Serves a call for several choices; used as a Generation is."""
+
+    def __init__(
+        self, resources: Resources, call: Call, model: Model, new_answer: Callable[[], Answer], client: Client
+    ) -> None:
+        self.answer = new_answer()
+        self.outcome = Outcome(model.id)
+        one = replace(call, choices=1)
+        self._branches = [_Branch(self.answer, index, call.stream, client) for index in range(call.choices)]
+        self._generations = [Generation(resources, one, model, branch.begin, branch) for branch in self._branches]
+
+    async def run(self) -> bytes:
+        """As Generation's; the first branch that fails ends the others."""
+        running = [Deferred.fromCoroutine(generation.run()) for generation in self._generations]
+        try:
+            await gatherResults(running, consumeErrors=True)
+        except Exception as e:
+            for each in running:
+                each.addErrback(lambda _: None)
+                each.cancel()
+            raise _reason(e) from None
+        finally:
+            self._tell()
+        last = self.answer.feed([_usage_chunk([branch.usage for branch in self._branches])])
+        return last + self.answer.close()
+
+    def _tell(self) -> None:
+        outcomes = [generation.outcome for generation in self._generations]
+        self.outcome.attempts = sum(outcome.attempts for outcome in outcomes)
+        self.outcome.account = outcomes[0].account
+
+
+class _Branch:
+    """One of the answers on its way into the shared one: both the client and the answer of its generation."""
+
+    content_type = b""
+    keepalive = b""
+
+    def __init__(self, shared: Answer, index: int, streamed: bool, client: Client) -> None:
+        self._shared = shared
+        self._index = index
+        self._streamed = streamed
+        self._client = client
+        self._held: list[Chunk] = []
+        self.started = False
+        self.usage = Usage()
+        #: one consumer can't slow down several producers; what waits is bounded by the answers' length
+        self.consumer: IConsumer | None = None
+
+    @property
+    def gone(self) -> bool:
+        """As the client's own."""
+        return self._client.gone
+
+    @gone.setter
+    def gone(self, value: bool) -> None:
+        self._client.gone = value
+
+    def begin(self) -> Answer:
+        """A new attempt: what an earlier one brought counts no more."""
+        self._held = []
+        return self
+
+    def send(self, data: bytes) -> None:
+        """Sends bytes of the shared answer."""
+        self.started = True
+        self._client.send(data)
+
+    def feed(self, chunks: Sequence[Chunk]) -> bytes:
+        """Passes chunks on under this branch's index; a collected answer only when it is complete."""
+        mine = []
+        for chunk in chunks:
+            if chunk.usage_metadata:
+                self.usage = chunk.usage_metadata
+            candidates = tuple(replace(candidate, index=self._index) for candidate in chunk.candidates)
+            mine.append(rewritten(chunk, candidates, usage=None))
+        if self._streamed:
+            return self._shared.feed(mine)
+        self._held += mine
+        return b""
+
+    def close(self) -> bytes:
+        """This branch is complete; the shared answer goes on."""
+        if self._held:
+            self._shared.feed(self._held)
+        return b""
+
+    def fail(self, error: ProxyError) -> bytes:
+        """Never called: the shared answer fails as a whole."""
+        return b""
+
+
+def _usage_chunk(usages: list[Usage]) -> Chunk:
+    """The sum: every answer's tokens, the prompt once."""
+    first = usages[0]
+    total = Usage(
+        prompt_token_count=first.prompt_token_count,
+        candidates_token_count=sum(usage.output_tokens - usage.thoughts_token_count for usage in usages),
+        thoughts_token_count=sum(usage.thoughts_token_count for usage in usages),
+        cached_content_token_count=first.cached_content_token_count,
+        tool_use_prompt_token_count=first.tool_use_prompt_token_count,
+    )
+    whole = replace(total, total_token_count=first.input_tokens + total.output_tokens)
+    return rewritten(Chunk(raw=b"{}"), (), usage=whole)
+
+
+def _reason(e: Exception) -> Exception:
+    """What really went wrong behind ``gatherResults``."""
+    inner: Any = getattr(e, "subFailure", None)
+    return inner.value if isinstance(inner, Failure) and isinstance(inner.value, Exception) else e
