@@ -141,6 +141,7 @@ class Daemon(MultiService):
         cut = yield self._site.drain(self._reactor, self._settings.drain_seconds)
         if cut:
             log.warn("{count} connections were cut at the deadline", count=cut)
+        self._tokens.stop()
         yield self._egresses.close()
         self._ticker.stop()
         yield super().stopService()

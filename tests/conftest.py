@@ -31,9 +31,10 @@ def no_leaks() -> Iterator[list[Any]]:
         gc.collect()
         globalLogPublisher.removeObserver(observe)
     left = [call for call in reactor.getDelayedCalls() if call not in before and call.active()]
+    told = [str(call) for call in left]
     for call in left:
         call.cancel()
-    assert not left, f"delayed calls left behind: {left}"
+    assert not told, f"delayed calls left behind: {told}"
     assert not errors, f"errors logged: {errors}"
 
 

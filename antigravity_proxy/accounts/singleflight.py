@@ -18,10 +18,11 @@ class SingleFlight(Generic[T]):
     hurt the others: so each gets its own, and the work itself goes on.
     """
 
-    __slots__ = ("_waiters",)
+    __slots__ = ("_waiters", "_work")
 
     def __init__(self) -> None:
         self._waiters: dict[object, list[Deferred[T]]] = {}
+        self._work: dict[object, Deferred[T]] = {}
 
     def do(self, key: object, start: Callable[[], Deferred[T]]) -> Deferred[T]:
         """Waits for the work under ``key``, starting it if it is not under way."""
@@ -33,11 +34,19 @@ class SingleFlight(Generic[T]):
         self._waiters[key] = [mine]
 
         def fan_out(result: T | Failure) -> None:
+            self._work.pop(key, None)
             for waiter in self._waiters.pop(key):
                 waiter.callback(result)  # a Failure is passed on as a failure
 
-        maybeDeferred(start).addBoth(fan_out)
+        work = maybeDeferred(start)
+        self._work[key] = work
+        work.addBoth(fan_out)
         return mine
+
+    def cancel(self) -> None:
+        """Ends all work that is under way; its waiters fail."""
+        for work in list(self._work.values()):
+            work.cancel()
 
     def running(self, key: object) -> bool:
         """Whether the work under ``key`` is under way."""

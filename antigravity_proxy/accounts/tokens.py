@@ -62,6 +62,10 @@ class TokenKeeper:
             state.expires_at = 0.0
             self.live(state)
 
+    def stop(self) -> None:
+        """Gives up what is under way."""
+        self._flights.cancel()
+
     def _may_refresh(self, state: AccountState) -> bool:
         return not state.barred and bool(state.refresh_token.reveal()) and state.refresh_after <= self._clock.seconds()
 
