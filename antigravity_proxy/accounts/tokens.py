@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -74,6 +74,8 @@ class TokenKeeper:
             grant = await self._refresh(state)
         except RefreshRejected as e:
             self._rejected(state, e)
+            raise
+        except CancelledError:
             raise
         except Exception:
             self._back_off(state)

@@ -9,8 +9,10 @@ from urllib.parse import parse_qs
 
 import msgspec
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
+from zope.interface import implementer
 
 from antigravity_proxy.simulator import answers, faults
 from antigravity_proxy.simulator.faults import Fault
@@ -222,7 +224,6 @@ class _Root(Resource):
         if fault.unfinished:
             del events[-1]["response"]["candidates"][0]["finishReason"]
         payloads = [msgspec.json.encode(event) for event in events] if fault.events is None else list(fault.events)
-        request.setHeader(b"content-type", b"text/event-stream")
         _Emitter(self._simulator.reactor, request, self._counts).play(payloads, fault, received)
         return NOT_DONE_YET
 
@@ -315,62 +316,93 @@ class _Root(Resource):
         return Received(request.method.decode(), request.path.decode(), request.requestHeaders, request.content.read())
 
 
+@implementer(IPushProducer)
 class _Emitter:
-    """Sends a stream's events, one after the other, until the end or until nobody reads any more."""
+    """Sends a stream's events, one after the other, no faster than they are read, until the end or a hang-up."""
 
     def __init__(self, reactor: Any, request: Any, counts: dict[str, int]) -> None:
         self._reactor = reactor
         self._request = request
         self._counts = counts
-        self._gone = False
+        self._paused = False
+        self._step: Callable[[], None] = lambda: None
+        self._call: Any = None
+        request.setHeader(b"content-type", b"text/event-stream")
         request.notifyFinish().addErrback(self._lost)
+        request.registerProducer(self, True)
 
     def load(self, load: Load) -> None:
         """Plays a constant answer."""
-        self._request.setHeader(b"content-type", b"text/event-stream")
-        self._play_load(load, load.events, load.first)
+        left = load.events
 
-    def _play_load(self, load: Load, left: int, wait: float) -> None:
-        if self._gone:
-            return
-        if wait:
-            self._reactor.callLater(wait, self._play_load, load, left, 0.0)
-            return
-        last = left == 1
-        self._counts["events"] += 1
-        self._request.write(load.last if last else load.event)
-        if last:
-            self._request.finish()
-        else:
-            self._reactor.callLater(load.delay, self._play_load, load, left - 1, 0.0)
+        def step() -> None:
+            nonlocal left
+            left -= 1
+            self._counts["events"] += 1
+            self._request.write(load.event if left else load.last)
+            if left:
+                self._later(load.delay)
+            else:
+                self._finish()
+
+        self._step = step
+        self._later(load.first) if load.first else step()
 
     def play(self, payloads: list[bytes], fault: Fault, received: Received) -> None:
         """Plays scripted events; the next comes in another turn of the reactor, or ``fault.delay`` seconds later."""
-        if self._gone:
-            return
-        if fault.raw is not None:
-            self._request.write(fault.raw)
-            self._request.finish()
-            return
-        sent = received.events_sent
-        if fault.reset and sent == fault.after:
-            self._request.transport.abortConnection()
-            return
-        if fault.error and sent == fault.after:
-            self._request.write(b"data: " + fault.error + b"\r\n\r\n")
-            self._request.finish()
-            return
-        if sent == len(payloads):
-            self._request.write(b"")
-            self._request.finish()
-            return
-        self._request.write(b"data: " + payloads[sent] + b"\r\n\r\n")
-        received.events_sent += 1
-        self._reactor.callLater(fault.delay, self.play, payloads, fault, received)
+
+        def step() -> None:
+            sent = received.events_sent
+            if fault.raw is not None:
+                self._request.write(fault.raw)
+                self._finish()
+            elif fault.reset and sent == fault.after:
+                self._request.transport.abortConnection()
+            elif fault.error and sent == fault.after:
+                self._request.write(b"data: " + fault.error + b"\r\n\r\n")
+                self._finish()
+            elif sent == len(payloads):
+                self._request.write(b"")
+                self._finish()
+            else:
+                self._request.write(b"data: " + payloads[sent] + b"\r\n\r\n")
+                received.events_sent += 1
+                self._later(fault.delay)
+
+        self._step = step
+        step()
+
+    def pauseProducing(self) -> None:
+        """Nobody reads at the moment."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """Somebody reads again."""
+        self._paused = False
+        if self._call is None:
+            self._later(0)
+
+    def stopProducing(self) -> None:
+        """The connection is gone."""
+
+    def _later(self, seconds: float) -> None:
+        self._call = self._reactor.callLater(seconds, self._next)
+
+    def _next(self) -> None:
+        self._call = None
+        if not self._paused:
+            self._step()
+
+    def _finish(self) -> None:
+        self._request.unregisterProducer()
+        self._request.finish()
 
     def _lost(self, _: object) -> None:
-        self._gone = True
+        self._step = lambda: None
         self._counts["aborted"] += 1
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
 
 
 def _gone(received: Received) -> None:

@@ -220,6 +220,9 @@ class GuardedChannel(http.HTTPChannel):
             return
         if self._waits_for is _Wait.BODY and self._received >= limit * BODY_MIN_RATE:
             self._wait(_Wait.BODY)  # it makes progress
+        elif self._waits_for is _Wait.LINGER:
+            self._wait(_Wait.NEXT)
+            self.transport.loseConnection()
         elif self._waits_for is _Wait.BODY:
             self.refuse(errors.RequestTimeout("The request was not received in time."))
         else:

@@ -1,0 +1,266 @@
+"""The edge on a clock: deadlines, refusals before the body is read, drain. Real Twisted, no sockets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from antigravity_proxy.errors import Unauthorized
+from antigravity_proxy.settings import limits
+from antigravity_proxy.ticker import Ticker
+from antigravity_proxy.web.edge import GuardedRequest, GuardedSite
+from antigravity_proxy.web.gate import ApiGate
+from antigravity_proxy.web.keys import KeyRing
+
+
+class Recorder(Resource):
+    """Keeps what arrives; ``/slow`` is answered later."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies: list[bytes] = []
+        self.waiting: list[GuardedRequest] = []
+
+    def render(self, request: Any) -> Any:
+        self.bodies.append(request.take_body())
+        if b"slow" in self.bodies[-1]:
+            self.waiting.append(request)
+            return NOT_DONE_YET
+        return b"done"
+
+
+class Edge:
+    """A site, and a connection to it."""
+
+    def __init__(self, max_body: int = 100, **options: Any) -> None:
+        self.clock = Clock()
+        self.resource = Recorder()
+        gate = ApiGate(KeyRing(["k"]), max_body, lambda count: "0" * count)
+        self.site = GuardedSite(self.resource, gate, Ticker(self.clock), **options)
+
+    def connect(self) -> tuple[Any, Any]:
+        channel = self.site.buildProtocol(None)
+        if channel is None:
+            return None, None
+        transport: Any = StringTransport()
+        transport.abortConnection = lambda: (setattr(transport, "aborted", True), transport.loseConnection())
+        transport.aborted = False
+        channel.makeConnection(transport)
+        return channel, transport
+
+    def pass_time(self, seconds: float) -> None:
+        for _ in range(int(seconds)):
+            self.clock.advance(1)
+
+
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
+KEY = b"x-api-key: k\r\n"
+
+
+def request(body: bytes = b"hello", *extra: bytes) -> bytes:
+    return HEAD + KEY + b"".join(extra) + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def test_a_request_byte_by_byte_arrives() -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    for i in range(len(request())):
+        channel.dataReceived(request()[i : i + 1])
+    assert edge.resource.bodies == [b"hello"]
+    assert transport.value().startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_wrong_key_is_refused_before_the_body_is_read() -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    channel.dataReceived(HEAD + b"x-api-key: no\r\nContent-Length: 50\r\n\r\nhalf")
+    assert transport.value().startswith(b"HTTP/1.1 401 Unauthorized\r\n")
+    assert b'"code":"invalid_api_key"' in transport.value()
+    channel.dataReceived(b"x" * 46 + request())
+    assert not edge.resource.bodies
+    edge.pass_time(limits.LINGER_SECONDS + 1)
+    assert transport.disconnecting
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        HEAD + KEY + b"Content-Length: 101\r\n\r\n",
+        HEAD + KEY + b"Content-Length: 1000000000000\r\n\r\n",
+        HEAD + KEY + b"Transfer-Encoding: chunked\r\n\r\n33\r\n" + b"x" * 0x33 + b"\r\n33\r\n" + b"x" * 0x33,
+    ],
+)
+def test_a_body_over_the_limit_is_refused_at_once(sent: bytes) -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    channel.dataReceived(sent)
+    assert transport.value().startswith(b"HTTP/1.1 413 ")
+    assert transport.value().count(b"HTTP/1.1") == 1
+    assert not edge.resource.bodies
+
+
+def test_a_refusal_has_the_dialect_of_its_path() -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    channel.dataReceived(b"POST /v1beta/models/x:generateContent HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+    assert b'"status":"UNAUTHENTICATED"' in transport.value()
+    channel, transport = edge.connect()
+    channel.dataReceived(b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+    assert b'"type":"authentication_error"' in transport.value()
+
+
+def test_expect_continue_is_answered_but_not_behind_a_refusal() -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    channel.dataReceived(HEAD + KEY + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+    assert transport.value() == b"HTTP/1.1 100 Continue\r\n\r\n"
+    channel, transport = edge.connect()
+    channel.dataReceived(HEAD + KEY + b"Expect: 100-continue\r\nContent-Length: 5000\r\n\r\n")
+    assert b"100 Continue" not in transport.value()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"Host: x\r\nHost: y\r\nContent-Length: 5\r\n",
+        b"Content-Length: 5\r\n",
+        b"Host: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+        b"Host: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n",
+        b"Host: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Host: x\r\nContent-Length: +5\r\n",
+        b"Host: x\r\nTransfer-Encoding: gzip\r\n",
+        b"Host: x\r\nBad header\r\n",
+    ],
+)
+def test_ambiguous_framing_is_refused(lines: bytes) -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    channel.dataReceived(b"POST /v1/chat/completions HTTP/1.1\r\n" + KEY + lines + b"\r\nhello")
+    assert transport.value().startswith(b"HTTP/1.1 400 ")
+    assert not edge.resource.bodies
+
+
+def test_a_head_that_drips_is_dropped() -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    for _ in range(int(limits.HEAD_DEADLINE)):
+        channel.dataReceived(b"X")
+        edge.pass_time(1)
+    assert transport.aborted
+
+
+def test_a_body_that_drips_gets_408() -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    channel.dataReceived(HEAD + KEY + b"Content-Length: 50\r\n\r\n")
+    for _ in range(int(limits.BODY_CHECK_SECONDS) + 1):
+        channel.dataReceived(b"x")
+        edge.pass_time(1)
+    assert transport.value().startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_slow_body_that_makes_progress_is_waited_for() -> None:
+    edge = Edge(max_body=1 << 20)
+    channel, transport = edge.connect()
+    channel.dataReceived(HEAD + KEY + b"Content-Length: 81920\r\n\r\n")
+    for _ in range(40):
+        channel.dataReceived(b"x" * 2048)
+        edge.pass_time(1)
+    assert [len(body) for body in edge.resource.bodies] == [81920]
+    assert transport.value().startswith(b"HTTP/1.1 200 ")
+
+
+def test_an_idle_kept_connection_is_closed() -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    channel.dataReceived(request())
+    edge.pass_time(limits.IDLE_SECONDS - 1)
+    assert not transport.aborted
+    edge.pass_time(2)
+    assert transport.aborted
+
+
+def test_a_long_answer_has_no_deadline_of_its_own() -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    channel.dataReceived(request(b"slow"))
+    edge.pass_time(1000)
+    assert not transport.aborted
+    edge.resource.waiting[0].write(b"late")
+    edge.resource.waiting[0].finish()
+    assert b"late" in transport.value()
+
+
+def test_a_reader_that_stalls_is_dropped_and_one_that_goes_on_is_not() -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    channel.dataReceived(request(b"slow"))
+    channel.pauseProducing()
+    edge.pass_time(limits.WRITE_STALL - 1)
+    channel.resumeProducing()
+    edge.pass_time(limits.WRITE_STALL)
+    assert not transport.aborted
+    channel.pauseProducing()
+    edge.pass_time(limits.WRITE_STALL + 2)
+    assert transport.aborted
+
+
+def test_connections_are_capped() -> None:
+    edge = Edge(max_connections=2)
+    assert edge.connect()[0] is not None
+    channel, _ = edge.connect()
+    assert edge.connect()[0] is None
+    channel.connectionLost(None)
+    assert edge.connect()[0] is not None
+
+
+def test_a_drain_waits_for_the_last_byte_and_cuts_at_the_deadline() -> None:
+    edge = Edge()
+    idle, idle_transport = edge.connect()
+    idle.dataReceived(request())
+    busy, busy_transport = edge.connect()
+    busy.dataReceived(request(b"slow"))
+    stuck, stuck_transport = edge.connect()
+    stuck.dataReceived(request(b"slow"))
+    cut: list[int] = []
+    edge.site.drain(edge.clock, 30.0).addCallback(cut.append)
+    assert idle_transport.disconnecting
+    assert not busy_transport.disconnecting
+    idle.connectionLost(None)
+    edge.resource.waiting[0].finish()
+    assert busy_transport.disconnecting
+    busy.connectionLost(None)
+    assert not cut
+    edge.clock.advance(30)
+    assert stuck_transport.aborted
+    stuck.connectionLost(None)
+    assert cut == [1]
+
+
+def test_a_drain_of_nothing_is_over_at_once() -> None:
+    edge = Edge()
+    cut: list[int] = []
+    edge.site.drain(edge.clock, 30.0).addCallback(cut.append)
+    assert cut == [0]
+
+
+def test_what_a_client_pipelines_is_answered_in_order() -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    channel.dataReceived(request(b"one") + request(b"two"))
+    assert edge.resource.bodies == [b"one", b"two"]
+    assert transport.value().count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_the_gate_raises_what_the_ring_raises() -> None:
+    edge = Edge()
+    channel, _ = edge.connect()
+    with pytest.raises(Unauthorized):
+        edge.site.gate.admit(GuardedRequest(channel), b"GET", b"/v1/models")
