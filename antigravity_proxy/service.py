@@ -120,7 +120,8 @@ class Daemon(MultiService):
             self._port = self._reactor.listenTCP(settings.port, self._site, backlog=511, interface=settings.host)
         except CannotListenError as e:
             where = f"{settings.host}:{settings.port}"
-            sys.stderr.write(f"antigravity-proxy: PROXY_PORT: {where} can't be listened on: {e.socketError}\n")
+            if sys.__stderr__ is not None:  # sys.stderr is the log by now
+                sys.__stderr__.write(f"antigravity-proxy: PROXY_PORT: {where} can't be listened on: {e.socketError}\n")
             sys.exit(1)
         super().privilegedStartService()
 
@@ -165,7 +166,7 @@ class Daemon(MultiService):
         except ValueError as e:
             raise SettingsError(f"UPSTREAM_PROXY_URL ({settings.sources['upstream_proxy']}): {e}") from None
         except OSError as e:
-            raise SettingsError(f"UPSTREAM_CA_FILE: {settings.ca_file} can't be read: {e.strerror}") from None
+            raise SettingsError(f"UPSTREAM_CA_FILE: {settings.ca_file} can't be read: {e.strerror or e}") from None
         return egresses
 
     def _make_site(self) -> GuardedSite:
@@ -211,6 +212,8 @@ class Daemon(MultiService):
         ring = self._keys.decide(state.config, absent=state.config_absent)
         if ring is not None:
             self._gate.keys = ring
+        if state.error == before.error != "":
+            return
         if state.error:
             log.error("the volume can't be read: {reason}", reason=state.error)
         else:

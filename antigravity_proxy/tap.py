@@ -19,7 +19,10 @@ class Options(usage.Options):
     longdesc = (
         "Serves OpenAI- and Gemini-compatible APIs over the accounts of a credential volume. "
         "Every option can also be set by the environment variable of the same name in capitals, with underscores; "
-        "options win. Secrets also have a …_FILE variable."
+        "options win. Secrets are not options, since every user of the machine could read them; each can also be read "
+        "from a file that NAME_FILE names: "
+        + "; ".join(f"{setting.name}: {setting.help}" for setting in TABLE if setting.secret)
+        + "."
     )
     optParameters = [  # noqa: RUF012 - what Twisted reads
         [
@@ -31,6 +34,14 @@ class Options(usage.Options):
         for setting in TABLE
         if not setting.secret
     ]
+
+    def parseOptions(self, options: Any = None) -> None:
+        """Reads the command line; what is wrong with it is told in one line, with status 1."""
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as e:
+            sys.stderr.write(f"antigravity-proxy: {e}; see 'twistd antigravity --help'\n")
+            sys.exit(1)
 
     def parseArgs(self, *rest: str) -> None:
         """There are no arguments."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from OpenSSL.SSL import Context
+from OpenSSL.SSL import TLS_CLIENT_METHOD, Context, Error
 from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -17,10 +17,17 @@ from antigravity_proxy.upstream.tunnel import ProxyAddress, TunnelEndpoint
 
 @implementer(IOpenSSLTrustRoot)
 class SystemAndExtraRoots:
-    """The system's trust store, and the roots of a PEM file besides it."""
+    """The system's trust store, and the roots of a PEM file besides it. Raises OSError for a file without any."""
 
     def __init__(self, ca_file: str | None) -> None:
         self._ca_file = ca_file
+        if ca_file:
+            with open(ca_file, "rb"):
+                pass
+            try:
+                Context(TLS_CLIENT_METHOD).load_verify_locations(ca_file)
+            except Error:
+                raise OSError("it holds no PEM certificate") from None
 
     def _addCACertsToContext(self, context: Context) -> None:
         context.set_default_verify_paths()
