@@ -1,0 +1,51 @@
+"""The documents say what the code does: settings, make targets, module names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from antigravity_proxy.settings.table import TABLE, Setting
+
+ROOT = Path(__file__).parents[1]
+
+
+def row(setting: Setting) -> str:
+    """A setting's line in docs/settings.md."""
+    names = ", ".join(f"`{name}`" for name in (setting.name, *setting.aliases))
+    option = "" if setting.secret else f"`--{setting.option}`"
+    default = f"`{setting.default}`" if setting.default else "none"
+    return f"| {names} | {option} | {default} | {setting.help} |"
+
+
+def test_every_setting_stands_in_its_document_as_it_is() -> None:
+    text = (ROOT / "docs/settings.md").read_text()
+    for setting in TABLE:
+        assert row(setting) in text, row(setting)
+    assert len(re.findall(r"^\| `[A-Z]", text, re.M)) == len(TABLE)
+
+
+def test_the_readmes_make_targets_and_links_exist() -> None:
+    readme = (ROOT / "README.md").read_text()
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M)
+    for target in re.findall(r"\bmake ([a-z]+)\b", readme):
+        assert target in targets
+    for link in re.findall(r"\]\(([^)#]+)\)", readme):
+        assert (ROOT / link).exists(), link
+
+
+def test_the_architecture_names_what_exists() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    for name in re.findall(r"`((?:[a-z]+/)+[a-z_]*(?:\.py)?)`", text):
+        path = ROOT / "antigravity_proxy" / name
+        assert path.exists() or path.with_suffix(".py").exists(), name
+
+
+def test_every_runtime_dependency_is_explained() -> None:
+    text = (ROOT / "docs/dependencies.md").read_text().lower()
+    section = re.search(r"install_requires =\n((?:    .*\n)+)", (ROOT / "setup.cfg").read_text())
+    assert section is not None
+    for line in section[1].splitlines():
+        name = re.match(r"\s+([A-Za-z-]+)", line)
+        assert name is not None
+        assert name[1].lower() in text, name[1]
