@@ -25,6 +25,7 @@ from typing import Any
 
 from processes import Process, free_port, get
 
+from antigravity_proxy.demo import TWISTD
 from antigravity_proxy.simulator.volume import write_volume
 
 HERE = Path(__file__).parent
@@ -55,7 +56,7 @@ class Bench:
         volume = directory / "volume"
         write_volume(volume, accounts=3, api_key=KEY)
         self.upstream_port, self.port = free_port(), free_port()
-        env = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "VIRTUAL_ENV")}
+        env = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "PYTHONPATH")}
         self.upstream = Process(
             [sys.executable, "-m", "antigravity_proxy.simulator", "--port", str(self.upstream_port)],
             f"http://127.0.0.1:{self.upstream_port}/__stats",
@@ -73,7 +74,7 @@ class Bench:
 
     def _start(self) -> Process:
         return Process(
-            [sys.executable, "-m", "twisted.scripts.twistd", "-n", "--pidfile=", "antigravity"],
+            [sys.executable, *TWISTD],
             f"http://127.0.0.1:{self.port}/health/ready",
             self._env,
             self._dir / "daemon.log",
@@ -101,8 +102,14 @@ class Bench:
         payload: dict[str, Any] = {"model": "gemini-3-flash", "messages": [{"role": "user", "content": content}]}
         path, port = "/v1/chat/completions", self.port
         if direct:
-            payload = {"project": "p", "model": "gemini-3-flash", "requestId": "agent-1", "userAgent": "bench",
-                       "requestType": "agent", "request": {"contents": [{"role": "user", "parts": [{"text": content}]}]}}
+            payload = {
+                "project": "p",
+                "model": "gemini-3-flash",
+                "requestId": "agent-1",
+                "userAgent": "bench",
+                "requestType": "agent",
+                "request": {"contents": [{"role": "user", "parts": [{"text": content}]}]},
+            }
             path, port = "/v1internal:streamGenerateContent?alt=sse", self.upstream_port
         elif stream:
             payload["stream"] = True
@@ -206,7 +213,7 @@ def main() -> None:
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--runs", type=int, default=3)
     o = a.parse_args()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     print(table(run(o.runs, lambda line: print(line, file=sys.stderr))))
 

@@ -35,7 +35,9 @@ class Process:
     def __init__(self, argv: list[str], ready_url: str, env: dict[str, str], log: Path) -> None:
         began = time.perf_counter()
         with log.open("wb") as out:
-            self._child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+            self._child = subprocess.Popen(
+                argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+            )
         while True:
             try:
                 get(ready_url)

@@ -42,15 +42,20 @@ class Envelope(Protocol):
 
 
 async def post(
-    resources: Resources, state: AccountState, url: bytes, envelope: Envelope, reader: AnswerReader, client: Client
+    resources: Resources,
+    state: AccountState,
+    url: bytes,
+    envelope: list[Envelope],
+    reader: AnswerReader,
+    client: Client,
 ) -> None:
     """Sends a request with the account's token and reads the answer through ``reader`` to a clean end.
 
-    Raises AttemptFailed, and ClientGone.
+    ``envelope`` is taken out of its list, so that a long stream does not keep the prompt in memory. Raises AttemptFailed, and ClientGone.
     """
     token = await live_token(resources, state)
     project = await resources.projects.of(state)
-    body = envelope(project, "agent-" + resources.new_uuid(), resources.product)
+    body = envelope.pop()(project, "agent-" + resources.new_uuid(), resources.product)
     if client.gone:
         raise ClientGone
     exchange, response = await _open(resources, state, token, url, body, client)

@@ -19,7 +19,7 @@ class RetryBudget:
         self._arrived = arrived
         self._trouble_left = TROUBLE_ATTEMPTS
         self._missing_left = MISSING_MODEL_ATTEMPTS
-        self._once: set[str] = set()
+        self._once: tuple[str, ...] = ()
         self.attempts = 0
 
     def in_time(self, now: float) -> bool:
@@ -38,5 +38,5 @@ class RetryBudget:
         """True the first time it is asked about ``what``: for repairs that are tried once a request."""
         if what in self._once:
             return False
-        self._once.add(what)
+        self._once += (what,)
         return True

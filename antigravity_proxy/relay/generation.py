@@ -65,8 +65,10 @@ class Generation:
         outcome.attempts += 1
         outcome.account = lease.state.account.id
         reader = AnswerReader(prepared, self.answer, self._client, self._started)
+        envelope = prepared.envelope
+        del prepared
         try:
-            await post(self._resources, lease.state, base + _METHOD, prepared.envelope, reader, self._client)
+            await post(self._resources, lease.state, base + _METHOD, [envelope], reader, self._client)
         finally:
             outcome.usage = reader.usage
 

@@ -62,8 +62,11 @@ class HttpClient:
         if not self.started:
             self.started = True
             self._send_head()
+            self._request.write(data)
+            self._request.forget_headers()
+        else:
+            self._request.write(data)
         self._said = self._ticker.clock.seconds()
-        self._request.write(data)
 
     def finish(self, data: bytes) -> None:
         """Sends the last bytes and ends the answer."""

@@ -19,6 +19,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from twisted.web import http, server
+from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource
 
 from antigravity_proxy import errors
@@ -96,6 +97,13 @@ class GuardedRequest(server.Request):
         body: bytes = self.content.getvalue()
         self.content.close()
         return body
+
+    def forget_headers(self) -> None:
+        """The answer's head has left: a long stream needs no headers any more, and thousands of them take memory."""
+        self.requestHeaders = self.responseHeaders = _NO_HEADERS
+
+
+_NO_HEADERS = Headers()
 
 
 class GuardedChannel(http.HTTPChannel):

@@ -72,6 +72,10 @@ LegacyChoice = Literal["auto", "none"] | Named | None
 _FREE_TEXT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 
 
+#: one object for all requests without such tools
+_NONE: frozenset[str] = frozenset()
+
+
 def declared(
     tools: list[Tool] | None, functions: list[Function] | None
 ) -> tuple[tuple[FunctionDeclaration, ...], frozenset[str]]:
@@ -88,7 +92,7 @@ def declared(
             kind = tool.type or "function"
             raise BadRequest(f"A tool of this type needs {kind!r}.", param=f"tools[{i}].{kind}")
     found += map(_declaration, functions or ())
-    return tuple(found), frozenset(custom)
+    return tuple(found), frozenset(custom) if custom else _NONE
 
 
 def tool_choice(choice: Choice, function_call: LegacyChoice) -> ToolChoice:
