@@ -15,7 +15,7 @@ from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.parse import Network
 from antigravity_proxy.settings.table import TABLE, Setting, by_field
 
-_CLIENT_KEY = re.compile(r"GOOGLE_CLIENT_(ID|SECRET)__([A-Z0-9_]+)(_FILE)?")
+_CLIENT_KEY = re.compile(r"GOOGLE_CLIENT_(ID|SECRET)__([A-Z0-9_]+?)(_FILE)?")
 
 
 class SettingsError(Exception):
@@ -143,7 +143,7 @@ class Resolver:
             value = self._environ[name].strip()
             if found and value:
                 text = self._file(name.removesuffix("_FILE"), value) if found[3] else value
-                halves.setdefault(found[2].removesuffix("_FILE").lower(), {})[found[1]] = text
+                halves.setdefault(found[2].lower(), {})[found[1]] = text
         if client_id or client_secret:
             halves[""] = {"ID": client_id or "", "SECRET": client_secret.reveal() if client_secret else ""}
         clients = {}

@@ -331,6 +331,6 @@ def _reason(e: Exception) -> str:
 def _is_tls(e: Exception) -> bool:
     """Whether the handshake failed: then upstream has received nothing."""
     reasons = getattr(e, "reasons", ())
-    return any(type(reason.value).__module__.startswith("OpenSSL") for reason in reasons) or isinstance(
-        e, ConnectingCancelledError
-    )
+    return any(
+        type(reason.value).__module__.startswith(("OpenSSL", "service_identity")) for reason in reasons
+    ) or isinstance(e, ConnectingCancelledError)

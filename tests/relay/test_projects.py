@@ -1,0 +1,68 @@
+"""Which project a request carries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from support.accounts import account
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.relay.projects import ASK_AGAIN, Projects
+
+
+class Asked:
+    """Answers what it is told to, and counts."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.count = 0
+
+    async def __call__(self, state: AccountState) -> str | None:
+        self.count += 1
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+
+def project(projects: Projects, state: AccountState) -> str | None:
+    found: list[str | None] = []
+    Deferred.fromCoroutine(projects.of(state)).addCallback(found.append)
+    return found[0]
+
+
+def test_the_volumes_project_is_taken_unasked() -> None:
+    asked = Asked()
+    assert project(Projects(Clock(), asked, "fallback"), AccountState(account())) == "p"
+    assert asked.count == 0
+
+
+def test_a_missing_one_is_asked_for_once_and_kept() -> None:
+    asked, state = Asked("mine"), AccountState(account(project_id=None))
+    projects = Projects(Clock(), asked, None)
+    assert [project(projects, state) for _ in range(3)] == ["mine"] * 3
+    assert asked.count == 1
+
+
+def test_what_is_not_known_is_the_fallback_and_asked_again_later() -> None:
+    clock, state = Clock(), AccountState(account(project_id=None))
+    asked = Asked(ValueError("503"), None, "mine")
+    projects = Projects(clock, asked, "fallback")
+    assert [project(projects, state) for _ in range(2)] == ["fallback"] * 2
+    clock.advance(ASK_AGAIN + 1)
+    assert project(projects, state) == "fallback"
+    clock.advance(ASK_AGAIN + 1)
+    assert project(projects, state) == "mine"
+
+
+def test_without_any_the_request_goes_without() -> None:
+    assert project(Projects(Clock(), Asked(None), None), AccountState(account(project_id=None))) is None
+
+
+def test_a_refused_one_is_asked_for_anew() -> None:
+    asked, state = Asked("other"), AccountState(account())
+    projects = Projects(Clock(), asked, None)
+    projects.forget(state)
+    assert project(projects, state) == "other"

@@ -1,0 +1,62 @@
+"""Each parser takes what it says it takes, and says so when it doesn't."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import pytest
+
+from antigravity_proxy.secret import Secret
+from antigravity_proxy.settings import parse
+
+
+@pytest.mark.parametrize(
+    ("parser", "text", "value"),
+    [
+        (parse.text, "x", "x"),
+        (parse.secret, "x", Secret("x")),
+        (parse.boolean, "TRUE", True),
+        (parse.boolean, "off", False),
+        (parse.port, "8045", 8045),
+        (parse.seconds, "0.5", 0.5),
+        (parse.size, "33554432", 33554432),
+        (parse.size, "32MiB", 32 << 20),
+        (parse.size, "1 k", 1024),
+        (parse.size, "2GB", 2 << 30),
+        (parse.url, "https://x.example/y", "https://x.example/y"),
+        (parse.base_urls, "http://a, http://b/v1internal/", ("http://a/v1internal", "http://b/v1internal")),
+        (parse.comma_list, " a, ,b", ("a", "b")),
+        (parse.secrets, "a,b", (Secret("a"), Secret("b"))),
+        (parse.networks, "10.0.0.1/8, ::1", (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1"))),
+        (parse.master_key, "aB" * 32, Secret("aB" * 32)),
+        (parse.one_of("text", "json"), "JSON", "json"),
+    ],
+)
+def test_good_values(parser: parse.Parser, text: str, value: Any) -> None:
+    assert parser(text) == value
+
+
+@pytest.mark.parametrize(
+    ("parser", "text", "takes"),
+    [
+        (parse.boolean, "maybe", "true or false"),
+        (parse.port, "0", "a port from 1 to 65535"),
+        (parse.port, "65536", "a port"),
+        (parse.port, "²", "a port"),
+        (parse.seconds, "-1", "a positive number of seconds"),
+        (parse.seconds, "soon", "a positive number"),
+        (parse.seconds, "nan", "a positive number"),
+        (parse.size, "0", "a number of bytes"),
+        (parse.size, "much", "a number of bytes"),
+        (parse.url, "ftp://x", "an absolute URL"),
+        (parse.url, "http://[x", "an absolute URL"),
+        (parse.base_urls, " , ", "one or more URLs"),
+        (parse.networks, "10.0.0.1/99", "IP addresses and networks"),
+        (parse.master_key, "short", "64 hex characters"),
+        (parse.one_of("text", "json"), "xml", "text or json"),
+    ],
+)
+def test_bad_values_say_what_is_taken(parser: parse.Parser, text: str, takes: str) -> None:
+    with pytest.raises(ValueError, match=takes):
+        parser(text)

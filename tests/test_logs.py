@@ -1,0 +1,139 @@
+"""The log: one event a line, nothing that must not be shown."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from twisted.logger import Logger, LogLevel, LogPublisher
+from twisted.python.failure import Failure
+
+from antigravity_proxy.logs import observer, one_line, redact, timestamp
+from antigravity_proxy.secret import Secret
+from antigravity_proxy.web.access import AccessLog, Entry
+
+
+def logged(form: str, level: str = "info") -> tuple[Logger, io.StringIO]:
+    out = io.StringIO()
+    return Logger(namespace="antigravity_proxy.x", observer=LogPublisher(observer(out, level, form))), out
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "ya29.a0AfH6SMB-x_y",
+        "1//0gAbc-def",
+        "Authorization: Bearer abc.def",
+        "AIzaSyA-1234567890",
+        "sk-0123456789abcdef",
+        "GET /v1/models?key=hunter2&x=1",
+        "someone.else+tag@mail.example.com",
+        "http://user:hunter2@proxy.example:3128",
+    ],
+)
+def test_what_looks_like_a_secret_is_hidden(hidden: str) -> None:
+    shown = redact(f"before {hidden} after")
+    assert "[hidden]" in shown
+    assert hidden not in shown
+    assert "hunter2" not in shown
+    assert shown.startswith("before ")
+    assert shown.endswith(" after")
+
+
+def test_plain_words_stay() -> None:
+    text = "account 00000000-0000-4000-8000-000000000001 set aside: row 1, delay 30.0"
+    assert redact(text) == text
+
+
+def test_control_characters_can_not_forge_a_line() -> None:
+    assert one_line("a\r\nb\x1b[31m\u2028c\x85") == "a\\r\\nb\\x1b[31m\\u2028c\\x85"
+
+
+def test_a_text_line() -> None:
+    log, out = logged("text")
+    log.warn("told {what}", what="a\nb ya29.secret")
+    line = out.getvalue()
+    assert line.count("\n") == 1
+    assert line.endswith(" warn  antigravity_proxy.x: told a\\nb [hidden]\n")
+    assert line[:2] == "20"
+    assert line[23] == "Z"
+
+
+def test_a_json_line_shows_only_known_fields() -> None:
+    log, out = logged("json")
+    log.info("told", account="id\n1", row=3, token=Secret("x"), password="hunter2")
+    fields = json.loads(out.getvalue())
+    assert fields["message"] == "told"
+    assert (fields["account"], fields["row"], fields["level"]) == ("id\\n1", 3, "info")
+    assert "password" not in fields
+    assert "token" not in fields
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_traceback_is_one_line_without_secrets(form: str) -> None:
+    log, out = logged(form)
+    try:
+        raise ValueError("with ya29.secret\nand more")
+    except ValueError:
+        log.failure("it failed", Failure())
+    assert out.getvalue().count("\n") == 1
+    assert "ValueError" in out.getvalue()
+    assert "ya29" not in out.getvalue()
+
+
+def test_levels_filter_and_twisted_is_quiet() -> None:
+    log, out = logged("text", "warn")
+    log.info("no")
+    assert out.getvalue() == ""
+    quiet = io.StringIO()
+    publisher = LogPublisher(observer(quiet, "info", "text"))
+    for namespace in ("twisted.web", "log_legacy"):
+        Logger(namespace=namespace, observer=publisher).info("Starting factory")
+    Logger(namespace="antigravity_proxy.x", observer=publisher).info("shown")
+    assert quiet.getvalue().count("\n") == 1
+
+
+def test_a_reader_that_is_gone_stops_nothing() -> None:
+    log, out = logged("text")
+    out.close()
+    log.info("into the void")
+
+
+def test_time_is_utc_with_milliseconds() -> None:
+    assert timestamp(0.5) == "1970-01-01T00:00:00.500Z"
+    assert timestamp(1_795_485_600.25) == "2026-11-24T02:00:00.250Z"
+
+
+ENTRY = Entry("POST", "chat completion", 200, 12, "gemini-3-flash", "an-id", 1, "req_1")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_an_access_line(form: str) -> None:
+    out = io.StringIO()
+    AccessLog(out, form, lambda: 0.0).write(ENTRY)
+    line = out.getvalue()
+    assert line.count("\n") == 1
+    if form == "json":
+        fields: dict[str, Any] = json.loads(line)
+        assert fields["time"] == "1970-01-01T00:00:00.000Z"
+        assert (fields["status"], fields["ms"], fields["account"]) == (200, 12, "an-id")
+    else:
+        assert line == (
+            "1970-01-01T00:00:00.000Z info  access: POST chat completion 200 12 ms "
+            "model=gemini-3-flash account=an-id attempts=1 req_1\n"
+        )
+
+
+def test_an_access_log_that_is_off_or_has_no_reader_stops_nothing() -> None:
+    AccessLog(None, "text", lambda: 0.0).write(ENTRY)
+    out = io.StringIO()
+    log = AccessLog(out, "text", lambda: 0.0)
+    out.close()
+    log.write(ENTRY)
+    log.write(ENTRY)
+
+
+def test_the_level_names_are_twisteds() -> None:
+    assert {level.name for level in LogLevel.iterconstants()} >= {"debug", "info", "warn", "error"}

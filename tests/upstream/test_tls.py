@@ -1,0 +1,100 @@
+"""TLS towards upstream is verified, always: by the system's roots and those of an extra file."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from support.deferreds import deferred
+from twisted.internet import ssl
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+from antigravity_proxy.secret import Secret
+from antigravity_proxy.ticker import Ticker
+from antigravity_proxy.upstream.egress import Egress
+from antigravity_proxy.upstream.endpoints import KeptEndpoints, SystemAndExtraRoots
+from antigravity_proxy.upstream.exchange import Unreachable, host_header
+
+
+def certificate(directory: Path, host: str) -> tuple[Path, Any]:
+    """A self-signed certificate for a host: its PEM file, and what a server presents."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    start = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(start)
+        .not_valid_after(start + datetime.timedelta(days=36500))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = directory / f"{host}.pem"
+    path.write_bytes(pem)
+    return path, ssl.PrivateCertificate.loadPEM(pem + private).options()
+
+
+class Hello(Resource):
+    isLeaf = True
+
+    def render(self, request: Any) -> bytes:
+        return b"hello"
+
+
+@pytest.mark.parametrize(
+    ("host", "trusted", "works"),
+    [("localhost", True, True), ("localhost", False, False), ("other.example", True, False)],
+)
+@deferred()
+async def test_chain_and_name_are_verified(tmp_path: Path, host: str, trusted: bool, works: bool) -> None:
+    from twisted.internet import reactor
+
+    pem, context = certificate(tmp_path, host)
+    site = Site(Hello(), timeout=None)
+    site.log = lambda request: None  # type: ignore[method-assign]
+    port = reactor.listenSSL(0, site, context, interface="127.0.0.1")
+    ticker = Ticker(reactor)
+    endpoints = KeptEndpoints(reactor, connect_timeout=5, ca_file=str(pem) if trusted else None)
+    egress = Egress(ticker, endpoints, "ua", 5)
+    url = b"https://localhost:%d/" % port.getHost().port
+    exchange = egress.exchange()
+    try:
+        if works:
+            await exchange.open(b"GET", url, egress.headers(url, Secret("x")), None)
+            assert await exchange.read(99) == b"hello"
+        else:
+            with pytest.raises(Unreachable):
+                await exchange.open(b"GET", url, egress.headers(url, Secret("x")), None)
+    finally:
+        await egress.forget_idle()
+        ticker.stop()
+        await port.stopListening()
+
+
+def test_a_ca_file_that_is_none_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        SystemAndExtraRoots(str(tmp_path / "none"))
+    (tmp_path / "junk").write_text("junk")
+    with pytest.raises(OSError, match="no PEM certificate"):
+        SystemAndExtraRoots(str(tmp_path / "junk"))
+
+
+def test_the_host_header_names_the_port_only_where_it_is_unusual() -> None:
+    assert host_header(b"https://h.example/x") == b"h.example"
+    assert host_header(b"https://h.example:8443/x") == b"h.example:8443"
+    assert host_header(b"http://127.0.0.1:9100/x") == b"127.0.0.1:9100"
