@@ -15,7 +15,7 @@ run: $(VENV)/.runtime ## the daemon, with the settings of the environment
 	$(BIN)/twistd -n --pidfile= antigravity
 
 test: $(VENV)/.dev ## the whole proof, with coverage
-	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
 	$(BIN)/python tests/coverage_gate.py
 
 lint: $(VENV)/.dev ## style, types, import layers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from twisted.web.iweb import IResponse
 
@@ -35,35 +34,16 @@ class AttemptFailed(Exception):
         self.failure = said
 
 
-class Envelope(Protocol):
-    """Makes an attempt's body; a fresh request id every time, since upstream may answer a repeated one from a cache."""
-
-    def __call__(self, project: str | None, request_id: str, user_agent: str) -> bytes: ...
-
-
 async def post(
-    resources: Resources,
-    state: AccountState,
-    url: bytes,
-    envelope: list[Envelope],
-    reader: AnswerReader,
-    client: Client,
-) -> None:
-    """Sends a request with the account's token and reads the answer through ``reader`` to a clean end.
-
-    ``envelope`` is taken out of its list, so that a long stream does not keep the prompt in memory. Raises AttemptFailed, and ClientGone.
-    """
-    token = await live_token(resources, state)
-    project = await resources.projects.of(state)
-    body = envelope.pop()(project, "agent-" + resources.new_uuid(), resources.product)
+    resources: Resources, state: AccountState, token: Secret, url: bytes, body: bytes, client: Client
+) -> tuple[Exchange, IResponse]:
+    """Sends a request; returns when the head of a 200 answer is there. Raises AttemptFailed, and ClientGone."""
     if client.gone:
         raise ClientGone
     exchange, response = await _open(resources, state, token, url, body, client)
-    del body
-    if response.code == 200:
-        await _deliver(exchange, response, reader, client, resources.epoch)
-    else:
+    if response.code != 200:
         raise await _refused(resources, state, token, exchange, response)
+    return exchange, response
 
 
 async def unary(resources: Resources, state: AccountState, url: bytes, body: bytes, client: Client) -> bytes:
@@ -72,11 +52,7 @@ async def unary(resources: Resources, state: AccountState, url: bytes, body: byt
     Raises AttemptFailed, and ClientGone.
     """
     token = await live_token(resources, state)
-    if client.gone:
-        raise ClientGone
-    exchange, response = await _open(resources, state, token, url, body, client)
-    if response.code != 200:
-        raise await _refused(resources, state, token, exchange, response)
+    exchange, _ = await post(resources, state, token, url, body, client)
     try:
         return await exchange.read(MAX_DOCUMENT)
     except Silent as e:
@@ -142,7 +118,7 @@ async def _refused(
     return AttemptFailed(verdict.judge(said), said)
 
 
-async def _deliver(
+async def deliver(
     exchange: Exchange, response: IResponse, reader: AnswerReader, client: Client, epoch: Callable[[], float]
 ) -> None:
     """Pipes a 200 answer through ``reader`` to its end; raises AttemptFailed when that is not a clean one."""

@@ -12,7 +12,7 @@ from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.codeassist.request import Prepared, prepare, quirk_for
 from antigravity_proxy.dialect.base import Answer
-from antigravity_proxy.relay.attempt import AttemptFailed, post
+from antigravity_proxy.relay.attempt import AttemptFailed, deliver, live_token, post
 from antigravity_proxy.relay.client import Client, ClientGone
 from antigravity_proxy.relay.failover import Failover
 from antigravity_proxy.relay.reader import AnswerReader
@@ -65,10 +65,14 @@ class Generation:
         outcome.attempts += 1
         outcome.account = lease.state.account.id
         reader = AnswerReader(prepared, self.answer, self._client, self._started)
-        envelope = prepared.envelope
-        del prepared
+        resources, state = self._resources, lease.state
+        token = await live_token(resources, state)
+        project = await resources.projects.of(state)
+        body = prepared.envelope(project, "agent-" + resources.new_uuid(), resources.product)
+        exchange, response = await post(resources, state, token, base + _METHOD, body, self._client)
+        del prepared, body  # a long stream keeps no prompt in memory
         try:
-            await post(self._resources, lease.state, base + _METHOD, [envelope], reader, self._client)
+            await deliver(exchange, response, reader, self._client, resources.epoch)
         finally:
             outcome.usage = reader.usage
 
