@@ -29,5 +29,3 @@ MAX_CONNECTIONS = 10_000
 # Streams (translation.md 3.4)
 FIRST_KEEPALIVE = 15.0
 KEEPALIVE = 10.0
-#: pieces of an answer that come within this time are joined before they are sent
-COALESCE_SECONDS = 0.002

@@ -16,7 +16,6 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import connectionDone
-from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from twisted.web import http, server
 from twisted.web.http_headers import Headers
@@ -27,7 +26,6 @@ from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.settings.limits import (
     BODY_CHECK_SECONDS,
     BODY_MIN_RATE,
-    COALESCE_SECONDS,
     HEAD_DEADLINE,
     IDLE_SECONDS,
     LINGER_SECONDS,
@@ -120,7 +118,6 @@ class GuardedChannel(http.HTTPChannel):
     _since = 0.0  # monotonic seconds: since when it waits
     _received = 0  # bytes since then
     _stalled_since = 0.0  # monotonic seconds, 0: the client takes what we send
-    _sent_at = 0.0  # monotonic seconds: when something was last sent at once
     _refused = False
 
     def connectionMade(self) -> None:
@@ -184,25 +181,6 @@ class GuardedChannel(http.HTTPChannel):
         self.persistent = 0
         if not self._handlingRequest:
             self.loseConnection()
-
-    def writeSequence(self, iovec: list[bytes]) -> None:
-        """Sends at once what comes alone, instead of asking the reactor for a turn to send in.
-
-        That turn costs two system calls and a wake-up, a third of what a paced stream's event costs. What follows
-        within a moment is left to Twisted, which joins it.
-        """
-        transport = self.transport
-        now = self.site.ticker.clock.seconds()
-        if now - self._sent_at < COALESCE_SECONDS or not _is_idle(transport):
-            transport.writeSequence(iovec)
-            return
-        self._sent_at = now
-        data = b"".join(iovec)
-        sent = transport.writeSomeData(data)
-        if not isinstance(sent, int):
-            sent = 0  # the connection is lost: Twisted finds out in its own way
-        if sent < len(data):
-            transport.write(data[sent:])
 
     def pauseProducing(self) -> None:  # our send buffer is full
         super().pauseProducing()
@@ -300,18 +278,6 @@ class GuardedSite(server.Site):
             return cut
 
         return empty.addCallback(done)
-
-
-def _is_idle(transport: Any) -> bool:
-    """Whether a plain TCP transport has nothing to send: then bytes may be sent past its buffers, in order."""
-    return (
-        isinstance(transport, Connection)
-        and not transport.dataBuffer
-        and not transport._tempDataLen
-        and bool(transport.connected)
-        and not transport.disconnecting
-        and not transport.TLS
-    )
 
 
 def _too_large(limit: int) -> errors.BodyTooLarge:
