@@ -62,6 +62,7 @@ class BytesBody:
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         consumer.write(self._body)
+        self._body = b""  # Twisted keeps this object until the answer's end
         return succeed(None)
 
     def pauseProducing(self) -> None:
