@@ -8,12 +8,17 @@ import signal
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.error import ProcessDone
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
+from twisted.web.client import Agent, readBody
 
 from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.simulator.volume import write_volume
@@ -26,6 +31,8 @@ TWISTD = ("-c", "from twisted.scripts.twistd import run; run()", "-n", "--pidfil
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "SystemRoot", "TEMP", "TMP")
 #: seconds between two looks whether the daemon serves, and how many
 POLL, LOOKS = 0.05, 400
+#: seconds that the daemon has to end, open streams included, before it is killed
+DRAIN, GRACE = 1, 5.0
 
 _TEXT = """\
 antigravity-proxy demo: the real daemon on a simulated Google. No account, no network.
@@ -42,7 +49,8 @@ or, with the official package (pip install openai), into Python:
 
   from openai import OpenAI
   client = OpenAI(base_url="{url}/v1", api_key="{key}")
-  print(client.chat.completions.create(model="gemini-3-flash", messages=[{{"role": "user", "content": "Hello"}}]))
+  print(client.chat.completions.create(model="gemini-3-flash", messages=[{{"role": "user", "content": "Hello"}}])\
+.choices[0].message.content)
 
 Health: {url}/health    Models: {url}/v1/models
 Everything Google would say is made up here. Ctrl-C ends the demo and removes everything.
@@ -50,7 +58,7 @@ Everything Google would say is made up here. Ctrl-C ends the demo and removes ev
 
 
 def run(port: int) -> int:
-    """Runs until Ctrl-C or SIGTERM; returns the exit status."""
+    """Runs on loopback until Ctrl-C, SIGTERM or SIGHUP; returns the exit status. Nothing stays behind."""
     from twisted.internet import reactor
 
     try:
@@ -63,7 +71,8 @@ def run(port: int) -> int:
     directory = Path(tempfile.mkdtemp(prefix="antigravity-demo-"))
     try:
         demo = _Demo(reactor, directory, port)
-        demo.start()
+        # not earlier: from here on every signal ends the reactor, so that the child never outlives it
+        reactor.callWhenRunning(demo.start)
         reactor.run()
         return demo.status
     finally:
@@ -80,6 +89,7 @@ def daemon_environment(simulator: Simulator, volume: Path, port: int) -> dict[st
             "ANTIGRAVITY_DATA_DIR": str(volume),
             "READONLY_MODE": "true",
             "PROXY_PORT": str(port),
+            "PROXY_DRAIN_SECONDS": str(DRAIN),
         }
     )
 
@@ -90,75 +100,88 @@ class _Demo:
     def __init__(self, reactor: Any, directory: Path, port: int) -> None:
         self._reactor = reactor
         self._directory = directory
+        self._url = f"http://127.0.0.1:{port}"
         self._port = port
-        self._child: Any = None
+        self._agent = Agent(reactor, connectTimeout=POLL)
+        self._gone: Deferred[None] = Deferred()
         self._ending = False
+        self._child: Any = None
+        self._simulator = Simulator(reactor)
+        self._simulator.start()
+        self._volume = directory / "volume"
+        write_volume(self._volume, accounts=ACCOUNTS, api_key=KEY)
         self.status = 0
 
     def start(self) -> None:
-        """Starts everything; the rest follows in the reactor."""
-        simulator = Simulator(self._reactor)
-        simulator.start()
-        volume = self._directory / "volume"
-        write_volume(volume, accounts=ACCOUNTS, api_key=KEY)
+        """Starts the daemon; the rest follows in the reactor."""
+        if hasattr(signal, "SIGHUP"):  # a closed terminal; the reactor sees to the other signals itself
+            signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._end, 0))
         self._child = self._reactor.spawnProcess(
             _Daemon(self._ended),
             sys.executable,
             [sys.executable, *TWISTD],
-            env=daemon_environment(simulator, volume, self._port),
+            env=daemon_environment(self._simulator, self._volume, self._port),
             path=str(self._directory),
         )
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
-        self._wait(LOOKS)
+        Deferred.fromCoroutine(self._announce())
 
-    def _wait(self, looks: int) -> None:
-        """Looks whether the daemon listens, and prints what to do when it does."""
-        if self._ending:
-            return
-        with socket.socket() as probe:
-            probe.settimeout(POLL)
-            listening = probe.connect_ex(("127.0.0.1", self._port)) == 0
-        if listening:
-            sys.stdout.write(_TEXT.format(url=f"http://127.0.0.1:{self._port}", key=KEY))
-            sys.stdout.flush()
-        elif looks:
-            self._reactor.callLater(POLL, self._wait, looks - 1)
-        else:
-            sys.stderr.write("antigravity-proxy demo: the daemon does not start\n")
-            self.status = 1
+    async def _announce(self) -> None:
+        """Waits until the daemon is ready, and prints what to do."""
+        for _ in range(LOOKS):
+            ready = await self._ready()
+            if self._ending:
+                return
+            if ready:
+                sys.stdout.write(_TEXT.format(url=self._url, key=KEY))
+                sys.stdout.flush()
+                return
+            await deferLater(self._reactor, POLL)
+        sys.stderr.write("antigravity-proxy demo: the daemon does not become ready\n")
+        self._end(1)
+
+    async def _ready(self) -> bool:
+        try:
+            response = await self._agent.request(b"GET", f"{self._url}/health/ready".encode())
+            await readBody(response)
+        except Exception:  # whatever it is: it does not serve yet
+            return False
+        return bool(response.code == 200)
+
+    def _end(self, status: int) -> None:
+        if not self._ending:
+            self.status = status
             self._reactor.stop()
 
-    def _stop(self) -> Any:
+    def _stop(self) -> Deferred[None] | None:
         """Ends the daemon, and waits until it has ended."""
-        from twisted.internet.defer import Deferred
-
         if self._ending:
             return None
         self._ending = True
-        self._gone: Deferred[None] = Deferred()
-        self._child.signalProcess(signal.SIGTERM)
-        self._reactor.callLater(5, self._kill)
+        self._signal("TERM")
+        self._reactor.callLater(GRACE, self._signal, "KILL")
         return self._gone
 
-    def _kill(self) -> None:
-        if not self._gone.called:
-            self._child.signalProcess(signal.SIGKILL)
+    def _signal(self, name: str) -> None:
+        with suppress(ProcessExitedAlready):  # `_ended` follows
+            self._child.signalProcess(name)
 
     def _ended(self, said: str, failure: Failure) -> None:
-        if self._ending:
-            self._gone.callback(None)
-            return
-        self._ending = True
-        how = "ended" if failure.check(ProcessDone) else f"died ({failure.getErrorMessage()})"
-        sys.stderr.write(f"antigravity-proxy demo: the daemon {how}; its last lines:\n{said}\n")
-        self.status = 1
-        self._reactor.stop()
+        if not self._ending:
+            # Ctrl-C in a terminal reaches the daemon too, and may end it before it is noticed here
+            interrupted = getattr(failure.value, "signal", None) == signal.SIGINT
+            if not interrupted:
+                how = "ended" if failure.check(ProcessDone) else f"died ({failure.getErrorMessage()})"
+                sys.stderr.write(f"antigravity-proxy demo: the daemon {how}; its last lines:\n{said}\n")
+            self._end(0 if interrupted else 1)
+            self._ending = True
+        self._gone.callback(None)
 
 
 class _Daemon(ProcessProtocol):
     """Keeps the daemon's last words."""
 
-    def __init__(self, ended: Any) -> None:
+    def __init__(self, ended: Callable[[str, Failure], None]) -> None:
         self._ended = ended
         self._said = b""
 

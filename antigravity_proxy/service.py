@@ -302,4 +302,4 @@ def _new_uuid() -> str:
 
 def _hex_digits(count: int) -> str:
     """Random hex digits for ids: they only have to differ, so no system call is made for them."""
-    return f"{random.getrandbits(4 * count):0{count}x}"  # noqa: S311 - ids, not secrets
+    return f"{random.getrandbits(4 * count):0{count}x}"

@@ -38,6 +38,11 @@ def no_leaks() -> Iterator[list[Any]]:
     assert not errors, f"errors logged: {errors}"
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Long values don't name a test: some are random, and processes side by side must agree on the names."""
+    return argname if isinstance(val, str | bytes) and len(val) > 24 else None
+
+
 @pytest.fixture
 def golden() -> Callable[[str], bytes]:
     """Reads a golden file."""

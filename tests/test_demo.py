@@ -2,47 +2,70 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.deferreds import deferred
 from support.stack import free_port
+
+from antigravity_proxy.demo import daemon_environment
+from antigravity_proxy.simulator.server import Simulator
 
 COMMAND = [sys.executable, "-m", "antigravity_proxy.cli", "demo"]
 
 
-def start(port: int, directory: Path) -> subprocess.Popen[str]:
-    """Starts the demo with its temporary files below a directory of ours."""
-    environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(directory), "PYTHONPATH": str(Path.cwd())}
+def start(port: int, directory: Path, **settings: str) -> subprocess.Popen[str]:
+    """Starts the demo with its temporary files below a directory of ours, as a process group of its own."""
+    environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(directory), "PYTHONPATH": str(Path.cwd())} | settings
     return subprocess.Popen(
-        [*COMMAND, "--port", str(port)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [*COMMAND, "--port", str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
     )
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> str:
+    """What it prints, up to a line with these words."""
+    assert process.stdout is not None
+    printed = ""
+    while words not in printed:
+        line = process.stdout.readline()
+        assert line, process.stderr.read() if process.stderr else ""
+        printed += line
+    return printed
+
+
+def is_listening(printed: str) -> bool:
+    url = re.search(r"http://127.0.0.1:(\d+)$", printed, re.M)
+    assert url is not None
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(url[1]))) == 0
 
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A running demo, and what it printed."""
-    process = start(free_port(), tmp_path)
-    assert process.stdout is not None
-    printed = ""
-    while "Ctrl-C" not in printed:
-        line = process.stdout.readline()
-        assert line, process.stderr.read() if process.stderr else ""
-        printed += line
-    yield process, printed
-    if process.poll() is None:
-        process.kill()
-    process.communicate()
+    """A running demo, and what it printed. A setting of the user's own must not matter."""
+    process = start(free_port(), tmp_path, PROXY_API_KEY="another", PROXY_HOST="nonsense", HTTP_PROXY="http://nowhere")
+    try:
+        yield process, read_until(process, "Ctrl-C")
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
-def test_the_printed_lines_work_and_nothing_stays_behind(
+def test_the_printed_lines_work_and_ctrl_c_leaves_nothing_behind(
     demo: tuple[subprocess.Popen[str], str], tmp_path: Path
 ) -> None:
     process, printed = demo
@@ -55,23 +78,47 @@ def test_the_printed_lines_work_and_nothing_stays_behind(
         assert streamed.rstrip().endswith("data: [DONE]")
     snippet = "\n".join(re.findall(r"^  (from openai.*|client = .*|print\(client.*)$", printed, re.M))
     answer = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, timeout=30, check=True)
-    assert "Hello from the simulated model. You said: Hello" in answer.stdout
+    assert answer.stdout.strip() == "Hello from the simulated model. You said: Hello"
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 0
     assert not list(tmp_path.iterdir())
+    assert not is_listening(printed)
 
 
-def test_sigterm_ends_it_too(demo: tuple[subprocess.Popen[str], str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_end_it_too(demo: tuple[subprocess.Popen[str], str], tmp_path: Path, end: signal.Signals) -> None:
     process, printed = demo
-    url = re.search(r"http://127.0.0.1:(\d+)$", printed, re.M)
-    assert url is not None
-    process.send_signal(signal.SIGTERM)
-    process.wait(10)
+    process.send_signal(end)
+    assert process.wait(10) == 0
     assert not list(tmp_path.iterdir())
-    deadline = time.monotonic() + 5
-    with socket.socket() as probe:
-        while probe.connect_ex(("127.0.0.1", int(url[1]))) == 0:
-            assert time.monotonic() < deadline
+    assert not is_listening(printed)
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_daemon_too_and_is_no_failure(
+    demo: tuple[subprocess.Popen[str], str], tmp_path: Path
+) -> None:
+    process, _ = demo
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=10)
+    assert (process.returncode, said) == (0, "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_daemon_that_dies_is_told_with_its_last_lines(
+    demo: tuple[subprocess.Popen[str], str], tmp_path: Path
+) -> None:
+    process, _ = demo
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():  # a kernel without it: the child is asked of ps
+        told = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True).stdout
+    else:
+        told = children.read_text()
+    os.kill(int(told.split()[0]), signal.SIGKILL)
+    _, said = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert said.startswith("antigravity-proxy demo: the daemon died")
+    assert "serving on" in said
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_taken_port_is_one_line_and_status_1(tmp_path: Path) -> None:
@@ -83,3 +130,23 @@ def test_a_taken_port_is_one_line_and_status_1(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert said.count("\n") == 1
     assert "choose another with --port" in said
+    assert not list(tmp_path.iterdir())
+
+
+@deferred()
+async def test_the_daemon_gets_the_way_to_its_programs_and_no_setting_of_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from twisted.internet import reactor
+
+    monkeypatch.setenv("PROXY_API_KEY", "mine")
+    monkeypatch.setenv("https_proxy", "http://elsewhere")
+    monkeypatch.setenv("PATH", "/bin")
+    simulator = Simulator(reactor)
+    simulator.start()
+    environment = daemon_environment(simulator, tmp_path, 1234)
+    await simulator.stop()
+    assert environment["PATH"] == "/bin"
+    assert environment["PROXY_PORT"] == "1234"
+    assert environment["PROXY_INTERNAL_BASE_URLS"].startswith("http://127.0.0.1:")
+    assert not {"PROXY_API_KEY", "https_proxy"} & environment.keys()

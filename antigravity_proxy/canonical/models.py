@@ -6,7 +6,7 @@ State of upstream.md 8; the tables age, so everything stands in them and nothing
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -42,6 +42,11 @@ class Model(Struct, frozen=True):
     def takes_prefill(self) -> bool:
         """Whether a conversation may end with the model's own turn (upstream.md 4.4)."""
         return self.family == "gemini" and self.generation < 3.6
+
+    @property
+    def reads_media_in_results(self) -> bool:
+        """Whether a tool's result may hold media itself (upstream.md 4.2)."""
+        return self.family == "gemini" and self.generation >= 3
 
     @property
     def needs_signatures(self) -> bool:
@@ -93,6 +98,11 @@ MODELS: dict[str, Model] = {
     )
 }
 
+#: known, but maybe gone: meant by their id only where upstream offers them
+_OLDER = frozenset({"gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-2.5-pro"})
+#: what upstream offers for other purposes (upstream.md 3.4)
+_HIDDEN = ("chat_", "tab_")
+
 #: public names by pattern, the first that fits: (pattern, id at high, medium, low depth)
 _ALIASES: tuple[tuple[re.Pattern[str], tuple[str, str, str]], ...] = tuple(
     (re.compile(pattern), ids if len(ids) == 3 else ids * 3)
@@ -130,26 +140,32 @@ _NOTHING_SAID = Reasoning()
 
 _PREFIX = re.compile(r"^(?:models/)?(?:(?:google|anthropic|openai)/)?")
 _SUFFIX = re.compile(r"-(?:20\d{6}|latest)$")
-_OWNERS: tuple[tuple[str, Owner], ...] = (
-    ("claude", "anthropic"),
-    ("gpt", "openai"),
-    ("codex", "openai"),
-    ("o", "openai"),
+#: longer names are nobody's; patterns with several wildcards would take long over them
+_MAX_NAME = 200
+_CACHED_NAMES = 1024
+_GENERATION = re.compile(r"gemini-(\d+(?:\.\d+)?)")
+_OWNERS: tuple[tuple[re.Pattern[str], Owner], ...] = (
+    (re.compile(r"claude"), "anthropic"),
+    (re.compile(r"gpt|codex|dall-e|whisper|o\d"), "openai"),
 )
 _TIERS = {"none": 2, "minimal": 2, "low": 2, "medium": 1}
 
 
 class Catalogue:
-    """Resolves public names. Immutable; a change of the user's mapping makes a new one.
+    """Resolves public names. Immutable; a change of the user's mapping, or of what is offered, makes a new one.
 
     ``custom_mapping`` and ``anthropic_mapping`` are the desktop app's: requested name, or pattern with ``*``, to an
-    upstream id or another public name.
+    upstream id or another public name. ``offered`` are the upstream ids that any account may use; None: not known.
     """
 
     def __init__(
-        self, custom_mapping: Mapping[str, str] | None = None, anthropic_mapping: Mapping[str, str] | None = None
+        self,
+        custom_mapping: Mapping[str, str] | None = None,
+        anthropic_mapping: Mapping[str, str] | None = None,
+        offered: Collection[str] | None = None,
     ) -> None:
         mapping = {**(anthropic_mapping or {}), **(custom_mapping or {})}
+        self._offered = None if offered is None else frozenset(i for i in offered if not i.startswith(_HIDDEN))
         self._exact = {name.lower(): target for name, target in mapping.items() if "*" not in name}
         patterns = sorted((n for n in mapping if "*" in n), key=lambda n: (n.count("*") - len(n), n))
         self._patterns = [(_wildcard(name), mapping[name]) for name in patterns]
@@ -162,8 +178,8 @@ class Catalogue:
         key = (name, _tier(reasoning))
         model = self._resolved.get(key)
         if model is None:
-            model = self._resolve(*key)
-            if len(self._resolved) < 1024:  # names come from clients
+            model = self._available(self._resolve(*key))
+            if len(self._resolved) < _CACHED_NAMES and len(name) <= _MAX_NAME:  # names come from clients
                 self._resolved[key] = model
         return model
 
@@ -171,7 +187,7 @@ class Catalogue:
         """The model that serves a call: its name's, unless it wants a web search that this one can't do."""
         model = self.resolve(call.model, call.reasoning)
         if call.web_search and not call.tools and (model.family != "gemini" or model.image):
-            return MODELS[SEARCH_MODEL]
+            return self._available(MODELS[SEARCH_MODEL])
         return model
 
     def public(self) -> tuple[PublicModel, ...]:
@@ -183,32 +199,52 @@ class Catalogue:
         return self._by_id.get(name)
 
     def _resolve(self, name: str, tier: int) -> Model:
+        if len(name) > _MAX_NAME:
+            return MODELS[FALLBACK]
         plain = _SUFFIX.sub("", _PREFIX.sub("", name.lower()))
-        mapped = self._mapped(name.lower()) or self._mapped(plain)
+        mapped = self._mapped((name.lower(), plain))
         if mapped is not None:
             target = _PREFIX.sub("", mapped)
-            return MODELS.get(target) or _by_pattern(target.lower(), tier) or _unlisted(target)
-        return MODELS.get(plain) or _by_pattern(plain, tier) or MODELS[FALLBACK]
+            return MODELS.get(target) or self._by_id_or_pattern(target.lower(), tier) or _unlisted(target)
+        return self._by_id_or_pattern(plain, tier) or MODELS[FALLBACK]
 
-    def _mapped(self, name: str) -> str | None:
-        if name in self._exact:
-            return self._exact[name]
-        return next((target for pattern, target in self._patterns if pattern.fullmatch(name)), None)
+    def _mapped(self, names: tuple[str, str]) -> str | None:
+        """What the user's mapping says of a name, with and without its prefix and date."""
+        exact = next((self._exact[name] for name in names if name in self._exact), None)
+        if exact is not None:
+            return exact
+        return next((target for pattern, target in self._patterns if any(map(pattern.fullmatch, names))), None)
+
+    def _by_id_or_pattern(self, name: str, tier: int) -> Model | None:
+        if self._offered is not None and name in self._offered:
+            return MODELS.get(name) or _unlisted(name)
+        if name in MODELS and name not in _OLDER:
+            return MODELS[name]
+        return next((MODELS[ids[tier]] for pattern, ids in _ALIASES if pattern.fullmatch(name)), None)
+
+    def _available(self, model: Model) -> Model:
+        """The model, or the first offered one of its kind if it isn't offered itself."""
+        if self._offered is None or model.id in self._offered:
+            return model
+        others = [MODELS[i] for i in MODELS if i in self._offered]
+        others += [_unlisted(i) for i in sorted(self._offered - MODELS.keys())]
+        return next((m for m in others if (m.family, m.image) == (model.family, model.image)), model)
 
     def _list(self) -> list[PublicModel]:
-        names = [*MODELS, *_SHOWN_ALIASES, *(name for name in self._exact if name not in MODELS)]
-        return [_public(name, self.resolve(name)) for name in dict.fromkeys(names)]
-
-
-def _by_pattern(name: str, tier: int) -> Model | None:
-    return next((MODELS[ids[tier]] for pattern, ids in _ALIASES if pattern.fullmatch(name)), None)
+        ids = MODELS if self._offered is None else sorted(self._offered)
+        return [_public(name, self.resolve(name)) for name in dict.fromkeys([*ids, *_SHOWN_ALIASES, *self._exact])]
 
 
 def _unlisted(identity: str) -> Model:
-    """A model that the user's mapping names and the tables don't know: sent as it is, with its family's manners."""
+    """A model that the tables don't know: sent as it is, with its family's manners."""
     if identity.startswith("claude"):
         return Model(identity, "claude", identity, 200_000, 64_000, _CLAUDE_OPTIONAL)
-    return Model(identity, "gemini", identity, generation=3.0)
+    if identity.startswith("gpt-oss"):
+        return Model(identity, "gpt-oss", identity, 114_000, 32_768)
+    found = _GENERATION.match(identity)
+    image = "-image" in identity
+    generation = float(found[1]) if found else 3.0
+    return Model(identity, "gemini", identity, thinking=None if image else _WIDE, generation=generation, image=image)
 
 
 def _tier(reasoning: Reasoning) -> int:
@@ -227,6 +263,6 @@ def _wildcard(name: str) -> re.Pattern[str]:
 
 
 def _public(name: str, model: Model) -> PublicModel:
-    owner: Owner = next((owner for prefix, owner in _OWNERS if name.startswith(prefix)), "google")
+    owner: Owner = next((owner for pattern, owner in _OWNERS if pattern.match(name)), "google")
     shown = model.display_name if name == model.id else f"{name} ({model.display_name})"
     return PublicModel(name, owner, shown, model.context, model.output, model.thinking is not None)

@@ -24,8 +24,8 @@ class NameMap:
         for name in unique:
             if name not in taken:
                 sent = _rewritten(name)
-                if sent in taken or sent in self._back:
-                    sent = f"{sent[: MAX_LENGTH - 9]}_{_digest(name)}"
+                while sent in taken or sent in self._back:
+                    sent = f"{sent[: MAX_LENGTH - 9]}_{_digest(sent + name)}"
                 self._there[name] = sent
                 self._back[sent] = name
 

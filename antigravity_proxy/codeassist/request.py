@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -21,7 +22,8 @@ from antigravity_proxy.codeassist import schema, turns
 from antigravity_proxy.codeassist.names import NameMap
 from antigravity_proxy.codeassist.restore import Restore
 from antigravity_proxy.codeassist.thinking import ThinkingConfig, fit_output, thinking_config
-from antigravity_proxy.codeassist.tools import Declaration, ToolConfig, declarations, tool_config
+from antigravity_proxy.codeassist.tools import MAX_DECLARATIONS, Declaration, ToolConfig, declarations, tool_config
+from antigravity_proxy.errors import BadRequest
 
 
 class Quirk(Enum):
@@ -33,28 +35,27 @@ class Quirk(Enum):
     NO_LOGPROBS = "logprobs"
     PLAIN_THINKING = "thinkingBudget"
     SHORT_SCHEMA = "responseJsonSchema"
+    NO_PREFILL = "prefill"
     LOST_SIGNATURES = "signatures"
 
 
-#: which quirk cures a refusal whose message has these words, case and underscores aside
-_CURES = tuple(
-    (re.compile(words), quirk)
-    for words, quirk in (
-        (r"stopsequences", Quirk.NO_STOP_SEQUENCES),
-        (r"presencepenalty", Quirk.NO_PRESENCE_PENALTY),
-        (r"frequencypenalty", Quirk.NO_FREQUENCY_PENALTY),
-        (r"logprobs", Quirk.NO_LOGPROBS),
-        (r"thinkingbudget|thinkinglevel", Quirk.PLAIN_THINKING),
-        (r"response(json)?schema", Quirk.SHORT_SCHEMA),
-        (r"thoughtsignature|\bsignature\b|must be 'thinking'", Quirk.LOST_SIGNATURES),
-    )
+#: which quirk cures a refusal whose message has these words, case and underscores aside; and for which models
+_CURES: tuple[tuple[re.Pattern[str], Quirk, Callable[[Model], bool]], ...] = (
+    (re.compile(r"stopsequences"), Quirk.NO_STOP_SEQUENCES, lambda model: True),
+    (re.compile(r"presencepenalty"), Quirk.NO_PRESENCE_PENALTY, lambda model: True),
+    (re.compile(r"frequencypenalty"), Quirk.NO_FREQUENCY_PENALTY, lambda model: True),
+    (re.compile(r"logprobs"), Quirk.NO_LOGPROBS, lambda model: True),
+    (re.compile(r"thinkingbudget|thinkinglevel"), Quirk.PLAIN_THINKING, lambda model: model.thinking is not None),
+    (re.compile(r"response(json)?schema"), Quirk.SHORT_SCHEMA, lambda model: model.family != "claude"),
+    (re.compile(r"prefill|must end with a user"), Quirk.NO_PREFILL, lambda model: model.takes_prefill),
+    (re.compile(r"thoughtsignature|\bsignature\b|must be 'thinking'"), Quirk.LOST_SIGNATURES, lambda model: True),
 )
 
 
 def quirk_for(model: Model, message: str) -> Quirk | None:
     """What to change for a request that ``model`` refused with 400 and this message; None: nothing helps."""
     words = message.lower().replace("_", "")
-    return next((quirk for pattern, quirk in _CURES if pattern.search(words)), None)
+    return next((quirk for pattern, quirk, fits in _CURES if fits(model) and pattern.search(words)), None)
 
 
 class GenerationConfig(Sampling, frozen=True, rename="camel", omit_defaults=True):
@@ -92,33 +93,42 @@ class Envelope(Struct, frozen=True, rename="camel", omit_defaults=True):
 class Prepared:
     """A request ready to be sent, again and again: the inner part is encoded once."""
 
-    __slots__ = ("_request", "_type", "model", "restore")
+    __slots__ = ("_request", "model", "request_type", "restore")
 
     def __init__(self, model: Model, request: bytes, request_type: str, restore: Restore) -> None:
         self.model = model
+        self.request_type = request_type
         self.restore = restore
         self._request = Raw(request)
-        self._type = request_type
 
     def envelope(self, project: str | None, request_id: str, user_agent: str) -> bytes:
         """The body of one attempt; ``request_id`` must be fresh for each."""
-        return msgspec.json.encode(Envelope(self.model.id, request_id, user_agent, self._type, self._request, project))
+        kind, request = self.request_type, self._request
+        return msgspec.json.encode(Envelope(self.model.id, request_id, user_agent, kind, request, project))
 
 
 def prepare(call: Call, model: Model, quirks: frozenset[Quirk] = frozenset()) -> Prepared:
     """Makes the request; raises BadRequest for what can't be asked of any model."""
+    try:
+        return _prepare_image(call, model, quirks) if model.image else _prepare(call, model, quirks)
+    except RecursionError:  # a schema may be as deep as its decoder allowed
+        raise BadRequest("The request is nested too deeply.") from None
+
+
+def _prepare(call: Call, model: Model, quirks: frozenset[Quirk]) -> Prepared:
     names = NameMap(_names(call))
-    contents = turns.arrange(call.contents, model, names, lost_signatures=Quirk.LOST_SIGNATURES in quirks)
+    contents = _contents(call, model, names, quirks)
     declared, wrapped = declarations(call, model, names) if call.tools else ([], frozenset[str]())
     choice = (
-        tool_config(call.tool_choice, model, names, {tool.name for tool in call.tools})
+        tool_config(call.tool_choice, model, names, {tool.name for tool in call.tools[:MAX_DECLARATIONS]})
         if declared or call.tool_choice.names
         else None
     )
-    forced = choice is not None and choice.function_calling_config.mode == "ANY"
     thinking = thinking_config(call.reasoning, model)
-    if thinking is not None and model.family == "claude" and (forced or not turns.can_think(contents, model)):
-        thinking = None
+    if thinking is not None and model.family == "claude":
+        forced = choice is not None and choice.function_calling_config.mode == "ANY"
+        if forced or Quirk.LOST_SIGNATURES in quirks or not turns.can_think(contents, model):
+            thinking = None
     system = list(call.system)
     config = _generation_config(call, model, thinking, quirks, bool(declared), system)
     search = call.web_search and not declared and call.tool_choice.mode != "none"
@@ -131,21 +141,40 @@ def prepare(call: Call, model: Model, quirks: frozenset[Quirk] = frozenset()) ->
         safety_settings=call.safety_settings,
         session_id=_session_id(call),
     )
-    kind = "image_gen" if model.image else "web_search" if search else "agent"
     restore = Restore(names, wrapped, only_first_call=not call.parallel_tool_calls)
-    return Prepared(model, msgspec.json.encode(request), kind, restore)
+    return Prepared(model, msgspec.json.encode(request), "web_search" if search else "agent", restore)
+
+
+def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk]) -> Prepared:
+    """Image models take contents and the picture's form, nothing else (upstream.md 8.5)."""
+    names = NameMap(_names(call))
+    contents = _contents(call, model, names, quirks)
+    if (system := _system(list(call.system))) is not None:
+        contents[0] = Content("user", system.parts + contents[0].parts)
+    config = {"candidateCount": Raw(b"1")}
+    if "imageConfig" in call.extra_config:
+        config["imageConfig"] = call.extra_config["imageConfig"]
+    request = Request(contents, generation_config=Raw(msgspec.json.encode(config)))
+    return Prepared(
+        model, msgspec.json.encode(request), "image_gen", Restore(names, frozenset(), only_first_call=False)
+    )
+
+
+def _contents(call: Call, model: Model, names: NameMap, quirks: frozenset[Quirk]) -> list[Content]:
+    lost, prefill = Quirk.LOST_SIGNATURES in quirks, Quirk.NO_PREFILL not in quirks
+    return turns.arrange(call.contents, model, names, lost_signatures=lost, prefill=prefill)
 
 
 def count_tokens_body(call: Call, model: Model) -> bytes:
     """The body of ``:countTokens``: contents alone, since it refuses more (upstream.md 4.5)."""
-    contents = turns.arrange(call.contents, model, NameMap(_names(call)), lost_signatures=False)
+    contents = turns.arrange(call.contents, model, NameMap(_names(call)))
     spoken = [Content(turn.role, tuple(_spoken(part) for part in turn.parts)) for turn in contents]
     return msgspec.json.encode({"request": {"model": f"models/{model.id}", "contents": spoken}})
 
 
 def _spoken(part: Part) -> Part:
-    """A thought counts as plain text."""
-    return replace(part, thought=False, thought_signature="", text=part.text or ("." if part.thought else None))
+    """A thought counts as plain text; a signature isn't counted."""
+    return replace(part, thought=False, thought_signature="") if part.thought or part.thought_signature else part
 
 
 def _names(call: Call) -> list[str]:
@@ -182,12 +211,13 @@ def _generation_config(
     if thinking is not None and Quirk.PLAIN_THINKING in quirks:
         thinking = ThinkingConfig(thinking.include_thoughts)
     thinking_claude = model.family == "claude" and thinking is not None
+    top_p = _within(sampling.top_p, 0, 1)
     no_logprobs = Quirk.NO_LOGPROBS in quirks
     mime, json_schema, short_schema = _output(call, model, quirks, tools, system)
     config = GenerationConfig(
-        temperature=None if thinking_claude else sampling.temperature,
-        top_p=None if thinking_claude and not 0.95 <= (sampling.top_p or 0) <= 1 else sampling.top_p,
-        top_k=None if thinking_claude else sampling.top_k,
+        temperature=None if thinking_claude else _within(sampling.temperature, 0, 2),
+        top_p=None if thinking_claude and (top_p or 0) < 0.95 else top_p,
+        top_k=None if thinking_claude or sampling.top_k is None else max(sampling.top_k, 1),
         max_output_tokens=output,
         stop_sequences=() if Quirk.NO_STOP_SEQUENCES in quirks else sampling.stop_sequences[:5],
         seed=sampling.seed,
@@ -206,10 +236,15 @@ def _generation_config(
     return Raw(text) if text != b"{}" else ABSENT
 
 
+def _within(value: float | None, low: float, high: float) -> float | None:
+    """Out of range is brought into it, as upstream would refuse it (upstream.md 8.4)."""
+    return value if value is None or low <= value <= high else min(max(value, low), high)
+
+
 def _output(call: Call, model: Model, quirks: frozenset[Quirk], tools: bool, system: list[str]) -> tuple[str, Raw, Raw]:
     """Mime type, schema, schema by the short list. Where upstream can't be told, the model is (translation.md 2.5)."""
     output = call.output
-    if output.kind == "text" or model.image:
+    if output.kind == "text":
         return "", ABSENT, ABSENT
     if model.family == "claude" or (tools and model.generation < 3):
         system.append(_in_words(output.schema))

@@ -60,11 +60,13 @@ class Restore:
 
 
 def rewritten(chunk: Chunk, candidates: tuple[Candidate, ...], usage: Usage | None) -> Chunk:
-    """The chunk with other candidates and usage, in its JSON text too; everything else as upstream wrote it."""
+    """The chunk with its candidates and usage replaced, in its JSON text too; everything else as upstream wrote it."""
     fields = msgspec.json.decode(chunk.raw, type=dict[str, Raw])
-    for name, value in (("candidates", candidates), ("usageMetadata", usage)):
-        if value:
-            fields[name] = Raw(msgspec.json.encode(value))
-        else:
-            fields.pop(name, None)
+    written = msgspec.json.decode(fields.pop("candidates", b"[]"), type=list[dict[str, Raw]])
+    if candidates:
+        known = (msgspec.json.decode(msgspec.json.encode(each), type=dict[str, Raw]) for each in candidates)
+        fields["candidates"] = Raw(msgspec.json.encode([old | new for old, new in zip(written, known, strict=True)]))
+    fields.pop("usageMetadata", None)
+    if usage:
+        fields["usageMetadata"] = Raw(msgspec.json.encode(usage))
     return replace(chunk, candidates=candidates, usage_metadata=usage, raw=msgspec.json.encode(fields))

@@ -11,7 +11,7 @@ from antigravity_proxy.canonical.models import Model
 _BUDGETS = {"none": 0, "minimal": 512, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 32_768, "max": 65_535}
 #: Claude has no "the model decides"
 _CLAUDE_DEFAULT = 8192
-#: tokens left for the answer when a budget fills the model's whole output
+#: tokens left for the answer, unless the client wants fewer, when a budget would fill the model's whole output
 _ROOM = 1024
 
 
@@ -20,11 +20,6 @@ class ThinkingConfig(Struct, frozen=True, rename="camel", omit_defaults=True):
 
     include_thoughts: bool | None = None
     thinking_budget: int | None = None
-
-    @property
-    def on(self) -> bool:
-        """Whether the model will think."""
-        return self.thinking_budget != 0
 
 
 def thinking_config(reasoning: Reasoning, model: Model) -> ThinkingConfig | None:
@@ -52,13 +47,12 @@ def fit_output(
     wanted: int | None, config: ThinkingConfig | None, model: Model
 ) -> tuple[int | None, ThinkingConfig | None]:
     """The output limit and the thinking that go together: thoughts count as output, and the model has a cap."""
-    budget = config.thinking_budget if config is not None else None
     limit = None if wanted is None else min(wanted, model.output)
-    if config is None or not budget:
+    if config is None or not config.thinking_budget or (limit is not None and limit > config.thinking_budget):
         return limit, config
-    if limit is not None and limit <= budget:
+    budget = config.thinking_budget
+    room = _ROOM
+    if limit is not None:
+        room = min(limit, _ROOM)
         limit = min(budget + limit, model.output)
-    ceiling = (limit if limit is not None else model.output) - 1
-    if budget > ceiling:
-        config = ThinkingConfig(config.include_thoughts, max(1, min(budget, ceiling - _ROOM)))
-    return limit, config
+    return limit, ThinkingConfig(config.include_thoughts, min(budget, model.output - room))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import msgspec
@@ -17,6 +16,9 @@ from antigravity_proxy.errors import BadRequest
 
 #: declarations that upstream takes (upstream.md 8.4)
 MAX_DECLARATIONS = 512
+
+#: of cleaned schemas that are kept
+CACHE_BYTES = 16 << 20
 
 _EMPTY_OBJECT = Raw(b'{"type":"object","properties":{}}')
 
@@ -51,8 +53,7 @@ def declarations(call: Call, model: Model, names: NameMap) -> tuple[list[Declara
             continue
         parameters, is_wrapped = ABSENT, False
         if tool.parameters:
-            text = msgspec.json.encode(tool.parameters)
-            parameters, is_wrapped = _cleaned(text, model.family != "claude")
+            parameters, is_wrapped = _cleaned.get(tool.parameters, model.family != "claude")
         if not parameters and model.family == "claude":
             parameters = _EMPTY_OBJECT
         if is_wrapped:
@@ -75,11 +76,40 @@ def tool_config(choice: ToolChoice, model: Model, names: NameMap, declared: set[
     return ToolConfig(CallingConfig(mode, allowed))
 
 
-@functools.lru_cache(maxsize=1024)
-def _cleaned(text: bytes, ordering: bool) -> tuple[Raw, bool]:
-    """Agents send the same tools with every request: each schema is cleaned once."""
-    schema: Any = msgspec.json.decode(text)
+class _Cleaned:
+    """Cleaned schemas by their JSON text: agents send the same tools with every request.
+
+    The least recently used go first when all together, before and after, have grown over ``limit`` bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._known: dict[tuple[bytes, bool], tuple[Raw, bool]] = {}
+
+    def get(self, schema: Any, ordering: bool) -> tuple[Raw, bool]:
+        """The schema as upstream takes it (absent: no parameters), and whether it had to be wrapped."""
+        key = (msgspec.json.encode(schema), ordering)
+        found = self._known.pop(key, None)
+        if found is None:
+            found = _clean(schema, ordering)
+            self._size += _size(key, found)
+        self._known[key] = found  # again the youngest
+        while self._size > self._limit:
+            oldest = next(iter(self._known))
+            self._size -= _size(oldest, self._known.pop(oldest))
+        return found
+
+
+def _clean(schema: Any, ordering: bool) -> tuple[Raw, bool]:
     cleaned, is_wrapped = clean_parameters(schema, ordering=ordering)
-    if cleaned == {"type": "object"} and not is_wrapped:
-        return ABSENT, False  # no parameters: left out
+    if "properties" not in cleaned:
+        return ABSENT, False
     return Raw(msgspec.json.encode(cleaned)), is_wrapped
+
+
+def _size(key: tuple[bytes, bool], found: tuple[Raw, bool]) -> int:
+    return len(key[0]) + len(bytes(found[0]))
+
+
+_cleaned = _Cleaned(CACHE_BYTES)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
+from itertools import chain, groupby
+from operator import attrgetter
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from antigravity_proxy.canonical.content import Content, FunctionCall, FunctionResponse, Part
@@ -16,14 +18,18 @@ from antigravity_proxy.codeassist.names import NameMap
 #: stands for a signature that was lost; Gemini takes it, Claude doesn't (translation.md 2.6)
 DUMMY_SIGNATURE = "skip_thought_signature_validator"
 _CONTINUE = "Continue from where the last message ends, without repeating it."
+_NOTHING = Raw(b"{}")
 _INTERRUPTED = Raw(b'{"error":"no result: the call was interrupted"}')
 _BAD_ID = re.compile(r"[^a-zA-Z0-9_-]")
 
 
-def arrange(contents: Iterable[Content], model: Model, names: NameMap, *, lost_signatures: bool) -> list[Content]:
+def arrange(
+    contents: Iterable[Content], model: Model, names: NameMap, *, lost_signatures: bool = False, prefill: bool = True
+) -> list[Content]:
     """The conversation as the model takes it.
 
-    ``lost_signatures``: upstream refused those that it came with, so they are replaced or dropped.
+    ``lost_signatures``: upstream refused those that it came with, so they are replaced or dropped. ``prefill``: the
+    conversation may end with the model's own turn, if this model can go on with it.
     """
     turns = _merged(_filtered(contents))
     turns = _paired(turns, model, names)
@@ -31,7 +37,7 @@ def arrange(contents: Iterable[Content], model: Model, names: NameMap, *, lost_s
     turns = _merged(turn for turn in turns if turn.parts)
     if not turns or turns[0].role != "user":
         turns.insert(0, Content("user", (Part(text="."),)))
-    if turns[-1].role == "model" and not model.takes_prefill:
+    if turns[-1].role == "model" and not (prefill and model.takes_prefill):
         turns.append(Content("user", (Part(text=_CONTINUE),)))
     return turns
 
@@ -43,18 +49,20 @@ def can_think(turns: list[Content], model: Model) -> bool:
     for turn in reversed(turns):
         if turn.role == "model":
             calls = any(part.function_call is not None for part in turn.parts)
-            return not calls or (turn.parts[0].thought and bool(turn.parts[0].thought_signature))
-        if not any(part.function_response is not None for part in turn.parts):
+            return not calls or turn.parts[0].thought  # only signed ones are left
+        if _begins_a_turn(turn):
             return True
     return True
 
 
-def _filtered(contents: Iterable[Content]) -> Iterable[Content]:
+def _filtered(contents: Iterable[Content]) -> Iterator[Content]:
     """Without empty parts, and with a role everywhere."""
     for content in contents:
-        parts = tuple(part for part in content.parts if _says_something(part))
-        if parts:
-            yield Content("model" if content.role == "model" else "user", parts)
+        role = "model" if content.role == "model" else "user"
+        if content.parts and role == content.role and all(map(_says_something, content.parts)):
+            yield content
+        elif parts := tuple(filter(_says_something, content.parts)):
+            yield Content(role, parts)
 
 
 def _says_something(part: Part) -> bool:
@@ -66,101 +74,96 @@ def _says_something(part: Part) -> bool:
         or part.file_data is not None
         or part.executable_code
         or part.code_execution_result
-        or (part.thought and part.thought_signature)
     )
 
 
 def _merged(contents: Iterable[Content]) -> list[Content]:
     """Neighbours of one role become one turn."""
     turns: list[Content] = []
-    for content in contents:
-        if turns and turns[-1].role == content.role:
-            turns[-1] = Content(content.role, turns[-1].parts + content.parts)
-        else:
-            turns.append(content)
+    for role, neighbours in groupby(contents, attrgetter("role")):
+        first, *more = neighbours
+        parts = chain(first.parts, *(content.parts for content in more))
+        turns.append(Content(role, tuple(parts)) if more else first)
     return turns
+
+
+class _Called(Struct, frozen=True):
+    """A call of the turn before: as the client wrote it, and as it is sent."""
+
+    written: FunctionCall
+    sent: FunctionCall
 
 
 def _paired(turns: list[Content], model: Model, names: NameMap) -> list[Content]:
     """Every call is followed by its result, in the order of calls; a result without a call becomes text."""
     out: list[Content] = []
-    awaited: list[FunctionCall] = []
+    awaited: list[_Called] = []
     for turn in turns:
         if turn.role == "model":
-            turn, calls = _with_ids(turn, model, names, len(out))
+            awaited = _calls(turn, model, names, len(out))
+            out.append(_with_calls(turn, awaited) if awaited else turn)
+        elif awaited or any(part.function_response is not None for part in turn.parts):
+            out.append(Content("user", _answered(turn, awaited, model)))
+            awaited = []
+        else:
             out.append(turn)
-            awaited = calls
-            continue
-        parts, awaited = _answered(turn, awaited, model, names), []
-        out.append(Content("user", parts))
     if awaited:
-        out.append(Content("user", tuple(_missing(call) for call in awaited)))
+        out.append(Content("user", tuple(_missing(called.sent) for called in awaited)))
     return out
 
 
-def _with_ids(turn: Content, model: Model, names: NameMap, position: int) -> tuple[Content, list[FunctionCall]]:
-    """The turn with its calls under the names and ids that are sent, and those calls."""
-    calls: list[FunctionCall] = []
-    parts: list[Part] = []
+def _calls(turn: Content, model: Model, names: NameMap, position: int) -> list[_Called]:
+    """A turn's calls, with the names and ids that are sent."""
+    calls: list[_Called] = []
     for part in turn.parts:
-        call = part.function_call
-        if call is not None:
+        if (call := part.function_call) is not None:
             identity = call.id
             if model.family == "claude":  # demands an id, and matching ones
                 identity = _BAD_ID.sub("_", identity) or f"call_{position}_{len(calls)}"
-            call = FunctionCall(names.there(call.name), call.args or Raw(b"{}"), identity)
-            calls.append(call)
-            part = replace(part, function_call=call)
-        parts.append(part)
-    return Content(turn.role, tuple(parts)), calls
+            calls.append(_Called(call, FunctionCall(names.there(call.name), call.args or _NOTHING, identity)))
+    return calls
 
 
-def _answered(turn: Content, calls: list[FunctionCall], model: Model, names: NameMap) -> tuple[Part, ...]:
-    """A user turn's parts after a turn with ``calls``: results first, then the rest."""
+def _with_calls(turn: Content, calls: list[_Called]) -> Content:
+    sent = iter(calls)
+    parts = (p if p.function_call is None else replace(p, function_call=next(sent).sent) for p in turn.parts)
+    return Content(turn.role, tuple(parts))
+
+
+def _answered(turn: Content, calls: list[_Called], model: Model) -> tuple[Part, ...]:
+    """A user turn's parts after a turn with ``calls``: results first, then their media, then the rest."""
     rest: list[Part] = []
     results: dict[int, FunctionResponse] = {}
     for part in turn.parts:
         response = part.function_response
         if response is None:
             rest.append(part)
-            continue
-        index = _call_of(response, calls, results, model, names)
-        if index is None:
-            rest.append(_as_text(response))
-        else:
+        elif (index := _call_of(response, calls, results)) is not None:
             results[index] = response
+        else:
+            rest += (_as_text(response), *response.parts)
     parts: list[Part] = []
     media: list[Part] = []
-    for index, call in enumerate(calls):
+    for index, called in enumerate(calls):
         found = results.get(index)
         if found is None:
-            parts.append(_missing(call))
+            parts.append(_missing(called.sent))
             continue
-        inner = found.parts if model.needs_signatures else ()  # Gemini 3 reads media within results
+        inner = found.parts if model.reads_media_in_results else ()
         media += () if inner else found.parts
-        answer = FunctionResponse(call.name, found.response or Raw(b"{}"), call.id, inner)
+        answer = FunctionResponse(called.sent.name, found.response or _NOTHING, called.sent.id, inner)
         parts.append(Part(function_response=answer))
     return (*parts, *media, *rest)
 
 
-def _call_of(
-    response: FunctionResponse,
-    calls: list[FunctionCall],
-    taken: dict[int, FunctionResponse],
-    model: Model,
-    names: NameMap,
-) -> int | None:
-    """Which call a result belongs to: by id, else, where there are no ids, by name in order."""
-    identity = _BAD_ID.sub("_", response.id) if model.family == "claude" else response.id
-    name = names.there(response.name)
-    for index, call in enumerate(calls):
-        if index in taken:
-            continue
-        if identity and call.id == identity:
-            return index
-        if call.name == name and (not identity or not call.id):
-            return index
-    return None
+def _call_of(response: FunctionResponse, calls: list[_Called], taken: Container[int]) -> int | None:
+    """Which call a result belongs to: by id, else, where one of the two has no id, by name in order."""
+    free = [(index, called.written) for index, called in enumerate(calls) if index not in taken]
+    if response.id:
+        same = next((index for index, call in free if call.id == response.id), None)
+        if same is not None:
+            return same
+    return next((index for index, call in free if call.name == response.name and not (call.id and response.id)), None)
 
 
 def _missing(call: FunctionCall) -> Part:
@@ -181,35 +184,45 @@ def _as_text(response: FunctionResponse) -> Part:
 
 def _signed(turns: list[Content], model: Model, lost: bool) -> list[Content]:
     """Signatures and thoughts of earlier turns as the model's family wants them (translation.md 2.6)."""
+    if model.family == "gemini":
+        return [_for_gemini(turn, model, lost) if turn.role == "model" else turn for turn in turns]
     current = max((i for i, turn in enumerate(turns) if _begins_a_turn(turn)), default=-1)
+    keeps = model.family == "claude" and not lost
     return [
-        Content(turn.role, tuple(_signed_parts(turn.parts, model, lost, i > current))) if turn.role == "model" else turn
+        _for_others(turn, keep_thoughts=keeps and i > current) if turn.role == "model" else turn
         for i, turn in enumerate(turns)
     ]
 
 
 def _begins_a_turn(turn: Content) -> bool:
-    """Whether this is a real user message, not merely results."""
-    return turn.role == "user" and any(part.function_response is None for part in turn.parts)
+    """Whether this is a new question, and not results (which users' words or media may accompany)."""
+    return turn.role == "user" and all(part.function_response is None for part in turn.parts)
 
 
-def _signed_parts(parts: tuple[Part, ...], model: Model, lost: bool, current: bool) -> Iterable[Part]:
-    if model.family != "gemini":
-        for part in parts:
-            if part.thought:
-                if part.thought_signature and current and not lost:
-                    yield part
-            else:
-                yield replace(part, thought_signature="") if part.thought_signature else part
-        return
-    first_call = True
-    for part in parts:
+def _for_gemini(turn: Content, model: Model, lost: bool) -> Content:
+    """Signed parts as they are; the first call of the turn is signed in any case, by the dummy if need be."""
+    parts: list[Part] = []
+    called = False
+    for part in turn.parts:
         if lost and part.thought_signature:
             part = replace(part, thought_signature="")
         if part.thought and not part.thought_signature:
             continue
-        if part.function_call is not None:
-            if first_call and not part.thought_signature and model.needs_signatures:
+        if part.function_call is not None and not called:
+            called = True
+            if model.needs_signatures and not part.thought_signature:
                 part = replace(part, thought_signature=DUMMY_SIGNATURE)
-            first_call = False
-        yield part
+        parts.append(part)
+    return Content(turn.role, tuple(parts))
+
+
+def _for_others(turn: Content, *, keep_thoughts: bool) -> Content:
+    """Signed thoughts if they are to be kept; a signature elsewhere is Gemini's."""
+    parts: list[Part] = []
+    for part in turn.parts:
+        if part.thought:
+            if keep_thoughts and part.thought_signature:
+                parts.append(part)
+        else:
+            parts.append(replace(part, thought_signature="") if part.thought_signature else part)
+    return Content(turn.role, tuple(parts))

@@ -5,23 +5,34 @@ from __future__ import annotations
 import argparse
 import sys
 
-from antigravity_proxy.simulator.server import Load, Simulator
+from antigravity_proxy.simulator.load import Knobs, Load
+from antigravity_proxy.simulator.server import Simulator
+
+_HELP = {
+    "events": "events in a stream",
+    "bytes": "bytes of text in an event",
+    "delay_ms": "milliseconds between events",
+    "first_ms": "milliseconds before the first event",
+    "limit_every": "each so-many-th request is answered 429; 0: none",
+    "stamp": "1: each text begins with the moment it was sent",
+}
 
 
 def main() -> None:
     """Serves until it is ended."""
     from twisted.internet import reactor
 
-    arguments = argparse.ArgumentParser(description="A simulated Google, with constant answers.")
-    arguments.add_argument("--port", type=int, default=9100)
-    arguments.add_argument("--events", type=int, default=20, help="events in a stream")
-    arguments.add_argument("--bytes", type=int, default=200, help="bytes of text in an event")
-    arguments.add_argument("--delay-ms", type=int, default=0, help="milliseconds between events")
-    arguments.add_argument("--first-ms", type=int, default=0, help="milliseconds before the first event")
-    given = arguments.parse_args()
-    load = Load(events=given.events, size=given.bytes, delay_ms=given.delay_ms, first_ms=given.first_ms)
-    simulator = Simulator(reactor, load)
-    simulator.start(given.port)
+    parser = argparse.ArgumentParser(
+        prog="python -m antigravity_proxy.simulator",
+        description="A simulated Google with constant answers. /__control sets the knobs, /__stats counts.",
+    )
+    parser.add_argument("--port", type=int, default=9100)
+    for name, told in _HELP.items():
+        default = getattr(Knobs(), name)
+        parser.add_argument("--" + name.replace("_", "-"), type=int, default=default, help=f"{told} (%(default)s)")
+    given = vars(parser.parse_args())
+    simulator = Simulator(reactor, Load(Knobs(**{name: given[name] for name in _HELP})))
+    simulator.start(given["port"])
     sys.stdout.write(f"{simulator.url}\n")
     sys.stdout.flush()
     reactor.run()

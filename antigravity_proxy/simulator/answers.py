@@ -16,29 +16,24 @@ _WORDS = re.compile(r"\S+\s*")
 
 
 def events(body: dict[str, Any], number: int) -> list[Event]:
-    """The events of a streamed answer to an envelope; ``number`` makes the response's id."""
+    """The events of a streamed answer to a checked envelope; ``number`` makes the response's id."""
     request, model = body["request"], body["model"]
-    parts: list[list[dict[str, Any]]] = []
-    if _wants_thoughts(request):
-        parts.append([{"thought": True, "text": "Considering the request."}])
+    thinks = bool(request.get("generationConfig", {}).get("thinkingConfig", {}).get("includeThoughts"))
+    pieces = _thoughts(model) if thinks else []
     calls = _calls(request)
     schema = _schema(request)
     if calls:
-        parts.append(_call_parts(calls, model))
+        pieces.append(_call_parts(calls, body))
     elif schema is not None:
-        parts.append([{"text": msgspec.json.encode(example(schema)).decode()}])
+        pieces.append([{"text": msgspec.json.encode(example(schema)).decode()}])
     else:
-        parts += [[{"text": piece}] for piece in _pieces(_reply(request))]
-    count = _size(request) // 4 + 1
-    found = [_event(model, number, piece, count) for piece in parts]
-    last = _event(model, number, [{"text": ""}], count)
+        pieces += [[{"text": piece}] for piece in _pieces(_reply(request))]
+    prompt, told, thought = prompt_tokens(request), 2 * len(pieces), 5 if thinks else 0
+    found = [_event(model, number, piece, prompt) for piece in pieces]
+    last = _event(model, number, [{"text": ""}], prompt)
     last["response"]["candidates"][0]["finishReason"] = "STOP"
-    last["response"]["usageMetadata"] = {
-        "promptTokenCount": count,
-        "candidatesTokenCount": 2 * len(parts),
-        "thoughtsTokenCount": 5 if _wants_thoughts(request) else 0,
-        "totalTokenCount": count + 2 * len(parts) + (5 if _wants_thoughts(request) else 0),
-    }
+    usage = {"promptTokenCount": prompt, "candidatesTokenCount": told, "totalTokenCount": prompt + told + thought}
+    last["response"]["usageMetadata"] = usage | ({"thoughtsTokenCount": thought} if thinks else {})
     return [*found, last]
 
 
@@ -54,7 +49,7 @@ def example(schema: Any) -> Any:
     """A value that fits a JSON schema (of the subset that upstream knows)."""
     if not isinstance(schema, dict):
         return "value"
-    if isinstance(schema.get("anyOf"), list):
+    if schema.get("anyOf"):
         return example(schema["anyOf"][0])
     if schema.get("enum"):
         return schema["enum"][0]
@@ -62,8 +57,15 @@ def example(schema: Any) -> Any:
     if kind == "object":
         return {name: example(inner) for name, inner in schema.get("properties", {}).items()}
     if kind == "array":
-        return [example(schema.get("items"))] * max(1, int(schema.get("minItems", 1)))
-    return {"integer": 1, "number": 1.5, "boolean": True}.get(kind, "value")
+        return [example(schema.get("items"))] * max(1, schema.get("minItems", 1))
+    if kind in ("integer", "number"):
+        return schema.get("minimum", schema.get("maximum", 1 if kind == "integer" else 1.5))
+    return {"boolean": True}.get(kind, "value")
+
+
+def prompt_tokens(request: dict[str, Any]) -> int:
+    """How many tokens the input has, roughly."""
+    return sum(len(part.get("text", "")) for content in request["contents"] for part in content["parts"]) // 4 + 1
 
 
 def _event(model: str, number: int, parts: list[dict[str, Any]], count: int) -> Event:
@@ -78,8 +80,12 @@ def _event(model: str, number: int, parts: list[dict[str, Any]], count: int) -> 
     }
 
 
-def _wants_thoughts(request: dict[str, Any]) -> bool:
-    return bool(request.get("generationConfig", {}).get("thinkingConfig", {}).get("includeThoughts"))
+def _thoughts(model: str) -> list[list[dict[str, Any]]]:
+    """A thought; Claude signs it in an event of its own."""
+    thoughts = [[{"thought": True, "text": "Considering the request."}]]
+    if model.startswith("claude"):
+        thoughts.append([{"thought": True, "text": "", "thoughtSignature": SIGNATURE}])
+    return thoughts
 
 
 def _last_user(request: dict[str, Any]) -> list[dict[str, Any]]:
@@ -106,19 +112,14 @@ def _calls(request: dict[str, Any]) -> list[tuple[str, Any]]:
     return [(name, example(declared[name].get("parameters", {"type": "object"}))) for name in names if name in allowed]
 
 
-def _call_parts(calls: list[tuple[str, Any]], model: str) -> list[dict[str, Any]]:
-    claude = model.startswith("claude")
-    parts: list[dict[str, Any]] = []
-    if claude:
-        parts.append({"thought": True, "text": "A tool is needed.", "thoughtSignature": SIGNATURE})
-    for i, (name, args) in enumerate(calls):
-        call: dict[str, Any] = {"name": name, "args": args}
-        if claude:
-            call["id"] = f"toolu_vrtx_{i:02}"
-        part: dict[str, Any] = {"functionCall": call}
-        if i == 0 and not claude:
-            part["thoughtSignature"] = SIGNATURE
-        parts.append(part)
+def _call_parts(calls: list[tuple[str, Any]], body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Parallel calls: Claude's have ids, unique in the conversation; of Gemini's the first is signed."""
+    found: list[dict[str, Any]] = [{"name": name, "args": args} for name, args in calls]
+    if body["model"].startswith("claude"):
+        earlier = sum("functionCall" in part for content in body["request"]["contents"] for part in content["parts"])
+        return [{"functionCall": {"id": f"toolu_vrtx_{i:02}"} | call} for i, call in enumerate(found, earlier)]
+    parts: list[dict[str, Any]] = [{"functionCall": call} for call in found]
+    parts[0]["thoughtSignature"] = SIGNATURE
     return parts
 
 
@@ -132,26 +133,23 @@ def _schema(request: dict[str, Any]) -> Any:
 def _reply(request: dict[str, Any]) -> str:
     parts = _last_user(request)
     results = [part["functionResponse"] for part in parts if "functionResponse" in part]
-    if results:
-        told = "; ".join(f"{r['name']} says {msgspec.json.encode(r.get('response')).decode()}" for r in results)
-        return f"The tools answered: {told}."
-    seen = [
-        f"a file of type {blob['mimeType']} with {len(base64.b64decode(blob['data']))} bytes"
-        for part in parts
+    media = [inner for result in results for inner in result.get("parts", [])] + parts
+    seen = "".join(
+        f" I see a file of type {blob['mimeType']} with {len(base64.b64decode(blob['data']))} bytes."
+        for part in media
         if (blob := part.get("inlineData"))
-    ]
+    )
+    if results:
+        told = "; ".join(f"{r['name']} says {msgspec.json.encode(r['response']).decode()}" for r in results)
+        return f"The tools answered: {told}.{seen}"
     text = " ".join(part["text"] for part in parts if part.get("text"))
     system = " ".join(part["text"] for part in request.get("systemInstruction", {}).get("parts", []))
-    reply = f"Hello from the simulated model. You said: {text}"
-    if system:
-        reply += f" (told to: {system})"
-    return reply + "".join(f" I see {what}." for what in seen)
+    told = f" (told to: {system})" if system else ""
+    return f"Hello from the simulated model. You said: {text}{told}{seen}"
 
 
 def _pieces(text: str) -> list[str]:
-    words = _WORDS.findall(text) or [text]
-    return ["".join(words[i : i + 4]) for i in range(0, len(words), 4)][:200]
-
-
-def _size(request: dict[str, Any]) -> int:
-    return sum(len(part.get("text", "")) for content in request["contents"] for part in content["parts"])
+    """The text in pieces of some words each, in at most 200 of them."""
+    words = _WORDS.findall(text)
+    size = max(4, -(-len(words) // 200))
+    return ["".join(words[i : i + size]) for i in range(0, len(words), size)]

@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS accounts (
   token_json TEXT NOT NULL, quota_json TEXT, device_profile_json TEXT, device_history_json TEXT,
   created_at INTEGER NOT NULL, last_used INTEGER NOT NULL, status TEXT DEFAULT 'active', status_reason TEXT,
   is_active INTEGER DEFAULT 0, proxy_url TEXT);
+CREATE INDEX IF NOT EXISTS idx_accounts_email ON accounts (email);
 CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 #: far in the future, epoch seconds: 2100-01-01
@@ -38,7 +39,7 @@ class VolumeWriter:
             db.executescript(_SCHEMA)
 
     def add(self, number: int, *, expires_at: float = FAR, **fields: Any) -> str:
-        """Adds an account, or replaces it; returns its id. ``fields`` go into its token."""
+        """Adds an account, or replaces it; returns its id. ``fields`` go into its token; expiry in epoch seconds."""
         identity = f"00000000-0000-4000-8000-{number:012}"
         token = {
             "access_token": f"ya29.sim-{number}",
@@ -67,7 +68,7 @@ class VolumeWriter:
         (self.directory / "gui_config.json").write_text(msgspec.json.encode({"proxy": proxy}).decode())
 
     def seal(self, value: Any) -> str:
-        """A field in the newest sealed form."""
+        """A field in the newest sealed form (credential-volume.md 1.4)."""
         nonce = os.urandom(16)
         sealed = AESGCM(self._key).encrypt(nonce, msgspec.json.encode(value), None)
         return f"agm_enc_v1:{nonce.hex()}:{sealed[-16:].hex()}:{sealed[:-16].hex()}"

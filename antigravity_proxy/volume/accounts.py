@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from antigravity_proxy.codeassist import durations
 from antigravity_proxy.secret import Secret
+from antigravity_proxy.volume import lenient
 from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.sealed import Malformed, Unsealer, WrongKey
 
 _PLACEHOLDER_PROJECT = re.compile(r"cloud-code-\d+|projects(/.*)?", re.I)
+#: what may stand in a header (RFC 6750 2.1 allows less): an odd token must not become somebody's odd request
+_TOKEN = re.compile(r"[\x21-\x7e]*")
 
 
 class Token(Struct, frozen=True):
-    """An account's sign-in; ``expiry_timestamp`` in epoch seconds. The proxy URL may hold a password: it is secret."""
+    """An account's sign-in; ``expiry_timestamp`` in epoch seconds, 0 where the row says none.
+
+    ``refresh_token`` may be empty: then it can't be refreshed. The proxy URL, the token's own before the row's, may
+    hold a password: it is secret.
+    """
 
     access_token: Secret
     refresh_token: Secret
@@ -28,8 +36,18 @@ class Token(Struct, frozen=True):
     oauth_client_key: str | None = None
 
 
+class ModelQuota(Struct, frozen=True):
+    """What the app last knew of an account's quota for a model: 0 to 1, and when it begins anew in epoch seconds."""
+
+    remaining: float
+    resets_at: float | None = None
+
+
 class Account(Struct, frozen=True):
-    """One row whose token opens. ``id`` is opaque and may be logged; ``email`` and ``name`` may not."""
+    """One row whose token opens. ``id`` is opaque and may be logged; ``email`` and ``name`` may not.
+
+    ``quota`` by model id; None where the app knows none. ``created_at`` and ``last_used`` in epoch seconds.
+    """
 
     id: str
     provider: str
@@ -37,109 +55,151 @@ class Account(Struct, frozen=True):
     name: Secret
     status: str
     token: Token
+    quota: Mapping[str, ModelQuota] | None = None
     created_at: float = 0.0
     last_used: float = 0.0
 
 
 class RowProblem(Struct, frozen=True):
-    """A row that gives no account, and why."""
+    """A row that gives no account, and why. ``sealed``: because none of the keys opens it."""
 
     id: str
     reason: str
+    sealed: bool = False
 
 
 class Accounts(Struct, frozen=True):
     """What a read brought: accounts in the app's order, and the rows that gave none."""
 
-    accounts: tuple[Account, ...]
+    accounts: tuple[Account, ...] = ()
     problems: tuple[RowProblem, ...] = ()
 
 
+class _Known(Struct, frozen=True):
+    """A row as it was read, and what came out of it."""
+
+    row: Row
+    token: Token
+    account: Account
+
+
 class AccountReader:
-    """Turns rows into accounts; opens again only those fields whose text, or whose keys, changed."""
+    """Turns rows into accounts. What it has opened once it opens again only when the row's text changes."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[str, tuple[bytes, ...], Token]] = {}
+        self._known: dict[str, _Known] = {}
 
     def read(self, rows: Iterable[Row], keys: tuple[bytes, ...]) -> Accounts:
-        """The accounts among ``rows``, opened with ``keys``."""
+        """The accounts among ``rows``, opened with ``keys``. An unchanged row gives the very same account."""
         unsealer = Unsealer(keys)
-        accounts: list[Account] = []
         problems: list[RowProblem] = []
-        known: dict[str, tuple[str, tuple[bytes, ...], Token]] = {}
+        known: dict[str, _Known] = {}
         for row in rows:
-            identity = row["id"] if isinstance(row["id"], str) and row["id"] else "(no id)"
+            identity = lenient.text(row["id"])
+            if identity is None:
+                problems.append(RowProblem("(no id)", "the row has no id"))
+                continue
+            before = self._known.get(identity)
+            if before is not None and before.row == row:
+                known[identity] = before
+                continue
             try:
-                text = row["token_json"]
-                if not isinstance(text, str):
-                    raise _BadRow("its token is no text")
-                before = self._known.get(identity)
-                token = before[2] if before is not None and before[:2] == (text, keys) else _token(text, unsealer, keys)
-                known[identity] = (text, keys, token)
-                accounts.append(_account(identity, row, token))
+                known[identity] = _read(identity, row, before, unsealer)
             except _BadRow as e:
                 problems.append(RowProblem(identity, str(e)))
+            except WrongKey:
+                reason = "no key opens its token" if keys else "its token is sealed, and there is no key"
+                problems.append(RowProblem(identity, reason, sealed=True))
         self._known = known
-        return Accounts(tuple(accounts), tuple(problems))
+        return Accounts(tuple(each.account for each in known.values()), tuple(problems))
 
 
 def usable_project_id(project: object) -> str | None:
     """A project id that requests may carry: not blank, no placeholder, no resource path (credential-volume.md 1.3)."""
-    if not isinstance(project, str) or not project.strip() or _PLACEHOLDER_PROJECT.fullmatch(project.strip()):
-        return None
-    return project.strip()
+    found = lenient.text(project)
+    return None if found is None or _PLACEHOLDER_PROJECT.fullmatch(found) else found
 
 
 class _BadRow(Exception):
     """Why a row gives no account."""
 
 
-def _token(field: str, unsealer: Unsealer, keys: tuple[bytes, ...]) -> Token:
+def _read(identity: str, row: Row, before: _Known | None, unsealer: Unsealer) -> _Known:
+    is_same_token = before is not None and before.row["token_json"] == row["token_json"]
+    token = before.token if before is not None and is_same_token else _token(row["token_json"], unsealer)
+    egress = lenient.text(row.get("proxy_url"))
+    account = Account(
+        id=identity,
+        provider=lenient.text(row["provider"]) or "",
+        email=Secret(lenient.text(row["email"]) or ""),
+        name=Secret(lenient.text(row.get("name")) or ""),
+        status=lenient.text(row.get("status")) or "active",
+        token=token
+        if token.upstream_proxy_url or not egress
+        else msgspec.structs.replace(token, upstream_proxy_url=Secret(egress)),
+        quota=_quota(row.get("quota_json"), unsealer),
+        created_at=lenient.number(row.get("created_at")) or 0.0,
+        last_used=lenient.number(row.get("last_used")) or 0.0,
+    )
+    return _Known(row, token, account)
+
+
+def _token(field: object, unsealer: Unsealer) -> Token:
+    if not isinstance(field, str):
+        raise _BadRow("its token is no text")
     try:
-        value: Any = msgspec.json.decode(unsealer.open(field))
+        value = _decoded(field, unsealer)
     except Malformed:
         raise _BadRow("its token has no known form") from None
-    except WrongKey:
-        raise _BadRow("no key opens its token" if keys else "its token is sealed and there is no key") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except ValueError:
         raise _BadRow("its token is no JSON") from None
     if not isinstance(value, dict):
         raise _BadRow("its token is no JSON object")
-    access = value.get("access_token")
-    if not isinstance(access, str):
-        raise _BadRow("its token holds no access token")
-    expiry = value.get("expiry_timestamp")
-    egress = _text(value.get("upstream_proxy_url"))
+    access = _bearer(value, "access_token")
+    refresh = _bearer(value, "refresh_token")
+    if not access and not refresh:
+        raise _BadRow("its token holds neither an access token nor a refresh token")
+    egress = lenient.text(value.get("upstream_proxy_url"))
     return Token(
-        access_token=Secret(access),
-        refresh_token=Secret(_text(value.get("refresh_token")) or ""),
-        expiry_timestamp=float(expiry) if isinstance(expiry, int | float) and not isinstance(expiry, bool) else 0.0,
+        access_token=access,
+        refresh_token=refresh,
+        expiry_timestamp=(lenient.number(value.get("expiry_timestamp")) or 0.0) if access else 0.0,
         project_id=usable_project_id(value.get("project_id")),
-        session_id=_text(value.get("session_id")),
+        session_id=lenient.text(value.get("session_id")),
         upstream_proxy_url=Secret(egress) if egress else None,
-        oauth_client_key=_text(value.get("oauth_client_key")),
+        oauth_client_key=lenient.text(value.get("oauth_client_key")),
     )
 
 
-def _account(identity: str, row: Row, token: Token) -> Account:
-    egress = _text(row.get("proxy_url"))
-    if token.upstream_proxy_url is None and egress:
-        token = msgspec.structs.replace(token, upstream_proxy_url=Secret(egress))
-    return Account(
-        id=identity,
-        provider=_text(row["provider"]) or "",
-        email=Secret(_text(row["email"]) or ""),
-        name=Secret(_text(row.get("name")) or ""),
-        status=_text(row.get("status")) or "active",
-        token=token,
-        created_at=_number(row.get("created_at")),
-        last_used=_number(row.get("last_used")),
-    )
+def _bearer(token: dict[str, Any], name: str) -> Secret:
+    value = token.get(name)
+    if value is None:
+        return Secret("")
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value.strip()):
+        raise _BadRow(f"its {name.replace('_', ' ')} is none that could be sent")
+    return Secret(value.strip())
 
 
-def _text(value: object) -> str | None:
-    return value.strip() or None if isinstance(value, str) else None
+def _quota(field: object, unsealer: Unsealer) -> Mapping[str, ModelQuota] | None:
+    """Never required: a bad one counts as absent."""
+    if not isinstance(field, str):
+        return None
+    try:
+        models = lenient.mapping(_decoded(field, unsealer)).get("models")
+    except (Malformed, WrongKey, ValueError):
+        return None
+    found = {}
+    for model, values in lenient.mapping(models).items():
+        percentage = lenient.number(lenient.mapping(values).get("percentage"))
+        if percentage is not None:
+            remaining = min(max(percentage, 0.0), 100.0) / 100.0
+            found[model] = ModelQuota(remaining, durations.timestamp(values.get("resetTime")))
+    return found
 
 
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+def _decoded(field: str, unsealer: Unsealer) -> Any:
+    """The field's value. Raises Malformed, WrongKey, or ValueError for what is no JSON."""
+    try:
+        return msgspec.json.decode(unsealer.open(field))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
+        raise ValueError("no JSON") from e

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from antigravity_proxy.volume.snapshot import Snapshot, VolumeError
+from antigravity_proxy.volume import wal
+from antigravity_proxy.volume.snapshot import NotReady, Snapshot, VolumeError
 
 Row = dict[str, Any]
 
 #: the columns that are read where they exist; the first four are the schema's oldest and must be there
 _REQUIRED = ("id", "provider", "email", "token_json")
-_OPTIONAL = ("name", "quota_json", "created_at", "last_used", "status", "status_reason", "proxy_url")
+_OPTIONAL = ("name", "quota_json", "created_at", "last_used", "status", "proxy_url")
+
+#: larger images go through a file: deserializing stops every thread for some 0.6 ms per MB (credential-volume.md 2.6)
+_IN_MEMORY_BELOW = 16 << 20
+#: frames of a log that are replayed without SQLite: about a second's work
+_MAX_FRAMES = 4000
 
 
 class Damaged(VolumeError):
     """The snapshot is no sound database, or not this app's."""
 
 
-def rows(snapshot: Snapshot) -> list[Row]:
-    """All rows of ``accounts``, the last used first. Raises Damaged."""
+def rows(snapshot: Snapshot, places: Iterable[str] | None = None) -> list[Row]:
+    """All rows of ``accounts``, the last used first. Raises Damaged, or NotReady where there is no room to work.
+
+    ``places`` are directories that may take a private copy, best first; by default the machine's temporary ones.
+    """
     try:
-        with _opened(snapshot) as connection:
+        with _opened(snapshot, _temporary_places() if places is None else places) as connection:
             return _rows(connection)
     except sqlite3.Error as e:
         raise Damaged(f"cloud_accounts.db can't be read: {e}") from e
-    except OSError as e:
-        raise Damaged(f"no private copy of cloud_accounts.db could be made: {e.strerror}") from e
 
 
 def _rows(connection: sqlite3.Connection) -> list[Row]:
@@ -42,7 +50,7 @@ def _rows(connection: sqlite3.Connection) -> list[Row]:
     if not columns:
         raise Damaged("cloud_accounts.db has no table 'accounts'")
     if missing := [name for name in _REQUIRED if name not in columns]:
-        raise Damaged(f"its table 'accounts' lacks {', '.join(missing)}")
+        raise Damaged(f"the table 'accounts' of cloud_accounts.db lacks {', '.join(missing)}")
     wanted = [*_REQUIRED, *(name for name in _OPTIONAL if name in columns)]
     order = " ORDER BY last_used DESC" if "last_used" in columns else ""
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
@@ -51,23 +59,66 @@ def _rows(connection: sqlite3.Connection) -> list[Row]:
 
 
 @contextmanager
-def _opened(snapshot: Snapshot) -> Iterator[sqlite3.Connection]:
-    """A connection to the copy: in memory when nothing has to be replayed, else in a private directory."""
-    if snapshot.wal is None and snapshot.journal is None:
-        image = bytearray(snapshot.db)
-        image[18:20] = b"\x01\x01"  # a WAL-mode image can't be deserialized unchanged
+def _opened(snapshot: Snapshot, places: Iterable[str]) -> Iterator[sqlite3.Connection]:
+    """A connection to the copy: in memory when nothing has to be replayed, else in a private directory if there is one.
+
+    In there SQLite itself replays the log, or rolls the journal back.
+    """
+    is_idle = snapshot.wal is None and snapshot.journal is None
+    directory = None if is_idle and snapshot.size <= _IN_MEMORY_BELOW else _private_copy(snapshot, places)
+    if directory is None:
         with closing(sqlite3.connect(":memory:")) as connection:
-            connection.deserialize(bytes(image))
+            connection.deserialize(_image(snapshot))
             yield connection
         return
-    directory = Path(tempfile.mkdtemp(prefix="antigravity-"))  # mode 0700
     try:
-        copy = directory / "x"
-        copy.write_bytes(snapshot.db)
-        for suffix, content in (("-wal", snapshot.wal), ("-journal", snapshot.journal)):
-            if content is not None:
-                Path(f"{copy}{suffix}").write_bytes(content)
-        with closing(sqlite3.connect(copy)) as connection:
+        with closing(sqlite3.connect(directory / "x")) as connection:
             yield connection
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _image(snapshot: Snapshot) -> bytearray:
+    """The database as one image, in rollback mode: one in WAL mode can't be deserialized."""
+    if snapshot.journal is not None:
+        raise NotReady(
+            "cloud_accounts.db was left in mid-transaction, and no temporary directory is writable to undo it: "
+            "give the daemon a writable /tmp"
+        )
+    if snapshot.wal is None:
+        image = bytearray(snapshot.db)
+    elif wal.frame_count(snapshot.wal) <= _MAX_FRAMES:
+        image = wal.replay(snapshot.db, snapshot.wal)
+    else:
+        raise NotReady(
+            "cloud_accounts.db has a long write-ahead log, and no temporary directory is writable to replay it: "
+            "give the daemon a writable /tmp"
+        )
+    image[18:20] = b"\x01\x01"
+    return image
+
+
+def _private_copy(snapshot: Snapshot, places: Iterable[str]) -> Path | None:
+    """A new directory of mode 0700 with the copy in it; None where none can be written."""
+    for place in places:
+        try:
+            directory = Path(tempfile.mkdtemp(prefix="antigravity-", dir=place))
+        except OSError:
+            continue
+        try:
+            for suffix, content in (("", snapshot.db), ("-wal", snapshot.wal), ("-journal", snapshot.journal)):
+                if content is not None:
+                    (directory / f"x{suffix}").write_bytes(content)
+        except OSError:
+            shutil.rmtree(directory, ignore_errors=True)
+            continue
+        return directory
+    return None
+
+
+def _temporary_places() -> Iterator[str]:
+    """Never the working directory, which ``tempfile`` would fall back to: that may be the volume."""
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        if place := os.environ.get(name):
+            yield place
+    yield from ("/dev/shm", "/tmp", "/var/tmp")  # noqa: S108 - mkdtemp makes a private one inside

@@ -8,18 +8,31 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from antigravity_proxy.volume import lenient
+
 
 class GuiConfig(Struct, frozen=True):
-    """What the file says; None where it says nothing, or nothing of the right type. ``request_timeout`` in seconds."""
+    """What the file says; None where it says nothing, or nothing of the right type: ``notes`` tell of the latter.
+
+    ``request_timeout``, ``max_wait_seconds`` and ``circuit_breaker_backoff_steps`` are in seconds. ``repr`` shows
+    neither the key nor the proxy's URL, which may hold a password.
+    """
 
     api_key: str | None = None
     port: int | None = None
     request_timeout: float | None = None
     upstream_proxy: str | None = None
     scheduling_mode: str | None = None
+    max_wait_seconds: float | None = None
     preferred_account_id: str | None = None
+    circuit_breaker_enabled: bool | None = None
+    circuit_breaker_backoff_steps: tuple[float, ...] | None = None
     custom_mapping: Mapping[str, str] = {}
     anthropic_mapping: Mapping[str, str] = {}
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"GuiConfig(port={self.port}, {'a key' if self.api_key else 'no key'})"
 
 
 class Unreadable(Exception):
@@ -40,31 +53,89 @@ def parse(content: bytes) -> GuiConfig:
     key = proxy.get("api_key", "")
     if not isinstance(key, str):
         raise Unreadable("gui_config.json: 'proxy.api_key' is no text")
-    upstream = _object(proxy.get("upstream_proxy"))
-    port, timeout = proxy.get("port"), proxy.get("request_timeout")
+    read = _Section(proxy)
     return GuiConfig(
-        api_key=key.strip() or None,
-        port=port if isinstance(port, int) and not isinstance(port, bool) and 0 < port < 65536 else None,
-        request_timeout=_positive(timeout),
-        upstream_proxy=_text(upstream.get("url")) if upstream.get("enabled") is True else None,
-        scheduling_mode=_text(proxy.get("scheduling_mode")),
-        preferred_account_id=_text(proxy.get("preferred_account_id")),
-        custom_mapping=_mapping(proxy.get("custom_mapping")),
-        anthropic_mapping=_mapping(proxy.get("anthropic_mapping")),
+        api_key=lenient.text(key),
+        port=read.port(),
+        request_timeout=read.seconds("request_timeout", allow_zero=False),
+        upstream_proxy=read.upstream_proxy(),
+        scheduling_mode=read.text("scheduling_mode"),
+        max_wait_seconds=read.seconds("max_wait_seconds", allow_zero=True),
+        preferred_account_id=read.text("preferred_account_id"),
+        circuit_breaker_enabled=read.flag("circuit_breaker_enabled"),
+        circuit_breaker_backoff_steps=read.steps("circuit_breaker_backoff_steps"),
+        custom_mapping=read.names("custom_mapping"),
+        anthropic_mapping=read.names("anthropic_mapping"),
+        notes=tuple(read.notes),
     )
 
 
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+class _Section:
+    """The ``proxy`` section; what has the wrong type is noted and reads as absent."""
 
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._values = values
+        self.notes: list[str] = []
 
-def _text(value: Any) -> str | None:
-    return value.strip() or None if isinstance(value, str) else None
+    def text(self, name: str) -> str | None:
+        value = self._values.get(name, "")
+        if not isinstance(value, str):
+            self._note(name, "is no text")
+        return lenient.text(value)
 
+    def flag(self, name: str) -> bool | None:
+        value = self._values.get(name)
+        if isinstance(value, bool):
+            return value
+        if name in self._values:
+            self._note(name, "is neither true nor false")
+        return None
 
-def _positive(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
+    def seconds(self, name: str, *, allow_zero: bool) -> float | None:
+        """A number of seconds; a negative one is none, or nothing at all."""
+        if name not in self._values:
+            return None
+        value = lenient.number(self._values[name])
+        if value is None or (value <= 0 and not allow_zero):
+            self._note(name, "is no number of seconds")
+            return None
+        return max(value, 0.0)
 
+    def port(self) -> int | None:
+        if "port" not in self._values:
+            return None
+        value = lenient.number(self._values["port"])
+        if value is None or not value.is_integer() or not 0 < value < 65536:
+            self._note("port", "is no port number")
+            return None
+        return int(value)
 
-def _mapping(value: Any) -> dict[str, str]:
-    return {k: v for k, v in _object(value).items() if isinstance(v, str) and v}
+    def steps(self, name: str) -> tuple[float, ...] | None:
+        """Seconds, one for each step; those that are no positive number are left out, and no steps are none said."""
+        value = self._values.get(name, [])
+        if not isinstance(value, list):
+            self._note(name, "is no list of seconds")
+            return None
+        return tuple(step for step in map(lenient.number, value) if step is not None and step > 0) or None
+
+    def names(self, name: str) -> dict[str, str]:
+        """A mapping of model names; pairs with anything but text are left out."""
+        value = self._values.get(name, {})
+        if not isinstance(value, dict):
+            self._note(name, "is no object")
+        return {key: model for key, value in lenient.mapping(value).items() if (model := lenient.text(value))}
+
+    def upstream_proxy(self) -> str | None:
+        value = self._values.get("upstream_proxy", {})
+        if not isinstance(value, dict):
+            self._note("upstream_proxy", "is no object")
+            return None
+        if value.get("enabled") is not True:
+            return None
+        url = lenient.text(value.get("url"))
+        if url is None:
+            self._note("upstream_proxy", "is enabled, but has no url")
+        return url
+
+    def _note(self, name: str, what: str) -> None:
+        self.notes.append(f"gui_config.json: 'proxy.{name}' {what}")

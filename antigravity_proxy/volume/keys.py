@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from msgspec import Struct
 
+from antigravity_proxy.volume import files
+
 _HEX = re.compile(rb"\s*([0-9a-fA-F]{64})\s*")
 #: a key file is 32 bytes or 64 hex characters, a wrapped one a little more
 _MAX_SIZE = 4096
@@ -21,7 +23,7 @@ FindingKind = Literal["ignored", "unreadable", "wrapped", "outside"]
 
 
 class KeyFinding(Struct, frozen=True):
-    """A key file that gave no key, and why, in words that an operator can act on."""
+    """A key file that gave no key, and why, in words that an operator can act on. ``file``: relative to the volume."""
 
     kind: FindingKind
     file: str
@@ -31,8 +33,11 @@ class KeyFinding(Struct, frozen=True):
 class Keys(Struct, frozen=True):
     """The candidate keys in the order to try them, without duplicates, and what was found besides."""
 
-    keys: tuple[bytes, ...]
+    keys: tuple[bytes, ...] = ()
     findings: tuple[KeyFinding, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Keys({len(self.keys)} keys, {self.findings!r})"
 
 
 def parse(content: bytes) -> bytes | None:
@@ -55,39 +60,42 @@ def unwrap_linux_v10(content: bytes) -> bytes | None:
     return parse(padded[:-padding])
 
 
-def find(directory: Path, configured: bytes | None = None) -> Keys:
-    """All candidate keys of a volume: the configured one, ``.keys/`` by name, ``master-key.v2.file``, ``.mk``."""
-    keys: list[bytes] = [] if configured is None else [configured]
-    findings: list[KeyFinding] = []
+def candidates(directory: Path) -> list[Path]:
+    """The files that may hold a key, there or not, in the order to try them: ``.keys/`` by name, then the app's own."""
     inside = directory / ".keys"
     try:
         names = sorted(os.listdir(inside))
-    except FileNotFoundError:
-        names = []
     except OSError:
         names = []
+    own = ("master-key.v2.file", ".mk", "master-key.v2.safe")
+    return [*(inside / name for name in names), *(directory / name for name in own)]
+
+
+def find(directory: Path) -> Keys:
+    """All candidate keys of a volume."""
+    keys: list[bytes] = []
+    findings: list[KeyFinding] = []
+    inside = directory / ".keys"
+    if inside.is_dir() and not os.access(inside, os.R_OK | os.X_OK):
         findings.append(_unreadable(inside, ".keys"))
-    for path in [inside / name for name in names] + [directory / "master-key.v2.file", directory / ".mk"]:
+    for path in candidates(directory):
         found = _read(path, directory)
         if isinstance(found, bytes):
             keys.append(found)
         elif found is not None:
             findings.append(found)
-    if (directory / "master-key.v2.safe").exists():
-        findings.append(_wrapped("master-key.v2.safe"))
     return Keys(tuple(dict.fromkeys(keys)), tuple(findings))
 
 
 def _read(path: Path, directory: Path) -> bytes | KeyFinding | None:
-    """The key in a file, why it gives none, or None where there is no such file."""
+    """The key in a file, why it gives none, or None where there is no file."""
     name = str(path.relative_to(directory))
     try:
-        real = path.resolve(strict=True)
-        if path.is_symlink() and not real.is_relative_to(directory.resolve()):
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
             return KeyFinding("outside", name, f"{name} is a link that leads out of the volume: it is not followed")
-        if not stat.S_ISREG(real.stat().st_mode):
+        if not stat.S_ISREG(path.stat().st_mode):
             return None
-        with real.open("rb") as file:
+        with os.fdopen(files.open_descriptor(path), "rb") as file:
             content = file.read(_MAX_SIZE)
     except FileNotFoundError:
         return None
@@ -97,24 +105,14 @@ def _read(path: Path, directory: Path) -> bytes | KeyFinding | None:
     if key is not None:
         return key
     if content.startswith((b"v10", b"v11")):
-        return _wrapped(name)
+        return KeyFinding(
+            "wrapped",
+            name,
+            f"{name} is wrapped by the desktop's operating system and can't be opened here: "
+            "export the bare key there into .keys/",
+        )
     return KeyFinding("ignored", name, f"{name} holds no key: neither 64 hex characters nor 32 bytes")
 
 
-def _wrapped(name: str) -> KeyFinding:
-    return KeyFinding(
-        "wrapped",
-        name,
-        f"{name} is wrapped by the desktop's operating system and can't be opened here: "
-        "export the bare key there into .keys/",
-    )
-
-
 def _unreadable(path: Path, name: str) -> KeyFinding:
-    try:
-        found = path.stat()
-        owner = f"owned by uid {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}; "
-    except OSError:
-        owner = ""
-    uid = f"this process has uid {os.getuid()}" if hasattr(os, "getuid") else "this process may not read it"
-    return KeyFinding("unreadable", name, f"{name} can't be read: {owner}{uid}")
+    return KeyFinding("unreadable", name, f"{name} can't be read: {files.whose(path)}")

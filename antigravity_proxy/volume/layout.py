@@ -9,7 +9,11 @@ from msgspec import Struct
 
 
 class Layout(Struct, frozen=True):
-    """The places of one volume. With a data directory of its own all three are in it; on a desktop they differ."""
+    """The places of one volume. With a data directory of its own all three are in it; on a desktop they differ.
+
+    ``configs`` are the candidates for ``gui_config.json``, the first that exists counts; ``keys`` the directories that
+    are searched for master keys.
+    """
 
     directory: Path
     configs: tuple[Path, ...]
@@ -36,6 +40,7 @@ def of_desktop(platform: str, environ: Mapping[str, str], home: Path) -> Layout:
         support = home / "Library" / "Application Support"
         ide, manager = support / "Antigravity", support / "Antigravity Manager"
     else:
-        config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-        ide, manager = config / "Antigravity", config / "Antigravity Manager"
+        # the key's directory is Electron's, which heeds the variable; the other one is spelled out in the app
+        ide = home / ".config" / "Antigravity"
+        manager = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "Antigravity Manager"
     return Layout(agent, (agent / "gui_config.json", ide / "gui_config.json"), (agent, manager))

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from antigravity_proxy.volume import database, guiconfig, keys, snapshot
-from antigravity_proxy.volume.accounts import Account, AccountReader, RowProblem
+from antigravity_proxy.volume import database, files, guiconfig, keys, snapshot
+from antigravity_proxy.volume.accounts import Account, AccountReader, Accounts, RowProblem
+from antigravity_proxy.volume.departures import Departures
 from antigravity_proxy.volume.guiconfig import GuiConfig
-from antigravity_proxy.volume.keys import KeyFinding
+from antigravity_proxy.volume.keys import KeyFinding, Keys
 from antigravity_proxy.volume.layout import Layout
+
+#: the app truncates its configuration and writes it anew: so often, with a pause of so many seconds, we look again
+_CONFIG_ATTEMPTS, _CONFIG_PAUSE = 5, 0.02
 
 
 class VolumeState(Struct, frozen=True):
     """What is known of the volume after a round.
 
     ``read_at`` (epoch seconds) is when the accounts were last read well, None if never; ``error`` is why this round
-    could not. ``config`` is the last good one, None if none was ever read; ``config_error`` why not this time.
-    ``config_absent``: there is no such file.
+    could not. ``unconfirmed`` accounts among ``accounts`` are gone from the volume, until a second snapshot agrees.
+    ``size`` is the snapshot's, in bytes. ``config`` is the last good one, None if none was ever read; ``config_error``
+    why not this time; ``config_absent``: there is no such file. ``revision`` grows when anything but ``read_at`` and
+    ``size`` does.
     """
 
     accounts: tuple[Account, ...] = ()
     problems: tuple[RowProblem, ...] = ()
+    unconfirmed: int = 0
     key_findings: tuple[KeyFinding, ...] = ()
     key_count: int = 0
     read_at: float | None = None
+    size: int = 0
     error: str = ""
     config: GuiConfig | None = None
     config_error: str = ""
     config_absent: bool = False
+    revision: int = 0
+
+    @property
+    def no_key_fits(self) -> bool:
+        """Whether there are keys and sealed rows, and no key opens any."""
+        return bool(self.key_count) and not self.accounts and any(problem.sealed for problem in self.problems)
 
 
 class VolumeReader:
@@ -48,55 +61,97 @@ class VolumeReader:
         sleep: Callable[[float], None],
     ) -> None:
         self._layout = layout
-        self._configured_key = configured_key
+        self._configured = () if configured_key is None else (configured_key,)
         self._monotonic = monotonic
         self._epoch = epoch
         self._sleep = sleep
         self._accounts = AccountReader()
+        self._departures = Departures()
+        self._last_read: tuple[bytes, tuple[bytes, ...]] | None = None  # fingerprint of the snapshot, keys
         self._state = VolumeState()
 
     def read(self) -> VolumeState:
         """Reads everything now; what can't be read keeps its last good value."""
-        self._state = self._read_accounts(self._read_config(self._state))
-        return self._state
+        return self._advance(self._with_accounts(self._with_config(self._state)))
 
     def read_config(self) -> VolumeState:
         """Reads the configuration alone: what the start needs before anything else."""
-        self._state = self._read_config(self._state)
-        return self._state
+        return self._advance(self._with_config(self._state))
 
     def signature(self) -> object:
         """Changes whenever one of the files may have; cheap (credential-volume.md 2.5)."""
         layout = self._layout
-        key_files = [path for place in layout.keys for path in _key_files(place)]
+        key_files = [path for place in layout.keys for path in keys.candidates(place)]
         try:
             database_state: object = snapshot.probe(layout.database)
         except OSError as e:
-            database_state = str(e)
+            database_state = e.errno
         return database_state, tuple(map(_identity, [*layout.configs, *key_files]))
 
-    def _read_config(self, before: VolumeState) -> VolumeState:
+    def _advance(self, state: VolumeState) -> VolumeState:
+        before = self._state
+        if replace(state, read_at=before.read_at, size=before.size) != before:
+            state = replace(state, revision=before.revision + 1)
+        self._state = state
+        return state
+
+    def _with_config(self, before: VolumeState) -> VolumeState:
+        error = ""
+        for attempt in range(_CONFIG_ATTEMPTS):
+            if attempt:
+                self._sleep(_CONFIG_PAUSE)
+            try:
+                config = self._config()
+            except guiconfig.Unreadable as e:
+                error = str(e)
+            else:
+                if config is None:
+                    return replace(before, config_error="", config_absent=True)
+                return replace(before, config=_keeping_key(config, before.config), config_error="", config_absent=False)
+        return replace(before, config_error=error, config_absent=False)
+
+    def _config(self) -> GuiConfig | None:
+        """The first configuration file that exists; None if there is none. Raises Unreadable."""
         for path in self._layout.configs:
             try:
-                config = guiconfig.parse(path.read_bytes())
+                return guiconfig.parse(files.content(path))
             except FileNotFoundError:
                 continue
-            except (OSError, guiconfig.Unreadable) as e:
-                return replace(before, config_error=_words(e), config_absent=False)
-            return replace(before, config=_keeping_key(config, before.config), config_error="", config_absent=False)
-        return replace(before, config_error="", config_absent=True)
+            except PermissionError as e:
+                raise guiconfig.Unreadable(f"{path.name} can't be read: {files.whose(path)}") from e
+            except OSError as e:
+                raise guiconfig.Unreadable(f"{path.name} can't be read: {e.strerror}") from e
+        return None
 
-    def _read_accounts(self, before: VolumeState) -> VolumeState:
-        found = [keys.find(place, self._configured_key) for place in self._layout.keys]
-        material = tuple(dict.fromkeys(key for each in found for key in each.keys))
-        findings = tuple(finding for each in found for finding in each.findings)
-        before = replace(before, key_findings=findings, key_count=len(material))
+    def _with_accounts(self, before: VolumeState) -> VolumeState:
+        found = self._keys()
+        now = self._monotonic()
+        state = replace(before, key_count=len(found.keys), key_findings=found.findings)
         try:
-            copy = snapshot.take(self._layout.database, monotonic=self._monotonic, epoch=self._epoch, sleep=self._sleep)
-            read = self._accounts.read(database.rows(copy), material)
+            copy = snapshot.take(self._layout.database, monotonic=self._monotonic, sleep=self._sleep)
+            this_read = copy.fingerprint(), found.keys
+            if this_read != self._last_read or self._departures.pending:
+                read = self._accounts.read(database.rows(copy), found.keys)
+                state = self._with_rows(state, self._departures.confirm(read, now))
+                self._last_read = this_read
         except snapshot.VolumeError as e:
-            return replace(before, error=str(e))
-        return replace(before, accounts=read.accounts, problems=read.problems, read_at=self._epoch(), error="")
+            return replace(state, error=str(e))
+        return replace(
+            state,
+            key_findings=_worth_telling(found, state.problems),
+            read_at=self._epoch(),
+            size=copy.size,
+            error="",
+        )
+
+    def _with_rows(self, state: VolumeState, read: Accounts) -> VolumeState:
+        unconfirmed = self._departures.pending
+        return replace(state, accounts=read.accounts, problems=read.problems, unconfirmed=unconfirmed)
+
+    def _keys(self) -> Keys:
+        found = [keys.find(place) for place in self._layout.keys]
+        material = dict.fromkeys((*self._configured, *(key for each in found for key in each.keys)))
+        return Keys(tuple(material), tuple(finding for each in found for finding in each.findings))
 
 
 def _keeping_key(config: GuiConfig, before: GuiConfig | None) -> GuiConfig:
@@ -106,17 +161,11 @@ def _keeping_key(config: GuiConfig, before: GuiConfig | None) -> GuiConfig:
     return config
 
 
-def _words(e: Exception) -> str:
-    return f"gui_config.json can't be read: {e.strerror}" if isinstance(e, OSError) else str(e)
-
-
-def _key_files(place: Path) -> list[Path]:
-    inside = place / ".keys"
-    try:
-        names = sorted(os.listdir(inside))
-    except OSError:
-        names = []
-    return [*(inside / name for name in names), place / "master-key.v2.file", place / ".mk"]
+def _worth_telling(found: Keys, problems: tuple[RowProblem, ...]) -> tuple[KeyFinding, ...]:
+    """A wrapped key is no trouble as long as others open everything."""
+    if found.keys and not any(problem.sealed for problem in problems):
+        return tuple(finding for finding in found.findings if finding.kind != "wrapped")
+    return found.findings
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:

@@ -24,11 +24,7 @@ class Unsealer:
     """Opens fields with several keys: the one that worked last comes first."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        self._keys = [AESGCM(key) for key in keys]
-        #: how many fields each key opened, in the order of ``keys``
-        self.opened = dict.fromkeys(keys, 0)
-        self._order = list(range(len(keys)))
-        self._material = list(keys)
+        self._ciphers = [AESGCM(key) for key in keys]
 
     def open(self, field: str) -> bytes:
         """The JSON text of a field, sealed or plain. Raises Malformed or WrongKey."""
@@ -38,13 +34,12 @@ class Unsealer:
         if found is None:
             raise Malformed("neither sealed nor JSON")
         nonce, tag, ciphertext = (bytes.fromhex(part) for part in found.groups())
-        for position, index in enumerate(self._order):
+        for position, cipher in enumerate(self._ciphers):
             try:
-                text = self._keys[index].decrypt(nonce, ciphertext + tag, None)
+                text = cipher.decrypt(nonce, ciphertext + tag, None)
             except InvalidTag:
                 continue
             if position:
-                self._order.insert(0, self._order.pop(position))
-            self.opened[self._material[index]] += 1
+                self._ciphers.insert(0, self._ciphers.pop(position))
             return text
         raise WrongKey("no key opens it")

@@ -2,76 +2,126 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from functools import partial
+from threading import Thread
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from antigravity_proxy.volume.reader import VolumeReader, VolumeState
+from antigravity_proxy.volume.schedule import RETRY, Schedule
 
 log = Logger()
 
-#: seconds between two looks at the files (credential-volume.md 2.5)
-POLL = 0.25
+#: seconds that a read under way gets at the end
+_LAST_READ = 0.2
+
+
+class _Thread(Thread):
+    """Doesn't hold up the end of the process: it may hang in a dead network mount."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, daemon=True, **kwargs)
+
+
+class _Threads(ThreadPool):
+    threadFactory = _Thread
 
 
 class VolumeService(Service):
-    """Reads the volume at the start and whenever its files change, in one thread of its own.
+    """Reads the volume at the start and whenever its files change, in one thread of its own, one read at a time.
 
     The thread is not the reactor's: those do DNS, and a hung mount must not take them. ``on_state`` is called on the
-    reactor's thread with every new state.
+    reactor's thread with every state that brings something new.
     """
 
     def __init__(self, reactor: Any, reader: VolumeReader, on_state: Callable[[VolumeState], None]) -> None:
         self._reactor = reactor
         self._reader = reader
         self._on_state = on_state
-        self._threads = ThreadPool(1, 1, "volume")
-        self._poll = LoopingCall(self._look)
-        self._poll.clock = reactor
-        self._signature: object = None
-        #: when the read that is under way began (monotonic seconds), None between reads
-        self.busy_since: float | None = None
+        self._threads = _Threads(1, 1, "volume")
+        self._schedule = Schedule()  # used in the thread alone
+        self._revision: int | None = None
+        self._begun: deque[float] = deque()
+        self._next_look: Any = None
+
+    @property
+    def busy_since(self) -> float | None:
+        """When the oldest look or read under way was begun (monotonic seconds); None if there is none."""
+        return self._begun[0] if self._begun else None
 
     def startService(self) -> None:
-        """Starts the thread and the polling; the first look reads."""
+        """Starts the thread and the looking; the first look reads."""
         super().startService()
         self._threads.start()
-        self._poll.start(POLL).addErrback(lambda failure: log.failure("the volume's watch ended", failure))
+        self._look()
 
-    def stopService(self) -> Deferred[None] | None:
-        """Ends the polling; a read that hangs is left behind."""
+    def stopService(self) -> None:
+        """Ends the looking. A read under way gets a moment to end; one that hangs is left behind."""
         super().stopService()
-        if self._poll.running:
-            self._poll.stop()
-        self._reactor.callInThread(self._threads.stop)
-        return None
+        if self._next_look is not None:
+            self._next_look.cancel()
+            self._next_look = None
+        stopping = _Thread(target=self._threads.stop)
+        stopping.start()
+        stopping.join(_LAST_READ)
 
-    def _look(self) -> Deferred[None]:
-        self.busy_since = self._reactor.seconds()
-        looking: Deferred[VolumeState | None] = deferToThreadPool(self._reactor, self._threads, self._read_if_changed)
-        return looking.addCallbacks(self._done, self._failed)
+    def read(self) -> Deferred[VolumeState]:
+        """Reads now, whatever the files look like; after a look that is under way."""
+        return self._in_thread(self._read_now).addCallback(self._told)
 
-    def _read_if_changed(self) -> VolumeState | None:
-        """In the thread: a new state, or None where nothing changed. A round that failed is followed by another."""
-        signature = self._reader.signature()
-        if signature == self._signature:
-            return None
-        state = self._reader.read()
-        self._signature = None if state.error or state.config_error else signature
+    def _look(self) -> None:
+        self._next_look = None
+        looking = self._in_thread(self._read_if_wanted)
+        looking.addErrback(self._broke_off)
+        looking.addCallback(self._looked)
+        looking.addErrback(partial(log.failure, "the volume's new state could not be used"))
+
+    def _broke_off(self, failure: Failure) -> tuple[None, float]:
+        """A fault of ours, not of the volume's: no reason to stop looking."""
+        log.failure("the volume could not be looked at", failure)
+        return None, RETRY
+
+    def _looked(self, outcome: tuple[VolumeState | None, float]) -> None:
+        state, pause = outcome
+        if self.running:
+            self._next_look = self._reactor.callLater(pause, self._look)
+            if state is not None:
+                self._told(state)
+
+    def _told(self, state: VolumeState) -> VolumeState:
+        if self.running and state.revision != self._revision:
+            self._revision = state.revision
+            self._on_state(state)
         return state
 
-    def _done(self, state: VolumeState | None) -> None:
-        self.busy_since = None
-        if state is not None and self.running:
-            self._on_state(state)
+    def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
+        self._begun.append(self._reactor.seconds())
+        done: Deferred[Any] = deferToThreadPool(self._reactor, self._threads, work)
+        return done.addBoth(self._ended)
 
-    def _failed(self, failure: Failure) -> None:
-        self.busy_since = None
-        log.failure("the volume could not be read", failure)
+    def _ended(self, outcome: Any) -> Any:
+        self._begun.popleft()
+        return outcome
+
+    def _read_if_wanted(self) -> tuple[VolumeState | None, float]:
+        """In the thread: what was read, None if there was no need to, and the seconds until the next look."""
+        signature = self._reader.signature()
+        state = self._read(signature) if self._schedule.wants_read(signature, self._reactor.seconds()) else None
+        return state, self._schedule.pause(self._reactor.seconds())
+
+    def _read_now(self) -> VolumeState:
+        """In the thread."""
+        return self._read(self._reader.signature())
+
+    def _read(self, signature: object) -> VolumeState:
+        state = self._reader.read()
+        self._schedule.has_read(signature, self._reactor.seconds(), state)
+        return state

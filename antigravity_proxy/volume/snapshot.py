@@ -1,34 +1,38 @@
 """A private copy of the live database by plain file reads, accepted only if it is a state that was really committed.
 
 SQLite never opens the volume itself, in any mode: it would fail, lie, or leave files behind (credential-volume.md 2.1).
-The algorithm and its proof stand in 2.3 there.
+The algorithm and its proof stand in 2.3 there. No modification time is trusted: the clock that made it may be another
+machine's.
 """
 
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Callable
-from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 
 from msgspec import Struct
 
+from antigravity_proxy.volume import files, wal
+
 MAGIC = b"SQLite format 3\x00"
 JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
-_WAL_MAGIC = (0x377F0682, 0x377F0683)
-_HEADS = {"": 100, "-wal": 32, "-journal": 28}
+#: how much of each of the three files is part of its state
+_HEADS = {"": 100, "-wal": wal.HEADER_SIZE, "-journal": 28}
 
-#: seconds within which an unchanged mtime proves nothing: the clock of some file systems ticks that slowly
-YOUNG = 3.0
 #: seconds after which a round is given up
 PATIENCE = 2.0
-#: above this size dropping the page cache costs more than it brings (credential-volume.md 2.6)
-_DROP_CACHE_BELOW = 16 << 20
+#: seconds: the pauses between attempts grow by the first up to the second
+_STEP, _LONGEST_PAUSE = 0.001, 0.020
 
 
 class VolumeError(Exception):
-    """The volume can't be read this round; the message says why, for an operator."""
+    """The volume can't be read this round; the message says why, for an operator. It holds no path."""
+
+
+class VolumeMissing(VolumeError):
+    """There is no data directory."""
 
 
 class DatabaseMissing(VolumeError):
@@ -36,11 +40,11 @@ class DatabaseMissing(VolumeError):
 
 
 class NotReady(VolumeError):
-    """The file is no database, or was never still enough to be copied."""
+    """The file is no database, may not be read, or was never still enough to be copied."""
 
 
 class Stamp(Struct, frozen=True):
-    """What identifies a file's state: None for one that is absent."""
+    """What identifies a file's state."""
 
     device: int
     inode: int
@@ -60,111 +64,110 @@ class Snapshot(Struct, frozen=True):
     wal: bytes | None = None
     journal: bytes | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes, all in all."""
+        return len(self.db) + len(self.wal or b"") + len(self.journal or b"")
+
+    def fingerprint(self) -> bytes:
+        """Equal for equal contents."""
+        digest = blake2b(digest_size=16)
+        for part in (self.db, self.wal, self.journal):
+            digest.update(b"-" if part is None else b"%d:" % len(part))
+            digest.update(part or b"")
+        return digest.digest()
+
 
 class _Moved(Exception):
-    """Something changed while it was read: try again."""
+    """Something changed while it was read, or is not there yet: try again."""
 
 
 def probe(database: Path) -> Probe:
-    """The state of the database's three files at this moment."""
-    return {suffix: _stamp(Path(str(database) + suffix), size) for suffix, size in _HEADS.items()}
+    """The state of the database's three files at this moment; None for one that is absent. Raises OSError."""
+    return {suffix: _stamp(_beside(database, suffix), size) for suffix, size in _HEADS.items()}
 
 
-def take(
-    database: Path, *, monotonic: Callable[[], float], epoch: Callable[[], float], sleep: Callable[[float], None]
-) -> Snapshot:
+def take(database: Path, *, monotonic: Callable[[], float], sleep: Callable[[float], None]) -> Snapshot:
     """A snapshot of the live database. Blocks for up to PATIENCE seconds.
 
-    Raises DatabaseMissing or NotReady. ``epoch`` is the wall clock, to know how young a file is.
+    Raises VolumeMissing, DatabaseMissing or NotReady. ``monotonic`` and ``sleep`` are in seconds.
     """
     deadline = monotonic() + PATIENCE
-    pause = 0.001
+    pause = _STEP
     while True:
         try:
-            return _attempt(database, epoch)
+            return _attempt(database)
         except (_Moved, OSError) as e:
-            if monotonic() > deadline:
-                if isinstance(e, FileNotFoundError):
-                    raise DatabaseMissing(f"{database.name} is not there") from e
-                if isinstance(e, PermissionError):
-                    raise NotReady(f"{database.name} can't be read by this process (permissions)") from e
-                raise NotReady(f"{database.name}: {e}") from e
+            if monotonic() >= deadline:
+                raise _given_up(database, e) from e
         sleep(pause)
-        pause = min(pause + 0.001, 0.020)
+        pause = min(pause + _STEP, _LONGEST_PAUSE)
 
 
-def _attempt(database: Path, epoch: Callable[[], float]) -> Snapshot:
+def _attempt(database: Path) -> Snapshot:
     before = probe(database)
     first = before[""]
     if first is None:
         raise FileNotFoundError(database)
-    if first.size < 100 or not first.head.startswith(MAGIC):
+    if len(first.head) < _HEADS[""] or not first.head.startswith(MAGIC):
         raise _Moved("is empty or no SQLite database")
-    db = _content(database)
-    head = before["-wal"].head if before["-wal"] else b""
-    if _is_wal_header(head):
+    db = files.content(database)
+    log_head = before["-wal"].head if before["-wal"] else b""
+    if wal.is_live(log_head):
         return _with_wal(database, before, db)
-    if len(head) >= 32 and _looks_like_wal(head):
-        raise _Moved("its write-ahead log is being written")
-    journal_stamp = before["-journal"]
-    hot = journal_stamp is not None and journal_stamp.head.startswith(JOURNAL_MAGIC)
-    journal = _content(Path(str(database) + "-journal")) if hot else None
-    if probe(database) != before:
-        raise _Moved("is being written")
-    if (hot or epoch() - first.mtime_ns / 1e9 < YOUNG) and (_content(database) != db or probe(database) != before):
-        raise _Moved("is being written")
-    return Snapshot(db, journal=journal)
+    if wal.looks_like_log(log_head):
+        raise _Moved("has a write-ahead log that is being written")
+    return _without_wal(database, before, db)
 
 
 def _with_wal(database: Path, before: Probe, db: bytes) -> Snapshot:
     """The log is copied after the database. While its generation stays, its copy repairs whatever moved in between."""
-    wal = _content(Path(str(database) + "-wal"))
+    log = files.content(_beside(database, "-wal"))
     after = probe(database)
     first, last, log_before, log_after = before[""], after[""], before["-wal"], after["-wal"]
-    if first is None or last is None or log_before is None or log_after is None:
+    if first is None or last is None or (first.device, first.inode) != (last.device, last.inode):
         raise _Moved("is being replaced")
-    if not log_before.head == wal[:32] == log_after.head:
-        raise _Moved("its write-ahead log was restarted")
-    if (first.device, first.inode) != (last.device, last.inode):
-        raise _Moved("is being replaced")
-    return Snapshot(db, wal=wal)
+    if log_before is None or log_after is None or not log_before.head == log[: wal.HEADER_SIZE] == log_after.head:
+        raise _Moved("has a write-ahead log that was restarted")
+    return Snapshot(db, wal=log)
 
 
-def _looks_like_wal(head: bytes) -> bool:
-    return int.from_bytes(head[:4], "big") in _WAL_MAGIC
+def _without_wal(database: Path, before: Probe, db: bytes) -> Snapshot:
+    """Everything must have stood still. Equal probes don't prove that, since clocks tick slowly: a second read does."""
+    journal_stamp = before["-journal"]
+    is_hot = journal_stamp is not None and journal_stamp.head.startswith(JOURNAL_MAGIC)
+    journal = files.content(_beside(database, "-journal")) if is_hot else None
+    if probe(database) != before or not files.has_content(database, db) or probe(database) != before:
+        raise _Moved("is being written")
+    return Snapshot(db, journal=journal)
 
 
-def _is_wal_header(head: bytes) -> bool:
-    """Whether the 32 bytes are a write-ahead log's header with a right checksum (SQLite file format, 4.1)."""
-    if len(head) < 32 or not _looks_like_wal(head):
-        return False
-    order = ">" if head[3] & 1 else "<"
-    words = struct.unpack(order + "6I", head[:24])
-    a = b = 0
-    for i in range(0, 6, 2):
-        a = (a + words[i] + b) & 0xFFFFFFFF
-        b = (b + words[i + 1] + a) & 0xFFFFFFFF
-    return struct.unpack(">2I", head[24:32]) == (a, b)
+def _given_up(database: Path, why: Exception) -> VolumeError:
+    """What the last attempt's failure means to an operator."""
+    name = database.name
+    if isinstance(why, FileNotFoundError):
+        if not database.parent.is_dir():
+            return VolumeMissing("the data directory is not there: is the volume mounted?")
+        return DatabaseMissing(f"{name} is not there: the data directory must be the one that holds it")
+    if isinstance(why, PermissionError):
+        return NotReady(f"{name} can't be read: {files.whose(database)}")
+    if isinstance(why, OSError):
+        return NotReady(f"{name} can't be read: {why.strerror}")
+    return NotReady(f"{name} {why}")
+
+
+def _beside(database: Path, suffix: str) -> Path:
+    return database.with_name(database.name + suffix)
 
 
 def _stamp(path: Path, head_size: int) -> Stamp | None:
     try:
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+        descriptor = files.open_descriptor(path)
     except FileNotFoundError:
         return None
     try:
-        found = os.fstat(fd)
-        head = os.read(fd, head_size)
+        found = os.fstat(descriptor)
+        head = os.read(descriptor, head_size)
     finally:
-        os.close(fd)
+        os.close(descriptor)
     return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, head)
-
-
-def _content(path: Path) -> bytes:
-    """The whole file, read afresh: cached pages are dropped first, where that is possible and cheap."""
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(fd, "rb") as file:
-        if hasattr(os, "posix_fadvise") and os.fstat(fd).st_size <= _DROP_CACHE_BELOW:
-            with suppress(OSError):
-                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        return file.read()

@@ -114,6 +114,10 @@ class GeminiDocument(_Passing):
         """See ``dialect.base.Answer``."""
         if not self._candidates:
             return _json(self._rest)
+        for candidate in self._candidates.values():
+            for part in candidate.get("content", {}).get("parts", ()):
+                if isinstance(part.get("text"), list):
+                    part["text"] = "".join(part["text"])
         return _json({"candidates": [self._candidates[i] for i in sorted(self._candidates)], **self._rest})
 
     def fail(self, error: ProxyError) -> bytes:
@@ -139,15 +143,18 @@ def render_count(tokens: int) -> Rendered:
 
 
 def _append(parts: list[Any], part: dict[str, Any]) -> None:
-    """Adds a part; text joins an unsigned neighbour of its kind. The stream's empty last text says nothing."""
-    if part.keys() <= {"text", "thought"} and isinstance(part.get("text"), str):
-        if parts and not part["text"]:
-            return
-        last = parts[-1] if parts else None
-        if last is not None and last.keys() == part.keys() and last.get("thought") == part.get("thought"):
-            last["text"] += part["text"]
-            return
-    parts.append(dict(part))
+    """Adds a part; text joins an unsigned neighbour of its kind. The stream's empty last text says nothing.
+
+    Text that may grow is kept as a list of its pieces until the end.
+    """
+    if not (part.keys() <= {"text", "thought"} and isinstance(part.get("text"), str)):
+        parts.append(part)
+        return
+    last = parts[-1] if parts else {}
+    if isinstance(last.get("text"), list) and last.get("thought") == part.get("thought"):
+        last["text"].append(part["text"])
+    elif part["text"] or not parts:
+        parts.append({**part, "text": [part["text"]]})
 
 
 def _without_thoughts(response: dict[str, Any]) -> dict[str, Any]:
@@ -168,4 +175,4 @@ def _kept(part: Any) -> Any:
 
 def _one_line(text: bytes) -> bytes:
     """An event's data must not hold line breaks; upstream may have joined several lines."""
-    return text if b"\n" not in text else msgspec.json.format(text, indent=-1)
+    return text if b"\n" not in text and b"\r" not in text else msgspec.json.format(text, indent=-1)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from antigravity_proxy.canonical.call import (
     Call,
@@ -23,6 +23,7 @@ from antigravity_proxy.canonical.call import (
 from antigravity_proxy.canonical.content import ABSENT, Blob, Content, FileData, FunctionCall, FunctionResponse, Part
 from antigravity_proxy.dialect import media
 from antigravity_proxy.dialect.base import Answer, Decoded
+from antigravity_proxy.dialect.gemini import wire
 from antigravity_proxy.dialect.gemini.answer import GeminiArrayStream, GeminiDocument, GeminiStream
 from antigravity_proxy.dialect.gemini.spelling import to_camel
 from antigravity_proxy.dialect.parse import convert, parse
@@ -37,101 +38,11 @@ _PASSED_CONFIG = (
 )  # fmt: skip
 #: tools that are no functions, passed if alone
 _PASSED_TOOLS = ("codeExecution", "urlContext", "googleMaps", "computerUse", "fileSearch")
+_MAX_CHOICES = 8
 _SEARCH = ("googleSearch", "googleSearchRetrieval")
+#: what Google lets clients say where a signature was lost (translation.md 2.6)
+_DUMMIES = frozenset({"skip_thought_signature_validator", "context_engineering_is_the_way_to_go"})
 _LEVELS: dict[str, Effort] = {"minimal": "minimal", "low": "low", "medium": "medium", "high": "high"}
-
-
-class _Blob(Struct, rename="camel"):
-    data: str
-    mime_type: str | None = None
-
-
-class _FileData(Struct, rename="camel"):
-    file_uri: str
-    mime_type: str | None = None
-
-
-class _FunctionCall(Struct, rename="camel"):
-    name: str
-    args: dict[str, Any] | None = None
-    id: str | None = None
-
-
-class _FunctionResponse(Struct, rename="camel"):
-    name: str
-    response: dict[str, Any] | None = None
-    id: str | None = None
-    parts: list[_Part] | None = None
-
-
-class _Part(Struct, rename="camel"):
-    text: str | None = None
-    thought: bool | None = None
-    thought_signature: str | None = None
-    inline_data: _Blob | None = None
-    file_data: _FileData | None = None
-    function_call: _FunctionCall | None = None
-    function_response: _FunctionResponse | None = None
-    executable_code: dict[str, Any] | None = None
-    code_execution_result: dict[str, Any] | None = None
-
-
-class _Content(Struct, rename="camel"):
-    parts: list[_Part] | None = None
-    role: str | None = None
-
-
-class _Declaration(Struct, rename="camel"):
-    name: str
-    description: str | None = None
-    parameters: Any = None
-    parameters_json_schema: Any = None
-
-
-class _Tool(Struct, rename="camel"):
-    function_declarations: list[_Declaration] | None = None
-
-
-class _CallingConfig(Struct, rename="camel"):
-    mode: str | None = None
-    allowed_function_names: list[str] | None = None
-
-
-class _ToolConfig(Struct, rename="camel"):
-    function_calling_config: _CallingConfig | None = None
-
-
-class _ThinkingConfig(Struct, rename="camel"):
-    include_thoughts: bool | None = None
-    thinking_budget: int | None = None
-    thinking_level: str | None = None
-
-
-class _Config(Struct, rename="camel"):
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: float | None = None
-    candidate_count: int | None = None
-    max_output_tokens: int | None = None
-    stop_sequences: list[str] | None = None
-    seed: int | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    response_logprobs: bool | None = None
-    logprobs: int | None = None
-    response_mime_type: str | None = None
-    response_schema: Any = None
-    response_json_schema: Any = None
-    thinking_config: _ThinkingConfig | None = None
-
-
-class _Request(Struct, rename="camel"):
-    contents: list[_Content] | _Content | str | None = None
-    system_instruction: _Content | str | None = None
-    generation_config: dict[str, Any] | None = None
-    tools: list[dict[str, Any]] | None = None
-    tool_config: _ToolConfig | None = None
-    safety_settings: list[dict[str, Any]] | None = None
 
 
 def decode(body: bytes, model: str, *, stream: bool, alt: str | None) -> Decoded:
@@ -145,22 +56,31 @@ def decode(body: bytes, model: str, *, stream: bool, alt: str | None) -> Decoded
         form = GeminiArrayStream
     else:
         raise BadRequest(f"alt must be sse or json, not {alt[:20]!r}.", param="alt")
-    call = _call(to_camel(parse(body, _anything)), model, stream)
+    call = _read(body, model, stream)
     shows = call.reasoning.show
     return Decoded(call, lambda stamp: form(shows))
 
 
 def decode_count(body: bytes, model: str) -> Call:
     """``:countTokens`` in both of its forms. Raises BadRequest."""
-    fields = to_camel(parse(body, _anything))
-    inner = fields.get("generateContentRequest")
-    return _call(inner if isinstance(inner, dict) else fields, model, False)
+    return _read(body, model, False, "generateContentRequest")
+
+
+def _read(body: bytes, model: str, stream: bool, inner: str = "") -> Call:
+    """The body, or what stands in its field ``inner`` if that is there, as a call."""
+    fields = parse(body, _anything)
+    try:
+        fields = to_camel(fields)
+        wrapped = fields.get(inner)
+        return _call(wrapped if isinstance(wrapped, dict) else fields, model, stream)
+    except RecursionError:
+        raise BadRequest("The body is nested too deeply.") from None
 
 
 def _call(fields: dict[str, Any], model: str, stream: bool) -> Call:
-    request = convert(fields, _Request, "")
+    request = convert(fields, wire.Request, "")
     contents = _contents(request.contents)
-    config = convert(request.generation_config or {}, _Config, "generationConfig")
+    config = convert(request.generation_config or {}, wire.GenerationConfig, "generationConfig")
     tools, search, builtin = _tools(request.tools or [])
     return Call(
         model=model,
@@ -184,18 +104,20 @@ def _call(fields: dict[str, Any], model: str, stream: bool) -> Call:
     )
 
 
-def _contents(value: list[_Content] | _Content | str | None) -> tuple[Content, ...]:
+def _contents(value: list[wire.Content] | wire.Content | str | None) -> tuple[Content, ...]:
     if isinstance(value, str):
-        value = [_Content([_Part(text=value)])]
-    elif isinstance(value, _Content):
+        value = [wire.Content([wire.Part(text=value)])]
+    elif isinstance(value, wire.Content):
         value = [value]
     found = tuple(_content(content, f"contents[{i}]") for i, content in enumerate(value or ()))
     if not any(content.parts for content in found):
         raise BadRequest("contents is missing or empty.", param="contents")
+    if not any(content.role == "user" for content in found):
+        raise BadRequest("contents has no turn of the user.", param="contents")
     return found
 
 
-def _content(content: _Content, where: str) -> Content:
+def _content(content: wire.Content, where: str) -> Content:
     role = content.role or "user"
     if role not in ("user", "model", "function"):
         raise BadRequest("role must be user or model.", param=f"{where}.role")
@@ -203,7 +125,7 @@ def _content(content: _Content, where: str) -> Content:
     return Content("model" if role == "model" else "user", parts)
 
 
-def _part(part: _Part, where: str) -> Part:
+def _part(part: wire.Part, where: str) -> Part:
     blob, file = part.inline_data, part.file_data
     call, response = part.function_call, part.function_response
     inline: Blob | None = None
@@ -222,20 +144,20 @@ def _part(part: _Part, where: str) -> Part:
     )
 
 
-def _response(response: _FunctionResponse, where: str) -> FunctionResponse:
+def _response(response: wire.FunctionResponse, where: str) -> FunctionResponse:
     parts = tuple(_part(p, f"{where}.functionResponse.parts[{k}]") for k, p in enumerate(response.parts or ()))
     return FunctionResponse(response.name, _raw(response.response or {}), response.id or "", parts)
 
 
 def _standard(signature: str) -> str:
     """Clients write signatures in URL-safe base64, whatever they received (clients.md 7)."""
-    if signature == "skip_thought_signature_validator" or not ("-" in signature or "_" in signature):
+    if signature in _DUMMIES or not ("-" in signature or "_" in signature):
         return signature
     plain = signature.replace("-", "+").replace("_", "/")
     return plain + "=" * (-len(plain) % 4)
 
 
-def _system(value: _Content | str | None) -> tuple[str, ...]:
+def _system(value: wire.Content | str | None) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,) if value else ()
     return tuple(part.text for part in (value.parts if value is not None else None) or () if part.text)
@@ -249,13 +171,13 @@ def _tools(tools: list[dict[str, Any]]) -> tuple[tuple[FunctionDeclaration, ...]
     for i, tool in enumerate(tools):
         search = search or any(name in tool for name in _SEARCH)
         builtin += [_raw({name: tool[name]}) for name in _PASSED_TOOLS if name in tool]
-        for declared in convert(tool, _Tool, f"tools[{i}]").function_declarations or ():
+        for declared in convert(tool, wire.Tool, f"tools[{i}]").function_declarations or ():
             schema = declared.parameters if declared.parameters is not None else declared.parameters_json_schema
             found.append(FunctionDeclaration(declared.name, declared.description or "", schema))
     return tuple(found), search, tuple(builtin)
 
 
-def _choice(config: _ToolConfig | None) -> ToolChoice:
+def _choice(config: wire.ToolConfig | None) -> ToolChoice:
     calling = config.function_calling_config if config is not None else None
     if calling is None or calling.mode is None:
         return ToolChoice()
@@ -270,45 +192,65 @@ def _choice(config: _ToolConfig | None) -> ToolChoice:
     return ToolChoice("any" if mode == "any" else "validated", names)
 
 
-def _sampling(config: _Config) -> Sampling:
+def _sampling(config: wire.GenerationConfig) -> Sampling:
+    seed = _whole(config.seed, "seed", None)
     return Sampling(
         temperature=config.temperature,
         top_p=config.top_p,
-        top_k=None if config.top_k is None else int(config.top_k),
-        max_output_tokens=config.max_output_tokens,
+        top_k=_whole(config.top_k, "topK", 0),
+        max_output_tokens=_whole(config.max_output_tokens, "maxOutputTokens", 1),
         stop_sequences=tuple(filter(None, config.stop_sequences or ())),
-        seed=None if config.seed is None else config.seed & 0x7FFFFFFF,
+        seed=None if seed is None else seed & 0x7FFFFFFF,
         presence_penalty=config.presence_penalty,
         frequency_penalty=config.frequency_penalty,
         response_logprobs=bool(config.response_logprobs),
-        logprobs=config.logprobs,
+        logprobs=_whole(config.logprobs, "logprobs", 0),
     )
 
 
-def _output(config: _Config) -> OutputFormat:
+def _output(config: wire.GenerationConfig) -> OutputFormat:
     schema = config.response_json_schema if config.response_json_schema is not None else config.response_schema
     if isinstance(schema, dict):
         return OutputFormat("schema", schema)
     return OutputFormat("json") if config.response_mime_type == "application/json" else OutputFormat()
 
 
-def _reasoning(config: _ThinkingConfig | None) -> Reasoning:
+def _reasoning(config: wire.ThinkingConfig | None) -> Reasoning:
     """Thoughts appear only if the client asked for them (translation.md 9)."""
     if config is None:
         return Reasoning(show=False)
     show = bool(config.include_thoughts)
-    if config.thinking_budget == 0:
+    budget = _whole(config.thinking_budget, "thinkingConfig.thinkingBudget", -1)
+    if budget == 0:
         return Reasoning("off", show=False)
-    if config.thinking_budget is not None:
-        return Reasoning("auto" if config.thinking_budget < 0 else "on", config.thinking_budget, show=show)
-    effort = _LEVELS.get((config.thinking_level or "").lower())
-    return Reasoning("on" if effort else "default", effort=effort, show=show)
+    if budget is not None and budget > 0:
+        return Reasoning("on", budget, show=show)
+    level = (config.thinking_level or "").lower()
+    if level and level not in _LEVELS and level != "thinking_level_unspecified":
+        raise BadRequest(
+            "thinkingLevel must be minimal, low, medium or high.", param="generationConfig.thinkingConfig.thinkingLevel"
+        )
+    if level in _LEVELS:
+        return Reasoning("on", effort=_LEVELS[level], show=show)
+    return Reasoning("auto" if show or budget is not None else "default", show=show)
 
 
-def _choices(count: int | None) -> int:
-    if count is not None and not 1 <= count <= 8:
-        raise BadRequest("candidateCount must be from 1 to 8.", param="generationConfig.candidateCount")
-    return count or 1
+def _choices(count: wire.Whole | None) -> int:
+    whole = _whole(count, "candidateCount", 1)
+    if whole is not None and whole > _MAX_CHOICES:
+        raise BadRequest(f"candidateCount must be from 1 to {_MAX_CHOICES}.", param="generationConfig.candidateCount")
+    return whole or 1
+
+
+def _whole(value: wire.Whole | None, name: str, low: int | None) -> int | None:
+    param = f"generationConfig.{name}"
+    if value is None:
+        return None
+    if value != value // 1:
+        raise BadRequest(f"{name} must be a whole number.", param=param)
+    if low is not None and value < low:
+        raise BadRequest(f"{name} must be at least {low}.", param=param)
+    return int(value)
 
 
 def _raw(value: Any) -> Raw:

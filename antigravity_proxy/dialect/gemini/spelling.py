@@ -5,10 +5,25 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-#: what stands below these is the client's own data or schema: not ours to respell
-_OPAQUE = frozenset(
-    {"args", "response", "parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema", "labels"}
-)
+#: what stands below these is the client's own data or JSON Schema: not ours to respell
+_OPAQUE = frozenset({"args", "response", "parametersJsonSchema", "responseJsonSchema", "labels"})
+#: Gemini's own Schema: the names of properties are the client's, the keywords aren't
+_SCHEMAS = frozenset({"parameters", "responseSchema"})
+#: its keywords of several words
+_KEYWORDS = {
+    "any_of": "anyOf",
+    "property_ordering": "propertyOrdering",
+    "additional_properties": "additionalProperties",
+    "prefix_items": "prefixItems",
+    "min_items": "minItems",
+    "max_items": "maxItems",
+    "min_length": "minLength",
+    "max_length": "maxLength",
+    "min_properties": "minProperties",
+    "max_properties": "maxProperties",
+}
+#: its keywords that hold schemas; below any other is data
+_INNER_SCHEMAS = frozenset({"items", "additionalProperties", "anyOf", "prefixItems"})
 
 
 def to_camel(value: Any) -> Any:
@@ -22,7 +37,26 @@ def to_camel(value: Any) -> Any:
         name = _camel(key)
         if name in out and name != key:
             continue
-        out[name] = item if name in _OPAQUE else to_camel(item)
+        out[name] = item if name in _OPAQUE else _schema(item) if name in _SCHEMAS else to_camel(item)
+    return out
+
+
+def _schema(value: Any) -> Any:
+    """A schema with its keywords in camelCase."""
+    if isinstance(value, list):
+        return [_schema(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    fields: dict[str, Any] = value
+    out: dict[str, Any] = {}
+    for key, item in fields.items():
+        name = _KEYWORDS.get(key, key)
+        if name in out and name != key:
+            continue
+        if name == "properties" and isinstance(item, dict):
+            out[name] = {own: _schema(inner) for own, inner in item.items()}
+        else:
+            out[name] = _schema(item) if name in _INNER_SCHEMAS else item
     return out
 
 

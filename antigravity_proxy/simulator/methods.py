@@ -1,0 +1,212 @@
+"""The simulated service's pages: Code Assist's methods, token and user info endpoints, a benchmark's controls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import msgspec
+from msgspec.structs import replace
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from antigravity_proxy.simulator import answers, faults, wire
+from antigravity_proxy.simulator.emitter import Emitter, scripted
+from antigravity_proxy.simulator.faults import Fault
+from antigravity_proxy.simulator.load import Load, knobs
+from antigravity_proxy.simulator.offered import OFFERED
+from antigravity_proxy.simulator.received import Received
+from antigravity_proxy.simulator.validate import check_count, check_generate, check_onboard
+
+if TYPE_CHECKING:
+    from antigravity_proxy.simulator.server import Simulator
+
+CLIENT_ID, CLIENT_SECRET = "simulated-client", "simulated-secret"
+_BASE = b"/v1internal:"
+_NOTHING = Fault()
+
+
+class Methods(Resource):
+    """Everything that the service answers."""
+
+    isLeaf = True
+
+    def __init__(self, simulator: Simulator) -> None:
+        super().__init__()
+        self._simulator = simulator
+        self._pages: dict[tuple[bytes, bytes], Callable[[Any], Any]] = {
+            (b"POST", _BASE + b"streamGenerateContent"): self._stream,
+            (b"POST", _BASE + b"generateContent"): self._generate,
+            (b"POST", _BASE + b"countTokens"): self._count,
+            (b"POST", _BASE + b"loadCodeAssist"): self._load,
+            (b"POST", _BASE + b"onboardUser"): self._onboard,
+            (b"POST", _BASE + b"fetchAvailableModels"): self._models,
+            (b"POST", b"/token"): self._token,
+            (b"GET", b"/userinfo"): self._userinfo,
+            (b"GET", b"/__stats"): self._stats,
+            (b"GET", b"/__control"): self._control,
+        }
+
+    def render(self, request: Any) -> Any:
+        page = self._pages.get((request.method, request.path))
+        return _fail(request, faults.not_found()) if page is None else page(request)
+
+    # Code Assist
+
+    def _stream(self, request: Any) -> Any:
+        if self._simulator.load is not None:
+            return self._constant(request, self._simulator.load)
+        received = self._received(request)
+        fault = self._simulator.note(received)
+        if (ended := self._ended(request, received, fault, check_generate)) is not None:
+            return ended
+        events = self._answer(received, fault)
+        if request.args.get(b"alt") != [b"sse"]:
+            return _reply(request, events)
+        payloads = [msgspec.json.encode(event) for event in events] if fault.events is None else list(fault.events)
+        steps = scripted(payloads, fault, received)
+        Emitter(self._simulator.reactor, request, steps, self._simulator.counts, fault.pause)
+        return NOT_DONE_YET
+
+    def _generate(self, request: Any) -> Any:
+        received = self._received(request)
+        fault = self._simulator.note(received)
+        if (ended := self._ended(request, received, fault, check_generate)) is not None:
+            return ended
+        return _reply(request, answers.whole(self._answer(received, fault)))
+
+    def _count(self, request: Any) -> Any:
+        received = self._received(request)
+        fault = self._simulator.next_fault(received) or _NOTHING
+        if (ended := self._ended(request, received, fault, check_count)) is not None:
+            return ended
+        return _reply(request, {"totalTokens": answers.prompt_tokens(received.json["request"])})
+
+    def _load(self, request: Any) -> Any:
+        received = self._received(request)
+        self._simulator.loads.append(received)
+        if (ended := self._ended(request, received, _NOTHING, lambda body: wire.LOAD(body, ""))) is not None:
+            return ended
+        tier = {"id": "free-tier", "name": "Free"}
+        answer: dict[str, Any] = {"allowedTiers": [tier | {"isDefault": True}]}
+        if self._simulator.project is not None:
+            answer |= {"currentTier": tier, "cloudaicompanionProject": self._simulator.project}
+        return _reply(request, answer)
+
+    def _onboard(self, request: Any) -> Any:
+        received = self._received(request)
+        if (ended := self._ended(request, received, _NOTHING, check_onboard)) is not None:
+            return ended
+        self._simulator.project = self._simulator.project or "onboarded-project"
+        project = {"id": self._simulator.project}
+        return _reply(request, {"name": "operations/1", "done": True, "response": {"cloudaicompanionProject": project}})
+
+    def _models(self, request: Any) -> Any:
+        received = self._received(request)
+        if (ended := self._ended(request, received, _NOTHING, lambda body: wire.MODELS(body, ""))) is not None:
+            return ended
+        quota = {"remainingFraction": 0.9, "resetTime": "2030-01-01T00:00:00Z"}
+        models: dict[str, Any] = {
+            model.id: {"displayName": model.name, "maxOutputTokens": model.output, "quotaInfo": quota}
+            for model in OFFERED.values()
+        }
+        return _reply(request, {"models": models | {"chat_20706": {}}, "webSearchModelIds": ["gemini-3-flash"]})
+
+    def _answer(self, received: Received, fault: Fault) -> list[answers.Event]:
+        """The events of the answer, ended as the fault wants."""
+        events = answers.events(received.json, len(self._simulator.requests))
+        last = events[-1]["response"]["candidates"][0]
+        last["finishReason"] = fault.finish
+        if fault.unfinished:
+            del last["finishReason"]
+        return events
+
+    def _ended(self, request: Any, received: Received, fault: Fault, check: Callable[[Any], None]) -> Any:
+        """What a request gets that goes wrong before its answer begins; None for one that is well."""
+        if fault.silent:
+            return NOT_DONE_YET
+        if fault.reset and fault.before:
+            request.transport.abortConnection()
+            return NOT_DONE_YET
+        if fault.status:
+            return _fail(request, fault)
+        if not request.requestHeaders.hasHeader(b"content-length"):
+            return _fail(request, replace(faults.refused("Content-Length is required."), status=411))
+        if self._simulator.unknown(received.token):
+            return _fail(request, faults.unauthenticated())
+        try:
+            check(received.json)
+        except wire.Refused as e:
+            return _fail(request, faults.not_found() if e.status == 404 else faults.refused(str(e), field=e.field))
+        except msgspec.DecodeError as e:
+            return _fail(request, faults.refused(f"Invalid JSON payload received. {e}"))
+        return None
+
+    # OAuth (upstream.md 7)
+
+    def _token(self, request: Any) -> Any:
+        form = {name: values[-1] for name, values in parse_qs(request.content.read().decode()).items()}
+        self._simulator.refreshes.append(form)
+        fault = self._simulator.token_fault
+        if fault is not None:
+            return NOT_DONE_YET if fault.silent else _fail(request, fault)
+        if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
+            return _fail(request, faults.invalid_client())
+        grant: dict[str, Any] = {
+            "access_token": f"ya29.renewed-{len(self._simulator.refreshes)}",
+            "expires_in": 3599,
+            "token_type": "Bearer",
+        }
+        if form.get("grant_type") == "authorization_code":
+            grant["refresh_token"] = "1//signed-in"  # noqa: S105 - made up
+            known = form.keys() >= {"code", "redirect_uri", "code_verifier"}
+        else:
+            known = form.get("grant_type") == "refresh_token" and form.get("refresh_token", "").startswith("1//")
+        return _reply(request, grant) if known else _fail(request, faults.invalid_grant())
+
+    def _userinfo(self, request: Any) -> Any:
+        if self._simulator.unknown(self._received(request).token):
+            return _fail(request, faults.unauthenticated())
+        return _reply(request, {"id": "1", "email": "someone@example.com", "verified_email": True, "name": "Someone"})
+
+    # benchmarks
+
+    def _constant(self, request: Any, load: Load) -> Any:
+        counts = self._simulator.counts
+        counts["requests"] += 1
+        if load.knobs.limit_every and counts["requests"] % load.knobs.limit_every == 0:
+            return _fail(request, faults.rate_limited(1))
+        Emitter(self._simulator.reactor, request, load.steps(), counts)
+        return NOT_DONE_YET
+
+    def _stats(self, request: Any) -> Any:
+        return _reply(request, {"requests": 0, "events": 0, "aborted": 0} | self._simulator.counts)
+
+    def _control(self, request: Any) -> Any:
+        """Sets the knobs of constant answers; those that aren't given go back to their defaults."""
+        try:
+            given = knobs((name.decode(), values[-1].decode()) for name, values in request.args.items())
+        except ValueError as e:
+            return _fail(request, faults.refused(str(e)))
+        self._simulator.load = Load(given)
+        return _reply(request, given)
+
+    def _received(self, request: Any) -> Received:
+        body = request.content.read()
+        received = Received(request.method.decode(), request.path.decode(), request.requestHeaders, body)
+        request.notifyFinish().addCallbacks(received.answered, received.left)
+        return received
+
+
+def _reply(request: Any, answer: Any) -> bytes:
+    request.setHeader(b"content-type", b"application/json; charset=UTF-8")
+    return msgspec.json.encode(answer)
+
+
+def _fail(request: Any, fault: Fault) -> bytes:
+    request.setResponseCode(fault.status)
+    request.setHeader(b"content-type", b"application/json; charset=UTF-8")
+    for name, value in fault.headers:
+        request.setHeader(name.encode(), value.encode())
+    return fault.body

@@ -1,0 +1,65 @@
+"""The models that the simulated accounts may use, and their limits (upstream.md 8.1). Pure data.
+
+Kept apart from the product's own table on purpose: this is what the product is checked against.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Offered(Struct, frozen=True):
+    """A model: ``output`` and the thinking budget's range in tokens (None: it doesn't think)."""
+
+    id: str
+    name: str
+    output: int
+    thinking: tuple[int, int] | None = None
+    generation: float = 0.0
+    image: bool = False
+
+    @property
+    def claude(self) -> bool:
+        """Whether Anthropic's rules apply."""
+        return self.id.startswith("claude")
+
+    @property
+    def gemini(self) -> bool:
+        """Whether it is Google's own."""
+        return self.generation > 0
+
+    @property
+    def signs(self) -> bool:
+        """Whether calls in history must be signed (translation.md 2.6)."""
+        return self.generation >= 3 and not self.image
+
+    @property
+    def takes_prefill(self) -> bool:
+        """Whether a conversation may end with the model's own turn (upstream.md 4.4)."""
+        return self.gemini and self.generation < 3.6
+
+
+_ANY = (0, 65_535)
+
+OFFERED = {
+    model.id: model
+    for model in (
+        Offered("claude-opus-4-6-thinking", "Claude Opus 4.6", 64_000, (1024, 63_999)),
+        Offered("claude-sonnet-4-6", "Claude Sonnet 4.6", 64_000, (1024, 63_999)),
+        Offered("gemini-pro-agent", "Gemini 3.1 Pro (High)", 65_535, _ANY, 3.1),
+        Offered("gemini-3.1-pro-low", "Gemini 3.1 Pro (Low)", 65_535, _ANY, 3.1),
+        Offered("gemini-3-flash-agent", "Gemini 3.5 Flash (High)", 65_536, _ANY, 3.5),
+        Offered("gemini-3.5-flash-low", "Gemini 3.5 Flash (Medium)", 65_536, _ANY, 3.5),
+        Offered("gemini-3.5-flash-extra-low", "Gemini 3.5 Flash (Low)", 65_536, _ANY, 3.5),
+        Offered("gemini-3-flash", "Gemini 3 Flash", 65_536, (128, 32_768), 3.0),
+        Offered("gemini-3.6-flash-high", "Gemini 3.6 Flash", 65_536, (1, 65_535), 3.6),
+        Offered("gemini-3.7-flash-high", "Gemini 3.7 Flash", 65_536, (1, 65_535), 3.7),
+        Offered("gemini-3.1-flash-lite", "Gemini 3.1 Flash Lite", 65_535, (0, 24_576), 3.1),
+        Offered("gemini-2.5-flash", "Gemini 2.5 Flash", 65_536, (0, 24_576), 2.5),
+        Offered("gemini-2.5-flash-lite", "Gemini 2.5 Flash Lite", 65_536, (0, 24_576), 2.5),
+        Offered("gemini-2.5-pro", "Gemini 2.5 Pro", 65_536, (128, 32_768), 2.5),
+        Offered("gpt-oss-120b-medium", "GPT-OSS 120B", 32_768),
+        Offered("gemini-3-pro-image", "Gemini 3 Pro Image", 65_536, None, 3.0, image=True),
+        Offered("gemini-3.1-flash-image", "Gemini 3.1 Flash Image", 65_536, None, 3.1, image=True),
+    )
+}

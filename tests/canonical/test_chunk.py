@@ -1,0 +1,30 @@
+"""Token arithmetic of upstream's usage."""
+
+from __future__ import annotations
+
+import pytest
+
+from antigravity_proxy.canonical.chunk import Usage
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        (Usage(), (0, 0)),
+        (Usage(120, 30, 20, 100, 0, 170), (120, 50)),  # candidates without the thoughts
+        (Usage(120, 50, 20, 100, 0, 170), (120, 50)),  # and with them
+        (Usage(120, 30, 20, 0, 10, 180), (130, 50)),
+        (Usage(120, 30, 20), (120, 50)),  # no total
+        (Usage(120, 30, 20, total_token_count=120), (120, 50)),  # a total of the prompt alone
+    ],
+)
+def test_input_and_output_for_either_reading_of_the_counts(usage: Usage, expected: tuple[int, int]) -> None:
+    assert (usage.input_tokens, usage.output_tokens) == expected
+
+
+def test_usage_is_true_where_it_counts_something() -> None:
+    assert not Usage()
+    assert not Usage(cached_content_token_count=3)
+    assert Usage(1)
+    assert Usage(candidates_token_count=1)
+    assert Usage(total_token_count=1)
