@@ -46,6 +46,7 @@ from antigravity_proxy.web.edge import GuardedSite
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.health import Condition, HealthPages
 from antigravity_proxy.web.keys import KeyPolicy
+from antigravity_proxy.web.warnings import Surroundings, warnings
 
 log = Logger()
 
@@ -81,7 +82,7 @@ class Daemon(MultiService):
         self._settings = settings
         self._places = places
         self._state = state
-        self._read_only = settings.read_only or not os.access(places.directory, os.W_OK)
+        self._writable = os.access(places.directory, os.W_OK)
         self._draining = False
         self._port: Any = None
         self._keys = KeyPolicy(
@@ -104,7 +105,8 @@ class Daemon(MultiService):
         self._bases = BaseUrls(settings.base_urls)
         self._gate = ApiGate(ring, settings.max_body, _hex_digits)
         self._site = self._make_site()
-        VolumeService(reactor, reader, self._on_volume).setServiceParent(self)
+        self._volume = VolumeService(reactor, reader, self._on_volume)
+        self._volume.setServiceParent(self)
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
         """Takes its place in the application, and gives that our log."""
@@ -229,36 +231,27 @@ class Daemon(MultiService):
         state = self._state
         return Condition(
             epoch=_epoch(),
-            database="connected" if state.read_at is not None and not state.error else state.error or "not read yet",
+            database=self._database(),
             ever_read=state.read_at is not None,
             accounts=len(state.accounts),
             usable=self._pool.usable(),
-            read_only=self._read_only,
+            read_only=self._settings.read_only or not self._writable,
             draining=self._draining,
             warnings=self._warnings(),
         )
 
+    def _database(self) -> str:
+        """``connected``, or why the volume can't be read at the moment."""
+        state, busy_since = self._state, self._volume.busy_since
+        if state.error:
+            return state.error
+        if busy_since is not None and self._reactor.seconds() - busy_since > limits.SLOW_READ:
+            return "a read of the data directory hangs"
+        return "connected" if state.read_at is not None else "not read yet"
+
     def _warnings(self) -> tuple[str, ...]:
-        """What an operator should know, in words to act on; nothing that identifies anybody."""
-        settings, state = self._settings, self._state
-        found = [finding.message for finding in state.key_findings]
-        if state.read_at is not None and not state.key_count:
-            found.append("No key was found in the volume: put the master key into .keys/")
-        if state.problems:
-            found.append(f"{len(state.problems)} account rows can't be opened; the log names them")
-        if state.config_error:
-            found.append(f"{state.config_error}; the last good one stays in force")
-        if self._gate.keys.closed:
-            found.append("No API key is known, so every request is refused: set PROXY_API_KEY or proxy.api_key")
-        if not settings.clients:
-            found.append("GOOGLE_CLIENT_ID is not set: access tokens work until they expire and are not renewed")
-        elif self._tokens.misconfigured:
-            found.append(f"Access tokens are not renewed: {self._tokens.misconfigured}")
-        if self._read_only and not settings.read_only:
-            found.append("The data directory can't be written: running read-only")
-        if settings.redis_url is not None:
-            found.append("REDIS_URL is set, but this version keeps its state in the process")
-        return tuple(found)
+        around = Surroundings(self._gate.keys.closed, self._tokens.misconfigured, self._writable)
+        return warnings(self._settings, self._state, around)
 
 
 def _tune_garbage_collection() -> None:

@@ -29,3 +29,7 @@ MAX_CONNECTIONS = 10_000
 # Streams (translation.md 3.4)
 FIRST_KEEPALIVE = 15.0
 KEEPALIVE = 10.0
+
+# The volume (credential-volume.md 2.5)
+#: a read that takes longer shows in health
+SLOW_READ = 2.0

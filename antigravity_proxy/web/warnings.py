@@ -1,0 +1,42 @@
+"""What an operator should know, in words to act on. Pure. Nothing in them identifies anybody: health is public."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.volume.reader import VolumeState
+
+
+class Surroundings(Struct, frozen=True):
+    """What the warnings depend on besides settings and volume. ``misconfigured``: why the OAuth client is refused."""
+
+    keys_closed: bool = False
+    misconfigured: str = ""
+    writable: bool = True
+
+
+def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tuple[str, ...]:
+    """Everything that is worth a warning now, the volume's matters first."""
+    found = [finding.message for finding in state.key_findings]
+    if state.no_key_fits:
+        found.append("No key opens any account: the keys in .keys/ belong to another volume")
+    elif state.read_at is not None and not state.key_count and any(problem.sealed for problem in state.problems):
+        found.append("No key was found in the volume: put the master key into .keys/")
+    elif state.problems:
+        found.append(f"{len(state.problems)} account rows can't be opened; the log names them")
+    if state.config_error:
+        found.append(f"{state.config_error}; the last good one stays in force")
+    elif state.config is not None:
+        found += state.config.notes
+    if around.keys_closed:
+        found.append("No API key is known, so every request is refused: set PROXY_API_KEY or proxy.api_key")
+    if not settings.clients:
+        found.append("GOOGLE_CLIENT_ID is not set: access tokens work until they expire and are not renewed")
+    elif around.misconfigured:
+        found.append(f"Access tokens are not renewed: {around.misconfigured}")
+    if not around.writable and not settings.read_only:
+        found.append("The data directory can't be written: running read-only")
+    if settings.redis_url is not None:
+        found.append("REDIS_URL is set, but this version keeps its state in the process")
+    return tuple(found)

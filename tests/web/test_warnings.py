@@ -1,0 +1,64 @@
+"""Each thing that an operator should know has its own words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from antigravity_proxy.settings.resolve import Resolver
+from antigravity_proxy.volume.accounts import RowProblem
+from antigravity_proxy.volume.guiconfig import GuiConfig
+from antigravity_proxy.volume.keys import KeyFinding
+from antigravity_proxy.volume.reader import VolumeState
+from antigravity_proxy.web.warnings import Surroundings, warnings
+
+CLIENT = {"GOOGLE_CLIENT_ID": "i", "GOOGLE_CLIENT_SECRET": "s"}
+
+
+def told(state: VolumeState | None = None, environ: dict[str, str] | None = None, **around: Any) -> tuple[str, ...]:
+    settings = Resolver({}, CLIENT if environ is None else environ, lambda path: "").all({})
+    return warnings(settings, state or VolumeState(read_at=1.0, key_count=1), Surroundings(**around))
+
+
+SEALED = (RowProblem("a", "no key opens its token", sealed=True),)
+PLAIN = (RowProblem("a", "its token is no JSON", sealed=False),)
+
+
+def test_when_all_is_well_nothing_is_told() -> None:
+    assert told() == ()
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (VolumeState(read_at=1.0, key_count=1, problems=SEALED), "belong to another volume"),
+        (VolumeState(read_at=1.0, problems=SEALED), "No key was found"),
+        (VolumeState(read_at=1.0, key_count=1, problems=PLAIN), "1 account rows can't be opened"),
+        (VolumeState(read_at=1.0, key_count=1, config_error="half-written"), "half-written; the last good one stays"),
+        (VolumeState(read_at=1.0, key_count=1, config=GuiConfig(notes=("port is no number",))), "port is no number"),
+        (VolumeState(read_at=1.0, key_count=1, key_findings=(KeyFinding("wrapped", ".mk", "export it"),)), "export it"),
+    ],
+)
+def test_the_volumes_matters(state: VolumeState, words: str) -> None:
+    (only,) = told(state)
+    assert words in only
+
+
+@pytest.mark.parametrize(
+    ("environ", "around", "words"),
+    [
+        (None, {"keys_closed": True}, "every request is refused"),
+        ({}, {}, "GOOGLE_CLIENT_ID is not set"),
+        (None, {"misconfigured": "invalid_client"}, "not renewed: invalid_client"),
+        (None, {"writable": False}, "running read-only"),
+        (CLIENT | {"REDIS_URL": "redis://x"}, {}, "keeps its state in the process"),
+    ],
+)
+def test_the_daemons_own(environ: dict[str, str] | None, around: dict[str, Any], words: str) -> None:
+    (only,) = told(None, environ, **around)
+    assert words in only
+
+
+def test_read_only_mode_is_no_surprise() -> None:
+    assert told(None, CLIENT | {"READONLY_MODE": "true"}, writable=False) == ()
