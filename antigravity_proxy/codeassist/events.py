@@ -86,10 +86,7 @@ def _read_leniently(payload: bytes) -> Chunk:
 def _remove(value: Any, complaint: str) -> None:
     """Takes out the field that msgspec complains of (its path stands at the end of the message)."""
     where = _WHERE.search(complaint)
-    steps = [key or int(index) for key, index in _STEP.findall(where[1])] if where else []
-    if not steps:
-        raise UnreadableEvent("not an answer")
-    *way, last = steps
+    *way, last = [key or int(index) for key, index in _STEP.findall(where[1] if where else "")]
     for step in way:
         value = value[step]
     del value[last]

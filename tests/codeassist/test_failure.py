@@ -170,6 +170,14 @@ def test_inside_a_stream_the_object_gives_the_status(error: dict[str, Any], stat
     assert failure.read(json.dumps({"error": error}).encode(), 0.0).http_status == status
 
 
+def test_errors_within_errors_are_opened_three_deep() -> None:
+    text = "the innermost"
+    for _ in range(5):
+        text = json.dumps({"error": {"message": text, "status": "RESOURCE_EXHAUSTED"}})
+    said = failure.read(text.encode(), 0.0, http_status=429)
+    assert json.loads(json.loads(said.message)["error"]["message"])["error"]["message"] == "the innermost"
+
+
 def test_the_verification_link_is_the_accounts_own() -> None:
     help_detail = {
         "@type": "type.googleapis.com/google.rpc.Help",
