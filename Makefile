@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo run test lint format bench dist clean
+.PHONY: help demo run test fuzz lint format bench dist clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -17,6 +17,9 @@ run: $(VENV)/.runtime ## the daemon, with the settings of the environment
 test: $(VENV)/.dev ## the whole proof, with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
 	$(BIN)/python tests/coverage_gate.py
+
+fuzz: $(VENV)/.dev ## new random examples for the tests that take any (about ten minutes)
+	$(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
 
 lint: $(VENV)/.dev ## style, types, import layers
 	$(BIN)/ruff check .

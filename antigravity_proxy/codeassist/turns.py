@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator
+from functools import partial
 from itertools import chain, groupby
 from operator import attrgetter
 
@@ -56,13 +57,27 @@ def can_think(turns: list[Content], model: Model) -> bool:
 
 
 def _filtered(contents: Iterable[Content]) -> Iterator[Content]:
-    """Without empty parts, and with a role everywhere."""
+    """Without empty parts, and with a role everywhere that fits the parts."""
     for content in contents:
         role = "model" if content.role == "model" else "user"
-        if content.parts and role == content.role and all(map(_says_something, content.parts)):
+        if content.parts and role == content.role and all(_fits(part, role) for part in content.parts):
             yield content
-        elif parts := tuple(filter(_says_something, content.parts)):
-            yield Content(role, parts)
+            continue
+        for speaker, parts in groupby(filter(_says_something, content.parts), partial(_speaker, role)):
+            if speaker == "user":
+                parts = (replace(part, thought_signature="") for part in parts)
+            yield Content(speaker, tuple(parts))
+
+
+def _fits(part: Part, role: str) -> bool:
+    return _says_something(part) and _speaker(role, part) == role and not (role == "user" and part.thought_signature)
+
+
+def _speaker(role: str, part: Part) -> str:
+    """Whose a part is: calls and thoughts are the model's and results the user's, whatever turn they stand in."""
+    if part.function_call is not None or part.thought:
+        return "model"
+    return "user" if part.function_response is not None else role
 
 
 def _says_something(part: Part) -> bool:

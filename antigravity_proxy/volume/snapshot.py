@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from hashlib import blake2b
+from itertools import count
 from pathlib import Path
 
 from msgspec import Struct
@@ -25,6 +26,8 @@ _HEADS = {"": 100, "-wal": wal.HEADER_SIZE, "-journal": 28}
 PATIENCE = 2.0
 #: seconds: the pauses between attempts grow by the first up to the second
 _STEP, _LONGEST_PAUSE = 0.001, 0.020
+#: attempts between two pauses: after a sleep the first is slow, and a writer that doesn't rest overtakes it
+_BURST = 4
 
 
 class VolumeError(Exception):
@@ -82,6 +85,10 @@ class _Moved(Exception):
     """Something changed while it was read, or is not there yet: try again."""
 
 
+class _Absent(_Moved):
+    """There is no database at this moment."""
+
+
 def probe(database: Path) -> Probe:
     """The state of the database's three files at this moment; None for one that is absent. Raises OSError."""
     return {suffix: _stamp(_beside(database, suffix), size) for suffix, size in _HEADS.items()}
@@ -93,22 +100,22 @@ def take(database: Path, *, monotonic: Callable[[], float], sleep: Callable[[flo
     Raises VolumeMissing, DatabaseMissing or NotReady. ``monotonic`` and ``sleep`` are in seconds.
     """
     deadline = monotonic() + PATIENCE
-    pause = _STEP
-    while True:
+    for attempt in count(1):
         try:
             return _attempt(database)
         except (_Moved, OSError) as e:
             if monotonic() >= deadline:
                 raise _given_up(database, e) from e
-        sleep(pause)
-        pause = min(pause + _STEP, _LONGEST_PAUSE)
+        if attempt % _BURST == 0:
+            sleep(min(_STEP * (attempt // _BURST), _LONGEST_PAUSE))
+    raise AssertionError("unreachable")
 
 
 def _attempt(database: Path) -> Snapshot:
     before = probe(database)
     first = before[""]
     if first is None:
-        raise FileNotFoundError(database)
+        raise _Absent
     if len(first.head) < _HEADS[""] or not first.head.startswith(MAGIC):
         raise _Moved("is empty or no SQLite database")
     db = files.content(database)
@@ -145,10 +152,12 @@ def _without_wal(database: Path, before: Probe, db: bytes) -> Snapshot:
 def _given_up(database: Path, why: Exception) -> VolumeError:
     """What the last attempt's failure means to an operator."""
     name = database.name
-    if isinstance(why, FileNotFoundError):
+    if isinstance(why, _Absent):
         if not database.parent.is_dir():
             return VolumeMissing("the data directory is not there: is the volume mounted?")
         return DatabaseMissing(f"{name} is not there: the data directory must be the one that holds it")
+    if isinstance(why, FileNotFoundError):  # seen a moment ago: the app removes its log when it closes
+        return NotReady(f"{name} is being written")
     if isinstance(why, PermissionError):
         return NotReady(f"{name} can't be read: {files.whose(database)}")
     if isinstance(why, OSError):

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 from msgspec.structs import replace
@@ -457,7 +457,6 @@ def without_dummies(call: Call) -> Call:
     return replace(call, contents=tuple(cleaned))
 
 
-@settings(max_examples=400, deadline=None)
 @given(calls, st.sampled_from(list(MODELS.values())), st.frozensets(st.sampled_from(list(Quirk)), max_size=2))
 def test_upstream_takes_every_call_for_every_model(call: Call, model: Model, quirks: frozenset[Quirk]) -> None:
     call = without_dummies(call) if model.family == "claude" else call

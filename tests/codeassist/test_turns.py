@@ -74,6 +74,22 @@ def test_empty_parts_and_turns_go_and_a_missing_role_is_the_users() -> None:
     assert arranged(contents) == [("user", [{"text": "1"}, {"text": " "}])]
 
 
+def test_parts_stand_in_the_turns_of_those_whose_they_are() -> None:
+    mixed = user(text("q", thought_signature="c2ln"), thought("c2ln"), call("f", "1", "c2ln"), result("f", "1"))
+    assert arranged([mixed, model(result("g", "2"), text("a"))]) == [
+        ("user", [{"text": "q"}]),
+        ("model", [
+            {"text": "hm", "thought": True, "thoughtSignature": "c2ln"},
+            {"functionCall": {"name": "f", "args": {"a": 1}, "id": "1"}, "thoughtSignature": "c2ln"},
+        ]),
+        ("user", [
+            {"functionResponse": {"name": "f", "response": {"output": "ok"}, "id": "1"}},
+            {"text": "[result of an unknown tool call 2]\nok"},
+        ]),
+        ("model", [{"text": "a"}]),
+    ]  # fmt: skip
+
+
 def test_parts_of_every_kind_stay() -> None:
     code, outcome = Part(executable_code=Raw(b'{"code":"1"}')), Part(code_execution_result=Raw(b'{"output":"1"}'))
     file = Part(file_data=FileData("gs://x", "text/plain"))

@@ -88,7 +88,7 @@ ASKED = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(ASKED, st.sampled_from(list(MODELS.values())), st.sets(st.sampled_from(Quirk), max_size=1))
 def test_any_call_to_any_model_is_taken(call: Call, model: Model, quirks: set[Quirk]) -> None:
     envelope = prepare(call, model, frozenset(quirks)).envelope("some-project", "agent-1", "antigravity-proxy")

@@ -16,7 +16,7 @@ from twisted.internet.task import Clock
 
 from antigravity_proxy.volume import files, snapshot
 from antigravity_proxy.volume.database import rows
-from antigravity_proxy.volume.snapshot import DatabaseMissing, NotReady, VolumeMissing
+from antigravity_proxy.volume.snapshot import DatabaseMissing, NotReady, Snapshot, VolumeMissing
 
 
 def numbers(directory: Path) -> set[str]:
@@ -256,6 +256,35 @@ def test_the_attempts_are_paced_and_end(tmp_path: Path) -> None:
     assert clock.pauses[:3] == pytest.approx([0.001, 0.002, 0.003])
     assert max(clock.pauses) == pytest.approx(0.020)
     assert clock.seconds() == pytest.approx(snapshot.PATIENCE, abs=0.021)
+
+
+def test_attempts_come_four_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_database(tmp_path / "cloud_accounts.db").close()
+    real, copied = snapshot._attempt, []
+
+    def attempt(database: Path) -> Snapshot:
+        copied.append(database)
+        if len(copied) < 8:
+            raise snapshot._Moved("is being written")
+        return real(database)
+
+    monkeypatch.setattr(snapshot, "_attempt", attempt)
+    clock = SleepingClock()
+    give_up(tmp_path, clock)
+    assert (len(copied), clock.pauses) == (8, [0.001])
+
+
+def test_a_log_that_vanishes_each_time_it_is_read_means_a_busy_writer_and_not_a_missing_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = copy_of("hot-wal", tmp_path)
+
+    def vanished(path: Path) -> bytes:
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+
+    monkeypatch.setattr(snapshot.files, "content", vanished)
+    with pytest.raises(NotReady, match=r"cloud_accounts\.db is being written"):
+        give_up(volume)
 
 
 def test_a_missing_volume_and_a_missing_database_are_told_apart(tmp_path: Path) -> None:
