@@ -80,7 +80,7 @@ class Candidate(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class Chunk(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One event of upstream's answer. ``raw`` is the same as upstream's JSON text, byte for byte."""
+    """One event of upstream's answer. ``raw`` is its JSON text: upstream's own, but for fields of a wrong type."""
 
     candidates: tuple[Candidate, ...] = ()
     usage_metadata: Usage | None = None

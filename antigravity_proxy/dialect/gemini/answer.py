@@ -24,7 +24,7 @@ class _Passing:
         self._show = show_thoughts
 
     def _text(self, chunk: Chunk) -> bytes:
-        """The chunk's JSON text, without the thoughts that nobody asked for."""
+        """The chunk's JSON text, without the thoughts that nobody asked for. What `Chunk` names has its type there."""
         if self._show:
             return chunk.raw
         for candidate in chunk.candidates:
@@ -104,9 +104,8 @@ class GeminiDocument(_Passing):
         """See ``dialect.base.Answer``."""
         for chunk in chunks:
             response: dict[str, Any] = msgspec.json.decode(self._text(chunk))
-            for candidate in response.pop("candidates", None) or ():
-                if isinstance(candidate, dict):
-                    self._fold(candidate)
+            for candidate in response.pop("candidates", ()):
+                self._fold(candidate)
             self._rest.update(response)
         return b""
 
@@ -125,16 +124,14 @@ class GeminiDocument(_Passing):
         return _json({"error": error_object(error)})
 
     def _fold(self, candidate: dict[str, Any]) -> None:
-        index = candidate.get("index")
-        known = self._candidates.setdefault(index if isinstance(index, int) else 0, {})
+        known = self._candidates.setdefault(candidate.get("index", 0), {})
         content = candidate.pop("content", None)
         known.update(candidate)
-        if not isinstance(content, dict):
+        if content is None:
             return
         whole = known.setdefault("content", {"role": content.get("role", "model"), "parts": []})
-        for part in content.get("parts") or ():
-            if isinstance(part, dict):
-                _append(whole["parts"], part)
+        for part in content.get("parts", ()):
+            _append(whole["parts"], part)
 
 
 def render_count(tokens: int) -> Rendered:
@@ -159,15 +156,15 @@ def _append(parts: list[Any], part: dict[str, Any]) -> None:
 
 def _without_thoughts(response: dict[str, Any]) -> dict[str, Any]:
     """Thoughts are taken out, but a signature stays, in an empty part where the thought was."""
-    for candidate in response.get("candidates") or ():
-        content = candidate.get("content") if isinstance(candidate, dict) else None
-        if isinstance(content, dict) and isinstance(content.get("parts"), list):
+    for candidate in response.get("candidates", ()):
+        content = candidate.get("content", {})
+        if "parts" in content:
             content["parts"] = [kept for part in content["parts"] if (kept := _kept(part)) is not None]
     return response
 
 
-def _kept(part: Any) -> Any:
-    if not isinstance(part, dict) or not part.get("thought"):
+def _kept(part: dict[str, Any]) -> dict[str, Any] | None:
+    if not part.get("thought"):
         return part
     signature = part.get("thoughtSignature")
     return {"text": "", "thoughtSignature": signature} if signature else None
