@@ -48,9 +48,9 @@ Copy this into another terminal:
 or, with the official package (pip install openai), into Python:
 
   from openai import OpenAI
-  client = OpenAI(base_url="{url}/v1", api_key="{key}")
-  print(client.chat.completions.create(model="gemini-3-flash", messages=[{{"role": "user", "content": "Hello"}}])\
-.choices[0].message.content)
+  stream = OpenAI(base_url="{url}/v1", api_key="{key}").chat.completions.create(\
+model="gemini-3-flash", stream=True, messages=[{{"role": "user", "content": "Hello"}}])
+  for chunk in stream: print(chunk.choices[0].delta.content or "", end="", flush=True)
 
 Health: {url}/health    Models: {url}/v1/models
 Everything Google would say is made up here. Ctrl-C ends the demo and removes everything.

@@ -76,7 +76,7 @@ def test_the_printed_lines_work_and_ctrl_c_leaves_nothing_behind(
         streamed = subprocess.run(["sh", "-c", curl[1]], capture_output=True, text=True, timeout=20, check=True).stdout
         assert streamed.count("data: ") > 4
         assert streamed.rstrip().endswith("data: [DONE]")
-    snippet = "\n".join(re.findall(r"^  (from openai.*|client = .*|print\(client.*)$", printed, re.M))
+    snippet = "\n".join(re.findall(r"^  (from openai.*|stream = .*|for chunk in .*)$", printed, re.M))
     answer = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, timeout=30, check=True)
     assert answer.stdout.strip() == "Hello from the simulated model. You said: Hello"
     process.send_signal(signal.SIGINT)
