@@ -6,9 +6,7 @@ import gc
 import os
 import random
 import sys
-import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService, IServiceCollection, MultiService
@@ -18,7 +16,7 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 from twisted.web.client import Agent
 
-from antigravity_proxy import logs
+from antigravity_proxy import logs, startup
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
@@ -28,17 +26,14 @@ from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.settings import limits
-from antigravity_proxy.settings.resolve import Resolver, Settings, SettingsError
+from antigravity_proxy.settings.resolve import SettingsError
+from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.account_methods import load_project
-from antigravity_proxy.upstream.egress import Egress, Egresses
-from antigravity_proxy.upstream.endpoints import KeptEndpoints
+from antigravity_proxy.upstream.egress import configured
 from antigravity_proxy.upstream.oauth import OAuthClient
-from antigravity_proxy.upstream.tunnel import parse_proxy_url
-from antigravity_proxy.volume import layout
 from antigravity_proxy.volume.guiconfig import GuiConfig
-from antigravity_proxy.volume.layout import Layout
-from antigravity_proxy.volume.reader import VolumeReader, VolumeState
+from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.web.access import AccessLog
 from antigravity_proxy.web.api import ApiResource
@@ -55,29 +50,15 @@ def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
     """The daemon for these options and this environment. Raises SettingsError."""
     from twisted.internet import reactor
 
-    resolver = Resolver(options, environ, lambda path: Path(path).read_text("utf-8"))
-    data_dir = resolver.one("data_dir")
-    places = layout.single(Path(data_dir)) if data_dir else layout.of_desktop(sys.platform, environ, Path.home())
-    master_key = resolver.one("master_key")
-    reader = VolumeReader(
-        places,
-        bytes.fromhex(master_key.reveal()) if master_key is not None else None,
-        monotonic=time.monotonic,
-        epoch=_epoch,
-        sleep=time.sleep,
-    )
-    state = reader.read_config()
-    settings = resolver.all(_gui_values(state.config))
-    return Daemon(reactor, settings, places, reader, state)
+    return Daemon(reactor, startup.begin(options, environ))
 
 
 class Daemon(MultiService):
     """The whole daemon as a service: the volume's watch, the account pool, the API listener."""
 
-    def __init__(
-        self, reactor: Any, settings: Settings, places: Layout, reader: VolumeReader, state: VolumeState
-    ) -> None:
+    def __init__(self, reactor: Any, start: Start) -> None:
         super().__init__()
+        settings, places, state = start.settings, start.places, start.state
         self._reactor = reactor
         self._settings = settings
         self._places = places
@@ -98,14 +79,14 @@ class Daemon(MultiService):
             )
         self._catalogue = _catalogue(state.config)
         self._ticker = Ticker(reactor)
-        self._pool = Pool(reactor, _epoch, random.random)
-        self._egresses = self._make_egresses()
-        self._oauth = OAuthClient(reactor, _epoch, settings.token_url, settings.user_agent)
-        self._tokens = TokenKeeper(reactor, _epoch, self._refresh)
+        self._pool = Pool(reactor, epoch, random.random)
+        self._egresses = configured(reactor, self._ticker, settings)
+        self._oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent)
+        self._tokens = TokenKeeper(reactor, epoch, self._refresh)
         self._bases = BaseUrls(settings.base_urls)
         self._gate = ApiGate(ring, settings.max_body, _hex_digits)
         self._site = self._make_site()
-        self._volume = VolumeService(reactor, reader, self._on_volume)
+        self._volume = VolumeService(reactor, start.reader, self._on_volume)
         self._volume.setServiceParent(self)
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
@@ -149,32 +130,10 @@ class Daemon(MultiService):
         self._ticker.stop()
         yield super().stopService()
 
-    def _make_egresses(self) -> Egresses:
-        settings, reactor = self._settings, self._reactor
-
-        def make_egress(proxy_url: str | None) -> Egress:
-            endpoints = KeptEndpoints(
-                reactor,
-                connect_timeout=limits.CONNECT_SECONDS,
-                ca_file=settings.ca_file,
-                proxy=parse_proxy_url(proxy_url) if proxy_url else None,
-            )
-            return Egress(self._ticker, endpoints, settings.user_agent, settings.request_timeout)
-
-        default = settings.upstream_proxy.reveal() if settings.upstream_proxy is not None else None
-        try:
-            egresses = Egresses(make_egress, default)
-            egresses.default()
-        except ValueError as e:
-            raise SettingsError(f"UPSTREAM_PROXY_URL ({settings.sources['upstream_proxy']}): {e}") from None
-        except OSError as e:
-            raise SettingsError(f"UPSTREAM_CA_FILE: {settings.ca_file} can't be read: {e.strerror or e}") from None
-        return egresses
-
     def _make_site(self) -> GuardedSite:
         resources = Resources(
             ticker=self._ticker,
-            epoch=_epoch,
+            epoch=epoch,
             jitter=random.random,
             new_uuid=_new_uuid,
             pool=self._pool,
@@ -185,7 +144,7 @@ class Daemon(MultiService):
         )
         pages = HealthPages(self._condition).resource()
         out = sys.stdout if self._settings.log_level in ("debug", "info") else None
-        access = AccessLog(out, self._settings.log_format, _epoch)
+        access = AccessLog(out, self._settings.log_format, epoch)
         api = ApiResource(resources, lambda: self._catalogue, self._gate, pages, _hex_digits, access)
         return GuardedSite(api, self._gate, self._ticker)
 
@@ -230,7 +189,7 @@ class Daemon(MultiService):
     def _condition(self) -> Condition:
         state = self._state
         return Condition(
-            epoch=_epoch(),
+            epoch=epoch(),
             database=self._database(),
             ever_read=state.read_at is not None,
             accounts=len(state.accounts),
@@ -264,25 +223,8 @@ def _tune_garbage_collection() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def _gui_values(config: GuiConfig | None) -> dict[str, Any]:
-    """gui_config's part in the settings."""
-    if config is None:
-        return {}
-    return {
-        "port": config.port,
-        "api_key": config.api_key,
-        "request_timeout": config.request_timeout,
-        "upstream_proxy": config.upstream_proxy,
-    }
-
-
 def _catalogue(config: GuiConfig | None) -> Catalogue:
     return Catalogue() if config is None else Catalogue(config.custom_mapping, config.anthropic_mapping)
-
-
-def _epoch() -> float:
-    """The wall clock: the one place where it is read."""
-    return time.time()  # noqa: TID251
 
 
 def _new_uuid() -> str:
