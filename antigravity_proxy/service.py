@@ -26,7 +26,6 @@ from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.settings import limits
-from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.account_methods import load_project
@@ -66,17 +65,8 @@ class Daemon(MultiService):
         self._writable = os.access(places.directory, os.W_OK)
         self._draining = False
         self._port: Any = None
-        self._keys = KeyPolicy(
-            tuple(key.reveal() for key in settings.api_keys) if settings.keys_are_set else (),
-            host=settings.host,
-            allow_anonymous=settings.allow_anonymous,
-        )
-        ring = self._keys.decide(state.config, absent=state.config_absent)
-        if ring is None:
-            raise SettingsError(
-                f"PROXY_HOST is {settings.host}, but there is no API key: set PROXY_API_KEY, listen on 127.0.0.1, "
-                "or accept everybody with PROXY_ALLOW_ANONYMOUS=true"
-            )
+        self._keys = KeyPolicy.of(settings)
+        ring = self._keys.at_start(state.config, absent=state.config_absent)
         self._catalogue = _catalogue(state.config)
         self._ticker = Ticker(reactor)
         self._pool = Pool(reactor, epoch, random.random)

@@ -30,7 +30,7 @@ def begin(options: Mapping[str, Any], environ: Mapping[str, str]) -> Start:
     """Resolves everything for these options and this environment. Raises SettingsError."""
     resolver = Resolver(options, environ, lambda path: Path(path).read_text("utf-8"))
     data_dir = resolver.one("data_dir")
-    places = layout.single(Path(data_dir)) if data_dir else layout.of_desktop(sys.platform, environ, Path.home())
+    places = layout.single(Path(data_dir)) if data_dir else _of_desktop(environ)
     master_key = resolver.one("master_key")
     reader = VolumeReader(
         places,
@@ -41,6 +41,12 @@ def begin(options: Mapping[str, Any], environ: Mapping[str, str]) -> Start:
     )
     state = reader.read_config()
     return Start(resolver.all(_gui_values(state.config)), places, reader, state)
+
+
+def _of_desktop(environ: Mapping[str, str]) -> Layout:
+    on_wsl = "WSL_DISTRO_NAME" in environ
+    windows_homes = sorted(Path("/mnt/c/Users").glob("*/")) if on_wsl else ()
+    return layout.of_desktop(sys.platform, environ, Path.home(), windows_homes)
 
 
 def epoch() -> float:

@@ -66,6 +66,10 @@ class RowProblem(Struct, frozen=True):
     id: str
     reason: str
     sealed: bool = False
+    provider: str = ""
+    email: Secret = Secret("")
+    name: Secret = Secret("")
+    status: str = ""
 
 
 class Accounts(Struct, frozen=True):
@@ -106,10 +110,10 @@ class AccountReader:
             try:
                 known[identity] = _read(identity, row, before, unsealer)
             except _BadRow as e:
-                problems.append(RowProblem(identity, str(e)))
+                problems.append(_problem(identity, row, str(e), sealed=False))
             except WrongKey:
                 reason = "no key opens its token" if keys else "its token is sealed, and there is no key"
-                problems.append(RowProblem(identity, reason, sealed=True))
+                problems.append(_problem(identity, row, reason, sealed=True))
         self._known = known
         return Accounts(tuple(each.account for each in known.values()), tuple(problems))
 
@@ -124,16 +128,31 @@ class _BadRow(Exception):
     """Why a row gives no account."""
 
 
+def _problem(identity: str, row: Row, reason: str, *, sealed: bool) -> RowProblem:
+    return RowProblem(identity, reason, sealed, *_plain(row))
+
+
+def _plain(row: Row) -> tuple[str, Secret, Secret, str]:
+    """Provider, e-mail address, name and status: what stands in a row unsealed."""
+    return (
+        lenient.text(row["provider"]) or "",
+        Secret(lenient.text(row["email"]) or ""),
+        Secret(lenient.text(row.get("name")) or ""),
+        lenient.text(row.get("status")) or "active",
+    )
+
+
 def _read(identity: str, row: Row, before: _Known | None, unsealer: Unsealer) -> _Known:
     is_same_token = before is not None and before.row["token_json"] == row["token_json"]
     token = before.token if before is not None and is_same_token else _token(row["token_json"], unsealer)
     egress = lenient.text(row.get("proxy_url"))
+    provider, email, name, status = _plain(row)
     account = Account(
         id=identity,
-        provider=lenient.text(row["provider"]) or "",
-        email=Secret(lenient.text(row["email"]) or ""),
-        name=Secret(lenient.text(row.get("name")) or ""),
-        status=lenient.text(row.get("status")) or "active",
+        provider=provider,
+        email=email,
+        name=name,
+        status=status,
         token=token
         if token.upstream_proxy_url or not egress
         else msgspec.structs.replace(token, upstream_proxy_url=Secret(egress)),
