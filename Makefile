@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo run test fuzz lint format bench dist clean
+.PHONY: help demo run test fuzz hammer lint format bench dist clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -20,6 +20,9 @@ test: $(VENV)/.dev ## the whole proof, with coverage
 
 fuzz: $(VENV)/.dev ## new random examples for the tests that take any (about ten minutes)
 	$(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
+
+hammer: $(VENV)/.dev ## thousands of snapshots against writers that don't stop (about ten minutes)
+	HAMMER_SNAPSHOTS=2000 $(BIN)/python -m pytest -n 2 -rP tests/volume/test_hammer.py
 
 lint: $(VENV)/.dev ## style, types, import layers
 	$(BIN)/ruff check .

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from antigravity_proxy import __version__
 
 if TYPE_CHECKING:
+    from antigravity_proxy.operator.report import Report
     from antigravity_proxy.startup import Start
-
-T = TypeVar("T")
 
 #: exit status of `check` when something is wrong
 WRONG = 1
@@ -71,20 +70,27 @@ def check(data_dir: Path | None, watch: bool, as_json: bool, offline: bool) -> N
     from twisted.internet.task import react
 
     from antigravity_proxy.operator import check as checking
+    from antigravity_proxy.settings.resolve import SettingsError
     from antigravity_proxy.startup import epoch
 
     form = checking.as_json if as_json else checking.as_text
 
+    def tell(report: Report) -> None:
+        click.echo(form(report) + ("\n" if watch and not as_json else ""))
+
     async def run(reactor: Any) -> None:
         options = _options(data_dir)
-        if watch:
-            tell = lambda report: click.echo(form(report) + ("" if as_json else "\n"))  # noqa: E731
-            await checking.watch(reactor, options, os.environ, offline=offline, epoch=epoch, tell=tell)
-        report = await checking.check(reactor, options, os.environ, offline=offline, epoch=epoch)
-        click.echo(form(report))
+        try:
+            if watch:
+                await checking.watch(reactor, options, os.environ, offline=offline, epoch=epoch, tell=tell)
+            report = await checking.check(reactor, options, os.environ, offline=offline, epoch=epoch)
+        except SettingsError as e:
+            click.echo(f"Error: {e}", err=True)
+            raise SystemExit(WRONG) from None
+        tell(report)
         raise SystemExit(0 if report.well else WRONG)
 
-    _with_settings(lambda: react(run))
+    react(run)
 
 
 @command.group()
@@ -209,23 +215,18 @@ def export_key(data_dir: Path | None, take_all: bool) -> None:
 
 
 def _start(data_dir: Path | None) -> Start:
+    """What the daemon would start with; a setting that can't be used is one line and exit status 1."""
     from antigravity_proxy import startup
+    from antigravity_proxy.settings.resolve import SettingsError
 
-    return _with_settings(lambda: startup.begin(_options(data_dir), os.environ))
+    try:
+        return startup.begin(_options(data_dir), os.environ)
+    except SettingsError as e:
+        raise click.ClickException(str(e)) from e
 
 
 def _options(data_dir: Path | None) -> dict[str, str]:
     return {} if data_dir is None else {"antigravity-data-dir": str(data_dir)}
-
-
-def _with_settings(function: Callable[[], T]) -> T:
-    """What the function gives; a setting that can't be used is one line and exit status 1."""
-    from antigravity_proxy.settings.resolve import SettingsError
-
-    try:
-        return function()
-    except SettingsError as e:
-        raise click.ClickException(str(e)) from e
 
 
 def _size(path: Path) -> int:

@@ -93,8 +93,10 @@ def of_desktop(directories: Iterable[Path], platform: str, keychain: Keychain) -
                 trouble.append(f"{name} can't be unwrapped here: was it made by another user or machine?")
             else:
                 found.append(Candidate(name, key))
-    unique = {candidate.key: candidate for candidate in reversed(found)}
-    return list(reversed(unique.values())), list(dict.fromkeys(trouble))
+    unique: dict[bytes, Candidate] = {}
+    for candidate in found:
+        unique.setdefault(candidate.key, candidate)
+    return list(unique.values()), list(dict.fromkeys(trouble))
 
 
 def export(candidates: Iterable[Candidate], directory: Path) -> list[Path]:

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import treq
 from twisted.internet.defer import Deferred
-from twisted.web.client import Agent, readBody
+from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
 
 from antigravity_proxy.operator.report import Finding
@@ -40,7 +41,7 @@ async def _asked(reactor: Any, agent: Agent, settings: Settings) -> AsyncIterato
         asking: Deferred[Any] = agent.request(b"GET", f"{origin}/".encode("ascii"), headers)
         try:
             response = await asking.addTimeout(PATIENCE, reactor)
-            await readBody(response).addTimeout(PATIENCE, reactor)
+            await treq.content(response).addTimeout(PATIENCE, reactor)
         except Exception as e:  # of any kind: what matters is that nothing answered
             yield Finding("upstream", "error", f"{origin} can't be reached: {_words(e)}")
         else:
