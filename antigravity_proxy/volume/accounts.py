@@ -20,7 +20,8 @@ _PLACEHOLDER_PROJECT = re.compile(r"cloud-code-\d+|projects(/.*)?", re.I)
 _TOKEN = re.compile(r"[\x21-\x7e]*")
 
 
-class Token(Struct, frozen=True):
+# gc=False: none of these holds cycles, and of 100,000 the collector would hold up every thread
+class Token(Struct, frozen=True, gc=False):
     """An account's sign-in; ``expiry_timestamp`` in epoch seconds, 0 where the row says none.
 
     ``refresh_token`` may be empty: then it can't be refreshed. The proxy URL, the token's own before the row's, may
@@ -36,14 +37,14 @@ class Token(Struct, frozen=True):
     oauth_client_key: str | None = None
 
 
-class ModelQuota(Struct, frozen=True):
+class ModelQuota(Struct, frozen=True, gc=False):
     """What the app last knew of an account's quota for a model: 0 to 1, and when it begins anew in epoch seconds."""
 
     remaining: float
     resets_at: float | None = None
 
 
-class Account(Struct, frozen=True):
+class Account(Struct, frozen=True, gc=False):
     """One row whose token opens. ``id`` is opaque and may be logged; ``email`` and ``name`` may not.
 
     ``quota`` by model id; None where the app knows none. ``created_at`` and ``last_used`` in epoch seconds.
@@ -60,7 +61,7 @@ class Account(Struct, frozen=True):
     last_used: float = 0.0
 
 
-class RowProblem(Struct, frozen=True):
+class RowProblem(Struct, frozen=True, gc=False):
     """A row that gives no account, and why. ``sealed``: because none of the keys opens it."""
 
     id: str
@@ -79,7 +80,7 @@ class Accounts(Struct, frozen=True):
     problems: tuple[RowProblem, ...] = ()
 
 
-class _Known(Struct, frozen=True):
+class _Known(Struct, frozen=True, gc=False):
     """A row as it was read, and what came out of it."""
 
     row: Row
