@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo run test fuzz hammer lint format bench dist clean
+.PHONY: help demo run test fuzz hammer lint format bench bench-volume dist clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
 
 demo: $(VENV)/.runtime ## the real daemon on a simulated Google: no account, no network
 	@$(BIN)/antigravity-proxy demo
@@ -36,6 +36,9 @@ format: $(VENV)/.dev ## puts the code in order
 
 bench: $(VENV)/.dev ## what the daemon costs: CPU and memory (about four minutes)
 	$(BIN)/python benchmarks/bench.py
+
+bench-volume: $(VENV)/.dev ## what volumes of 10 to 100,000 accounts cost
+	$(BIN)/python benchmarks/volume.py
 
 dist: $(VENV)/.dev ## wheel and sdist, in dist/
 	$(BIN)/python -m build
