@@ -39,6 +39,7 @@ from antigravity_proxy.web.api import ApiResource
 from antigravity_proxy.web.edge import GuardedSite
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.health import Condition, HealthPages
+from antigravity_proxy.web.health import Volume as VolumeHealth
 from antigravity_proxy.web.keys import KeyPolicy
 from antigravity_proxy.web.warnings import Surroundings, warnings
 
@@ -186,6 +187,7 @@ class Daemon(MultiService):
             usable=self._pool.usable(),
             read_only=self._settings.read_only or not self._writable,
             draining=self._draining,
+            volume=self._volume_health(),
             warnings=self._warnings(),
         )
 
@@ -197,6 +199,16 @@ class Daemon(MultiService):
         if busy_since is not None and self._reactor.seconds() - busy_since > limits.SLOW_READ:
             return "a read of the data directory hangs"
         return "connected" if state.read_at is not None else "not read yet"
+
+    def _volume_health(self) -> VolumeHealth:
+        state, seen_at = self._state, self._volume.seen_at
+        return VolumeHealth(
+            age=None if seen_at is None else round(self._reactor.seconds() - seen_at, 1),
+            open=len(state.accounts) - state.unconfirmed,
+            sealed=state.sealed_rows,
+            broken=len(state.problems) - state.sealed_rows,
+            leaving=state.unconfirmed,
+        )
 
     def _warnings(self) -> tuple[str, ...]:
         around = Surroundings(self._gate.keys.closed, self._tokens.misconfigured, self._writable)
