@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
 
-.PHONY: help demo run test fuzz hammer lint format bench bench-volume dist clean
+.PHONY: help demo run test fuzz hammer lint format bench bench-volume lock dist clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -39,6 +40,11 @@ bench: $(VENV)/.dev ## what the daemon costs: CPU and memory (about four minutes
 
 bench-volume: $(VENV)/.dev ## what volumes of 10 to 100,000 accounts cost
 	$(BIN)/python benchmarks/volume.py
+
+lock: ## the image's dependencies anew, with their checksums
+	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
+	build/lock/bin/uv pip compile setup.cfg $(LOCK) --output-file requirements/runtime.lock
+	echo 'setuptools>=77' | build/lock/bin/uv pip compile - $(LOCK) --output-file requirements/build.lock
 
 dist: $(VENV)/.dev ## wheel and sdist, in dist/
 	$(BIN)/python -m build
