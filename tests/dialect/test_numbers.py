@@ -8,7 +8,9 @@ from antigravity_proxy.dialect.numbers import MAX_INT, whole, within
 from antigravity_proxy.errors import BadRequest
 
 
-@pytest.mark.parametrize(("value", "low", "found"), [(None, 1, None), (3, 1, 3), (3.0, 1, 3), (-5, None, -5), (0, 0, 0)])
+@pytest.mark.parametrize(
+    ("value", "low", "found"), [(None, 1, None), (3, 1, 3), (3.0, 1, 3), (-5, None, -5), (0, 0, 0)]
+)
 def test_whole_numbers(value: float | None, low: int | None, found: int | None) -> None:
     assert whole(value, "n", low) == found
 
