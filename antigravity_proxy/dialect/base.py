@@ -13,10 +13,11 @@ from antigravity_proxy.errors import ProxyError
 
 
 class Stamp(Struct, frozen=True):
-    """What an answer needs from the impure world: the time (epoch seconds) and a source of random hex digits."""
+    """What an answer needs from the impure world: time (epoch seconds), random hex digits, our id of the request."""
 
     created: int
     hex: Callable[[int], str]
+    request_id: str = ""
 
 
 class Answer(Protocol):
@@ -44,10 +45,14 @@ class Answer(Protocol):
 
 
 class Decoded(Struct, frozen=True):
-    """A decoded request: the call, and how to make the answer that fits it."""
+    """A decoded request: the call, and how to make the answer that fits it.
+
+    ``asks_upstream`` is false where the answer is complete without a chunk.
+    """
 
     call: Call
     new_answer: Callable[[Stamp], Answer]
+    asks_upstream: bool = True
 
 
 class Rendered(Struct, frozen=True):

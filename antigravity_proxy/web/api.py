@@ -68,6 +68,7 @@ class ApiResource(Resource):
     async def _serve(self, request: GuardedRequest, route: Route, client: HttpClient) -> None:
         began = self._resources.clock.seconds()
         outcome: Outcome | None = None
+        request.setHeader(dialects.id_header(route), request.request_id.encode())
         try:
             if route.operation is Operation.UNKNOWN:
                 raise errors.NotFound(f"No such path: {_shown(request.path)}")
@@ -75,7 +76,7 @@ class ApiResource(Resource):
                 raise errors.MethodNotAllowed("Method not allowed.", allow=route.methods)
             if route.operation in (Operation.MODELS, Operation.MODEL):
                 client.reply(dialects.models(route, self._catalogue(), request))
-            elif route.operation is Operation.GEMINI_COUNT:
+            elif dialects.counts(route):
                 client.reply(await self._count(request, route, client))
             else:
                 outcome = await self._generate(request, dialects.decode(route, request), client)
@@ -86,13 +87,18 @@ class ApiResource(Resource):
     async def _generate(self, request: GuardedRequest, decoded: Decoded, client: HttpClient) -> Outcome:
         resources, call = self._resources, decoded.call
         model = self._catalogue().serving(call)
-        stamp = Stamp(int(resources.epoch()), self._hex)
+        stamp = Stamp(int(resources.epoch()), self._hex, request.request_id)
         new_answer = decoded.new_answer
+        if not decoded.asks_upstream:
+            answer = new_answer(stamp)
+            client.prepare(_headers(answer.content_type, model.id), None)
+            client.finish(answer.close())
+            return Outcome(model.id)
         serve = Generation if call.choices == 1 else FanOut
         generation = serve(resources, call, model, lambda: new_answer(stamp), client)
         answer = generation.answer
         streamed = call.stream
-        client.prepare(_headers(request, answer.content_type, model.id), answer.keepalive if streamed else None)
+        client.prepare(_headers(answer.content_type, model.id), answer.keepalive if streamed else None)
         del decoded, call, answer
         try:
             tail = await generation.run()
@@ -140,13 +146,12 @@ def _hung_up(reason: Failure, client: HttpClient, serving: Deferred[None]) -> No
     serving.cancel()
 
 
-def _headers(request: GuardedRequest, content_type: bytes, model: str) -> tuple[tuple[bytes, bytes], ...]:
+def _headers(content_type: bytes, model: str) -> tuple[tuple[bytes, bytes], ...]:
     return (
         (b"content-type", content_type),
         (b"cache-control", b"no-cache"),
         (b"x-accel-buffering", b"no"),
         (b"x-antigravity-model", model.encode()),
-        (b"x-request-id", request.request_id.encode()),
     )
 
 

@@ -8,8 +8,10 @@ from urllib.parse import parse_qsl
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.models import Catalogue
+from antigravity_proxy.dialect.anthropic import answer as anthropic_answer
 from antigravity_proxy.dialect.anthropic import errors as anthropic_errors
 from antigravity_proxy.dialect.anthropic import models as anthropic_models
+from antigravity_proxy.dialect.anthropic import request as anthropic_request
 from antigravity_proxy.dialect.base import Decoded, Rendered, RenderError
 from antigravity_proxy.dialect.gemini import answer as gemini_answer
 from antigravity_proxy.dialect.gemini import errors as gemini_errors
@@ -39,14 +41,24 @@ def decode(route: Route, request: GuardedRequest) -> Decoded:
     return _DECODERS[route.operation](route, request)
 
 
+def counts(route: Route) -> bool:
+    """Whether the route counts tokens."""
+    return route.operation in _COUNTERS
+
+
 def decode_count(route: Route, request: GuardedRequest) -> Call:
     """The body of a token count as a call; raises BadRequest."""
-    return gemini_request.decode_count(request.take_body(), route.model)
+    return _COUNTERS[route.operation][0](route, request)
 
 
 def counted(route: Route, tokens: int) -> Rendered:
     """A token count in the route's dialect."""
-    return gemini_answer.render_count(tokens)
+    return _COUNTERS[route.operation][1](tokens)
+
+
+def id_header(route: Route) -> bytes:
+    """The header in which the route's dialect tells our id of the request."""
+    return b"request-id" if route.dialect == "anthropic" else b"x-request-id"
 
 
 def models(route: Route, catalogue: Catalogue, request: GuardedRequest) -> Rendered:
@@ -64,6 +76,14 @@ def _chat(route: Route, request: GuardedRequest) -> Decoded:
     return chat_request.decode(request.take_body())
 
 
+def _message(route: Route, request: GuardedRequest) -> Decoded:
+    return anthropic_request.decode(request.take_body())
+
+
+def _message_count(route: Route, request: GuardedRequest) -> Call:
+    return anthropic_request.decode_count(request.take_body())
+
+
 def _gemini_document(route: Route, request: GuardedRequest) -> Decoded:
     return gemini_request.decode(request.take_body(), route.model, stream=False, alt=None)
 
@@ -73,6 +93,10 @@ def _gemini_stream(route: Route, request: GuardedRequest) -> Decoded:
     return gemini_request.decode(request.take_body(), route.model, stream=True, alt=query.get("alt", query.get("$alt")))
 
 
+def _gemini_count(route: Route, request: GuardedRequest) -> Call:
+    return gemini_request.decode_count(request.take_body(), route.model)
+
+
 def _query(request: GuardedRequest) -> dict[str, str]:
     """The query's fields; of a repeated one the last."""
     return dict(parse_qsl(request.uri.partition(b"?")[2].decode("latin-1"), keep_blank_values=True))
@@ -80,7 +104,12 @@ def _query(request: GuardedRequest) -> dict[str, str]:
 
 _DECODERS: dict[Operation, Callable[[Route, GuardedRequest], Decoded]] = {
     Operation.CHAT: _chat,
+    Operation.MESSAGE: _message,
     Operation.GEMINI_GENERATE: _gemini_document,
     Operation.GEMINI_STREAM: _gemini_stream,
+}
+_COUNTERS: dict[Operation, tuple[Callable[[Route, GuardedRequest], Call], Callable[[int], Rendered]]] = {
+    Operation.MESSAGE_COUNT: (_message_count, anthropic_answer.render_count),
+    Operation.GEMINI_COUNT: (_gemini_count, gemini_answer.render_count),
 }
 _MODELS = {"openai": openai_models, "anthropic": anthropic_models, "gemini": gemini_models}

@@ -15,6 +15,8 @@ class Operation(Enum):
     """What a path does."""
 
     CHAT = "chat completion"
+    MESSAGE = "message"
+    MESSAGE_COUNT = "count a message's tokens"
     GEMINI_GENERATE = "generate content"
     GEMINI_STREAM = "stream generated content"
     GEMINI_COUNT = "count tokens"
@@ -45,6 +47,8 @@ _GEMINI_ACTIONS = {
 }
 _READ = ("GET", "HEAD")
 _CHAT = Route(Operation.CHAT, "openai", ("POST",))
+_MESSAGE = Route(Operation.MESSAGE, "anthropic", ("POST",))
+_MESSAGE_COUNT = Route(Operation.MESSAGE_COUNT, "anthropic", ("POST",))
 _PUBLIC = Route(Operation.PUBLIC, "openai", _READ)
 _PUBLIC_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready"})
 #: where model resources stand; the last is for clients that leave the version out (clients.md 3)
@@ -58,6 +62,10 @@ def match(path: str, *, anthropic: bool = False, gemini: bool = False) -> Route:
     """
     if path == "/v1/chat/completions":
         return _CHAT
+    if path == "/v1/messages":
+        return _MESSAGE
+    if path == "/v1/messages/count_tokens":
+        return _MESSAGE_COUNT
     if path in _PUBLIC_PATHS:
         return _PUBLIC
     dialect = _dialect(path)
@@ -92,6 +100,6 @@ def _dialect(path: str) -> DialectName:
     """The dialect of a path that may be unknown, by its prefix."""
     if path.startswith(("/v1beta", "/models/")):
         return "gemini"
-    if path == "/v1/messages" or path.startswith("/v1/messages/"):
+    if path.startswith("/v1/messages/"):
         return "anthropic"
     return "openai"

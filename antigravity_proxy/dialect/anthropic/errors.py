@@ -33,6 +33,8 @@ def error_body(error: ProxyError, request_id: str) -> dict[str, Any]:
     status = _status(error)
     kind = _TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
     message = _too_long(error.message) if isinstance(error, ContextOverflow) else error.message
+    if error.param is not None and error.param not in message:  # the form has no other place for it
+        message = f"{error.param}: {message}"
     return {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
 
 

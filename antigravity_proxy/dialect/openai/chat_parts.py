@@ -1,53 +1,15 @@
-"""The rarer parts of a chat answer: calls, images, code, citations, log probabilities (translation.md 2, 3). Pure."""
+"""The rarer parts of a chat answer: calls, images, citations, log probabilities (translation.md 2, 3). Pure."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
-from antigravity_proxy.canonical.content import Blob, FunctionCall, Part
+from antigravity_proxy.canonical.content import Blob, FunctionCall
 from antigravity_proxy.dialect.base import Stamp
-
-#: what reading a part of upstream's answer may raise: it was only skimmed until now
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
-_GOOD_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-
-
-class _Code(Struct):
-    language: str = ""
-    code: str = ""
-
-
-class _Result(Struct):
-    outcome: str = ""
-    output: str = ""
-
-
-class _Web(Struct):
-    uri: str = ""
-    title: str = ""
-
-
-class _Source(Struct):
-    web: _Web | None = None
-
-
-class _Segment(Struct, rename="camel"):
-    start_index: int = 0
-    end_index: int = 0
-
-
-class _Support(Struct, rename="camel"):
-    segment: _Segment | None = None
-    grounding_chunk_indices: list[int] = []
-
-
-class _Grounding(Struct, rename="camel"):
-    grounding_chunks: list[_Source] = []
-    grounding_supports: list[_Support] = []
+from antigravity_proxy.dialect.pieces import UNREADABLE, call_id, compact, data_url, grounding
 
 
 class _LogProb(Struct, rename="camel"):
@@ -65,8 +27,8 @@ class _LogProbs(Struct, rename="camel"):
 
 
 def tool_call(call: FunctionCall, signature: str, stamp: Stamp, custom: frozenset[str]) -> dict[str, Any]:
-    """One call, in the form of a message; its id is upstream's own, if that is a good one (translation.md 2.3)."""
-    out: dict[str, Any] = {"id": call.id if _GOOD_ID.fullmatch(call.id) else "call_" + stamp.hex(24)}
+    """One call, in the form of a message."""
+    out: dict[str, Any] = {"id": call_id(call, "call_", stamp)}
     args = compact(call.args)
     if call.name in custom:
         out |= {"type": "custom", "custom": {"name": call.name, "input": _free_text(args)}}
@@ -75,12 +37,6 @@ def tool_call(call: FunctionCall, signature: str, stamp: Stamp, custom: frozense
     if signature:
         out["extra_content"] = {"google": {"thought_signature": signature}}
     return out
-
-
-def compact(args: Raw) -> str:
-    """Arguments as compact JSON text: same values, digits and key order, no white space. Always an object."""
-    text = msgspec.json.format(bytes(args), indent=-1).decode("utf-8", "replace") if args else ""
-    return text if text.startswith("{") else "{}"
 
 
 def _free_text(args: str) -> str:
@@ -97,36 +53,13 @@ def image(blob: Blob, index: int) -> dict[str, Any]:
     return {
         "type": "image_url",
         "index": index,
-        "image_url": {"url": f"data:{blob.mime_type};base64,{blob.data}"},
+        "image_url": {"url": data_url(blob)},
     }
 
 
-def code_block(part: Part) -> str:
-    """Code that the model ran, or its output, as fenced Markdown."""
-    try:
-        if part.executable_code:
-            code = msgspec.json.decode(part.executable_code, type=_Code)
-            language = "" if code.language == "LANGUAGE_UNSPECIFIED" else code.language.lower()
-            return f"\n```{language}\n{code.code}\n```\n"
-        return f"\n```\n{msgspec.json.decode(part.code_execution_result, type=_Result).output}\n```\n"
-    except _UNREADABLE:
-        return ""
-
-
-def unfenced(text: str) -> str:
-    """JSON without the code fence that some models put around it even if told not to (translation.md 2.5)."""
-    first, _, rest = text.strip().partition("\n")
-    if first.rstrip() in ("```", "```json") and rest.endswith("```"):
-        return rest[:-3].rstrip()
-    return text
-
-
-def citations(grounding: Raw, text: str) -> list[dict[str, Any]]:
+def citations(metadata: Raw, text: str) -> list[dict[str, Any]]:
     """Citations of a web search. Upstream counts UTF-8 bytes, OpenAI characters (translation.md 2.8)."""
-    try:
-        found = msgspec.json.decode(grounding, type=_Grounding)
-    except _UNREADABLE:
-        return []
+    found = grounding(metadata)
     octets = text.encode()
     cited = []
     for support in found.grounding_supports:
@@ -135,8 +68,7 @@ def citations(grounding: Raw, text: str) -> list[dict[str, Any]]:
         start = len(octets[: support.segment.start_index].decode(errors="ignore"))
         end = len(octets[: support.segment.end_index].decode(errors="ignore"))
         for index in support.grounding_chunk_indices:
-            web = found.grounding_chunks[index].web if 0 <= index < len(found.grounding_chunks) else None
-            if web is not None:
+            if (web := found.page(index)) is not None:
                 citation = {"start_index": start, "end_index": end, "url": web.uri, "title": web.title}
                 cited.append({"type": "url_citation", "url_citation": citation})
     return cited
@@ -146,7 +78,7 @@ def log_probabilities(result: Raw) -> list[dict[str, Any]]:
     """``logprobs.content``; empty where upstream's form is not the expected one."""
     try:
         found = msgspec.json.decode(result, type=_LogProbs)
-    except _UNREADABLE:
+    except UNREADABLE:
         return []
     content = []
     for position, chosen in enumerate(found.chosen_candidates):

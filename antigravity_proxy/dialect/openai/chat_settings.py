@@ -7,15 +7,12 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import Effort, OutputFormat, Reasoning, Sampling
+from antigravity_proxy.dialect.numbers import MAX_INT, Whole, whole, within
 from antigravity_proxy.errors import BadRequest
 
-_MAX_INT = 2**31 - 1
 _MAX_CHOICES = 8
 #: what upstream takes; OpenAI allows four
 _MAX_STOPS = 5
-
-#: whole numbers may arrive as ``1`` or ``1.0`` (translation.md 1)
-Whole = int | float
 
 
 class _JsonSchema(Struct):
@@ -82,21 +79,21 @@ class Settings(Struct, kw_only=True):
 def sampling(settings: Settings) -> Sampling:
     """Sampling settings; raises BadRequest for values out of range."""
     if settings.max_completion_tokens is not None:
-        limit = _whole(settings.max_completion_tokens, "max_completion_tokens", 1)
+        limit = whole(settings.max_completion_tokens, "max_completion_tokens", 1)
     else:
-        limit = _whole(settings.max_tokens, "max_tokens", 1)
+        limit = whole(settings.max_tokens, "max_tokens", 1)
     stop = settings.stop
     stops = [stop] if isinstance(stop, str) else stop or []
-    top_logprobs = _whole(settings.top_logprobs, "top_logprobs", 0, 20)
+    top_logprobs = whole(settings.top_logprobs, "top_logprobs", 0, 20)
     return Sampling(
-        temperature=_within(settings.temperature, "temperature", 0, 2),
-        top_p=_within(settings.top_p, "top_p", 0, 1),
-        top_k=_whole(settings.top_k, "top_k", 0),
+        temperature=within(settings.temperature, "temperature", 0, 2),
+        top_p=within(settings.top_p, "top_p", 0, 1),
+        top_k=whole(settings.top_k, "top_k", 0),
         max_output_tokens=limit,
         stop_sequences=tuple(filter(None, stops))[:_MAX_STOPS],
         seed=_seed(settings.seed),
-        presence_penalty=_within(settings.presence_penalty, "presence_penalty", -2, 2),
-        frequency_penalty=_within(settings.frequency_penalty, "frequency_penalty", -2, 2),
+        presence_penalty=within(settings.presence_penalty, "presence_penalty", -2, 2),
+        frequency_penalty=within(settings.frequency_penalty, "frequency_penalty", -2, 2),
         response_logprobs=bool(settings.logprobs),
         logprobs=top_logprobs if settings.logprobs else None,
     )
@@ -104,7 +101,7 @@ def sampling(settings: Settings) -> Sampling:
 
 def choices(settings: Settings) -> int:
     """How many answers are wanted; raises BadRequest."""
-    return _whole(settings.n, "n", 1, _MAX_CHOICES) or 1
+    return whole(settings.n, "n", 1, _MAX_CHOICES) or 1
 
 
 def output_format(settings: Settings) -> OutputFormat:
@@ -149,7 +146,7 @@ def _by_effort(effort: Effort, show: bool) -> Reasoning:
 
 def _by_budget(budget: Whole | None, show: bool, param: str) -> Reasoning:
     """A budget of 0 means off, of -1 that the model decides (Google's words)."""
-    tokens = _whole(budget, param, -1)
+    tokens = whole(budget, param, -1)
     if tokens == 0:
         return _off()
     if tokens == -1:
@@ -163,21 +160,5 @@ def _off() -> Reasoning:
 
 def _seed(seed: Whole | None) -> int | None:
     """Upstream's is 32 bits wide; larger ones are folded."""
-    whole = _whole(seed, "seed", None, None)
-    return whole if whole is None else whole & _MAX_INT
-
-
-def _whole(value: Whole | None, param: str, low: int | None, high: int | None = _MAX_INT) -> int | None:
-    if value is None:
-        return None
-    if value != value // 1:
-        raise BadRequest(f"{param} must be a whole number.", param=param)
-    if (low is not None and value < low) or (high is not None and value > high):
-        raise BadRequest(f"{param} must be from {low} to {high}.", param=param)
-    return int(value)
-
-
-def _within(value: float | None, param: str, low: int, high: int) -> float | None:
-    if value is not None and not low <= value <= high:
-        raise BadRequest(f"{param} must be from {low} to {high}.", param=param)
-    return value
+    number = whole(seed, "seed", None, None)
+    return number if number is None else number & MAX_INT

@@ -12,7 +12,8 @@ from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import Part
 from antigravity_proxy.canonical.estimate import text_size, tokens
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.openai.chat_parts import citations, code_block, image, log_probabilities, tool_call
+from antigravity_proxy.dialect.openai.chat_parts import citations, image, log_probabilities, tool_call
+from antigravity_proxy.dialect.pieces import code_block
 
 Kind = Literal["content", "reasoning_content", "tool_calls", "images", "logprobs"]
 

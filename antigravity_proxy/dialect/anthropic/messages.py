@@ -1,0 +1,170 @@
+"""Messages as canonical turns (translation.md 2.1, 2.3, 2.6, 8.1). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from antigravity_proxy.canonical.content import Content, FunctionCall, FunctionResponse, Part
+from antigravity_proxy.dialect import media
+from antigravity_proxy.dialect.anthropic.blocks import (
+    Block,
+    Compaction,
+    RedactedThinking,
+    ServerToolUse,
+    Text,
+    Thinking,
+    ToolReference,
+    ToolResult,
+    ToolUse,
+    Visible,
+    WebSearchResult,
+    pages,
+    visible,
+)
+from antigravity_proxy.dialect.signatures import unwrap
+from antigravity_proxy.errors import BadRequest
+
+_NO_INPUT = Raw(b"{}")
+#: how a pseudo block begins whose value changes with every request
+_BILLING = "x-anthropic-billing-header:"
+
+
+class Message(Struct):
+    """One message; ``system`` may stand in mid-conversation."""
+
+    role: Literal["user", "assistant", "system"]
+    content: str | list[Block] | None = None
+
+
+#: what ``system`` may be
+System = str | list[Text] | None
+
+
+def conversation(messages: list[Message], system: System) -> tuple[tuple[Content, ...], tuple[str, ...]]:
+    """The turns and the system texts; raises BadRequest.
+
+    System messages before the first user message are hoisted; later ones stay in place, since order is meaning.
+    """
+    hoisted: list[str] = []
+    contents: list[Content] = []
+    called: dict[str, str] = {}
+    user_spoke = False
+    for i, message in enumerate(messages):
+        where = f"messages[{i}].content"
+        blocks: Sequence[Block] = [Text(message.content)] if isinstance(message.content, str) else message.content or []
+        role: Literal["user", "model"] = "user"
+        if message.role == "system":
+            said = _system_texts(blocks, where)
+            if not user_spoke:
+                hoisted += said
+                continue
+            found = [Part(text="<system>{}</system>".format("\n".join(said)))] if said else []
+        elif message.role == "assistant":
+            role, found = "model", _assistant(blocks, called, where)
+        else:
+            found = [part for j, block in enumerate(blocks) for part in _part(block, called, f"{where}[{j}]")]
+            user_spoke = user_spoke or bool(found)
+        if found:
+            contents.append(Content(role, tuple(found)))
+    if not contents and hoisted:
+        contents.append(Content("user", tuple(Part(text=text) for text in hoisted)))
+        hoisted = []
+    if not any(content.role == "user" for content in contents):
+        raise BadRequest("There is no user message.", param="messages")
+    return tuple(contents), (*_texts(system), *hoisted)
+
+
+def _texts(system: System) -> list[str]:
+    """``system`` without what is no prompt."""
+    if system is None or isinstance(system, str):
+        return [system] if system else []
+    return [block.text for block in system if block.text and not block.text.startswith(_BILLING)]
+
+
+def _system_texts(blocks: Sequence[Block], where: str) -> list[str]:
+    found = []
+    for i, block in enumerate(blocks):
+        if not isinstance(block, Text):
+            raise BadRequest("Only text is possible here.", param=f"{where}[{i}].type")
+        if block.text:
+            found.append(block.text)
+    return found
+
+
+def _assistant(blocks: Sequence[Block], called: dict[str, str], where: str) -> list[Part]:
+    """An answer of an earlier turn. A signature of kind ``f`` is the next call's; what is unsigned can't go back."""
+    found: list[Part] = []
+    for_call = ""
+    for i, block in enumerate(blocks):
+        if isinstance(block, Thinking | RedactedThinking):
+            text, wrapped = (block.thinking, block.signature) if isinstance(block, Thinking) else ("", block.data)
+            signature = unwrap(wrapped or "")
+            if signature is not None and signature.kind == "f":
+                for_call = signature.text
+            elif signature is not None and signature.kind == "t":
+                found.append(Part(text=text, thought=True, thought_signature=signature.text))
+        elif isinstance(block, ToolUse):
+            found.append(_call(block, called, for_call, f"{where}[{i}].input"))
+            for_call = ""
+        else:
+            for part in _part(block, called, f"{where}[{i}]"):
+                found += media.with_images(part, f"{where}[{i}]")
+    return found
+
+
+def _part(block: Block, called: dict[str, str], where: str) -> list[Part]:
+    """A block of anybody's message, as parts: none for what means nothing here, or says nothing."""
+    match block:
+        case Text(text=""):
+            return []
+        case ToolResult():
+            return _result(block, called, where)
+        case ToolUse():
+            return [_call(block, called, "", f"{where}.input")]
+        case WebSearchResult():
+            text = pages(block)
+            return [Part(text=text)] if text else []
+        case Compaction():
+            return [Part(text=block.content)] if block.content else []
+        case Thinking() | RedactedThinking() | ServerToolUse():
+            return []
+        case _:
+            return visible(block, where)
+
+
+def _call(block: ToolUse, called: dict[str, str], signature: str, param: str) -> Part:
+    called[block.id] = block.name
+    args = block.input if bytes(block.input) not in (b"", b"null") else _NO_INPUT
+    try:
+        value = msgspec.json.decode(args)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise BadRequest("The input is not JSON.", param=param) from None
+    if not isinstance(value, dict):
+        raise BadRequest("The input must be an object.", param=param)
+    return Part(function_call=FunctionCall(block.name, args, block.id), thought_signature=signature)
+
+
+def _result(block: ToolResult, called: dict[str, str], where: str) -> list[Part]:
+    """A tool's result. It has only the call's id: the name is the earlier call's."""
+    content: Sequence[Visible | ToolReference]
+    content = [Text(block.content)] if isinstance(block.content, str) else block.content or []
+    texts: list[str] = []
+    files: list[Part] = []
+    for i, each in enumerate(content):
+        parts = (
+            [Part(text=each.tool_name)] if isinstance(each, ToolReference) else visible(each, f"{where}.content[{i}]")
+        )
+        for part in parts:
+            if part.text is None:
+                files.append(part)
+            else:
+                texts.append(part.text)
+    output, identity = "\n".join(texts), block.tool_use_id
+    if identity not in called:
+        return [Part(text=f"[result of an unknown tool call {identity}]\n{output}"), *files]
+    response = Raw(msgspec.json.encode({"error" if block.is_error else "output": output}))
+    return [Part(function_response=FunctionResponse(called[identity], response, identity, tuple(files)))]
