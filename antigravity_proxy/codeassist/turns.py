@@ -13,7 +13,8 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from antigravity_proxy.canonical.content import Content, FunctionCall, FunctionResponse, Part
-from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.models import Family, Model
+from antigravity_proxy.canonical.signature import fitting
 from antigravity_proxy.codeassist.names import NameMap
 
 #: stands for a signature that was lost; Gemini takes it, Claude doesn't (translation.md 2.6)
@@ -199,6 +200,7 @@ def _as_text(response: FunctionResponse) -> Part:
 
 def _signed(turns: list[Content], model: Model, lost: bool) -> list[Content]:
     """Signatures and thoughts of earlier turns as the model's family wants them (translation.md 2.6)."""
+    turns = [_own(turn, model.family) for turn in turns]
     if model.family == "gemini":
         return [_for_gemini(turn, model, lost) if turn.role == "model" else turn for turn in turns]
     current = max((i for i, turn in enumerate(turns) if _begins_a_turn(turn)), default=-1)
@@ -207,6 +209,14 @@ def _signed(turns: list[Content], model: Model, lost: bool) -> list[Content]:
         _for_others(turn, keep_thoughts=keeps and i > current) if turn.role == "model" else turn
         for i, turn in enumerate(turns)
     ]
+
+
+def _own(turn: Content, family: Family) -> Content:
+    """Signatures as upstream made them, without those of another family."""
+    if not any(part.thought_signature for part in turn.parts):
+        return turn
+    parts = (replace(p, thought_signature=fitting(p.thought_signature, family)) for p in turn.parts)
+    return Content(turn.role, tuple(parts))
 
 
 def _begins_a_turn(turn: Content) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 from antigravity_proxy.canonical.chunk import Chunk
 from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Answer, Stamp
-from antigravity_proxy.dialect.openai.chat_parts import unfenced
+from antigravity_proxy.dialect.openai.answer_parts import unfenced
 from antigravity_proxy.dialect.openai.chat_walk import ChatOptions, ChatWalk, Choice, Kind
 from antigravity_proxy.dialect.openai.errors import error_object
 from antigravity_proxy.errors import ProxyError

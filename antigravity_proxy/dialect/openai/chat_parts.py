@@ -1,95 +1,28 @@
-"""The rarer parts of a chat answer: calls, images, code, citations, log probabilities (translation.md 2, 3). Pure."""
+"""The rarer parts of a chat answer, in chat's forms: calls, images, citations (translation.md 2.8, 3.2). Pure."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
-from antigravity_proxy.canonical.content import Blob, FunctionCall, Part
+from antigravity_proxy.canonical.content import Blob, FunctionCall
 from antigravity_proxy.dialect.base import Stamp
-
-#: what reading a part of upstream's answer may raise: it was only skimmed until now
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
-_GOOD_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-
-
-class _Code(Struct):
-    language: str = ""
-    code: str = ""
-
-
-class _Result(Struct):
-    outcome: str = ""
-    output: str = ""
-
-
-class _Web(Struct):
-    uri: str = ""
-    title: str = ""
-
-
-class _Source(Struct):
-    web: _Web | None = None
-
-
-class _Segment(Struct, rename="camel"):
-    start_index: int = 0
-    end_index: int = 0
-
-
-class _Support(Struct, rename="camel"):
-    segment: _Segment | None = None
-    grounding_chunk_indices: list[int] = []
-
-
-class _Grounding(Struct, rename="camel"):
-    grounding_chunks: list[_Source] = []
-    grounding_supports: list[_Support] = []
-
-
-class _LogProb(Struct, rename="camel"):
-    token: str = ""
-    log_probability: float = 0.0
-
-
-class _Top(Struct):
-    candidates: list[_LogProb] = []
-
-
-class _LogProbs(Struct, rename="camel"):
-    chosen_candidates: list[_LogProb] = []
-    top_candidates: list[_Top] = []
+from antigravity_proxy.dialect.openai import answer_parts
+from antigravity_proxy.dialect.openai.answer_parts import call_id, compact, free_text
 
 
 def tool_call(call: FunctionCall, signature: str, stamp: Stamp, custom: frozenset[str]) -> dict[str, Any]:
-    """One call, in the form of a message; its id is upstream's own, if that is a good one (translation.md 2.3)."""
-    out: dict[str, Any] = {"id": call.id if _GOOD_ID.fullmatch(call.id) else "call_" + stamp.hex(24)}
+    """One call, in the form of a message."""
+    out: dict[str, Any] = {"id": call_id(call, stamp)}
     args = compact(call.args)
     if call.name in custom:
-        out |= {"type": "custom", "custom": {"name": call.name, "input": _free_text(args)}}
+        out |= {"type": "custom", "custom": {"name": call.name, "input": free_text(args)}}
     else:
         out |= {"type": "function", "function": {"name": call.name, "arguments": args}}
     if signature:
         out["extra_content"] = {"google": {"thought_signature": signature}}
     return out
-
-
-def compact(args: Raw) -> str:
-    """Arguments as compact JSON text: same values, digits and key order, no white space. Always an object."""
-    text = msgspec.json.format(bytes(args), indent=-1).decode("utf-8", "replace") if args else ""
-    return text if text.startswith("{") else "{}"
-
-
-def _free_text(args: str) -> str:
-    """The text that a free-text tool was called with; all arguments, if the model gave others."""
-    try:
-        value = msgspec.json.decode(args, type=dict[str, Any]).get("input")
-    except msgspec.MsgspecError:
-        return args
-    return value if isinstance(value, str) else args
 
 
 def image(blob: Blob, index: int) -> dict[str, Any]:
@@ -101,59 +34,6 @@ def image(blob: Blob, index: int) -> dict[str, Any]:
     }
 
 
-def code_block(part: Part) -> str:
-    """Code that the model ran, or its output, as fenced Markdown."""
-    try:
-        if part.executable_code:
-            code = msgspec.json.decode(part.executable_code, type=_Code)
-            language = "" if code.language == "LANGUAGE_UNSPECIFIED" else code.language.lower()
-            return f"\n```{language}\n{code.code}\n```\n"
-        return f"\n```\n{msgspec.json.decode(part.code_execution_result, type=_Result).output}\n```\n"
-    except _UNREADABLE:
-        return ""
-
-
-def unfenced(text: str) -> str:
-    """JSON without the code fence that some models put around it even if told not to (translation.md 2.5)."""
-    first, _, rest = text.strip().partition("\n")
-    if first.rstrip() in ("```", "```json") and rest.endswith("```"):
-        return rest[:-3].rstrip()
-    return text
-
-
 def citations(grounding: Raw, text: str) -> list[dict[str, Any]]:
-    """Citations of a web search. Upstream counts UTF-8 bytes, OpenAI characters (translation.md 2.8)."""
-    try:
-        found = msgspec.json.decode(grounding, type=_Grounding)
-    except _UNREADABLE:
-        return []
-    octets = text.encode()
-    cited = []
-    for support in found.grounding_supports:
-        if support.segment is None:
-            continue
-        start = len(octets[: support.segment.start_index].decode(errors="ignore"))
-        end = len(octets[: support.segment.end_index].decode(errors="ignore"))
-        for index in support.grounding_chunk_indices:
-            web = found.grounding_chunks[index].web if 0 <= index < len(found.grounding_chunks) else None
-            if web is not None:
-                citation = {"start_index": start, "end_index": end, "url": web.uri, "title": web.title}
-                cited.append({"type": "url_citation", "url_citation": citation})
-    return cited
-
-
-def log_probabilities(result: Raw) -> list[dict[str, Any]]:
-    """``logprobs.content``; empty where upstream's form is not the expected one."""
-    try:
-        found = msgspec.json.decode(result, type=_LogProbs)
-    except _UNREADABLE:
-        return []
-    content = []
-    for position, chosen in enumerate(found.chosen_candidates):
-        top = found.top_candidates[position].candidates if position < len(found.top_candidates) else []
-        content.append({**_log_prob(chosen), "top_logprobs": [_log_prob(other) for other in top]})
-    return content
-
-
-def _log_prob(found: _LogProb) -> dict[str, Any]:
-    return {"token": found.token, "logprob": found.log_probability, "bytes": list(found.token.encode())}
+    """``annotations``: the citations of a web search."""
+    return [{"type": "url_citation", "url_citation": cited} for cited in answer_parts.citations(grounding, text)]

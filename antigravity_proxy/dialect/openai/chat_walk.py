@@ -10,9 +10,11 @@ from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import Part
-from antigravity_proxy.canonical.estimate import text_size, tokens
+from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.openai.chat_parts import citations, code_block, image, log_probabilities, tool_call
+from antigravity_proxy.dialect.openai.answer_parts import code_block, log_probabilities
+from antigravity_proxy.dialect.openai.chat_parts import citations, image, tool_call
+from antigravity_proxy.dialect.openai.usage import counted
 
 Kind = Literal["content", "reasoning_content", "tool_calls", "images", "logprobs"]
 
@@ -135,14 +137,12 @@ class ChatWalk(ABC):
         return citations(choice.grounding, "".join(choice.text)) if choice.grounding else []
 
     def _usage_object(self) -> dict[str, Any]:
-        """The usage as upstream counted it, what is missing estimated: never 0 and 0 (translation.md 2.9)."""
-        usage = self._usage or Usage()
-        prompt = usage.input_tokens or max(1, self._options.input_estimate)
-        completion = usage.output_tokens or tokens(self._size)
+        """The usage in chat's words (translation.md 2.9)."""
+        usage = counted(self._usage, self._options.input_estimate, self._size)
         return {
-            "prompt_tokens": prompt,
-            "completion_tokens": completion,
-            "total_tokens": prompt + completion,
-            "prompt_tokens_details": {"cached_tokens": usage.cached_content_token_count},
-            "completion_tokens_details": {"reasoning_tokens": usage.thoughts_token_count},
+            "prompt_tokens": usage.input,
+            "completion_tokens": usage.output,
+            "total_tokens": usage.input + usage.output,
+            "prompt_tokens_details": {"cached_tokens": usage.cached},
+            "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
         }
