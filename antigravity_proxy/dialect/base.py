@@ -50,10 +50,14 @@ class Answer(Protocol):
 
 
 class Decoded(Struct, frozen=True):
-    """A decoded request: the call, and how to make the answer that fits it."""
+    """A decoded request: the call, and how to make the answer that fits it.
+
+    ``more`` are further calls of the same request; their answers are the choices that follow the first call's.
+    """
 
     call: Call
     new_answer: Callable[[Stamp], Answer]
+    more: tuple[Call, ...] = ()
 
 
 class Rendered(Struct, frozen=True):

@@ -15,6 +15,9 @@ class Operation(Enum):
     """What a path does."""
 
     CHAT = "chat completion"
+    RESPONSES = "response"
+    STORED_RESPONSE = "stored response"
+    COMPLETIONS = "completion"
     GEMINI_GENERATE = "generate content"
     GEMINI_STREAM = "stream generated content"
     GEMINI_COUNT = "count tokens"
@@ -44,7 +47,12 @@ _GEMINI_ACTIONS = {
     "countTokens": Operation.GEMINI_COUNT,
 }
 _READ = ("GET", "HEAD")
-_CHAT = Route(Operation.CHAT, "openai", ("POST",))
+_OPENAI = {
+    "/v1/chat/completions": Route(Operation.CHAT, "openai", ("POST",)),
+    "/v1/responses": Route(Operation.RESPONSES, "openai", ("POST",)),
+    "/v1/completions": Route(Operation.COMPLETIONS, "openai", ("POST",)),
+}
+_STORED_RESPONSE = Route(Operation.STORED_RESPONSE, "openai", ())
 _PUBLIC = Route(Operation.PUBLIC, "openai", _READ)
 _PUBLIC_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready"})
 #: where model resources stand; the last is for clients that leave the version out (clients.md 3)
@@ -56,8 +64,10 @@ def match(path: str, *, anthropic: bool = False, gemini: bool = False) -> Route:
 
     ``/v1/models`` has three readers, told apart by their headers (translation.md 11).
     """
-    if path == "/v1/chat/completions":
-        return _CHAT
+    if (found := _OPENAI.get(path)) is not None:
+        return found
+    if path.startswith("/v1/responses/"):
+        return _STORED_RESPONSE
     if path in _PUBLIC_PATHS:
         return _PUBLIC
     dialect = _dialect(path)

@@ -76,15 +76,6 @@ def compact(args: Raw) -> str:
     return text if text.startswith("{") else "{}"
 
 
-def free_text(args: str) -> str:
-    """The text that a free-text tool was called with; all arguments, if the model gave others."""
-    try:
-        value = msgspec.json.decode(args, type=dict[str, Any]).get("input")
-    except msgspec.MsgspecError:
-        return args
-    return value if isinstance(value, str) else args
-
-
 def code_block(part: Part) -> str:
     """Code that the model ran, or its output, as fenced Markdown."""
     try:

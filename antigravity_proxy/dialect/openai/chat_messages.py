@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.dialect import media
+from antigravity_proxy.dialect.openai import free_text
 from antigravity_proxy.dialect.openai.chat_content import MessageContent, Url, image, parts, texts
-from antigravity_proxy.dialect.openai.conversation import Conversation, arguments, free_text
+from antigravity_proxy.dialect.openai.conversation import Conversation, arguments
 from antigravity_proxy.errors import BadRequest
 
 #: an image that stands as Markdown in an earlier answer
@@ -118,7 +119,7 @@ def _call(call: ToolCall, said: Conversation, where: str) -> Part:
     if call.function is not None:
         name, args = call.function.name, arguments(call.function.arguments)
     elif call.custom is not None:
-        name, args = call.custom.name, free_text(call.custom.input)
+        name, args = call.custom.name, free_text.arguments(call.custom.input)
     else:
         raise BadRequest("A tool call needs a function.", param=f"{where}.function")
     return said.call(name, args, call.id or "", call.signature)

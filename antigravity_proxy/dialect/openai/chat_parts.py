@@ -8,8 +8,8 @@ from msgspec import Raw
 
 from antigravity_proxy.canonical.content import Blob, FunctionCall
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.openai import answer_parts
-from antigravity_proxy.dialect.openai.answer_parts import call_id, compact, free_text
+from antigravity_proxy.dialect.openai import answer_parts, free_text
+from antigravity_proxy.dialect.openai.answer_parts import call_id, compact
 
 
 def tool_call(call: FunctionCall, signature: str, stamp: Stamp, custom: frozenset[str]) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def tool_call(call: FunctionCall, signature: str, stamp: Stamp, custom: frozense
     out: dict[str, Any] = {"id": call_id(call, stamp)}
     args = compact(call.args)
     if call.name in custom:
-        out |= {"type": "custom", "custom": {"name": call.name, "input": free_text(args)}}
+        out |= {"type": "custom", "custom": {"name": call.name, "input": free_text.called_with(args)}}
     else:
         out |= {"type": "function", "function": {"name": call.name, "arguments": args}}
     if signature:

@@ -22,8 +22,8 @@ Kind = Literal["content", "reasoning_content", "tool_calls", "images", "logprobs
 class ChatOptions(Struct, frozen=True):
     """What the request says about its answer.
 
-    ``keep_text``: the text will be needed for citations. ``json``: the answer is to be JSON. ``input_estimate``: the
-    prompt's tokens, for an upstream that doesn't count.
+    ``keep_text``: the text will be needed for citations. ``echo``: what stands before each choice's text. ``json``: the
+    answer is to be JSON. ``input_estimate``: the prompt's tokens, for an upstream that doesn't count.
     """
 
     model: str
@@ -33,6 +33,7 @@ class ChatOptions(Struct, frozen=True):
     custom_tools: frozenset[str] = frozenset()
     show_thoughts: bool = True
     keep_text: bool = False
+    echo: tuple[str, ...] = ()
     json: bool = False
     input_estimate: int = 0
 
@@ -40,12 +41,13 @@ class ChatOptions(Struct, frozen=True):
 class Choice:
     """Where one of the answers stands."""
 
-    __slots__ = ("calls", "finish", "grounding", "images", "index", "text")
+    __slots__ = ("calls", "finish", "grounding", "images", "index", "offset", "text")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.calls = 0
         self.images = 0
+        self.offset = 0  # characters before the next token, in a legacy completion's log probabilities
         self.finish = ""
         self.grounding: Raw | None = None
         self.text: list[str] = []
@@ -54,6 +56,11 @@ class Choice:
         """OpenAI's word for how it ended."""
         if self.calls:
             return "function_call" if legacy else "tool_calls"
+        return self.text_reason
+
+    @property
+    def text_reason(self) -> str:
+        """The same, where calls don't matter."""
         if self.finish == "MAX_TOKENS":
             return "length"
         return "content_filter" if self.finish in FILTERED else "stop"
@@ -64,13 +71,16 @@ class ChatWalk(ABC):
 
     __slots__ = ("_choices", "_options", "_size", "_stamp", "_usage", "id")
 
+    #: what the answer's id begins with
+    prefix = "chatcmpl-"
+
     def __init__(self, options: ChatOptions, stamp: Stamp) -> None:
         self._options = options
         self._stamp = stamp
         self._choices: dict[int, Choice] = {}
         self._usage: Usage | None = None
         self._size = 0  # UTF-8 bytes delivered, to estimate tokens if need be
-        self.id = "chatcmpl-" + stamp.hex(24)
+        self.id = self.prefix + stamp.hex(24)
 
     def _walk(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:

@@ -87,8 +87,3 @@ def arguments(value: Any) -> Raw:
     if value is None:
         return _NO_ARGUMENTS
     return Raw(msgspec.json.encode(value if isinstance(value, dict) else {"input": value}))
-
-
-def free_text(text: str | None) -> Raw:
-    """The arguments of a free-text ("custom") tool."""
-    return Raw(msgspec.json.encode({"input": text or ""}))

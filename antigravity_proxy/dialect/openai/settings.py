@@ -17,6 +17,10 @@ _MAX_STOPS = 5
 Whole = int | float
 
 
+class _StreamOptions(Struct):
+    include_usage: bool | None = None
+
+
 class CompletionSettings(Struct, kw_only=True):
     """What chat and legacy completions have in common in their bodies; null is absent."""
 
@@ -29,6 +33,13 @@ class CompletionSettings(Struct, kw_only=True):
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     n: Whole | None = None
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether a stream is to end with the usage."""
+        return bool(self.stream_options and self.stream_options.include_usage)
 
 
 def completion_sampling(
