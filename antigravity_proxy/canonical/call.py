@@ -67,7 +67,7 @@ class Call(Struct, frozen=True):
     ``system`` holds the system texts in order. ``extra_config`` holds further ``generationConfig`` keys that only the
     Gemini dialect can say (``mediaResolution``, ``speechConfig``, …), ``builtin_tools`` its tools that are not
     functions (``codeExecution``, …), both as the client wrote them. ``choices`` is how many answers are wanted
-    (OpenAI's ``n``).
+    (OpenAI's ``n``). ``session`` is the client's own name of its conversation, empty if it said none.
     """
 
     model: str
@@ -85,3 +85,4 @@ class Call(Struct, frozen=True):
     extra_config: dict[str, Raw] = {}
     choices: int = 1
     stream: bool = False
+    session: str = ""

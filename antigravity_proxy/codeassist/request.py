@@ -173,8 +173,10 @@ def count_tokens_body(call: Call, model: Model) -> bytes:
 
 
 def _spoken(part: Part) -> Part:
-    """A thought counts as plain text; a signature isn't counted."""
-    return replace(part, thought=False, thought_signature="") if part.thought or part.thought_signature else part
+    """A thought counts as plain text, which can't be empty; a signature isn't counted."""
+    if not (part.thought or part.thought_signature):
+        return part
+    return replace(part, text=part.text or "." if part.thought else part.text, thought=False, thought_signature="")
 
 
 def _names(call: Call) -> list[str]:
@@ -267,11 +269,12 @@ def _in_words(wanted: Any) -> str:
 
 
 def _session_id(call: Call) -> str:
-    """Stable for a conversation, so that upstream's prompt cache can hit: from its opening (upstream.md 4.1)."""
+    """Stable for a conversation, so that upstream's prompt cache can hit (upstream.md 4.1).
+
+    Made from the client's own name of its conversation, else from how that opens.
+    """
+    opening = (part.text or "" for content in call.contents[:1] for part in content.parts)
     digest = hashlib.sha256()
-    for text in call.system:
+    for text in (call.session,) if call.session else (*call.system, *opening):
         digest.update(text[:4096].encode("utf-8", "replace"))
-    for content in call.contents[:1]:
-        for part in content.parts:
-            digest.update((part.text or "")[:4096].encode("utf-8", "replace"))
     return "-" + str(int.from_bytes(digest.digest()[:8], "big") >> 1)

@@ -13,8 +13,8 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from antigravity_proxy.canonical.content import Content, FunctionCall, FunctionResponse, Part
-from antigravity_proxy.canonical.models import Family, Model
-from antigravity_proxy.canonical.signature import fitting
+from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.signature import bare
 from antigravity_proxy.codeassist.names import NameMap
 
 #: stands for a signature that was lost; Gemini takes it, Claude doesn't (translation.md 2.6)
@@ -84,6 +84,7 @@ def _speaker(role: str, part: Part) -> str:
 def _says_something(part: Part) -> bool:
     return bool(
         part.text
+        or (part.thought and part.text is not None and part.thought_signature)  # Claude's may stand alone
         or part.function_call is not None
         or part.function_response is not None
         or part.inline_data is not None
@@ -200,23 +201,21 @@ def _as_text(response: FunctionResponse) -> Part:
 
 def _signed(turns: list[Content], model: Model, lost: bool) -> list[Content]:
     """Signatures and thoughts of earlier turns as the model's family wants them (translation.md 2.6)."""
-    turns = [_own(turn, model.family) for turn in turns]
     if model.family == "gemini":
         return [_for_gemini(turn, model, lost) if turn.role == "model" else turn for turn in turns]
     current = max((i for i, turn in enumerate(turns) if _begins_a_turn(turn)), default=-1)
     keeps = model.family == "claude" and not lost
     return [
-        _for_others(turn, keep_thoughts=keeps and i > current) if turn.role == "model" else turn
+        _for_others(turn, model, keep_thoughts=keeps and i > current) if turn.role == "model" else turn
         for i, turn in enumerate(turns)
     ]
 
 
-def _own(turn: Content, family: Family) -> Content:
-    """Signatures as upstream made them, without those of another family."""
-    if not any(part.thought_signature for part in turn.parts):
-        return turn
-    parts = (replace(p, thought_signature=fitting(p.thought_signature, family)) for p in turn.parts)
-    return Content(turn.role, tuple(parts))
+def _own(part: Part, model: Model) -> Part:
+    """The part with its signature as it is sent; without it, if another family made it."""
+    signature = part.thought_signature
+    kept = bare(signature, model.family)
+    return part if kept == signature else replace(part, thought_signature=kept)
 
 
 def _begins_a_turn(turn: Content) -> bool:
@@ -229,9 +228,9 @@ def _for_gemini(turn: Content, model: Model, lost: bool) -> Content:
     parts: list[Part] = []
     called = False
     for part in turn.parts:
-        if lost and part.thought_signature:
-            part = replace(part, thought_signature="")
-        if part.thought and not part.thought_signature:
+        if part.thought_signature:
+            part = replace(part, thought_signature="") if lost else _own(part, model)
+        if part.thought and not (part.thought_signature and part.text):
             continue
         if part.function_call is not None and not called:
             called = True
@@ -241,12 +240,12 @@ def _for_gemini(turn: Content, model: Model, lost: bool) -> Content:
     return Content(turn.role, tuple(parts))
 
 
-def _for_others(turn: Content, *, keep_thoughts: bool) -> Content:
+def _for_others(turn: Content, model: Model, *, keep_thoughts: bool) -> Content:
     """Signed thoughts if they are to be kept; a signature elsewhere is Gemini's."""
     parts: list[Part] = []
     for part in turn.parts:
         if part.thought:
-            if keep_thoughts and part.thought_signature:
+            if keep_thoughts and (part := _own(part, model)).thought_signature:
                 parts.append(part)
         else:
             parts.append(replace(part, thought_signature="") if part.thought_signature else part)

@@ -9,19 +9,17 @@ from msgspec import Struct
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Chunk
-from antigravity_proxy.canonical.models import Family
 from antigravity_proxy.errors import ProxyError
 
 
 class Stamp(Struct, frozen=True):
-    """What an answer needs from outside: the time (epoch seconds), random hex digits, and whose model answers.
+    """What an answer needs from the impure world: the time (epoch seconds) and a source of random hex digits.
 
     ``now`` tells the time when the answer ends; without it that is when it began.
     """
 
     created: int
     hex: Callable[[int], str]
-    family: Family = "gemini"
     now: Callable[[], float] | None = None
 
 

@@ -16,6 +16,8 @@ from antigravity_proxy.errors import BadRequest
 _DATA_URL = re.compile(r"data:([^,;]*)((?:;[^,;]*)*),", re.I)
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _VIDEO = re.compile(r"https?://(?:www\.)?(?:youtube\.com/|youtu\.be/)", re.I)
+#: an image that stands as Markdown in an earlier answer
+_IMAGE = re.compile(r"!\[[^\]]*\]\((data:image/[a-z+.-]+;base64,[A-Za-z0-9+/=]+)\)")
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -96,3 +98,11 @@ def document(text: str, title: str) -> Part:
         return Part(text=text)
     title = title.replace('"', "&quot;")
     return Part(text=f'<document title="{title}">\n{text}\n</document>')
+
+
+def with_images(part: Part, param: str) -> list[Part]:
+    """Text with images in Markdown, as text and images again: else each turn would send megabytes of text."""
+    if not part.text or "](data:image/" not in part.text:
+        return [part]
+    pieces = _IMAGE.split(part.text)
+    return [from_url(piece, param) if i % 2 else Part(text=piece) for i, piece in enumerate(pieces) if piece]

@@ -92,7 +92,7 @@ class ApiResource(Resource):
     async def _generate(self, request: GuardedRequest, decoded: Decoded, client: HttpClient) -> Outcome:
         resources, call = self._resources, decoded.call
         model = self._catalogue().serving(call)
-        stamp = Stamp(int(resources.epoch()), self._hex, model.family, resources.epoch)
+        stamp = Stamp(int(resources.epoch()), self._hex, now=resources.epoch)
         new_answer = decoded.new_answer
         generation: Generation | FanOut
         if call.choices == 1 and not decoded.more:

@@ -124,6 +124,14 @@ def test_a_session_lasts_as_long_as_its_opening() -> None:
     assert all(-(2**63) <= int(session) < 0 for session in sessions)
 
 
+def test_a_session_that_the_client_names_is_its_own() -> None:
+    named, same = (asking(Content("user", (Part(text=t),)), session="s1") for t in ("a", "b"))
+    other = replace(named, session="s2")
+    sessions = [request(call)["sessionId"] for call in (named, same, other, replace(named, session=""))]
+    assert sessions[0] == sessions[1]
+    assert len(set(sessions)) == 3
+
+
 def test_system_texts_stay_apart_and_empty_ones_go() -> None:
     assert request(asking(system=("a", "", "b")))["systemInstruction"] == {
         "role": "user",
@@ -374,6 +382,16 @@ def test_a_count_has_contents_alone_and_thoughts_are_text() -> None:
     assert body["request"]["contents"][1]["parts"] == [{"text": "hm"}, {"functionCall": {"name": "f", "args": {}}}]
 
 
+def test_a_thought_without_text_is_counted_as_something() -> None:
+    said = Content("model", (Part(text="", thought=True, thought_signature="c2ln"),))
+    body = json.loads(count_tokens_body(asking(*HELLO.contents, said, *HELLO.contents), CLAUDE))
+    check_count(body)
+    assert len(body["request"]["contents"]) == 1  # of an earlier turn
+    body = json.loads(count_tokens_body(asking(*HELLO.contents, said), CLAUDE))
+    check_count(body)
+    assert body["request"]["contents"][1]["parts"] == [{"text": "."}]
+
+
 # -- whatever comes
 
 
@@ -396,7 +414,7 @@ def test_a_large_file_is_not_copied_more_than_needed() -> None:
 texts = st.sampled_from(["", " ", "a", "é…", "\u0000", '"\\'])
 identities = st.sampled_from(["", "1", "2", "call.x y"])
 function_names = st.sampled_from(["f", "g", "a b", "a_b", "", "x" * 80])
-base64s = st.sampled_from(["", "c2ln", DUMMY_SIGNATURE])
+base64s = st.sampled_from(["", "c2ln", "claude:c2ln", "gemini:c2ln", DUMMY_SIGNATURE])
 inline = st.just(Part(inline_data=Blob("image/png", "AAAA")))
 parts = (
     st.builds(Part, text=texts, thought=st.booleans(), thought_signature=base64s)

@@ -304,6 +304,30 @@ def test_others_get_neither_thoughts_nor_signatures() -> None:
 
 
 @pytest.mark.parametrize(
+    ("target", "sent"),
+    [
+        (CLAUDE, [("RXM=", "hm"), ("RXM=", "")]),
+        (GEMINI, [("R2VtaW5p", "hm")]),
+        (GPT, []),
+    ],
+)
+def test_a_signature_goes_to_the_family_that_made_it(target: Model, sent: list[tuple[str, str]]) -> None:
+    thoughts = (thought("claude:RXM="), thought("claude:RXM=", ""), thought("gemini:R2VtaW5p"), thought("gemini:R", ""))
+    turns = arranged([user(text("q")), model(*thoughts, call("f", "1")), user(result("f", "1"))], target)
+    found = [part for part in turns[1][1] if part.get("thought")]
+    assert [(part["thoughtSignature"], part["text"]) for part in found] == sent
+
+
+def test_a_call_that_another_family_signed_counts_as_unsigned() -> None:
+    asked = [user(text("q")), model(call("f", "1", "claude:RXM="), call("g", "2")), user(result("f", "1"))]
+    assert signatures(arranged(asked)) == [DUMMY_SIGNATURE, ""]
+    own = [user(text("q")), model(call("f", "1", "gemini:R2VtaW5p")), user(result("f", "1"))]
+    assert signatures(arranged(own)) == ["R2VtaW5p"]
+    assert signatures(arranged(own, lost_signatures=True)) == [DUMMY_SIGNATURE]
+    assert signatures(arranged(own, CLAUDE)) == [""]
+
+
+@pytest.mark.parametrize(
     ("contents", "thinks"),
     [
         ([user(text("q"))], True),

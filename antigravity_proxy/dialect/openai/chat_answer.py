@@ -12,9 +12,9 @@ import msgspec
 
 from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Answer, Stamp
-from antigravity_proxy.dialect.openai.answer_parts import unfenced
 from antigravity_proxy.dialect.openai.chat_walk import ChatOptions, Choice, Kind
 from antigravity_proxy.dialect.openai.choices_forms import ChoicesDocument, ChoicesStream
+from antigravity_proxy.dialect.pieces import unfenced
 
 _json = msgspec.json.Encoder().encode
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -13,9 +12,6 @@ from antigravity_proxy.dialect.openai import free_text
 from antigravity_proxy.dialect.openai.chat_content import MessageContent, Url, image, parts, texts
 from antigravity_proxy.dialect.openai.conversation import Conversation, arguments
 from antigravity_proxy.errors import BadRequest
-
-#: an image that stands as Markdown in an earlier answer
-_IMAGE = re.compile(r"!\[[^\]]*\]\((data:image/[a-z+.-]+;base64,[A-Za-z0-9+/=]+)\)")
 
 
 class _Function(Struct):
@@ -94,7 +90,7 @@ def _assistant(message: Message, said: Conversation, where: str) -> list[Part]:
     """Text, then images, then calls."""
     found: list[Part] = []
     for part in parts(message.content, f"{where}.content"):
-        found += _with_images(part, f"{where}.content")
+        found += media.with_images(part, f"{where}.content")
     if message.refusal:
         found.append(Part(text=message.refusal))
     for i, generated in enumerate(message.images or ()):
@@ -105,14 +101,6 @@ def _assistant(message: Message, said: Conversation, where: str) -> list[Part]:
         function = message.function_call
         found.append(said.call(function.name, arguments(function.arguments), ""))
     return found
-
-
-def _with_images(part: Part, param: str) -> list[Part]:
-    """Text with images in Markdown, as text and images again: else each turn would send megabytes of text."""
-    if not part.text or "](data:image/" not in part.text:
-        return [part]
-    pieces = _IMAGE.split(part.text)
-    return [media.from_url(piece, param) if i % 2 else Part(text=piece) for i, piece in enumerate(pieces) if piece]
 
 
 def _call(call: ToolCall, said: Conversation, where: str) -> Part:

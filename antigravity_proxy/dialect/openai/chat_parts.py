@@ -9,12 +9,12 @@ from msgspec import Raw
 from antigravity_proxy.canonical.content import Blob, FunctionCall
 from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.dialect.openai import answer_parts, free_text
-from antigravity_proxy.dialect.openai.answer_parts import call_id, compact
+from antigravity_proxy.dialect.pieces import call_id, compact, data_url
 
 
 def tool_call(call: FunctionCall, signature: str, stamp: Stamp, custom: frozenset[str]) -> dict[str, Any]:
     """One call, in the form of a message."""
-    out: dict[str, Any] = {"id": call_id(call, stamp)}
+    out: dict[str, Any] = {"id": call_id(call, "call_", stamp)}
     args = compact(call.args)
     if call.name in custom:
         out |= {"type": "custom", "custom": {"name": call.name, "input": free_text.called_with(args)}}
@@ -30,7 +30,7 @@ def image(blob: Blob, index: int) -> dict[str, Any]:
     return {
         "type": "image_url",
         "index": index,
-        "image_url": {"url": f"data:{blob.mime_type};base64,{blob.data}"},
+        "image_url": {"url": data_url(blob)},
     }
 
 

@@ -7,14 +7,13 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import Effort, OutputFormat, Reasoning, Sampling
+from antigravity_proxy.dialect.numbers import Whole, whole
 from antigravity_proxy.dialect.openai.settings import (
     MAX_TOP_LOGPROBS,
     CompletionSettings,
-    Whole,
     by_effort,
     completion_sampling,
     thinking_off,
-    whole,
 )
 from antigravity_proxy.errors import BadRequest
 

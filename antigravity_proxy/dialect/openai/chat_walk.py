@@ -12,9 +12,10 @@ from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import Part
 from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.openai.answer_parts import code_block, log_probabilities
+from antigravity_proxy.dialect.openai.answer_parts import log_probabilities
 from antigravity_proxy.dialect.openai.chat_parts import citations, image, tool_call
 from antigravity_proxy.dialect.openai.usage import counted
+from antigravity_proxy.dialect.pieces import code_block
 
 Kind = Literal["content", "reasoning_content", "tool_calls", "images", "logprobs"]
 

@@ -9,15 +9,14 @@ from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.base import Decoded
+from antigravity_proxy.dialect.numbers import Whole, whole
 from antigravity_proxy.dialect.openai.chat_walk import ChatOptions
 from antigravity_proxy.dialect.openai.completions_answer import new_answer
 from antigravity_proxy.dialect.openai.settings import (
     MAX_TOP_LOGPROBS,
     CompletionSettings,
-    Whole,
     choices,
     completion_sampling,
-    whole,
 )
 from antigravity_proxy.dialect.parse import parse
 from antigravity_proxy.errors import BadRequest

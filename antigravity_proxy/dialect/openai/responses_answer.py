@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from antigravity_proxy.canonical.chunk import Chunk
 from antigravity_proxy.dialect.base import Answer, Stamp
-from antigravity_proxy.dialect.openai.answer_parts import unfenced
 from antigravity_proxy.dialect.openai.errors import error_object
 from antigravity_proxy.dialect.openai.responses_document import Response
 from antigravity_proxy.dialect.openai.responses_walk import OpenItem, ResponsesOptions, ResponsesWalk
+from antigravity_proxy.dialect.pieces import unfenced
 from antigravity_proxy.errors import ProxyError
 
 _json = msgspec.json.Encoder().encode

@@ -13,13 +13,13 @@ import msgspec
 from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.content import Content, Part
-from antigravity_proxy.canonical.signature import unwrap
 from antigravity_proxy.dialect import media
 from antigravity_proxy.dialect.openai import free_text
 from antigravity_proxy.dialect.openai.conversation import Conversation, arguments
 from antigravity_proxy.dialect.openai.responses_content import ItemContent, parts, texts
 from antigravity_proxy.dialect.openai.responses_tools import LOCAL_SHELL, joined
 from antigravity_proxy.dialect.parse import parse_at
+from antigravity_proxy.dialect.signatures import unwrap
 from antigravity_proxy.errors import BadRequest
 
 
@@ -138,15 +138,12 @@ class _Reader:
             self._said.system(texts(item.content, where))
 
     def reasoning(self, item: _Reasoning, where: str) -> None:
-        carried = item.encrypted_content or ""
-        found = unwrap(carried)
-        if found is None:
-            return
-        if found.kind == "f":
-            self._signature = carried
-        elif found.kind == "t":
+        found = unwrap(item.encrypted_content or "")
+        if found is not None and found.kind == "f":
+            self._signature = found.text
+        elif found is not None and found.kind == "t":
             text = "\n".join(piece.text for piece in item.summary or ())
-            self._said.model([Part(text=text, thought=True, thought_signature=carried)])
+            self._said.model([Part(text=text, thought=True, thought_signature=found.text)])
 
     def function_call(self, item: _FunctionCall, where: str) -> None:
         self._call(joined(item.namespace, item.name), arguments(item.arguments), item)

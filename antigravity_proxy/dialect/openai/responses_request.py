@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 from antigravity_proxy.canonical.call import Call, Effort, OutputFormat, Reasoning, Sampling
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.base import Decoded
+from antigravity_proxy.dialect.numbers import Whole, whole
 from antigravity_proxy.dialect.openai.responses_answer import new_answer
 from antigravity_proxy.dialect.openai.responses_document import ReasoningEcho, Response
 from antigravity_proxy.dialect.openai.responses_items import conversation
@@ -17,11 +18,9 @@ from antigravity_proxy.dialect.openai.responses_tools import ChoiceWord, read_to
 from antigravity_proxy.dialect.openai.responses_walk import ResponsesOptions
 from antigravity_proxy.dialect.openai.settings import (
     MAX_TOP_LOGPROBS,
-    Whole,
     by_effort,
     temperature,
     top_p,
-    whole,
 )
 from antigravity_proxy.dialect.parse import convert, parse
 from antigravity_proxy.errors import BadRequest
@@ -108,6 +107,7 @@ def _decoded(request: ResponsesRequest) -> Decoded:
         output=_output_format(request),
         reasoning=_reasoning(request),
         stream=bool(request.stream),
+        session=request.prompt_cache_key or "",
     )
     options = ResponsesOptions(  # holds nothing of the conversation: the answer outlives it
         response=_response(request, call, top_logprobs),

@@ -17,11 +17,9 @@ from msgspec.structs import replace
 from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import ABSENT, Blob, FunctionCall, Part
 from antigravity_proxy.canonical.estimate import text_size
-from antigravity_proxy.canonical.signature import Kind, wrap
 from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.dialect.openai import free_text
-from antigravity_proxy.dialect.openai.answer_parts import call_id, citations, code_block, compact, log_probabilities
-from antigravity_proxy.dialect.openai.answer_parts import searches as searches_of
+from antigravity_proxy.dialect.openai.answer_parts import citations, log_probabilities
 from antigravity_proxy.dialect.openai.responses_document import (
     Item,
     Response,
@@ -37,6 +35,8 @@ from antigravity_proxy.dialect.openai.responses_document import (
 )
 from antigravity_proxy.dialect.openai.responses_tools import Origin
 from antigravity_proxy.dialect.openai.usage import counted
+from antigravity_proxy.dialect.pieces import Grounding, call_id, code_block, compact, grounding
+from antigravity_proxy.dialect.signatures import Kind, family_of, wrap
 
 _json = msgspec.json.Encoder().encode
 
@@ -79,6 +79,7 @@ class ResponsesWalk(ABC):
         "_grounding",
         "_held",
         "_logprobs",
+        "_maker",
         "_open",
         "_options",
         "_output",
@@ -100,6 +101,7 @@ class ResponsesWalk(ABC):
         self._usage: Usage | None = None
         self._size = 0  # UTF-8 bytes delivered, to estimate tokens if need be
         self._finish = ""
+        self._maker = ""  # the upstream model that answers
         self._calls = False
 
     @abstractmethod
@@ -116,6 +118,7 @@ class ResponsesWalk(ABC):
 
     def _walk(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
+            self._maker = chunk.model_version or self._maker
             for candidate in chunk.candidates:
                 if candidate.index == 0:  # one response holds one answer
                     self._candidate(candidate)
@@ -127,7 +130,7 @@ class ResponsesWalk(ABC):
     def _complete(self) -> Response:
         """Closes what is open; the response at its end."""
         if self._grounding and self._options.search:
-            self._search(*searches_of(self._grounding))
+            self._search(grounding(self._grounding))
         for part in self._held:
             self._part(part)
         reason = self._incomplete()
@@ -258,17 +261,17 @@ class ResponsesWalk(ABC):
         args = compact(call.args)
         origin = self._options.origins.get(call.name) or Origin(call.name)
         if origin.kind == "custom":
-            identity, called = self._identity("ctc_"), call_id(call, self._stamp)
+            identity, called = self._identity("ctc_"), call_id(call, "call_", self._stamp)
             text = free_text.called_with(args)
             self._added(custom_item(identity, called, origin, ""))
             self._written(identity, b"custom_tool_call_input", b"input", text)
             self._done(custom_item(identity, called, origin, text))
         elif origin.kind == "local_shell":
-            identity, called = self._identity("lsh_"), call_id(call, self._stamp)
+            identity, called = self._identity("lsh_"), call_id(call, "call_", self._stamp)
             self._added(shell_item(identity, called, args, "in_progress"))
             self._done(shell_item(identity, called, args, "completed"))
         else:
-            identity, called = self._identity("fc_"), call_id(call, self._stamp)
+            identity, called = self._identity("fc_"), call_id(call, "call_", self._stamp)
             self._added(function_item(identity, called, origin, "", "in_progress"))
             self._written(identity, b"function_call_arguments", b"arguments", args)
             self._done(function_item(identity, called, origin, args, "completed"))
@@ -286,7 +289,9 @@ class ResponsesWalk(ABC):
         self._phases(identity, b"image_generation_call", (b"in_progress", b"generating", b"completed"))
         self._done(image_item(identity, blob, "completed"))
 
-    def _search(self, queries: list[str], urls: list[str]) -> None:
+    def _search(self, found: Grounding) -> None:
+        queries = found.web_search_queries
+        urls = [source.web.uri for source in found.grounding_chunks if source.web is not None]
         if not queries and not urls:
             return
         self._close_item()
@@ -316,4 +321,4 @@ class ResponsesWalk(ABC):
         return prefix + self._stamp.hex(24)
 
     def _wrapped(self, kind: Kind, signature: str = "") -> str:
-        return wrap(self._stamp.family, kind, signature)
+        return wrap(family_of(self._maker), kind, signature)

@@ -1,20 +1,16 @@
-"""Settings that the OpenAI endpoints share: numbers, sampling, reasoning effort (translation.md 2.7, 2.11). Pure."""
+"""Settings that the OpenAI endpoints share: sampling, reasoning effort (translation.md 2.7, 2.11). Pure."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import Effort, Reasoning, Sampling
-from antigravity_proxy.errors import BadRequest
+from antigravity_proxy.dialect.numbers import MAX_INT, Whole, whole, within
 
-MAX_INT = 2**31 - 1
 MAX_CHOICES = 8
 MAX_TOP_LOGPROBS = 20
 #: what upstream takes; OpenAI allows four
 _MAX_STOPS = 5
-
-#: whole numbers may arrive as ``1`` or ``1.0`` (translation.md 1)
-Whole = int | float
 
 
 class _StreamOptions(Struct):
@@ -55,8 +51,8 @@ def completion_sampling(
         max_output_tokens=limit,
         stop_sequences=tuple(filter(None, stops))[:_MAX_STOPS],
         seed=_seed(settings.seed),
-        presence_penalty=_within(settings.presence_penalty, "presence_penalty", -2, 2),
-        frequency_penalty=_within(settings.frequency_penalty, "frequency_penalty", -2, 2),
+        presence_penalty=within(settings.presence_penalty, "presence_penalty", -2, 2),
+        frequency_penalty=within(settings.frequency_penalty, "frequency_penalty", -2, 2),
         response_logprobs=logprobs,
         logprobs=top_logprobs if logprobs else None,
     )
@@ -69,12 +65,12 @@ def choices(settings: CompletionSettings) -> int:
 
 def temperature(value: float | None) -> float | None:
     """``temperature``; raises BadRequest."""
-    return _within(value, "temperature", 0, 2)
+    return within(value, "temperature", 0, 2)
 
 
 def top_p(value: float | None) -> float | None:
     """``top_p``; raises BadRequest."""
-    return _within(value, "top_p", 0, 1)
+    return within(value, "top_p", 0, 1)
 
 
 def by_effort(effort: Effort, *, show: bool) -> Reasoning:
@@ -87,24 +83,7 @@ def thinking_off() -> Reasoning:
     return Reasoning("off", show=False)
 
 
-def whole(value: Whole | None, param: str, low: int | None, high: int | None = MAX_INT) -> int | None:
-    """A whole number within limits; raises BadRequest."""
-    if value is None:
-        return None
-    if value != value // 1:
-        raise BadRequest(f"{param} must be a whole number.", param=param)
-    if (low is not None and value < low) or (high is not None and value > high):
-        raise BadRequest(f"{param} must be from {low} to {high}.", param=param)
-    return int(value)
-
-
 def _seed(seed: Whole | None) -> int | None:
     """Upstream's is 32 bits wide; larger ones are folded."""
     found = whole(seed, "seed", None, None)
     return found if found is None else found & MAX_INT
-
-
-def _within(value: float | None, param: str, low: int, high: int) -> float | None:
-    if value is not None and not low <= value <= high:
-        raise BadRequest(f"{param} must be from {low} to {high}.", param=param)
-    return value

@@ -1,4 +1,4 @@
-"""The rarer parts of chat answers: calls, code, citations, log probabilities."""
+"""The rarer parts of chat answers: calls, citations, log probabilities."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from antigravity_proxy.canonical.content import Blob, FunctionCall, Part
+from antigravity_proxy.canonical.content import Blob, FunctionCall
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.openai.answer_parts import code_block, compact, log_probabilities, unfenced
+from antigravity_proxy.dialect.openai.answer_parts import log_probabilities
 from antigravity_proxy.dialect.openai.chat_parts import citations, image, tool_call
 
 STAMP = Stamp(0, lambda digits: "0" * digits)
@@ -38,23 +38,6 @@ def test_a_signature_travels_in_googles_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "text"),
-    [
-        (b"", "{}"),
-        (b"{}", "{}"),
-        (b"null", "{}"),
-        (b"[1]", "{}"),
-        (b' { "b" : [1, 2.50, 1e3] ,\n "a" : 123456789012345678901234567890 } ', None),
-        ('{"city": "Tromsø"}'.encode(), '{"city":"Tromsø"}'),
-        (b'{"a": "\xff"}', '{"a":"�"}'),
-    ],
-)
-def test_arguments_are_compact_and_otherwise_as_the_model_wrote_them(args: bytes, text: str | None) -> None:
-    expected = text if text is not None else '{"b":[1,2.50,1e3],"a":123456789012345678901234567890}'
-    assert compact(Raw(args)) == expected
-
-
-@pytest.mark.parametrize(
     ("args", "given"),
     [
         (b'{"input":"*** Begin Patch"}', "*** Begin Patch"),
@@ -74,34 +57,6 @@ def test_an_image_is_a_data_url() -> None:
         "index": 2,
         "image_url": {"url": "data:image/jpeg;base64,AAAA"},
     }
-
-
-@pytest.mark.parametrize(
-    ("part", "shown"),
-    [
-        (Part(executable_code=Raw(b'{"language":"PYTHON","code":"x"}')), "\n```python\nx\n```\n"),
-        (Part(executable_code=Raw(b'{"language":"LANGUAGE_UNSPECIFIED","code":"x"}')), "\n```\nx\n```\n"),
-        (Part(code_execution_result=Raw(b'{"outcome":"OUTCOME_FAILED"}')), "\n```\n\n```\n"),
-        (Part(executable_code=Raw(b"5")), ""),
-        (Part(code_execution_result=Raw(b'{"output":"\xff"}')), ""),
-    ],
-)
-def test_code_is_fenced(part: Part, shown: str) -> None:
-    assert code_block(part) == shown
-
-
-@pytest.mark.parametrize(
-    ("text", "bare"),
-    [
-        ('```json\n{"a": "```"}\n```\n', '{"a": "```"}'),
-        ("```\n[1]```", "[1]"),
-        ('{"a": 1}', '{"a": 1}'),
-        ("Here: ```json\n{}\n```", "Here: ```json\n{}\n```"),
-        ("```python\nx\n```", "```python\nx\n```"),
-    ],
-)
-def test_a_fence_around_the_whole_is_taken_away(text: str, bare: str) -> None:
-    assert unfenced(text) == bare
 
 
 def grounded(*supports: str, chunks: str = '{"web":{"uri":"u","title":"t"}}') -> Raw:

@@ -1,10 +1,9 @@
-"""What the tests of the OpenAI dialect share."""
+"""What the tests of the dialects share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import chain, count
-from pathlib import Path
 
 import pytest
 
@@ -12,14 +11,6 @@ from antigravity_proxy.canonical.chunk import Chunk
 from antigravity_proxy.codeassist.events import read_event
 from antigravity_proxy.codeassist.sse import SSEDecoder
 from antigravity_proxy.dialect.base import Stamp
-
-GOLDEN = Path(__file__).parents[2] / "data" / "golden"
-
-
-@pytest.fixture
-def golden() -> Callable[[str], bytes]:
-    """The bytes of a golden file."""
-    return lambda name: (GOLDEN / name).read_bytes()
 
 
 @pytest.fixture
