@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
-from antigravity_proxy.canonical.call import Call
+from antigravity_proxy.canonical.call import Call, Reasoning
 from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.base import Decoded
@@ -56,6 +56,7 @@ def decode(body: bytes) -> Decoded:
         model=request.model,
         contents=(),
         sampling=completion_sampling(request, limit, logprobs=logprobs is not None, top_logprobs=logprobs),
+        reasoning=Reasoning(show=False),
         choices=wanted,
         stream=bool(request.stream),
     )

@@ -139,7 +139,7 @@ def _declare(
     origins: dict[str, Origin],
 ) -> None:
     """Declares one tool, if it is of a kind that can be, and named; of a name twice the first counts."""
-    match tool.get("type"):
+    match convert(tool, _Kind, where).type:
         case "function":
             function = convert(tool, _Function, where)
             own, description, parameters = function.name, function.description or "", function.parameters
