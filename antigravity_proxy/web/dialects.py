@@ -17,7 +17,7 @@ from antigravity_proxy.dialect.gemini import answer as gemini_answer
 from antigravity_proxy.dialect.gemini import errors as gemini_errors
 from antigravity_proxy.dialect.gemini import models as gemini_models
 from antigravity_proxy.dialect.gemini import request as gemini_request
-from antigravity_proxy.dialect.openai import chat_request
+from antigravity_proxy.dialect.openai import chat_request, completions_request, responses_request
 from antigravity_proxy.dialect.openai import errors as openai_errors
 from antigravity_proxy.dialect.openai import models as openai_models
 from antigravity_proxy.errors import ProxyError
@@ -84,6 +84,14 @@ def _message_count(route: Route, request: GuardedRequest) -> Call:
     return anthropic_request.decode_count(request.take_body())
 
 
+def _responses(route: Route, request: GuardedRequest) -> Decoded:
+    return responses_request.decode(request.take_body())
+
+
+def _completions(route: Route, request: GuardedRequest) -> Decoded:
+    return completions_request.decode(request.take_body())
+
+
 def _gemini_document(route: Route, request: GuardedRequest) -> Decoded:
     return gemini_request.decode(request.take_body(), route.model, stream=False, alt=None)
 
@@ -105,6 +113,8 @@ def _query(request: GuardedRequest) -> dict[str, str]:
 _DECODERS: dict[Operation, Callable[[Route, GuardedRequest], Decoded]] = {
     Operation.CHAT: _chat,
     Operation.MESSAGE: _message,
+    Operation.RESPONSES: _responses,
+    Operation.COMPLETIONS: _completions,
     Operation.GEMINI_GENERATE: _gemini_document,
     Operation.GEMINI_STREAM: _gemini_stream,
 }
