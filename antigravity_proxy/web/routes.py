@@ -20,6 +20,7 @@ class Operation(Enum):
     GEMINI_COUNT = "count tokens"
     MODELS = "list models"
     MODEL = "get a model"
+    CAPACITY = "capacity"
     PUBLIC = "health and other pages that need no key"
     UNKNOWN = "no such path"
 
@@ -45,6 +46,7 @@ _GEMINI_ACTIONS = {
 }
 _READ = ("GET", "HEAD")
 _CHAT = Route(Operation.CHAT, "openai", ("POST",))
+_CAPACITY = Route(Operation.CAPACITY, "openai", _READ)
 _PUBLIC = Route(Operation.PUBLIC, "openai", _READ)
 _PUBLIC_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready"})
 #: where model resources stand; the last is for clients that leave the version out (clients.md 3)
@@ -60,6 +62,8 @@ def match(path: str, *, anthropic: bool = False, gemini: bool = False) -> Route:
         return _CHAT
     if path in _PUBLIC_PATHS:
         return _PUBLIC
+    if path == "/capacity":
+        return _CAPACITY
     dialect = _dialect(path)
     asked: DialectName = "anthropic" if anthropic else "gemini" if gemini else dialect
     if path == "/v1/models":
