@@ -1,4 +1,4 @@
-"""What a body says of the conversation that it belongs to: a hint, so nothing in it is ever wrong (clients.md 8). Pure."""
+"""What a body says of the conversation that it belongs to: a hint, so it is never wrong (clients.md 8). Pure."""
 
 from __future__ import annotations
 

@@ -88,10 +88,10 @@ TABLE: tuple[Setting, ...] = (
             "requests that one account may serve at a time; default: any number"),
     Setting("quota_reserve", "PROXY_QUOTA_RESERVE", parse.percent, "0",
             "percent of each account's quota that is left to its owner"),
-    Setting("circuit_breaker", "PROXY_CIRCUIT_BREAKER_ENABLED", parse.boolean, None,
+    Setting("circuit_breaker", "PROXY_CIRCUIT_BREAKER", parse.boolean, None,
             "false: only times that upstream states set an account aside for its quota; "
             "default: gui_config's proxy.circuit_breaker_enabled, else true"),
-    Setting("backoff_steps", "PROXY_CIRCUIT_BREAKER_BACKOFF_STEPS", parse.steps, None,
+    Setting("backoff_steps", "PROXY_BACKOFF_STEPS", parse.steps, None,
             "seconds for which failure after failure sets an account aside where upstream states no time; "
             "default: gui_config's proxy.circuit_breaker_backoff_steps"),
     Setting("trusted_proxies", "PROXY_TRUSTED_PROXIES", parse.networks, "",
