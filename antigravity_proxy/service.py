@@ -18,6 +18,8 @@ from twisted.web.client import Agent
 
 from antigravity_proxy import logs, startup
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.canonical.models import Catalogue
@@ -70,10 +72,11 @@ class Daemon(MultiService):
         ring = self._keys.at_start(state.config, absent=state.config_absent)
         self._catalogue = _catalogue(state.config)
         self._ticker = Ticker(reactor)
-        self._pool = Pool(reactor, epoch, random.random)
+        shared = LocalState()
+        self._pool = Pool(reactor, epoch, random.random, Rules.of(settings, state.config), shared)
         self._egresses = configured(reactor, self._ticker, settings)
         self._oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent)
-        self._tokens = TokenKeeper(reactor, epoch, self._refresh)
+        self._tokens = TokenKeeper(reactor, epoch, self._refresh, shared)
         self._bases = BaseUrls(settings.base_urls)
         self._gate = ApiGate(ring, settings.max_body, _hex_digits)
         self._site = self._make_site()
@@ -161,6 +164,7 @@ class Daemon(MultiService):
         self._pool.update(state.accounts)
         if state.config != before.config:
             self._catalogue = _catalogue(state.config)
+            self._pool.rules = Rules.of(self._settings, state.config)
         ring = self._keys.decide(state.config, absent=state.config_absent)
         if ring is not None:
             self._gate.keys = ring

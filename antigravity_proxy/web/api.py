@@ -12,14 +12,14 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
-from antigravity_proxy.canonical.models import Catalogue
+from antigravity_proxy.canonical.models import MODELS, Catalogue
 from antigravity_proxy.dialect.base import Decoded, Rendered, Stamp
 from antigravity_proxy.relay.client import ClientGone
 from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation, Outcome
 from antigravity_proxy.relay.resources import Resources
-from antigravity_proxy.web import dialects
+from antigravity_proxy.web import capacity, dialects
 from antigravity_proxy.web.access import AccessLog, Entry
 from antigravity_proxy.web.client import HttpClient
 from antigravity_proxy.web.edge import GuardedRequest
@@ -82,6 +82,8 @@ class ApiResource(Resource):
                 raise errors.MethodNotAllowed("Method not allowed.", allow=route.methods)
             elif route.operation in (Operation.MODELS, Operation.MODEL):
                 client.reply(dialects.models(route, self._catalogue(), request))
+            elif route.operation is Operation.CAPACITY:
+                client.reply(self._capacity())
             elif dialects.counts(route):
                 client.reply(await self._count(request, route, client))
             else:
@@ -118,6 +120,10 @@ class ApiResource(Resource):
         else:
             client.finish(tail)
         return generation.outcome
+
+    def _capacity(self) -> Rendered:
+        pool = self._resources.pool
+        return capacity.render(pool.capacity(MODELS), len(pool.states), pool.usable(), self._resources.epoch())
 
     async def _count(self, request: GuardedRequest, route: Route, client: HttpClient) -> Rendered:
         call = dialects.decode_count(route, request)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
+from msgspec.structs import replace
+
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.models import Catalogue
 from antigravity_proxy.dialect.anthropic import answer as anthropic_answer
@@ -22,6 +24,7 @@ from antigravity_proxy.dialect.openai import errors as openai_errors
 from antigravity_proxy.dialect.openai import models as openai_models
 from antigravity_proxy.errors import ProxyError
 from antigravity_proxy.web.edge import GuardedRequest
+from antigravity_proxy.web.hints import session_of
 from antigravity_proxy.web.routes import DialectName, Operation, Route
 
 _ERRORS: dict[DialectName, RenderError] = {
@@ -37,8 +40,10 @@ def render_error(route: Route, error: ProxyError, request_id: str) -> Rendered:
 
 
 def decode(route: Route, request: GuardedRequest) -> Decoded:
-    """The request's body as a call; raises BadRequest."""
-    return _DECODERS[route.operation](route, request)
+    """The request's body as a call; raises BadRequest. A header that names the conversation wins over the body."""
+    decoded = _DECODERS[route.operation](route, request)
+    name = session_of(request.requestHeaders)
+    return replace(decoded, call=replace(decoded.call, session=name)) if name else decoded
 
 
 def counts(route: Route) -> bool:

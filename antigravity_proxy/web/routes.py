@@ -25,6 +25,7 @@ class Operation(Enum):
     GEMINI_COUNT = "count tokens"
     MODELS = "list models"
     MODEL = "get a model"
+    CAPACITY = "capacity"
     PUBLIC = "health and other pages that need no key"
     UNKNOWN = "no such path"
 
@@ -55,6 +56,7 @@ _FIXED = {
     "/v1/completions": Route(Operation.COMPLETIONS, "openai", ("POST",)),
     "/v1/messages": Route(Operation.MESSAGE, "anthropic", ("POST",)),
     "/v1/messages/count_tokens": Route(Operation.MESSAGE_COUNT, "anthropic", ("POST",)),
+    "/capacity": Route(Operation.CAPACITY, "openai", _READ),
 }
 _STORED_RESPONSE = Route(Operation.STORED_RESPONSE, "openai", ())
 _PUBLIC = Route(Operation.PUBLIC, "openai", _READ)

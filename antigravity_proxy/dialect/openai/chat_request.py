@@ -16,6 +16,7 @@ from antigravity_proxy.dialect.openai.chat_tools import Choice, Function, Legacy
 from antigravity_proxy.dialect.openai.chat_walk import ChatOptions
 from antigravity_proxy.dialect.openai.settings import choices
 from antigravity_proxy.dialect.parse import parse
+from antigravity_proxy.dialect.session import session_name
 from antigravity_proxy.errors import BadRequest
 
 
@@ -31,6 +32,9 @@ class ChatRequest(Settings, kw_only=True):
     parallel_tool_calls: bool | None = None
     modalities: list[Literal["text", "image", "audio"]] | None = None
     web_search_options: dict[str, Any] | None = None
+    prompt_cache_key: Any = None
+    metadata: Any = None
+    user: Any = None
 
 
 _decoder = msgspec.json.Decoder(ChatRequest)
@@ -57,6 +61,7 @@ def decode(body: bytes) -> Decoded:
         reasoning=reasoning(request),
         choices=choices(request),
         stream=bool(request.stream),
+        session=session_name(request.prompt_cache_key, request.metadata, request.user),
     )
     options = ChatOptions(  # holds nothing of the conversation: the answer outlives it
         model=request.model,

@@ -23,6 +23,7 @@ from antigravity_proxy.dialect.openai.settings import (
     top_p,
 )
 from antigravity_proxy.dialect.parse import convert, parse
+from antigravity_proxy.dialect.session import session_name
 from antigravity_proxy.errors import BadRequest
 
 _ENCRYPTED = "reasoning.encrypted_content"
@@ -107,7 +108,7 @@ def _decoded(request: ResponsesRequest) -> Decoded:
         output=_output_format(request),
         reasoning=_reasoning(request),
         stream=bool(request.stream),
-        session=request.prompt_cache_key or "",
+        session=session_name(request.prompt_cache_key, request.metadata, request.user),
     )
     options = ResponsesOptions(  # holds nothing of the conversation: the answer outlives it
         response=_response(request, call, top_logprobs),
