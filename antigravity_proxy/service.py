@@ -47,6 +47,9 @@ from antigravity_proxy.web.warnings import Surroundings, warnings
 
 log = Logger()
 
+#: account rows that can't be used, told in the log at most of one read
+_PROBLEMS_TOLD = 20
+
 
 def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
     """The daemon for these options and this environment. Raises SettingsError."""
@@ -161,25 +164,29 @@ class Daemon(MultiService):
     def _on_volume(self, state: VolumeState) -> None:
         """A new state of the volume is in effect at once."""
         before, self._state = self._state, state
-        self._pool.update(state.accounts)
+        updating = self._pool.update(state.accounts)
         if state.config != before.config:
             self._catalogue = _catalogue(state.config)
             self._pool.rules = Rules.of(self._settings, state.config)
         ring = self._keys.decide(state.config, absent=state.config_absent)
         if ring is not None:
             self._gate.keys = ring
-        if state.error == before.error != "":
-            return
-        if state.error:
+        if not state.error:
+            updating.addCallback(self._tell_of_accounts, state, before)
+        elif state.error != before.error:
             log.error("the volume can't be read: {reason}", reason=state.error)
-        else:
-            log.info(
-                "the volume has {count} accounts, {usable} usable",
-                count=len(state.accounts),
-                usable=self._pool.usable(),
-            )
-        for problem in state.problems:
+
+    def _tell_of_accounts(self, _: None, state: VolumeState, before: VolumeState) -> None:
+        log.info(
+            "the volume has {count} accounts, {usable} usable", count=len(state.accounts), usable=self._pool.usable()
+        )
+        known = set(before.problems)
+        new = [problem for problem in state.problems if problem not in known]
+        for problem in new[:_PROBLEMS_TOLD]:
             log.warn("account {account} can't be used: {reason}", account=problem.id, reason=problem.reason)
+        if len(new) > _PROBLEMS_TOLD:
+            words = "{count} further accounts can't be used; 'antigravity-proxy accounts list' tells why"
+            log.warn(words, count=len(new) - _PROBLEMS_TOLD)
 
     def _condition(self) -> Condition:
         state = self._state

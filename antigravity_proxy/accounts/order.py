@@ -4,6 +4,8 @@ A scan of 10,000 accounts for every request would cost more than the rest of the
 list; an account is moved when something changes. What makes an account worse (a lease, a token that ends) moves it only
 when it comes to the front: the place that it has is never worse than the one that it deserves. What makes it better
 (a lease that ends, a new token, a new row) is told by ``touch``; what time alone betters wakes it.
+
+A model's first request doesn't wait for its whole order: of very many accounts each choice takes in some more.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ K = TypeVar("K", Rank, float)
 
 #: accounts that one choice wakes at most, while it finds one without waking more: thousands may cool to the same second
 _WAKE_AT_ONCE = 8
+#: accounts that one choice takes in at most, while it finds one among them: about a millisecond
+_TAKE_IN_AT_ONCE = 250
 
 
 class Sorted(Generic[K]):
@@ -28,11 +32,9 @@ class Sorted(Generic[K]):
 
     __slots__ = ("_entries", "_keys")
 
-    def __init__(self, keys: dict[AccountState, K]) -> None:
-        self._keys: dict[AccountState, K] = keys
-        self._entries: list[tuple[K, int, AccountState]] = sorted(
-            (key, state.serial, state) for state, key in keys.items()
-        )
+    def __init__(self) -> None:
+        self._keys: dict[AccountState, K] = {}
+        self._entries: list[tuple[K, int, AccountState]] = []
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -60,22 +62,25 @@ class Sorted(Generic[K]):
 class Order:
     """All accounts as they stand for one model. ``full``: those that are only busy."""
 
-    __slots__ = ("_cooling", "_ready", "_rules", "_waking", "full", "model")
+    __slots__ = ("_cooling", "_newcomers", "_ready", "_rules", "_waking", "full", "model")
 
     def __init__(self, model: str, states: Iterable[AccountState], rules: Rules, now: Moment) -> None:
         self.model = model
         self._rules = rules
-        found = {state: policy.standing(state, model, rules, now) for state in states}
-        self._ready = Sorted({state: each.rank for state, each in found.items() if each.rank is not None})
-        self._cooling = Sorted({state: each.cools for state, each in found.items() if each.cools})
-        self._waking = Sorted({state: each.again for state, each in found.items() if each.again != float("inf")})
-        self.full = {state for state, each in found.items() if each.full}
+        self._ready: Sorted[Rank] = Sorted()
+        self._cooling: Sorted[float] = Sorted()
+        self._waking: Sorted[float] = Sorted()
+        self._newcomers = dict.fromkeys(states)
+        self.full: set[AccountState] = set()
+        self._take_in(now, _TAKE_IN_AT_ONCE)
 
     def first(self, now: Moment, tried: Collection[AccountState] = ()) -> AccountState | None:
         """The account to lease next, other than those ``tried``; None when there is none now."""
         self._wake(now, _WAKE_AT_ONCE)
+        self._take_in(now, _TAKE_IN_AT_ONCE)
         found = self._first(now, tried)
-        if found is None and self._wake(now, len(self._waking)):
+        if found is None and (self._wake(now, len(self._waking)) or self._newcomers):
+            self._take_in(now, len(self._newcomers))
             found = self._first(now, tried)
         return found
 
@@ -94,6 +99,7 @@ class Order:
 
         Flagged accounts don't count: time alone does not bring them back.
         """
+        self._take_in(now, len(self._newcomers))
         while self._cooling:
             until, _, state = self._cooling[0]
             self.touch(state, now)
@@ -103,6 +109,7 @@ class Order:
 
     def touch(self, state: AccountState, now: Moment) -> Standing:
         """Something about the account may have changed: puts it where it belongs now."""
+        self._newcomers.pop(state, None)
         found = policy.standing(state, self.model, self._rules, now)
         self._ready.put(state, found.rank)
         self._cooling.put(state, found.cools or None)
@@ -121,10 +128,16 @@ class Order:
 
     def leave(self, state: AccountState) -> None:
         """The account is gone."""
+        self._newcomers.pop(state, None)
         self._ready.put(state, None)
         self._cooling.put(state, None)
         self._waking.put(state, None)
         self.full.discard(state)
+
+    def _take_in(self, now: Moment, at_most: int) -> None:
+        """Puts accounts into the order that are not in it yet."""
+        for _ in range(min(at_most, len(self._newcomers))):
+            self.touch(next(reversed(self._newcomers)), now)
 
     def _wake(self, now: Moment, at_most: int) -> bool:
         """Looks again at accounts that time may have bettered; says whether there were any."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from twisted.internet.defer import Deferred
@@ -18,6 +18,7 @@ from antigravity_proxy.accounts.order import Order
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState, SharedState
+from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown, unwatched
 from antigravity_proxy.accounts.waiting import WaitingLine
 from antigravity_proxy.codeassist.oauth import Grant
@@ -26,6 +27,8 @@ from antigravity_proxy.volume.accounts import Account
 
 log = Logger()
 
+#: accounts that are taken from the volume in one turn of the reactor: a few milliseconds
+_AT_ONCE = 250
 #: models whose order is kept; clients can name more, if the user's mapping lets them
 _MAX_ORDERS = 64
 
@@ -86,11 +89,12 @@ class Pool:
         self._line: WaitingLine[Lease] = WaitingLine(clock)
         self._turn = 0.0  # the latest turn so far
         self._serial = 0
+        self._updates = Slices(clock)
         self._shared.listen(self)
 
     @property
     def states(self) -> Collection[AccountState]:
-        """All accounts, usable or not, in the volume's order."""
+        """All accounts, usable or not."""
         return self._states.values()
 
     @property
@@ -108,28 +112,39 @@ class Pool:
         """This moment on both clocks."""
         return Moment(self._clock.seconds(), self._epoch())
 
-    def update(self, accounts: Iterable[Account]) -> None:
+    def update(self, accounts: Sequence[Account]) -> Deferred[None]:
         """Takes the volume's accounts: new ones join, gone ones leave, known ones keep cooldowns and fresh tokens.
 
-        A lease on an account that left goes on to its end.
+        A lease on an account that left goes on to its end. Fires when all are taken; a later update replaces this one.
         """
-        states: dict[str, AccountState] = {}
-        for account in accounts:
-            state = self._states.pop(account.id, None)
-            if state is None:
-                self._serial += 1
-                state = AccountState(account, self._serial)
-                state.on_change = self._changed
-                self._changed(state)
-            elif state.account is not account:
-                state.update(account)
-                self._changed(state)
-            states[account.id] = state
-        for gone in self._states.values():
-            gone.on_change = unwatched
-            for order in self._orders.values():
-                order.leave(gone)
-        self._states = states
+        return self._updates.run(self._taking(accounts))
+
+    def _taking(self, accounts: Sequence[Account]) -> Iterator[None]:
+        for number, account in enumerate(accounts, 1):
+            self._take(account)
+            if number % _AT_ONCE == 0:
+                yield
+        here = {account.id for account in accounts}
+        for number, gone in enumerate([known for known in self._states if known not in here], 1):
+            self._leave(self._states.pop(gone))
+            if number % _AT_ONCE == 0:
+                yield
+
+    def _take(self, account: Account) -> None:
+        state = self._states.get(account.id)
+        if state is None:
+            self._serial += 1
+            state = self._states[account.id] = AccountState(account, self._serial)
+            state.on_change = self._changed
+            self._changed(state)
+        elif state.account is not account:
+            state.update(account)
+            self._changed(state)
+
+    def _leave(self, state: AccountState) -> None:
+        state.on_change = unwatched
+        for order in self._orders.values():
+            order.leave(state)
 
     def lease(
         self, model: str, tried: Collection[AccountState] = (), session: bytes = b"", *, keep: bool = False
