@@ -35,8 +35,6 @@ def convert(value: Any, kind: type[T], param: str) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as e:
         raise complaint(e, param) from None
-    except RecursionError:
-        raise _too_deep() from None
 
 
 def parse_at(raw: msgspec.Raw, decoder: msgspec.json.Decoder[T], param: str) -> T:

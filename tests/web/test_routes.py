@@ -11,6 +11,11 @@ from antigravity_proxy.web.routes import Operation, match
     ("path", "operation", "dialect", "model"),
     [
         ("/v1/chat/completions", Operation.CHAT, "openai", ""),
+        ("/v1/responses", Operation.RESPONSES, "openai", ""),
+        ("/v1/responses/resp_1", Operation.STORED_RESPONSE, "openai", ""),
+        ("/v1/responses/resp_1/cancel", Operation.STORED_RESPONSE, "openai", ""),
+        ("/v1/responses/resp_1/input_items", Operation.STORED_RESPONSE, "openai", ""),
+        ("/v1/completions", Operation.COMPLETIONS, "openai", ""),
         ("/v1/models", Operation.MODELS, "openai", ""),
         ("/v1/models/gemini-3-flash", Operation.MODEL, "openai", "gemini-3-flash"),
         ("/v1/models/a:b", Operation.MODEL, "openai", "a:b"),
@@ -35,6 +40,8 @@ def test_known_paths(path: str, operation: Operation, dialect: str, model: str) 
     ("path", "dialect"),
     [
         ("/v1/embeddings", "openai"),
+        ("/v1/responsesx", "openai"),
+        ("/v1/completions/", "openai"),
         ("/nonsense", "openai"),
         ("/v1/messages/unknown", "anthropic"),
         ("/v1beta/nonsense", "gemini"),

@@ -79,7 +79,7 @@ def decode(body: bytes) -> Decoded:
     request = parse(body, _decoder)
     try:
         return _decoded(request)
-    except RecursionError:
+    except RecursionError:  # what could be read may still be too deep to be written, further down the stack
         raise BadRequest("The body is nested too deeply.") from None
 
 

@@ -17,6 +17,7 @@ from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, Fun
 from antigravity_proxy.canonical.models import Catalogue
 from antigravity_proxy.codeassist.request import prepare
 from antigravity_proxy.dialect.base import Decoded, Stamp
+from antigravity_proxy.dialect.openai import responses_request
 from antigravity_proxy.dialect.openai.responses_request import ResponsesRequest, decode
 from antigravity_proxy.errors import BadRequest
 
@@ -709,7 +710,7 @@ def test_no_json_at_all_does_harm(request: Any) -> None:
 )
 def test_what_is_too_deep_is_refused(place: dict[str, Any]) -> None:
     request = body(**place)
-    for depth in (1, 500, 950, 980, 990, 1000, 3000, 100_000):
+    for depth in (*range(500, 1000), 3000, 100_000):
         try:
             made = decode(request.replace(b'"DEEP"', b"[" * depth + b"]" * depth))
         except BadRequest as e:
@@ -717,6 +718,14 @@ def test_what_is_too_deep_is_refused(place: dict[str, Any]) -> None:
                 raise
         else:
             assert made.new_answer(STAMP).close()
+
+
+def test_what_can_be_read_but_not_written_is_too_deep(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(value: Any) -> Raw:
+        raise RecursionError
+
+    monkeypatch.setattr(responses_request, "_raw", write)
+    assert refused().message == "The body is nested too deeply."
 
 
 @pytest.mark.parametrize("raw", [b"\xff", b"\\ud800", b"\\u12", b"\x01"])
