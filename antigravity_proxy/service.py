@@ -23,7 +23,7 @@ from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.canonical.models import Catalogue
-from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
+from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
@@ -31,6 +31,7 @@ from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.account_methods import load_project
+from antigravity_proxy.upstream.clients import refreshed
 from antigravity_proxy.upstream.egress import configured
 from antigravity_proxy.upstream.oauth import OAuthClient
 from antigravity_proxy.volume.guiconfig import GuiConfig
@@ -147,15 +148,13 @@ class Daemon(MultiService):
 
     async def _refresh(self, state: AccountState) -> Grant:
         """A new grant by the OAuth client that the account's token names, else by the plain one."""
-        clients = self._settings.clients
-        key = state.account.token.oauth_client_key or ""
-        client = clients.get(key) or clients.get("")
-        if client is None:
-            missing = f"GOOGLE_CLIENT_ID__{key.upper()}" if key else "GOOGLE_CLIENT_ID"
-            raise RefreshRejected("misconfigured", f"no OAuth client is configured: set {missing}")
         egress = self._egresses.of(state.account)
         agent = Agent.usingEndpointFactory(self._reactor, egress.endpoints, egress.pool)
-        return await self._oauth.refresh(agent, state.refresh_token, client)
+        return await refreshed(
+            self._settings.clients,
+            state.account.token.oauth_client_key or "",
+            lambda client: self._oauth.refresh(agent, state.refresh_token, client),
+        )
 
     async def _load_project(self, state: AccountState) -> str | None:
         base = self._bases.in_order(self._reactor.seconds())[0]
