@@ -46,6 +46,12 @@ class ContextOverflow(BadRequest):
     code = "context_length_exceeded"
 
 
+class ModerationBlocked(BadRequest):
+    """Upstream's filters let no picture through (translation.md 6)."""
+
+    code = "moderation_blocked"
+
+
 class Unauthorized(ProxyError):
     """The client's own key is missing or wrong."""
 

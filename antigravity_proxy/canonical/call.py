@@ -40,9 +40,12 @@ class Reasoning(Struct, frozen=True):
 
 
 class OutputFormat(Struct, frozen=True):
-    """``json``: any JSON value; ``schema``: JSON that matches ``schema`` (the untouched JSON Schema)."""
+    """``json``: any JSON value; ``schema``: JSON that matches ``schema`` (the untouched JSON Schema).
 
-    kind: Literal["text", "json", "schema"] = "text"
+    ``image``: a picture, which image models alone can make.
+    """
+
+    kind: Literal["text", "json", "schema", "image"] = "text"
     schema: Any = None
 
 

@@ -12,10 +12,12 @@ from antigravity_proxy.canonical.content import Blob, Content, Part
 _BYTES_PER_TOKEN = 4
 #: for scripts such as Chinese, where a character is most of a token
 _TOKENS_PER_WIDE_CHARACTER = 0.6
-_TOKENS_PER_MEDIA = 258
+#: for a picture, or a page of a document
+TOKENS_PER_MEDIA = 258
 #: of base64, for a page of PDF
 _CHARACTERS_PER_PAGE = 66_667
-_TOKENS_PER_SECOND = 32
+#: of sound
+TOKENS_PER_SECOND = 32
 #: of base64, for a second of sound at 128 kbit/s
 _CHARACTERS_PER_SECOND = 21_333
 
@@ -68,12 +70,12 @@ def _part_tokens(part: Part) -> int:
         return tokens(len(bytes(response.response))) + sum(map(_part_tokens, response.parts))
     if part.inline_data is not None:
         return _media_tokens(part.inline_data)
-    return _TOKENS_PER_MEDIA if part.file_data is not None else 0
+    return TOKENS_PER_MEDIA if part.file_data is not None else 0
 
 
 def _media_tokens(blob: Blob) -> int:
     if blob.mime_type == "application/pdf":
-        return _TOKENS_PER_MEDIA * -(-len(blob.data) // _CHARACTERS_PER_PAGE)
+        return TOKENS_PER_MEDIA * -(-len(blob.data) // _CHARACTERS_PER_PAGE)
     if blob.mime_type.startswith("audio/"):
-        return _TOKENS_PER_SECOND * -(-len(blob.data) // _CHARACTERS_PER_SECOND)
-    return _TOKENS_PER_MEDIA
+        return TOKENS_PER_SECOND * -(-len(blob.data) // _CHARACTERS_PER_SECOND)
+    return TOKENS_PER_MEDIA

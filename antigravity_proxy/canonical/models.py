@@ -125,6 +125,8 @@ _ALIASES: tuple[tuple[re.Pattern[str], tuple[str, str, str]], ...] = tuple(
 FALLBACK = "gemini-3-flash"
 #: for web search with a model that can't search (translation.md 2.8)
 SEARCH_MODEL = "gemini-3-flash"
+#: for a picture that another model is asked for
+IMAGE_MODEL = "gemini-3.1-flash-image"
 
 #: aliases shown in model lists besides the ids themselves
 _SHOWN_ALIASES = (
@@ -184,8 +186,10 @@ class Catalogue:
         return model
 
     def serving(self, call: Call) -> Model:
-        """The model that serves a call: its name's, unless it wants a web search that this one can't do."""
+        """The model that serves a call: its name's, unless it wants a search or a picture that this one can't do."""
         model = self.resolve(call.model, call.reasoning)
+        if call.output.kind == "image" and not model.image:
+            return self._available(MODELS[IMAGE_MODEL])
         if call.web_search and not call.tools and (model.family != "gemini" or model.image):
             return self._available(MODELS[SEARCH_MODEL])
         return model

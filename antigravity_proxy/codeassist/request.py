@@ -15,15 +15,19 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from antigravity_proxy.canonical import pictures
 from antigravity_proxy.canonical.call import Call, Sampling
 from antigravity_proxy.canonical.content import ABSENT, Content, Part
 from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.pictures import PictureForm
 from antigravity_proxy.codeassist import schema, turns
 from antigravity_proxy.codeassist.names import NameMap
 from antigravity_proxy.codeassist.restore import Restore
 from antigravity_proxy.codeassist.thinking import ThinkingConfig, fit_output, thinking_config
 from antigravity_proxy.codeassist.tools import MAX_DECLARATIONS, Declaration, ToolConfig, declarations, tool_config
 from antigravity_proxy.errors import BadRequest
+
+_PICTURE = "image_gen"
 
 
 class Quirk(Enum):
@@ -37,6 +41,7 @@ class Quirk(Enum):
     SHORT_SCHEMA = "responseJsonSchema"
     NO_PREFILL = "prefill"
     LOST_SIGNATURES = "signatures"
+    SMALLER_PICTURE = "imageSize"
 
 
 #: which quirk cures a refusal whose message has these words, case and underscores aside; and for which models
@@ -47,6 +52,7 @@ _CURES: tuple[tuple[re.Pattern[str], Quirk, Callable[[Model], bool]], ...] = (
     (re.compile(r"logprobs"), Quirk.NO_LOGPROBS, lambda model: True),
     (re.compile(r"thinkingbudget|thinkinglevel"), Quirk.PLAIN_THINKING, lambda model: model.thinking is not None),
     (re.compile(r"response(json)?schema"), Quirk.SHORT_SCHEMA, lambda model: model.family != "claude"),
+    (re.compile(r"image ?size"), Quirk.SMALLER_PICTURE, lambda model: model.image),
     (re.compile(r"prefill|must end with a user"), Quirk.NO_PREFILL, lambda model: model.takes_prefill),
     (re.compile(r"thoughtsignature|\bsignature\b|must be 'thinking'"), Quirk.LOST_SIGNATURES, lambda model: True),
 )
@@ -105,6 +111,11 @@ class Prepared:
         self.restore = restore
         self._request = Raw(request)
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether a picture is asked for, which comes whole and late."""
+        return self.request_type == _PICTURE
+
     def envelope(self, project: str | None, request_id: str, user_agent: str) -> bytes:
         """The body of one attempt; ``request_id`` must be fresh for each."""
         kind, request = self.request_type, self._request
@@ -157,12 +168,24 @@ def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk]) -> Prepar
     if (system := _system(list(call.system))) is not None:
         contents[0] = Content("user", system.parts + contents[0].parts)
     config = {"candidateCount": Raw(b"1")}
-    if "imageConfig" in call.extra_config:
-        config["imageConfig"] = call.extra_config["imageConfig"]
+    if form := _picture_form(call, quirks):
+        config["imageConfig"] = form
     request = Request(contents, generation_config=Raw(msgspec.json.encode(config)))
-    return Prepared(
-        model, msgspec.json.encode(request), "image_gen", Restore(names, frozenset(), only_first_call=False)
-    )
+    return Prepared(model, msgspec.json.encode(request), _PICTURE, Restore(names, frozenset(), only_first_call=False))
+
+
+def _picture_form(call: Call, quirks: frozenset[Quirk]) -> Raw:
+    """``imageConfig``: the client's, else what the model's name says; one size smaller if this one was refused."""
+    given = call.extra_config.get("imageConfig")
+    if given is not None and Quirk.SMALLER_PICTURE not in quirks:
+        return given
+    try:
+        form = pictures.of_name(call.model) if given is None else msgspec.json.decode(given, type=PictureForm)
+    except msgspec.MsgspecError:
+        return given or ABSENT
+    if Quirk.SMALLER_PICTURE in quirks:
+        form = replace(form, image_size=pictures.SMALLER.get(form.image_size, ""))
+    return Raw(msgspec.json.encode(form)) if form != PictureForm() else ABSENT
 
 
 def _contents(call: Call, model: Model, names: NameMap, quirks: frozenset[Quirk]) -> list[Content]:

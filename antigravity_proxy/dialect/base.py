@@ -40,7 +40,10 @@ class Answer(Protocol):
         ...
 
     def close(self) -> bytes:
-        """The clean end: what is still to be sent (the whole document, for a collected answer)."""
+        """The clean end: what is still to be sent (the whole document, for a collected answer).
+
+        Raises a ProxyError where all that came is no answer: then it ends as if the attempt had failed so.
+        """
         ...
 
     def fail(self, error: ProxyError) -> bytes:
@@ -52,13 +55,15 @@ class Decoded(Struct, frozen=True):
     """A decoded request: the call, and how to make the answer that fits it.
 
     ``asks_upstream`` is false where the answer is complete without a chunk. ``more`` are further calls of the same
-    request; their answers are the choices that follow the first call's.
+    request; their answers are the choices that follow the first call's. ``any_will_do``: of several choices those that
+    come make the answer, each with its own usage, and it fails only if all do.
     """
 
     call: Call
     new_answer: Callable[[Stamp], Answer]
     asks_upstream: bool = True
     more: tuple[Call, ...] = ()
+    any_will_do: bool = False
 
 
 class Rendered(Struct, frozen=True):

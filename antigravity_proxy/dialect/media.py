@@ -55,10 +55,18 @@ def inline(mime: str, data: str, param: str) -> Part:
         data = _standard(data, param)
     if not data:
         raise BadRequest("The file is empty.", param=param)
+    return Part(inline_data=Blob(_told(mime, base64.b64decode(data[:32])), data))
+
+
+def inline_bytes(mime: str, data: bytes) -> Part:
+    """Inline data from the bytes themselves, which are some."""
+    return Part(inline_data=Blob(_told(mime, data), base64.b64encode(data).decode("ascii")))
+
+
+def _told(mime: str, head: bytes) -> str:
+    """The type that a file has by what is said of it, or else by how it begins."""
     mime = _ALIASES.get(mime, mime)
-    if mime in _UNTOLD:
-        mime = _sniffed(data) or mime or "application/octet-stream"
-    return Part(inline_data=Blob(mime, data))
+    return mime if mime not in _UNTOLD else _sniffed(head) or mime or "application/octet-stream"
 
 
 def _is_standard(data: str) -> bool:
@@ -77,8 +85,7 @@ def _standard(data: str, param: str) -> str:
     return base64.b64encode(raw).decode("ascii")
 
 
-def _sniffed(data: str) -> str | None:
-    head = base64.b64decode(data[:32])
+def _sniffed(head: bytes) -> str | None:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"
     return next((mime for magic, mime in _MAGIC if head.startswith(magic)), None)

@@ -29,10 +29,13 @@ def parse(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         raise _too_deep() from None
 
 
-def convert(value: Any, kind: type[T], param: str) -> T:
-    """A part of a body that was decoded untyped, as ``kind``; raises BadRequest with the whole path."""
+def convert(value: Any, kind: type[T], param: str, *, strict: bool = True) -> T:
+    """A part of a body that was decoded untyped, as ``kind``; raises BadRequest with the whole path.
+
+    Unless ``strict``, numbers and truth values may stand as text.
+    """
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as e:
         raise complaint(e, param) from None
 

@@ -33,12 +33,21 @@ class AttemptFailed(Exception):
 
 
 async def post(
-    resources: Resources, state: AccountState, token: Secret, url: bytes, body: bytes, client: Client
+    resources: Resources,
+    state: AccountState,
+    token: Secret,
+    url: bytes,
+    body: bytes,
+    client: Client,
+    silence: float = 0.0,
 ) -> tuple[Exchange, IResponse]:
-    """Sends a request; returns when the head of a 200 answer is there. Raises AttemptFailed, and ClientGone."""
+    """Sends a request; returns when the head of a 200 answer is there. Raises AttemptFailed, and ClientGone.
+
+    ``silence`` is the least patience with an upstream that says nothing, in seconds.
+    """
     if client.gone:
         raise ClientGone
-    exchange, response = await _open(resources, state, token, url, body, client)
+    exchange, response = await _open(resources, state, token, url, body, client, silence)
     if response.code != 200:
         raise await _refused(resources, state, token, exchange, response)
     return exchange, response
@@ -73,13 +82,19 @@ async def live_token(resources: Resources, state: AccountState) -> Secret:
 
 
 async def _open(
-    resources: Resources, state: AccountState, token: Secret, url: bytes, body: bytes, client: Client
+    resources: Resources,
+    state: AccountState,
+    token: Secret,
+    url: bytes,
+    body: bytes,
+    client: Client,
+    silence: float,
 ) -> tuple[Exchange, IResponse]:
     """The head of the answer. A kept connection that proves dead is replaced once, at nobody's charge."""
     egress = resources.egresses.of(state.account)
     headers = egress.headers(url, token)
     for last in (False, True):
-        exchange = egress.exchange()
+        exchange = egress.exchange(silence)
         try:
             return exchange, await exchange.open(b"POST", url, headers, body)
         except Stale as e:

@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import Any
 
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
 
@@ -27,7 +27,10 @@ from antigravity_proxy.relay.resources import Resources
 
 
 class FanOut:
-    """Serves a call for several choices, or several calls; used as a Generation is."""
+    """Serves a call for several choices, or several calls; used as a Generation is.
+
+    ``any_will_do`` as in Decoded.
+    """
 
     def __init__(
         self,
@@ -36,21 +39,29 @@ class FanOut:
         model: Model,
         new_answer: Callable[[], Answer],
         client: Client,
+        *,
+        any_will_do: bool = False,
     ) -> None:
         self.answer = new_answer()
         self.outcome = Outcome(model.id)
+        self._any_will_do = any_will_do
         wanted = [one for call in calls for one in [replace(call, choices=1)] * call.choices]
         self._choices = [call.choices for call in calls]
-        self._branches = [_Branch(self.answer, index, call.stream, client) for index, call in enumerate(wanted)]
+        self._branches = [
+            _Branch(self.answer, index, call.stream, client, any_will_do) for index, call in enumerate(wanted)
+        ]
         self._generations = [
             Generation(resources, call, model, branch.begin, branch)
             for call, branch in zip(wanted, self._branches, strict=True)
         ]
 
     async def run(self) -> bytes:
-        """As Generation's; the first branch that fails ends the others."""
+        """As Generation's; the first branch that fails ends the others, unless any will do."""
         running = [Deferred.fromCoroutine(generation.run()) for generation in self._generations]
         try:
+            if self._any_will_do:
+                await _at_least_one(running)
+                return self.answer.close()
             await gatherResults(running, consumeErrors=True)
         except Exception as e:
             for each in running:
@@ -68,17 +79,27 @@ class FanOut:
         self.outcome.account = outcomes[0].account
 
 
+async def _at_least_one(running: list[Deferred[bytes]]) -> None:
+    """Waits for all; raises the first's failure if none came well, or what no failed request explains."""
+    ended: Any = await DeferredList(running, consumeErrors=True)
+    failures: list[Exception] = [result.value for well, result in ended if not well]
+    strange = [e for e in failures if not isinstance(e, ProxyError)]
+    if strange or len(failures) == len(running):
+        raise (strange or failures)[0]
+
+
 class _Branch:
     """One of the answers on its way into the shared one: both the client and the answer of its generation."""
 
     content_type = b""
     keepalive = b""
 
-    def __init__(self, shared: Answer, index: int, streamed: bool, client: Client) -> None:
+    def __init__(self, shared: Answer, index: int, streamed: bool, client: Client, own_usage: bool) -> None:
         self._shared = shared
         self._index = index
         self._streamed = streamed
         self._client = client
+        self._own_usage = own_usage
         self._held: list[Chunk] = []
         self.started = False
         self.usage = Usage()
@@ -111,7 +132,10 @@ class _Branch:
             if chunk.usage_metadata:
                 self.usage = chunk.usage_metadata
             candidates = tuple(replace(candidate, index=self._index) for candidate in chunk.candidates)
-            mine.append(rewritten(chunk, candidates, usage=None))
+            if self._own_usage:  # and maybe a picture of many megabytes, whose JSON text is not written anew
+                mine.append(replace(chunk, candidates=candidates))
+            else:
+                mine.append(rewritten(chunk, candidates, usage=None))
         if self._streamed:
             return self._shared.feed(mine)
         self._held += mine

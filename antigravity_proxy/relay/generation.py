@@ -17,8 +17,11 @@ from antigravity_proxy.relay.client import Client, ClientGone
 from antigravity_proxy.relay.failover import Failover
 from antigravity_proxy.relay.reader import AnswerReader
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.settings.limits import PICTURE_SILENCE
 
-_METHOD = b":streamGenerateContent?alt=sse"
+_STREAM = b":streamGenerateContent?alt=sse"
+#: a picture comes whole (upstream.md 1.2)
+_WHOLE = b":generateContent"
 
 
 class Outcome(Struct):
@@ -82,7 +85,8 @@ class Generation:
         token = await live_token(resources, state)
         project = await resources.projects.of(state)
         body = prepared.envelope(project, "agent-" + resources.new_uuid(), resources.product)
-        exchange, response = await post(resources, state, token, base + _METHOD, body, self._client)
+        url, silence = (base + _WHOLE, PICTURE_SILENCE) if prepared.is_picture else (base + _STREAM, 0.0)
+        exchange, response = await post(resources, state, token, url, body, self._client, silence)
         del prepared, body  # a long stream keeps no prompt in memory
         try:
             await deliver(resources, state, token, exchange, response, reader, self._client)

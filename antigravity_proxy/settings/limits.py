@@ -4,6 +4,8 @@ from __future__ import annotations
 
 # Towards upstream (upstream.md 1.3)
 CONNECT_SECONDS = 15.0
+#: a picture may take minutes without a byte; the setting counts if it is longer
+PICTURE_SILENCE = 300.0
 ACCOUNT_METHOD_SECONDS = 30.0
 ACCOUNT_METHOD_BODY = 4 << 20
 TOKEN_SECONDS = 30.0

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import base64
 import re
+import struct
+import zlib
 from typing import Any
 
 import msgspec
 
+from antigravity_proxy.simulator.offered import OFFERED
+
 Event = dict[str, Any]
 
 SIGNATURE = base64.b64encode(b"simulated signature").decode()
+#: what a made picture counts, and a second of sound (here, 16,000 bytes)
+TOKENS_PER_PICTURE = 1290
+TOKENS_PER_SECOND = 32
 _CUE = re.compile(r"\bcall ((?:[\w.:-]+)(?: and [\w.:-]+)*)")
 _WORDS = re.compile(r"\S+\s*")
 
@@ -22,7 +29,9 @@ def events(body: dict[str, Any], number: int) -> list[Event]:
     pieces = _thoughts(model) if thinks else []
     calls = _calls(request)
     schema = _schema(request)
-    if calls:
+    if OFFERED[model].image:
+        pieces.append([{"text": _reply(request)}, {"inlineData": {"mimeType": "image/png", "data": _picture(request)}}])
+    elif calls:
         pieces.append(_call_parts(calls, body))
     elif schema is not None:
         pieces.append([{"text": msgspec.json.encode(example(schema)).decode()}])
@@ -32,7 +41,14 @@ def events(body: dict[str, Any], number: int) -> list[Event]:
     found = [_event(model, number, piece, prompt) for piece in pieces]
     last = _event(model, number, [{"text": ""}], prompt)
     last["response"]["candidates"][0]["finishReason"] = "STOP"
-    usage = {"promptTokenCount": prompt, "candidatesTokenCount": told, "totalTokenCount": prompt + told + thought}
+    if OFFERED[model].image:
+        told = TOKENS_PER_PICTURE
+    usage: Event = {
+        "promptTokenCount": prompt,
+        "candidatesTokenCount": told,
+        "totalTokenCount": prompt + told + thought,
+    }
+    usage["promptTokensDetails"] = [{"modality": kind, "tokenCount": n} for kind, n in _modalities(request).items()]
     last["response"]["usageMetadata"] = usage | ({"thoughtsTokenCount": thought} if thinks else {})
     return [*found, last]
 
@@ -65,7 +81,31 @@ def example(schema: Any) -> Any:
 
 def prompt_tokens(request: dict[str, Any]) -> int:
     """How many tokens the input has, roughly."""
-    return sum(len(part.get("text", "")) for content in request["contents"] for part in content["parts"]) // 4 + 1
+    return sum(_modalities(request).values())
+
+
+def _modalities(request: dict[str, Any]) -> dict[str, int]:
+    """The input's tokens by what they stand for."""
+    parts = [part for content in request["contents"] for part in content["parts"]]
+    found = {"TEXT": sum(len(part.get("text", "")) for part in parts) // 4 + 1}
+    for blob in (part["inlineData"] for part in parts if "inlineData" in part):
+        kind, size = blob["mimeType"].partition("/")[0], len(base64.b64decode(blob["data"]))
+        name, count = ("AUDIO", TOKENS_PER_SECOND * (1 + size // 16_000)) if kind == "audio" else ("IMAGE", 258)
+        found[name] = found.get(name, 0) + count
+    return found
+
+
+def _picture(request: dict[str, Any]) -> str:
+    """A PNG in one colour, of the ratio and (in hundredths) of the size that was asked for."""
+    form = request.get("generationConfig", {}).get("imageConfig", {})
+    across, down = map(int, form.get("aspectRatio", "1:1").split(":"))
+    side = {"1K": 10, "2K": 20, "4K": 40}[form.get("imageSize", "1K")]
+    width, height = max(1, side * across // max(across, down)), max(1, side * down // max(across, down))
+    row = b"\0" + b"\x40\x80\xc0" * width
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pieces = ((b"IHDR", head), (b"IDAT", zlib.compress(row * height)), (b"IEND", b""))
+    png = b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in pieces)
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + png).decode()
 
 
 def _event(model: str, number: int, parts: list[dict[str, Any]], count: int) -> Event:

@@ -33,9 +33,9 @@ class Egress:
         self.pool.maxPersistentPerHost = IDLE_CONNECTIONS_PER_HOST
         self.pool.cachedConnectionTimeout = IDLE_CONNECTION_SECONDS
 
-    def exchange(self) -> Exchange:
-        """A new exchange on this way."""
-        return Exchange(self._ticker, self.endpoints, self.pool, self._silence)
+    def exchange(self, silence: float = 0.0) -> Exchange:
+        """A new exchange on this way, at least as patient as ``silence``."""
+        return Exchange(self._ticker, self.endpoints, self.pool, max(self._silence, silence))
 
     def headers(self, url: bytes, token: Secret, accept: bytes = b"text/event-stream") -> Headers:
         """The headers of a request to upstream (upstream.md 2): who we are, honestly, and nothing more."""

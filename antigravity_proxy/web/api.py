@@ -106,7 +106,10 @@ class ApiResource(Resource):
         if call.choices == 1 and not decoded.more:
             generation = Generation(resources, call, model, lambda: new_answer(stamp), client)
         else:
-            generation = FanOut(resources, (call, *decoded.more), model, lambda: new_answer(stamp), client)
+            calls = (call, *decoded.more)
+            any_will_do = decoded.any_will_do
+            generation = FanOut(resources, calls, model, lambda: new_answer(stamp), client, any_will_do=any_will_do)
+            del calls
         answer = generation.answer
         streamed = call.stream
         client.prepare(_headers(answer.content_type, model.id), answer.keepalive if streamed else None)

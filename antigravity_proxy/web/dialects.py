@@ -19,7 +19,13 @@ from antigravity_proxy.dialect.gemini import answer as gemini_answer
 from antigravity_proxy.dialect.gemini import errors as gemini_errors
 from antigravity_proxy.dialect.gemini import models as gemini_models
 from antigravity_proxy.dialect.gemini import request as gemini_request
-from antigravity_proxy.dialect.openai import chat_request, completions_request, responses_request
+from antigravity_proxy.dialect.openai import (
+    audio_request,
+    chat_request,
+    completions_request,
+    images_request,
+    responses_request,
+)
 from antigravity_proxy.dialect.openai import errors as openai_errors
 from antigravity_proxy.dialect.openai import models as openai_models
 from antigravity_proxy.errors import ProxyError
@@ -97,6 +103,22 @@ def _completions(route: Route, request: GuardedRequest) -> Decoded:
     return completions_request.decode(request.take_body())
 
 
+def _images(route: Route, request: GuardedRequest) -> Decoded:
+    return images_request.decode(request.take_body())
+
+
+def _image_edits(route: Route, request: GuardedRequest) -> Decoded:
+    return images_request.decode_edit(request.take_body(), _content_type(request))
+
+
+def _transcriptions(route: Route, request: GuardedRequest) -> Decoded:
+    return audio_request.decode_transcription(request.take_body(), _content_type(request))
+
+
+def _translations(route: Route, request: GuardedRequest) -> Decoded:
+    return audio_request.decode_translation(request.take_body(), _content_type(request))
+
+
 def _gemini_document(route: Route, request: GuardedRequest) -> Decoded:
     return gemini_request.decode(request.take_body(), route.model, stream=False, alt=None)
 
@@ -110,6 +132,10 @@ def _gemini_count(route: Route, request: GuardedRequest) -> Call:
     return gemini_request.decode_count(request.take_body(), route.model)
 
 
+def _content_type(request: GuardedRequest) -> str:
+    return (request.getHeader(b"content-type") or b"").decode("latin-1")
+
+
 def _query(request: GuardedRequest) -> dict[str, str]:
     """The query's fields; of a repeated one the last."""
     return dict(parse_qsl(request.uri.partition(b"?")[2].decode("latin-1"), keep_blank_values=True))
@@ -120,6 +146,10 @@ _DECODERS: dict[Operation, Callable[[Route, GuardedRequest], Decoded]] = {
     Operation.MESSAGE: _message,
     Operation.RESPONSES: _responses,
     Operation.COMPLETIONS: _completions,
+    Operation.IMAGES: _images,
+    Operation.IMAGE_EDITS: _image_edits,
+    Operation.TRANSCRIPTIONS: _transcriptions,
+    Operation.TRANSLATIONS: _translations,
     Operation.GEMINI_GENERATE: _gemini_document,
     Operation.GEMINI_STREAM: _gemini_stream,
 }

@@ -20,6 +20,10 @@ class Operation(Enum):
     RESPONSES = "response"
     STORED_RESPONSE = "stored response"
     COMPLETIONS = "completion"
+    IMAGES = "image"
+    IMAGE_EDITS = "image edit"
+    TRANSCRIPTIONS = "transcription"
+    TRANSLATIONS = "translation"
     GEMINI_GENERATE = "generate content"
     GEMINI_STREAM = "stream generated content"
     GEMINI_COUNT = "count tokens"
@@ -54,6 +58,10 @@ _FIXED = {
     "/v1/chat/completions": Route(Operation.CHAT, "openai", ("POST",)),
     "/v1/responses": Route(Operation.RESPONSES, "openai", ("POST",)),
     "/v1/completions": Route(Operation.COMPLETIONS, "openai", ("POST",)),
+    "/v1/images/generations": Route(Operation.IMAGES, "openai", ("POST",)),
+    "/v1/images/edits": Route(Operation.IMAGE_EDITS, "openai", ("POST",)),
+    "/v1/audio/transcriptions": Route(Operation.TRANSCRIPTIONS, "openai", ("POST",)),
+    "/v1/audio/translations": Route(Operation.TRANSLATIONS, "openai", ("POST",)),
     "/v1/messages": Route(Operation.MESSAGE, "anthropic", ("POST",)),
     "/v1/messages/count_tokens": Route(Operation.MESSAGE_COUNT, "anthropic", ("POST",)),
     "/capacity": Route(Operation.CAPACITY, "openai", _READ),

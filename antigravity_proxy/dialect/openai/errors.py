@@ -12,11 +12,14 @@ from antigravity_proxy.errors import ProxyError
 
 #: status → type; every other one below 500 is the request's fault, and never "server_error": clients would retry it
 _TYPES = {403: "permission_error", 429: "rate_limit_error"}
+#: those that have a type of their own
+_TYPES_BY_CODE = {"moderation_blocked": "image_generation_user_error"}
 #: codes that OpenAI's own API uses; other errors have none
 _CODES = {
     "context_length_exceeded": "context_length_exceeded",
     "invalid_api_key": "invalid_api_key",
     "model_not_found": "model_not_found",
+    "moderation_blocked": "moderation_blocked",
     "rate_limited": "rate_limit_exceeded",
     "upstream_timeout": "timeout",
 }
@@ -25,6 +28,7 @@ _CODES = {
 def error_object(error: ProxyError) -> dict[str, Any]:
     """The ``error`` object, as in an answer's body and in a stream."""
     kind = "server_error" if error.status >= 500 else _TYPES.get(error.status, "invalid_request_error")
+    kind = _TYPES_BY_CODE.get(error.code, kind)
     return {"message": error.message, "type": kind, "param": error.param, "code": _CODES.get(error.code)}
 
 

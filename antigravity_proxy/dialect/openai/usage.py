@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
-from antigravity_proxy.canonical.chunk import Usage
+from antigravity_proxy.canonical.chunk import Chunk, Usage
 from antigravity_proxy.canonical.estimate import tokens
 
 
@@ -29,3 +30,31 @@ def counted(usage: Usage | None, input_estimate: int, size: int) -> Counted:
         found.cached_content_token_count,
         found.thoughts_token_count,
     )
+
+
+class _Modality(Struct, rename="camel"):
+    modality: str = ""
+    token_count: int = 0
+
+
+class _Details(Struct, frozen=True, rename="camel"):
+    prompt_tokens_details: tuple[_Modality, ...] = ()
+
+
+class _Told(Struct, rename="camel"):
+    usage_metadata: _Details = _Details()
+
+
+_told = msgspec.json.Decoder(_Told)
+
+
+def text_tokens_of(chunk: Chunk) -> int | None:
+    """How many of the prompt's tokens are text, as upstream tells it; None if it doesn't.
+
+    Only answers about media ask, so this is read from the chunk's JSON text, and not in every event.
+    """
+    try:
+        details = _told.decode(chunk.raw).usage_metadata.prompt_tokens_details
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return sum(each.token_count for each in details if each.modality == "TEXT") if details else None
