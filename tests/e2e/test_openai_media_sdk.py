@@ -17,6 +17,8 @@ from support.stack import KEY, Stack, stack
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault
 
+pytestmark = pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
+
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 JPEG = b"\xff\xd8\xff" + bytes(20)
 WAV = b"RIFF\x24\x3e\x00\x00WAVEfmt " + bytes(32_000)
@@ -196,7 +198,8 @@ async def test_a_blocked_picture(tmp_path: Path, streamed: bool) -> None:
 @deferred()
 async def test_no_picture(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:
-        made = b'{"response":{"candidates":[{"content":{"parts":[{"text":"I would rather not."}]},"finishReason":"STOP"}]}}'
+        said = b'{"content":{"parts":[{"text":"I would rather not."}]},"finishReason":"STOP"}'
+        made = b'{"response":{"candidates":[%s]}}' % said
         running.simulator.script(Fault(status=200, body=made))
         found = await refused(running, lambda c: c.images.generate(prompt="x"), openai.InternalServerError)
         assert (found.status_code, found.type) == (502, "server_error")
@@ -270,18 +273,20 @@ async def test_what_is_not_offered(tmp_path: Path, call: Callable[[OpenAI], Any]
         (faults.forbidden(), openai.PermissionDeniedError, 403),
     ],
 )
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c: c.images.generate(prompt="x", n=2),
+        lambda c: c.audio.transcriptions.create(file=("a.wav", WAV), model="whisper-1"),
+    ],
+)
 @deferred(20)
 async def test_upstreams_errors_are_the_clients_exceptions(
-    tmp_path: Path, fault: Fault, kind: type[openai.APIStatusError], status: int
+    tmp_path: Path, fault: Fault, kind: type[openai.APIStatusError], status: int, call: Callable[[OpenAI], Any]
 ) -> None:
     async with stack(tmp_path, accounts=1) as running:
         running.simulator.script(fault, times=20)
-        calls: list[Callable[[OpenAI], Any]] = [
-            lambda c: c.images.generate(prompt="x", n=2),
-            lambda c: c.audio.transcriptions.create(file=("a.wav", WAV), model="whisper-1"),
-        ]
-        for call in calls:
-            assert (await refused(running, call, kind)).status_code == status
+        assert (await refused(running, call, kind)).status_code == status
 
 
 @deferred()
