@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from antigravity_proxy.canonical.call import Call, FunctionDeclaration, Reasoning
+from antigravity_proxy.canonical.call import Call, FunctionDeclaration, OutputFormat, Reasoning
 from antigravity_proxy.canonical.content import Content, Part
-from antigravity_proxy.canonical.models import FALLBACK, MODELS, SEARCH_MODEL, Catalogue, PublicModel
+from antigravity_proxy.canonical.models import FALLBACK, IMAGE_MODEL, MODELS, SEARCH_MODEL, Catalogue, PublicModel
 
 CATALOGUE = Catalogue()
 
@@ -172,6 +172,15 @@ def test_web_search_goes_to_a_model_that_can_search() -> None:
         (Call("gemini-3.1-pro", contents, web_search=True), "gemini-pro-agent"),
     ):
         assert CATALOGUE.serving(call).id == expected
+
+
+def test_a_picture_is_asked_of_a_model_that_makes_some() -> None:
+    def serving(name: str, catalogue: Catalogue = CATALOGUE) -> str:
+        return catalogue.serving(Call(name, (), output=OutputFormat("image"))).id
+
+    assert serving("gemini-3-flash") == serving("nonsense") == serving("gpt-image-1") == IMAGE_MODEL
+    assert serving("gemini-3-pro-image-4k") == "gemini-3-pro-image"
+    assert serving("nonsense", Catalogue(offered=("gemini-3-flash", "gemini-3-pro-image"))) == "gemini-3-pro-image"
 
 
 def test_the_list_is_sorted_and_has_ids_aliases_and_the_users_names() -> None:

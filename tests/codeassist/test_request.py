@@ -298,6 +298,35 @@ def test_an_image_model_gets_contents_and_the_pictures_form_alone() -> None:
     assert request(HELLO, IMAGE)["generationConfig"] == {"candidateCount": 1}
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "quirks", "expected"),
+    [
+        ("gemini-3-pro-image-16x9-4k", None, (), {"aspectRatio": "16:9", "imageSize": "4K"}),
+        ("gemini-3-pro-image-16x9-4k", b'{"aspectRatio":"1:1"}', (), {"aspectRatio": "1:1"}),
+        ("gemini-3-pro-image-4k", None, (Quirk.SMALLER_PICTURE,), {"imageSize": "2K"}),
+        (
+            "m",
+            b'{"aspectRatio":"1:1","imageSize":"2K"}',
+            (Quirk.SMALLER_PICTURE,),
+            {"aspectRatio": "1:1", "imageSize": "1K"},
+        ),
+        ("m", b'{"imageSize":"1K"}', (Quirk.SMALLER_PICTURE,), None),
+        ("m", None, (Quirk.SMALLER_PICTURE,), None),
+    ],
+)
+def test_the_pictures_form_is_the_clients_or_the_names(
+    name: str, given: bytes | None, quirks: tuple[Quirk, ...], expected: Any
+) -> None:
+    call = replace(asking(), model=name, extra_config={} if given is None else {"imageConfig": Raw(given)})
+    assert request(call, IMAGE, *quirks)["generationConfig"].get("imageConfig") == expected
+
+
+def test_a_form_that_is_none_is_left_to_upstream() -> None:
+    call = asking(extra_config={"imageConfig": Raw(b"5")})
+    body = prepare(call, IMAGE, frozenset({Quirk.SMALLER_PICTURE})).envelope(None, "id", "agent")
+    assert json.loads(body)["request"]["generationConfig"]["imageConfig"] == 5
+
+
 # -- what upstream refused before
 
 
@@ -306,6 +335,9 @@ def test_an_image_model_gets_contents_and_the_pictures_form_alone() -> None:
     [
         ("Unknown name \"stopSequences\" at 'request.generation_config'", GEMINI, Quirk.NO_STOP_SEQUENCES),
         ("generation_config.stop_sequences is not supported", GEMINI, Quirk.NO_STOP_SEQUENCES),
+        ("Invalid value at 'generation_config.image_config.image_size'", IMAGE, Quirk.SMALLER_PICTURE),
+        ("Image size 4K is not supported", IMAGE, Quirk.SMALLER_PICTURE),
+        ("Image size 4K is not supported", GEMINI, None),
         ("presence_penalty", GEMINI, Quirk.NO_PRESENCE_PENALTY),
         ("frequencyPenalty", GEMINI, Quirk.NO_FREQUENCY_PENALTY),
         ("Logprobs is not enabled for this model", GEMINI, Quirk.NO_LOGPROBS),

@@ -116,3 +116,17 @@ def test_a_text_file_becomes_text_under_its_title() -> None:
 def test_other_files_stay_as_they_are() -> None:
     for part in (media.inline("application/pdf", "AAAA", "p"), Part(file_data=FileData("gs://x"))):
         assert media.readable(part, "a.pdf") is part
+
+
+@pytest.mark.parametrize(
+    ("mime", "data", "expected"),
+    [
+        ("image/png", b"x", "image/png"),
+        ("image/jpg", b"x", "image/jpeg"),
+        ("", b"RIFF....WEBP", "image/webp"),
+        ("image/*", b"x", "image/*"),
+        ("", b"x", "application/octet-stream"),
+    ],
+)
+def test_bytes_become_inline_data(mime: str, data: bytes, expected: str) -> None:
+    assert blob(media.inline_bytes(mime, data)) == Blob(expected, base64.b64encode(data).decode())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import struct
+import zlib
 from typing import Any
 
 import pytest
@@ -16,10 +19,10 @@ THINKING = {"thinkingConfig": {"includeThoughts": True}}
 FUNCTIONS = [{"functionDeclarations": [{"name": "weather", "parameters": CITY}, {"name": "time"}]}]
 
 
-def envelope(*texts: str, model: str = "gemini-3-flash", **request: Any) -> dict[str, Any]:
+def envelope(*texts: str, model: str = "gemini-3-flash", kind: str = "agent", **request: Any) -> dict[str, Any]:
     """A conversation of a user, and the model every other time."""
     contents = [{"role": ("user", "model")[i % 2], "parts": [{"text": text}]} for i, text in enumerate(texts)]
-    body = {"model": model, "request": {"contents": contents} | request}
+    body = {"model": model, "requestType": kind, "request": {"contents": contents} | request}
     check_generate(body)
     return body
 
@@ -51,6 +54,38 @@ def test_a_text_comes_in_several_events_as_upstream_sends_them() -> None:
     usage = events[-1]["response"]["usageMetadata"]
     assert usage["totalTokenCount"] == usage["promptTokenCount"] + usage["candidatesTokenCount"]
     assert answers.events(envelope("Good morning to you"), 7) == events
+
+
+@pytest.mark.parametrize(
+    ("form", "width", "height"),
+    [({}, 10, 10), ({"aspectRatio": "16:9", "imageSize": "4K"}, 40, 22), ({"aspectRatio": "9:16"}, 5, 10)],
+)
+def test_an_image_model_makes_a_picture_of_the_form_that_is_asked_for(
+    form: dict[str, str], width: int, height: int
+) -> None:
+    body = envelope("A cat", model="gemini-3-pro-image", generationConfig={"imageConfig": form}, kind="image_gen")
+    (answer,) = answers.events(body, 1)[:-1]
+    said, made = parts([answer])
+    assert said["text"].endswith("You said: A cat")
+    png = base64.b64decode(made["inlineData"]["data"])
+    assert (png[:8], struct.unpack_from(">II", png, 16)) == (b"\x89PNG\r\n\x1a\n", (width, height))
+    start = png.index(b"IDAT")
+    (size,) = struct.unpack_from(">I", png, start - 4)
+    assert len(zlib.decompress(png[start + 4 : start + 4 + size])) == height * (1 + 3 * width)
+
+
+def test_the_input_is_counted_by_what_it_is() -> None:
+    body = envelope("Hello")
+    for kind, data in (("image/png", b"x"), ("audio/wav", bytes(32_000)), ("audio/wav", b"x")):
+        blob = {"mimeType": kind, "data": base64.b64encode(data).decode()}
+        body["request"]["contents"][0]["parts"].append({"inlineData": blob})
+    usage = answers.events(body, 1)[-1]["response"]["usageMetadata"]
+    assert usage["promptTokensDetails"] == [
+        {"modality": "TEXT", "tokenCount": 2},
+        {"modality": "IMAGE", "tokenCount": 258},
+        {"modality": "AUDIO", "tokenCount": 128},
+    ]
+    assert usage["promptTokenCount"] == 2 + 258 + 128
 
 
 def test_the_system_text_and_media_are_seen() -> None:
