@@ -11,6 +11,8 @@ from antigravity_proxy.web.routes import Operation, match
     ("path", "operation", "dialect", "model"),
     [
         ("/v1/chat/completions", Operation.CHAT, "openai", ""),
+        ("/v1/messages", Operation.MESSAGE, "anthropic", ""),
+        ("/v1/messages/count_tokens", Operation.MESSAGE_COUNT, "anthropic", ""),
         ("/v1/models", Operation.MODELS, "openai", ""),
         ("/v1/models/gemini-3-flash", Operation.MODEL, "openai", "gemini-3-flash"),
         ("/v1/models/a:b", Operation.MODEL, "openai", "a:b"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.places import WRONG, Path, as_param, at, paths, replaced
 
 from antigravity_proxy.canonical.call import Call, ToolChoice
 from antigravity_proxy.canonical.chunk import Candidate, Chunk
@@ -217,50 +218,7 @@ RICH: dict[str, Any] = {
     "web_search_options": {"search_context_size": "low"},
 }
 
-Path = tuple[str | int, ...]
-
-
-def paths(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Every place in a JSON value."""
-    if path:
-        yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in items:
-        yield from paths(inner, (*path, key))
-
-
-def replaced(value: Any, path: Path, new: Any) -> Any:
-    changed = json.loads(json.dumps(value))
-    place = changed
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = new
-    return changed
-
-
-def as_param(path: Path) -> str:
-    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
-
-
 PATHS = list(paths(RICH))
-WRONG: list[Any] = [
-    None,
-    True,
-    5,
-    -1,
-    1.5,
-    1e300,
-    10**30,
-    "",
-    "x",
-    "\x00",
-    [],
-    [[]],
-    [None],
-    {},
-    {"a": 1},
-    {"type": "x"},
-]
 #: where JSON of any kind is data
 FREE = ("parameters", "schema", "web_search_options", "arguments")
 
@@ -297,9 +255,7 @@ def is_read(path: Path) -> bool:
 
 @pytest.mark.parametrize("path", [path for path in PATHS if is_read(path)], ids=as_param)
 def test_a_wrong_type_is_refused_and_its_place_named(path: Path) -> None:
-    value: Any = RICH
-    for key in path:
-        value = value[key]
+    value = at(RICH, path)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     with pytest.raises(BadRequest) as caught:
         decode(json.dumps(replaced(RICH, path, "5" if is_number else 5)).encode())

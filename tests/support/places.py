@@ -1,0 +1,56 @@
+"""Every place in a JSON value, and values that are wrong at most of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+Path = tuple[str | int, ...]
+
+WRONG: list[Any] = [
+    None,
+    True,
+    5,
+    -1,
+    1.5,
+    1e300,
+    10**30,
+    "",
+    "x",
+    "\x00",
+    [],
+    [[]],
+    [None],
+    {},
+    {"a": 1},
+    {"type": "x"},
+]
+
+
+def paths(value: Any, path: Path = ()) -> Iterator[Path]:
+    """Every place in a JSON value."""
+    if path:
+        yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from paths(inner, (*path, key))
+
+
+def at(value: Any, path: Path) -> Any:
+    """What stands at a place."""
+    for key in path:
+        value = value[key]
+    return value
+
+
+def replaced(value: Any, path: Path, new: Any) -> Any:
+    """A copy with something else at a place."""
+    changed = json.loads(json.dumps(value))
+    at(changed, path[:-1])[path[-1]] = new
+    return changed
+
+
+def as_param(path: Path) -> str:
+    """The place as an error names it."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
