@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
 
-.PHONY: help demo run test fuzz lint format bench dist clean
+.PHONY: help demo run test fuzz hammer lint format bench bench-volume lock dist clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
 
 demo: $(VENV)/.runtime ## the real daemon on a simulated Google: no account, no network
 	@$(BIN)/antigravity-proxy demo
@@ -21,6 +22,9 @@ test: $(VENV)/.dev ## the whole proof, with coverage
 fuzz: $(VENV)/.dev ## new random examples for the tests that take any (about ten minutes)
 	$(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
 
+hammer: $(VENV)/.dev ## thousands of snapshots against writers that don't stop (about ten minutes)
+	HAMMER_SNAPSHOTS=2000 $(BIN)/python -m pytest -n 2 -rP tests/volume/test_hammer.py
+
 lint: $(VENV)/.dev ## style, types, import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -33,6 +37,14 @@ format: $(VENV)/.dev ## puts the code in order
 
 bench: $(VENV)/.dev ## what the daemon costs: CPU and memory (about four minutes)
 	$(BIN)/python benchmarks/bench.py
+
+bench-volume: $(VENV)/.dev ## what volumes of 10 to 100,000 accounts cost
+	$(BIN)/python benchmarks/volume.py
+
+lock: ## the image's dependencies anew, with their checksums
+	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
+	build/lock/bin/uv pip compile setup.cfg $(LOCK) --output-file requirements/runtime.lock
+	echo 'setuptools>=77' | build/lock/bin/uv pip compile - $(LOCK) --output-file requirements/build.lock
 
 dist: $(VENV)/.dev ## wheel and sdist, in dist/
 	$(BIN)/python -m build

@@ -1,79 +1,241 @@
-"""``antigravity-proxy``: the operator's command. Each sub-command is a function that returns the exit status."""
+"""``antigravity-proxy``: the operator's command. What a sub-command needs is imported when it runs."""
 
 from __future__ import annotations
 
-import argparse
-import http.client
 import os
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from antigravity_proxy import __version__
 
-#: seconds that a health check may take
-HEALTH_TIMEOUT = 5.0
+if TYPE_CHECKING:
+    from antigravity_proxy.operator.report import Report
+    from antigravity_proxy.startup import Start
+
+#: exit status of `check` when something is wrong
+WRONG = 1
+
+_data_dir = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="The credential volume (default: ANTIGRAVITY_DATA_DIR, else where the desktop app keeps it).",
+)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a sub-command; returns its exit status (2 for a wrong command line)."""
-    parser = argparse.ArgumentParser(prog="antigravity-proxy", description="Operates antigravity-proxy.")
-    parser.add_argument("--version", action="version", version=f"antigravity-proxy {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    demo = commands.add_parser("demo", help="the real daemon on a simulated Google: no account, no network")
-    demo.add_argument("--port", type=_port, default=8045, help="the API's port (default: %(default)s; 0: a free one)")
-    demo.set_defaults(run=_demo)
-
-    health = commands.add_parser("healthcheck", help="asks /health; exit status 0 when it is well, else 1")
-    health.add_argument("--url", help="the page to ask (default: /health at PROXY_HOST and PROXY_PORT)")
-    health.set_defaults(run=_healthcheck)
-
-    given = parser.parse_args(argv)
-    status: int = given.run(given)
-    return status
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs a sub-command and ends the process with its exit status (2 for a wrong command line)."""
+    command(argv, prog_name="antigravity-proxy")
 
 
-def _demo(given: argparse.Namespace) -> int:
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="antigravity-proxy %(version)s")
+def command() -> None:
+    """Operates antigravity-proxy. The daemon itself is `twistd antigravity`."""
+
+
+@command.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=8045, show_default=True, help="The API's port; 0: a free one."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The API's address; 0.0.0.0 in a container.")
+def demo(port: int, host: str) -> None:
+    """The real daemon on a simulated Google: no account, no network."""
     from antigravity_proxy.demo import run
 
-    return run(given.port)
+    sys.exit(run(port, host))
 
 
-def _healthcheck(given: argparse.Namespace) -> int:
-    """Exit status 0 when the page answers 200, else 1 and one line that says why."""
-    url = given.url or _health_url()
-    # no proxy of the environment's: it is for the way to Google, and couldn't reach a loopback address here
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+@command.command()
+@click.option("--url", help="The page to ask (default: /health at PROXY_HOST and PROXY_PORT).")
+def healthcheck(url: str | None) -> None:
+    """Asks /health: exit status 0 when it is well, else 1."""
+    from antigravity_proxy.operator import healthcheck
+
+    sys.exit(healthcheck.run(url or healthcheck.default_url(os.environ)))
+
+
+@command.command()
+@_data_dir
+@click.option("--watch", is_flag=True, help="Go on, and report whenever something changes, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a report, in one line.")
+@click.option("--offline", is_flag=True, help="Don't ask whether Google's hosts can be reached.")
+def check(data_dir: Path | None, watch: bool, as_json: bool, offline: bool) -> None:
+    """Looks at settings, volume, keys, every account, and the way to upstream.
+
+    Exit status 0: the daemon would serve; 1: something is wrong; 2: wrong options.
+    """
+    from twisted.internet.task import react
+
+    from antigravity_proxy.operator import check as checking
+    from antigravity_proxy.settings.resolve import SettingsError
+    from antigravity_proxy.startup import epoch
+
+    form = checking.as_json if as_json else checking.as_text
+
+    def tell(report: Report) -> None:
+        click.echo(form(report) + ("\n" if watch and not as_json else ""))
+
+    async def run(reactor: Any) -> None:
+        options = _options(data_dir)
+        try:
+            if watch:
+                await checking.watch(reactor, options, os.environ, offline=offline, epoch=epoch, tell=tell)
+            report = await checking.check(reactor, options, os.environ, offline=offline, epoch=epoch)
+        except SettingsError as e:
+            click.echo(f"Error: {e}", err=True)
+            raise SystemExit(WRONG) from None
+        tell(report)
+        raise SystemExit(0 if report.well else WRONG)
+
+    react(run)
+
+
+@command.group()
+def accounts() -> None:
+    """The volume's accounts."""
+
+
+@accounts.command("list")
+@_data_dir
+@click.option("--json", "as_json", is_flag=True, help="A JSON array.")
+@click.option("--show", is_flag=True, help="E-mail addresses in full. Tokens are never shown.")
+def list_accounts(data_dir: Path | None, as_json: bool, show: bool) -> None:
+    """Lists every row, and why one can't serve."""
+    import msgspec
+
+    from antigravity_proxy.operator import accounts, report
+    from antigravity_proxy.startup import epoch
+
+    start = _start(data_dir)
+    state = start.reader.read()
+    if state.error:
+        raise click.ClickException(state.error)
+    lines = accounts.lines(state, start.settings.clients, epoch(), show=show)
+    click.echo(msgspec.json.encode(lines).decode() if as_json else report.render_accounts(lines) or "No accounts.")
+
+
+@command.command()
+@_data_dir
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--keep", type=click.IntRange(min=1), help="Keep so many backups there and remove older ones.")
+def backup(data_dir: Path | None, directory: Path, keep: int | None) -> None:
+    """Backs the volume up into DIRECTORY: database, configuration and keys, in one checked file.
+
+    The desktop app may be running. The file holds everything that the accounts need: keep it safe.
+    """
+    from antigravity_proxy.operator.backup import back_up
+    from antigravity_proxy.startup import epoch
+
+    places = _start(data_dir).places
+    with click.progressbar(length=_size(places.database), label="Backing up", file=sys.stderr) as bar:
+        path, manifest = back_up(places, directory, keep, epoch(), bar.update)
+    click.echo(f"{path}: {manifest.rows} accounts, {manifest.readable} of them open with the keys in it; verified")
+    if manifest.readable < manifest.rows:
+        click.echo("Keep the missing key too (ANTIGRAVITY_MASTER_KEY, or the desktop's keychain).", err=True)
+
+
+@command.command()
+@_data_dir
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Replace accounts that are there, also while the desktop app runs.")
+@click.option("--resume", is_flag=True, help="Finish a restore that was interrupted.")
+def restore(data_dir: Path | None, file: Path | None, force: bool, resume: bool) -> None:
+    """Puts the backup FILE back into the data directory: whole, or not at all."""
+    from antigravity_proxy.operator import restore
+
+    if (file is None) != resume:
+        raise click.UsageError("give either a FILE or --resume")
+    start = _start(data_dir)
+    directory, read_only = start.places.directory, start.settings.read_only
+    if file is None:
+        restore.resume(directory, read_only=read_only)
+        click.echo(f"{directory}: the interrupted restore is finished")
+        return
+    manifest = restore.restore(directory, file, force=force, read_only=read_only)
+    click.echo(f"{directory}: restored {manifest.rows} accounts as of {manifest.created}")
+
+
+@command.command()
+@_data_dir
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+def export(data_dir: Path | None, directory: Path) -> None:
+    """Brings DIRECTORY up to the volume's state, for rsync: always consistent there, unlike the live directory."""
+    from antigravity_proxy.operator.export import export
+
+    volume = export(_start(data_dir).places, directory)
+    click.echo(f"{directory}: {volume.rows} accounts, {volume.readable} of them open with the keys in it")
+
+
+@command.group()
+def key() -> None:
+    """The volume's master keys. None is ever printed."""
+
+
+@key.command("check")
+@_data_dir
+def check_keys(data_dir: Path | None) -> None:
+    """Says which key opens how many rows. Exit status 1 if one stays sealed."""
+    from antigravity_proxy.operator import keys
+
+    start = _start(data_dir)
+    sealed, opened = keys.of_volume(start.places, start.settings.master_key)
+    for each in opened:
+        click.echo(f"{each.source}: opens {each.rows} of {sealed} sealed rows")
+    if unopened := start.reader.read().sealed_rows:
+        raise click.ClickException(f"{unopened} of {sealed} sealed rows are opened by no key")
+    if not opened:
+        click.echo("No key, and no row that needs one.")
+
+
+@key.command("export")
+@_data_dir
+@click.option("--all", "take_all", is_flag=True, help="Also keys that open no row.")
+def export_key(data_dir: Path | None, take_all: bool) -> None:
+    """On the desktop host: puts the app's key from the system's keychain into .keys/ of the data directory."""
+    from antigravity_proxy.operator import keys
+    from antigravity_proxy.operator.keychain import of_platform
+
+    start = _start(data_dir)
+    if start.settings.read_only:
+        raise click.ClickException(f"READONLY_MODE is true: {start.places.directory} is not to be written")
+    found, trouble = keys.of_desktop(keys.app_directories(os.environ), sys.platform, of_platform())
+    for words in trouble:
+        click.echo(words, err=True)
+    wanted = found if take_all else keys.that_open(start.places, found)
+    if not wanted:
+        raise click.ClickException(f"{len(found)} keys found on this machine, none that opens a row of the volume")
+    written = keys.export(wanted, start.places.directory)
+    for path in written:
+        click.echo(f"{path}: written, mode 0600")
+    if not written:
+        click.echo("Every key that is needed is there already.")
+
+
+def _start(data_dir: Path | None) -> Start:
+    """What the daemon would start with; a setting that can't be used is one line and exit status 1."""
+    from antigravity_proxy import startup
+    from antigravity_proxy.settings.resolve import SettingsError
+
     try:
-        with opener.open(url, timeout=HEALTH_TIMEOUT) as answer:
-            if answer.status == 200:
-                return 0
-            reason = f"answered {answer.status}"
-    except urllib.error.HTTPError as e:
-        reason = f"answered {e.code}: {e.read(2000).decode('utf-8', 'replace')}"
-    except (OSError, ValueError) as e:
-        reason = f"can't be reached: {getattr(e, 'reason', e)}"
-    except http.client.HTTPException:
-        reason = "can't be reached: what answers there does not speak HTTP"
-    # whatever answered there: its words are one line here, and do nothing to the terminal
-    printable = "".join(c if c.isprintable() else " " for c in reason)
-    sys.stderr.write(f"{url} {' '.join(printable.split())}\n")
-    return 1
+        return startup.begin(_options(data_dir), os.environ)
+    except SettingsError as e:
+        raise click.ClickException(str(e)) from e
 
 
-def _health_url() -> str:
-    host = os.environ.get("PROXY_HOST", "").strip() or "127.0.0.1"
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{host}:{os.environ.get('PROXY_PORT', '').strip() or 8045}/health"
+def _options(data_dir: Path | None) -> dict[str, str]:
+    return {} if data_dir is None else {"antigravity-data-dir": str(data_dir)}
 
 
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65_535:
-        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {text!r}")
-    return int(text)
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -57,12 +57,12 @@ Everything Google would say is made up here. Ctrl-C ends the demo and removes ev
 """
 
 
-def run(port: int) -> int:
-    """Runs on loopback until Ctrl-C, SIGTERM or SIGHUP; returns the exit status. Nothing stays behind."""
+def run(port: int, host: str = "127.0.0.1") -> int:
+    """Runs until Ctrl-C, SIGTERM or SIGHUP; returns the exit status. Nothing stays behind."""
     from twisted.internet import reactor
 
     try:
-        port = _free(port)
+        port = _free(port, host)
     except OSError as e:
         sys.stderr.write(
             f"antigravity-proxy demo: port {port} can't be used: {e.strerror}; choose another with --port\n"
@@ -70,7 +70,7 @@ def run(port: int) -> int:
         return 1
     directory = Path(tempfile.mkdtemp(prefix="antigravity-demo-"))
     try:
-        demo = _Demo(reactor, directory, port)
+        demo = _Demo(reactor, directory, port, host)
         # not earlier: from here on every signal ends the reactor, so that the child never outlives it
         reactor.callWhenRunning(demo.start)
         reactor.run()
@@ -79,7 +79,7 @@ def run(port: int) -> int:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def daemon_environment(simulator: Simulator, volume: Path, port: int) -> dict[str, str]:
+def daemon_environment(simulator: Simulator, volume: Path, port: int, host: str = "127.0.0.1") -> dict[str, str]:
     """The environment of a daemon that serves a throwaway volume from a simulated Google."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return (
@@ -88,6 +88,7 @@ def daemon_environment(simulator: Simulator, volume: Path, port: int) -> dict[st
         | {
             "ANTIGRAVITY_DATA_DIR": str(volume),
             "READONLY_MODE": "true",
+            "PROXY_HOST": host,
             "PROXY_PORT": str(port),
             "PROXY_DRAIN_SECONDS": str(DRAIN),
         }
@@ -97,11 +98,12 @@ def daemon_environment(simulator: Simulator, volume: Path, port: int) -> dict[st
 class _Demo:
     """The demo's life: simulator here, daemon in a child process."""
 
-    def __init__(self, reactor: Any, directory: Path, port: int) -> None:
+    def __init__(self, reactor: Any, directory: Path, port: int, host: str) -> None:
         self._reactor = reactor
         self._directory = directory
         self._url = f"http://127.0.0.1:{port}"
         self._port = port
+        self._host = host
         self._agent = Agent(reactor, connectTimeout=POLL)
         self._gone: Deferred[None] = Deferred()
         self._ending = False
@@ -120,7 +122,7 @@ class _Demo:
             _Daemon(self._ended),
             sys.executable,
             [sys.executable, *TWISTD],
-            env=daemon_environment(self._simulator, self._volume, self._port),
+            env=daemon_environment(self._simulator, self._volume, self._port, self._host),
             path=str(self._directory),
         )
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
@@ -194,10 +196,10 @@ class _Daemon(ProcessProtocol):
         self._ended(self._said.decode("utf-8", "replace"), reason)
 
 
-def _free(port: int) -> int:
+def _free(port: int, host: str) -> int:
     """The port, if it is free, or a free one for 0. Raises OSError."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", port))
+        probe.bind((host, port))
         found: int = probe.getsockname()[1]
         return found

@@ -6,9 +6,7 @@ import gc
 import os
 import random
 import sys
-import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService, IServiceCollection, MultiService
@@ -18,66 +16,55 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 from twisted.web.client import Agent
 
-from antigravity_proxy import logs
+from antigravity_proxy import logs, startup
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.canonical.models import Catalogue
-from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
+from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.settings import limits
-from antigravity_proxy.settings.resolve import Resolver, Settings, SettingsError
+from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.account_methods import load_project
-from antigravity_proxy.upstream.egress import Egress, Egresses
-from antigravity_proxy.upstream.endpoints import KeptEndpoints
+from antigravity_proxy.upstream.clients import refreshed
+from antigravity_proxy.upstream.egress import configured
 from antigravity_proxy.upstream.oauth import OAuthClient
-from antigravity_proxy.upstream.tunnel import parse_proxy_url
-from antigravity_proxy.volume import layout
 from antigravity_proxy.volume.guiconfig import GuiConfig
-from antigravity_proxy.volume.layout import Layout
-from antigravity_proxy.volume.reader import VolumeReader, VolumeState
+from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.web.access import AccessLog
 from antigravity_proxy.web.api import ApiResource
 from antigravity_proxy.web.edge import GuardedSite
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.health import Condition, HealthPages
+from antigravity_proxy.web.health import Volume as VolumeHealth
 from antigravity_proxy.web.keys import KeyPolicy
 from antigravity_proxy.web.warnings import Surroundings, warnings
 
 log = Logger()
+
+#: account rows that can't be used, told in the log at most of one read
+_PROBLEMS_TOLD = 20
 
 
 def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
     """The daemon for these options and this environment. Raises SettingsError."""
     from twisted.internet import reactor
 
-    resolver = Resolver(options, environ, lambda path: Path(path).read_text("utf-8"))
-    data_dir = resolver.one("data_dir")
-    places = layout.single(Path(data_dir)) if data_dir else layout.of_desktop(sys.platform, environ, Path.home())
-    master_key = resolver.one("master_key")
-    reader = VolumeReader(
-        places,
-        bytes.fromhex(master_key.reveal()) if master_key is not None else None,
-        monotonic=time.monotonic,
-        epoch=_epoch,
-        sleep=time.sleep,
-    )
-    state = reader.read_config()
-    settings = resolver.all(_gui_values(state.config))
-    return Daemon(reactor, settings, places, reader, state)
+    return Daemon(reactor, startup.begin(options, environ))
 
 
 class Daemon(MultiService):
     """The whole daemon as a service: the volume's watch, the account pool, the API listener."""
 
-    def __init__(
-        self, reactor: Any, settings: Settings, places: Layout, reader: VolumeReader, state: VolumeState
-    ) -> None:
+    def __init__(self, reactor: Any, start: Start) -> None:
         super().__init__()
+        settings, places, state = start.settings, start.places, start.state
         self._reactor = reactor
         self._settings = settings
         self._places = places
@@ -85,27 +72,19 @@ class Daemon(MultiService):
         self._writable = os.access(places.directory, os.W_OK)
         self._draining = False
         self._port: Any = None
-        self._keys = KeyPolicy(
-            tuple(key.reveal() for key in settings.api_keys) if settings.keys_are_set else (),
-            host=settings.host,
-            allow_anonymous=settings.allow_anonymous,
-        )
-        ring = self._keys.decide(state.config, absent=state.config_absent)
-        if ring is None:
-            raise SettingsError(
-                f"PROXY_HOST is {settings.host}, but there is no API key: set PROXY_API_KEY, listen on 127.0.0.1, "
-                "or accept everybody with PROXY_ALLOW_ANONYMOUS=true"
-            )
+        self._keys = KeyPolicy.of(settings)
+        ring = self._keys.at_start(state.config, absent=state.config_absent)
         self._catalogue = _catalogue(state.config)
         self._ticker = Ticker(reactor)
-        self._pool = Pool(reactor, _epoch, random.random)
-        self._egresses = self._make_egresses()
-        self._oauth = OAuthClient(reactor, _epoch, settings.token_url, settings.user_agent)
-        self._tokens = TokenKeeper(reactor, _epoch, self._refresh)
+        shared = LocalState()
+        self._pool = Pool(reactor, epoch, random.random, Rules.of(settings, state.config), shared)
+        self._egresses = configured(reactor, self._ticker, settings)
+        self._oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent)
+        self._tokens = TokenKeeper(reactor, epoch, self._refresh, shared)
         self._bases = BaseUrls(settings.base_urls)
         self._gate = ApiGate(ring, settings.max_body, _hex_digits)
         self._site = self._make_site()
-        self._volume = VolumeService(reactor, reader, self._on_volume)
+        self._volume = VolumeService(reactor, start.reader, self._on_volume)
         self._volume.setServiceParent(self)
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
@@ -149,32 +128,10 @@ class Daemon(MultiService):
         self._ticker.stop()
         yield super().stopService()
 
-    def _make_egresses(self) -> Egresses:
-        settings, reactor = self._settings, self._reactor
-
-        def make_egress(proxy_url: str | None) -> Egress:
-            endpoints = KeptEndpoints(
-                reactor,
-                connect_timeout=limits.CONNECT_SECONDS,
-                ca_file=settings.ca_file,
-                proxy=parse_proxy_url(proxy_url) if proxy_url else None,
-            )
-            return Egress(self._ticker, endpoints, settings.user_agent, settings.request_timeout)
-
-        default = settings.upstream_proxy.reveal() if settings.upstream_proxy is not None else None
-        try:
-            egresses = Egresses(make_egress, default)
-            egresses.default()
-        except ValueError as e:
-            raise SettingsError(f"UPSTREAM_PROXY_URL ({settings.sources['upstream_proxy']}): {e}") from None
-        except OSError as e:
-            raise SettingsError(f"UPSTREAM_CA_FILE: {settings.ca_file} can't be read: {e.strerror or e}") from None
-        return egresses
-
     def _make_site(self) -> GuardedSite:
         resources = Resources(
             ticker=self._ticker,
-            epoch=_epoch,
+            epoch=epoch,
             jitter=random.random,
             new_uuid=_new_uuid,
             pool=self._pool,
@@ -185,21 +142,19 @@ class Daemon(MultiService):
         )
         pages = HealthPages(self._condition).resource()
         out = sys.stdout if self._settings.log_level in ("debug", "info") else None
-        access = AccessLog(out, self._settings.log_format, _epoch)
+        access = AccessLog(out, self._settings.log_format, epoch)
         api = ApiResource(resources, lambda: self._catalogue, self._gate, pages, _hex_digits, access)
         return GuardedSite(api, self._gate, self._ticker)
 
     async def _refresh(self, state: AccountState) -> Grant:
         """A new grant by the OAuth client that the account's token names, else by the plain one."""
-        clients = self._settings.clients
-        key = state.account.token.oauth_client_key or ""
-        client = clients.get(key) or clients.get("")
-        if client is None:
-            missing = f"GOOGLE_CLIENT_ID__{key.upper()}" if key else "GOOGLE_CLIENT_ID"
-            raise RefreshRejected("misconfigured", f"no OAuth client is configured: set {missing}")
         egress = self._egresses.of(state.account)
         agent = Agent.usingEndpointFactory(self._reactor, egress.endpoints, egress.pool)
-        return await self._oauth.refresh(agent, state.refresh_token, client)
+        return await refreshed(
+            self._settings.clients,
+            state.account.token.oauth_client_key or "",
+            lambda client: self._oauth.refresh(agent, state.refresh_token, client),
+        )
 
     async def _load_project(self, state: AccountState) -> str | None:
         base = self._bases.in_order(self._reactor.seconds())[0]
@@ -208,35 +163,41 @@ class Daemon(MultiService):
     def _on_volume(self, state: VolumeState) -> None:
         """A new state of the volume is in effect at once."""
         before, self._state = self._state, state
-        self._pool.update(state.accounts)
+        updating = self._pool.update(state.accounts)
         if state.config != before.config:
             self._catalogue = _catalogue(state.config)
+            self._pool.rules = Rules.of(self._settings, state.config)
         ring = self._keys.decide(state.config, absent=state.config_absent)
         if ring is not None:
             self._gate.keys = ring
-        if state.error == before.error != "":
-            return
-        if state.error:
+        if not state.error:
+            updating.addCallback(self._tell_of_accounts, state, before)
+        elif state.error != before.error:
             log.error("the volume can't be read: {reason}", reason=state.error)
-        else:
-            log.info(
-                "the volume has {count} accounts, {usable} usable",
-                count=len(state.accounts),
-                usable=self._pool.usable(),
-            )
-        for problem in state.problems:
+
+    def _tell_of_accounts(self, _: None, state: VolumeState, before: VolumeState) -> None:
+        log.info(
+            "the volume has {count} accounts, {usable} usable", count=len(state.accounts), usable=self._pool.usable()
+        )
+        known = set(before.problems)
+        new = [problem for problem in state.problems if problem not in known]
+        for problem in new[:_PROBLEMS_TOLD]:
             log.warn("account {account} can't be used: {reason}", account=problem.id, reason=problem.reason)
+        if len(new) > _PROBLEMS_TOLD:
+            words = "{count} further accounts can't be used; 'antigravity-proxy accounts list' tells why"
+            log.warn(words, count=len(new) - _PROBLEMS_TOLD)
 
     def _condition(self) -> Condition:
         state = self._state
         return Condition(
-            epoch=_epoch(),
+            epoch=epoch(),
             database=self._database(),
             ever_read=state.read_at is not None,
             accounts=len(state.accounts),
             usable=self._pool.usable(),
             read_only=self._settings.read_only or not self._writable,
             draining=self._draining,
+            volume=self._volume_health(),
             warnings=self._warnings(),
         )
 
@@ -249,6 +210,16 @@ class Daemon(MultiService):
             return "a read of the data directory hangs"
         return "connected" if state.read_at is not None else "not read yet"
 
+    def _volume_health(self) -> VolumeHealth:
+        state, seen_at = self._state, self._volume.seen_at
+        return VolumeHealth(
+            age=None if seen_at is None else round(self._reactor.seconds() - seen_at, 1),
+            open=len(state.accounts) - state.unconfirmed,
+            sealed=state.sealed_rows,
+            broken=len(state.problems) - state.sealed_rows,
+            leaving=state.unconfirmed,
+        )
+
     def _warnings(self) -> tuple[str, ...]:
         around = Surroundings(self._gate.keys.closed, self._tokens.misconfigured, self._writable)
         return warnings(self._settings, self._state, around)
@@ -257,32 +228,16 @@ class Daemon(MultiService):
 def _tune_garbage_collection() -> None:
     """What is loaded now stays: it is never looked at again, and young objects less often.
 
-    Requests leave few cycles behind, but make many objects: the default of 700 costs some 5 % of the time.
+    Requests leave few cycles behind, but make many objects: the default of 700 costs some 5 % of the time. The second
+    number keeps the middle generation small, which is looked through while every thread waits.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-
-
-def _gui_values(config: GuiConfig | None) -> dict[str, Any]:
-    """gui_config's part in the settings."""
-    if config is None:
-        return {}
-    return {
-        "port": config.port,
-        "api_key": config.api_key,
-        "request_timeout": config.request_timeout,
-        "upstream_proxy": config.upstream_proxy,
-    }
+    gc.set_threshold(20_000, 5, 100)
 
 
 def _catalogue(config: GuiConfig | None) -> Catalogue:
     return Catalogue() if config is None else Catalogue(config.custom_mapping, config.anthropic_mapping)
-
-
-def _epoch() -> float:
-    """The wall clock: the one place where it is read."""
-    return time.time()  # noqa: TID251
 
 
 def _new_uuid() -> str:

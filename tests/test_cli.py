@@ -1,76 +1,73 @@
-"""The operator's command."""
+"""The operator's command itself: help, versions, wrong command lines, and what it loads."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from support.command import call
 
-from antigravity_proxy.cli import main
-
-
-class Health(BaseHTTPRequestHandler):
-    """A health page, well or not."""
-
-    status = 200
-
-    def do_GET(self) -> None:
-        self.send_response(self.status)
-        self.end_headers()
-        self.wfile.write(b'{"status":"unhealthy"}')
-
-    def log_message(self, *args: object) -> None:
-        """Quiet."""
+#: what Windows' Python lacks
+UNIX_ONLY = ("fcntl", "grp", "pwd", "resource", "termios", "posix_ipc")
 
 
-@pytest.fixture
-def port() -> Iterator[int]:
-    server = HTTPServer(("127.0.0.1", 0), Health)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def test_the_version() -> None:
+    result = call("--version")
+    assert (result.exit_code, result.output.split()[0]) == (0, "antigravity-proxy")
 
 
-def test_a_healthy_daemon_is_status_0(
-    port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(Health, "status", 200)
-    monkeypatch.setenv("PROXY_PORT", str(port))
-    for host in ("", "127.0.0.1", "0.0.0.0"):
-        monkeypatch.setenv("PROXY_HOST", host)
-        assert main(["healthcheck"]) == 0
-    assert capsys.readouterr().err == ""
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["nonsense"],
+        ["demo", "--port", "70000"],
+        ["demo", "--port", "x"],
+        ["backup"],
+        ["backup", "x", "--keep", "0"],
+        ["restore"],
+        ["restore", __file__, "--resume"],
+        ["restore", "/nowhere"],
+        ["accounts"],
+        ["key", "nonsense"],
+    ],
+)
+def test_a_wrong_command_line_is_status_2(argv: list[str]) -> None:
+    result = call(*argv)
+    assert result.exit_code == 2
+    assert result.stderr
 
 
-def test_an_unhealthy_one_is_status_1_with_its_reason(
-    port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(Health, "status", 503)
-    assert main(["healthcheck", "--url", f"http://127.0.0.1:{port}/health"]) == 1
-    assert "answered 503" in capsys.readouterr().err
+@pytest.mark.parametrize("argv", [["accounts", "list"], ["backup", "x"], ["export", "x"], ["key", "check"]])
+def test_a_wrong_setting_is_one_line_and_status_1(argv: list[str]) -> None:
+    result = call(*argv, PROXY_PORT="x")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: PROXY_PORT (environment PROXY_PORT) has a bad value 'x'")
+    assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/health", "nonsense"])
-def test_one_that_is_not_there_is_status_1(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["healthcheck", "--url", url]) == 1
-    assert "can't be reached" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "argv", [["accounts", "list"], ["backup", "x"], ["export", "x"], ["key", "check"], ["key", "export", "--all"]]
+)
+def test_a_volume_that_is_not_there_is_one_line_and_status_1(argv: list[str], tmp_path: Path) -> None:
+    result = call(*argv, ANTIGRAVITY_DATA_DIR=str(tmp_path / "nowhere"), HOME=str(tmp_path))
+    assert result.exit_code == 1
+    assert result.stderr.rstrip().splitlines()[-1].startswith("Error: ")
+    assert "Traceback" not in result.stderr
 
 
-def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as e:
-        main(["--version"])
-    assert e.value.code == 0
-    assert capsys.readouterr().out.startswith("antigravity-proxy ")
-
-
-@pytest.mark.parametrize("argv", [[], ["nonsense"], ["demo", "--port", "x"]])
-def test_a_wrong_command_line_is_status_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as e:
-        main(argv)
-    assert e.value.code == 2
-    assert capsys.readouterr().err
+def test_nothing_that_windows_lacks_is_imported(tmp_path: Path) -> None:
+    """Every module of the operator's, with the modules made unimportable that Windows hasn't."""
+    code = f"""
+import sys
+for name in {UNIX_ONLY}:
+    sys.modules[name] = None
+from antigravity_proxy import cli
+from antigravity_proxy.operator import accounts, backup, bundle, copy, export, healthcheck, keychain, keys, place
+from antigravity_proxy.operator import report, restore
+cli.main(["key", "check", "--data-dir", {str(tmp_path)!r}])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.stderr == "Error: cloud_accounts.db is not there: the data directory must be the one that holds it\n"

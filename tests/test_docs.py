@@ -49,3 +49,13 @@ def test_every_runtime_dependency_is_explained() -> None:
         name = re.match(r"\s+([A-Za-z-]+)", line)
         assert name is not None
         assert name[1].lower() in text, name[1]
+
+
+def test_the_images_dependencies_are_locked_each_with_checksums() -> None:
+    locked = (ROOT / "requirements/runtime.lock").read_text()
+    section = re.search(r"install_requires =\n((?:    .*\n)+)", (ROOT / "setup.cfg").read_text())
+    assert section is not None
+    for line in section[1].splitlines():
+        name = re.match(r"\s+([A-Za-z-]+)", line)
+        assert name is not None
+        assert re.search(rf"^{name[1].lower()}==\S+ \\\n    --hash=sha256:", locked, re.M), name[1]

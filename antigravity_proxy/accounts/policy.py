@@ -1,14 +1,15 @@
 """Which account serves next, and how long a failure sets one aside. Pure: states and a now in, a choice out.
 
-Times are monotonic seconds, so that jumps of the wall clock don't matter; only the expiry of tokens is in epoch
-seconds, as upstream states it.
+Times are monotonic seconds, so that jumps of the wall clock don't matter; only the expiry of tokens and the resets of
+quotas are in epoch seconds, as upstream states them. ``accounts.order`` keeps accounts in the order that is decided
+here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState
 from antigravity_proxy.codeassist.verdict import Scope, Verdict
 
@@ -18,6 +19,16 @@ LAST_FOR = 8.0
 TOKEN_MARGIN = 5.0
 #: a default cooldown is lengthened by up to this share, so that accounts don't come back in step (upstream.md 6.2)
 JITTER = 0.1
+#: an account's share of the work shrinks with its quota, but not below this part of a full one's
+LEAST_SHARE = 0.05
+#: the priority of the preferred account: above every other
+_PREFERRED = 1 << 20
+#: rows whose cooldowns come from quotas and capacity: upstream may state their length
+_TIMED_ROWS = range(1, 7)
+#: rows whose default ladder the desktop app's back-off steps replace (upstream.md 6.3)
+_STEPPED_ROWS = frozenset({1, 5})
+#: cooldowns of these rows wait for a person (upstream.md 6.3, "When every usable account cools")
+_FLAGGED_ROWS = frozenset({11})
 
 
 class Moment(NamedTuple):
@@ -25,6 +36,32 @@ class Moment(NamedTuple):
 
     monotonic: float
     epoch: float
+
+
+#: tier (of the bits below), priority, quota, leases in flight, turn: the smallest is chosen
+Rank = tuple[int, int, float, int, float]
+#: the place of the leases in a rank
+IN_FLIGHT = 3
+#: upstream had trouble with it a moment ago; it has to renew its token first; the desktop app calls it rate limited
+TROUBLED, TOKENLESS, MARKED = 4, 2, 1
+
+
+class Standing(NamedTuple):
+    """Where an account stands for a model.
+
+    ``rank`` is None where it can't be chosen now; ``again`` is when time alone may better it (monotonic seconds, inf:
+    never); ``cools`` is when it is free again if it merely cools, else 0. ``full``: it is only busy.
+    """
+
+    rank: Rank | None
+    again: float = float("inf")
+    cools: float = 0.0
+    full: bool = False
+
+
+#: an account that is not there, or that time alone does not bring back
+NOWHERE = Standing(None)
+_FULL = Standing(None, full=True)
 
 
 def has_live_token(state: AccountState, now: Moment) -> bool:
@@ -39,13 +76,11 @@ def can_refresh(state: AccountState, now: Moment) -> bool:
 
 def is_usable(state: AccountState, now: Moment) -> bool:
     """Whether the account serves, cooling or not: Google's, not out of use, with a token or a way to one."""
-    account = state.account
-    return (
-        account.provider == "google"
-        and not state.barred
-        and account.status != "expired"
-        and (has_live_token(state, now) or can_refresh(state, now))
-    )
+    return _is_in_use(state) and (has_live_token(state, now) or can_refresh(state, now))
+
+
+def _is_in_use(state: AccountState) -> bool:
+    return state.account.provider == "google" and not state.barred and state.account.status != "expired"
 
 
 def cooling_until(state: AccountState, model: str, now: Moment) -> float:
@@ -64,55 +99,76 @@ def is_flagged(state: AccountState, now: Moment) -> bool:
     return cooldown is not None and cooldown.flagged and cooldown.until > now.monotonic
 
 
-def choose(
-    states: Iterable[AccountState], model: str, tried: Collection[AccountState], now: Moment
-) -> AccountState | None:
-    """The account to lease next for ``model``, or None.
+def remaining(state: AccountState, model: str, now: Moment) -> tuple[float, float]:
+    """What is known to be left of the quota, 0 to 1, and when it begins anew (monotonic seconds, inf: not known).
 
-    Usable and not cooling; in this order: not in trouble a moment ago, with a live token, not marked as rate limited by
-    the desktop app, fewest leases in flight, longest idle.
+    A quota that has begun anew since, or was never told, counts as full.
     """
-    best: AccountState | None = None
-    best_rank: tuple[bool, bool, bool, int, float] | None = None
-    for state in states:
-        if state in tried or not is_usable(state, now):
-            continue
-        if state.cooldowns and cooling_until(state, model, now):
-            continue
-        rank = (
-            state.last_until > now.monotonic,
-            not has_live_token(state, now),
-            state.account.status == "rate_limited",
-            state.in_flight,
-            state.last_leased,
-        )
-        if best_rank is None or rank < best_rank:
-            best, best_rank = state, rank
-    return best
+    quotas = state.account.quota
+    quota = quotas.get(model) if quotas else None
+    if quota is None:
+        return 1.0, float("inf")
+    if quota.resets_at is None:
+        return quota.remaining, float("inf")
+    left = quota.resets_at - now.epoch
+    return (quota.remaining, now.monotonic + left) if left > 0 else (1.0, float("inf"))
 
 
-def first_free(states: Iterable[AccountState], model: str, now: Moment) -> float | None:
-    """When the first cooling account is free for ``model`` (monotonic seconds); None unless all merely cool.
+def standing(state: AccountState, model: str, rules: Rules, now: Moment) -> Standing:
+    """Where the account stands for ``model``.
 
-    Flagged accounts don't count: time alone does not bring them back.
+    A quota that is used up, or down to the reserve, counts as a cooldown until it begins anew (upstream.md 3.4).
     """
-    times = [
-        cooling_until(state, model, now) for state in states if is_usable(state, now) and not is_flagged(state, now)
-    ]
-    return min(times, default=0.0) or None
+    if not _is_in_use(state):
+        return NOWHERE
+    live = has_live_token(state, now)
+    if not live and not can_refresh(state, now):
+        return Standing(None, state.refresh_after) if state.refresh_token.reveal() else NOWHERE
+    until = cooling_until(state, model, now) if state.cooldowns else 0.0
+    left, resets_at = remaining(state, model, now) if state.account.quota else (1.0, float("inf"))
+    if left <= rules.reserve and resets_at != float("inf"):
+        until = max(until, resets_at)
+    if until:
+        return Standing(None, until, 0.0 if is_flagged(state, now) else until)
+    if rules.max_leases and state.in_flight >= rules.max_leases:
+        return _FULL
+    troubled = state.last_until > now.monotonic
+    account = state.account
+    rank = (
+        troubled * TROUBLED + (not live) * TOKENLESS + (account.status == "rate_limited") * MARKED,
+        -_PREFERRED if account.id == rules.preferred else -rules.priorities.get(account.id, 0),
+        -left if rules.mode == "performance-first" else 0.0,
+        state.in_flight,
+        state.turn,
+    )
+    return Standing(rank, min(resets_at, state.last_until) if troubled else resets_at)
 
 
-def cooldown_length(verdict: Verdict, strikes: int, jitter: float) -> float:
+def next_turn(state: AccountState, model: str, current: float, now: Moment) -> float:
+    """The account's turn after a lease: further off the less of its quota is left. ``current``: the latest turn so far.
+
+    Equal accounts so take turns, the longest idle first; one with half the quota left gets half as many. One that
+    could not serve for long does not make up for it.
+    """
+    left, _ = remaining(state, model, now)
+    return max(state.turn, current) + 1.0 / max(left, LEAST_SHARE)
+
+
+def cooldown_length(verdict: Verdict, strikes: int, jitter: float, rules: Rules) -> float:
     """Seconds to set aside: what upstream stated, else the ladder's step for ``strikes`` earlier failures in a row.
 
-    ``jitter`` is from 0 to 1; a stated time is taken as it is (upstream.md 6.2).
+    ``jitter`` is from 0 to 1; a stated time is taken as it is, in whole seconds (upstream.md 6.2).
     """
     if verdict.delay is not None:
-        return verdict.delay
-    if not verdict.ladder:
+        return float(-(-verdict.delay // 1))
+    ladder = verdict.ladder
+    if not rules.breaker and verdict.row in _TIMED_ROWS:
+        ladder = ()
+    elif rules.backoff and verdict.row in _STEPPED_ROWS:
+        ladder = rules.backoff
+    if not ladder:
         return 0.0
-    step = verdict.ladder[min(strikes, len(verdict.ladder) - 1)]
-    return step * (1 + JITTER * jitter)
+    return ladder[min(strikes, len(ladder) - 1)] * (1 + JITTER * jitter)
 
 
 def cooldown_keys(verdict: Verdict, model: str) -> tuple[str, ...]:
@@ -122,3 +178,8 @@ def cooldown_keys(verdict: Verdict, model: str) -> tuple[str, ...]:
     if verdict.scope is Scope.ACCOUNT_MODEL:
         return (model, verdict.model) if verdict.model and verdict.model != model else (model,)
     return ()
+
+
+def waits_for_a_person(verdict: Verdict) -> bool:
+    """Whether the cooldown that follows is one that time alone does not end."""
+    return verdict.row in _FLAGGED_ROWS

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from antigravity_proxy import errors
 from antigravity_proxy.accounts import policy
+from antigravity_proxy.accounts.capacity import ModelCapacity, capacity
+from antigravity_proxy.accounts.order import Order
 from antigravity_proxy.accounts.policy import Moment
-from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
+from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.accounts.shared import LocalState, SharedState
+from antigravity_proxy.accounts.slices import Slices
+from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown, unwatched
+from antigravity_proxy.accounts.waiting import WaitingLine
+from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.codeassist.verdict import Scope, Verdict
 from antigravity_proxy.volume.accounts import Account
 
 log = Logger()
 
-#: cooldowns of these rows wait for a person (upstream.md 6.3, "When every usable account cools")
-_FLAGGED_ROWS = frozenset({11})
+#: accounts that are taken from the volume in one turn of the reactor: a few milliseconds
+_AT_ONCE = 250
+#: models whose order is kept; clients can name more, if the user's mapping lets them
+_MAX_ORDERS = 64
+
+
+def session_key(name: str, model: str) -> bytes:
+    """A conversation's key for ``model``: upstream's prompt caches are one for each model."""
+    return hashlib.blake2b(f"{model}\0{name}".encode("utf-8", "replace"), digest_size=16).digest()
 
 
 class Lease:
@@ -35,86 +51,156 @@ class Lease:
 
     def succeeded(self) -> None:
         """The account served: its strikes for this model are forgotten."""
-        if self.state.strikes:
-            self.state.strikes.pop(self.model, None)
-            self.state.strikes.pop(ALL_MODELS, None)
-
-    def penalise(self, verdict: Verdict) -> None:
-        """Sets the account aside as the verdict says."""
-        self._pool.penalise(self.state, self.model, verdict)
+        state = self.state
+        state.refused = None
+        if state.strikes:
+            forgotten = (self.model, ALL_MODELS)
+            state.strikes = {key: count for key, count in state.strikes.items() if key[0] not in forgotten}
 
     def release(self) -> None:
         """Gives the account back; a second call does nothing."""
         if not self._released:
             self._released = True
-            self.state.in_flight -= 1
+            self._pool.released(self.state)
 
 
 class Pool:
     """All accounts of the volume and who holds them.
 
     ``clock`` gives monotonic seconds, ``epoch`` the wall clock in epoch seconds, ``jitter`` a number from 0 to 1.
+    ``shared`` is what other replicas know too.
     """
 
-    def __init__(self, clock: IReactorTime, epoch: Callable[[], float], jitter: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        epoch: Callable[[], float],
+        jitter: Callable[[], float],
+        rules: Rules | None = None,
+        shared: SharedState | None = None,
+    ) -> None:
         self._clock = clock
         self._epoch = epoch
         self._jitter = jitter
+        self._rules = Rules() if rules is None else rules
+        self._shared = LocalState() if shared is None else shared
         self._states: dict[str, AccountState] = {}
+        self._orders: dict[str, Order] = {}
+        self._line: WaitingLine[Lease] = WaitingLine(clock)
+        self._turn = 0.0  # the latest turn so far
+        self._serial = 0
+        self._updates = Slices(clock)
+        self._shared.listen(self)
 
     @property
     def states(self) -> Collection[AccountState]:
-        """All accounts, usable or not, in the volume's order."""
+        """All accounts, usable or not."""
         return self._states.values()
+
+    @property
+    def rules(self) -> Rules:
+        """How accounts are chosen; a change is in effect at once."""
+        return self._rules
+
+    @rules.setter
+    def rules(self, rules: Rules) -> None:
+        if rules != self._rules:
+            self._rules = rules
+            self._orders.clear()
 
     def now(self) -> Moment:
         """This moment on both clocks."""
         return Moment(self._clock.seconds(), self._epoch())
 
-    def update(self, accounts: Iterable[Account]) -> None:
+    def update(self, accounts: Sequence[Account]) -> Deferred[None]:
         """Takes the volume's accounts: new ones join, gone ones leave, known ones keep cooldowns and fresh tokens.
 
-        A lease on an account that left goes on to its end.
+        A lease on an account that left goes on to its end. Fires when all are taken; a later update replaces this one.
         """
-        states: dict[str, AccountState] = {}
-        for account in accounts:
-            state = self._states.get(account.id)
-            if state is None:
-                state = AccountState(account)
-            else:
-                state.update(account)
-            states[account.id] = state
-        self._states = states
+        return self._updates.run(self._taking(accounts))
 
-    def lease(self, model: str, tried: Sequence[AccountState] = ()) -> Lease | None:
-        """The next account for ``model`` (an upstream id) that is not among ``tried``; None when there is none now."""
+    def _taking(self, accounts: Sequence[Account]) -> Iterator[None]:
+        for number, account in enumerate(accounts, 1):
+            self._take(account)
+            if number % _AT_ONCE == 0:
+                yield
+        here = {account.id for account in accounts}
+        for number, gone in enumerate([known for known in self._states if known not in here], 1):
+            self._leave(self._states.pop(gone))
+            if number % _AT_ONCE == 0:
+                yield
+
+    def _take(self, account: Account) -> None:
+        state = self._states.get(account.id)
+        if state is None:
+            self._serial += 1
+            state = self._states[account.id] = AccountState(account, self._serial)
+            state.on_change = self._changed
+            self._changed(state)
+        elif state.account is not account:
+            state.update(account)
+            self._changed(state)
+
+    def _leave(self, state: AccountState) -> None:
+        state.on_change = unwatched
+        for order in self._orders.values():
+            order.leave(state)
+
+    def lease(
+        self, model: str, tried: Collection[AccountState] = (), session: bytes = b"", *, keep: bool = False
+    ) -> Lease | None:
+        """The next account for ``model`` (an upstream id) that is not among ``tried``; None when there is none now.
+
+        The account that ``session`` is bound to comes first. The session moves when that account can't serve, unless
+        ``keep``: what is wrong is not the account's fault (upstream.md 1.1).
+        """
+        state = self._choose(model, tried, session, keep)
+        return None if state is None else self._hold(state, model)
+
+    def again(self, state: AccountState, model: str) -> Lease | None:
+        """This very account once more; None if it has been set aside meanwhile."""
+        standing = policy.standing(state, model, self._rules, self.now())
+        return self._hold(state, model) if standing.rank is not None and self._is_here(state) else None
+
+    def queue(self, model: str, tried: Collection[AccountState], session: bytes) -> Deferred[Lease | None]:
+        """Waits a moment for an account that is only busy; fires with None if none was given back."""
+        return self._line.join(lambda: self.lease(model, tried, session))
+
+    def is_full(self, model: str) -> bool:
+        """Whether an account could serve ``model`` but for the limit of its leases."""
+        return bool(self._order(model, self.now()).full)
+
+    def free_in(self, model: str) -> float | None:
+        """Seconds until an account can serve ``model``, 0: one can; None: time alone brings none back."""
         now = self.now()
-        state = policy.choose(self._states.values(), model, tried, now)
-        return None if state is None else self.hold(state, model)
-
-    def hold(self, state: AccountState, model: str) -> Lease:
-        """A lease on this very account, whatever the policy would say: for a second try on it."""
-        state.in_flight += 1
-        state.last_leased = self._clock.seconds()
-        return Lease(self, state, model)
+        order = self._order(model, now)
+        if order.first(now) is not None:
+            return 0.0
+        free_at = order.first_free(now)
+        return None if free_at is None else free_at - now.monotonic
 
     def refusal(self, model: str) -> errors.ProxyError:
         """Why nothing can be leased for ``model``, as the client is told (upstream.md 6.3, "Rules around it")."""
-        now = self.now()
-        free_at = policy.first_free(self._states.values(), model, now)
-        if free_at is not None:
+        if self.is_full(model):
+            return errors.Unavailable(f"All accounts are busy with {model}.", retry_after=1)
+        seconds = self.free_in(model)
+        if seconds:
+            whole = max(1, math.ceil(round(seconds, 6)))
             return errors.RateLimited(
-                f"All accounts are rate limited for {model}; {_free_again(free_at, now)}.",
-                retry_after=max(1, math.ceil(free_at - now.monotonic)),
+                f"All accounts are rate limited for {model}; {_free_again(whole, self._epoch())}.", retry_after=whole
             )
         if not self._states:
             return errors.Unavailable("No account can be read from the credential volume; /health says why.")
-        return errors.Unavailable("No account is usable at the moment; /health says why.")
+        return errors.Unavailable(f"No account is usable for {model} at the moment; /health says why.")
 
     def usable(self) -> int:
         """How many accounts can serve, cooling or not."""
         now = self.now()
         return sum(policy.is_usable(state, now) for state in self._states.values())
+
+    def capacity(self, models: Iterable[str]) -> tuple[ModelCapacity, ...]:
+        """What the accounts can serve now of these models and of those that were asked for."""
+        return capacity(sorted({*models, *self._orders}), self._states.values(), self._rules, self.now())
 
     def penalise(self, state: AccountState, model: str, verdict: Verdict) -> None:
         """Sets an account aside as the verdict says; a longer cooldown in force stays."""
@@ -124,26 +210,125 @@ class Pool:
         elif verdict.scope is Scope.UNTIL_CHANGED:
             state.barred = verdict.sentence
         for key in policy.cooldown_keys(verdict, model):
-            strikes = state.strikes.get(key, 0)
-            state.strikes[key] = strikes + 1
-            until = now + policy.cooldown_length(verdict, strikes, self._jitter())
-            known = state.cooldowns.get(key)
-            if known is None or known.until < until:
-                state.cooldowns[key] = Cooldown(until, verdict.row in _FLAGGED_ROWS)
+            length = self._strike(state, key, verdict, now)
+            flagged = policy.waits_for_a_person(verdict)
+            if self._cool(state, key, now + length, flagged):
+                self._shared.cooled(state.account.id, key, length, flagged)
+        self._changed(state)
         log.info(
-            "account {account} set aside: row {row}, {scope}, stated delay {delay}",
+            "account {account} set aside: row {row}, {scope}, stated delay {delay} ({source})",
             account=state.account.id,
             row=verdict.row,
             scope=verdict.scope.name,
             delay=verdict.delay,
+            source=verdict.source or "none",
             model=model,
         )
 
+    def released(self, state: AccountState) -> None:
+        """A lease has ended."""
+        state.in_flight -= 1
+        now = self.now()
+        if self._is_here(state):
+            for order in self._orders.values():
+                order.released(state, now)
+        if self._line:
+            self._line.given_back()
 
-def _free_again(free_at: float, now: Moment) -> str:
-    """The moment in words, for clients that ignore ``Retry-After`` (translation.md 10)."""
-    seconds = max(1, math.ceil(free_at - now.monotonic))
-    moment = _utc(now.epoch + seconds)
+    def on_cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
+        """Another replica has set an account aside (``shared.Listener``)."""
+        state = self._states.get(account)
+        if state is not None and self._cool(state, key, self._clock.seconds() + seconds, flagged):
+            self._changed(state)
+
+    def on_renewed(self, account: str, grant: Grant) -> None:
+        """Another replica has a new token (``shared.Listener``)."""
+        state = self._states.get(account)
+        if state is not None and grant.expires_at > state.expires_at:
+            state.renewed(grant)
+
+    def _choose(self, model: str, tried: Collection[AccountState], session: bytes, keep: bool) -> AccountState | None:
+        now = self.now()
+        order = self._order(model, now)
+        names = [session] if session else []
+        if self._rules.mode == "cache-first":  # all who are not bound yet follow one another
+            names.append(session_key("", model))
+        chosen: AccountState | None = None
+        moving = []
+        for name in names:
+            bound = self._states.get(self._shared.account_of(name, now.monotonic) or "")
+            standing = policy.standing(bound, model, self._rules, now) if bound is not None else policy.NOWHERE
+            if standing.rank is None and not standing.full and not (keep and bound is not None):
+                moving.append(name)
+            elif standing.rank is not None and bound is not None and bound not in tried:
+                chosen = self._or_better(bound, standing.rank, order, tried, now)
+                break
+        if chosen is None:
+            chosen = order.first(now, tried)
+        if chosen is not None:
+            for name in moving:
+                self._shared.bind(name, chosen.account.id, now.monotonic)
+        return chosen
+
+    def _or_better(
+        self, bound: AccountState, rank: policy.Rank, order: Order, tried: Collection[AccountState], now: Moment
+    ) -> AccountState:
+        """The account that a session is bound to; for now another while it is in trouble or has no token."""
+        if rank[0] <= policy.MARKED:
+            return bound
+        best = order.first(now, tried)
+        if best is None:
+            return bound
+        found = policy.standing(best, order.model, self._rules, now).rank
+        return best if found is not None and found[0] < rank[0] else bound
+
+    def _hold(self, state: AccountState, model: str) -> Lease:
+        state.in_flight += 1
+        self._turn = max(self._turn, state.turn)
+        state.turn = policy.next_turn(state, model, self._turn, self.now())
+        return Lease(self, state, model)
+
+    def _order(self, model: str, now: Moment) -> Order:
+        order = self._orders.get(model)
+        if order is None:
+            while len(self._orders) >= _MAX_ORDERS:
+                del self._orders[next(iter(self._orders))]
+            order = self._orders[model] = Order(model, self._states.values(), self._rules, now)
+        return order
+
+    def _changed(self, state: AccountState) -> None:
+        if self._orders:
+            now = self.now()
+            for order in self._orders.values():
+                order.touch(state, now)
+
+    def _is_here(self, state: AccountState) -> bool:
+        return self._states.get(state.account.id) is state
+
+    def _strike(self, state: AccountState, key: str, verdict: Verdict, now: float) -> float:
+        """Counts a failure; returns the length of its cooldown in seconds.
+
+        What fails while the account is set aside was sent before: a burst of failures is one strike.
+        """
+        strikes = state.strikes.get((key, verdict.row), 0)
+        cooldown = state.cooldowns.get(key)
+        if cooldown is not None and cooldown.until > now:
+            strikes = max(strikes - 1, 0)
+        state.strikes[key, verdict.row] = strikes + 1
+        return policy.cooldown_length(verdict, strikes, self._jitter(), self._rules)
+
+    def _cool(self, state: AccountState, key: str, until: float, flagged: bool) -> bool:
+        """Sets it aside, unless it is for longer; says whether it did."""
+        known = state.cooldowns.get(key)
+        if until <= (self._clock.seconds() if known is None else known.until):
+            return False
+        state.cooldowns[key] = Cooldown(until, flagged)
+        return True
+
+
+def _free_again(seconds: int, now: float) -> str:
+    """The moment in words, for clients that ignore ``Retry-After`` (translation.md 10); ``now`` in epoch seconds."""
+    moment = _utc(now + seconds)
     hours, rest = divmod(seconds, 3600)
     minutes = rest // 60
     length = f"{hours} h {minutes} m" if hours else f"{minutes} m {rest % 60} s" if minutes else f"{seconds} s"

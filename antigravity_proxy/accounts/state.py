@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
+from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume.accounts import Account
 
@@ -22,8 +25,16 @@ class Cooldown(Struct, frozen=True):
 ALL_MODELS = ""
 
 
+def unwatched(state: AccountState) -> None:
+    """Nobody keeps an order in which this account stands."""
+
+
 class AccountState:
-    """The mutable state of one account; changed only by the pool and the token keeper, on the reactor's thread."""
+    """The mutable state of one account; changed only by the pool and the token keeper, on the reactor's thread.
+
+    ``on_change`` is told when the account may have become better to choose; what makes it worse is seen by whoever
+    looks. ``serial`` is its place among equals.
+    """
 
     __slots__ = (
         "access_token",
@@ -32,31 +43,45 @@ class AccountState:
         "cooldowns",
         "expires_at",
         "in_flight",
-        "last_leased",
         "last_until",
+        "on_change",
         "project",
         "project_asked",
         "refresh_after",
         "refresh_failures",
         "refresh_token",
+        "refused",
+        "serial",
         "strikes",
+        "turn",
     )
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, serial: int = 0) -> None:
         self.account = account
+        self.serial = serial
+        self.on_change: Callable[[AccountState], None] = unwatched
         self.in_flight = 0
-        self.last_leased = 0.0  # monotonic seconds
+        self.turn = 0.0  # grows with every lease: the smallest has waited longest for its share
         self.last_until = 0.0  # monotonic seconds: until then chosen after the others
         self.cooldowns: dict[str, Cooldown] = {}
-        self.strikes: dict[str, int] = {}  # consecutive failures, by cooldown key
+        self.strikes: dict[tuple[str, int], int] = {}  # consecutive failures, by cooldown key and row
         self.barred = ""  # why it is out of use until its row changes; empty: in use
         self.access_token: Secret = account.token.access_token
         self.expires_at = account.token.expiry_timestamp  # epoch seconds
         self.refresh_token: Secret = account.token.refresh_token  # upstream may rotate it
         self.refresh_after = 0.0  # monotonic seconds: no refresh before that
         self.refresh_failures = 0
+        self.refused: Secret | None = None  # the last token that upstream refused, until a success
         self.project: str | None = account.token.project_id
         self.project_asked = float("-inf")  # monotonic seconds: when upstream was last asked for it
+
+    def renewed(self, grant: Grant) -> None:
+        """Takes a new access token."""
+        self.refresh_failures = 0
+        self.access_token = grant.access_token
+        self.expires_at = grant.expires_at
+        self.refresh_token = grant.refresh_token or self.refresh_token
+        self.on_change(self)
 
     def update(self, account: Account) -> None:
         """Takes the account's new row.

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from antigravity_proxy.accounts.policy import TOKEN_MARGIN
+from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.singleflight import SingleFlight
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
@@ -31,11 +32,19 @@ Refresh = Callable[[AccountState], Coroutine[Deferred[Any], Any, Grant]]
 class TokenKeeper:
     """Hands out access tokens and renews them.
 
-    ``refresh`` asks upstream for a new grant; it raises RefreshRejected. What it brings is never written anywhere.
+    ``refresh`` asks upstream for a new grant; it raises RefreshRejected. What it brings is never written anywhere, only
+    told to the replicas by ``shared``.
     """
 
-    def __init__(self, clock: IReactorTime, epoch: Callable[[], float], refresh: Refresh) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        epoch: Callable[[], float],
+        refresh: Refresh,
+        shared: SharedState | None = None,
+    ) -> None:
         self._clock = clock
+        self._shared = LocalState() if shared is None else shared
         self._epoch = epoch
         self._refresh = refresh
         self._flights: SingleFlight[None] = SingleFlight()
@@ -53,14 +62,20 @@ class TokenKeeper:
         """Fires when the account has a new token; fails with RefreshRejected."""
         return self._flights.do(state, lambda: Deferred.fromCoroutine(self._renew(state)))
 
-    def expire(self, state: AccountState, refused: Secret) -> None:
+    def expire(self, state: AccountState, refused: Secret) -> bool:
         """Upstream refused this token: it is not handed out again, and a new one is asked for.
 
-        Does nothing when the account has a newer one meanwhile.
+        Returns whether this is the second in a row, with no success since the first: then a third one would be
+        refused too, and none is asked for now. Does nothing when the account has a newer token meanwhile.
         """
-        if state.access_token == refused:
-            state.expires_at = 0.0
+        if state.access_token != refused:
+            return False
+        again = state.refused is not None and state.refused != refused
+        state.refused = refused
+        state.expires_at = 0.0
+        if not again:
             self.live(state)
+        return again
 
     def stop(self) -> None:
         """Gives up what is under way."""
@@ -71,7 +86,7 @@ class TokenKeeper:
 
     async def _renew(self, state: AccountState) -> None:
         try:
-            grant = await self._refresh(state)
+            grant = await self._shared.renew(state.account.id, lambda: self._refresh(state))
         except RefreshRejected as e:
             self._rejected(state, e)
             raise
@@ -82,10 +97,7 @@ class TokenKeeper:
             log.failure("refresh of account {account} failed", Failure(), account=state.account.id)
             raise
         self.misconfigured = ""
-        state.refresh_failures = 0
-        state.access_token = grant.access_token
-        state.expires_at = grant.expires_at
-        state.refresh_token = grant.refresh_token or state.refresh_token
+        state.renewed(grant)
         log.info("account {account} has a new access token", account=state.account.id)
 
     def _rejected(self, state: AccountState, e: RefreshRejected) -> None:

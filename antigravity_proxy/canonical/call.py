@@ -67,7 +67,8 @@ class Call(Struct, frozen=True):
     ``system`` holds the system texts in order. ``extra_config`` holds further ``generationConfig`` keys that only the
     Gemini dialect can say (``mediaResolution``, ``speechConfig``, …), ``builtin_tools`` its tools that are not
     functions (``codeExecution``, …), both as the client wrote them. ``choices`` is how many answers are wanted
-    (OpenAI's ``n``). ``session`` is the client's own name of its conversation, empty if it said none.
+    (OpenAI's ``n``). ``session`` is the name that the client gave the conversation, or its user, if any (clients.md 8):
+    requests of the same name go to the same account.
     """
 
     model: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
 
@@ -91,12 +91,16 @@ class Envelope(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class Prepared:
-    """A request ready to be sent, again and again: the inner part is encoded once."""
+    """A request ready to be sent, again and again: the inner part is encoded once.
 
-    __slots__ = ("_request", "model", "request_type", "restore")
+    ``opening`` stands for the conversation's opening, as the ``sessionId``; empty for a picture: each is its own.
+    """
 
-    def __init__(self, model: Model, request: bytes, request_type: str, restore: Restore) -> None:
+    __slots__ = ("_request", "model", "opening", "request_type", "restore")
+
+    def __init__(self, model: Model, request: bytes, request_type: str, restore: Restore, opening: str = "") -> None:
         self.model = model
+        self.opening = opening
         self.request_type = request_type
         self.restore = restore
         self._request = Raw(request)
@@ -142,7 +146,8 @@ def _prepare(call: Call, model: Model, quirks: frozenset[Quirk]) -> Prepared:
         session_id=_session_id(call),
     )
     restore = Restore(names, wrapped, only_first_call=not call.parallel_tool_calls)
-    return Prepared(model, msgspec.json.encode(request), "web_search" if search else "agent", restore)
+    kind = "web_search" if search else "agent"
+    return Prepared(model, msgspec.json.encode(request), kind, restore, request.session_id)
 
 
 def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk]) -> Prepared:
@@ -273,8 +278,14 @@ def _session_id(call: Call) -> str:
 
     Made from the client's own name of its conversation, else from how that opens.
     """
-    opening = (part.text or "" for content in call.contents[:1] for part in content.parts)
     digest = hashlib.sha256()
-    for text in (call.session,) if call.session else (*call.system, *opening):
+    for text in (call.session,) if call.session else _opening(call):
         digest.update(text[:4096].encode("utf-8", "replace"))
     return "-" + str(int.from_bytes(digest.digest()[:8], "big") >> 1)
+
+
+def _opening(call: Call) -> Iterator[str]:
+    """What every request of a conversation begins with."""
+    yield from call.system
+    for part in call.contents[0].parts if call.contents else ():
+        yield part.text or (part.inline_data.data if part.inline_data is not None else "")

@@ -22,7 +22,8 @@ class Step(Enum):
     NEXT_ACCOUNT = "the next untried account"
     NEXT_BASE = "the next base URL with the next untried account; the retry budget limits these"
     REFRESH = "the next account; with none, a refreshed token on this one, once"
-    PROJECT = "the next account; with none, another project on this one, once"
+    PROJECT = "the next account; with none, another project on this one, once; then none at all, once"
+    OTHER_EGRESS = "one account with another way out, once"
     REPAIR = "the same account with a repaired request, once"
     STOP = "nothing: the answer would be the same everywhere"
 
@@ -41,8 +42,8 @@ class Verdict(Struct, frozen=True):
     """A row of the table, applied to one failure.
 
     ``delay`` is the cooldown in seconds that upstream stated; None: take ``ladder`` (seconds) by the number of
-    consecutive failures. ``models`` are the upstream ids to cool besides the one sent. ``error`` is what the client is
-    told when nothing is left to try.
+    consecutive failures. ``source`` is where the delay stood, for the log. ``model`` is an upstream id to cool besides
+    the one sent. ``error`` is what the client is told when nothing is left to try.
     """
 
     row: int
@@ -52,6 +53,7 @@ class Verdict(Struct, frozen=True):
     sentence: str
     ladder: tuple[float, ...] = ()
     delay: float | None = None
+    source: str = ""
     model: str = ""
 
 
@@ -185,7 +187,7 @@ _TABLE: tuple[tuple[frozenset[int], Callable[[Failure], bool], Verdict], ...] = 
         (
             {400},
             lambda f: f.status == "FAILED_PRECONDITION" and "location is not supported" in f.message,
-            _R(18, Step.STOP, Scope.NONE, errors.BadRequest, ""),
+            _R(18, Step.OTHER_EGRESS, Scope.ACCOUNT, errors.BadRequest, "", TEN_MINUTES),
         ),
         (
             {400},
@@ -213,6 +215,8 @@ _OTHER_5XX = _R(7, Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamBroken, "
 UNREACHABLE = _R(9, Step.NEXT_BASE, Scope.NONE, errors.UpstreamBroken, "The upstream service could not be reached.")
 BROKEN = _R(9, Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamBroken, "The upstream connection broke.")
 SILENT = _R(9, Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamTimeout, "The upstream service did not answer.")
+#: a token that was good is refused: revoked, or older than it claims; a second one in a row is judged by the table
+TOKEN_REFUSED = _R(10, Step.REFRESH, Scope.NONE, errors.Unavailable, "No account could sign in to upstream.")
 #: the account has no live token and could not get one
 NO_TOKEN = _R(10, Step.NEXT_ACCOUNT, Scope.NONE, errors.Unavailable, "No account could sign in to upstream.")
 #: answered with 200, but with nothing in it, or not to the end, or with a model that failed (rows 23, 24; 5.4)
@@ -226,12 +230,27 @@ def judge(failure: Failure) -> Verdict:
     code = failure.http_status
     for statuses, recognised, verdict in _TABLE:
         if code in statuses and recognised(failure):
-            return structs.replace(verdict, delay=failure.delay if _timed(verdict) else None, model=failure.model)
+            if not _timed(verdict):
+                return structs.replace(verdict, model=failure.model)
+            return structs.replace(verdict, delay=failure.delay, source=failure.delay_source, model=failure.model)
     if 500 <= code <= 599:
         return _TROUBLE.get(code, _OTHER_5XX)
     if 400 <= code <= 499:
         return _R(20, Step.STOP, Scope.NONE, errors.BadRequest, "")
     return BROKEN  # 1xx, 3xx: never followed
+
+
+def for_request(verdict: Verdict, failure: Failure | None, model: str, *, own_egress: bool) -> Verdict:
+    """The verdict as it applies to a request for ``model``, by an account that has its ``own_egress`` or not.
+
+    A refusal that names the model cools only that (row 15); a location is an account's matter only if its way out is
+    its own (row 18).
+    """
+    if verdict.row == 15 and failure is not None and model in failure.message:
+        return structs.replace(verdict, scope=Scope.ACCOUNT_MODEL)
+    if verdict.row == 18 and not own_egress:
+        return structs.replace(verdict, scope=Scope.NONE)
+    return verdict
 
 
 def _timed(verdict: Verdict) -> bool:

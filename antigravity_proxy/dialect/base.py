@@ -13,11 +13,15 @@ from antigravity_proxy.errors import ProxyError
 
 
 class Stamp(Struct, frozen=True):
-    """What an answer needs from the impure world: time (epoch seconds), random hex digits, our id of the request."""
+    """What an answer needs from the impure world: time (epoch seconds), random hex digits, our id of the request.
+
+    ``now`` tells the time when the answer ends; without it that is when it began.
+    """
 
     created: int
     hex: Callable[[int], str]
     request_id: str = ""
+    now: Callable[[], float] | None = None
 
 
 class Answer(Protocol):
@@ -47,12 +51,14 @@ class Answer(Protocol):
 class Decoded(Struct, frozen=True):
     """A decoded request: the call, and how to make the answer that fits it.
 
-    ``asks_upstream`` is false where the answer is complete without a chunk.
+    ``asks_upstream`` is false where the answer is complete without a chunk. ``more`` are further calls of the same
+    request; their answers are the choices that follow the first call's.
     """
 
     call: Call
     new_answer: Callable[[Stamp], Answer]
     asks_upstream: bool = True
+    more: tuple[Call, ...] = ()
 
 
 class Rendered(Struct, frozen=True):

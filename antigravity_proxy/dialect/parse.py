@@ -26,7 +26,7 @@ def parse(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     except UnicodeDecodeError:
         raise _not_utf8(body) from None
     except RecursionError:
-        raise BadRequest("The body is nested too deeply.") from None
+        raise _too_deep() from None
 
 
 def convert(value: Any, kind: type[T], param: str) -> T:
@@ -37,12 +37,28 @@ def convert(value: Any, kind: type[T], param: str) -> T:
         raise complaint(e, param) from None
 
 
+def parse_at(raw: msgspec.Raw, decoder: msgspec.json.Decoder[T], param: str) -> T:
+    """A part of a body that was left as JSON text, as the decoder's type; raises BadRequest with the whole path."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as e:
+        raise complaint(e, param) from None
+    except UnicodeDecodeError:
+        raise BadRequest("The body is not UTF-8.", param=param) from None
+    except RecursionError:
+        raise _too_deep() from None
+
+
 def complaint(e: msgspec.ValidationError, prefix: str = "") -> BadRequest:
     """msgspec's complaint as a 400 that names the field; ``prefix`` is where the value stood."""
     found = _WHERE.match(str(e))
     message, where = (found[1], found[2] or "") if found else (str(e), "")
     param = prefix + ("." if prefix and where and not where.startswith("[") else "") + where
     return BadRequest(f"{message} (at {param})" if param else message, param=param or None)
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest("The body is nested too deeply.")
 
 
 def _not_utf8(body: bytes) -> BadRequest:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from twisted.web.iweb import IResponse
 
 from antigravity_proxy.accounts.state import AccountState
@@ -101,8 +99,6 @@ async def _refused(
     resources: Resources, state: AccountState, token: Secret, exchange: Exchange, response: IResponse
 ) -> AttemptFailed:
     """Reads an answer that is not 200 and judges it."""
-    if response.code == 401:
-        resources.tokens.expire(state, token)
     try:
         body = await exchange.read(MAX_ERROR_BODY)
     except ExchangeError:
@@ -115,11 +111,24 @@ async def _refused(
         date=_header(response, b"date"),
         retry_after=_header(response, b"retry-after"),
     )
+    return _judged(resources, state, token, said)
+
+
+def _judged(resources: Resources, state: AccountState, token: Secret, said: Failure) -> AttemptFailed:
+    """What upstream said, judged; a refused token is not used again."""
+    if said.http_status == 401 and not resources.tokens.expire(state, token):
+        return AttemptFailed(verdict.TOKEN_REFUSED, said)
     return AttemptFailed(verdict.judge(said), said)
 
 
 async def deliver(
-    exchange: Exchange, response: IResponse, reader: AnswerReader, client: Client, epoch: Callable[[], float]
+    resources: Resources,
+    state: AccountState,
+    token: Secret,
+    exchange: Exchange,
+    response: IResponse,
+    reader: AnswerReader,
+    client: Client,
 ) -> None:
     """Pipes a 200 answer through ``reader`` to its end; raises AttemptFailed when that is not a clean one."""
     try:
@@ -129,8 +138,7 @@ async def deliver(
         else:
             reader.whole(await exchange.read(MAX_DOCUMENT))
     except UpstreamErrorEvent as e:
-        said = failure.read(e.body, epoch())
-        raise AttemptFailed(verdict.judge(said), said) from e
+        raise _judged(resources, state, token, failure.read(e.body, resources.epoch())) from e
     except ModelFailed as e:
         raise AttemptFailed(verdict.MODEL_FAILED) from e
     except Silent as e:

@@ -24,7 +24,11 @@ class RetryBudget:
 
     def in_time(self, now: float) -> bool:
         """Whether a further attempt may still start."""
-        return now - self._arrived <= LAST_START
+        return self.left(now) >= 0
+
+    def left(self, now: float) -> float:
+        """Seconds in which a further attempt may still start."""
+        return LAST_START - (now - self._arrived)
 
     def spend_trouble(self, *, model_missing: bool = False) -> bool:
         """Whether a further attempt after upstream's trouble is allowed; it is spent by asking."""

@@ -16,7 +16,7 @@ from antigravity_proxy.accounts.pool import Lease
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.codeassist.failure import for_client
 from antigravity_proxy.codeassist.oauth import RefreshRejected
-from antigravity_proxy.codeassist.verdict import UNREACHABLE, Step, Verdict
+from antigravity_proxy.codeassist.verdict import UNREACHABLE, Scope, Step, Verdict, for_request
 from antigravity_proxy.relay.attempt import AttemptFailed
 from antigravity_proxy.relay.budget import RetryBudget
 from antigravity_proxy.relay.client import Client, ClientGone
@@ -26,8 +26,8 @@ T = TypeVar("T")
 
 #: seconds before the next attempt after upstream's own trouble; jitter adds up to as much again (6.3 row 7)
 TROUBLE_PAUSE = 0.5
-#: a burst limit of at most this many seconds is waited for when no other account is left (6.3 row 2)
-SHORT_WAIT = 2.0
+#: seconds by which a wait is longer than the cooldown that it waits for: timers may be early by a rounding error
+_MARGIN = 0.001
 #: rows whose message tells the caller what is wrong with the request itself
 _CALLERS_FAULT = frozenset({17, 18, 19, 20})
 
@@ -35,19 +35,38 @@ _CALLERS_FAULT = frozenset({17, 18, 19, 20})
 class Failover:
     """The attempts of one client request for one model.
 
-    ``repair`` changes the request after a refusal that a changed request may cure, and says whether it did.
+    ``repair`` changes the request after a refusal that a changed request may cure, and says whether it did. ``session``
+    is the conversation's key, empty for none.
     """
 
-    __slots__ = ("_base", "_budget", "_client", "_model", "_repair", "_resources", "_rows", "_tried")
+    __slots__ = (
+        "_base",
+        "_budget",
+        "_client",
+        "_model",
+        "_pool",
+        "_repair",
+        "_resources",
+        "_rows",
+        "_session",
+        "_tried",
+    )
 
     def __init__(
-        self, resources: Resources, model: str, client: Client, repair: Callable[[AttemptFailed], bool]
+        self,
+        resources: Resources,
+        model: str,
+        client: Client,
+        repair: Callable[[AttemptFailed], bool],
+        session: bytes = b"",
     ) -> None:
         self._resources = resources
+        self._pool = resources.pool
         self._model = model
         self._client = client
         self._repair = repair
-        self._tried: list[AccountState] = []
+        self._session = session
+        self._tried: set[AccountState] = set()
         self._rows: list[int] = []
         self._base = 0
         self._budget = RetryBudget(resources.clock.seconds())
@@ -57,10 +76,9 @@ class Failover:
 
         Raises a ProxyError when nothing is left to try, and ClientGone.
         """
-        pool = self._resources.pool
-        lease = pool.lease(self._model)
+        lease = self._lease() or await self._later()
         if lease is None:
-            raise pool.refusal(self._model)
+            raise self._pool.refusal(self._model)
         while True:
             urls = self._resources.bases.in_order(self._resources.clock.seconds())
             url = urls[self._base % len(urls)]
@@ -77,81 +95,128 @@ class Failover:
                 self._resources.bases.unreachable(url, self._resources.clock.seconds())
             lease = await self._next(lease.state, failed)
 
+    def _lease(self, *, keep: bool = False) -> Lease | None:
+        """An account that this request has not tried yet."""
+        return self._pool.lease(self._model, self._tried, self._session, keep=keep)
+
     async def _next(self, state: AccountState, failed: AttemptFailed) -> Lease:
         """The lease to go on with after a failure, or the error that ends the request."""
-        verdict = failed.verdict
+        own_egress = state.account.token.upstream_proxy_url is not None
+        verdict = for_request(failed.verdict, failed.failure, self._model, own_egress=own_egress)
         self._rows.append(verdict.row)
-        self._check_client()
+        if self._client.gone:
+            raise ClientGone
+        lease: Lease | None = None
         if self._client.started or verdict.step is Step.STOP:
-            self._resources.pool.penalise(state, self._model, verdict)
-            raise self._error(failed)
-        if verdict.step is Step.REPAIR:
+            self._pool.penalise(state, self._model, verdict)
+        elif verdict.step is Step.REPAIR:
             if self._budget.once("repair") and self._repair(failed):
-                return self._resources.pool.hold(state, self._model)
-            raise self._error(failed)
-        lease = await self._elsewhere(state, verdict) or await self._same_again(state, verdict)
+                lease = self._again(state)
+        elif verdict.step is Step.NEXT_BASE:
+            lease = await self._next_base(state, verdict)
+        elif verdict.step is Step.OTHER_EGRESS:
+            lease = self._other_egress(state, verdict)
+        else:
+            lease = await self._next_account(state, verdict)
         if lease is None:
             raise self._error(failed)
         return lease
 
-    def _check_client(self) -> None:
-        if self._client.gone:
-            raise ClientGone
+    def _in_time(self) -> bool:
+        return self._budget.in_time(self._resources.clock.seconds())
 
-    async def _elsewhere(self, state: AccountState, verdict: Verdict) -> Lease | None:
-        """The next account or base URL, as far as the retry budget goes."""
-        pool, clock = self._resources.pool, self._resources.clock
-        in_time = self._budget.in_time(clock.seconds())
-        if verdict.step is Step.NEXT_BASE:
-            in_time = self._budget.spend_trouble(model_missing=verdict.row == 16) and in_time
-            self._base += 1
-            if verdict is UNREACHABLE:  # this account has received nothing: it is as good as before
-                return pool.hold(state, self._model) if in_time else None
-        self._tried.append(state)
-        lease = pool.lease(self._model, self._tried) if in_time else None
-        if lease is not None or verdict.step in (Step.NEXT_ACCOUNT, Step.NEXT_BASE):
-            pool.penalise(state, self._model, verdict)
-        if in_time and verdict.step is Step.NEXT_BASE:
-            lease = lease or pool.lease(self._model)
+    def _again(self, state: AccountState) -> Lease | None:
+        """The same account; another if that has been set aside meanwhile."""
+        return self._pool.again(state, self._model) or self._lease()
+
+    async def _next_base(self, state: AccountState, verdict: Verdict) -> Lease | None:
+        """The next base URL with the next untried account, as far as the retry budget goes."""
+        may = self._budget.spend_trouble(model_missing=verdict.row == 16) and self._in_time()
+        self._base += 1
+        if verdict is UNREACHABLE:  # this account has received nothing: it is as good as before
+            return self._again(state) if may else None
+        self._tried.add(state)
+        self._pool.penalise(state, self._model, verdict)
+        if not may:
+            return None
+        if self._pool.free_in(self._model) == 0:
+            await self._pause(TROUBLE_PAUSE * (1 + self._resources.jitter()))
+            lease = self._lease(keep=True) or self._pool.lease(self._model, (), self._session, keep=True)
             if lease is not None:
-                await self._pause(TROUBLE_PAUSE * (1 + self._resources.jitter()), lease)
+                return lease
+        return await self._later()
+
+    async def _next_account(self, state: AccountState, verdict: Verdict) -> Lease | None:
+        """The next untried account; with none, what may still be done on this one, each once a request."""
+        self._tried.add(state)
+        if verdict.step is Step.NEXT_ACCOUNT:
+            self._pool.penalise(state, self._model, verdict)
+        if verdict.step is Step.PROJECT:
+            self._resources.projects.forget(state)
+        lease = self._lease() if self._in_time() else None
+        if verdict.step is Step.NEXT_ACCOUNT:
+            return lease or (await self._later() if self._in_time() else None)
+        if lease is None and self._in_time():
+            lease = await self._mended(state, verdict)
+            if lease is not None:
+                return lease
+        elif verdict.step is Step.PROJECT:
+            self._resources.projects.renew(state)
+        self._pool.penalise(state, self._model, verdict)
         return lease
 
-    async def _same_again(self, state: AccountState, verdict: Verdict) -> Lease | None:
-        """What may still be done on the same account when there is no other, each once a request."""
-        pool, budget = self._resources.pool, self._budget
-        if verdict.step is Step.REFRESH and budget.once("refresh"):
+    async def _mended(self, state: AccountState, verdict: Verdict) -> Lease | None:
+        """The same account, with a new token, another project, or no project."""
+        if verdict.step is Step.REFRESH and verdict.scope is not Scope.ACCOUNT and self._budget.once("refresh"):
             try:
                 await self._resources.tokens.renew(state)
             except RefreshRejected:
                 return None
-            return pool.hold(state, self._model)
-        if verdict.step is Step.PROJECT and budget.once("project"):
-            self._resources.projects.forget(state)
-            return pool.hold(state, self._model)
-        if verdict.row == 2 and verdict.delay is not None and verdict.delay <= SHORT_WAIT and budget.once("wait"):
-            lease = pool.hold(state, self._model)
-            await self._pause(verdict.delay, lease)
-            return lease
-        if verdict.step in (Step.REFRESH, Step.PROJECT):
-            pool.penalise(state, self._model, verdict)
+            return self._again(state)
+        if verdict.step is Step.PROJECT:
+            if self._budget.once("project"):
+                return self._again(state)
+            if self._budget.once("no project"):
+                self._resources.projects.do_without(state)
+                return self._again(state)
         return None
 
-    async def _pause(self, seconds: float, lease: Lease) -> None:
-        try:
-            await deferLater(self._resources.clock, seconds)
-        except BaseException:  # cancelled: the client left
-            lease.release()
-            raise
+    def _other_egress(self, state: AccountState, verdict: Verdict) -> Lease | None:
+        """An account that leaves this machine by another way (upstream.md 6.3 row 18)."""
+        self._pool.penalise(state, self._model, verdict)
+        mine = state.account.token.upstream_proxy_url
+        self._tried.update(s for s in self._pool.states if s.account.token.upstream_proxy_url == mine)
+        return self._lease() if self._budget.once("egress") and self._in_time() else None
+
+    async def _later(self) -> Lease | None:
+        """Waits, once a request, for an account that is busy, or free again in a moment; an untried one first."""
+        if not self._budget.once("wait"):
+            return None
+        if self._pool.is_full(self._model):
+            return await self._pool.queue(self._model, self._tried, self._session)
+        seconds = self._pool.free_in(self._model)
+        patience = min(self._pool.rules.patience, self._budget.left(self._resources.clock.seconds()))
+        if not seconds or seconds > patience:
+            return None
+        await self._pause(seconds + _MARGIN)
+        return self._lease() or self._pool.lease(self._model, (), self._session)
+
+    async def _pause(self, seconds: float) -> None:
+        await deferLater(self._resources.clock, seconds)
+        if self._client.gone:
+            raise ClientGone
 
     def _error(self, failed: AttemptFailed) -> errors.ProxyError:
         """What the client is told when nothing is left (the column "client" of upstream.md 6.3)."""
         verdict, said = failed.verdict, failed.failure
         if verdict.row in _CALLERS_FAULT and said is not None:
             return verdict.error(for_client(said.message), upstream_status=said.status or None)
-        refusal = self._resources.pool.refusal(self._model)
+        refusal = self._pool.refusal(self._model)
         if verdict.error is errors.RateLimited:
-            return refusal if isinstance(refusal, errors.RateLimited) else errors.Unavailable(verdict.sentence)
+            if self._pool.free_in(self._model) != 0:
+                return refusal
+            sentence = f"All accounts that were tried are rate limited for {self._model}; another is free in 1 s."
+            return errors.RateLimited(sentence, retry_after=1)
         if verdict.row in (3, 6):
             return verdict.error(verdict.sentence, retry_after=refusal.retry_after)
         if verdict.row >= 10 and verdict.row <= 15:

@@ -1,4 +1,4 @@
-"""Several answers to one call (OpenAI's ``n``, Gemini's ``candidateCount``): a request each, side by side.
+"""Several answers in one (OpenAI's ``n``, Gemini's ``candidateCount``, several prompts): a request each, side by side.
 
 Whether the service takes ``candidateCount`` is not known for all models; requests of their own work for every one
 (translation.md 3.3). Their answers meet in one.
@@ -7,6 +7,7 @@ Whether the service takes ``candidateCount`` is not known for all models; reques
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 from msgspec.structs import replace
@@ -26,16 +27,25 @@ from antigravity_proxy.relay.resources import Resources
 
 
 class FanOut:
-    """Serves a call for several choices; used as a Generation is."""
+    """Serves a call for several choices, or several calls; used as a Generation is."""
 
     def __init__(
-        self, resources: Resources, call: Call, model: Model, new_answer: Callable[[], Answer], client: Client
+        self,
+        resources: Resources,
+        calls: Sequence[Call],
+        model: Model,
+        new_answer: Callable[[], Answer],
+        client: Client,
     ) -> None:
         self.answer = new_answer()
         self.outcome = Outcome(model.id)
-        one = replace(call, choices=1)
-        self._branches = [_Branch(self.answer, index, call.stream, client) for index in range(call.choices)]
-        self._generations = [Generation(resources, one, model, branch.begin, branch) for branch in self._branches]
+        wanted = [one for call in calls for one in [replace(call, choices=1)] * call.choices]
+        self._choices = [call.choices for call in calls]
+        self._branches = [_Branch(self.answer, index, call.stream, client) for index, call in enumerate(wanted)]
+        self._generations = [
+            Generation(resources, call, model, branch.begin, branch)
+            for call, branch in zip(wanted, self._branches, strict=True)
+        ]
 
     async def run(self) -> bytes:
         """As Generation's; the first branch that fails ends the others."""
@@ -49,7 +59,7 @@ class FanOut:
             raise _reason(e) from None
         finally:
             self._tell()
-        last = self.answer.feed([_usage_chunk([branch.usage for branch in self._branches])])
+        last = self.answer.feed([_usage_chunk([branch.usage for branch in self._branches], self._choices)])
         return last + self.answer.close()
 
     def _tell(self) -> None:
@@ -118,17 +128,18 @@ class _Branch:
         return b""
 
 
-def _usage_chunk(usages: list[Usage]) -> Chunk:
-    """The sum: every answer's tokens, the prompt once."""
-    first = usages[0]
+def _usage_chunk(usages: list[Usage], choices: list[int]) -> Chunk:
+    """The sum: every answer's tokens; each prompt once, which the next ``choices`` of the answers share."""
+    starts = accumulate(choices[:-1], initial=0)
+    prompts = [usages[start] for start in starts]
     total = Usage(
-        prompt_token_count=first.prompt_token_count,
+        prompt_token_count=sum(usage.prompt_token_count for usage in prompts),
         candidates_token_count=sum(usage.output_tokens - usage.thoughts_token_count for usage in usages),
         thoughts_token_count=sum(usage.thoughts_token_count for usage in usages),
-        cached_content_token_count=first.cached_content_token_count,
-        tool_use_prompt_token_count=first.tool_use_prompt_token_count,
+        cached_content_token_count=sum(usage.cached_content_token_count for usage in prompts),
+        tool_use_prompt_token_count=sum(usage.tool_use_prompt_token_count for usage in prompts),
     )
-    whole = replace(total, total_token_count=first.input_tokens + total.output_tokens)
+    whole = replace(total, total_token_count=total.input_tokens + total.output_tokens)
     return rewritten(Chunk(raw=b"{}"), (), usage=whole)
 
 

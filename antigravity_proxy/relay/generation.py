@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from antigravity_proxy.accounts.pool import Lease
+from antigravity_proxy.accounts.pool import Lease, session_key
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
@@ -33,7 +33,17 @@ class Outcome(Struct):
 class Generation:
     """One call on its way. ``run`` may be called once; ``answer`` is the one that has begun, for ``fail``."""
 
-    __slots__ = ("_call", "_client", "_model", "_new_answer", "_prepared", "_resources", "answer", "outcome")
+    __slots__ = (
+        "_call",
+        "_client",
+        "_model",
+        "_new_answer",
+        "_prepared",
+        "_resources",
+        "_session",
+        "answer",
+        "outcome",
+    )
 
     def __init__(
         self, resources: Resources, call: Call, model: Model, new_answer: Callable[[], Answer], client: Client
@@ -43,7 +53,10 @@ class Generation:
         self._model = model
         self._new_answer = new_answer
         self._client = client
-        self._prepared: Prepared | None = prepare(call, model, resources.quirks.get(model.id, frozenset()))
+        prepared = prepare(call, model, resources.quirks.get(model.id, frozenset()))
+        self._prepared: Prepared | None = prepared
+        name = call.session or prepared.opening
+        self._session = session_key(name, model.id) if name else b""
         self.answer = new_answer()
         self.outcome = Outcome(model.id)
 
@@ -53,7 +66,7 @@ class Generation:
         Raises a ProxyError of which the client must still be told: by its status if nothing has started, else by the
         answer's ``fail``. Raises ClientGone.
         """
-        await Failover(self._resources, self._model.id, self._client, self._repair).run(self._attempt)
+        await Failover(self._resources, self._model.id, self._client, self._repair, self._session).run(self._attempt)
         return self.answer.close()
 
     async def _attempt(self, lease: Lease, base: bytes) -> None:
@@ -72,7 +85,7 @@ class Generation:
         exchange, response = await post(resources, state, token, base + _METHOD, body, self._client)
         del prepared, body  # a long stream keeps no prompt in memory
         try:
-            await deliver(exchange, response, reader, self._client, resources.epoch)
+            await deliver(resources, state, token, exchange, response, reader, self._client)
         finally:
             outcome.usage = reader.usage
 

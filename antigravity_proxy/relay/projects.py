@@ -17,6 +17,9 @@ log = Logger()
 #: seconds after which a look-up that brought nothing is tried again
 ASK_AGAIN = 300.0
 
+#: stands for a project that is left out: every one that was known has been refused
+_WITHOUT = ""
+
 LoadCodeAssist = Callable[[AccountState], Awaitable[str | None]]
 
 
@@ -34,6 +37,8 @@ class Projects:
 
     async def of(self, state: AccountState) -> str | None:
         """The project to send; None: send the request without one."""
+        if state.project == _WITHOUT:
+            return None
         if state.project is None and self._clock.seconds() - state.project_asked > ASK_AGAIN:
             await self._flights.do(state, lambda: Deferred.fromCoroutine(self._look_up(state)))
         return state.project or self._fallback
@@ -42,6 +47,15 @@ class Projects:
         """Upstream refused the project: it is asked for anew."""
         state.project = None
         state.project_asked = float("-inf")
+
+    def renew(self, state: AccountState) -> None:
+        """As ``forget``, and asks in the background (upstream.md 6.3 row 13)."""
+        self.forget(state)
+        Deferred.fromCoroutine(self.of(state)).addErrback(lambda _: None)  # only a cancelled wait fails
+
+    def do_without(self, state: AccountState) -> None:
+        """The account's requests carry no project, until its row changes."""
+        state.project = _WITHOUT
 
     async def _look_up(self, state: AccountState) -> None:
         state.project_asked = self._clock.seconds()

@@ -55,6 +55,54 @@ def seconds(value: str) -> float:
     return number
 
 
+def wait(value: str) -> float:
+    """Seconds to wait, maybe none."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e6:
+        raise ValueError("a number of seconds, 0 or more")
+    return number
+
+
+def steps(value: str) -> tuple[float, ...]:
+    """Positive numbers of seconds with commas between."""
+    try:
+        return tuple(map(seconds, comma_list(value)))
+    except ValueError:
+        raise ValueError("positive numbers of seconds with commas between, such as 60,300,1800") from None
+
+
+def count(value: str) -> int:
+    """A positive whole number."""
+    if not (value.isascii() and value.isdigit()) or not 0 < int(value) < 1_000_000:
+        raise ValueError("a positive whole number")
+    return int(value)
+
+
+def percent(value: str) -> float:
+    """A percentage, as a share from 0 to 1."""
+    try:
+        number = float(value.removesuffix("%"))
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 100:
+        raise ValueError("a percentage from 0 to 99, such as 10 or 10%")
+    return number / 100
+
+
+def priorities(value: str) -> dict[str, int]:
+    """``id=number`` with commas between."""
+    found: dict[str, int] = {}
+    for item in comma_list(value):
+        name, equals, number = (part.strip() for part in item.rpartition("="))
+        if not name or not equals or not re.fullmatch(r"-?[0-9]{1,5}", number):
+            raise ValueError("account ids and whole numbers with commas between, such as ID=1,OTHER=-1")
+        found[name] = int(number)
+    return found
+
+
 def size(value: str) -> int:
     """A number of bytes: ``33554432``, ``32MiB``, ``32m``."""
     found = _SIZE.fullmatch(value.strip())

@@ -52,6 +52,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     request_timeout: float
     upstream_proxy: Secret | None
     ca_file: str | None
+    scheduling_mode: str | None
+    max_wait: float | None
+    preferred_account: str | None
+    account_priorities: Mapping[str, int] | None
+    account_requests: int | None
+    quota_reserve: float
+    circuit_breaker: bool | None
+    backoff_steps: tuple[float, ...] | None
     trusted_proxies: tuple[Network, ...]
     master_key: Secret | None
     redis_url: Secret | None

@@ -74,6 +74,26 @@ TABLE: tuple[Setting, ...] = (
             gui="upstream_proxy"),
     Setting("ca_file", "UPSTREAM_CA_FILE", parse.text, None,
             "a PEM file with trust roots besides the system's"),
+    Setting("scheduling_mode", "PROXY_SCHEDULING_MODE", parse.one_of("balance", "cache-first", "performance-first"),
+            None, "how accounts are chosen: balance, cache-first or performance-first; "
+            "default: gui_config's proxy.scheduling_mode, else balance"),
+    Setting("max_wait", "PROXY_MAX_WAIT_SECONDS", parse.wait, None,
+            "seconds that a request waits for an account to be free again in cache-first mode; "
+            "default: gui_config's proxy.max_wait_seconds, else 60"),
+    Setting("preferred_account", "PROXY_PREFERRED_ACCOUNT_ID", parse.text, None,
+            "the id of the account that serves while it can; default: gui_config's proxy.preferred_account_id"),
+    Setting("account_priorities", "PROXY_ACCOUNT_PRIORITIES", parse.priorities, None,
+            "account ids with numbers, as in ID=1,OTHER=-1, 0 for the rest: a lower one serves where no higher can"),
+    Setting("account_requests", "PROXY_ACCOUNT_MAX_REQUESTS", parse.count, None,
+            "requests that one account may serve at a time; default: any number"),
+    Setting("quota_reserve", "PROXY_QUOTA_RESERVE", parse.percent, "0",
+            "percent of each account's quota that is left to its owner"),
+    Setting("circuit_breaker", "PROXY_CIRCUIT_BREAKER", parse.boolean, None,
+            "false: only times that upstream states set an account aside for its quota; "
+            "default: gui_config's proxy.circuit_breaker_enabled, else true"),
+    Setting("backoff_steps", "PROXY_BACKOFF_STEPS", parse.steps, None,
+            "seconds for which failure after failure sets an account aside where upstream states no time; "
+            "default: gui_config's proxy.circuit_breaker_backoff_steps"),
     Setting("trusted_proxies", "PROXY_TRUSTED_PROXIES", parse.networks, "",
             "addresses and networks whose X-Forwarded-For is believed"),
     Setting("master_key", "ANTIGRAVITY_MASTER_KEY", parse.master_key, None,

@@ -11,9 +11,12 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory
 
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.settings.limits import IDLE_CONNECTION_SECONDS, IDLE_CONNECTIONS_PER_HOST
+from antigravity_proxy.settings.limits import CONNECT_SECONDS, IDLE_CONNECTION_SECONDS, IDLE_CONNECTIONS_PER_HOST
+from antigravity_proxy.settings.resolve import Settings, SettingsError
 from antigravity_proxy.ticker import Ticker
+from antigravity_proxy.upstream.endpoints import KeptEndpoints
 from antigravity_proxy.upstream.exchange import Exchange, host_header
+from antigravity_proxy.upstream.tunnel import parse_proxy_url
 from antigravity_proxy.volume.accounts import Account
 
 
@@ -78,3 +81,25 @@ class Egresses:
         if egress is None:
             egress = self._egresses[url] = self._make(url)
         return egress
+
+
+def configured(reactor: Any, ticker: Ticker, settings: Settings) -> Egresses:
+    """The ways out that the settings describe. Raises SettingsError for a proxy or trust roots that can't be used."""
+
+    def make(proxy_url: str | None) -> Egress:
+        endpoints = KeptEndpoints(
+            reactor,
+            connect_timeout=CONNECT_SECONDS,
+            ca_file=settings.ca_file,
+            proxy=parse_proxy_url(proxy_url) if proxy_url else None,
+        )
+        return Egress(ticker, endpoints, settings.user_agent, settings.request_timeout)
+
+    egresses = Egresses(make, settings.upstream_proxy.reveal() if settings.upstream_proxy is not None else None)
+    try:
+        egresses.default()
+    except ValueError as e:
+        raise SettingsError(f"UPSTREAM_PROXY_URL ({settings.sources['upstream_proxy']}): {e}") from None
+    except OSError as e:
+        raise SettingsError(f"UPSTREAM_CA_FILE: {settings.ca_file} can't be read: {e.strerror or e}") from None
+    return egresses

@@ -20,7 +20,8 @@ _PLACEHOLDER_PROJECT = re.compile(r"cloud-code-\d+|projects(/.*)?", re.I)
 _TOKEN = re.compile(r"[\x21-\x7e]*")
 
 
-class Token(Struct, frozen=True):
+# gc=False: none of these holds cycles, and of 100,000 the collector would hold up every thread
+class Token(Struct, frozen=True, gc=False):
     """An account's sign-in; ``expiry_timestamp`` in epoch seconds, 0 where the row says none.
 
     ``refresh_token`` may be empty: then it can't be refreshed. The proxy URL, the token's own before the row's, may
@@ -36,14 +37,14 @@ class Token(Struct, frozen=True):
     oauth_client_key: str | None = None
 
 
-class ModelQuota(Struct, frozen=True):
+class ModelQuota(Struct, frozen=True, gc=False):
     """What the app last knew of an account's quota for a model: 0 to 1, and when it begins anew in epoch seconds."""
 
     remaining: float
     resets_at: float | None = None
 
 
-class Account(Struct, frozen=True):
+class Account(Struct, frozen=True, gc=False):
     """One row whose token opens. ``id`` is opaque and may be logged; ``email`` and ``name`` may not.
 
     ``quota`` by model id; None where the app knows none. ``created_at`` and ``last_used`` in epoch seconds.
@@ -60,12 +61,16 @@ class Account(Struct, frozen=True):
     last_used: float = 0.0
 
 
-class RowProblem(Struct, frozen=True):
+class RowProblem(Struct, frozen=True, gc=False):
     """A row that gives no account, and why. ``sealed``: because none of the keys opens it."""
 
     id: str
     reason: str
     sealed: bool = False
+    provider: str = ""
+    email: Secret = Secret("")
+    name: Secret = Secret("")
+    status: str = ""
 
 
 class Accounts(Struct, frozen=True):
@@ -75,7 +80,7 @@ class Accounts(Struct, frozen=True):
     problems: tuple[RowProblem, ...] = ()
 
 
-class _Known(Struct, frozen=True):
+class _Known(Struct, frozen=True, gc=False):
     """A row as it was read, and what came out of it."""
 
     row: Row
@@ -106,10 +111,10 @@ class AccountReader:
             try:
                 known[identity] = _read(identity, row, before, unsealer)
             except _BadRow as e:
-                problems.append(RowProblem(identity, str(e)))
+                problems.append(_problem(identity, row, str(e), sealed=False))
             except WrongKey:
                 reason = "no key opens its token" if keys else "its token is sealed, and there is no key"
-                problems.append(RowProblem(identity, reason, sealed=True))
+                problems.append(_problem(identity, row, reason, sealed=True))
         self._known = known
         return Accounts(tuple(each.account for each in known.values()), tuple(problems))
 
@@ -124,16 +129,31 @@ class _BadRow(Exception):
     """Why a row gives no account."""
 
 
+def _problem(identity: str, row: Row, reason: str, *, sealed: bool) -> RowProblem:
+    return RowProblem(identity, reason, sealed, *_plain(row))
+
+
+def _plain(row: Row) -> tuple[str, Secret, Secret, str]:
+    """Provider, e-mail address, name and status: what stands in a row unsealed."""
+    return (
+        lenient.text(row["provider"]) or "",
+        Secret(lenient.text(row["email"]) or ""),
+        Secret(lenient.text(row.get("name")) or ""),
+        lenient.text(row.get("status")) or "active",
+    )
+
+
 def _read(identity: str, row: Row, before: _Known | None, unsealer: Unsealer) -> _Known:
     is_same_token = before is not None and before.row["token_json"] == row["token_json"]
     token = before.token if before is not None and is_same_token else _token(row["token_json"], unsealer)
     egress = lenient.text(row.get("proxy_url"))
+    provider, email, name, status = _plain(row)
     account = Account(
         id=identity,
-        provider=lenient.text(row["provider"]) or "",
-        email=Secret(lenient.text(row["email"]) or ""),
-        name=Secret(lenient.text(row.get("name")) or ""),
-        status=lenient.text(row.get("status")) or "active",
+        provider=provider,
+        email=email,
+        name=name,
+        status=status,
         token=token
         if token.upstream_proxy_url or not egress
         else msgspec.structs.replace(token, upstream_proxy_url=Secret(egress)),

@@ -42,10 +42,25 @@ def rows(snapshot: Snapshot, places: Iterable[str] | None = None) -> list[Row]:
         raise Damaged(f"cloud_accounts.db can't be read: {e}") from e
 
 
-def _rows(connection: sqlite3.Connection) -> list[Row]:
+def whole(snapshot: Snapshot, places: Iterable[str] | None = None) -> bytes:
+    """The committed state as one database file, its log or journal worked in. Raises as ``rows``."""
+    try:
+        with _opened(snapshot, _temporary_places() if places is None else places) as connection:
+            _check(connection)
+            image = connection.serialize()
+    except sqlite3.Error as e:
+        raise Damaged(f"cloud_accounts.db can't be read: {e}") from e
+    return image[:18] + snapshot.db[18:20] + image[20:]  # in the journal mode that the app chose
+
+
+def _check(connection: sqlite3.Connection) -> None:
     check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if check != "ok":
         raise Damaged(f"cloud_accounts.db is damaged: {check}")
+
+
+def _rows(connection: sqlite3.Connection) -> list[Row]:
+    _check(connection)
     columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(accounts)")}
     if not columns:
         raise Damaged("cloud_accounts.db has no table 'accounts'")

@@ -33,13 +33,14 @@ def content(path: Path) -> bytes:
 
 def has_content(path: Path, expected: bytes) -> bool:
     """Whether the file holds exactly these bytes now; reads it afresh, piece by piece. Raises OSError."""
-    rest = memoryview(expected)
+    position = 0
     with os.fdopen(_open_fresh(path), "rb", buffering=0) as file:
         while piece := file.read(_BLOCK):
-            if rest[: len(piece)] != piece:
+            # not by memoryview: it compares byte by byte, and stops every thread meanwhile
+            if expected[position : position + len(piece)] != piece:
                 return False
-            rest = rest[len(piece) :]
-    return not rest
+            position += len(piece)
+    return position == len(expected)
 
 
 def whose(path: Path) -> str:

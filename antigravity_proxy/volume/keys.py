@@ -5,21 +5,29 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from msgspec import Struct
 
-from antigravity_proxy.volume import files
+from antigravity_proxy.volume import files, safestorage
 
 _HEX = re.compile(rb"\s*([0-9a-fA-F]{64})\s*")
 #: a key file is 32 bytes or 64 hex characters, a wrapped one a little more
-_MAX_SIZE = 4096
+MAX_SIZE = 4096
 
 FindingKind = Literal["ignored", "unreadable", "wrapped", "outside"]
+
+
+class KeyFile(Struct, frozen=True):
+    """A file with a key. ``file``: relative to the volume."""
+
+    file: str
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"KeyFile({self.file!r})"
 
 
 class KeyFinding(Struct, frozen=True):
@@ -31,13 +39,15 @@ class KeyFinding(Struct, frozen=True):
 
 
 class Keys(Struct, frozen=True):
-    """The candidate keys in the order to try them, without duplicates, and what was found besides."""
+    """The files that hold keys, in the order to try them, and what was found besides."""
 
-    keys: tuple[bytes, ...] = ()
+    files: tuple[KeyFile, ...] = ()
     findings: tuple[KeyFinding, ...] = ()
 
-    def __repr__(self) -> str:
-        return f"Keys({len(self.keys)} keys, {self.findings!r})"
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """The keys, without duplicates."""
+        return tuple(dict.fromkeys(found.key for found in self.files))
 
 
 def parse(content: bytes) -> bytes | None:
@@ -47,17 +57,17 @@ def parse(content: bytes) -> bytes | None:
     return content if len(content) == 32 else None
 
 
+def key_of(content: bytes) -> bytes | None:
+    """The key in a key file's content, bare or wrapped with the fixed password of Linux; None if there is none."""
+    return parse(content) or unwrap_linux_v10(content)
+
+
 def unwrap_linux_v10(content: bytes) -> bytes | None:
-    """The key in a file that Chromium's Linux ``v10`` scheme wrapped with its fixed password; None if it is not one."""
-    if not content.startswith(b"v10") or (len(content) - 3) % 16 or len(content) == 3:
+    """The key in a file that a Linux desktop without a keyring wrapped; None if it is not one."""
+    if not content.startswith(b"v10"):
         return None
-    key = PBKDF2HMAC(hashes.SHA1(), 16, b"saltysalt", 1).derive(b"peanuts")  # noqa: S303 - Chromium's choice, not ours
-    decryptor = Cipher(algorithms.AES(key), modes.CBC(b" " * 16)).decryptor()
-    padded = decryptor.update(content[3:]) + decryptor.finalize()
-    padding = padded[-1]
-    if not 1 <= padding <= 16 or padded[-padding:] != bytes([padding]) * padding:
-        return None
-    return parse(padded[:-padding])
+    plain = safestorage.unwrap_cbc(content, safestorage.LINUX_PASSWORD, safestorage.LINUX_ROUNDS)
+    return None if plain is None else parse(plain)
 
 
 def candidates(directory: Path) -> list[Path]:
@@ -72,22 +82,31 @@ def candidates(directory: Path) -> list[Path]:
 
 
 def find(directory: Path) -> Keys:
-    """All candidate keys of a volume."""
-    keys: list[bytes] = []
+    """All candidate keys in one directory and its ``.keys/``."""
+    keys: list[KeyFile] = []
     findings: list[KeyFinding] = []
     inside = directory / ".keys"
     if inside.is_dir() and not os.access(inside, os.R_OK | os.X_OK):
         findings.append(_unreadable(inside, ".keys"))
     for path in candidates(directory):
         found = _read(path, directory)
-        if isinstance(found, bytes):
+        if isinstance(found, KeyFile):
             keys.append(found)
         elif found is not None:
             findings.append(found)
-    return Keys(tuple(dict.fromkeys(keys)), tuple(findings))
+    return Keys(tuple(keys), tuple(findings))
 
 
-def _read(path: Path, directory: Path) -> bytes | KeyFinding | None:
+def find_all(directories: Iterable[Path]) -> Keys:
+    """All candidate keys of a volume whose files are in several directories."""
+    found = [find(directory) for directory in directories]
+    return Keys(
+        tuple(file for each in found for file in each.files),
+        tuple(finding for each in found for finding in each.findings),
+    )
+
+
+def _read(path: Path, directory: Path) -> KeyFile | KeyFinding | None:
     """The key in a file, why it gives none, or None where there is no file."""
     name = str(path.relative_to(directory))
     try:
@@ -96,20 +115,20 @@ def _read(path: Path, directory: Path) -> bytes | KeyFinding | None:
         if not stat.S_ISREG(path.stat().st_mode):
             return None
         with os.fdopen(files.open_descriptor(path), "rb") as file:
-            content = file.read(_MAX_SIZE)
+            content = file.read(MAX_SIZE)
     except FileNotFoundError:
         return None
     except OSError:
         return _unreadable(path, name)
-    key = parse(content) or unwrap_linux_v10(content)
+    key = key_of(content)
     if key is not None:
-        return key
-    if content.startswith((b"v10", b"v11")):
+        return KeyFile(name, key)
+    if content.startswith(safestorage.PREFIXES):
         return KeyFinding(
             "wrapped",
             name,
             f"{name} is wrapped by the desktop's operating system and can't be opened here: "
-            "export the bare key there into .keys/",
+            "run 'antigravity-proxy key export' there, which puts the bare key into .keys/",
         )
     return KeyFinding("ignored", name, f"{name} holds no key: neither 64 hex characters nor 32 bytes")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -30,8 +30,11 @@ def single(directory: Path) -> Layout:
     return Layout(directory, (directory / "gui_config.json",), (directory,))
 
 
-def of_desktop(platform: str, environ: Mapping[str, str], home: Path) -> Layout:
-    """The desktop app's own places on this machine; ``platform`` as ``sys.platform``. The newer config place first."""
+def of_desktop(platform: str, environ: Mapping[str, str], home: Path, windows_homes: Iterable[Path] = ()) -> Layout:
+    """The desktop app's own places on this machine; ``platform`` as ``sys.platform``. The newer config place first.
+
+    ``windows_homes``: on WSL, the home directories on the Windows side, where old versions keep their configuration.
+    """
     agent = home / ".antigravity-agent"
     if platform == "win32":
         roaming = Path(environ.get("APPDATA") or home / "AppData" / "Roaming")
@@ -43,4 +46,5 @@ def of_desktop(platform: str, environ: Mapping[str, str], home: Path) -> Layout:
         # the key's directory is Electron's, which heeds the variable; the other one is spelled out in the app
         ide = home / ".config" / "Antigravity"
         manager = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "Antigravity Manager"
-    return Layout(agent, (agent / "gui_config.json", ide / "gui_config.json"), (agent, manager))
+    ides = (ide, *(other / "AppData" / "Roaming" / "Antigravity" for other in windows_homes))
+    return Layout(agent, tuple(place / "gui_config.json" for place in (agent, *ides)), (agent, manager))

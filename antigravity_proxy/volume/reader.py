@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from antigravity_proxy.volume import database, files, guiconfig, keys, snapshot
+from antigravity_proxy.volume import database, files, guiconfig, keys, mounts, snapshot
 from antigravity_proxy.volume.accounts import Account, AccountReader, Accounts, RowProblem
 from antigravity_proxy.volume.departures import Departures
 from antigravity_proxy.volume.guiconfig import GuiConfig
@@ -24,7 +24,8 @@ class VolumeState(Struct, frozen=True):
 
     ``read_at`` (epoch seconds) is when the accounts were last read well, None if never; ``error`` is why this round
     could not. ``unconfirmed`` accounts among ``accounts`` are gone from the volume, until a second snapshot agrees.
-    ``size`` is the snapshot's, in bytes. ``config`` is the last good one, None if none was ever read; ``config_error``
+    ``size`` is the snapshot's, in bytes. ``alone``: the database has a log, but is mounted without its directory.
+    ``config`` is the last good one, None if none was ever read; ``config_error``
     why not this time; ``config_absent``: there is no such file. ``revision`` grows when anything but ``read_at`` and
     ``size`` does.
     """
@@ -36,6 +37,7 @@ class VolumeState(Struct, frozen=True):
     key_count: int = 0
     read_at: float | None = None
     size: int = 0
+    alone: bool = False
     error: str = ""
     config: GuiConfig | None = None
     config_error: str = ""
@@ -43,9 +45,14 @@ class VolumeState(Struct, frozen=True):
     revision: int = 0
 
     @property
+    def sealed_rows(self) -> int:
+        """How many rows no key opens."""
+        return sum(problem.sealed for problem in self.problems)
+
+    @property
     def no_key_fits(self) -> bool:
         """Whether there are keys and sealed rows, and no key opens any."""
-        return bool(self.key_count) and not self.accounts and any(problem.sealed for problem in self.problems)
+        return bool(self.key_count and self.sealed_rows) and not self.accounts
 
 
 class VolumeReader:
@@ -124,34 +131,31 @@ class VolumeReader:
         return None
 
     def _with_accounts(self, before: VolumeState) -> VolumeState:
-        found = self._keys()
+        found = keys.find_all(self._layout.keys)
+        material = tuple(dict.fromkeys((*self._configured, *found.keys)))
         now = self._monotonic()
-        state = replace(before, key_count=len(found.keys), key_findings=found.findings)
+        state = replace(before, key_count=len(material), key_findings=found.findings)
         try:
             copy = snapshot.take(self._layout.database, monotonic=self._monotonic, sleep=self._sleep)
-            this_read = copy.fingerprint(), found.keys
+            this_read = copy.fingerprint(), material
             if this_read != self._last_read or self._departures.pending:
-                read = self._accounts.read(database.rows(copy), found.keys)
+                read = self._accounts.read(database.rows(copy), material)
                 state = self._with_rows(state, self._departures.confirm(read, now))
                 self._last_read = this_read
         except snapshot.VolumeError as e:
             return replace(state, error=str(e))
         return replace(
             state,
-            key_findings=_worth_telling(found, state.problems),
+            key_findings=_worth_telling(found, state),
             read_at=self._epoch(),
             size=copy.size,
+            alone=copy.has_log_mode and mounts.is_alone(self._layout.database),
             error="",
         )
 
     def _with_rows(self, state: VolumeState, read: Accounts) -> VolumeState:
         unconfirmed = self._departures.pending
         return replace(state, accounts=read.accounts, problems=read.problems, unconfirmed=unconfirmed)
-
-    def _keys(self) -> Keys:
-        found = [keys.find(place) for place in self._layout.keys]
-        material = dict.fromkeys((*self._configured, *(key for each in found for key in each.keys)))
-        return Keys(tuple(material), tuple(finding for each in found for finding in each.findings))
 
 
 def _keeping_key(config: GuiConfig, before: GuiConfig | None) -> GuiConfig:
@@ -161,9 +165,9 @@ def _keeping_key(config: GuiConfig, before: GuiConfig | None) -> GuiConfig:
     return config
 
 
-def _worth_telling(found: Keys, problems: tuple[RowProblem, ...]) -> tuple[KeyFinding, ...]:
+def _worth_telling(found: Keys, state: VolumeState) -> tuple[KeyFinding, ...]:
     """A wrapped key is no trouble as long as others open everything."""
-    if found.keys and not any(problem.sealed for problem in problems):
+    if state.key_count and not state.sealed_rows:
         return tuple(finding for finding in found.findings if finding.kind != "wrapped")
     return found.findings
 

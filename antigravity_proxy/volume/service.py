@@ -50,7 +50,14 @@ class VolumeService(Service):
         self._schedule = Schedule()  # used in the thread alone
         self._revision: int | None = None
         self._begun: deque[float] = deque()
+        self._seen: float | None = None
+        self._is_good = False  # whether the last read brought what there is
         self._next_look: Any = None
+
+    @property
+    def seen_at(self) -> float | None:
+        """When the volume was last seen to be as it is served (monotonic seconds); None if it never was."""
+        return self._seen
 
     @property
     def busy_since(self) -> float | None:
@@ -87,10 +94,13 @@ class VolumeService(Service):
     def _broke_off(self, failure: Failure) -> tuple[None, float]:
         """A fault of ours, not of the volume's: no reason to stop looking."""
         log.failure("the volume could not be looked at", failure)
+        self._is_good = False
         return None, RETRY
 
     def _looked(self, outcome: tuple[VolumeState | None, float]) -> None:
         state, pause = outcome
+        if self._is_good:
+            self._seen = self._reactor.seconds()
         if self.running:
             self._next_look = self._reactor.callLater(pause, self._look)
             if state is not None:
@@ -123,5 +133,6 @@ class VolumeService(Service):
 
     def _read(self, signature: object) -> VolumeState:
         state = self._reader.read()
+        self._is_good = not state.error
         self._schedule.has_read(signature, self._reactor.seconds(), state)
         return state

@@ -72,6 +72,11 @@ class Snapshot(Struct, frozen=True):
         """Bytes, all in all."""
         return len(self.db) + len(self.wal or b"") + len(self.journal or b"")
 
+    @property
+    def has_log_mode(self) -> bool:
+        """Whether its writer keeps a write-ahead log, there at this moment or not (SQLite file format 1.3.3)."""
+        return self.db[18:19] == b"\x02"
+
     def fingerprint(self) -> bytes:
         """Equal for equal contents."""
         digest = blake2b(digest_size=16)

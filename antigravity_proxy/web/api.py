@@ -12,14 +12,14 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
-from antigravity_proxy.canonical.models import Catalogue
+from antigravity_proxy.canonical.models import MODELS, Catalogue
 from antigravity_proxy.dialect.base import Decoded, Rendered, Stamp
 from antigravity_proxy.relay.client import ClientGone
 from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation, Outcome
 from antigravity_proxy.relay.resources import Resources
-from antigravity_proxy.web import dialects
+from antigravity_proxy.web import capacity, dialects
 from antigravity_proxy.web.access import AccessLog, Entry
 from antigravity_proxy.web.client import HttpClient
 from antigravity_proxy.web.edge import GuardedRequest
@@ -30,6 +30,8 @@ log = Logger()
 
 _METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 _NOTHING = Outcome()
+#: agents that try a websocket first fall back on this at once (clients.md 3)
+_NO_WEBSOCKET = Rendered(426, b"Use POST: there are no websockets here.\n", ((b"content-type", b"text/plain"),))
 
 
 class ApiResource(Resource):
@@ -72,10 +74,16 @@ class ApiResource(Resource):
         try:
             if route.operation is Operation.UNKNOWN:
                 raise errors.NotFound(f"No such path: {_shown(request.path)}")
-            if request.method.decode("latin-1") not in route.methods:
+            if route.operation is Operation.STORED_RESPONSE:
+                raise errors.NotFound(f"Responses are not stored here: {_shown(request.path)}")
+            if _wants_websocket(request) and route.operation is Operation.RESPONSES:
+                client.reply(_NO_WEBSOCKET)
+            elif request.method.decode("latin-1") not in route.methods:
                 raise errors.MethodNotAllowed("Method not allowed.", allow=route.methods)
-            if route.operation in (Operation.MODELS, Operation.MODEL):
+            elif route.operation in (Operation.MODELS, Operation.MODEL):
                 client.reply(dialects.models(route, self._catalogue(), request))
+            elif route.operation is Operation.CAPACITY:
+                client.reply(self._capacity())
             elif dialects.counts(route):
                 client.reply(await self._count(request, route, client))
             else:
@@ -87,15 +95,18 @@ class ApiResource(Resource):
     async def _generate(self, request: GuardedRequest, decoded: Decoded, client: HttpClient) -> Outcome:
         resources, call = self._resources, decoded.call
         model = self._catalogue().serving(call)
-        stamp = Stamp(int(resources.epoch()), self._hex, request.request_id)
+        stamp = Stamp(int(resources.epoch()), self._hex, request.request_id, resources.epoch)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:
             answer = new_answer(stamp)
             client.prepare(_headers(answer.content_type, model.id), None)
             client.finish(answer.close())
             return Outcome(model.id)
-        serve = Generation if call.choices == 1 else FanOut
-        generation = serve(resources, call, model, lambda: new_answer(stamp), client)
+        generation: Generation | FanOut
+        if call.choices == 1 and not decoded.more:
+            generation = Generation(resources, call, model, lambda: new_answer(stamp), client)
+        else:
+            generation = FanOut(resources, (call, *decoded.more), model, lambda: new_answer(stamp), client)
         answer = generation.answer
         streamed = call.stream
         client.prepare(_headers(answer.content_type, model.id), answer.keepalive if streamed else None)
@@ -109,6 +120,10 @@ class ApiResource(Resource):
         else:
             client.finish(tail)
         return generation.outcome
+
+    def _capacity(self) -> Rendered:
+        pool = self._resources.pool
+        return capacity.render(pool.capacity(MODELS), len(pool.states), pool.usable(), self._resources.epoch())
 
     async def _count(self, request: GuardedRequest, route: Route, client: HttpClient) -> Rendered:
         call = dialects.decode_count(route, request)
@@ -153,6 +168,11 @@ def _headers(content_type: bytes, model: str) -> tuple[tuple[bytes, bytes], ...]
         (b"x-accel-buffering", b"no"),
         (b"x-antigravity-model", model.encode()),
     )
+
+
+def _wants_websocket(request: GuardedRequest) -> bool:
+    upgrade = request.getHeader(b"upgrade")
+    return request.method == b"GET" and upgrade is not None and upgrade.lower() == b"websocket"
 
 
 def _shown(path: bytes) -> str:

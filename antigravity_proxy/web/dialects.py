@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
+from msgspec.structs import replace
+
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.models import Catalogue
 from antigravity_proxy.dialect.anthropic import answer as anthropic_answer
@@ -17,11 +19,12 @@ from antigravity_proxy.dialect.gemini import answer as gemini_answer
 from antigravity_proxy.dialect.gemini import errors as gemini_errors
 from antigravity_proxy.dialect.gemini import models as gemini_models
 from antigravity_proxy.dialect.gemini import request as gemini_request
-from antigravity_proxy.dialect.openai import chat_request
+from antigravity_proxy.dialect.openai import chat_request, completions_request, responses_request
 from antigravity_proxy.dialect.openai import errors as openai_errors
 from antigravity_proxy.dialect.openai import models as openai_models
 from antigravity_proxy.errors import ProxyError
 from antigravity_proxy.web.edge import GuardedRequest
+from antigravity_proxy.web.hints import session_of
 from antigravity_proxy.web.routes import DialectName, Operation, Route
 
 _ERRORS: dict[DialectName, RenderError] = {
@@ -37,8 +40,10 @@ def render_error(route: Route, error: ProxyError, request_id: str) -> Rendered:
 
 
 def decode(route: Route, request: GuardedRequest) -> Decoded:
-    """The request's body as a call; raises BadRequest."""
-    return _DECODERS[route.operation](route, request)
+    """The request's body as a call; raises BadRequest. A header that names the conversation wins over the body."""
+    decoded = _DECODERS[route.operation](route, request)
+    name = session_of(request.requestHeaders)
+    return replace(decoded, call=replace(decoded.call, session=name)) if name else decoded
 
 
 def counts(route: Route) -> bool:
@@ -84,6 +89,14 @@ def _message_count(route: Route, request: GuardedRequest) -> Call:
     return anthropic_request.decode_count(request.take_body())
 
 
+def _responses(route: Route, request: GuardedRequest) -> Decoded:
+    return responses_request.decode(request.take_body())
+
+
+def _completions(route: Route, request: GuardedRequest) -> Decoded:
+    return completions_request.decode(request.take_body())
+
+
 def _gemini_document(route: Route, request: GuardedRequest) -> Decoded:
     return gemini_request.decode(request.take_body(), route.model, stream=False, alt=None)
 
@@ -105,6 +118,8 @@ def _query(request: GuardedRequest) -> dict[str, str]:
 _DECODERS: dict[Operation, Callable[[Route, GuardedRequest], Decoded]] = {
     Operation.CHAT: _chat,
     Operation.MESSAGE: _message,
+    Operation.RESPONSES: _responses,
+    Operation.COMPLETIONS: _completions,
     Operation.GEMINI_GENERATE: _gemini_document,
     Operation.GEMINI_STREAM: _gemini_stream,
 }

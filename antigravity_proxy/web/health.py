@@ -15,6 +15,19 @@ from twisted.web.resource import IResource
 from antigravity_proxy.web.edge import SERVER_NAME
 
 
+class Volume(Struct, frozen=True, rename="camel"):
+    """The snapshot that is served: ``age`` in seconds since it was last seen to be the volume's state.
+
+    Rows that open, that no key opens, that are broken otherwise; and those gone of late, until that is confirmed.
+    """
+
+    age: float | None = None
+    open: int = 0
+    sealed: int = 0
+    broken: int = 0
+    leaving: int = 0
+
+
 class Health(Struct, rename="camel"):
     """The answer of ``/health`` (contract.md 3)."""
 
@@ -24,6 +37,7 @@ class Health(Struct, rename="camel"):
     accounts: int
     usable: int
     read_only: bool
+    volume: Volume
     warnings: list[str]
 
 
@@ -41,6 +55,7 @@ class Condition(Struct, frozen=True):
     usable: int
     read_only: bool
     draining: bool
+    volume: Volume = Volume()
     warnings: tuple[str, ...] = ()
 
 
@@ -59,6 +74,7 @@ def judge(condition: Condition) -> Health:
         accounts=condition.accounts,
         usable=condition.usable,
         read_only=condition.read_only,
+        volume=condition.volume,
         warnings=list(condition.warnings),
     )
 

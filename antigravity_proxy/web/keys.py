@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from twisted.web.http_headers import Headers
 
 from antigravity_proxy.errors import Unauthorized
+from antigravity_proxy.settings.resolve import Settings, SettingsError
 from antigravity_proxy.volume.guiconfig import GuiConfig
 
 
@@ -70,6 +71,13 @@ class KeyPolicy:
         self._explicit = explicit
         self._may_be_open = allow_anonymous or _is_loopback(host)
         self._allow_anonymous = allow_anonymous
+        self._host = host
+
+    @classmethod
+    def of(cls, settings: Settings) -> KeyPolicy:
+        """The policy that the settings describe."""
+        explicit = tuple(key.reveal() for key in settings.api_keys) if settings.keys_are_set else ()
+        return cls(explicit, host=settings.host, allow_anonymous=settings.allow_anonymous)
 
     def decide(self, config: GuiConfig | None, *, absent: bool) -> KeyRing | None:
         """The ring now. ``config``: the last good file; None: none was ever read; ``absent``: there is no such file.
@@ -83,6 +91,16 @@ class KeyPolicy:
         if config.api_key is not None:
             return KeyRing([config.api_key])
         return KeyRing(open=True) if self._may_be_open else None
+
+    def at_start(self, config: GuiConfig | None, *, absent: bool) -> KeyRing:
+        """As ``decide``; raises SettingsError where the daemon must not start."""
+        ring = self.decide(config, absent=absent)
+        if ring is None:
+            raise SettingsError(
+                f"PROXY_HOST is {self._host}, but there is no API key: set PROXY_API_KEY, listen on 127.0.0.1, "
+                "or accept everybody with PROXY_ALLOW_ANONYMOUS=true"
+            )
+        return ring
 
 
 def _is_loopback(host: str) -> bool:

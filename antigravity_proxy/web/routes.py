@@ -17,11 +17,15 @@ class Operation(Enum):
     CHAT = "chat completion"
     MESSAGE = "message"
     MESSAGE_COUNT = "count a message's tokens"
+    RESPONSES = "response"
+    STORED_RESPONSE = "stored response"
+    COMPLETIONS = "completion"
     GEMINI_GENERATE = "generate content"
     GEMINI_STREAM = "stream generated content"
     GEMINI_COUNT = "count tokens"
     MODELS = "list models"
     MODEL = "get a model"
+    CAPACITY = "capacity"
     PUBLIC = "health and other pages that need no key"
     UNKNOWN = "no such path"
 
@@ -46,9 +50,15 @@ _GEMINI_ACTIONS = {
     "countTokens": Operation.GEMINI_COUNT,
 }
 _READ = ("GET", "HEAD")
-_CHAT = Route(Operation.CHAT, "openai", ("POST",))
-_MESSAGE = Route(Operation.MESSAGE, "anthropic", ("POST",))
-_MESSAGE_COUNT = Route(Operation.MESSAGE_COUNT, "anthropic", ("POST",))
+_FIXED = {
+    "/v1/chat/completions": Route(Operation.CHAT, "openai", ("POST",)),
+    "/v1/responses": Route(Operation.RESPONSES, "openai", ("POST",)),
+    "/v1/completions": Route(Operation.COMPLETIONS, "openai", ("POST",)),
+    "/v1/messages": Route(Operation.MESSAGE, "anthropic", ("POST",)),
+    "/v1/messages/count_tokens": Route(Operation.MESSAGE_COUNT, "anthropic", ("POST",)),
+    "/capacity": Route(Operation.CAPACITY, "openai", _READ),
+}
+_STORED_RESPONSE = Route(Operation.STORED_RESPONSE, "openai", ())
 _PUBLIC = Route(Operation.PUBLIC, "openai", _READ)
 _PUBLIC_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready"})
 #: where model resources stand; the last is for clients that leave the version out (clients.md 3)
@@ -60,12 +70,10 @@ def match(path: str, *, anthropic: bool = False, gemini: bool = False) -> Route:
 
     ``/v1/models`` has three readers, told apart by their headers (translation.md 11).
     """
-    if path == "/v1/chat/completions":
-        return _CHAT
-    if path == "/v1/messages":
-        return _MESSAGE
-    if path == "/v1/messages/count_tokens":
-        return _MESSAGE_COUNT
+    if (found := _FIXED.get(path)) is not None:
+        return found
+    if path.startswith("/v1/responses/"):
+        return _STORED_RESPONSE
     if path in _PUBLIC_PATHS:
         return _PUBLIC
     dialect = _dialect(path)

@@ -21,10 +21,15 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
     found = [finding.message for finding in state.key_findings]
     if state.no_key_fits:
         found.append("No key opens any account: the keys in .keys/ belong to another volume")
-    elif state.read_at is not None and not state.key_count and any(problem.sealed for problem in state.problems):
+    elif state.read_at is not None and not state.key_count and state.sealed_rows:
         found.append("No key was found in the volume: put the master key into .keys/")
     elif state.problems:
         found.append(f"{len(state.problems)} account rows can't be opened; the log names them")
+    if state.alone:
+        found.append(
+            "cloud_accounts.db is mounted as a single file, so commits that are still in its log are not seen: "
+            "mount the directory that holds it"
+        )
     if state.config_error:
         found.append(f"{state.config_error}; the last good one stays in force")
     elif state.config is not None:

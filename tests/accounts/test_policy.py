@@ -9,11 +9,15 @@ from support.accounts import FAR, account
 
 from antigravity_proxy import errors
 from antigravity_proxy.accounts import policy
-from antigravity_proxy.accounts.policy import Moment
+from antigravity_proxy.accounts.policy import NOWHERE, Moment, Standing
+from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
 from antigravity_proxy.codeassist.verdict import Scope, Step, Verdict
 from antigravity_proxy.secret import Secret
+from antigravity_proxy.volume.accounts import ModelQuota
 
+INF = float("inf")
+RULES = Rules()
 NOW = Moment(monotonic=100.0, epoch=1_000_000.0)
 
 
@@ -68,68 +72,137 @@ def test_a_refresh_that_failed_is_not_tried_before_its_pause_is_over() -> None:
     assert policy.is_usable(expired, Moment(150.0, NOW.epoch))
 
 
-def test_fewest_in_flight_then_longest_idle() -> None:
-    busy, recent, idle = state("busy"), state("recent"), state("idle")
-    busy.in_flight, recent.last_leased, idle.last_leased = 1, 99.0, 50.0
-    assert policy.choose([busy, recent, idle], "m", (), NOW) is idle
-    assert policy.choose([busy, recent], "m", (), NOW) is recent
+def rank(state: AccountState, rules: Rules = RULES, model: str = "m") -> policy.Rank:
+    found = policy.standing(state, model, rules, NOW).rank
+    assert found is not None
+    return found
+
+
+def test_fewest_in_flight_then_the_one_whose_turn_it_is() -> None:
+    busy, later, idle = state("busy"), state("later"), state("idle")
+    busy.in_flight, later.turn, idle.turn = 1, 9.0, 3.0
+    assert sorted([busy, later, idle], key=rank) == [idle, later, busy]
 
 
 def test_a_live_token_comes_before_an_idle_account_without() -> None:
     expired, live = state("expired", expiry_timestamp=0.0), state("live")
     live.in_flight = 9
-    assert policy.choose([expired, live], "m", (), NOW) is live
-    assert policy.choose([expired], "m", (), NOW) is expired
+    assert rank(live) < rank(expired)
 
 
 def test_trouble_a_moment_ago_and_the_apps_mark_come_last() -> None:
     troubled, marked, good = state("t"), state("m", status="rate_limited"), state("g")
     troubled.last_until, good.in_flight = 105.0, 5
-    assert policy.choose([troubled, marked, good], "m", (), NOW) is good
-    assert policy.choose([troubled, marked], "m", (), NOW) is marked
-    assert policy.choose([troubled], "m", (), NOW) is troubled
+    assert rank(good) < rank(marked) < rank(troubled)
+    assert policy.standing(troubled, "m", RULES, NOW).again == 105.0
 
 
-def test_the_tried_are_not_chosen_again() -> None:
-    a, b = state("a"), state("b")
-    assert policy.choose([a, b], "m", (a,), NOW) is b
-    assert policy.choose([a, b], "m", (a, b), NOW) is None
+def test_priorities_come_before_idleness_and_the_preferred_account_before_all() -> None:
+    rules = Rules(preferred="p", priorities={"high": 2, "low": -1})
+    accounts = [state(name) for name in ("low", "other", "high", "p")]
+    for place, each in enumerate(accounts):
+        each.in_flight = place
+    assert sorted(accounts, key=lambda each: rank(each, rules)) == accounts[::-1]
+
+
+def test_the_most_quota_comes_first_in_performance_first_alone() -> None:
+    much, little = state("much", quota={"m": ModelQuota(0.9)}), state("little", quota={"m": ModelQuota(0.2)})
+    much.in_flight = 3
+    assert rank(much, Rules(mode="performance-first")) < rank(little, Rules(mode="performance-first"))
+    assert rank(little) < rank(much)
+    assert rank(much, Rules(mode="performance-first"), "other") == (*rank(much, model="other")[:2], -1.0, 3, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [
+        (None, (1.0, INF)),
+        ({"other": ModelQuota(0.1)}, (1.0, INF)),
+        ({"m": ModelQuota(0.1)}, (0.1, INF)),
+        ({"m": ModelQuota(0.1, NOW.epoch + 60)}, (0.1, NOW.monotonic + 60)),
+        ({"m": ModelQuota(0.1, NOW.epoch)}, (1.0, INF)),
+    ],
+)
+def test_a_quota_counts_until_it_begins_anew(
+    quota: dict[str, ModelQuota] | None, expected: tuple[float, float]
+) -> None:
+    assert policy.remaining(state(quota=quota), "m", NOW) == expected
+
+
+def test_a_used_up_quota_is_a_cooldown_until_its_reset() -> None:
+    used_up = state(quota={"m": ModelQuota(0.0, NOW.epoch + 60)})
+    assert policy.standing(used_up, "m", RULES, NOW) == Standing(None, 160.0, 160.0)
+    assert policy.standing(used_up, "other", RULES, NOW).rank is not None
+    assert policy.standing(state(quota={"m": ModelQuota(0.0)}), "m", RULES, NOW).rank is not None
+
+
+def test_the_reserve_is_left_to_the_owner() -> None:
+    low = state(quota={"m": ModelQuota(0.1, NOW.epoch + 60)})
+    assert policy.standing(low, "m", RULES, NOW).again == 160.0
+    assert policy.standing(low, "m", RULES, NOW).rank is not None
+    assert policy.standing(low, "m", Rules(reserve=0.1), NOW).cools == 160.0
+
+
+def test_a_turn_is_the_further_off_the_less_quota_is_left() -> None:
+    full, half, none = state(), state(quota={"m": ModelQuota(0.5)}), state(quota={"m": ModelQuota(0.0)})
+    assert [policy.next_turn(each, "m", 7.0, NOW) for each in (full, half, none)] == [8.0, 9.0, 27.0]
+    full.turn = 30.0
+    assert policy.next_turn(full, "m", 7.0, NOW) == 31.0
 
 
 def test_a_cooldown_holds_for_its_model_or_for_all() -> None:
-    one, all_models = state("one"), state("all")
+    one, both = state("one"), state("both")
     one.cooldowns["m"] = Cooldown(160.0)
-    all_models.cooldowns[ALL_MODELS] = Cooldown(130.0)
-    assert policy.choose([one, all_models], "m", (), NOW) is None
-    assert policy.choose([one, all_models], "other", (), NOW) is one
-    assert policy.cooling_until(one, "m", NOW) == 160.0
+    both.cooldowns |= {ALL_MODELS: Cooldown(130.0), "m": Cooldown(120.0)}
+    assert [policy.standing(each, "m", RULES, NOW).cools for each in (one, both)] == [160.0, 130.0]
+    assert rank(one, model="other")
     assert policy.cooling_until(one, "m", Moment(160.0, 0)) == 0.0
-    assert policy.first_free([one, all_models], "m", NOW) == 130.0
 
 
-def test_first_free_is_none_while_any_is_free_or_none_merely_cools() -> None:
-    cooling, flagged, free = state("c"), state("f"), state("x")
-    cooling.cooldowns["m"] = Cooldown(160.0)
+def test_what_cannot_be_chosen_says_whether_time_helps() -> None:
+    flagged, dead, pausing = state(), state(), state(expiry_timestamp=0.0)
     flagged.cooldowns[ALL_MODELS] = Cooldown(110.0, flagged=True)
-    assert policy.first_free([cooling, flagged], "m", NOW) == 160.0
-    assert policy.first_free([flagged], "m", NOW) is None
-    assert policy.first_free([cooling, free], "m", NOW) is None
-    assert policy.first_free([], "m", NOW) is None
+    dead.barred, pausing.refresh_after = "why", 105.0
+    silent = state(expiry_timestamp=0.0, refresh_token=Secret(""))
+    found = [policy.standing(each, "m", RULES, NOW) for each in (flagged, dead, pausing, silent)]
+    assert found == [Standing(None, 110.0), NOWHERE, Standing(None, 105.0), NOWHERE]
+
+
+def test_at_its_limit_an_account_is_full_and_nothing_else() -> None:
+    full = state()
+    full.in_flight = 2
+    assert policy.standing(full, "m", Rules(max_leases=2), NOW) == Standing(None, full=True)
+    assert policy.standing(full, "m", Rules(max_leases=3), NOW).rank is not None
 
 
 def test_a_stated_delay_is_taken_as_it_is() -> None:
-    assert policy.cooldown_length(verdict(delay=47941.0, ladder=(5.0,)), 3, 1.0) == 47941.0
+    assert policy.cooldown_length(verdict(delay=47940.2, ladder=(5.0,)), 3, 1.0, RULES) == 47941.0
+    assert policy.cooldown_length(verdict(delay=47941.0), 3, 1.0, Rules(breaker=False)) == 47941.0
 
 
 @pytest.mark.parametrize(("strikes", "seconds"), [(0, 5.0), (1, 60.0), (2, 300.0), (9, 300.0)])
 def test_a_default_climbs_its_ladder_with_jitter(strikes: int, seconds: float) -> None:
     stepped = verdict(ladder=(5.0, 60.0, 300.0))
-    assert policy.cooldown_length(stepped, strikes, 0.0) == seconds
-    assert policy.cooldown_length(stepped, strikes, 1.0) == pytest.approx(seconds * 1.1)
+    assert policy.cooldown_length(stepped, strikes, 0.0, RULES) == seconds
+    assert policy.cooldown_length(stepped, strikes, 1.0, RULES) == pytest.approx(seconds * 1.1)
 
 
 def test_no_ladder_no_cooldown() -> None:
-    assert policy.cooldown_length(verdict(), 0, 1.0) == 0.0
+    assert policy.cooldown_length(verdict(), 0, 1.0, RULES) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("row", "seconds"), [(1, 7.0), (2, 5.0), (3, 5.0), (4, 5.0), (5, 7.0), (6, 5.0), (10, 5.0), (15, 5.0)]
+)
+def test_the_desktop_apps_steps_replace_the_ladders_of_rows_1_and_5(row: int, seconds: float) -> None:
+    rules = Rules(backoff=(7.0, 9.0))
+    assert policy.cooldown_length(verdict(row=row, ladder=(5.0,)), 0, 0.0, rules) == seconds
+
+
+@pytest.mark.parametrize(("row", "seconds"), [(1, 0.0), (5, 0.0), (6, 0.0), (10, 5.0), (16, 5.0)])
+def test_without_the_breaker_only_stated_times_count_for_quotas(row: int, seconds: float) -> None:
+    rules = Rules(breaker=False, backoff=(7.0,))
+    assert policy.cooldown_length(verdict(row=row, ladder=(5.0,)), 0, 0.0, rules) == seconds
 
 
 @pytest.mark.parametrize(
@@ -150,3 +223,7 @@ def test_what_is_cooled(fields: dict[str, Any], keys: tuple[str, ...]) -> None:
 def test_an_expiry_soon_is_no_live_token() -> None:
     assert not policy.has_live_token(state(expiry_timestamp=NOW.epoch + policy.TOKEN_MARGIN), NOW)
     assert policy.has_live_token(state(expiry_timestamp=FAR), NOW)
+
+
+def test_only_a_verification_waits_for_a_person() -> None:
+    assert [policy.waits_for_a_person(verdict(row=row)) for row in (10, 11, 15)] == [False, True, False]

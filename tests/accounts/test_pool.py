@@ -8,15 +8,19 @@ from support.accounts import account
 from twisted.internet.task import Clock
 
 from antigravity_proxy import errors
-from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.pool import _MAX_ORDERS, Lease, Pool, session_key
+from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.codeassist import verdict
 from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret
+from antigravity_proxy.volume.accounts import ModelQuota
 
 
-def pool(*names: str, **fields: Any) -> tuple[Pool, Clock]:
+def pool(*names: str, rules: Rules | None = None, **fields: Any) -> tuple[Pool, Clock]:
     clock = Clock()
-    made = Pool(clock, lambda: 1_000_000.0 + clock.seconds(), lambda: 0.0)
+    made = Pool(clock, lambda: 1_000_000.0 + clock.seconds(), lambda: 0.0, rules)
     made.update([account(name, **fields) for name in names])
     return made, clock
 
@@ -52,7 +56,7 @@ def test_a_penalty_lasts_as_long_as_upstream_said() -> None:
     made, clock = pool("a")
     lease = made.lease("m")
     assert lease is not None
-    lease.penalise(limited(30))
+    made.penalise(lease.state, "m", limited(30))
     lease.release()
     clock.advance(29.9)
     assert made.lease("m") is None
@@ -96,7 +100,7 @@ def test_the_refusal_names_the_first_that_is_free() -> None:
     assert isinstance(refusal, errors.RateLimited)
     assert refusal.retry_after == 3701
     assert "at 1970-01-12T14:48:21Z (in 1 h 1 m)" in refusal.message
-    clock.advance(3699.5)
+    clock.advance(3700.5)
     assert made.refusal("m").retry_after == 1
 
 
@@ -120,7 +124,6 @@ def test_trouble_puts_last_for_a_moment_only() -> None:
     made, clock = pool("a", "b")
     a, b = made.states
     made.penalise(a, "m", verdict.judge(Failure(500)))
-    b.in_flight = 5
     for expected in (b, b):
         lease = made.lease("m")
         assert lease is not None
@@ -141,3 +144,221 @@ def test_known_accounts_keep_their_state_and_gone_ones_their_leases() -> None:
     lease.release()
     made.update([account("b", refresh_token=Secret("1//x")), account("c")])
     assert [s.account.id for s in made.states] == ["b", "c"]
+
+
+def used(made: Pool, model: str = "m", **kwargs: Any) -> str:
+    """The account that a request is served by, from lease to release; empty if there is none."""
+    lease = made.lease(model, **kwargs)
+    if lease is None:
+        return ""
+    lease.release()
+    return lease.state.account.id
+
+
+def by_name(made: Pool) -> dict[str, AccountState]:
+    return {state.account.id: state for state in made.states}
+
+
+S, T = session_key("s", "m"), session_key("t", "m")
+
+
+def test_a_session_stays_and_unrelated_ones_are_spread() -> None:
+    made, _ = pool("a", "b", "c")
+    assert [used(made, session=S) for _ in range(4)] == ["a"] * 4
+    assert [used(made) for _ in range(3)] == ["b", "c", "a"]
+    assert [used(made, session=T), used(made, session=S)] == ["b", "a"]
+
+
+def test_a_session_has_an_account_for_each_model() -> None:
+    assert session_key("s", "m") != session_key("s", "n")
+
+
+def test_a_session_moves_when_its_account_cannot_serve_and_stays_there() -> None:
+    made, clock = pool("a", "b")
+    assert used(made, session=S) == "a"
+    made.penalise(by_name(made)["a"], "m", limited(30))
+    assert used(made, session=S) == "b"
+    clock.advance(31)
+    assert [used(made, session=S) for _ in range(3)] == ["b"] * 3
+
+
+def test_a_session_does_not_move_for_a_moments_trouble_nor_for_upstreams_capacity() -> None:
+    made, clock = pool("a", "b")
+    assert used(made, session=S) == "a"
+    a = by_name(made)["a"]
+    made.penalise(a, "m", verdict.judge(Failure(500)))
+    assert used(made, session=S, tried={a}) == "b"
+    assert used(made, session=S) == "b"
+    clock.advance(9)
+    assert used(made, session=S) == "a"
+    made.penalise(a, "m", verdict.judge(Failure(503, reason="MODEL_CAPACITY_EXHAUSTED")))
+    assert used(made, session=S, tried={a}, keep=True) == "b"
+    clock.advance(6)
+    assert used(made, session=S) == "a"
+
+
+def test_a_session_takes_what_is_there_when_all_are_in_trouble() -> None:
+    made, _ = pool("a", "b")
+    assert used(made, session=S) == "a"
+    a, b = made.states
+    for each in (a, b):
+        made.penalise(each, "m", verdict.judge(Failure(500)))
+    assert used(made, session=S) == "a"
+    assert used(made, session=S, tried={b}) == "a"
+
+
+def test_a_session_does_not_wait_for_a_token_while_another_account_has_one() -> None:
+    made, _clock = pool("a", "b")
+    assert used(made, session=S) == "a"
+    a = by_name(made)["a"]
+    a.expires_at = 0.0
+    assert used(made, session=S) == "b"
+    a.renewed(Grant(Secret("new"), 2_000_000.0))
+    assert used(made, session=S) == "a"
+
+
+def test_a_session_whose_account_is_busy_is_served_by_another_and_comes_back() -> None:
+    made, _ = pool("a", "b", rules=Rules(max_leases=1))
+    first = made.lease("m", session=S)
+    assert first is not None
+    assert used(made, session=S) == "b"
+    first.release()
+    assert used(made, session=S) == "a"
+
+
+def test_a_session_whose_account_has_left_moves() -> None:
+    made, _ = pool("a", "b")
+    assert used(made, session=S) == "a"
+    made.update([account("b")])
+    assert used(made, session=S) == "b"
+
+
+def test_cache_first_keeps_everybody_on_one_account() -> None:
+    made, clock = pool("a", "b", "c", rules=Rules(mode="cache-first"))
+    assert [used(made, session=S), used(made), used(made, session=T)] == ["a", "a", "a"]
+    made.penalise(by_name(made)["a"], "m", limited(30))
+    assert [used(made), used(made, session=T)] == ["b", "b"]
+    clock.advance(31)
+    assert [used(made, session=S), used(made, session=T), used(made)] == ["a", "b", "b"]
+
+
+def test_performance_first_takes_the_most_quota() -> None:
+    made, _ = pool("a", "b", "c", rules=Rules(mode="performance-first"))
+    made.update([account(n, quota={"m": ModelQuota(q)}) for n, q in (("a", 0.3), ("b", 0.8), ("c", 0.5))])
+    assert [used(made) for _ in range(3)] == ["b", "b", "b"]
+    made.update([account(n, quota={"m": ModelQuota(q)}) for n, q in (("a", 0.9), ("b", 0.8), ("c", 0.5))])
+    assert used(made) == "a"
+
+
+def test_balance_gives_an_account_with_less_quota_fewer_requests() -> None:
+    made, _ = pool("a", "b")
+    made.update([account("a"), account("b", quota={"m": ModelQuota(0.25)})])
+    served = [used(made) for _ in range(100)]
+    assert served.count("b") == 20
+
+
+def test_new_rules_are_in_effect_at_once() -> None:
+    made, _ = pool("a", "b")
+    assert used(made) == "a"
+    made.rules = Rules(preferred="a")
+    assert [used(made) for _ in range(3)] == ["a"] * 3
+    made.rules = Rules(preferred="a")
+    assert made.rules.preferred == "a"
+
+
+def test_one_burst_of_failures_is_one_strike() -> None:
+    made, clock = pool("a")
+    bare = verdict.judge(Failure(429))
+    a = by_name(made)["a"]
+    for _ in range(10):
+        made.penalise(a, "m", bare)
+    clock.advance(5.1)
+    assert used(made) == "a"
+    made.penalise(a, "m", bare)
+    clock.advance(59)
+    assert not used(made)
+
+
+def test_upstreams_capacity_does_not_climb_the_quotas_ladder() -> None:
+    made, clock = pool("a")
+    a = by_name(made)["a"]
+    for seconds in (5, 10, 15, 15):
+        made.penalise(a, "m", verdict.judge(Failure(503, reason="MODEL_CAPACITY_EXHAUSTED")))
+        clock.advance(seconds - 0.1)
+        assert not used(made)
+        clock.advance(0.2)
+    made.penalise(a, "m", verdict.judge(Failure(429)))
+    clock.advance(5.1)
+    assert used(made) == "a"
+
+
+def test_a_success_with_one_model_forgets_nothing_of_another() -> None:
+    made, _clock = pool("a")
+    a = by_name(made)["a"]
+    made.penalise(a, "other", verdict.judge(Failure(429)))
+    lease = made.lease("m")
+    assert lease is not None
+    lease.succeeded()
+    assert a.strikes == {("other", 5): 1}
+
+
+def test_a_lease_again_only_while_the_account_can_serve() -> None:
+    made, _ = pool("a")
+    a = by_name(made)["a"]
+    assert made.again(a, "m") is not None
+    made.penalise(a, "m", limited(30))
+    assert made.again(a, "m") is None
+    assert made.again(a, "other") is not None
+    made.update([])
+    assert made.again(a, "other") is None
+
+
+def test_how_long_until_one_is_free() -> None:
+    made, clock = pool("a", "b")
+    assert made.free_in("m") == 0.0
+    a, b = made.states
+    made.penalise(a, "m", limited(30))
+    made.penalise(b, "m", limited(20))
+    assert made.free_in("m") == 20.0
+    clock.advance(5)
+    made.penalise(b, "m", verdict.judge(Failure(403, appeal=True)))
+    assert made.free_in("m") == 25.0
+    made.penalise(a, "m", verdict.judge(Failure(403, appeal=True)))
+    assert made.free_in("m") is None
+    assert isinstance(made.refusal("m"), errors.Unavailable)
+
+
+def test_busy_accounts_are_waited_for_in_a_line() -> None:
+    made, clock = pool("a", rules=Rules(max_leases=1))
+    first = made.lease("m")
+    assert first is not None
+    assert made.lease("m") is None
+    refusal = made.refusal("m")
+    assert (refusal.status, refusal.retry_after, refusal.message) == (503, 1, "All accounts are busy with m.")
+    got: list[Lease | None] = []
+    for _ in range(2):
+        made.queue("m", (), b"").addCallback(got.append)
+    first.release()
+    assert [lease.state.account.id for lease in got if lease is not None] == ["a"]
+    clock.advance(2.1)
+    assert got[1] is None
+    assert by_name(made)["a"].in_flight == 1
+
+
+def test_orders_of_models_are_bounded() -> None:
+    made, _ = pool("a")
+    for number in range(3 * _MAX_ORDERS):
+        assert used(made, f"m{number}") == "a"
+    assert len(made._orders) == _MAX_ORDERS
+
+
+def test_a_lease_on_an_account_that_came_back_as_another_ends_quietly() -> None:
+    made, _ = pool("a")
+    lease = made.lease("m")
+    assert lease is not None
+    made.update([])
+    made.update([account("a")])
+    lease.release()
+    lease.state.renewed(Grant(Secret("x"), 1.0))
+    assert [state.in_flight for state in made.states] == [0]
+    assert used(made) == "a"

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from support.deferreds import deferred, in_thread, until, wait
 from support.stack import KEY, Stack, stack
-from twisted.internet.defer import Deferred, succeed
+from support.volumes import trace
+from twisted.internet.defer import Deferred, gatherResults, succeed
 
 from antigravity_proxy.simulator.faults import Fault
 
@@ -138,6 +139,9 @@ async def test_health_needs_no_key_and_shows_nobody(tmp_path: Path) -> None:
         assert (answer.json["accounts"], answer.json["usable"], answer.json["readOnly"]) == (2, 2, True)
         assert answer.json["database"] == "connected"
         assert answer.json["timestamp"].endswith("Z")
+        volume = answer.json["volume"]
+        assert 0 <= volume.pop("age") < 1.0
+        assert volume == {"open": 2, "sealed": 0, "broken": 0, "leaving": 0}
         assert b"@" not in answer.body
         assert b"ya29" not in answer.body
         for page in ("/health/live", "/health/ready", "/"):
@@ -167,26 +171,36 @@ async def test_a_volume_that_goes_is_degraded_and_serves_on(tmp_path: Path, no_l
         await until(lambda: running.daemon._state.error != "", 6.0)
         health = await running.request("GET", "/health")
         assert (health.status, health.json["status"]) == (200, "degraded")
+        assert health.json["volume"]["age"] > 1.5
         assert (await running.chat()).status == 200
         database.with_suffix(".gone").rename(database)
         await until(lambda: running.daemon._state.error == "", 6.0)
         no_leaks.clear()
 
 
-@deferred()
-async def test_the_volume_is_not_touched(tmp_path: Path) -> None:
-    async with stack(tmp_path) as running:
-        directory = running.volume.directory
-
-        def listing() -> list[Any]:
-            found = sorted(directory.rglob("*"))
-            return [(p, p.stat().st_size, p.stat().st_mtime_ns, p.is_file() and p.read_bytes()) for p in found]
-
-        before = listing()
-        for _ in range(20):
-            assert (await running.chat()).status == 200
+@deferred(60)
+async def test_the_volume_is_not_touched_by_a_thousand_requests(tmp_path: Path) -> None:
+    async with stack(tmp_path, READONLY_MODE="true") as running:
+        before = trace(running.volume.directory)
+        for _ in range(200):
+            answers = await gatherResults([Deferred.fromCoroutine(running.chat()) for _ in range(5)])
+            assert {answer.status for answer in answers} == {200}
         await wait(0.6)
-        assert listing() == before
+        assert trace(running.volume.directory) == before
+
+
+@deferred()
+async def test_a_stream_on_an_account_that_is_removed_goes_on_to_its_end(tmp_path: Path) -> None:
+    async with stack(tmp_path, accounts=1) as running:
+        running.simulator.script(Fault(delay=1.2))
+        waiting = Deferred.fromCoroutine(running.chat())
+        await until(lambda: bool(running.simulator.requests))
+        running.volume.remove(0)
+        running.volume.add(1)
+        await until(
+            lambda: [state.account.name.reveal() for state in running.daemon._pool.states] == ["Account 1"], 4.0
+        )
+        assert (await waiting).status == 200
 
 
 @deferred()

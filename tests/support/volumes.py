@@ -7,6 +7,7 @@ import json
 import shutil
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,10 @@ def make_database(path: Path, rows: int = 8, *, journal_mode: str = "wal") -> sq
 def renumber(db: sqlite3.Connection, number: int) -> None:
     """Gives all rows another number, in one transaction."""
     db.execute("UPDATE accounts SET name = ?", (str(number),))
+
+
+def update(directory: Path, number: int, **columns: Any) -> None:
+    """Changes columns of one simulated account's row."""
+    assignments = ", ".join(f"{name} = ?" for name in columns)
+    with closing(sqlite3.connect(directory / "cloud_accounts.db")) as db, db:
+        db.execute(f"UPDATE accounts SET {assignments} WHERE id LIKE ?", (*columns.values(), f"%-{number:012}"))

@@ -117,7 +117,9 @@ def test_a_row_without_an_id_is_a_problem(identity: Any) -> None:
 def test_without_a_key_plain_rows_open_and_sealed_ones_say_so() -> None:
     found = AccountReader().read([row("a", token_json=json.dumps(token())), row("b")], ())
     assert [account.id for account in found.accounts] == ["a"]
-    assert found.problems == (RowProblem("b", "its token is sealed, and there is no key", sealed=True),)
+    (problem,) = found.problems
+    assert (problem.id, problem.reason, problem.sealed) == ("b", "its token is sealed, and there is no key", True)
+    assert (problem.provider, problem.email.reveal(), problem.status) == ("google", "a@example.com", "active")
 
 
 @pytest.mark.parametrize("value", ["x", None, True, [], 10**30, -5])

@@ -16,12 +16,12 @@ from antigravity_proxy.dialect.anthropic.settings import (
     output_format,
     reasoning,
     sampling,
-    session,
 )
 from antigravity_proxy.dialect.anthropic.tools import Choice, Tool, declared, in_parallel, tool_choice
 from antigravity_proxy.dialect.anthropic.walk import MessageOptions
 from antigravity_proxy.dialect.base import Decoded
 from antigravity_proxy.dialect.parse import parse
+from antigravity_proxy.dialect.session import session_name
 from antigravity_proxy.errors import BadRequest
 
 #: blocks of tools that ran elsewhere: what the model wrote after them usually suffices
@@ -84,7 +84,7 @@ def _call(request: MessagesRequest) -> Call:
         output=output_format(request),
         reasoning=reasoning(request),
         stream=bool(request.stream),
-        session=session(request),
+        session=session_name(request.metadata.user_id) if request.metadata is not None else "",
     )
 
 

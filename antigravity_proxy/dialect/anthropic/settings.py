@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import OutputFormat, Reasoning, Sampling
@@ -95,18 +94,3 @@ def output_format(settings: Settings) -> OutputFormat:
     config = settings.output_config
     wanted = config.format if config is not None and config.format is not None else settings.output_format
     return OutputFormat() if wanted is None else OutputFormat("schema", wanted.schema)
-
-
-def session(settings: Settings) -> str:
-    """The conversation that ``metadata.user_id`` names, in either form of Claude Code's (clients.md 6); or nothing."""
-    said = settings.metadata.user_id if settings.metadata is not None else None
-    if not said:
-        return ""
-    try:
-        return msgspec.json.decode(said, type=_User).session_id
-    except (msgspec.MsgspecError, RecursionError):
-        return said.partition("_session_")[2]
-
-
-class _User(Struct):
-    session_id: str = ""

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from msgspec import Struct
 
 from antigravity_proxy.canonical.content import Part
 from antigravity_proxy.dialect import media
+from antigravity_proxy.dialect.openai.attachments import Sound, file_part, sound_part
 from antigravity_proxy.errors import BadRequest
-
-_SOUND_FORMAT = re.compile(r"[a-z0-9]{1,16}")
-_MIME_BY_SUFFIX = {
-    "pdf": "application/pdf",
-    "txt": "text/plain",
-    "md": "text/markdown",
-    "csv": "text/csv",
-    "json": "text/plain",
-}
 
 
 class Text(Struct, tag_field="type", tag="text"):
@@ -44,15 +34,10 @@ class Image(Struct, tag_field="type", tag="image_url"):
     image_url: Url | str
 
 
-class _Sound(Struct):
-    data: str
-    format: str
-
-
 class Audio(Struct, tag_field="type", tag="input_audio"):
-    """Sound as base64, with the name of its format (``mp3``, ``wav``, …)."""
+    """Sound."""
 
-    input_audio: _Sound
+    input_audio: Sound
 
 
 class _Document(Struct):
@@ -108,25 +93,7 @@ def _part(part: ContentPart, where: str) -> Part:
         case Image():
             return image(part.image_url, f"{where}.image_url")
         case Audio():
-            return _sound(part.input_audio, f"{where}.input_audio")
+            return sound_part(part.input_audio, f"{where}.input_audio")
         case _:
-            return _file(part.file, f"{where}.file")
-
-
-def _sound(sound: _Sound, where: str) -> Part:
-    if not _SOUND_FORMAT.fullmatch(sound.format):
-        raise BadRequest("No format of sound: use mp3 or wav.", param=f"{where}.format")
-    return media.inline(f"audio/{sound.format}", sound.data, f"{where}.data")
-
-
-def _file(file: _Document, where: str) -> Part:
-    if file.file_data is None:
-        missing = "file_data" if file.file_id is None else "file_id"
-        raise BadRequest("Files are not stored here: send the file itself in file_data.", param=f"{where}.{missing}")
-    name = file.filename or ""
-    if file.file_data.startswith("data:"):
-        part = media.from_url(file.file_data, f"{where}.file_data")
-    else:
-        mime = _MIME_BY_SUFFIX.get(name.rpartition(".")[2].lower(), "")
-        part = media.inline(mime, file.file_data, f"{where}.file_data")
-    return media.readable(part, name)
+            file = part.file
+            return file_part(file.file_data, file.filename, file.file_id, f"{where}.file")

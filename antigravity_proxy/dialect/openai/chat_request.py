@@ -5,22 +5,19 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.base import Decoded
 from antigravity_proxy.dialect.openai.chat_answer import new_answer
 from antigravity_proxy.dialect.openai.chat_messages import Message, conversation
-from antigravity_proxy.dialect.openai.chat_settings import Settings, choices, output_format, reasoning, sampling
+from antigravity_proxy.dialect.openai.chat_settings import Settings, output_format, reasoning, sampling
 from antigravity_proxy.dialect.openai.chat_tools import Choice, Function, LegacyChoice, Tool, declared, tool_choice
 from antigravity_proxy.dialect.openai.chat_walk import ChatOptions
+from antigravity_proxy.dialect.openai.settings import choices
 from antigravity_proxy.dialect.parse import parse
+from antigravity_proxy.dialect.session import session_name
 from antigravity_proxy.errors import BadRequest
-
-
-class _StreamOptions(Struct):
-    include_usage: bool | None = None
 
 
 class ChatRequest(Settings, kw_only=True):
@@ -28,8 +25,6 @@ class ChatRequest(Settings, kw_only=True):
 
     model: str
     messages: list[Message]
-    stream: bool | None = None
-    stream_options: _StreamOptions | None = None
     tools: list[Tool] | None = None
     functions: list[Function] | None = None
     tool_choice: Choice = None
@@ -37,6 +32,9 @@ class ChatRequest(Settings, kw_only=True):
     parallel_tool_calls: bool | None = None
     modalities: list[Literal["text", "image", "audio"]] | None = None
     web_search_options: dict[str, Any] | None = None
+    prompt_cache_key: Any = None
+    metadata: Any = None
+    user: Any = None
 
 
 _decoder = msgspec.json.Decoder(ChatRequest)
@@ -63,11 +61,12 @@ def decode(body: bytes) -> Decoded:
         reasoning=reasoning(request),
         choices=choices(request),
         stream=bool(request.stream),
+        session=session_name(request.prompt_cache_key, request.metadata, request.user),
     )
     options = ChatOptions(  # holds nothing of the conversation: the answer outlives it
         model=request.model,
         stream=call.stream,
-        include_usage=bool(request.stream_options and request.stream_options.include_usage),
+        include_usage=request.include_usage,
         legacy_functions=legacy,
         custom_tools=custom,
         show_thoughts=call.reasoning.show,

@@ -7,12 +7,15 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import Effort, OutputFormat, Reasoning, Sampling
-from antigravity_proxy.dialect.numbers import MAX_INT, Whole, whole, within
+from antigravity_proxy.dialect.numbers import Whole, whole
+from antigravity_proxy.dialect.openai.settings import (
+    MAX_TOP_LOGPROBS,
+    CompletionSettings,
+    by_effort,
+    completion_sampling,
+    thinking_off,
+)
 from antigravity_proxy.errors import BadRequest
-
-_MAX_CHOICES = 8
-#: what upstream takes; OpenAI allows four
-_MAX_STOPS = 5
 
 
 class _JsonSchema(Struct):
@@ -53,21 +56,12 @@ class _ExtraBody(Struct):
     google: _Google | None = None
 
 
-class Settings(Struct, kw_only=True):
+class Settings(CompletionSettings, kw_only=True):
     """The part of the body that says how to generate; null is absent."""
 
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: Whole | None = None
-    max_tokens: Whole | None = None
     max_completion_tokens: Whole | None = None
-    stop: str | list[str] | None = None
-    seed: Whole | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
     logprobs: bool | None = None
     top_logprobs: Whole | None = None
-    n: Whole | None = None
     response_format: _ResponseFormat | None = None
     reasoning_effort: Effort | None = None
     reasoning: _Reasoning | None = None
@@ -82,26 +76,8 @@ def sampling(settings: Settings) -> Sampling:
         limit = whole(settings.max_completion_tokens, "max_completion_tokens", 1)
     else:
         limit = whole(settings.max_tokens, "max_tokens", 1)
-    stop = settings.stop
-    stops = [stop] if isinstance(stop, str) else stop or []
-    top_logprobs = whole(settings.top_logprobs, "top_logprobs", 0, 20)
-    return Sampling(
-        temperature=within(settings.temperature, "temperature", 0, 2),
-        top_p=within(settings.top_p, "top_p", 0, 1),
-        top_k=whole(settings.top_k, "top_k", 0),
-        max_output_tokens=limit,
-        stop_sequences=tuple(filter(None, stops))[:_MAX_STOPS],
-        seed=_seed(settings.seed),
-        presence_penalty=within(settings.presence_penalty, "presence_penalty", -2, 2),
-        frequency_penalty=within(settings.frequency_penalty, "frequency_penalty", -2, 2),
-        response_logprobs=bool(settings.logprobs),
-        logprobs=top_logprobs if settings.logprobs else None,
-    )
-
-
-def choices(settings: Settings) -> int:
-    """How many answers are wanted; raises BadRequest."""
-    return whole(settings.n, "n", 1, _MAX_CHOICES) or 1
+    top_logprobs = whole(settings.top_logprobs, "top_logprobs", 0, MAX_TOP_LOGPROBS)
+    return completion_sampling(settings, limit, logprobs=bool(settings.logprobs), top_logprobs=top_logprobs)
 
 
 def output_format(settings: Settings) -> OutputFormat:
@@ -119,46 +95,32 @@ def output_format(settings: Settings) -> OutputFormat:
 def reasoning(settings: Settings) -> Reasoning:
     """Thinking in all spellings that clients use; the first that says something counts. Raises BadRequest."""
     if settings.reasoning_effort is not None:
-        return _by_effort(settings.reasoning_effort, True)
+        return by_effort(settings.reasoning_effort, show=True)
     if (said := settings.reasoning) is not None:
         show = said.exclude is not True
         if said.effort is not None:
-            return _by_effort(said.effort, show)
+            return by_effort(said.effort, show=show)
         if said.max_tokens is not None:
             return _by_budget(said.max_tokens, show, "reasoning.max_tokens")
         return Reasoning(show=show)
     if (thinking := settings.thinking) is not None:
         if thinking.type == "enabled":
             return _by_budget(thinking.budget_tokens, True, "thinking.budget_tokens")
-        return _off() if thinking.type == "disabled" else Reasoning("auto")
+        return thinking_off() if thinking.type == "disabled" else Reasoning("auto")
     google = settings.google or (settings.extra_body.google if settings.extra_body is not None else None)
     if google is not None and (config := google.thinking_config) is not None:
         show = config.include_thoughts is not False
         if config.thinking_level is not None:
-            return _by_effort(config.thinking_level, show)
+            return by_effort(config.thinking_level, show=show)
         return _by_budget(config.thinking_budget, show, "google.thinking_config.thinking_budget")
     return Reasoning()
-
-
-def _by_effort(effort: Effort, show: bool) -> Reasoning:
-    return _off() if effort == "none" else Reasoning("on", effort=effort, show=show)
 
 
 def _by_budget(budget: Whole | None, show: bool, param: str) -> Reasoning:
     """A budget of 0 means off, of -1 that the model decides (Google's words)."""
     tokens = whole(budget, param, -1)
     if tokens == 0:
-        return _off()
+        return thinking_off()
     if tokens == -1:
         return Reasoning("auto", show=show)
     return Reasoning("on", tokens, show=show)
-
-
-def _off() -> Reasoning:
-    return Reasoning("off", show=False)
-
-
-def _seed(seed: Whole | None) -> int | None:
-    """Upstream's is 32 bits wide; larger ones are folded."""
-    number = whole(seed, "seed", None, None)
-    return number if number is None else number & MAX_INT

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import FunctionDeclaration, ToolChoice
+from antigravity_proxy.dialect.openai.free_text import FREE_TEXT, with_grammar
 from antigravity_proxy.errors import BadRequest
 
 
@@ -68,10 +69,6 @@ Choice = Literal["auto", "none", "required"] | _ChosenFunction | _ChosenCustom |
 #: what the legacy ``function_call`` may be
 LegacyChoice = Literal["auto", "none"] | Named | None
 
-#: a free-text tool takes one string
-_FREE_TEXT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
-
-
 #: one object for all requests without such tools
 _NONE: frozenset[str] = frozenset()
 
@@ -87,7 +84,7 @@ def declared(
             found.append(_declaration(tool.function))
         elif tool.custom is not None:
             custom.add(tool.custom.name)
-            found.append(FunctionDeclaration(tool.custom.name, _custom_description(tool.custom), _FREE_TEXT))
+            found.append(FunctionDeclaration(tool.custom.name, _custom_description(tool.custom), FREE_TEXT))
         elif tool.type in (None, "function", "custom"):
             kind = tool.type or "function"
             raise BadRequest(f"A tool of this type needs {kind!r}.", param=f"tools[{i}].{kind}")
@@ -122,8 +119,5 @@ def _declaration(function: Function) -> FunctionDeclaration:
 
 
 def _custom_description(tool: _Custom) -> str:
-    """The description, with the grammar of the text that is wanted."""
-    text = tool.description or ""
-    if tool.format is not None and tool.format.grammar is not None:
-        return f"{text}\nThe input follows this grammar:\n{tool.format.grammar.definition}".lstrip()
-    return text
+    grammar = tool.format.grammar if tool.format is not None else None
+    return with_grammar(tool.description, grammar.definition if grammar is not None else None)

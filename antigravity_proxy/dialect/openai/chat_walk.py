@@ -10,9 +10,11 @@ from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import Part
-from antigravity_proxy.canonical.estimate import text_size, tokens
+from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.openai.chat_parts import citations, image, log_probabilities, tool_call
+from antigravity_proxy.dialect.openai.answer_parts import log_probabilities
+from antigravity_proxy.dialect.openai.chat_parts import citations, image, tool_call
+from antigravity_proxy.dialect.openai.usage import counted
 from antigravity_proxy.dialect.pieces import code_block
 
 Kind = Literal["content", "reasoning_content", "tool_calls", "images", "logprobs"]
@@ -21,8 +23,8 @@ Kind = Literal["content", "reasoning_content", "tool_calls", "images", "logprobs
 class ChatOptions(Struct, frozen=True):
     """What the request says about its answer.
 
-    ``keep_text``: the text will be needed for citations. ``json``: the answer is to be JSON. ``input_estimate``: the
-    prompt's tokens, for an upstream that doesn't count.
+    ``keep_text``: the text will be needed for citations. ``echo``: what stands before each choice's text. ``json``: the
+    answer is to be JSON. ``input_estimate``: the prompt's tokens, for an upstream that doesn't count.
     """
 
     model: str
@@ -32,6 +34,7 @@ class ChatOptions(Struct, frozen=True):
     custom_tools: frozenset[str] = frozenset()
     show_thoughts: bool = True
     keep_text: bool = False
+    echo: tuple[str, ...] = ()
     json: bool = False
     input_estimate: int = 0
 
@@ -39,12 +42,13 @@ class ChatOptions(Struct, frozen=True):
 class Choice:
     """Where one of the answers stands."""
 
-    __slots__ = ("calls", "finish", "grounding", "images", "index", "text")
+    __slots__ = ("calls", "finish", "grounding", "images", "index", "offset", "text")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.calls = 0
         self.images = 0
+        self.offset = 0  # characters before the next token, in a legacy completion's log probabilities
         self.finish = ""
         self.grounding: Raw | None = None
         self.text: list[str] = []
@@ -53,6 +57,11 @@ class Choice:
         """OpenAI's word for how it ended."""
         if self.calls:
             return "function_call" if legacy else "tool_calls"
+        return self.text_reason
+
+    @property
+    def text_reason(self) -> str:
+        """The same, where calls don't matter."""
         if self.finish == "MAX_TOKENS":
             return "length"
         return "content_filter" if self.finish in FILTERED else "stop"
@@ -63,13 +72,16 @@ class ChatWalk(ABC):
 
     __slots__ = ("_choices", "_options", "_size", "_stamp", "_usage", "id")
 
+    #: what the answer's id begins with
+    prefix = "chatcmpl-"
+
     def __init__(self, options: ChatOptions, stamp: Stamp) -> None:
         self._options = options
         self._stamp = stamp
         self._choices: dict[int, Choice] = {}
         self._usage: Usage | None = None
         self._size = 0  # UTF-8 bytes delivered, to estimate tokens if need be
-        self.id = "chatcmpl-" + stamp.hex(24)
+        self.id = self.prefix + stamp.hex(24)
 
     def _walk(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
@@ -136,14 +148,12 @@ class ChatWalk(ABC):
         return citations(choice.grounding, "".join(choice.text)) if choice.grounding else []
 
     def _usage_object(self) -> dict[str, Any]:
-        """The usage as upstream counted it, what is missing estimated: never 0 and 0 (translation.md 2.9)."""
-        usage = self._usage or Usage()
-        prompt = usage.input_tokens or max(1, self._options.input_estimate)
-        completion = usage.output_tokens or tokens(self._size)
+        """The usage in chat's words (translation.md 2.9)."""
+        usage = counted(self._usage, self._options.input_estimate, self._size)
         return {
-            "prompt_tokens": prompt,
-            "completion_tokens": completion,
-            "total_tokens": prompt + completion,
-            "prompt_tokens_details": {"cached_tokens": usage.cached_content_token_count},
-            "completion_tokens_details": {"reasoning_tokens": usage.thoughts_token_count},
+            "prompt_tokens": usage.input,
+            "completion_tokens": usage.output,
+            "total_tokens": usage.input + usage.output,
+            "prompt_tokens_details": {"cached_tokens": usage.cached},
+            "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
         }

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.places import WRONG, Path, as_param, at, paths, replaced
+from support.mutations import WRONG, Path, as_param, at, of_another_type, paths, replaced
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Candidate, Chunk
@@ -248,10 +248,8 @@ def is_read(path: Path) -> bool:
 
 @pytest.mark.parametrize("path", [path for path in PATHS if is_read(path)], ids=as_param)
 def test_a_wrong_type_is_refused_and_its_place_named(path: Path) -> None:
-    value = at(RICH, path)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     with pytest.raises(BadRequest) as caught:
-        decode(json.dumps(replaced(RICH, path, "5" if is_number else 5)).encode())
+        decode(json.dumps(replaced(RICH, path, of_another_type(at(RICH, path)))).encode())
     assert caught.value.param == as_param(path)
 
 

@@ -87,12 +87,12 @@ def test_output_format(fields: dict[str, Any], expected: OutputFormat) -> None:
         (None, ""),
         ({}, ""),
         ({"user_id": None}, ""),
-        ({"user_id": "alice"}, ""),
+        ({"user_id": "alice"}, "alice"),
         ({"user_id": json.dumps({"device_id": "d", "account_uuid": "", "session_id": "s-1"})}, "s-1"),
         ({"user_id": "user_d_account__session_s-1"}, "s-1"),
-        ({"user_id": '{"session_id":5}'}, ""),
+        ({"user_id": '{"session_id":5}'}, '{"session_id":5}'),
         ({"user_id": "[" * 100_000}, ""),
-        ({"user_id": "5"}, ""),
+        ({"user_id": "5"}, "5"),
     ],
 )
 def test_a_session_is_what_the_metadata_say(metadata: Any, session: str) -> None:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.places import WRONG, Path, as_param, at, paths, replaced
+from support.mutations import WRONG, Path, as_param, at, of_another_type, paths, replaced
 
 from antigravity_proxy.canonical.call import Call, ToolChoice
 from antigravity_proxy.canonical.chunk import Candidate, Chunk
@@ -72,7 +72,7 @@ def test_the_smallest_request_says_nothing_more() -> None:
 
 def test_null_is_absent_and_unknown_fields_are_ignored() -> None:
     ignored = {"user": 5, "store": True, "metadata": {"a": 1}, "logit_bias": {}, "verbosity": "low"}
-    nulls = {name: None for name in ChatRequest.__struct_fields__ if name not in ("model", "messages")}
+    nulls = {name: None for name in ChatRequest.__struct_fields__ if name not in ("model", "messages", *ignored)}
     assert call(**ignored, **nulls) == call()
 
 
@@ -255,10 +255,8 @@ def is_read(path: Path) -> bool:
 
 @pytest.mark.parametrize("path", [path for path in PATHS if is_read(path)], ids=as_param)
 def test_a_wrong_type_is_refused_and_its_place_named(path: Path) -> None:
-    value = at(RICH, path)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     with pytest.raises(BadRequest) as caught:
-        decode(json.dumps(replaced(RICH, path, "5" if is_number else 5)).encode())
+        decode(json.dumps(replaced(RICH, path, of_another_type(at(RICH, path)))).encode())
     assert caught.value.param == as_param(path)
 
 

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from antigravity_proxy.canonical.call import OutputFormat, Reasoning, Sampling
-from antigravity_proxy.dialect.openai.chat_settings import Settings, choices, output_format, reasoning, sampling
+from antigravity_proxy.dialect.openai.chat_settings import Settings, output_format, reasoning, sampling
+from antigravity_proxy.dialect.openai.settings import choices
 from antigravity_proxy.errors import BadRequest
 
 

@@ -1,4 +1,4 @@
-"""Every place in a JSON value, and values that are wrong at most of them."""
+"""JSON with one value replaced, at any place: what a decoder must take or refuse clearly."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 Path = tuple[str | int, ...]
 
+#: values that fit next to nothing
 WRONG: list[Any] = [
     None,
     True,
@@ -45,7 +46,7 @@ def at(value: Any, path: Path) -> Any:
 
 
 def replaced(value: Any, path: Path, new: Any) -> Any:
-    """A copy with something else at a place."""
+    """The JSON with another value at that place."""
     changed = json.loads(json.dumps(value))
     at(changed, path[:-1])[path[-1]] = new
     return changed
@@ -54,3 +55,9 @@ def replaced(value: Any, path: Path, new: Any) -> Any:
 def as_param(path: Path) -> str:
     """The place as an error names it."""
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
+
+
+def of_another_type(value: Any) -> Any:
+    """A value whose type is wrong where ``value`` stands."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return "5" if is_number else 5

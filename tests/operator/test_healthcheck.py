@@ -9,9 +9,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
+from click.testing import CliRunner
 from support.stack import free_port
 
-from antigravity_proxy import cli
+from antigravity_proxy.cli import command
+from antigravity_proxy.operator import healthcheck
 
 ANSWERS = {
     "/well": b"HTTP/1.0 200 OK\r\n\r\n{}",
@@ -50,12 +52,11 @@ def server() -> Iterator[int]:
         ("::1", "80", "http://[::1]:80/health"),
         ("example.com", " 81 ", "http://example.com:81/health"),
         ("", "", "http://127.0.0.1:8045/health"),
+        ("0.0.0.0", "8046", "http://127.0.0.1:8046/health"),
     ],
 )
-def test_hosts_of_every_kind_make_a_url(host: str, port: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PROXY_HOST", host)
-    monkeypatch.setenv("PROXY_PORT", port)
-    assert cli._health_url() == url
+def test_hosts_of_every_kind_make_a_url(host: str, port: str, url: str) -> None:
+    assert healthcheck.default_url({"PROXY_HOST": host, "PROXY_PORT": port}) == url
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_hosts_of_every_kind_make_a_url(host: str, port: str, url: str, monkeypa
 def test_anything_else_is_status_1_and_one_line(
     server: int, path: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["healthcheck", "--url", f"http://127.0.0.1:{server}{path}"]) == 1
+    assert healthcheck.run(f"http://127.0.0.1:{server}{path}") == 1
     said = capsys.readouterr().err
     assert told in said
     assert said.count("\n") == 1
@@ -77,7 +78,7 @@ def test_anything_else_is_status_1_and_one_line(
 
 @pytest.mark.parametrize("url", [f"http://127.0.0.1:{free_port()}/health", "http://[", "nonsense"])
 def test_nobody_there_is_status_1_and_one_line(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["healthcheck", "--url", url]) == 1
+    assert healthcheck.run(url) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"{url} can't be reached: ")
     assert said.count("\n") == 1
@@ -86,19 +87,22 @@ def test_nobody_there_is_status_1_and_one_line(url: str, capsys: pytest.CaptureF
 def test_an_http_proxy_of_the_environments_is_not_asked(server: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("no_proxy", "")
-    assert cli.main(["healthcheck", "--url", f"http://127.0.0.1:{server}/well"]) == 0
+    assert healthcheck.run(f"http://127.0.0.1:{server}/well") == 0
 
 
-@pytest.mark.parametrize("port", ["70000", "-1", "x", "²"])
-def test_the_demos_port_is_a_port(port: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["demo", f"--port={port}"])
-    assert ended.value.code == 2
-    assert "a port is a number from 0 to 65535" in capsys.readouterr().err
+@pytest.mark.parametrize(("path", "status"), [("/well", 0), ("/sick", 1)])
+def test_the_command_asks_where_the_daemon_listens(server: int, path: str, status: int) -> None:
+    runner = CliRunner(env={"PROXY_HOST": "0.0.0.0", "PROXY_PORT": str(server)})
+    url = ["--url", f"http://127.0.0.1:{server}{path}"] if path != "/well" else []
+    ANSWERS["/health"] = ANSWERS["/well"]
+    assert runner.invoke(command, ["healthcheck", *url]).exit_code == status
 
 
 def test_a_health_check_does_not_load_twisted() -> None:
-    code = "import sys; from antigravity_proxy import cli; cli.main(['healthcheck', '--url', 'x']); print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    code = (
+        "import atexit, sys; from antigravity_proxy import cli; atexit.register(lambda: print(*sys.modules)); "
+        "cli.main(['healthcheck', '--url', 'x'])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout.split()
     assert "urllib.request" in loaded
     assert not {"twisted", "msgspec", "klein"} & set(loaded)

@@ -1,0 +1,40 @@
+"""How much the accounts can serve, for each model. Pure; no account is named."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from msgspec import Struct
+
+from antigravity_proxy.accounts import policy
+from antigravity_proxy.accounts.policy import Moment
+from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.accounts.state import AccountState
+
+
+class ModelCapacity(Struct, frozen=True):
+    """Accounts that can serve ``model`` now, and that merely cool; when the first of those is free (epoch seconds)."""
+
+    model: str
+    usable: int
+    cooling: int
+    first_reset: float | None = None
+
+
+def capacity(
+    models: Iterable[str], states: Collection[AccountState], rules: Rules, now: Moment
+) -> tuple[ModelCapacity, ...]:
+    """What the accounts can serve at this moment; an account at the limit of its leases counts as usable."""
+    serving = [state for state in states if policy.is_usable(state, now)]
+    plain = sum(not state.cooldowns and not state.account.quota for state in serving)
+    others = [state for state in serving if state.cooldowns or state.account.quota]
+    return tuple(_of_model(model, others, plain, rules, now) for model in models)
+
+
+def _of_model(model: str, others: list[AccountState], plain: int, rules: Rules, now: Moment) -> ModelCapacity:
+    """``plain``: how many have neither a cooldown nor a known quota, and so serve every model."""
+    found = [policy.standing(state, model, rules, now) for state in others]
+    cooling = [each.cools for each in found if each.cools]
+    usable = plain + sum(each.rank is not None or each.full for each in found)
+    first = min(cooling) - now.monotonic + now.epoch if cooling else None
+    return ModelCapacity(model, usable, len(cooling), first)

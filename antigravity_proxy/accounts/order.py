@@ -1,0 +1,148 @@
+"""The accounts in the order in which they serve one model, kept up to date instead of sorted anew. Pure.
+
+A scan of 10,000 accounts for every request would cost more than the rest of the request. So each model has a sorted
+list; an account is moved when something changes. What makes an account worse (a lease, a token that ends) moves it only
+when it comes to the front: the place that it has is never worse than the one that it deserves. What makes it better
+(a lease that ends, a new token, a new row) is told by ``touch``; what time alone betters wakes it.
+
+A model's first request doesn't wait for its whole order: of very many accounts each choice takes in some more.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Collection, Iterable
+from typing import Generic, TypeVar
+
+from antigravity_proxy.accounts import policy
+from antigravity_proxy.accounts.policy import Moment, Rank, Standing
+from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.accounts.state import AccountState
+
+K = TypeVar("K", Rank, float)
+
+#: accounts that one choice wakes at most, while it finds one without waking more: thousands may cool to the same second
+_WAKE_AT_ONCE = 8
+#: accounts that one choice takes in at most, while it finds one among them: about a millisecond
+_TAKE_IN_AT_ONCE = 250
+
+
+class Sorted(Generic[K]):
+    """Accounts by a key, the smallest first; among equals by serial. Moving a pointer is cheap, even past thousands."""
+
+    __slots__ = ("_entries", "_keys")
+
+    def __init__(self) -> None:
+        self._keys: dict[AccountState, K] = {}
+        self._entries: list[tuple[K, int, AccountState]] = []
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, index: int) -> tuple[K, int, AccountState]:
+        return self._entries[index]
+
+    def key(self, state: AccountState) -> K | None:
+        """The account's key; None: it isn't here."""
+        return self._keys.get(state)
+
+    def put(self, state: AccountState, key: K | None) -> None:
+        """Moves the account to its new key; None takes it out."""
+        known = self._keys.get(state)
+        if known == key:
+            return
+        if known is not None:
+            del self._entries[bisect_left(self._entries, (known, state.serial))]
+            del self._keys[state]
+        if key is not None:
+            insort(self._entries, (key, state.serial, state))
+            self._keys[state] = key
+
+
+class Order:
+    """All accounts as they stand for one model. ``full``: those that are only busy."""
+
+    __slots__ = ("_cooling", "_newcomers", "_ready", "_rules", "_waking", "full", "model")
+
+    def __init__(self, model: str, states: Iterable[AccountState], rules: Rules, now: Moment) -> None:
+        self.model = model
+        self._rules = rules
+        self._ready: Sorted[Rank] = Sorted()
+        self._cooling: Sorted[float] = Sorted()
+        self._waking: Sorted[float] = Sorted()
+        self._newcomers = dict.fromkeys(states)
+        self.full: set[AccountState] = set()
+        self._take_in(now, _TAKE_IN_AT_ONCE)
+
+    def first(self, now: Moment, tried: Collection[AccountState] = ()) -> AccountState | None:
+        """The account to lease next, other than those ``tried``; None when there is none now."""
+        self._wake(now, _WAKE_AT_ONCE)
+        self._take_in(now, _TAKE_IN_AT_ONCE)
+        found = self._first(now, tried)
+        if found is None and (self._wake(now, len(self._waking)) or self._newcomers):
+            self._take_in(now, len(self._newcomers))
+            found = self._first(now, tried)
+        return found
+
+    def _first(self, now: Moment, tried: Collection[AccountState]) -> AccountState | None:
+        ready, i = self._ready, 0
+        while i < len(ready):
+            rank, _, state = ready[i]
+            if state in tried:
+                i += 1
+            elif self.touch(state, now).rank == rank:
+                return state
+        return None
+
+    def first_free(self, now: Moment) -> float | None:
+        """When the first account that merely cools is free (monotonic seconds); None: there is none.
+
+        Flagged accounts don't count: time alone does not bring them back.
+        """
+        self._take_in(now, len(self._newcomers))
+        while self._cooling:
+            until, _, state = self._cooling[0]
+            self.touch(state, now)
+            if self._cooling.key(state) == until:
+                return until
+        return None
+
+    def touch(self, state: AccountState, now: Moment) -> Standing:
+        """Something about the account may have changed: puts it where it belongs now."""
+        self._newcomers.pop(state, None)
+        found = policy.standing(state, self.model, self._rules, now)
+        self._ready.put(state, found.rank)
+        self._cooling.put(state, found.cools or None)
+        self._waking.put(state, found.again if found.again != float("inf") else None)
+        if found.full:
+            self.full.add(state)
+        else:
+            self.full.discard(state)
+        return found
+
+    def released(self, state: AccountState, now: Moment) -> None:
+        """One lease fewer: moves the account if it stands behind its place for that."""
+        rank = self._ready.key(state)
+        if state in self.full or (rank is not None and rank[policy.IN_FLIGHT] > state.in_flight):
+            self.touch(state, now)
+
+    def leave(self, state: AccountState) -> None:
+        """The account is gone."""
+        self._newcomers.pop(state, None)
+        self._ready.put(state, None)
+        self._cooling.put(state, None)
+        self._waking.put(state, None)
+        self.full.discard(state)
+
+    def _take_in(self, now: Moment, at_most: int) -> None:
+        """Puts accounts into the order that are not in it yet."""
+        for _ in range(min(at_most, len(self._newcomers))):
+            self.touch(next(reversed(self._newcomers)), now)
+
+    def _wake(self, now: Moment, at_most: int) -> bool:
+        """Looks again at accounts that time may have bettered; says whether there were any."""
+        woken = 0
+        while woken < at_most and self._waking and self._waking[0][0] <= now.monotonic:
+            self.touch(self._waking[0][2], now)
+            woken += 1
+        return woken > 0

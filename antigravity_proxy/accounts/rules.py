@@ -1,0 +1,63 @@
+"""How accounts are chosen: the settings' word, else the desktop app's, else the defaults. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.volume.guiconfig import GuiConfig
+
+Mode = Literal["balance", "cache-first", "performance-first"]
+
+_MODES: dict[str, Mode] = {"balance": "balance", "cache-first": "cache-first", "performance-first": "performance-first"}
+#: seconds that a request waits for the first account to be free again, if that is all it takes
+SHORT_WAIT = 2.0
+
+
+class Rules(Struct, frozen=True):
+    """How accounts are chosen; the defaults are the desktop app's (credential-volume.md 1.7).
+
+    ``max_wait`` in seconds: how long ``cache-first`` waits for an account to be free again. ``priorities`` by account
+    id, 0 for others: a lower one serves only where no higher can. ``max_leases``: requests that one account may serve
+    at a time, 0: any number. ``reserve``: the share of a quota, 0 to 1, that is left to the account's owner.
+    ``backoff``: seconds of the default cooldowns, empty: upstream.md's. Without ``breaker`` only times that upstream
+    states set an account aside for its quota.
+    """
+
+    mode: Mode = "balance"
+    max_wait: float = 60.0
+    preferred: str = ""
+    priorities: Mapping[str, int] = {}
+    max_leases: int = 0
+    reserve: float = 0.0
+    backoff: tuple[float, ...] = ()
+    breaker: bool = True
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a request may wait for an account."""
+        return self.max_wait if self.mode == "cache-first" else SHORT_WAIT
+
+    @classmethod
+    def of(cls, settings: Settings, config: GuiConfig | None) -> Rules:
+        """The rules in force; ``config`` is the last good ``gui_config.json``, None: there is none."""
+        gui = GuiConfig() if config is None else config
+        mode = _first(settings.scheduling_mode, gui.scheduling_mode, "balance")
+        return cls(
+            mode=_MODES.get(mode.lower(), "balance"),  # unknown reads as balance (credential-volume.md 1.7)
+            max_wait=_first(settings.max_wait, gui.max_wait_seconds, 60.0),
+            preferred=_first(settings.preferred_account, gui.preferred_account_id, ""),
+            priorities=settings.account_priorities or {},
+            max_leases=settings.account_requests or 0,
+            reserve=settings.quota_reserve,
+            backoff=_first(settings.backoff_steps, gui.circuit_breaker_backoff_steps, ()),
+            breaker=_first(settings.circuit_breaker, gui.circuit_breaker_enabled, True),
+        )
+
+
+def _first(*values: Any) -> Any:
+    """The first that says something."""
+    return next(value for value in values if value is not None)

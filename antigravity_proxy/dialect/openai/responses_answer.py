@@ -1,0 +1,134 @@
+"""Encodes responses, streamed and whole (translation.md 5.2, 5.3). Pure.
+
+A text delta is the hot path: constant bytes around one JSON string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from antigravity_proxy.canonical.chunk import Chunk
+from antigravity_proxy.dialect.base import Answer, Stamp
+from antigravity_proxy.dialect.openai.errors import error_object
+from antigravity_proxy.dialect.openai.responses_document import Response
+from antigravity_proxy.dialect.openai.responses_walk import OpenItem, ResponsesOptions, ResponsesWalk
+from antigravity_proxy.dialect.pieces import unfenced
+from antigravity_proxy.errors import ProxyError
+
+_json = msgspec.json.Encoder().encode
+
+_TEXT = (
+    b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":%d,%s,"delta":'
+)
+_THOUGHT = (
+    b"event: response.reasoning_summary_text.delta\n"
+    b'data: {"type":"response.reasoning_summary_text.delta","sequence_number":%d,%s,"delta":'
+)
+
+
+def new_answer(options: ResponsesOptions, stamp: Stamp) -> Answer:
+    """The answer to one attempt."""
+    return ResponsesStream(options, stamp) if options.stream else ResponsesDocument(options, stamp)
+
+
+class ResponsesStream(ResponsesWalk):
+    """``stream: true``: events from ``response.created`` to exactly one that ends the response."""
+
+    __slots__ = ("_next", "_out")
+
+    content_type = b"text/event-stream; charset=utf-8"
+    keepalive = b": keepalive\n\n"
+
+    def __init__(self, options: ResponsesOptions, stamp: Stamp) -> None:
+        super().__init__(options, stamp)
+        self._next = 0
+        self._out: list[bytes] = []
+
+    def feed(self, chunks: Sequence[Chunk]) -> bytes:
+        """See ``dialect.base.Answer``."""
+        self._begin()
+        self._walk(chunks)
+        return self._taken()
+
+    def close(self) -> bytes:
+        """See ``dialect.base.Answer``."""
+        self._begin()
+        response = self._complete()
+        self._snapshot(response.status.encode(), response)
+        return self._taken()
+
+    def fail(self, error: ProxyError) -> bytes:
+        """See ``dialect.base.Answer``: the items that are complete, and why there are no more."""
+        self._begin()
+        told = {"code": _code(error), "message": error.message}
+        failed = replace(self._response, status="failed", error=told, output=tuple(self._output))
+        self._snapshot(b"failed", failed)
+        return self._taken()
+
+    def _begin(self) -> None:
+        if not self._next:
+            self._snapshot(b"created", self._response)
+            self._snapshot(b"in_progress", self._response)
+
+    def _taken(self) -> bytes:
+        out = b"".join(self._out)
+        self._out = []
+        return out
+
+    def _snapshot(self, kind: bytes, response: Response) -> None:
+        self._event(kind, b'"response":' + _json(response))
+
+    def _event(self, kind: bytes, fields: bytes) -> None:
+        self._out.append(
+            b'event: response.%s\ndata: {"type":"response.%s","sequence_number":%d,%s}\n\n'
+            % (kind, kind, self._next, fields)
+        )
+        self._next += 1
+
+    def _delta(self, item: OpenItem, text: str) -> None:
+        if item.is_message:
+            self._out += (_TEXT % (self._next, item.place), _json(text), b',"logprobs":[]}\n\n')
+        else:
+            self._out += (_THOUGHT % (self._next, item.place), _json(text), b"}\n\n")
+        self._next += 1
+
+
+class ResponsesDocument(ResponsesWalk):
+    """The whole response in one JSON document: the stream's last snapshot; asked-for JSON loses its code fence."""
+
+    __slots__ = ()
+
+    content_type = b"application/json"
+    keepalive = b""
+
+    def feed(self, chunks: Sequence[Chunk]) -> bytes:
+        """See ``dialect.base.Answer``."""
+        self._walk(chunks)
+        return b""
+
+    def close(self) -> bytes:
+        """See ``dialect.base.Answer``."""
+        return _json(self._complete())
+
+    def fail(self, error: ProxyError) -> bytes:
+        """Never called in earnest: nothing has left before ``close``. Gives the error's document."""
+        return _json({"error": error_object(error)})
+
+    def _event(self, kind: bytes, fields: bytes) -> None:
+        """Nothing hears it."""
+
+    def _delta(self, item: OpenItem, text: str) -> None:
+        """Nothing hears it."""
+
+    def _final(self, text: str) -> str:
+        return unfenced(text) if self._options.json else text
+
+
+def _code(error: ProxyError) -> str:
+    """The code of a response that failed; there are no others for what can happen here."""
+    if error.status == 429:
+        return "rate_limit_exceeded"
+    return "invalid_prompt" if error.status == 400 else "server_error"

@@ -1,0 +1,107 @@
+"""The content of messages and tool results in the Responses API, as parts (translation.md 2.2, 5.1). Pure."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from antigravity_proxy.canonical.content import Part
+from antigravity_proxy.dialect import media
+from antigravity_proxy.dialect.openai.attachments import Sound, file_part, sound_part
+from antigravity_proxy.errors import BadRequest
+
+
+class InputText(Struct, tag_field="type", tag="input_text"):
+    """What a user or a tool says."""
+
+    text: str
+
+
+class OutputText(Struct, tag_field="type", tag="output_text"):
+    """What the model said."""
+
+    text: str
+
+
+class PlainText(Struct, tag_field="type", tag="text"):
+    """Text under its chat name."""
+
+    text: str
+
+
+class Refusal(Struct, tag_field="type", tag="refusal"):
+    """The model's words of refusal."""
+
+    refusal: str
+
+
+class InputImage(Struct, tag_field="type", tag="input_image"):
+    """An image, as a data URL."""
+
+    image_url: str | None = None
+    file_id: str | None = None
+
+
+class InputFile(Struct, tag_field="type", tag="input_file"):
+    """A file, as a data URL or as bare base64 with a file name."""
+
+    file_data: str | None = None
+    filename: str | None = None
+    file_url: str | None = None
+    file_id: str | None = None
+
+
+class InputAudio(Struct, tag_field="type", tag="input_audio"):
+    """Sound."""
+
+    input_audio: Sound
+
+
+_Texts = InputText | OutputText | PlainText
+ContentPart = InputText | OutputText | PlainText | Refusal | InputImage | InputFile | InputAudio
+ItemContent = str | list[ContentPart] | None
+
+
+def parts(content: ItemContent, where: str) -> list[Part]:
+    """The content as parts, in order; raises BadRequest that names the part."""
+    if content is None:
+        return []
+    if isinstance(content, str):
+        return [Part(text=content)]
+    return [_part(part, f"{where}[{i}]") for i, part in enumerate(content)]
+
+
+def texts(content: ItemContent, where: str) -> list[str]:
+    """The content where only text makes sense; raises BadRequest for anything else."""
+    if content is None:
+        return []
+    if isinstance(content, str):
+        return [content]
+    found = []
+    for i, part in enumerate(content):
+        if not isinstance(part, _Texts):
+            raise BadRequest("Only text is possible here.", param=f"{where}[{i}].type")
+        found.append(part.text)
+    return found
+
+
+def _part(part: ContentPart, where: str) -> Part:
+    match part:
+        case InputText() | OutputText() | PlainText():
+            return Part(text=part.text)
+        case Refusal():
+            return Part(text=part.refusal)
+        case InputImage():
+            return _image(part, where)
+        case InputAudio():
+            return sound_part(part.input_audio, f"{where}.input_audio")
+        case _:
+            if part.file_data is None and part.file_url is not None:
+                return media.readable(media.from_url(part.file_url, f"{where}.file_url"), part.filename or "")
+            return file_part(part.file_data, part.filename, part.file_id, where)
+
+
+def _image(image: InputImage, where: str) -> Part:
+    if image.image_url is None:
+        missing = "image_url" if image.file_id is None else "file_id"
+        raise BadRequest("Files are not stored here: send the image as a data URL.", param=f"{where}.{missing}")
+    return media.from_url(image.image_url, f"{where}.image_url")

@@ -1,0 +1,176 @@
+"""Decodes ``POST /v1/responses`` (translation.md 5.1, 2). Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from antigravity_proxy.canonical.call import Call, Effort, OutputFormat, Reasoning, Sampling
+from antigravity_proxy.canonical.estimate import input_tokens
+from antigravity_proxy.dialect.base import Decoded
+from antigravity_proxy.dialect.numbers import Whole, whole
+from antigravity_proxy.dialect.openai.responses_answer import new_answer
+from antigravity_proxy.dialect.openai.responses_document import ReasoningEcho, Response
+from antigravity_proxy.dialect.openai.responses_items import conversation
+from antigravity_proxy.dialect.openai.responses_tools import ChoiceWord, read_tools, tool_choice
+from antigravity_proxy.dialect.openai.responses_walk import ResponsesOptions
+from antigravity_proxy.dialect.openai.settings import (
+    MAX_TOP_LOGPROBS,
+    by_effort,
+    temperature,
+    top_p,
+)
+from antigravity_proxy.dialect.parse import convert, parse
+from antigravity_proxy.dialect.session import session_name
+from antigravity_proxy.errors import BadRequest
+
+_ENCRYPTED = "reasoning.encrypted_content"
+
+
+class _Format(Struct):
+    type: Literal["text", "json_object", "json_schema"]
+    schema: dict[str, Any] | None = None
+
+
+class _Text(Struct):
+    format: _Format | None = None
+    verbosity: str | None = None
+
+
+class _Reasoning(Struct):
+    effort: Effort | None = None
+    summary: Literal["auto", "concise", "detailed", "none"] | None = None
+
+
+class ResponsesRequest(Struct, kw_only=True):
+    """The body; unknown fields are ignored, null is absent. What is given back unread stays a plain value."""
+
+    model: str
+    input: str | list[Raw] | None = None
+    instructions: str | None = None
+    stream: bool | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: ChoiceWord | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    text: dict[str, Any] | None = None
+    reasoning: _Reasoning | None = None
+    include: list[str] | None = None
+    max_output_tokens: Whole | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_logprobs: Whole | None = None
+    background: bool | None = None
+    previous_response_id: Any = None
+    conversation: Any = None
+    prompt: Any = None
+    metadata: dict[str, Any] | None = None
+    user: str | None = None
+    prompt_cache_key: str | None = None
+    safety_identifier: str | None = None
+
+
+_decoder = msgspec.json.Decoder(ResponsesRequest)
+
+
+def decode(body: bytes) -> Decoded:
+    """The request as a call; raises BadRequest with the ``param`` at fault."""
+    request = parse(body, _decoder)
+    try:
+        return _decoded(request)
+    except RecursionError:  # what could be read may still be too deep to be written, further down the stack
+        raise BadRequest("The body is nested too deeply.") from None
+
+
+def _decoded(request: ResponsesRequest) -> Decoded:
+    _refuse_what_needs_a_store(request)
+    if request.input is None:
+        raise BadRequest("The input is missing.", param="input")
+    contents, system = conversation(request.instructions, request.input)
+    tools = read_tools(request.tools)
+    top_logprobs = whole(request.top_logprobs, "top_logprobs", 0, MAX_TOP_LOGPROBS) or 0
+    call = Call(
+        model=request.model,
+        contents=contents,
+        system=system,
+        tools=tools.declared,
+        web_search=tools.web_search,
+        tool_choice=tool_choice(request.tool_choice),
+        parallel_tool_calls=request.parallel_tool_calls is not False,
+        sampling=Sampling(
+            temperature=temperature(request.temperature),
+            top_p=top_p(request.top_p),
+            max_output_tokens=whole(request.max_output_tokens, "max_output_tokens", 1),
+            response_logprobs=bool(top_logprobs),
+            logprobs=top_logprobs or None,
+        ),
+        output=_output_format(request),
+        reasoning=_reasoning(request),
+        stream=bool(request.stream),
+        session=session_name(request.prompt_cache_key, request.metadata, request.user),
+    )
+    options = ResponsesOptions(  # holds nothing of the conversation: the answer outlives it
+        response=_response(request, call, top_logprobs),
+        stream=call.stream,
+        origins=tools.origins,
+        show_thoughts=call.reasoning.show,
+        search=call.web_search and not call.tools and call.tool_choice.mode != "none",
+        json=call.output.kind != "text",
+        input_estimate=input_tokens(call),
+    )
+    return Decoded(call, lambda stamp: new_answer(options, stamp))
+
+
+def _refuse_what_needs_a_store(request: ResponsesRequest) -> None:
+    for name in ("previous_response_id", "conversation", "prompt"):
+        if getattr(request, name) is not None:
+            raise BadRequest(f"Nothing is stored here: send the whole input instead of {name}.", param=name)
+    if request.background:
+        raise BadRequest("Responses are not stored here, so they can't be made in the background.", param="background")
+
+
+def _output_format(request: ResponsesRequest) -> OutputFormat:
+    wanted = convert(request.text, _Text, "text").format if request.text is not None else None
+    if wanted is None or wanted.type == "text":
+        return OutputFormat()
+    if wanted.type == "json_object":
+        return OutputFormat("json")
+    if wanted.schema is None:
+        raise BadRequest("The JSON schema is missing.", param="text.format.schema")
+    return OutputFormat("schema", wanted.schema)
+
+
+def _reasoning(request: ResponsesRequest) -> Reasoning:
+    """Thoughts are shown if a summary or their signatures are asked for (translation.md 2.7)."""
+    said = request.reasoning or _Reasoning()
+    show = said.summary not in (None, "none") or _ENCRYPTED in (request.include or ())
+    return by_effort(said.effort, show=show) if said.effort is not None else Reasoning(show=show)
+
+
+def _response(request: ResponsesRequest, call: Call, top_logprobs: int) -> Response:
+    """The response object as far as the request makes it."""
+    text = request.text or {}
+    form = text.get("format")
+    said = request.reasoning or _Reasoning()
+    return Response(
+        model=request.model,
+        instructions=request.instructions,
+        max_output_tokens=call.sampling.max_output_tokens,
+        parallel_tool_calls=call.parallel_tool_calls,
+        prompt_cache_key=request.prompt_cache_key,
+        reasoning=ReasoningEcho(said.effort, said.summary),
+        safety_identifier=request.safety_identifier,
+        temperature=request.temperature,
+        top_logprobs=top_logprobs,
+        top_p=request.top_p,
+        user=request.user,
+        text=_raw(text | {"format": {"type": "text"} if form is None else form}),
+        tool_choice=_raw(request.tool_choice or "auto"),
+        tools=_raw(request.tools or []),
+        metadata=_raw(request.metadata or {}),
+    )
+
+
+def _raw(value: Any) -> Raw:
+    return Raw(msgspec.json.encode(value))

@@ -1,0 +1,37 @@
+"""What a body says of the conversation that it belongs to: a hint, so it is never wrong (clients.md 8). Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+#: a longer name is no name
+MAX_NAME = 512
+
+
+class _UserId(msgspec.Struct):
+    """Claude Code's ``metadata.user_id``: JSON in a text (older versions: words around ``_session_``)."""
+
+    session_id: str = ""
+
+
+def session_name(*hints: Any) -> str:
+    """The first hint that is a name; empty if none is. The most reliable stands first.
+
+    An object counts for its ``user_id``, and one of Claude Code's for the session in it: a header names that too.
+    """
+    for hint in hints:
+        name = hint.get("user_id") if isinstance(hint, dict) else hint
+        if isinstance(name, str):
+            name = _session_id(name) if name.startswith("{") else name.rpartition("_session_")[2] or name
+        if isinstance(name, str) and 0 < len(name) <= MAX_NAME:
+            return name
+    return ""
+
+
+def _session_id(text: str) -> str:
+    try:
+        return msgspec.json.decode(text, type=_UserId).session_id or text
+    except (msgspec.MsgspecError, RecursionError):
+        return text

@@ -1,0 +1,56 @@
+"""Whether Google's hosts can be reached the way the daemon would go: any answer counts, no account is used."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import treq
+from twisted.internet.defer import Deferred
+from twisted.web.client import Agent
+from twisted.web.http_headers import Headers
+
+from antigravity_proxy.operator.report import Finding
+from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.ticker import Ticker
+from antigravity_proxy.upstream.egress import configured
+
+#: seconds that a host may take to answer
+PATIENCE = 10.0
+
+
+async def reach(reactor: Any, settings: Settings) -> list[Finding]:
+    """Asks each host once. Raises SettingsError for an egress proxy or trust roots that can't be used."""
+    ticker = Ticker(reactor)
+    egresses = configured(reactor, ticker, settings)
+    egress = egresses.default()
+    agent = Agent.usingEndpointFactory(reactor, egress.endpoints, egress.pool)
+    try:
+        return [finding async for finding in _asked(reactor, agent, settings)]
+    finally:
+        await egresses.close()
+        ticker.stop()
+
+
+async def _asked(reactor: Any, agent: Agent, settings: Settings) -> AsyncIterator[Finding]:
+    urls = [*settings.base_urls, *([settings.token_url] if settings.clients else [])]
+    for origin in dict.fromkeys("{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in urls):
+        began = reactor.seconds()
+        headers = Headers({b"User-Agent": [settings.user_agent.encode("latin-1")]})
+        asking: Deferred[Any] = agent.request(b"GET", f"{origin}/".encode("ascii"), headers)
+        try:
+            response = await asking.addTimeout(PATIENCE, reactor)
+            await treq.content(response).addTimeout(PATIENCE, reactor)
+        except Exception as e:  # of any kind: what matters is that nothing answered
+            yield Finding("upstream", "error", f"{origin} can't be reached: {_words(e)}")
+        else:
+            ms = round((reactor.seconds() - began) * 1000)
+            yield Finding("upstream", "ok", f"{origin} answers (status {response.code}, {ms} ms)")
+
+
+def _words(error: Exception) -> str:
+    """The innermost reason, in one line."""
+    reasons = getattr(error, "reasons", None)
+    inner = reasons[0].value if reasons else error
+    return " ".join(str(inner).split()) or type(inner).__name__

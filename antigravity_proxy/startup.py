@@ -1,0 +1,66 @@
+"""What a start begins with: the settings from their four sources, and the volume they name. Blocking, once."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from antigravity_proxy.settings.resolve import Resolver, Settings
+from antigravity_proxy.volume import layout
+from antigravity_proxy.volume.guiconfig import GuiConfig
+from antigravity_proxy.volume.layout import Layout
+from antigravity_proxy.volume.reader import VolumeReader, VolumeState
+
+
+class Start(Struct, frozen=True):
+    """Settings, where the volume's files are, their reader, and its state with nothing but the configuration read."""
+
+    settings: Settings
+    places: Layout
+    reader: VolumeReader
+    state: VolumeState
+
+
+def begin(options: Mapping[str, Any], environ: Mapping[str, str]) -> Start:
+    """Resolves everything for these options and this environment. Raises SettingsError."""
+    resolver = Resolver(options, environ, lambda path: Path(path).read_text("utf-8"))
+    data_dir = resolver.one("data_dir")
+    places = layout.single(Path(data_dir)) if data_dir else _of_desktop(environ)
+    master_key = resolver.one("master_key")
+    reader = VolumeReader(
+        places,
+        bytes.fromhex(master_key.reveal()) if master_key is not None else None,
+        monotonic=time.monotonic,
+        epoch=epoch,
+        sleep=time.sleep,
+    )
+    state = reader.read_config()
+    return Start(resolver.all(_gui_values(state.config)), places, reader, state)
+
+
+def _of_desktop(environ: Mapping[str, str]) -> Layout:
+    on_wsl = "WSL_DISTRO_NAME" in environ
+    windows_homes = sorted(Path("/mnt/c/Users").glob("*/")) if on_wsl else ()
+    return layout.of_desktop(sys.platform, environ, Path.home(), windows_homes)
+
+
+def epoch() -> float:
+    """The wall clock in epoch seconds: the one place where it is read."""
+    return time.time()  # noqa: TID251
+
+
+def _gui_values(config: GuiConfig | None) -> dict[str, Any]:
+    """gui_config's part in the settings."""
+    if config is None:
+        return {}
+    return {
+        "port": config.port,
+        "api_key": config.api_key,
+        "request_timeout": config.request_timeout,
+        "upstream_proxy": config.upstream_proxy,
+    }

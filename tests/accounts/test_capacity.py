@@ -1,0 +1,32 @@
+"""How much can be served, told without naming anybody."""
+
+from __future__ import annotations
+
+from support.accounts import account
+
+from antigravity_proxy.accounts.capacity import ModelCapacity, capacity
+from antigravity_proxy.accounts.policy import Moment
+from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
+from antigravity_proxy.volume.accounts import ModelQuota
+
+NOW = Moment(100.0, 1_000_000.0)
+
+
+def test_each_model_has_its_own_count_and_reset() -> None:
+    free, cooling, used_up, flagged, busy, dead = (AccountState(account(name)) for name in "abcdef")
+    cooling.cooldowns["m"] = Cooldown(160.0)
+    used_up.account = account("c", quota={"m": ModelQuota(0.0, NOW.epoch + 30), "n": ModelQuota(0.5)})
+    flagged.cooldowns[ALL_MODELS] = Cooldown(110.0, flagged=True)
+    busy.cooldowns["x"] = Cooldown(1.0)
+    busy.in_flight = 1
+    dead.barred = "why"
+    states = [free, cooling, used_up, flagged, busy, dead]
+    assert capacity(["m", "n"], states, Rules(max_leases=1), NOW) == (
+        ModelCapacity("m", 2, 2, NOW.epoch + 30),
+        ModelCapacity("n", 4, 0, None),
+    )
+
+
+def test_nobody_can_serve_nothing() -> None:
+    assert capacity(["m"], [], Rules(), NOW) == (ModelCapacity("m", 0, 0),)

@@ -1,0 +1,157 @@
+"""The seam behind which replicas share: the process's own store, and that a second one needs nothing but the seam."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.accounts import account
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from antigravity_proxy.accounts.pool import Pool, session_key
+from antigravity_proxy.accounts.shared import Listener, LocalState, Renewal
+from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.codeassist import verdict
+from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.codeassist.oauth import Grant
+from antigravity_proxy.secret import Secret
+
+
+def test_a_binding_is_remembered_while_it_is_used() -> None:
+    local = LocalState(seconds=10)
+    local.bind(b"s", "a", 0.0)
+    assert local.account_of(b"s", 9.0) == "a"
+    assert local.account_of(b"s", 18.0) == "a"
+    assert local.account_of(b"s", 28.0) is None
+    assert local.account_of(b"never heard of", 0.0) is None
+
+
+def test_the_longest_unused_is_forgotten_first() -> None:
+    local = LocalState(max_sessions=3)
+    for name in (b"1", b"2", b"3"):
+        local.bind(name, "a", 0.0)
+    assert local.account_of(b"1", 1.0) == "a"
+    local.bind(b"4", "b", 2.0)
+    assert [local.account_of(name, 3.0) for name in (b"1", b"2", b"3", b"4")] == ["a", None, "a", "b"]
+    assert len(local) == 3
+
+
+def test_what_has_expired_takes_no_room() -> None:
+    local = LocalState(seconds=10)
+    for number in range(100):
+        local.bind(b"%d" % number, "a", 0.0)
+    local.bind(b"new", "b", 11.0)
+    assert len(local) == 1
+
+
+class Bus:
+    """What several replicas' mirrors hang on; a stand-in for a store elsewhere."""
+
+    def __init__(self) -> None:
+        self.mirrors: list[Mirror] = []
+        self.sessions: dict[bytes, str] = {}
+        self.grants: dict[str, Grant] = {}
+
+
+class Mirror:
+    """One replica's store on the bus."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._listener: Any = None
+        bus.mirrors.append(self)
+
+    def listen(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
+        for other in self._others():
+            other.on_cooled(account, key, seconds, flagged)
+
+    def account_of(self, session: bytes, now: float) -> str | None:
+        return self._bus.sessions.get(session)
+
+    def bind(self, session: bytes, account: str, now: float) -> None:
+        self._bus.sessions[session] = account
+
+    async def renew(self, account: str, ask: Renewal) -> Grant:
+        if account not in self._bus.grants:
+            self._bus.grants[account] = await ask()
+        for other in self._others():
+            other.on_renewed(account, self._bus.grants[account])
+        return self._bus.grants[account]
+
+    def _others(self) -> list[Any]:
+        return [mirror._listener for mirror in self._bus.mirrors if mirror is not self]
+
+
+class Replica:
+    """A pool and a token keeper on a bus; ``started`` is its own monotonic zero."""
+
+    def __init__(self, bus: Bus, started: float) -> None:
+        self.clock = Clock()
+        self.clock.advance(started)
+        store = Mirror(bus)
+        self.pool = Pool(self.clock, lambda: 1000.0, lambda: 0.0, shared=store)
+        self.pool.update([account("a", expiry_timestamp=0.0), account("b")])
+        self.asked = 0
+        self.tokens = TokenKeeper(self.clock, lambda: 1000.0, self._refresh, store)
+
+    async def _refresh(self, state: Any) -> Grant:
+        self.asked += 1
+        return Grant(Secret("ya29.new"), 5000.0)
+
+    def served_by(self, name: str) -> str:
+        lease = self.pool.lease("m", session=session_key(name, "m"))
+        assert lease is not None
+        lease.release()
+        return lease.state.account.id
+
+
+@pytest.fixture
+def replicas() -> tuple[Replica, Replica]:
+    bus = Bus()
+    return Replica(bus, 0.0), Replica(bus, 5000.0)
+
+
+def test_replicas_share_cooldowns_whatever_their_clocks_say(replicas: tuple[Replica, Replica]) -> None:
+    one, two = replicas
+    for state in one.pool.states:
+        one.pool.penalise(state, "m", verdict.judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=30)))
+    assert two.pool.free_in("m") == 30.0
+    assert two.pool.free_in("other") == 0.0
+    two.clock.advance(30)
+    assert two.pool.free_in("m") == 0.0
+    assert one.pool.free_in("m") == 30.0
+
+
+def test_replicas_share_sessions(replicas: tuple[Replica, Replica]) -> None:
+    one, two = replicas
+    assert one.served_by("s") == "b"
+    assert one.served_by("t") == "b"
+    assert two.served_by("s") == "b"
+
+
+def test_replicas_share_fresh_tokens_and_ask_once(replicas: tuple[Replica, Replica]) -> None:
+    one, two = replicas
+    a = next(iter(one.pool.states))
+    one.tokens.renew(a)
+    assert [next(iter(each.pool.states)).expires_at for each in replicas] == [5000.0, 5000.0]
+    done: list[Any] = []
+    waiting: Deferred[None] = two.tokens.renew(next(iter(two.pool.states)))
+    waiting.addBoth(done.append)
+    assert done == [None]
+    assert (one.asked, two.asked) == (1, 0)
+
+
+def test_what_is_told_of_unknown_accounts_or_of_older_tokens_changes_nothing(replicas: tuple[Replica, Replica]) -> None:
+    one, _ = replicas
+    one.pool.on_cooled("gone", "m", 5.0, False)
+    one.pool.on_renewed("gone", Grant(Secret("x"), 9.0))
+    one.pool.on_renewed("b", Grant(Secret("older"), 9.0))
+    assert [state.access_token.reveal() for state in one.pool.states] == ["ya29.a", "ya29.b"]
+    one.pool.on_cooled("b", "m", 60.0, False)
+    one.pool.on_cooled("b", "m", 5.0, False)
+    one.clock.advance(6)
+    assert one.served_by("s") == "a"

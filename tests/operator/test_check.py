@@ -1,0 +1,149 @@
+"""The check: what it finds in volumes of every state, its exit status, and that it goes on watching."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.deferreds import deferred, wait
+from support.stack import free_port
+from support.volumes import EPOCH, copy_of, update
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred
+
+from antigravity_proxy.operator import check, report
+from antigravity_proxy.operator.report import Report
+from antigravity_proxy.settings.resolve import SettingsError
+from antigravity_proxy.simulator.server import Simulator
+from antigravity_proxy.simulator.volume import VolumeWriter, write_volume
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> VolumeWriter:
+    return write_volume(tmp_path / "volume", accounts=2, api_key="sk-a")
+
+
+async def checked(volume: Path, **environ: str) -> Report:
+    """One report, without upstream."""
+    environment = {"ANTIGRAVITY_DATA_DIR": str(volume)} | environ
+    return await check.check(reactor, {}, environment, offline=True, epoch=lambda: EPOCH)
+
+
+def errors(found: Report) -> list[str]:
+    return [finding.message for finding in found.findings if finding.level == "error"]
+
+
+def command(volume: Path, *arguments: str, **environ: str) -> list[Any]:
+    environment = {"PATH": os.environ["PATH"], "ANTIGRAVITY_DATA_DIR": str(volume)} | environ
+    return [[sys.executable, "-m", "antigravity_proxy.cli", "check", *arguments], environment]
+
+
+@deferred()
+async def test_a_volume_that_serves_is_well(writer: VolumeWriter) -> None:
+    found = await checked(writer.directory)
+    assert found.well
+    assert [finding.subject for finding in found.findings][:4] == ["settings", "volume", "keys", "accounts"]
+    text = report.render(found)
+    assert text.endswith("All is well.")
+    assert "account-0@" not in text
+    assert "ya29" not in check.as_json(found)
+
+
+@deferred()
+async def test_what_stands_in_the_way_is_an_error(writer: VolumeWriter, tmp_path: Path) -> None:
+    volume = writer.directory
+    found = await checked(volume, PROXY_HOST="0.0.0.0")
+    assert found.well
+    writer.configure(api_key="")
+    assert "PROXY_HOST is 0.0.0.0, but there is no API key" in errors(await checked(volume, PROXY_HOST="0.0.0.0"))[0]
+    update(volume, 0, token_json="agm_enc_v1:" + "0" * 32 + ":" + "0" * 32 + ":00")
+    assert errors(await checked(volume)) == ["1 found; 1 rows stay sealed"]
+    (volume / ".keys" / "master.key").write_text("a" * 64)
+    assert errors(await checked(volume)) == ["1 found, but none opens any row", "2 rows, 0 usable"]
+    (volume / ".restore").mkdir()
+    assert any("restore --resume" in words for words in errors(await checked(volume)))
+    shutil.rmtree(volume)
+    assert errors(await checked(volume))[0] == "the data directory is not there: is the volume mounted?"
+
+
+@deferred()
+async def test_accounts_that_lack_something_are_told_apart(writer: VolumeWriter) -> None:
+    writer.add(1, expires_at=EPOCH - 600)
+    found = await checked(writer.directory)
+    assert found.well
+    assert "2 rows, 2 usable; 1 of those lack something to serve now" in report.render(found)
+    writer.add(0, expires_at=EPOCH - 600)
+    assert not (await checked(writer.directory)).well
+    client = {"GOOGLE_CLIENT_ID": "id", "GOOGLE_CLIENT_SECRET": "secret"}
+    assert (await checked(writer.directory, **client)).well
+
+
+@deferred()
+async def test_wrong_settings_are_raised(writer: VolumeWriter) -> None:
+    with pytest.raises(SettingsError, match="PROXY_PORT"):
+        await checked(writer.directory, PROXY_PORT="x")
+
+
+@deferred()
+async def test_upstream_is_asked_without_an_account(writer: VolumeWriter) -> None:
+    simulator = Simulator(reactor)
+    simulator.start()
+    environment = {"ANTIGRAVITY_DATA_DIR": str(writer.directory)} | simulator.environment
+    found = await check.check(reactor, {}, environment, offline=False, epoch=lambda: EPOCH)
+    upstream = [finding for finding in found.findings if finding.subject == "upstream"]
+    assert [finding.level for finding in upstream] == ["ok"]
+    assert "answers (status 404, " in upstream[0].message
+    await simulator.stop()
+    environment["PROXY_INTERNAL_BASE_URLS"] = f"http://127.0.0.1:{free_port()}"
+    found = await check.check(reactor, {}, environment, offline=False, epoch=lambda: EPOCH)
+    assert not found.well
+    assert all("can't be reached: Connection was refused" in words for words in errors(found))
+
+
+@deferred()
+async def test_watching_tells_of_changes_alone(writer: VolumeWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "LOOK", 0.02)
+    told: list[Report] = []
+    environment = {"ANTIGRAVITY_DATA_DIR": str(writer.directory)}
+    watching = Deferred.fromCoroutine(
+        check.watch(reactor, {}, environment, offline=True, epoch=lambda: EPOCH, tell=told.append)
+    )
+    for count in (1, 2):
+        while len(told) < count:
+            await wait(0.01)
+        await wait(0.1)
+        assert len(told) == count
+        writer.add(5 + count)
+    watching.cancel()
+    with pytest.raises(CancelledError):
+        await watching
+    assert [len(each.accounts) for each in told[:2]] == [2, 3]
+
+
+def test_the_command_ends_with_the_verdict(writer: VolumeWriter, tmp_path: Path) -> None:
+    argv, environ = command(writer.directory, "--offline", "--json")
+    run = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr, json.loads(run.stdout)["well"]) == (0, "", True)
+    argv, environ = command(copy_of("gui-0.9.2", tmp_path), "--offline")
+    run = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout.splitlines()[-1]) == (1, "Something is wrong: see the lines marked ERROR.")
+    argv, environ = command(writer.directory, "--offline", PROXY_PORT="x")
+    run = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr.count("\n"), "PROXY_PORT" in run.stderr) == (1, 1, True)
+
+
+def test_ctrl_c_ends_the_watch(writer: VolumeWriter) -> None:
+    argv, environ = command(writer.directory, "--offline", "--watch", "--json")
+    with subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["well"]
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+    assert "Traceback" not in said
