@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
 
-.PHONY: help demo run test fuzz hammer lint format bench bench-volume lock dist clean
+.PHONY: help demo run test fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -37,6 +37,9 @@ format: $(VENV)/.dev ## puts the code in order
 
 bench: $(VENV)/.dev ## what the daemon costs: CPU and memory (about four minutes)
 	$(BIN)/python benchmarks/bench.py
+
+bench-dialects: $(VENV)/.dev ## what each dialect's own part costs
+	$(BIN)/python benchmarks/dialects.py
 
 bench-volume: $(VENV)/.dev ## what volumes of 10 to 100,000 accounts cost
 	$(BIN)/python benchmarks/volume.py
