@@ -86,6 +86,8 @@ class Pool:
         self._line: WaitingLine[Lease] = WaitingLine(clock)
         self._turn = 0.0  # the latest turn so far
         self._serial = 0
+        #: told of an account that is passed over for want of a token: nobody else would renew it
+        self.on_tokenless: Callable[[AccountState], object] = unwatched
         self._shared.listen(self)
 
     @property
@@ -250,6 +252,8 @@ class Pool:
                 break
         if chosen is None:
             chosen = order.first(now, tried)
+        if (waiting := order.first_tokenless()) is not None and waiting is not chosen:
+            self.on_tokenless(waiting)
         if chosen is not None:
             for name in moving:
                 self._shared.bind(name, chosen.account.id, now.monotonic)
@@ -261,6 +265,8 @@ class Pool:
         """The account that a session is bound to; for now another while it is in trouble or has no token."""
         if rank[0] <= policy.MARKED:
             return bound
+        if rank[0] & policy.TOKENLESS:
+            self.on_tokenless(bound)
         best = order.first(now, tried)
         if best is None:
             return bound
