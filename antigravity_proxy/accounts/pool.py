@@ -154,8 +154,10 @@ class Pool:
         return self._line.join(lambda: self.lease(model, tried, session))
 
     def is_full(self, model: str) -> bool:
-        """Whether an account could serve ``model`` but for the limit of its leases."""
-        return bool(self._order(model, self.now()).full)
+        """Whether nobody can serve ``model``, but somebody could if it were not at the limit of its leases."""
+        now = self.now()
+        order = self._order(model, now)
+        return order.first(now) is None and bool(order.full)
 
     def free_in(self, model: str) -> float | None:
         """Seconds until an account can serve ``model``, 0: one can; None: time alone brings none back."""

@@ -106,7 +106,8 @@ class Trouble(RuleBasedStateMachine):
 
     def settle(self) -> None:
         for request in self.requests:
-            request.check_end()
+            if request.fault is not None:
+                raise request.fault
         self.requests = [request for request in self.requests if not request.done]
 
     def teardown(self) -> None:
@@ -152,8 +153,10 @@ class Checked(Request):
         self.model = model
         self.session = session
         self.last: Any = None
-        self.checked = False
+        self.fault: BaseException | None = None
         super().__init__(machine.around, model, session_key(str(session), model) if session else b"", repair=True)
+        self.running.addCallback(lambda _: self.check_end())
+        self.running.addErrback(self.wrong)
 
     async def _attempt(self, lease: Any, base: bytes) -> str:
         now, pool, state = self.machine.now(), self.around.pool, lease.state
@@ -166,7 +169,7 @@ class Checked(Request):
             assert not [s for s in pool.states if s not in tried and self.standing(s).rank], (
                 "an untried one comes first"
             )
-        if self.session and self.last not in SAME:
+        if self.session:
             self.check_session(lease, tried)
         return await super()._attempt(lease, base)
 
@@ -185,7 +188,7 @@ class Checked(Request):
             assert found.rank is None, "sessions stick"
             assert not found.full, "sessions stick to accounts that are only busy"
         bound[key] = (name, now)
-        if lease.state.account.id != name:
+        if lease.state.account.id != name and self.last not in SAME:
             state = around.state(name)
             found = self.standing(state)
             at_once = found.rank is not None and found.rank[0] <= policy.MARKED
@@ -195,11 +198,11 @@ class Checked(Request):
         self.last = what
         self.end(what)
 
+    def wrong(self, failure: Any) -> None:
+        self.fault = failure.value
+
     def check_end(self) -> None:
         """What the client is told is true."""
-        if not self.done or self.checked:
-            return
-        self.checked = True
         error = self.done[0]
         if error == "answered" or self.client.gone:
             return
