@@ -28,6 +28,7 @@ from antigravity_proxy.web.routes import Operation, match
         ("/v1/models/x:countTokens", Operation.GEMINI_COUNT, "gemini", "x"),
         ("/models/x:generateContent", Operation.GEMINI_GENERATE, "gemini", "x"),
         ("/v1beta/models/models%2Fx:generateContent", Operation.GEMINI_GENERATE, "gemini", "x"),
+        ("/capacity", Operation.CAPACITY, "openai", ""),
         ("/health", Operation.PUBLIC, "openai", ""),
         ("/health/ready", Operation.PUBLIC, "openai", ""),
         ("/", Operation.PUBLIC, "openai", ""),
@@ -73,3 +74,4 @@ def test_the_model_list_has_three_readers() -> None:
 def test_only_public_pages_need_no_key() -> None:
     assert not match("/health/live").needs_key
     assert match("/v1/models").needs_key
+    assert match("/capacity").needs_key
