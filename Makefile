@@ -20,7 +20,7 @@ test: $(VENV)/.dev ## the whole proof, with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
 	$(BIN)/python tests/coverage_gate.py
 
-test-clients: $(VENV)/.dev $(CLIENTS)/.python $(CLIENTS)/.node ## real clients, agents among them, against the daemon (about five minutes)
+test-clients: $(VENV)/.dev $(CLIENTS)/.python $(CLIENTS)/.node ## real clients, agents among them, against the daemon (about two minutes)
 	$(BIN)/python -m pytest -n 2 -m clients tests/clients
 
 fuzz: $(VENV)/.dev ## new random examples for the tests that take any (about ten minutes)
