@@ -114,12 +114,12 @@ class Pool:
         """This moment on both clocks."""
         return Moment(self._clock.seconds(), self._epoch())
 
-    def update(self, accounts: Sequence[Account]) -> Deferred[None]:
+    def update(self, accounts: Iterable[Account]) -> Deferred[None]:
         """Takes the volume's accounts: new ones join, gone ones leave, known ones keep cooldowns and fresh tokens.
 
         A lease on an account that left goes on to its end. Fires when all are taken; a later update replaces this one.
         """
-        return self._updates.run(self._taking(accounts))
+        return self._updates.run(self._taking(tuple(accounts)))
 
     def _taking(self, accounts: Sequence[Account]) -> Iterator[None]:
         for number, account in enumerate(accounts, 1):
