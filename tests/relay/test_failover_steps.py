@@ -265,3 +265,12 @@ def test_with_only_flagged_accounts_there_is_no_time_to_tell(failure: Failure) -
     around = Surroundings("a")
     Request(around).end(failure)
     assert told(Request(around)) == (errors.Unavailable, None)
+
+
+def test_who_stands_in_the_line_takes_an_account_that_has_ceased_to_cool() -> None:
+    around = Surroundings("a", "b", rules=Rules(max_leases=1))
+    first = Request(around)
+    around.pool.penalise(around.state("b"), "m", judge(BURST))
+    second = Request(around)
+    around.clock.advance(QUEUE_SECONDS)
+    assert (first.accounts, second.accounts) == (["a"], ["b"])
