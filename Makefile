@@ -1,10 +1,11 @@
 # Everything a newcomer needs: `make demo` and `make test`. Both set up .venv first, on any machine with Python 3.11+.
 PYTHON ?= python3
 VENV := .venv
+CLIENTS := build/clients
 BIN := $(VENV)/bin
 LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
 
-.PHONY: help demo run test fuzz hammer lint format bench bench-volume lock dist clean
+.PHONY: help demo run test test-clients fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -18,6 +19,9 @@ run: $(VENV)/.runtime ## the daemon, with the settings of the environment
 test: $(VENV)/.dev ## the whole proof, with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
 	$(BIN)/python tests/coverage_gate.py
+
+test-clients: $(VENV)/.dev $(CLIENTS)/.python $(CLIENTS)/.node ## real clients, agents among them, against the daemon (about two minutes)
+	$(BIN)/python -m pytest -n 2 -m clients tests/clients
 
 fuzz: $(VENV)/.dev ## new random examples for the tests that take any (about ten minutes)
 	$(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
@@ -38,6 +42,9 @@ format: $(VENV)/.dev ## puts the code in order
 bench: $(VENV)/.dev ## what the daemon costs: CPU and memory (about four minutes)
 	$(BIN)/python benchmarks/bench.py
 
+bench-dialects: $(VENV)/.dev ## what each dialect's own part costs
+	$(BIN)/python benchmarks/dialects.py
+
 bench-volume: $(VENV)/.dev ## what volumes of 10 to 100,000 accounts cost
 	$(BIN)/python benchmarks/volume.py
 
@@ -50,7 +57,7 @@ dist: $(VENV)/.dev ## wheel and sdist, in dist/
 	$(BIN)/python -m build
 
 clean: ## removes what the others made
-	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build tests/clients/node_modules dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # editable in its compatible mode: twistd finds plugins by walking directories
 $(VENV)/.runtime: setup.cfg pyproject.toml
@@ -62,3 +69,17 @@ $(VENV)/.dev: setup.cfg pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[dev]'
 	touch $@ $(VENV)/.runtime
+
+$(CLIENTS)/.python: tests/clients/python/requirements.txt
+	$(PYTHON) -m venv --clear $(CLIENTS)/venv
+	$(CLIENTS)/venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# no package's script runs at its installation
+$(CLIENTS)/.node: tests/clients/package-lock.json
+	@mkdir -p $(CLIENTS)
+	@if ! { command -v node && command -v npm; } >/dev/null; then echo "no node here: JavaScript packages and agents are skipped"; else \
+	cp tests/clients/package*.json $(CLIENTS) && \
+	npm ci --prefix $(CLIENTS) --ignore-scripts --no-audit --no-fund --loglevel=error && \
+	ln -sfn ../../$(CLIENTS)/node_modules tests/clients/node_modules && \
+	touch $@; fi

@@ -81,6 +81,7 @@ class Daemon(MultiService):
         self._egresses = configured(reactor, self._ticker, settings)
         self._oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent)
         self._tokens = TokenKeeper(reactor, epoch, self._refresh, shared)
+        self._pool.on_tokenless = self._tokens.live
         self._bases = BaseUrls(settings.base_urls)
         self._gate = ApiGate(ring, settings.max_body, _hex_digits)
         self._site = self._make_site()

@@ -17,7 +17,7 @@ class Options(usage.Options):
 
     synopsis = "[options]"
     longdesc = (
-        "Serves OpenAI- and Gemini-compatible APIs over the accounts of a credential volume. "
+        "Serves OpenAI-, Anthropic- and Gemini-compatible APIs over the accounts of a credential volume. "
         "Every option can also be set by the environment variable of the same name in capitals, with underscores; "
         "options win. Secrets are not options, since every user of the machine could read them; each can also be read "
         "from a file that NAME_FILE names: "

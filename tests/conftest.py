@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ from hypothesis import settings
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
 DATA = Path(__file__).parent / "data"
+
+# a shell's background job ignores Ctrl-C and hands that on to the programs that tests start and interrupt
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # the same examples on every machine and at every run; `make fuzz` looks for new ones
 settings.register_profile("test", max_examples=200, derandomize=True, deadline=None, database=None)

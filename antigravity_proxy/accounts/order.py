@@ -25,6 +25,8 @@ K = TypeVar("K", Rank, float)
 _WAKE_AT_ONCE = 8
 #: accounts that one choice takes in at most, while it finds one among them: about a millisecond
 _TAKE_IN_AT_ONCE = 250
+#: smaller than the rank of any account that has to renew its token first
+_TOKENLESS: Rank = (policy.TOKENLESS, *(float("-inf"),) * 4)  # type: ignore[assignment]
 
 
 class Sorted(Generic[K]):
@@ -45,6 +47,11 @@ class Sorted(Generic[K]):
     def key(self, state: AccountState) -> K | None:
         """The account's key; None: it isn't here."""
         return self._keys.get(state)
+
+    def at_least(self, key: K) -> AccountState | None:
+        """The first account whose key is not smaller."""
+        i = bisect_left(self._entries, (key,))
+        return self._entries[i][2] if i < len(self._entries) else None
 
     def put(self, state: AccountState, key: K | None) -> None:
         """Moves the account to its new key; None takes it out."""
@@ -106,6 +113,10 @@ class Order:
             if self._cooling.key(state) == until:
                 return until
         return None
+
+    def first_tokenless(self) -> AccountState | None:
+        """The account to use next once it has a new token; None: all that can serve have one, as far as is known."""
+        return self._ready.at_least(_TOKENLESS)
 
     def touch(self, state: AccountState, now: Moment) -> Standing:
         """Something about the account may have changed: puts it where it belongs now."""

@@ -90,6 +90,8 @@ class Pool:
         self._turn = 0.0  # the latest turn so far
         self._serial = 0
         self._updates = Slices(clock)
+        #: told of an account that is passed over for want of a token: nobody else would renew it
+        self.on_tokenless: Callable[[AccountState], object] = unwatched
         self._shared.listen(self)
 
     @property
@@ -112,12 +114,12 @@ class Pool:
         """This moment on both clocks."""
         return Moment(self._clock.seconds(), self._epoch())
 
-    def update(self, accounts: Sequence[Account]) -> Deferred[None]:
+    def update(self, accounts: Iterable[Account]) -> Deferred[None]:
         """Takes the volume's accounts: new ones join, gone ones leave, known ones keep cooldowns and fresh tokens.
 
         A lease on an account that left goes on to its end. Fires when all are taken; a later update replaces this one.
         """
-        return self._updates.run(self._taking(accounts))
+        return self._updates.run(self._taking(tuple(accounts)))
 
     def _taking(self, accounts: Sequence[Account]) -> Iterator[None]:
         for number, account in enumerate(accounts, 1):
@@ -167,8 +169,10 @@ class Pool:
         return self._line.join(lambda: self.lease(model, tried, session))
 
     def is_full(self, model: str) -> bool:
-        """Whether an account could serve ``model`` but for the limit of its leases."""
-        return bool(self._order(model, self.now()).full)
+        """Whether nobody can serve ``model``, but somebody could if it were not at the limit of its leases."""
+        now = self.now()
+        order = self._order(model, now)
+        return order.first(now) is None and bool(order.full)
 
     def free_in(self, model: str) -> float | None:
         """Seconds until an account can serve ``model``, 0: one can; None: time alone brings none back."""
@@ -265,6 +269,8 @@ class Pool:
                 break
         if chosen is None:
             chosen = order.first(now, tried)
+        if (waiting := order.first_tokenless()) is not None and waiting is not chosen:
+            self.on_tokenless(waiting)
         if chosen is not None:
             for name in moving:
                 self._shared.bind(name, chosen.account.id, now.monotonic)
@@ -276,6 +282,8 @@ class Pool:
         """The account that a session is bound to; for now another while it is in trouble or has no token."""
         if rank[0] <= policy.MARKED:
             return bound
+        if rank[0] & policy.TOKENLESS:
+            self.on_tokenless(bound)
         best = order.first(now, tried)
         if best is None:
             return bound

@@ -299,10 +299,10 @@ def _in_words(wanted: Any) -> str:
 def _session_id(call: Call) -> str:
     """Stable for a conversation, so that upstream's prompt cache can hit (upstream.md 4.1).
 
-    Made from the client's own name of its conversation, else from how that opens.
+    Made from what the client calls it, and from how it opens: the name may be its user's, who has several.
     """
     digest = hashlib.sha256()
-    for text in (call.session,) if call.session else _opening(call):
+    for text in (call.session, *_opening(call)):
         digest.update(text[:4096].encode("utf-8", "replace"))
     return "-" + str(int.from_bytes(digest.digest()[:8], "big") >> 1)
 

@@ -241,12 +241,19 @@ def _for_gemini(turn: Content, model: Model, lost: bool) -> Content:
 
 
 def _for_others(turn: Content, model: Model, *, keep_thoughts: bool) -> Content:
-    """Signed thoughts if they are to be kept; a signature elsewhere is Gemini's."""
+    """Signed thoughts if they are to be kept; a signature elsewhere is Gemini's.
+
+    Claude's thought is streamed in pieces, its signature alone at the end: clients that keep them so get it whole.
+    """
     parts: list[Part] = []
+    told = ""  # by the unsigned thoughts right before
     for part in turn.parts:
-        if part.thought:
-            if keep_thoughts and (part := _own(part, model)).thought_signature:
-                parts.append(part)
-        else:
+        if part.thought and not part.thought_signature:
+            told += part.text or ""
+            continue
+        if not part.thought:
             parts.append(replace(part, thought_signature="") if part.thought_signature else part)
+        elif keep_thoughts and (part := _own(part, model)).thought_signature:
+            parts.append(part if part.text or not told else replace(part, text=told))
+        told = ""
     return Content(turn.role, tuple(parts))

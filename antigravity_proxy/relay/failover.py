@@ -193,7 +193,8 @@ class Failover:
         if not self._budget.once("wait"):
             return None
         if self._pool.is_full(self._model):
-            return await self._pool.queue(self._model, self._tried, self._session)
+            lease = await self._pool.queue(self._model, self._tried, self._session)
+            return lease or self._lease()  # one may have ceased to cool meanwhile
         seconds = self._pool.free_in(self._model)
         patience = min(self._pool.rules.patience, self._budget.left(self._resources.clock.seconds()))
         if not seconds or seconds > patience:

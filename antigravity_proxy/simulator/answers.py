@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import struct
 import zlib
@@ -18,7 +19,8 @@ SIGNATURE = base64.b64encode(b"simulated signature").decode()
 #: what a made picture counts, and a second of sound (here, 16,000 bytes)
 TOKENS_PER_PICTURE = 1290
 TOKENS_PER_SECOND = 32
-_CUE = re.compile(r"\bcall ((?:[\w.:-]+)(?: and [\w.:-]+)*)")
+_CUE = re.compile(r"\bcall ((?:[\w.:-]+)(?: and [\w.:-]+)*)(?: with (?=\{))?")
+_JSON = json.JSONDecoder()
 _WORDS = re.compile(r"\S+\s*")
 
 
@@ -135,7 +137,10 @@ def _last_user(request: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _calls(request: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The calls to make: those that the text asks for ("call a and b"), or the first if one must be called."""
+    """The calls to make: those that the text asks for, or the first if one must be called.
+
+    It asks with "call a and b", or with "call a with {…}" for these arguments, as JSON, instead of made-up ones.
+    """
     declared = {f["name"]: f for tool in request.get("tools", []) for f in tool.get("functionDeclarations", [])}
     parts = _last_user(request)
     if not declared or any("functionResponse" in part for part in parts):
@@ -149,7 +154,22 @@ def _calls(request: dict[str, Any]) -> list[tuple[str, Any]]:
     names = [name for name in cue[1].split(" and ") if name in declared] if cue else []
     if not names and config.get("mode") == "ANY":
         names = allowed[:1]
-    return [(name, example(declared[name].get("parameters", {"type": "object"}))) for name in names if name in allowed]
+    given = _given(text, cue)
+    return [
+        (name, example(declared[name].get("parameters", {"type": "object"})) if given is None else given)
+        for name in names
+        if name in allowed
+    ]
+
+
+def _given(text: str, cue: re.Match[str] | None) -> Any:
+    """The arguments that follow a cue; None for none, and for what is no JSON."""
+    if cue is None or not text.startswith("{", cue.end()):
+        return None
+    try:
+        return _JSON.raw_decode(text, cue.end())[0]
+    except ValueError:
+        return None
 
 
 def _call_parts(calls: list[tuple[str, Any]], body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from antigravity_proxy.accounts.order import Order
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
+from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume.accounts import ModelQuota
 
 COUNT = 6
@@ -125,3 +126,15 @@ def test_thousands_that_cool_to_the_same_second_come_back_a_few_at_a_time() -> N
     assert len(order._ready) == 8
     assert order.first(now, states[:20]) is states[20]
     assert order.first(now, states) is None
+
+
+def test_one_that_cools_but_lost_its_token_meanwhile_is_not_the_first_free() -> None:
+    states = [
+        AccountState(account("0", expiry_timestamp=50.0, refresh_token=Secret(""))),
+        AccountState(account("1"), 1),
+    ]
+    for state, until in zip(states, (10.0, 20.0), strict=True):
+        state.cooldowns["m"] = Cooldown(until)
+    order = Order("m", states, RULES, Moment(0.0, 0.0))
+    assert order.first_free(Moment(1.0, 1.0)) == 10.0
+    assert order.first_free(Moment(1.0, 49.0)) == 20.0

@@ -124,12 +124,13 @@ def test_a_session_lasts_as_long_as_its_opening() -> None:
     assert all(-(2**63) <= int(session) < 0 for session in sessions)
 
 
-def test_a_session_that_the_client_names_is_its_own() -> None:
-    named, same = (asking(Content("user", (Part(text=t),)), session="s1") for t in ("a", "b"))
+def test_a_name_and_an_opening_make_a_session() -> None:
+    named, another = (asking(Content("user", (Part(text=t),)), session="s1") for t in ("a", "b"))
     other = replace(named, session="s2")
-    sessions = [request(call)["sessionId"] for call in (named, same, other, replace(named, session=""))]
+    longer = replace(named, contents=(*named.contents, Content("model", (Part(text="Hi"),)), *named.contents))
+    sessions = [request(call)["sessionId"] for call in (named, longer, another, other, replace(named, session=""))]
     assert sessions[0] == sessions[1]
-    assert len(set(sessions)) == 3
+    assert len(set(sessions)) == 4
 
 
 def test_system_texts_stay_apart_and_empty_ones_go() -> None:

@@ -298,6 +298,24 @@ def test_claude_keeps_the_signed_thoughts_of_the_current_turn_alone() -> None:
     assert can_think(arrange(LOOP, CLAUDE, NameMap(())), CLAUDE)
 
 
+@pytest.mark.parametrize(
+    ("thoughts", "sent"),
+    [
+        ([thought("", "Add "), thought("", "them."), thought("R", "")], [("R", "Add them.")]),
+        ([thought("", "lost"), thought("R", "whole")], [("R", "whole")]),
+        ([thought("", "Add."), thought("R", ""), thought("S", "")], [("R", "Add."), ("S", "")]),
+        ([thought("", "lost"), thought("gemini:R", ""), thought("S", "")], [("S", "")]),
+        ([thought("", "lost"), text("a"), thought("R", "")], [("R", "")]),
+    ],
+)
+def test_claudes_streamed_thought_is_whole_again(thoughts: list[Part], sent: list[tuple[str, str]]) -> None:
+    """It arrives in pieces, the signature alone at the end; Gemini's clients give them back so."""
+    pieces = [model(piece) for piece in thoughts]
+    turns = arranged([user(text("q")), *pieces, model(call("f", "1")), user(result("f", "1"))], CLAUDE)
+    found = [part for part in turns[1][1] if part.get("thought")]
+    assert [(part["thoughtSignature"], part["text"]) for part in found] == sent
+
+
 def test_others_get_neither_thoughts_nor_signatures() -> None:
     for turns in (arranged(LOOP, GPT), arranged(LOOP, CLAUDE, lost_signatures=True)):
         assert signatures(turns) == ["", "", ""]

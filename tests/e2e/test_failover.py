@@ -299,3 +299,72 @@ async def test_a_dead_kept_connection_is_replaced_at_nobodys_charge(tmp_path: Pa
         assert (await running.chat()).status == 200
         state = next(iter(running.daemon._pool.states))
         assert (len(tokens(running)), state.last_until, state.in_flight) == (3, 0.0, 0)
+
+
+@deferred()
+async def test_a_conversation_stays_on_its_account_and_others_are_spread(tmp_path: Path) -> None:
+    async with stack(tmp_path, accounts=3) as running:
+        for number in range(3):
+            for _ in range(2):
+                assert (await running.chat(f"Turn of {number}", user=f"u{number}")).status == 200
+        assert tokens(running) == [f"ya29.sim-{n}" for n in (2, 2, 1, 1, 0, 0)]
+        await running.chat("Another text", user="u1")
+        answer = await running.request(
+            "POST",
+            "/v1beta/models/gemini-3-flash:generateContent",
+            {"contents": [{"parts": [{"text": "x"}]}]},
+            session_id="u1",
+        )
+        assert answer.status == 200
+        assert tokens(running)[6:] == ["ya29.sim-1"] * 2
+
+
+@deferred()
+async def test_capacity_tells_what_is_left_and_names_nobody(tmp_path: Path) -> None:
+    async with stack(tmp_path) as running:
+        running.simulator.script(faults.rate_limited(90), token="ya29.sim-1")
+        assert (await running.chat()).status == 200
+        answer = await running.request("GET", "/capacity")
+        models = {line["id"]: line for line in answer.json["models"]}
+        assert (models["gemini-3-flash"]["usable"], models["gemini-3-flash"]["cooling"]) == (1, 1)
+        assert models["gemini-3-flash"]["earliestReset"].endswith("Z")
+        assert models["claude-sonnet-4-6"]["usable"] == 2
+        assert b"0000-" not in answer.body
+        assert (await running.request("GET", "/capacity", authorization="")).status == 401
+        assert (await running.request("POST", "/capacity")).status == 405
+
+
+@deferred()
+async def test_the_desktop_apps_scheduling_is_in_effect_without_a_restart(tmp_path: Path) -> None:
+    async with stack(tmp_path, accounts=3) as running:
+        running.volume.configure(api_key="sk-test", scheduling_mode="cache-first")
+        await until(lambda: running.daemon._pool.rules.mode == "cache-first")
+        for number in range(4):
+            assert (await running.chat(f"Conversation {number}")).status == 200
+        assert len(set(tokens(running))) == 1
+
+
+@deferred()
+async def test_an_account_takes_no_more_requests_than_it_may(tmp_path: Path) -> None:
+    async with stack(tmp_path, accounts=1, PROXY_ACCOUNT_MAX_REQUESTS="1") as running:
+        running.simulator.script(Fault(pause=0.3), times=2)
+        answers = await gatherResults([Deferred.fromCoroutine(running.chat(f"{n}")) for n in range(2)])
+        assert [answer.status for answer in answers] == [200, 200]
+        running.simulator.script(Fault(silent=True))
+        _reader, writer = await _hang_up_later(running)
+        await until(lambda: len(running.simulator.requests) == 3)
+        refused = await running.chat("third")
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        writer.abortConnection()
+        await until(lambda: next(iter(running.daemon._pool.states)).in_flight == 0)
+
+
+@deferred()
+async def test_accounts_whose_tokens_have_ended_are_renewed_in_passing(tmp_path: Path) -> None:
+    async with stack(tmp_path, accounts=1) as running:
+        running.volume.add(7, expires_at=1000)
+        await until(lambda: len(running.daemon._pool.states) == 2)
+        assert (await running.chat("One")).status == 200
+        await until(lambda: len(running.simulator.refreshes) == 1)
+        assert (await running.chat("Two")).status == 200
+        assert tokens(running) == ["ya29.sim-0", "ya29.renewed-1"]

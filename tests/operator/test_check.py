@@ -145,5 +145,8 @@ def test_ctrl_c_ends_the_watch(writer: VolumeWriter) -> None:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["well"]
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=10)
+        try:
+            _, said = process.communicate(timeout=10)
+        finally:
+            process.kill()
     assert "Traceback" not in said

@@ -19,6 +19,7 @@ def test_no_attempt_starts_after_a_minute() -> None:
     budget = RetryBudget(100.0)
     assert budget.in_time(160.0)
     assert not budget.in_time(160.1)
+    assert budget.left(150.0) == 10.0
 
 
 def test_repairs_are_tried_once_each() -> None:

@@ -66,3 +66,18 @@ def test_a_refused_one_is_asked_for_anew() -> None:
     projects = Projects(Clock(), asked, None)
     projects.forget(state)
     assert project(projects, state) == "other"
+
+
+def test_one_refused_in_passing_is_asked_for_at_once() -> None:
+    asked, state = Asked("other"), AccountState(account())
+    Projects(Clock(), asked, None).renew(state)
+    assert (asked.count, state.project) == (1, "other")
+
+
+def test_when_all_were_refused_none_is_sent_until_the_row_changes() -> None:
+    asked, state = Asked(), AccountState(account())
+    projects = Projects(Clock(), asked, "fallback")
+    projects.do_without(state)
+    assert project(projects, state) is None
+    state.update(account(project_id="new"))
+    assert (project(projects, state), asked.count) == ("new", 0)

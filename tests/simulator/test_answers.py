@@ -127,6 +127,9 @@ def test_thoughts_come_first_when_asked_for(model: str, thoughts: list[Any]) -> 
     [
         ("please call weather now", None, [("weather", {"city": "value", "days": 1})]),
         ("call time and weather", None, [("time", {}), ("weather", {"city": "value", "days": 1})]),
+        ('call time with {"zone": {"a": "b}"}} please', None, [("time", {"zone": {"a": "b}"}})]),
+        ("call time with {zone}", None, [("time", {})]),
+        ("call time {}", None, [("time", {})]),
         ("call nothing", None, []),
         ("recall weather", None, []),
         ("Hello", None, []),

@@ -11,6 +11,8 @@ from antigravity_proxy.web.routes import Operation, match
     ("path", "operation", "dialect", "model"),
     [
         ("/v1/chat/completions", Operation.CHAT, "openai", ""),
+        ("/v1/messages", Operation.MESSAGE, "anthropic", ""),
+        ("/v1/messages/count_tokens", Operation.MESSAGE_COUNT, "anthropic", ""),
         ("/v1/responses", Operation.RESPONSES, "openai", ""),
         ("/v1/responses/resp_1", Operation.STORED_RESPONSE, "openai", ""),
         ("/v1/responses/resp_1/cancel", Operation.STORED_RESPONSE, "openai", ""),
@@ -30,6 +32,7 @@ from antigravity_proxy.web.routes import Operation, match
         ("/v1/models/x:countTokens", Operation.GEMINI_COUNT, "gemini", "x"),
         ("/models/x:generateContent", Operation.GEMINI_GENERATE, "gemini", "x"),
         ("/v1beta/models/models%2Fx:generateContent", Operation.GEMINI_GENERATE, "gemini", "x"),
+        ("/capacity", Operation.CAPACITY, "openai", ""),
         ("/health", Operation.PUBLIC, "openai", ""),
         ("/health/ready", Operation.PUBLIC, "openai", ""),
         ("/", Operation.PUBLIC, "openai", ""),
@@ -77,3 +80,4 @@ def test_the_model_list_has_three_readers() -> None:
 def test_only_public_pages_need_no_key() -> None:
     assert not match("/health/live").needs_key
     assert match("/v1/models").needs_key
+    assert match("/capacity").needs_key

@@ -102,7 +102,7 @@ class MessageWalk(ABC):
         self._finish = "MAX_TOKENS" if options.warm_up else ""
         self._maker = ""  # the upstream model, as it calls itself
         self._usage = Usage()
-        self._grounding: Raw = ABSENT
+        self._grounding: Raw | None = None
         self._held: list[str] = []  # text that waits for its sources
         self._queries = 0
         self._size = 0  # UTF-8 bytes delivered, to estimate tokens if need be
@@ -242,7 +242,7 @@ class MessageWalk(ABC):
 
     def _tell_held(self) -> None:
         """A search's answer: the queries, what they brought, then the text with its citations."""
-        found, text = grounding(self._grounding), "".join(self._held)
+        found, text = grounding(self._grounding or ABSENT), "".join(self._held)
         self._queries = len(found.web_search_queries)
         if self._queries:
             self._close()

@@ -121,7 +121,9 @@ class _Reader:
                 raise BadRequest("An item needs a type or a role.", param=f"{where}.type")
             kind = "message" if head.role is not None else "item_reference"
         if kind == "item_reference":
-            raise BadRequest("Items are not stored here: send them whole.", param=where)
+            raise BadRequest(
+                "Items are not stored here: send them whole, as clients do with store: false.", param=where
+            )
         if kind in _KINDS:
             decoder, take = _KINDS[kind]
             take(self, parse_at(raw, decoder, where), where)

@@ -58,3 +58,18 @@ def test_retry_after_and_allow_stand_where_they_belong() -> None:
 def test_an_overlong_prompt_is_told_in_the_words_that_agents_look_for(upstream: str, told: str) -> None:
     body = json.loads(render(errors.ContextOverflow(upstream), "r").body)
     assert body["error"] == {"type": "invalid_request_error", "message": told}
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            errors.BadRequest("The file is empty.", param="messages[0].content"),
+            "messages[0].content: The file is empty.",
+        ),
+        (errors.BadRequest("max_tokens is missing.", param="max_tokens"), "max_tokens is missing."),
+        (errors.BadRequest("m"), "m"),
+    ],
+)
+def test_the_field_at_fault_is_named_in_the_message(error: errors.ProxyError, told: str) -> None:
+    assert json.loads(render(error, "r").body)["error"]["message"] == told

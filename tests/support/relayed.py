@@ -1,0 +1,133 @@
+"""The relay's surroundings on a clock, without a network: attempts end as the test says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from support.accounts import account
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock, deferLater
+
+from antigravity_proxy.accounts.pool import Lease, Pool
+from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.accounts.shared import LocalState
+from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.codeassist import verdict
+from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
+from antigravity_proxy.relay.attempt import AttemptFailed, _judged
+from antigravity_proxy.relay.bases import BaseUrls
+from antigravity_proxy.relay.failover import Failover
+from antigravity_proxy.relay.projects import Projects
+from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.secret import Secret
+from antigravity_proxy.ticker import Ticker
+from antigravity_proxy.volume.accounts import Account
+
+EPOCH = 1_000_000.0
+REFRESH_SECONDS = 0.2
+
+
+class Waiting:
+    """A client that waits for its answer."""
+
+    gone = False
+    started = False
+    consumer = None
+
+    def send(self, data: bytes) -> None:
+        """Takes bytes."""
+
+
+class Surroundings:
+    """Resources on a clock. Refreshes take a moment, project look-ups none; ``refusing`` refuses the former."""
+
+    def __init__(self, *accounts: Account | str, rules: Rules | None = None) -> None:
+        self.clock = Clock()
+        self.shared = LocalState()
+        self.pool = Pool(self.clock, self.epoch, lambda: 0.0, rules, self.shared)
+        self.pool.update(each if isinstance(each, Account) else account(each) for each in accounts)
+        self.refreshed: list[str] = []
+        self.refusing = False
+        self.projects_asked: list[str] = []
+        nothing: Any = None
+        self.resources = Resources(
+            ticker=Ticker(self.clock),
+            epoch=self.epoch,
+            jitter=lambda: 0.0,
+            new_uuid=lambda: "uuid",
+            pool=self.pool,
+            tokens=TokenKeeper(self.clock, self.epoch, self._refresh, self.shared),
+            projects=Projects(self.clock, self._project, None),
+            egresses=nothing,
+            bases=BaseUrls(["http://one", "http://two"]),
+        )
+        self.pool.on_tokenless = self.resources.tokens.live
+
+    def epoch(self) -> float:
+        """Epoch seconds."""
+        return EPOCH + self.clock.seconds()
+
+    def state(self, name: str) -> AccountState:
+        """The account of that id."""
+        return next(state for state in self.pool.states if state.account.id == name)
+
+    async def _refresh(self, state: AccountState) -> Grant:
+        self.refreshed.append(state.account.id)
+        await deferLater(self.clock, REFRESH_SECONDS)
+        if self.refusing:
+            raise RefreshRejected("temporary", "503")
+        return Grant(Secret(f"ya29.{len(self.refreshed)}"), self.epoch() + 1e9)
+
+    async def _project(self, state: AccountState) -> str | None:
+        self.projects_asked.append(state.account.id)
+        return "another"
+
+
+class Request:
+    """One client request on its way through the failover; every attempt waits for ``end``."""
+
+    def __init__(self, around: Surroundings, model: str = "m", session: bytes = b"", repair: bool = False) -> None:
+        self.around = around
+        self.client = Waiting()
+        self.leases: list[Lease] = []
+        self.bases: list[bytes] = []
+        self.done: list[Any] = []
+        self._end: Deferred[str] = Deferred()
+        failover = Failover(around.resources, model, self.client, lambda failed: repair, session)
+        self.running = Deferred.fromCoroutine(failover.run(self._attempt))
+        self.running.addBoth(lambda result: self.done.append(getattr(result, "value", result)))
+
+    @property
+    def accounts(self) -> list[str]:
+        """The accounts that were tried, in order."""
+        return [lease.state.account.id for lease in self.leases]
+
+    @property
+    def attempting(self) -> bool:
+        """Whether an attempt is under way."""
+        return not self._end.called and bool(self.leases) and not self.done
+
+    async def _attempt(self, lease: Lease, base: bytes) -> str:
+        self.leases.append(lease)
+        self.bases.append(base)
+        self._end = Deferred()
+        await self.around.resources.projects.of(lease.state)
+        return await self._end
+
+    def end(self, what: Failure | verdict.Verdict | None = None) -> Request:
+        """Ends the attempt under way: well, or as upstream says, or as the connection shows."""
+        end, state = self._end, self.leases[-1].state
+        if what is None:
+            end.callback("answered")
+        elif isinstance(what, Failure):
+            end.errback(_judged(self.around.resources, state, state.access_token, what))
+        else:
+            end.errback(AttemptFailed(what))
+        return self
+
+    def cancel(self) -> None:
+        """The client leaves."""
+        self.client.gone = True
+        self.running.cancel()
