@@ -19,7 +19,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # the same examples on every machine and at every run; `make fuzz` looks for new ones
-settings.register_profile("test", max_examples=200, derandomize=True, deadline=None, database=None)
+settings.register_profile("test", max_examples=100, derandomize=True, deadline=None, database=None)
 settings.register_profile("fuzz", max_examples=20_000, deadline=None, print_blob=True)
 settings.load_profile("test")
 
