@@ -12,10 +12,9 @@ from typing import Any, ParamSpec, TypeVar
 from click import ClickException
 from msgspec import Struct
 
-from antigravity_proxy.operator import place
 from antigravity_proxy.operator.keychain import Keychain, KeychainError
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume import database, files, keys, layout, safestorage, snapshot
+from antigravity_proxy.volume import database, files, keys, layout, place, safestorage, snapshot
 from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.layout import Layout
 from antigravity_proxy.volume.sealed import Malformed, Unsealer, WrongKey
