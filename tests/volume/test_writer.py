@@ -111,7 +111,7 @@ def test_a_project_and_an_egress_proxy_of_the_row_stay(tmp_path: Path) -> None:
 def test_the_apps_own_volumes_take_an_account_and_lose_nothing(tmp_path: Path, name: str, prefixed: bool) -> None:
     directory = copy_of(name, tmp_path)
     before = accounts(directory)
-    key_files = {path: content for path, content in trace(directory).items() if "key" in path or ".mk" in path}
+    key_files = {path: found for path, found in trace(directory).items() if ".keys/" in path or "master" in path}
     written = writer_of(directory).add(ALICE)
     assert not written.key_file
     after = accounts(directory)
