@@ -26,6 +26,8 @@ from antigravity_proxy.volume.snapshot import VolumeError
 
 #: seconds to wait for another writer's lock; the app waits as long (credential-volume.md 1.2)
 BUSY = 3.0
+#: where a key is made, relative to the volume
+NEW_KEY = ".keys/master.key"
 #: so many of the rows used last decide which key is the volume's own
 _SAMPLE = 100
 
@@ -149,6 +151,8 @@ class VolumeWriter:
         if mounts.is_alone(database):
             raise NotWritten(f"{database.name} is mounted as a single file: mount the directory that holds it")
         if create:
+            if not database.exists() and not self._keys():
+                self._check_new_key()  # now, so that a refusal leaves no empty database
             os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
         elif not os.access(database, os.W_OK):
             raise NotWritten(f"{database.name} can't be written: {files.whose(database)}")
@@ -167,20 +171,20 @@ class VolumeWriter:
             if sealed and not opened[best]:
                 raise NotWritten("none of the keys opens the accounts that are there: find the right one first")
             return best, ""
-        for finding in keys.find_all(self._layout.keys).findings:
-            if finding.kind != "ignored":  # there is a key, though none that serves here
-                raise NotWritten(finding.message)
+        self._check_new_key()
         if sealed:
             raise NotWritten("the accounts that are there are sealed, and their key is missing: put it into .keys/")
-        return self._new_key()
-
-    def _new_key(self) -> tuple[bytes, str]:
         key = secrets.token_bytes(32)
-        path = self._layout.directory / ".keys" / "master.key"
-        if os.path.lexists(path):
-            raise NotWritten(".keys/master.key is there, but holds no key")
-        place.whole(path, key.hex().encode())
-        return key, ".keys/master.key"
+        place.whole(self._layout.directory / NEW_KEY, key.hex().encode())
+        return key, NEW_KEY
+
+    def _check_new_key(self) -> None:
+        """Whether a key may be made: none is there that can't be used here, and no file in its place."""
+        for finding in keys.find_all(self._layout.keys).findings:
+            if finding.kind != "ignored":
+                raise NotWritten(finding.message)
+        if os.path.lexists(self._layout.directory / NEW_KEY):
+            raise NotWritten(f"{NEW_KEY} is there, but holds no key")
 
     def _opened(self, field: object) -> tuple[dict[str, Any], bytes | None]:
         """A row's token, empty if it can't be read, and the key that opened it, None if it took none."""

@@ -143,7 +143,7 @@ def test_no_key_is_made_where_there_is_one_that_can_not_be_used(tmp_path: Path) 
     key = tmp_path / ".keys/master.key"
     for spoil, words in (
         (lambda: key.write_bytes(b"x" * 32), "none of the keys opens"),
-        (lambda: key.write_text("no key"), "their key is missing"),
+        (lambda: key.write_text("no key"), "is there, but holds no key"),
         (key.unlink, "their key is missing"),
         (lambda: (tmp_path / ".mk").write_bytes(b"v11" + b"x" * 80), "is wrapped by the desktop"),
     ):
@@ -153,6 +153,15 @@ def test_no_key_is_made_where_there_is_one_that_can_not_be_used(tmp_path: Path) 
             writer_of(tmp_path).add(ALICE)
         assert rows(tmp_path) == before
         assert not (tmp_path / ".keys/master-2.key").exists()
+
+
+def test_a_file_in_the_new_keys_place_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / ".keys").mkdir()
+    (tmp_path / ".keys/master.key").write_text("somebody's notes")
+    with pytest.raises(NotWritten, match="holds no key"):
+        writer_of(tmp_path).add(ALICE)
+    assert (tmp_path / ".keys/master.key").read_text() == "somebody's notes"
+    assert [path.name for path in tmp_path.iterdir()] == [".keys"]
 
 
 def test_what_can_not_be_written_says_why_and_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
