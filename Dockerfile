@@ -43,7 +43,7 @@ ENV PATH=/opt/antigravity/bin:$PATH \
     LOG_FORMAT=json
 WORKDIR /app
 USER 1000:1000
-EXPOSE 8045
+EXPOSE 8045 8888
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=6s --start-period=20s --retries=3 CMD ["antigravity-proxy", "healthcheck"]
 CMD ["twistd", "--nodaemon", "--pidfile=", "antigravity"]

@@ -170,6 +170,41 @@ def export(data_dir: Path | None, directory: Path) -> None:
     click.echo(f"{directory}: {volume.rows} accounts, {volume.readable} of them open with the keys in it")
 
 
+@command.command()
+@_data_dir
+def login(data_dir: Path | None) -> None:
+    """Adds a Google account from a machine without a browser: prints a URL, takes the address it ends at.
+
+    The data directory must be writable; the daemon need not run.
+    """
+    from twisted.internet.task import react
+
+    from antigravity_proxy.operator.login import Login
+    from antigravity_proxy.startup import epoch
+
+    async def run(reactor: Any) -> None:
+        entered = Login(reactor, _start(data_dir), epoch)
+        begun = entered.begin()
+        click.echo(f"Open this address in any browser, and allow access:\n\n{begun.url}\n")
+        click.echo("The browser is then sent to an address on localhost, which need not load. Copy it from the bar.")
+        added = await entered.finish(begun, click.prompt("Address", prompt_suffix=": "))
+        if added.written.key_file:
+            click.echo(f"A new master key was made: {added.written.key_file}")
+        what = "added" if added.written.is_new else "signed in again"
+        click.echo(f"{added.email.reveal()}: {what}")
+
+    async def told(reactor: Any) -> None:
+        try:
+            await run(reactor)
+        except click.Abort:
+            raise SystemExit(WRONG) from None
+        except click.ClickException as e:
+            click.echo(f"Error: {e.format_message()}", err=True)
+            raise SystemExit(WRONG) from None
+
+    react(told)
+
+
 @command.group()
 def key() -> None:
     """The volume's master keys. None is ever printed."""

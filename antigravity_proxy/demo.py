@@ -91,6 +91,7 @@ def daemon_environment(simulator: Simulator, volume: Path, port: int, host: str 
             "PROXY_HOST": host,
             "PROXY_PORT": str(port),
             "PROXY_DRAIN_SECONDS": str(DRAIN),
+            "OAUTH_LISTEN_PORT": "0",  # another daemon, or the desktop app, may have the usual one
         }
     )
 

@@ -14,6 +14,7 @@ from twisted.internet.defer import inlineCallbacks
 from twisted.internet.error import CannotListenError
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
+from twisted.python.failure import Failure
 from twisted.web.client import Agent
 
 from antigravity_proxy import logs, startup
@@ -22,11 +23,13 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.admin.service import Admin, sign_in
 from antigravity_proxy.canonical.models import Catalogue
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.ticker import Ticker
@@ -37,6 +40,9 @@ from antigravity_proxy.upstream.oauth import OAuthClient
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
+from antigravity_proxy.volume.snapshot import VolumeError
+from antigravity_proxy.volume.writer import NewAccount, NotWritten, Written
+from antigravity_proxy.volume.writing import WriterService
 from antigravity_proxy.web.access import AccessLog
 from antigravity_proxy.web.api import ApiResource
 from antigravity_proxy.web.edge import GuardedSite
@@ -60,7 +66,7 @@ def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
 
 
 class Daemon(MultiService):
-    """The whole daemon as a service: the volume's watch, the account pool, the API listener."""
+    """The whole daemon as a service: the volume's watch, the account pool, the API listener, the admin listener."""
 
     def __init__(self, reactor: Any, start: Start) -> None:
         super().__init__()
@@ -72,6 +78,7 @@ class Daemon(MultiService):
         self._writable = os.access(places.directory, os.W_OK)
         self._draining = False
         self._port: Any = None
+        self._admin_port: Any = None
         self._keys = KeyPolicy.of(settings)
         ring = self._keys.at_start(state.config, absent=state.config_absent)
         self._catalogue = _catalogue(state.config)
@@ -79,14 +86,18 @@ class Daemon(MultiService):
         shared = LocalState()
         self._pool = Pool(reactor, epoch, random.random, Rules.of(settings, state.config), shared)
         self._egresses = configured(reactor, self._ticker, settings)
-        self._oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent)
-        self._tokens = TokenKeeper(reactor, epoch, self._refresh, shared)
+        self._oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
+        self._writer = WriterService(reactor, start.writer)
+        self._tokens = TokenKeeper(reactor, epoch, self._refresh, shared, None if self._read_only else self._keep)
         self._pool.on_tokenless = self._tokens.live
         self._bases = BaseUrls(settings.base_urls)
         self._gate = ApiGate(ring, settings.max_body, _hex_digits)
         self._site = self._make_site()
         self._volume = VolumeService(reactor, start.reader, self._on_volume)
         self._volume.setServiceParent(self)
+        self._writer.setServiceParent(self)
+        signing_in = sign_in(reactor, settings, self._oauth, self._egresses, self._store)
+        self._admin = Admin(reactor, self._ticker, settings, signing_in, ring, read_only=self._read_only)
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
         """Takes its place in the application, and gives that our log."""
@@ -96,22 +107,31 @@ class Daemon(MultiService):
         super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
-        """Binds the port; a port that is taken ends the start with one line and status 1."""
+        """Binds the ports; one that is taken ends the start with one line and status 1."""
         settings = self._settings
-        try:
-            self._port = self._reactor.listenTCP(settings.port, self._site, backlog=511, interface=settings.host)
-        except CannotListenError as e:
-            where = f"{settings.host}:{settings.port}"
-            if sys.__stderr__ is not None:  # sys.stderr is the log by now
-                sys.__stderr__.write(f"antigravity-proxy: PROXY_PORT: {where} can't be listened on: {e.socketError}\n")
-            sys.exit(1)
+        self._port = self._listen("PROXY_PORT", settings.host, settings.port, self._site)
+        if settings.oauth_listen_port:
+            host, port = settings.oauth_listen_host, settings.oauth_listen_port
+            self._admin_port = self._listen("OAUTH_LISTEN_PORT (0 for none)", host, port, self._admin.site)
         super().privilegedStartService()
+
+    def _listen(self, setting: str, host: str, port: int, site: GuardedSite) -> Any:
+        try:
+            return self._reactor.listenTCP(port, site, backlog=511, interface=host)
+        except CannotListenError as e:
+            if sys.__stderr__ is not None:  # sys.stderr is the log by now
+                words = f"antigravity-proxy: {setting}: {host}:{port} can't be listened on: {e.socketError}\n"
+                sys.__stderr__.write(words)
+            sys.exit(1)
 
     def startService(self) -> None:
         """Starts serving."""
         super().startService()
         _tune_garbage_collection()
         log.info("serving on {host}:{port}", host=self._settings.host, port=self._port.getHost().port)
+        if self._admin_port is not None:
+            address = self._admin_port.getHost()
+            log.info("admin pages on {host}:{port}", host=address.host, port=address.port)
         for warning in self._warnings():
             log.warn("{warning}", warning=warning)
 
@@ -120,10 +140,14 @@ class Daemon(MultiService):
         """Drains: no new connections, open answers to their last byte, up to the deadline."""
         self._draining = True
         yield self._port.stopListening()
+        if self._admin_port is not None:
+            yield self._admin_port.stopListening()
+        admin_drained = self._admin.drain()
         log.info("draining {count} connections", count=len(self._site.channels))
         cut = yield self._site.drain(self._reactor, self._settings.drain_seconds)
         if cut:
             log.warn("{count} connections were cut at the deadline", count=cut)
+        yield admin_drained
         self._tokens.stop()
         yield self._egresses.close()
         self._ticker.stop()
@@ -157,6 +181,26 @@ class Daemon(MultiService):
             lambda client: self._oauth.refresh(agent, state.refresh_token, client),
         )
 
+    def _keep(self, identity: str, used: Secret, grant: Grant) -> None:
+        """A renewed token goes to the volume too; serving never waits for that, nor depends on it."""
+        self._writer.renew(identity, used, grant).addErrback(self._not_kept, identity)
+
+    def _not_kept(self, failure: Failure, identity: str) -> None:
+        failure.trap(VolumeError)
+        words = "account {account}: its new token stays in memory: {reason}"
+        log.warn(words, account=identity, reason=failure.getErrorMessage())
+
+    async def _store(self, account: NewAccount) -> Written:
+        """Stores who signed in, and has the account in use when this returns. Raises NotWritten."""
+        written = await self._writer.add(account)
+        state = await self._volume.read()
+        found = {account.id: account.token.access_token for account in state.accounts}
+        if found.get(written.id) != account.access_token:
+            reasons = (problem.reason for problem in state.problems if problem.id == written.id)
+            why = state.error or next(reasons, "it is not there")
+            raise NotWritten(f"it was written, but can't be read back: {why}")
+        return written
+
     async def _load_project(self, state: AccountState) -> str | None:
         base = self._bases.in_order(self._reactor.seconds())[0]
         return await load_project(self._reactor, self._egresses.of(state.account), base, state.access_token)
@@ -171,6 +215,7 @@ class Daemon(MultiService):
         ring = self._keys.decide(state.config, absent=state.config_absent)
         if ring is not None:
             self._gate.keys = ring
+            self._admin.use(ring)
         if not state.error:
             updating.addCallback(self._tell_of_accounts, state, before)
         elif state.error != before.error:
@@ -188,6 +233,10 @@ class Daemon(MultiService):
             words = "{count} further accounts can't be used; 'antigravity-proxy accounts list' tells why"
             log.warn(words, count=len(new) - _PROBLEMS_TOLD)
 
+    @property
+    def _read_only(self) -> bool:
+        return self._settings.read_only or not self._writable
+
     def _condition(self) -> Condition:
         state = self._state
         return Condition(
@@ -196,7 +245,7 @@ class Daemon(MultiService):
             ever_read=state.read_at is not None,
             accounts=len(state.accounts),
             usable=self._pool.usable(),
-            read_only=self._settings.read_only or not self._writable,
+            read_only=self._read_only,
             draining=self._draining,
             volume=self._volume_health(),
             warnings=self._warnings(),

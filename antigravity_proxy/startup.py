@@ -15,14 +15,16 @@ from antigravity_proxy.volume import layout
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.layout import Layout
 from antigravity_proxy.volume.reader import VolumeReader, VolumeState
+from antigravity_proxy.volume.writer import VolumeWriter
 
 
 class Start(Struct, frozen=True):
-    """Settings, where the volume's files are, their reader, and its state with nothing but the configuration read."""
+    """Settings, the volume's files, their reader and writer, and the state with nothing but the configuration read."""
 
     settings: Settings
     places: Layout
     reader: VolumeReader
+    writer: VolumeWriter
     state: VolumeState
 
 
@@ -32,15 +34,16 @@ def begin(options: Mapping[str, Any], environ: Mapping[str, str]) -> Start:
     data_dir = resolver.one("data_dir")
     places = layout.single(Path(data_dir)) if data_dir else _of_desktop(environ)
     master_key = resolver.one("master_key")
+    key = bytes.fromhex(master_key.reveal()) if master_key is not None else None
     reader = VolumeReader(
         places,
-        bytes.fromhex(master_key.reveal()) if master_key is not None else None,
+        key,
         monotonic=time.monotonic,
         epoch=epoch,
         sleep=time.sleep,
     )
     state = reader.read_config()
-    return Start(resolver.all(_gui_values(state.config)), places, reader, state)
+    return Start(resolver.all(_gui_values(state.config)), places, reader, VolumeWriter(places, key, epoch), state)
 
 
 def _of_desktop(environ: Mapping[str, str]) -> Layout:

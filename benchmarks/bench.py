@@ -67,6 +67,7 @@ class Bench:
             "ANTIGRAVITY_DATA_DIR": str(volume),
             "READONLY_MODE": "true",
             "PROXY_PORT": str(self.port),
+            "OAUTH_LISTEN_PORT": "0",
             "PROXY_INTERNAL_BASE_URLS": f"http://127.0.0.1:{self.upstream_port}",
             "GOOGLE_TOKEN_URL": f"http://127.0.0.1:{self.upstream_port}/token",
         }

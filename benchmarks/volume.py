@@ -84,6 +84,7 @@ def measure(directory: Path) -> dict[str, Any]:
         "ANTIGRAVITY_DATA_DIR": str(directory),
         "READONLY_MODE": "true",
         "PROXY_PORT": "18045",
+        "OAUTH_LISTEN_PORT": "0",
         "LOG_LEVEL": "error",
     }
     daemon: Any = service.make({}, environment)

@@ -148,5 +148,6 @@ async def test_the_daemon_gets_the_way_to_its_programs_and_no_setting_of_the_use
     await simulator.stop()
     assert environment["PATH"] == "/bin"
     assert environment["PROXY_PORT"] == "1234"
+    assert environment["OAUTH_LISTEN_PORT"] == "0"
     assert environment["PROXY_INTERNAL_BASE_URLS"].startswith("http://127.0.0.1:")
     assert not {"PROXY_API_KEY", "https_proxy"} & environment.keys()

@@ -85,6 +85,7 @@ def _readable() -> bool:
 def test_the_installed_daemon_serves(installed: Path, tmp_path: Path) -> None:
     port = free_port()
     environment = {"ANTIGRAVITY_DATA_DIR": str(tmp_path), "PROXY_PORT": str(port), "PROXY_API_KEY": "k"}
+    environment["OAUTH_LISTEN_PORT"] = "0"
     code = "from twisted.scripts.twistd import run; run()"
     argv = [str(installed / "bin" / "python"), "-c", code, "-n", "--pidfile=", "antigravity"]
     daemon = subprocess.Popen(argv, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -83,6 +83,17 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_a_taken_admin_port_is_one_line_that_names_its_setting(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = twistd(ANTIGRAVITY_DATA_DIR=str(tmp_path), PROXY_PORT=str(free_port()), OAUTH_LISTEN_PORT=port)
+    assert done.returncode == 1
+    assert f"OAUTH_LISTEN_PORT (0 for none): 127.0.0.1:{port} can't be listened on" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_options_are_strings_until_they_are_resolved() -> None:
     options = Options()
     options.parseOptions(["--proxy-port", str(free_port()), "--log-level=debug"])

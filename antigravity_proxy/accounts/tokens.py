@@ -26,14 +26,15 @@ BACK_OFF = (5.0, 15.0, 60.0, 300.0)
 #: seconds to wait after the OAuth client itself was refused (upstream.md 7)
 MISCONFIGURED_PAUSE = 300.0
 
+Keep = Callable[[str, Secret, Grant], None]
 Refresh = Callable[[AccountState], Coroutine[Deferred[Any], Any, Grant]]
 
 
 class TokenKeeper:
     """Hands out access tokens and renews them.
 
-    ``refresh`` asks upstream for a new grant; it raises RefreshRejected. What it brings is never written anywhere, only
-    told to the replicas by ``shared``.
+    ``refresh`` asks upstream for a new grant; it raises RefreshRejected. What it brings is told to the replicas by
+    ``shared``, and to ``keep``: an account's id, the refresh token that was used, the grant.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class TokenKeeper:
         epoch: Callable[[], float],
         refresh: Refresh,
         shared: SharedState | None = None,
+        keep: Keep | None = None,
     ) -> None:
         self._clock = clock
+        self._keep = keep
         self._shared = LocalState() if shared is None else shared
         self._epoch = epoch
         self._refresh = refresh
@@ -85,6 +88,7 @@ class TokenKeeper:
         return not state.barred and bool(state.refresh_token.reveal()) and state.refresh_after <= self._clock.seconds()
 
     async def _renew(self, state: AccountState) -> None:
+        used = state.refresh_token
         try:
             grant = await self._shared.renew(state.account.id, lambda: self._refresh(state))
         except RefreshRejected as e:
@@ -99,6 +103,8 @@ class TokenKeeper:
         self.misconfigured = ""
         state.renewed(grant)
         log.info("account {account} has a new access token", account=state.account.id)
+        if self._keep is not None:
+            self._keep(state.account.id, used, grant)
 
     def _rejected(self, state: AccountState, e: RefreshRejected) -> None:
         if e.kind == "dead":

@@ -15,7 +15,14 @@ Kind = Literal["dead", "misconfigured", "temporary"]
 _DEAD = frozenset({"invalid_grant", "access_denied", "admin_policy_enforced", "org_internal"})
 #: our OAuth client or our request is refused: not the account's fault
 _MISCONFIGURED = frozenset(
-    {"invalid_client", "unauthorized_client", "invalid_request", "unsupported_grant_type", "invalid_scope"}
+    {
+        "invalid_client",
+        "unauthorized_client",
+        "invalid_request",
+        "unsupported_grant_type",
+        "invalid_scope",
+        "redirect_uri_mismatch",
+    }
 )
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from click import ClickException
 
-from antigravity_proxy.operator import bundle, copy, place
+from antigravity_proxy.operator import bundle, copy
+from antigravity_proxy.volume import place
 from antigravity_proxy.volume.layout import Layout
 
 _NAME = re.compile(r"antigravity-\d{8}T\d{6}Z(?:-\d+)?\.tar")

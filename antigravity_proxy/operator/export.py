@@ -9,9 +9,10 @@ from pathlib import Path
 
 from click import ClickException
 
-from antigravity_proxy.operator import copy, place
+from antigravity_proxy.operator import copy
 from antigravity_proxy.operator.backup import outside
 from antigravity_proxy.operator.copy import DATABASE, VolumeCopy
+from antigravity_proxy.volume import place
 from antigravity_proxy.volume.layout import Layout
 
 

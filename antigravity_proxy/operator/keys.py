@@ -12,13 +12,12 @@ from typing import Any, ParamSpec, TypeVar
 from click import ClickException
 from msgspec import Struct
 
-from antigravity_proxy.operator import place
 from antigravity_proxy.operator.keychain import Keychain, KeychainError
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume import database, files, keys, layout, safestorage, snapshot
+from antigravity_proxy.volume import database, files, keys, layout, place, safestorage, snapshot
 from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.layout import Layout
-from antigravity_proxy.volume.sealed import Malformed, Unsealer, WrongKey
+from antigravity_proxy.volume.sealed import is_sealed, opens
 from antigravity_proxy.volume.snapshot import VolumeError
 
 P = ParamSpec("P")
@@ -46,9 +45,9 @@ class Opened(Struct, frozen=True):
 
 def check(rows: Iterable[Mapping[str, Any]], candidates: Iterable[Candidate]) -> tuple[int, list[Opened]]:
     """The number of sealed rows, and how many of them each key opens by itself."""
-    sealed = [token for row in rows if isinstance(token := row["token_json"], str) and _is_sealed(token)]
+    sealed = [token for row in rows if isinstance(token := row["token_json"], str) and is_sealed(token)]
     return len(sealed), [
-        Opened(candidate.source, sum(_opens(candidate.key, token) for token in sealed)) for candidate in candidates
+        Opened(candidate.source, sum(opens(token, candidate.key) for token in sealed)) for candidate in candidates
     ]
 
 
@@ -159,21 +158,3 @@ def _rows(places: Layout) -> list[Row]:
         return database.rows(snapshot.take(places.database, monotonic=time.monotonic, sleep=time.sleep))
     except VolumeError as e:
         raise ClickException(str(e)) from e
-
-
-def _is_sealed(token: str) -> bool:
-    try:
-        Unsealer(()).open(token)
-    except WrongKey:
-        return True
-    except Malformed:
-        return False
-    return False
-
-
-def _opens(key: bytes, token: str) -> bool:
-    try:
-        Unsealer((key,)).open(token)
-    except WrongKey:
-        return False
-    return True

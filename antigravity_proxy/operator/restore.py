@@ -13,9 +13,9 @@ from pathlib import Path
 
 from click import ClickException
 
-from antigravity_proxy.operator import bundle, place
+from antigravity_proxy.operator import bundle
 from antigravity_proxy.operator.copy import DATABASE
-from antigravity_proxy.volume import wal
+from antigravity_proxy.volume import place, wal
 
 #: a restore that was decided, in the data directory
 DECIDED = ".restore"

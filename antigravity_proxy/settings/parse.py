@@ -44,6 +44,16 @@ def port(value: str) -> int:
     return int(value)
 
 
+def port_or_none(value: str) -> int:
+    """A TCP port, or 0 for none."""
+    if value == "0":
+        return 0
+    try:
+        return port(value)
+    except ValueError:
+        raise ValueError("a port from 1 to 65535, or 0 for none") from None
+
+
 def seconds(value: str) -> float:
     """A positive number of seconds."""
     try:

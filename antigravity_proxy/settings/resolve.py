@@ -97,7 +97,8 @@ class Resolver:
             values[setting.field], sources[setting.field] = self._value(setting, gui)
         values["clients"] = self._clients(values.pop("client_id"), values.pop("client_secret"))
         values["api_keys"] = values["api_keys"] or ()
-        values["oauth_listen_port"] = values["oauth_listen_port"] or values["oauth_callback_port"]
+        if values["oauth_listen_port"] is None:
+            values["oauth_listen_port"] = values["oauth_callback_port"]
         if values["oauth_redirect_url"] is None:
             values["oauth_redirect_url"] = f"http://localhost:{values['oauth_callback_port']}/oauth-callback"
         return Settings(**values, sources=sources)

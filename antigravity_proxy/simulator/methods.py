@@ -12,6 +12,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy.simulator import answers, faults, wire
+from antigravity_proxy.simulator.consent import CLIENT_ID, CLIENT_SECRET
 from antigravity_proxy.simulator.emitter import Emitter, scripted
 from antigravity_proxy.simulator.faults import Fault
 from antigravity_proxy.simulator.load import Load, knobs
@@ -22,7 +23,6 @@ from antigravity_proxy.simulator.validate import check_count, check_generate, ch
 if TYPE_CHECKING:
     from antigravity_proxy.simulator.server import Simulator
 
-CLIENT_ID, CLIENT_SECRET = "simulated-client", "simulated-secret"
 _BASE = b"/v1internal:"
 _NOTHING = Fault()
 
@@ -42,6 +42,8 @@ class Methods(Resource):
             (b"POST", _BASE + b"loadCodeAssist"): self._load,
             (b"POST", _BASE + b"onboardUser"): self._onboard,
             (b"POST", _BASE + b"fetchAvailableModels"): self._models,
+            (b"GET", b"/auth"): simulator.consent.page,
+            (b"POST", b"/auth"): simulator.consent.decided,
             (b"POST", b"/token"): self._token,
             (b"GET", b"/userinfo"): self._userinfo,
             (b"GET", b"/__stats"): self._stats,
@@ -159,16 +161,24 @@ class Methods(Resource):
             "token_type": "Bearer",
         }
         if form.get("grant_type") == "authorization_code":
-            grant["refresh_token"] = "1//signed-in"  # noqa: S105 - made up
-            known = form.keys() >= {"code", "redirect_uri", "code_verifier"}
+            consent = self._simulator.consent.redeem(form)
+            known = consent is not None
+            if consent is not None:
+                self._simulator.people[grant["access_token"]] = consent.person
+                if consent.offline:
+                    grant["refresh_token"] = f"1//signed-in-{len(self._simulator.refreshes)}"
         else:
             known = form.get("grant_type") == "refresh_token" and form.get("refresh_token", "").startswith("1//")
         return _reply(request, grant) if known else _fail(request, faults.invalid_grant())
 
     def _userinfo(self, request: Any) -> Any:
-        if self._simulator.unknown(self._received(request).token):
+        fault = self._simulator.userinfo_fault
+        if fault is not None:
+            return NOT_DONE_YET if fault.silent else _fail(request, fault)
+        token = self._received(request).token
+        if self._simulator.unknown(token):
             return _fail(request, faults.unauthenticated())
-        return _reply(request, {"id": "1", "email": "someone@example.com", "verified_email": True, "name": "Someone"})
+        return _reply(request, self._simulator.people.get(token, self._simulator.person))
 
     # benchmarks
 

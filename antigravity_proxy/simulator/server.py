@@ -8,9 +8,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.web.server import Site
 
+from antigravity_proxy.simulator.consent import CLIENT_ID, CLIENT_SECRET, PERSON, Consents
 from antigravity_proxy.simulator.faults import Fault
 from antigravity_proxy.simulator.load import Load
-from antigravity_proxy.simulator.methods import CLIENT_ID, CLIENT_SECRET, Methods
+from antigravity_proxy.simulator.methods import Methods
 from antigravity_proxy.simulator.received import Received
 
 
@@ -19,8 +20,9 @@ class Simulator:
 
     ``requests`` holds what arrived at the generating methods, ``loads`` at ``loadCodeAssist``, ``refreshes`` the token
     endpoint's forms. Every access token ``ya29.…`` is known unless it stands in ``revoked``. ``project`` is what
-    ``loadCodeAssist`` tells, None: the user is not onboarded. ``token_fault`` happens to all that ask for tokens. With
-    ``load`` streams are constant and requests neither checked nor kept.
+    ``loadCodeAssist`` tells, None: the user is not onboarded. ``token_fault`` happens to all that ask for tokens,
+    ``userinfo_fault`` to all that ask whose they are. ``person`` is who sits before the consent page; ``people`` who
+    signed in, by access token. With ``load`` streams are constant and requests neither checked nor kept.
     """
 
     def __init__(self, reactor: Any, load: Load | None = None) -> None:
@@ -32,6 +34,10 @@ class Simulator:
         self.revoked: set[str] = set()
         self.project: str | None = "simulated-project"
         self.token_fault: Fault | None = None
+        self.userinfo_fault: Fault | None = None
+        self.person: dict[str, object] = dict(PERSON)
+        self.people: dict[str, dict[str, object]] = {}
+        self.consent = Consents(self)
         self.counts: Counter[str] = Counter()
         self._script: list[tuple[Fault, str | None, str | None]] = []
         self._waiting: list[tuple[int, Deferred[Received]]] = []
@@ -57,6 +63,7 @@ class Simulator:
         """The settings that send a daemon here."""
         return {
             "PROXY_INTERNAL_BASE_URLS": self.url,
+            "GOOGLE_AUTH_URL": f"{self.url}/auth",
             "GOOGLE_TOKEN_URL": f"{self.url}/token",
             "GOOGLE_USERINFO_URL": f"{self.url}/userinfo",
             "GOOGLE_CLIENT_ID": CLIENT_ID,

@@ -1,4 +1,4 @@
-"""Asks the token endpoint for a new access token: a small JSON call, by treq."""
+"""Asks the token endpoint for tokens, and whose they are: small JSON calls, by treq."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent
 
 from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected, read_answer
+from antigravity_proxy.codeassist.signin import User, read_user
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import TOKEN_BODY, TOKEN_SECONDS
 from antigravity_proxy.settings.resolve import OAuthPair
@@ -23,38 +24,64 @@ class _TooLong(Exception):
 
 
 class OAuthClient:
-    """Talks to one token endpoint. ``epoch``: the wall clock in epoch seconds."""
+    """Talks to one token endpoint, and to the user info endpoint beside it. ``epoch``: the wall clock in epoch seconds.
 
-    def __init__(self, clock: IReactorTime, epoch: Callable[[], float], token_url: str, user_agent: str) -> None:
+    What can't be asked (network, TLS, time-out, an answer without end) is RefreshRejected of kind ``temporary``.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, epoch: Callable[[], float], token_url: str, user_agent: str, userinfo_url: str = ""
+    ) -> None:
         self._clock: Any = clock
         self._epoch = epoch
         self._url = token_url
+        self._userinfo_url = userinfo_url
         self._user_agent = user_agent
 
     async def refresh(self, agent: IAgent, refresh_token: Secret, client: OAuthPair) -> Grant:
         """A new access token, asked for by ``agent``'s way out. Raises RefreshRejected (upstream.md 7)."""
+        return await self._grant(
+            agent, {"grant_type": "refresh_token", "refresh_token": refresh_token.reveal()}, client
+        )
+
+    async def redeem(self, agent: IAgent, code: str, verifier: str, redirect_uri: str, client: OAuthPair) -> Grant:
+        """The tokens for a sign-in's code. Raises RefreshRejected."""
         form = {
-            "grant_type": "refresh_token",
-            "refresh_token": refresh_token.reveal(),
-            "client_id": client.id,
-            "client_secret": client.secret.reveal(),
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": redirect_uri,
+            "code_verifier": verifier,
         }
+        return await self._grant(agent, form, client)
+
+    async def user(self, agent: IAgent, access_token: Secret) -> User:
+        """Whose token it is. Raises RefreshRejected."""
+        authorization = {"Authorization": [f"Bearer {access_token.reveal()}"]}
+        status, body = await self._asked(agent, "user info", "GET", self._userinfo_url, None, authorization)
+        return read_user(status, body)
+
+    async def _grant(self, agent: IAgent, form: dict[str, str], client: OAuthPair) -> Grant:
         sent_at = self._epoch()
-        try:
-            status, body = await self._post(agent, form)
-        except RefreshRejected:
-            raise
-        except Exception as e:  # network, TLS, time-out, an answer without end: all of them pass
-            raise RefreshRejected("temporary", f"the token endpoint could not be asked: {type(e).__name__}") from None
+        whole = form | {"client_id": client.id, "client_secret": client.secret.reveal()}
+        status, body = await self._asked(agent, "token", "POST", self._url, whole, {})
         return read_answer(status, body, sent_at)
 
-    async def _post(self, agent: IAgent, form: dict[str, str]) -> tuple[int, bytes]:
+    async def _asked(self, agent: IAgent, name: str, *request: Any) -> tuple[int, bytes]:
+        try:
+            return await self._answer(agent, *request)
+        except Exception as e:  # of any kind: all of them pass
+            raise RefreshRejected("temporary", f"the {name} endpoint could not be asked: {type(e).__name__}") from None
+
+    async def _answer(
+        self, agent: IAgent, method: str, url: str, form: dict[str, str] | None, headers: dict[str, list[str]]
+    ) -> tuple[int, bytes]:
         jar: Any = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))  # no cookie of one account meets another
         client = HTTPClient(agent, cookiejar=jar, data_to_body_producer=BytesBody)
-        request = client.post(
-            self._url,
+        request = client.request(
+            method,
+            url,
             data=form,
-            headers=Headers({"User-Agent": [self._user_agent], "Accept": ["application/json"]}),
+            headers=Headers({"User-Agent": [self._user_agent], "Accept": ["application/json"]} | headers),
             allow_redirects=False,
             unbuffered=True,
             reactor=self._clock,

@@ -1,7 +1,8 @@
-"""Opens the sealed fields of the database: AES-256-GCM in three spellings. Pure (credential-volume.md 1.4)."""
+"""Opens and makes the sealed fields of the database: AES-256-GCM in three spellings (credential-volume.md 1.4)."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 
@@ -43,3 +44,24 @@ class Unsealer:
                 self._ciphers.insert(0, self._ciphers.pop(position))
             return text
         raise WrongKey("no key opens it")
+
+
+def seal(text: bytes, key: bytes, *, prefixed: bool) -> str:
+    """The field with that JSON text, sealed with ``key``: in the new form, ``prefixed``, or in the old one."""
+    nonce = os.urandom(16)
+    sealed = AESGCM(key).encrypt(nonce, text, None)
+    return f"{PREFIX if prefixed else ''}{nonce.hex()}:{sealed[-16:].hex()}:{sealed[:-16].hex()}"
+
+
+def is_sealed(field: str) -> bool:
+    """Whether the field has one of the sealed forms."""
+    return _SEALED.fullmatch(field.removeprefix(PREFIX)) is not None
+
+
+def opens(field: str, key: bytes) -> bool:
+    """Whether the key opens a sealed field."""
+    try:
+        Unsealer((key,)).open(field)
+    except WrongKey:
+        return False
+    return True

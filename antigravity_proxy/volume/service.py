@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from threading import Thread
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
 from antigravity_proxy.volume.reader import VolumeReader, VolumeState
 from antigravity_proxy.volume.schedule import RETRY, Schedule
+from antigravity_proxy.volume.threads import OwnThread
 
 log = Logger()
 
@@ -24,29 +22,17 @@ log = Logger()
 _LAST_READ = 0.2
 
 
-class _Thread(Thread):
-    """Doesn't hold up the end of the process: it may hang in a dead network mount."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, daemon=True, **kwargs)
-
-
-class _Threads(ThreadPool):
-    threadFactory = _Thread
-
-
 class VolumeService(Service):
     """Reads the volume at the start and whenever its files change, in one thread of its own, one read at a time.
 
-    The thread is not the reactor's: those do DNS, and a hung mount must not take them. ``on_state`` is called on the
-    reactor's thread with every state that brings something new.
+    ``on_state`` is called on the reactor's thread with every state that brings something new.
     """
 
     def __init__(self, reactor: Any, reader: VolumeReader, on_state: Callable[[VolumeState], None]) -> None:
         self._reactor = reactor
         self._reader = reader
         self._on_state = on_state
-        self._threads = _Threads(1, 1, "volume")
+        self._thread = OwnThread(reactor, "volume")
         self._schedule = Schedule()  # used in the thread alone
         self._revision: int | None = None
         self._begun: deque[float] = deque()
@@ -67,7 +53,7 @@ class VolumeService(Service):
     def startService(self) -> None:
         """Starts the thread and the looking; the first look reads."""
         super().startService()
-        self._threads.start()
+        self._thread.start()
         self._look()
 
     def stopService(self) -> None:
@@ -76,9 +62,7 @@ class VolumeService(Service):
         if self._next_look is not None:
             self._next_look.cancel()
             self._next_look = None
-        stopping = _Thread(target=self._threads.stop)
-        stopping.start()
-        stopping.join(_LAST_READ)
+        self._thread.stop(_LAST_READ)
 
     def read(self) -> Deferred[VolumeState]:
         """Reads now, whatever the files look like; after a look that is under way."""
@@ -114,8 +98,7 @@ class VolumeService(Service):
 
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         self._begun.append(self._reactor.seconds())
-        done: Deferred[Any] = deferToThreadPool(self._reactor, self._threads, work)
-        return done.addBoth(self._ended)
+        return self._thread.run(work).addBoth(self._ended)
 
     def _ended(self, outcome: Any) -> Any:
         self._begun.popleft()

@@ -26,26 +26,34 @@ class KeyRing:
         """Whether no key at all would pass."""
         return not self._keys and not self.open
 
-    def check(self, headers: Headers, query: bytes) -> None:
-        """Raises Unauthorized unless the request shows one of the keys, in any place where clients put theirs.
+    def same_as(self, other: KeyRing) -> bool:
+        """Whether both let the same keys pass."""
+        return (self._keys, self.open) == (other._keys, other.open)
+
+    def has(self, shown: Iterable[bytes]) -> bool:
+        """Whether one of the keys shown is ours.
 
         Compares encoded bytes in constant time, against every key whatever the outcome of the first.
         """
+        matches = [hmac.compare_digest(candidate, key) for candidate in shown for key in self._keys]
+        return any(matches)
+
+    def check(self, headers: Headers, query: bytes) -> None:
+        """Raises Unauthorized unless the request shows one of the keys, in any place where clients put theirs."""
         if self.open:
             return
-        shown = _shown(headers, query)
+        shown = keys_shown(headers, query)
         if not shown:
             raise Unauthorized(
                 "Missing API key. Send it as 'Authorization: Bearer KEY', 'x-api-key', 'x-goog-api-key' or '?key='."
             )
         if self.closed:
             raise Unauthorized("No API key is in force here, so none is accepted; /health says why.")
-        matches = [hmac.compare_digest(candidate, key) for candidate in shown for key in self._keys]
-        if not any(matches):
+        if not self.has(shown):
             raise Unauthorized("Wrong API key.")
 
 
-def _shown(headers: Headers, query: bytes) -> list[bytes]:
+def keys_shown(headers: Headers, query: bytes = b"") -> list[bytes]:
     """Every key that the request shows: clients send one, in one of four places (clients.md 2)."""
     shown = []
     for value in headers.getRawHeaders(b"authorization", ()):
@@ -69,7 +77,7 @@ class KeyPolicy:
 
     def __init__(self, explicit: tuple[str, ...], *, host: str, allow_anonymous: bool) -> None:
         self._explicit = explicit
-        self._may_be_open = allow_anonymous or _is_loopback(host)
+        self._may_be_open = allow_anonymous or is_loopback(host)
         self._allow_anonymous = allow_anonymous
         self._host = host
 
@@ -103,7 +111,8 @@ class KeyPolicy:
         return ring
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -15,9 +15,9 @@ from click import ClickException
 from support.command import call
 from support.volumes import EPOCH, NAMES, copy_of, make_database, reader_of, renumber, trace
 
-from antigravity_proxy.operator import backup, bundle, copy, place, restore
+from antigravity_proxy.operator import backup, bundle, copy, restore
 from antigravity_proxy.simulator.volume import write_volume
-from antigravity_proxy.volume import layout
+from antigravity_proxy.volume import layout, place
 
 
 def back_up(volume: Path, destination: Path, *, keep: int | None = None, epoch: float = EPOCH) -> Path:

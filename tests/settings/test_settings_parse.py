@@ -78,3 +78,10 @@ def test_good_values(parser: parse.Parser, text: str, value: Any) -> None:
 def test_bad_values_say_what_is_taken(parser: parse.Parser, text: str, takes: str) -> None:
     with pytest.raises(ValueError, match=takes):
         parser(text)
+
+
+def test_a_port_or_none() -> None:
+    assert (parse.port_or_none("0"), parse.port_or_none("8888")) == (0, 8888)
+    for wrong in ("x", "-1", "65536", "00"):
+        with pytest.raises(ValueError, match="or 0 for none"):
+            parse.port_or_none(wrong)

@@ -78,6 +78,7 @@ def test_the_ports_of_the_admin_listener_follow_the_browsers() -> None:
     assert (settings.oauth_listen_port, settings.oauth_redirect_url) == (8889, "http://localhost:8889/oauth-callback")
     own = resolve(OAUTH_CALLBACK_PORT="8889", OAUTH_LISTEN_PORT="8888", OAUTH_REDIRECT_URL="https://x.example/cb")
     assert (own.oauth_listen_port, own.oauth_redirect_url) == (8888, "https://x.example/cb")
+    assert resolve(OAUTH_LISTEN_PORT="0").oauth_listen_port == 0
 
 
 def test_oauth_clients_come_in_pairs_plain_and_by_key() -> None:

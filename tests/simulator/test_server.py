@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import http.client
 import json
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from support.deferreds import deferred, in_thread
@@ -12,6 +14,7 @@ from support.simulated import BODY, STREAM, ask, payloads, running, text
 
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.load import Knobs, Load
+from antigravity_proxy.simulator.server import Simulator
 
 
 @deferred()
@@ -123,9 +126,75 @@ async def test_tokens_are_granted_for_a_refresh_token_and_for_a_code() -> None:
         answer = await ask(simulator, "/token", urlencode(REFRESH).encode(), "")
         assert answer.json == {"access_token": "ya29.renewed-1", "expires_in": 3599, "token_type": "Bearer"}
         assert (await ask(simulator, STREAM, BODY, answer.json["access_token"])).status == 200
-        answer = await ask(simulator, "/token", urlencode(CODE | {"code_verifier": "v"}).encode(), "")
+        code = await consented(simulator)
+        redeeming = urlencode(CODE | {"code": code, "code_verifier": "v" * 43}).encode()
+        answer = await ask(simulator, "/token", redeeming, "")
         assert answer.json["refresh_token"].startswith("1//")
+        user = await ask(simulator, "/userinfo", method="GET", token=answer.json["access_token"])
+        assert user.json == {"id": "7", "email": "new@example.com"}
         assert [form["grant_type"] for form in simulator.refreshes] == ["refresh_token", "authorization_code"]
+        assert (await ask(simulator, "/token", redeeming, "")).json["error"] == "invalid_grant"  # a code serves once
+
+
+async def consented(simulator: Simulator, **fields: str) -> str:
+    """The code, or the error, with which the consent page sends the browser back."""
+    simulator.person = {"id": "7", "email": "new@example.com"}
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).rstrip(b"=").decode()
+    asked = {
+        "client_id": "simulated-client", "redirect_uri": "http://localhost/cb", "response_type": "code", "scope": "s",
+        "access_type": "offline", "prompt": "consent", "state": "st", "code_challenge": challenge,
+        "decision": "allow",
+    } | fields  # fmt: skip
+    assert "new@example.com allows" in (await ask(simulator, "/auth?" + urlencode(asked), method="GET")).body.decode()
+    answer = await ask(simulator, "/auth", urlencode(asked).encode())
+    assert answer.status == 302
+    back = parse_qs(urlsplit(answer.headers["location"]).query)
+    assert back["state"] == ["st"]
+    return (back.get("code") or back["error"])[0]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"code_verifier": "w" * 43}, {"redirect_uri": "http://localhost/other"}, {"code": "4/0simulated-2"}]
+)
+@deferred()
+async def test_a_code_is_bound_to_its_verifier_and_redirect(changed: dict[str, str]) -> None:
+    async with running() as simulator:
+        code = await consented(simulator)
+        form = CODE | {"code": code, "code_verifier": "v" * 43} | changed
+        assert (await ask(simulator, "/token", urlencode(form).encode(), "")).json["error"] == "invalid_grant"
+
+
+@deferred()
+async def test_consent_may_be_refused_and_without_offline_access_there_is_no_refresh_token() -> None:
+    async with running() as simulator:
+        assert await consented(simulator, decision="deny") == "access_denied"
+        code = await consented(simulator, access_type="online")
+        form = CODE | {"code": code, "code_verifier": "v" * 43}
+        assert "refresh_token" not in (await ask(simulator, "/token", urlencode(form).encode(), "")).json
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "error"),
+    [
+        ({"client_id": "x"}, 401, b"invalid_client"),
+        ({"redirect_uri": "http://evil.example/cb"}, 400, b"redirect_uri_mismatch"),
+        ({"response_type": "token"}, 400, b"invalid_request"),
+        ({"scope": ""}, 400, b"invalid_request"),
+        ({"code_challenge_method": "plain"}, 400, b"invalid_request"),
+        ({"code_challenge": "short"}, 400, b"invalid_request"),
+    ],
+)
+@deferred()
+async def test_the_consent_page_refuses_without_sending_anybody_anywhere(
+    fields: dict[str, str], status: int, error: bytes
+) -> None:
+    asked = {
+        "client_id": "simulated-client", "redirect_uri": "http://localhost/cb", "response_type": "code", "scope": "s",
+    } | fields  # fmt: skip
+    async with running() as simulator:
+        for method, path, body in (("GET", "/auth?" + urlencode(asked), None), ("POST", "/auth", urlencode(asked))):
+            answer = await ask(simulator, path, body and body.encode(), method=method)
+            assert (answer.status, error in answer.body) == (status, True)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ async def stack(directory: Path, accounts: int = 2, api_key: str = KEY, **settin
         "ANTIGRAVITY_DATA_DIR": str(volume.directory),
         "READONLY_MODE": "true",
         "PROXY_PORT": str(port),
+        "OAUTH_LISTEN_PORT": "0",
         "LOG_LEVEL": "warn",
     }
     daemon: Any = service.make({}, environment | settings)

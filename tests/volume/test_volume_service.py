@@ -183,7 +183,7 @@ def test_the_stop_ends_the_looking_and_the_thread(watch: Watch) -> None:
     watch.reactor.from_thread()
     watch.service.stopService()
     assert watch.reactor.getDelayedCalls() == []
-    assert not any(thread.is_alive() for thread in watch.service._threads.threads)
+    assert not any(thread.is_alive() for thread in watch.service._thread._threads.threads)
 
 
 def test_a_read_that_hangs_holds_up_neither_the_stop_nor_the_end_of_the_process(watch: Watch) -> None:
@@ -193,7 +193,7 @@ def test_a_read_that_hangs_holds_up_neither_the_stop_nor_the_end_of_the_process(
     begun = time.monotonic()
     watch.service.stopService()
     assert time.monotonic() - begun < 2.0
-    assert all(thread.daemon for thread in watch.service._threads.threads)
+    assert all(thread.daemon for thread in watch.service._thread._threads.threads)
     watch.reader.signed = 2
     watch.reader.gate.set()
     watch.reactor.from_thread()

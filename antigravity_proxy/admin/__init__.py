@@ -1,0 +1,1 @@
+"""The admin listener: signing in, for people with a browser."""

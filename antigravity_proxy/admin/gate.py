@@ -1,0 +1,49 @@
+"""What the admin listener lets in, decided by a request's head; and how its refusals look."""
+
+from __future__ import annotations
+
+from antigravity_proxy.admin import pages
+from antigravity_proxy.dialect.base import Rendered
+from antigravity_proxy.errors import MethodNotAllowed, NotFound, ProxyError
+from antigravity_proxy.web.edge import GuardedRequest
+
+#: an API key in a form is all that is ever sent here
+MAX_BODY = 16 << 10
+CALLBACK = "/oauth-callback"
+_METHODS = {"/auth/start": ("GET",), CALLBACK: ("GET",), "/login": ("GET", "POST")}
+_TITLES = {
+    404: "There is no such page",
+    405: "That can't be done here",
+    408: "The request took too long",
+    413: "That is too much",
+}
+
+
+class AdminGate:
+    """The gate of the admin listener. ``redirect_path``: where else a callback may arrive, behind a reverse proxy."""
+
+    max_body = MAX_BODY
+
+    def __init__(self, redirect_path: str, headers: tuple[tuple[bytes, bytes], ...]) -> None:
+        self._redirect_path = redirect_path
+        self._headers = headers
+
+    def admit(self, request: GuardedRequest, method: bytes, target: bytes) -> None:
+        """Notes the path on the request; raises NotFound, MethodNotAllowed."""
+        path = target.partition(b"?")[0].decode("latin-1")
+        if path == self._redirect_path and path not in _METHODS:
+            path = CALLBACK
+        allowed = _METHODS.get(path)
+        if allowed is None:
+            raise NotFound("An account is added at /auth/start.")
+        if method.decode("latin-1") not in allowed:
+            raise MethodNotAllowed("The method is not allowed here.", allow=allowed)
+        request.route = path
+
+    def render(self, request: GuardedRequest, error: ProxyError) -> Rendered:
+        """The error as a page."""
+        title = _TITLES.get(error.status, "The request can't be served")
+        page = pages.message(error.status, title, error.message)
+        allow = error.allow if isinstance(error, MethodNotAllowed) else ()
+        further = ((b"allow", ", ".join(allow).encode()),) if allow else ()
+        return Rendered(page.status, page.body, (*self._headers, *further))

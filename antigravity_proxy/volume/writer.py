@@ -1,0 +1,238 @@
+"""Writes accounts and renewed tokens into the volume as the desktop app does. Blocking; one short transaction a call.
+
+This is the one place where SQLite opens the volume itself: a writer has to take the app's locks. What was written is
+read back by the daemon's own reader, like everything that the app writes.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from antigravity_proxy.codeassist.oauth import Grant
+from antigravity_proxy.secret import Secret
+from antigravity_proxy.volume import files, keys, lenient, mounts, place, schema
+from antigravity_proxy.volume.layout import Layout
+from antigravity_proxy.volume.sealed import PREFIX, Malformed, Unsealer, WrongKey, is_sealed, opens, seal
+from antigravity_proxy.volume.snapshot import VolumeError
+
+#: seconds to wait for another writer's lock; the app waits as long (credential-volume.md 1.2)
+BUSY = 3.0
+#: where a key is made, relative to the volume
+NEW_KEY = ".keys/master.key"
+#: so many of the rows used last decide which key is the volume's own
+_SAMPLE = 100
+
+
+class NotWritten(VolumeError):
+    """Nothing was written; the message says why, for an operator."""
+
+
+class NewAccount(Struct, frozen=True):
+    """Somebody who signed in. ``client_key`` names the OAuth client that the token belongs to, None: the plain one."""
+
+    email: Secret
+    name: Secret
+    avatar_url: str | None
+    access_token: Secret
+    refresh_token: Secret
+    expires_at: float
+    client_key: str | None = None
+
+
+class Written(Struct, frozen=True):
+    """What ``add`` did. ``key_file``, relative to the volume: the key that had to be made."""
+
+    id: str
+    is_new: bool
+    key_file: str = ""
+
+
+class VolumeWriter:
+    """Writes one volume. ``configured_key`` is a key besides the volume's own; ``epoch`` the wall clock in seconds."""
+
+    def __init__(self, layout: Layout, configured_key: bytes | None, epoch: Callable[[], float]) -> None:
+        self._layout = layout
+        self._configured = () if configured_key is None else (configured_key,)
+        self._epoch = epoch
+
+    def add(self, account: NewAccount) -> Written:
+        """Stores who signed in: a new row, or the row of the same address. Raises NotWritten."""
+        now = int(self._epoch())
+        with self._transaction(create=True) as db:
+            schema.bring_up(db)
+            key, key_file = self._key(db)
+            before = db.execute(
+                "SELECT id, token_json FROM accounts WHERE provider = 'google' AND lower(email) = lower(?)"
+                " ORDER BY last_used DESC LIMIT 1",
+                (account.email.reveal(),),
+            ).fetchone()
+            kept = {} if before is None else self._opened(before[1])[0]
+            field = seal(_text(_signed_in(account, kept, now)), key, prefixed=_has_prefix(db))
+            name = account.name.reveal() or account.email.reveal()
+            if before is None:
+                identity = str(uuid.uuid4())
+                db.execute(
+                    "INSERT INTO accounts (id, provider, email, name, avatar_url, token_json, created_at, last_used,"
+                    " status, is_active) VALUES (?, 'google', ?, ?, ?, ?, ?, ?, 'active', 0)",
+                    (identity, account.email.reveal(), name, account.avatar_url, field, now, now),
+                )
+            else:
+                identity = before[0]
+                db.execute(
+                    "UPDATE accounts SET name = ?, avatar_url = coalesce(?, avatar_url), token_json = ?, last_used = ?,"
+                    " status = 'active', status_reason = NULL WHERE id = ?",
+                    (name, account.avatar_url, field, now, identity),
+                )
+        return Written(identity, before is None, key_file)
+
+    def renew(self, identity: str, used: Secret, grant: Grant) -> bool:
+        """Stores what a refresh with the refresh token ``used`` brought; returns whether the row had to be changed.
+
+        What the app wrote meanwhile stays: another sign-in altogether, or an access token that lives longer. Every
+        field that a refresh doesn't concern stays too. Raises NotWritten.
+        """
+        if not self._layout.database.exists():
+            return False
+        with self._transaction(create=False) as db:
+            row = db.execute("SELECT token_json FROM accounts WHERE id = ?", (identity,)).fetchone()
+            if row is None:
+                return False
+            token, key = self._opened(row[0])
+            merged = _renewed(token, used, grant, self._epoch())
+            if key is None or merged == token:  # unsealed, or sealed by an unknown key: the app's own business
+                return False
+            db.execute(
+                "UPDATE accounts SET token_json = ? WHERE id = ?",
+                (seal(_text(merged), key, prefixed=row[0].startswith(PREFIX)), identity),
+            )
+        return True
+
+    @contextmanager
+    def _transaction(self, *, create: bool) -> Iterator[sqlite3.Connection]:
+        """A connection within a transaction that holds the write lock; committed at the end, or as if never begun."""
+        database = self._layout.database
+        try:
+            self._check(create)
+            with closing(sqlite3.connect(database, timeout=BUSY, isolation_level=None)) as db:
+                db.text_factory = lambda raw: raw.decode("utf-8", "replace")
+                if create and db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                    with suppress(sqlite3.OperationalError):  # somebody is in there: the mode it has serves too
+                        db.execute("PRAGMA journal_mode=WAL")
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield db
+                except BaseException:
+                    if db.in_transaction:
+                        db.execute("ROLLBACK")
+                    raise
+                db.execute("COMMIT")
+        except sqlite3.Error as e:
+            raise NotWritten(f"{database.name} can't be written: {e}") from e
+        except OSError as e:
+            raise NotWritten(f"the data directory can't be written: {e.strerror or type(e).__name__}") from e
+
+    def _check(self, create: bool) -> None:
+        """Whether writing may be tried at all; ``create``: makes an empty file, for this user alone, if there is none.
+
+        Raises NotWritten, OSError.
+        """
+        database = self._layout.database
+        if not database.parent.is_dir():
+            raise NotWritten("the data directory is not there: is the volume mounted?")
+        if mounts.is_alone(database):
+            raise NotWritten(f"{database.name} is mounted as a single file: mount the directory that holds it")
+        if create:
+            if not database.exists() and not self._keys():
+                self._check_new_key()  # now, so that a refusal leaves no empty database
+            os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
+        elif not os.access(database, os.W_OK):
+            raise NotWritten(f"{database.name} can't be written: {files.whose(database)}")
+
+    def _keys(self) -> tuple[bytes, ...]:
+        return tuple(dict.fromkeys((*self._configured, *keys.find_all(self._layout.keys).keys)))
+
+    def _key(self, db: sqlite3.Connection) -> tuple[bytes, str]:
+        """The key that opens most of the rows, and the name of its file if it had to be made. Raises NotWritten."""
+        rows = db.execute("SELECT token_json FROM accounts ORDER BY last_used DESC LIMIT ?", (_SAMPLE,))
+        sealed = [field for (field,) in rows if isinstance(field, str) and is_sealed(field)]
+        material = self._keys()
+        if material:
+            opened = {key: sum(opens(field, key) for field in sealed) for key in material}
+            best = max(material, key=opened.__getitem__)  # the first of equals
+            if sealed and not opened[best]:
+                raise NotWritten("none of the keys opens the accounts that are there: find the right one first")
+            return best, ""
+        self._check_new_key()
+        if sealed:
+            raise NotWritten("the accounts that are there are sealed, and their key is missing: put it into .keys/")
+        key = secrets.token_bytes(32)
+        place.whole(self._layout.directory / NEW_KEY, key.hex().encode())
+        return key, NEW_KEY
+
+    def _check_new_key(self) -> None:
+        """Whether a key may be made: none is there that can't be used here, and no file in its place."""
+        for finding in keys.find_all(self._layout.keys).findings:
+            if finding.kind != "ignored":
+                raise NotWritten(finding.message)
+        if os.path.lexists(self._layout.directory / NEW_KEY):
+            raise NotWritten(f"{NEW_KEY} is there, but holds no key")
+
+    def _opened(self, field: object) -> tuple[dict[str, Any], bytes | None]:
+        """A row's token, empty if it can't be read, and the key that opened it, None if it took none."""
+        if not isinstance(field, str):
+            return {}, None
+        opening = next((key for key in self._keys() if is_sealed(field) and opens(field, key)), None)
+        try:
+            token = msgspec.json.decode(Unsealer(() if opening is None else (opening,)).open(field))
+        except (Malformed, WrongKey, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return {}, None
+        return (token, opening) if isinstance(token, dict) else ({}, None)
+
+
+def _has_prefix(db: sqlite3.Connection) -> bool:
+    """Whether any row has the new sealed form; versions that know only the old one would take it for plain text."""
+    like = PREFIX.replace("_", r"\_") + "%"
+    query = r"SELECT 1 FROM accounts WHERE token_json LIKE ?1 ESCAPE '\' OR quota_json LIKE ?1 ESCAPE '\' LIMIT 1"
+    return db.execute(query, (like,)).fetchone() is not None
+
+
+def _signed_in(account: NewAccount, kept: dict[str, Any], now: int) -> dict[str, Any]:
+    """The token of a sign-in; what the row said of project, session and egress proxy stays."""
+    token: dict[str, Any] = {
+        "access_token": account.access_token.reveal(),
+        "refresh_token": account.refresh_token.reveal(),
+        "expires_in": max(0, round(account.expires_at - now)),
+        "expiry_timestamp": int(account.expires_at),
+        "token_type": "Bearer",
+        "email": account.email.reveal(),
+    }
+    if account.client_key:
+        token["oauth_client_key"] = account.client_key
+    return token | {name: kept[name] for name in ("project_id", "session_id", "upstream_proxy_url") if name in kept}
+
+
+def _renewed(token: dict[str, Any], used: Secret, grant: Grant, now: float) -> dict[str, Any]:
+    """The token with what a refresh brought, or as it is where the app knows better. Pure."""
+    if token.get("refresh_token") != used.reveal():
+        return token
+    merged = dict(token)
+    if (lenient.number(token.get("expiry_timestamp")) or 0.0) < int(grant.expires_at):
+        merged["access_token"] = grant.access_token.reveal()
+        merged["expires_in"] = max(0, round(grant.expires_at - now))
+        merged["expiry_timestamp"] = int(grant.expires_at)
+    if grant.refresh_token is not None:
+        merged["refresh_token"] = grant.refresh_token.reveal()
+    return merged
+
+
+def _text(token: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(token)

@@ -1,0 +1,545 @@
+"""Signing in over sockets: browser, daemon, simulated provider, volume; and everything that must not work."""
+
+from __future__ import annotations
+
+import socket
+import stat
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from msgspec.structs import replace
+from support.browser import Browser, consent, hidden
+from support.deferreds import deferred, in_thread, until
+from support.stack import KEY, Answer, Stack, free_port, stack
+from support.volumes import reader_of, trace
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+
+from antigravity_proxy.simulator import faults
+from antigravity_proxy.simulator.faults import Fault
+from antigravity_proxy.upstream import oauth
+from antigravity_proxy.volume import mounts
+from antigravity_proxy.web.keys import KeyRing
+
+
+class Site:
+    """A daemon with its admin listener, and a browser that stands before it."""
+
+    def __init__(self, running: Stack, port: int) -> None:
+        self.stack = running
+        self.simulator = running.simulator
+        self.directory = running.volume.directory
+        self.url = f"http://localhost:{port}"
+        self.browser = Browser()
+
+    async def get(self, path: str, browser: Browser | None = None, **headers: str) -> Answer:
+        url = path if path.startswith("http") else self.url + path
+        answer: Answer = await in_thread((browser or self.browser).get, url, **headers)
+        return answer
+
+    async def log_in(self, key: str = KEY, browser: Browser | None = None, **headers: str) -> Answer:
+        browser = browser or self.browser
+        form = await self.get("/login", browser)
+        answer: Answer = await in_thread(browser.post, f"{self.url}/login", hidden(form) | {"key": key}, **headers)
+        return answer
+
+    async def sent_to(self, **headers: str) -> str:
+        """The provider's URL, for a browser that is logged in."""
+        answer = await self.get("/auth/start", **headers)
+        assert answer.status == 302, answer.body
+        return str(answer.headers["location"])
+
+    async def consented(self, decision: str = "allow") -> str:
+        """The URL that the provider sends a logged-in browser back to."""
+        back: str = await in_thread(consent, self.browser, await self.sent_to(), decision)
+        return back
+
+    def exchanges(self) -> int:
+        return sum(form.get("grant_type") == "authorization_code" for form in self.simulator.refreshes)
+
+    def addresses(self) -> list[str]:
+        """Whose accounts the volume holds, as a reader of its own finds."""
+        state = reader_of(self.directory).read()
+        return sorted(account.email.reveal() for account in state.accounts)
+
+
+@asynccontextmanager
+async def site(directory: Path, *, logged_in: bool = True, **settings: str) -> AsyncIterator[Site]:
+    port = free_port()
+    given = {"READONLY_MODE": "false", "OAUTH_CALLBACK_PORT": str(port), "OAUTH_LISTEN_PORT": str(port)} | settings
+    api_key, accounts = given.pop("API_KEY", KEY), int(given.pop("ACCOUNTS", "1"))
+    async with stack(directory, accounts=accounts, api_key=api_key, **given) as running:
+        found = Site(running, int(given["OAUTH_LISTEN_PORT"]))
+        if logged_in:
+            assert (await found.log_in()).status == 303
+        yield found
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """What the log says."""
+    told: list[str] = []
+
+    def observe(event: LogEvent) -> None:
+        told.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(observe)
+    yield told
+    globalLogPublisher.removeObserver(observe)
+
+
+def is_guarded(answer: Answer) -> bool:
+    """Whether a page carries what keeps it harmless."""
+    policy = answer.headers["content-security-policy"]
+    return (
+        "default-src 'none'" in policy
+        and "frame-ancestors 'none'" in policy
+        and "unsafe-inline" not in policy
+        and answer.headers["x-content-type-options"] == "nosniff"
+        and answer.headers["cache-control"] == "no-store"
+        and answer.headers["referrer-policy"] == "same-origin"
+        and b"<script" not in answer.body
+    )
+
+
+@deferred(30)
+async def test_somebody_signs_in_and_the_account_serves_at_once(tmp_path: Path, lines: list[str]) -> None:
+    async with site(tmp_path, logged_in=False) as here:
+        form = await here.get("/auth/start")
+        assert (form.status, b'type="password"' in form.body, is_guarded(form)) == (401, True, True)
+        answer = await in_thread(here.browser.post, here.url + "/login", hidden(form) | {"key": KEY})
+        assert (answer.status, answer.headers["location"]) == (303, "/auth/start")
+        cookie = next(c for c in answer.headers.get_all("set-cookie") if c.startswith("antigravity_session="))
+        assert "httponly" in cookie.lower()
+        assert "samesite=strict" in cookie.lower()
+        url = await here.sent_to()
+        query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+        assert query["redirect_uri"] == f"{here.url}/oauth-callback"
+        assert (query["code_challenge_method"], len(query["state"]) >= 22) == ("S256", True)
+        here.simulator.person = {"email": "new<b>@example.com", "name": "New", "verified_email": True}
+        page = await here.get(await in_thread(consent, here.browser, url))
+        assert (page.status, is_guarded(page)) == (200, True)
+        assert b"new&lt;b&gt;@example.com was added" in page.body
+        assert b"ya29" not in page.body
+        assert b"1//" not in page.body
+        assert here.addresses() == ["account-0@example.com", "new<b>@example.com"]
+        assert stat.S_IMODE((here.directory / ".keys").stat().st_mode) == 0o700
+        assert len(here.stack.daemon._state.accounts) == 2
+        await here.stack.chat("one")
+        await here.stack.chat("another")
+        tokens = {request.token for request in here.simulator.requests}
+        assert tokens == {"ya29.sim-0", "ya29.renewed-1"}
+        # the same person again
+        page = await here.get(await here.consented())
+        assert b"is signed in again" in page.body
+        assert here.exchanges() == 2
+        assert len(here.addresses()) == 2
+    assert not [line for line in lines if "ya29" in line or "1//" in line or "@example" in line or "4/0" in line]
+
+
+@deferred(30)
+async def test_a_key_header_serves_instead_of_a_session_and_a_mapped_port_and_another_redirect_work(
+    tmp_path: Path,
+) -> None:
+    mapped = free_port()
+    async with site(tmp_path, logged_in=False, OAUTH_CALLBACK_PORT=str(mapped)) as here:
+        browser = Browser()
+        for name in ("Authorization", "x-api-key", "x-goog-api-key"):
+            value = f"Bearer {KEY}" if name == "Authorization" else KEY
+            answer = await here.get("/auth/start", browser, **{name: value})
+            assert answer.status == 302
+        back = str(await in_thread(consent, browser, str(answer.headers["location"])))
+        assert back.startswith(f"http://localhost:{mapped}/oauth-callback?")
+        assert (await here.get("/oauth-callback?" + urlsplit(back).query, browser)).status == 200
+        assert (await here.get("/auth/start?key=" + KEY, Browser())).status == 401
+    async with site(tmp_path / "b", logged_in=False, OAUTH_REDIRECT_URL="https://proxy.example/sign/cb") as here:
+        browser = Browser()
+        answer = await here.get("/auth/start", browser, x_api_key=KEY)
+        assert "secure" in answer.headers["set-cookie"].lower()
+        back = str(await in_thread(consent, browser, str(answer.headers["location"])))
+        assert back.startswith("https://proxy.example/sign/cb?")
+        assert (await here.get("/sign/cb?" + urlsplit(back).query, browser)).status == 200
+        assert len(here.addresses()) == 2
+
+
+@deferred(30)
+async def test_a_forged_or_replayed_state_exchanges_nothing(tmp_path: Path, lines: list[str]) -> None:
+    async with site(tmp_path) as here:
+        back = await here.consented()
+        state = parse_qs(urlsplit(back).query)["state"][0]
+        forged = ("x" * 43, state[:-1], state + "x", state.upper(), "", "\u00e9", "a" * 5000)
+        queries = [urlencode({"state": each, "code": "4/0simulated-1"}) for each in forged]
+        queries += ["", "state", f"state={state}&state={state}&code=c", "&" * 5000, "%ff=%ff&state=%ff"]
+        for query in queries:
+            page = await here.get("/oauth-callback?" + query)
+            assert (page.status, is_guarded(page)) == (400, True), query
+        assert here.exchanges() == 0
+        assert (await here.get(back)).status == 200
+        assert (await here.get(back)).status == 400
+        assert here.exchanges() == 1
+        assert any("its state is unknown, used or too old" in line for line in lines)
+
+
+@deferred(30)
+async def test_a_state_of_another_browser_or_host_is_refused_and_used_up(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        back = await here.consented()
+        page = await here.get(back, Browser())
+        assert page.status == 400
+        assert f"{here.url}/auth/start".encode() in page.body
+        assert (await here.get(back)).status == 400  # nor does it serve its own browser any more
+        assert here.exchanges() == 0
+        elsewhere = here.url.replace("localhost", "127.0.0.1")
+        page = await here.get(elsewhere + "/auth/start", x_api_key=KEY)
+        assert page.status == 400
+        assert f'<a href="{here.url}/auth/start">'.encode() in page.body
+        assert (await here.get("/auth/start", Host="[")).status == 400
+
+
+@deferred(30)
+async def test_a_state_ages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with site(tmp_path) as here:
+        back = await here.consented()
+        monkeypatch.setattr(here.stack.daemon._admin._pages, "_clock", lambda: 1e12)
+        assert (await here.get(back)).status == 400
+        assert here.exchanges() == 0
+        assert (await here.get("/auth/start")).status == 401  # so does a session
+
+
+@deferred(30)
+async def test_two_sign_ins_may_be_under_way_in_one_browser(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        first, second = await here.consented(), await here.consented()
+        assert (await here.get(first)).status == 200
+        assert (await here.get(second)).status == 200
+
+
+@pytest.mark.parametrize(
+    "vector", ["<script>alert(1)</script>", '"><img src=x onerror=1>', "access_denied", "'\r\nX: y"]
+)
+@deferred(30)
+async def test_nothing_that_the_query_says_is_shown_as_it_is(tmp_path: Path, vector: str, lines: list[str]) -> None:
+    async with site(tmp_path) as here:
+        state = parse_qs(urlsplit(await here.sent_to()).query)["state"][0]
+        page = await here.get("/oauth-callback?" + urlencode({"state": state, "error": vector, "code": vector}))
+        assert (page.status, is_guarded(page)) == (400, True)
+        assert vector.encode() not in page.body
+        for path in ("/oauth-callback", "/auth/start", "/login", "/none"):
+            page = await here.get(f"{path}?{urlencode({'state': vector, 'error': vector})}", Browser())
+            assert vector.encode() not in page.body
+        assert here.exchanges() == 0
+        assert here.addresses() == ["account-0@example.com"]
+    assert any("sign-in failed" in line for line in lines)
+    assert not any(vector in line for line in lines if vector != "access_denied")
+
+
+def no_refresh_token(here: Site) -> None:
+    consents = here.simulator.consent._codes
+    for code, each in consents.items():
+        consents[code] = replace(each, offline=False)
+
+
+def somebody(**person: Any) -> Callable[[Site], None]:
+    def change(here: Site) -> None:
+        consents = here.simulator.consent._codes
+        for code, each in consents.items():
+            consents[code] = replace(each, person=person)
+
+    return change
+
+
+def spoil(**fields: Any) -> Callable[[Site], None]:
+    return lambda here: [setattr(here.simulator, name, value) for name, value in fields.items()] and None
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [
+        (no_refresh_token, 400, b"no refresh token"),
+        (somebody(email="x@example.com", verified_email=False), 400, b"not verified"),
+        (spoil(token_fault=faults.invalid_grant()), 400, b"invalid_grant"),
+        (spoil(token_fault=faults.unauthorized_client()), 502, b"the OAuth client is refused"),
+        (spoil(token_fault=Fault(status=503, body=b"<b>x</b>")), 502, b"the token endpoint answered 503"),
+        (spoil(token_fault=Fault(silent=True)), 502, b"could not be asked"),
+        (spoil(userinfo_fault=Fault(status=500, body=b"{}")), 502, b"the user info endpoint answered 500"),
+        (spoil(userinfo_fault=Fault(silent=True)), 502, b"the user info endpoint could not be asked"),
+        (somebody(name="nobody"), 502, b"no e-mail address"),
+    ],
+)
+@deferred(30)
+async def test_what_goes_wrong_at_the_provider_is_told_and_nothing_is_stored(
+    tmp_path: Path,
+    fault: Callable[[Site], None],
+    status: int,
+    words: bytes,
+    lines: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(oauth, "TOKEN_SECONDS", 0.2)
+    async with site(tmp_path) as here:
+        back = await here.consented()
+        fault(here)
+        before = trace(here.directory)
+        page = await here.get(back)
+        assert (page.status, is_guarded(page)) == (status, True), page.body
+        assert words in page.body
+        assert trace(here.directory) == before
+    assert sum("sign-in failed" in line for line in lines) == 1
+    assert not [line for line in lines if "ya29" in line or "4/0" in line]
+
+
+@deferred(30)
+async def test_an_endpoint_that_is_not_there(tmp_path: Path) -> None:
+    async with site(tmp_path, GOOGLE_TOKEN_URL="http://127.0.0.1:1/token") as here:
+        page = await here.get(await here.consented())
+        assert (page.status, b"could not be asked" in page.body) == (502, True)
+        assert here.addresses() == ["account-0@example.com"]
+
+
+@deferred(30)
+async def test_refused_consent(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        page = await here.get(await here.consented("deny"))
+        assert (page.status, b"the access was not allowed" in page.body) == (400, True)
+        assert here.exchanges() == 0
+
+
+@deferred(30)
+async def test_a_volume_that_can_not_be_written_is_told(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        back = await here.consented()
+        (here.directory / ".keys/master.key").unlink()
+        page = await here.get(back)
+        assert (page.status, b"their key is missing" in page.body) == (503, True)
+
+
+@deferred(30)
+async def test_read_only_says_why_and_what_to_do_and_touches_nothing(tmp_path: Path) -> None:
+    async with site(tmp_path, READONLY_MODE="true") as here:
+        before = trace(here.directory)
+        for path in ("/auth/start", "/oauth-callback?code=a&state=b", "/oauth-callback?error=x"):
+            for browser in (here.browser, Browser()):
+                page = await here.get(path, browser)
+                assert (page.status, is_guarded(page)) == (403, True)
+                assert b"READONLY_MODE=false" in page.body
+        assert here.simulator.refreshes == []
+        assert trace(here.directory) == before
+
+
+@deferred(30)
+async def test_without_a_client_the_page_names_the_setting(tmp_path: Path) -> None:
+    async with site(tmp_path, GOOGLE_CLIENT_ID="", GOOGLE_CLIENT_SECRET="") as here:
+        page = await here.get("/auth/start")
+        assert (page.status, b"GOOGLE_CLIENT_ID" in page.body) == (503, True)
+
+
+@deferred(30)
+async def test_a_client_with_a_key_is_named_in_the_token(tmp_path: Path) -> None:
+    clients = {"GOOGLE_CLIENT_ID__OWN": "simulated-client", "GOOGLE_CLIENT_SECRET__OWN": "simulated-secret"}
+    async with site(tmp_path, GOOGLE_CLIENT_ID="", GOOGLE_CLIENT_SECRET="", **clients) as here:
+        assert (await here.get(await here.consented())).status == 200
+        (account,) = [a for a in here.stack.daemon._state.accounts if a.email.reveal() == "someone@example.com"]
+        assert account.token.oauth_client_key == "own"
+
+
+@deferred(30)
+async def test_a_login_from_another_site_is_refused(tmp_path: Path) -> None:
+    async with site(tmp_path, logged_in=False) as here:
+        url = here.url + "/login"
+        form = await here.get("/login")
+        own = hidden(form)
+        for sent in ({"key": KEY}, {"key": KEY, "token": "x"}, {"key": KEY, "token": ""}):
+            assert (await in_thread(here.browser.post, url, sent)).status == 403
+        answer = await in_thread(Browser().post, url, own | {"key": KEY})  # the right field without its cookie
+        assert (answer.status, "antigravity_session" in str(answer.headers)) == (403, False)
+        for headers in (
+            {"Origin": "https://evil.example"},
+            {"Origin": "null"},
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Sec-Fetch-Site": "same-site", "Origin": here.url},
+        ):
+            assert (await here.log_in(**headers)).status == 403
+        assert (await in_thread(here.browser.post, url, own, **{"Content-Type": "text/plain"})).status == 415
+        for good in ({"Origin": here.url}, {"Sec-Fetch-Site": "same-origin", "Origin": "null"}):
+            assert (await here.log_in(**good)).status == 303
+
+
+@deferred(30)
+async def test_a_session_can_not_be_fixed_beforehand(tmp_path: Path) -> None:
+    async with site(tmp_path, logged_in=False) as here:
+        jar = here.browser.cookies.setdefault("localhost", {})
+        jar["antigravity_session"] = "chosen-by-an-attacker"
+        await here.log_in()
+        first = here.browser.cookies["localhost"]["antigravity_session"]
+        assert first != "chosen-by-an-attacker"
+        attacker = Browser()
+        attacker.cookies["localhost"] = {"antigravity_session": "chosen-by-an-attacker"}
+        assert (await here.get("/auth/start", attacker)).status == 401
+        await here.log_in()
+        assert here.browser.cookies["localhost"]["antigravity_session"] != first
+        attacker.cookies["localhost"] = {"antigravity_session": first}
+        assert (await here.get("/auth/start", attacker)).status == 401  # a new login ends the one before
+
+
+@deferred(30)
+async def test_guessing_keys_is_slowed_down_for_forms_and_headers_together(tmp_path: Path, lines: list[str]) -> None:
+    async with site(tmp_path, logged_in=False) as here:
+        for number in range(5):
+            assert (await here.log_in(f"sk-{number}")).status == 401
+            assert (await here.get("/auth/start", x_api_key=f"sk-{number}")).status == 401
+        answer = await here.log_in(KEY)
+        assert (answer.status, 0 < int(answer.headers["retry-after"]) <= 61) == (429, True)
+        assert (await here.get("/auth/start", x_api_key=KEY)).status == 429
+        assert (await here.get("/auth/start", X_Forwarded_For="10.9.9.9", x_api_key=KEY)).status == 429
+    assert not any("sk-" in line for line in lines)
+
+
+@deferred(30)
+async def test_addresses_behind_a_trusted_proxy_are_counted_apart(tmp_path: Path) -> None:
+    async with site(tmp_path, logged_in=False, PROXY_TRUSTED_PROXIES="127.0.0.1") as here:
+        for _ in range(10):
+            await here.get("/auth/start", x_api_key="sk-wrong", X_Forwarded_For="1.1.1.1, 10.9.9.9")
+        assert (await here.get("/auth/start", x_api_key=KEY, X_Forwarded_For="2.2.2.2, 10.9.9.9")).status == 429
+        assert (await here.get("/auth/start", x_api_key=KEY, X_Forwarded_For="10.9.9.8")).status == 302
+
+
+@deferred(30)
+async def test_a_new_api_key_ends_the_sessions_of_the_old_one(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        here.stack.volume.configure(api_key="sk-another")
+        await until(lambda: here.stack.daemon._gate.keys.has([b"sk-another"]))
+        assert (await here.get("/auth/start")).status == 401
+
+
+@deferred(30)
+async def test_without_a_key_the_pages_are_open_on_loopback_under_their_own_name_alone(tmp_path: Path) -> None:
+    async with site(tmp_path, logged_in=False, API_KEY="") as here:
+        assert (await here.get("/auth/start")).status == 302
+        assert (await here.get("/auth/start", Host="rebound.example:8888")).status == 400
+    redirect = {"OAUTH_REDIRECT_URL": "http://localhost/cb"}
+    async with site(tmp_path / "b", logged_in=False, API_KEY="", OAUTH_LISTEN_HOST="0.0.0.0", **redirect) as here:
+        page = await here.get("/auth/start")
+        assert (page.status, b"PROXY_API_KEY" in page.body) == (403, True)
+        assert (await here.get("/auth/start", Host="rebound.example")).status == 400
+
+
+@deferred(30)
+async def test_without_a_readable_configuration_nobody_gets_in(tmp_path: Path) -> None:
+    async with site(tmp_path, logged_in=False) as here:
+        here.stack.daemon._admin.use(KeyRing())
+        page = await here.get("/auth/start")
+        assert (page.status, b"PROXY_API_KEY" in page.body) == (401, True)
+        for key in ("", KEY):
+            assert (await here.log_in(key)).status == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/auth/start/", 404),
+        ("GET", "//auth/start", 404),
+        ("GET", "/auth/%73tart", 404),
+        ("GET", "/%ff", 404),
+        ("GET", "/v1/models", 404),
+        ("POST", "/auth/start", 405),
+        ("HEAD", "/auth/start", 405),
+        ("TRACE", "/login", 405),
+        ("DELETE", "/oauth-callback", 405),
+    ],
+)
+@deferred(30)
+async def test_other_paths_and_methods(tmp_path: Path, method: str, path: str, status: int) -> None:
+    async with site(tmp_path, logged_in=False) as here:
+        answer = await in_thread(here.browser._request, method, here.url + path, None, {"x-api-key": KEY})
+        assert (answer.status, is_guarded(answer)) == (status, True)
+        assert ("allow" in answer.headers) == (status == 405)
+
+
+@deferred(30)
+async def test_large_bodies_are_refused(tmp_path: Path) -> None:
+    async with site(tmp_path, logged_in=False) as here:
+        answer = await in_thread(here.browser.post, here.url + "/login", {"key": "x" * 100_000})
+        assert (answer.status, is_guarded(answer)) == (413, True)
+
+
+@deferred(30)
+async def test_a_fault_of_ours_is_a_page_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_leaks: list[Any]
+) -> None:
+    async with site(tmp_path) as here:
+        monkeypatch.setattr(here.stack.daemon._admin._pages._sign_in, "begin", lambda: 1 / 0)
+        page = await here.get("/auth/start")
+        assert (page.status, is_guarded(page), b"ZeroDivision" in page.body) == (500, True, False)
+    assert len(no_leaks) == 1
+    no_leaks.clear()
+
+
+@deferred(30)
+async def test_a_browser_that_goes_away_does_not_break_off_a_sign_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with site(tmp_path) as here:
+        back = urlsplit(await here.consented())
+        here.simulator.userinfo_fault = Fault(silent=True)
+        monkeypatch.setattr(oauth, "TOKEN_SECONDS", 0.5)
+        cookies = "; ".join(f"{k}={v}" for k, v in here.browser.cookies["localhost"].items())
+        head = f"GET {back.path}?{back.query} HTTP/1.1\r\nHost: {back.netloc}\r\nCookie: {cookies}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", back.port or 0)) as connection:
+            connection.sendall(head.encode())
+            await until(lambda: here.exchanges() == 1)
+        here.simulator.userinfo_fault = None
+        flights = here.stack.daemon._admin._pages._flights
+        await until(lambda: not flights._work)
+
+
+async def with_an_old_token(here: Site) -> None:
+    """The volume's one account needs a new token before it can serve."""
+    here.stack.volume.add(0, expires_at=1000)
+    await until(lambda: bool(here.stack.daemon._state.accounts))
+
+
+@deferred(30)
+async def test_a_renewed_token_goes_to_the_volume_unless_it_is_read_only(tmp_path: Path) -> None:
+    async with site(tmp_path, logged_in=False, ACCOUNTS="0") as here:
+        await with_an_old_token(here)
+        assert (await here.stack.chat()).status == 200
+
+        def kept() -> str:
+            return reader_of(here.directory).read().accounts[0].token.access_token.reveal()
+
+        await until(lambda: kept() == "ya29.renewed-1")
+    async with site(tmp_path / "b", logged_in=False, ACCOUNTS="0", READONLY_MODE="true") as here:
+        await with_an_old_token(here)
+        before = trace(here.directory)
+        assert (await here.stack.chat()).status == 200
+        assert len(here.simulator.refreshes) == 1
+    assert trace(here.directory) == before
+
+
+@deferred(30)
+async def test_a_token_that_can_not_be_kept_serves_from_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    async with site(tmp_path, logged_in=False, ACCOUNTS="0") as here:
+        await with_an_old_token(here)
+        monkeypatch.setattr(mounts, "is_alone", lambda _: True)
+        assert (await here.stack.chat()).status == 200
+        await until(lambda: any("its new token stays in memory" in line for line in lines))
+        assert (await here.stack.chat()).status == 200
+        assert len(here.simulator.refreshes) == 1
+
+
+@deferred(30)
+async def test_the_first_account_of_an_empty_directory_brings_its_key(tmp_path: Path, lines: list[str]) -> None:
+    async with site(tmp_path, ACCOUNTS="0") as here:
+        for path in (here.directory / "cloud_accounts.db", here.directory / ".keys/master.key"):
+            path.unlink()
+        assert (await here.get(await here.consented())).status == 200
+        assert stat.S_IMODE((here.directory / ".keys/master.key").stat().st_mode) == 0o600
+        assert here.addresses() == ["someone@example.com"]
+        assert (await here.stack.chat()).status == 200
+    assert any("a new master key was made: .keys/master.key" in line for line in lines)
