@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import msgspec
+
+from antigravity_proxy.dialect.base import Decoded, Stamp
+from antigravity_proxy.errors import BadRequest
 
 Path = tuple[str | int, ...]
 
@@ -61,3 +66,19 @@ def of_another_type(value: Any) -> Any:
     """A value whose type is wrong where ``value`` stands."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return "5" if is_number else 5
+
+
+def attempt(decode: Callable[[bytes], Decoded], request: Any) -> Decoded | BadRequest:
+    """What the decoder makes of the request, or its refusal."""
+    try:
+        return decode(json.dumps(request).encode())
+    except BadRequest as e:
+        return e
+
+
+def is_harmless(outcome: Decoded | BadRequest) -> bool:
+    """Whether it is a clear refusal, or a call that can be sent and answered."""
+    if isinstance(outcome, BadRequest):
+        return bool(outcome.message)
+    answer = outcome.new_answer(Stamp(0, lambda count: "0" * count))
+    return bool(msgspec.json.encode(outcome.call) and answer.close())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,12 +10,13 @@ import msgspec
 from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.chunk import FILTERED, Chunk, Usage
-from antigravity_proxy.canonical.content import ABSENT, FunctionCall, Part
+from antigravity_proxy.canonical.content import ABSENT, Blob, FunctionCall
 from antigravity_proxy.canonical.estimate import text_size, tokens
 from antigravity_proxy.dialect.anthropic.search import Page, Stretch, pages, stretches
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.pieces import call_id, code_block, compact, data_url, grounding
+from antigravity_proxy.dialect.pieces import call_id, compact, data_url, grounding
 from antigravity_proxy.dialect.signatures import Kind, family_of, wrap
+from antigravity_proxy.dialect.walk import PartWalk
 
 
 class MessageOptions(Struct, frozen=True):
@@ -72,7 +73,7 @@ class StopDetails(Struct, frozen=True, tag_field="type", tag="refusal"):
     explanation: str | None = None
 
 
-class MessageWalk(ABC):
+class MessageWalk(PartWalk):
     """Walks over chunks; subclasses are told what happens, one content block after the other."""
 
     __slots__ = (
@@ -176,20 +177,6 @@ class MessageWalk(ABC):
             self._tell_held()
         self._close()
 
-    def _part(self, part: Part) -> None:
-        text = part.text
-        if part.thought:
-            if self._options.show_thoughts:
-                self._thought(text or "", part.thought_signature)
-        elif text:
-            self._text(text)
-        elif part.function_call is not None:
-            self._call(part.function_call, part.thought_signature)
-        elif part.inline_data is not None:
-            self._text(f"![image]({data_url(part.inline_data)})")
-        elif (part.executable_code or part.code_execution_result) and (block := code_block(part)):
-            self._text(block)
-
     def _text(self, text: str) -> None:
         self._size += text_size(text)
         if self._options.search:
@@ -200,7 +187,7 @@ class MessageWalk(ABC):
         self._says(text)
 
     def _thought(self, text: str, signature: str) -> None:
-        if not (text or signature):
+        if not (self._options.show_thoughts and (text or signature)):
             return
         if self._open != "thinking" or self._signed:
             self._switch("thinking")
@@ -222,6 +209,9 @@ class MessageWalk(ABC):
         args = compact(call.args)
         self._size += len(args)
         self._uses("tool_use", call_id(call, "toolu_", self._stamp), call.name, args)
+
+    def _image(self, blob: Blob) -> None:
+        self._text(f"![image]({data_url(blob)})")
 
     def _switch(self, kind: Literal["text", "thinking"]) -> None:
         self._close()

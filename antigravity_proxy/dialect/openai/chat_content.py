@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from antigravity_proxy.canonical.content import Part
 from antigravity_proxy.dialect import media
+from antigravity_proxy.dialect.openai import content
 from antigravity_proxy.dialect.openai.attachments import Sound, file_part, sound_part
-from antigravity_proxy.errors import BadRequest
 
 
 class Text(Struct, tag_field="type", tag="text"):
@@ -56,27 +56,14 @@ ContentPart = Text | Refusal | Image | Audio | File
 MessageContent = str | list[ContentPart] | None
 
 
-def parts(content: MessageContent, where: str) -> list[Part]:
+def parts(contents: MessageContent, where: str) -> list[Part]:
     """The content as parts, in order; raises BadRequest that names the part."""
-    if content is None:
-        return []
-    if isinstance(content, str):
-        return [Part(text=content)]
-    return [_part(part, f"{where}[{i}]") for i, part in enumerate(content)]
+    return content.parts(contents, where, _part)
 
 
-def texts(content: MessageContent, where: str) -> list[str]:
+def texts(contents: MessageContent, where: str) -> list[str]:
     """The content where only text makes sense; raises BadRequest for anything else."""
-    if content is None:
-        return []
-    if isinstance(content, str):
-        return [content]
-    found = []
-    for i, part in enumerate(content):
-        if not isinstance(part, Text):
-            raise BadRequest("Only text is possible here.", param=f"{where}[{i}].type")
-        found.append(part.text)
-    return found
+    return content.texts(contents, where, lambda part: part.text if isinstance(part, Text) else None)
 
 
 def image(image_url: Url | str, param: str) -> Part:

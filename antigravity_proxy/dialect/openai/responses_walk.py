@@ -6,7 +6,7 @@ construction. One item is open at a time.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,8 +35,9 @@ from antigravity_proxy.dialect.openai.responses_document import (
 )
 from antigravity_proxy.dialect.openai.responses_tools import Origin
 from antigravity_proxy.dialect.openai.usage import counted
-from antigravity_proxy.dialect.pieces import Grounding, call_id, code_block, compact, grounding
+from antigravity_proxy.dialect.pieces import Grounding, call_id, compact, grounding
 from antigravity_proxy.dialect.signatures import Kind, family_of, wrap
+from antigravity_proxy.dialect.walk import PartWalk
 
 _json = msgspec.json.Encoder().encode
 
@@ -70,7 +71,7 @@ class OpenItem:
         self.texts: list[str] = []
 
 
-class ResponsesWalk(ABC):
+class ResponsesWalk(PartWalk):
     """Walks over chunks; subclasses hear the events by ``_event`` and ``_delta``."""
 
     __slots__ = (
@@ -166,20 +167,6 @@ class ResponsesWalk(ABC):
         if candidate.logprobs_result:
             self._logprobs += log_probabilities(candidate.logprobs_result)
 
-    def _part(self, part: Part) -> None:
-        text = part.text
-        if part.thought:
-            if self._options.show_thoughts:
-                self._thought(text or "", part.thought_signature)
-        elif text:
-            self._text(text)
-        elif part.function_call is not None:
-            self._call(part.function_call, part.thought_signature)
-        elif part.inline_data is not None:
-            self._image(part.inline_data)
-        elif (part.executable_code or part.code_execution_result) and (block := code_block(part)):
-            self._text(block)
-
     def _text(self, text: str) -> None:
         item = self._open
         if item is None or not item.is_message:
@@ -188,6 +175,8 @@ class ResponsesWalk(ABC):
 
     def _thought(self, text: str, signature: str) -> None:
         """A signature ends its thought; one without a thought is nobody's."""
+        if not self._options.show_thoughts:
+            return
         item = self._open
         if text:
             if item is None or item.is_message:

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
-from support.mutations import WRONG, Path, as_param, at, of_another_type, paths, replaced
+from support.mutations import WRONG, Path, as_param, at, attempt, is_harmless, of_another_type, paths, replaced
 
 from antigravity_proxy.canonical.call import Call, FunctionDeclaration, OutputFormat, Reasoning, Sampling, ToolChoice
 from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, FunctionResponse, Part
 from antigravity_proxy.canonical.models import Catalogue
 from antigravity_proxy.codeassist.request import prepare
-from antigravity_proxy.dialect.base import Decoded, Stamp
+from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.dialect.openai import responses_request
 from antigravity_proxy.dialect.openai.responses_request import ResponsesRequest, decode
 from antigravity_proxy.errors import BadRequest
@@ -635,24 +635,10 @@ RICH: dict[str, Any] = {
 PATHS = list(paths(RICH))
 
 
-def attempt(request: Any) -> Decoded | BadRequest:
-    try:
-        return decode(json.dumps(request).encode())
-    except BadRequest as e:
-        return e
-
-
-def is_harmless(outcome: Decoded | BadRequest) -> bool:
-    """Whether it is a clear refusal, or a call that can be sent and answered."""
-    if isinstance(outcome, BadRequest):
-        return bool(outcome.message)
-    return bool(msgspec.json.encode(outcome.call) and outcome.new_answer(STAMP).close())
-
-
 @pytest.mark.parametrize("path", PATHS, ids=as_param)
 def test_a_wrong_value_anywhere_is_a_400_or_harmless(path: Path) -> None:
     for wrong in WRONG:
-        assert is_harmless(attempt(replaced(RICH, path, wrong)))
+        assert is_harmless(attempt(decode, replaced(RICH, path, wrong)))
 
 
 #: what isn't read, or may be anything
@@ -684,7 +670,7 @@ def test_several_wrong_values_at_once_do_no_harm_either(data: st.DataObject) -> 
     request = RICH
     for _ in range(data.draw(st.integers(1, 3))):
         request = replaced(request, data.draw(st.sampled_from(list(paths(request)))), data.draw(st.sampled_from(WRONG)))
-    assert is_harmless(attempt(request))
+    assert is_harmless(attempt(decode, request))
 
 
 json_values = st.recursive(
@@ -696,8 +682,8 @@ json_values = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(ResponsesRequest.__struct_fields__), json_values, max_size=6))
 def test_no_json_at_all_does_harm(request: Any) -> None:
-    assert is_harmless(attempt(request))
-    assert is_harmless(attempt({"model": "m", "input": "hi"} | request))
+    assert is_harmless(attempt(decode, request))
+    assert is_harmless(attempt(decode, {"model": "m", "input": "hi"} | request))
 
 
 @pytest.mark.parametrize(
