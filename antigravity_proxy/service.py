@@ -7,6 +7,7 @@ import os
 import random
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from twisted.application.service import IService, IServiceCollection, MultiService
@@ -191,7 +192,7 @@ class Daemon(MultiService):
         log.warn(words, account=identity, reason=failure.getErrorMessage())
 
     async def _store(self, account: NewAccount) -> Written:
-        """Stores who signed in, and has the account in use when this returns. Raises NotWritten."""
+        """Stores who signed in, and has read it back when this returns. Raises NotWritten."""
         written = await self._writer.add(account)
         state = await self._volume.read()
         found = {account.id: account.token.access_token for account in state.accounts}
@@ -218,6 +219,7 @@ class Daemon(MultiService):
             self._admin.use(ring)
         if not state.error:
             updating.addCallback(self._tell_of_accounts, state, before)
+            updating.addErrback(partial(log.failure, "the volume's accounts could not be taken"))
         elif state.error != before.error:
             log.error("the volume can't be read: {reason}", reason=state.error)
 
@@ -283,7 +285,7 @@ def _tune_garbage_collection() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 5, 100)
+    gc.set_threshold(10_000, 5, 100)
 
 
 def _catalogue(config: GuiConfig | None) -> Catalogue:

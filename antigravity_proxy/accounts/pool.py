@@ -29,6 +29,8 @@ log = Logger()
 
 #: accounts that are taken from the volume in one turn of the reactor: a few milliseconds
 _AT_ONCE = 250
+#: more accounts than this are counted in slices too, a counting at a time: one turn would hold up every request
+_COUNTED_AT_ONCE = 10_000
 #: models whose order is kept; clients can name more, if the user's mapping lets them
 _MAX_ORDERS = 64
 
@@ -90,6 +92,8 @@ class Pool:
         self._turn = 0.0  # the latest turn so far
         self._serial = 0
         self._updates = Slices(clock)
+        self._countings = Slices(clock)
+        self._counted = 0  # usable accounts, when they were last counted in slices
         #: told of an account that is passed over for want of a token: nobody else would renew it
         self.on_tokenless: Callable[[AccountState], object] = unwatched
         self._shared.listen(self)
@@ -127,10 +131,12 @@ class Pool:
             if number % _AT_ONCE == 0:
                 yield
         here = {account.id for account in accounts}
-        for number, gone in enumerate([known for known in self._states if known not in here], 1):
-            self._leave(self._states.pop(gone))
+        for number, known in enumerate(tuple(self._states), 1):
+            if known not in here:
+                self._leave(self._states.pop(known))
             if number % _AT_ONCE == 0:
                 yield
+        yield from self._counting()
 
     def _take(self, account: Account) -> None:
         state = self._states.get(account.id)
@@ -198,9 +204,23 @@ class Pool:
         return errors.Unavailable(f"No account is usable for {model} at the moment; /health says why.")
 
     def usable(self) -> int:
-        """How many accounts can serve, cooling or not."""
-        now = self.now()
-        return sum(policy.is_usable(state, now) for state in self._states.values())
+        """How many accounts can serve, cooling or not; of very many the last count, and a new one begins."""
+        if len(self._states) <= _COUNTED_AT_ONCE:
+            now = self.now()
+            return sum(policy.is_usable(state, now) for state in self._states.values())
+        if not self._countings.busy:
+            self._countings.run(self._counting())
+        return self._counted
+
+    def _counting(self) -> Iterator[None]:
+        if len(self._states) <= _COUNTED_AT_ONCE:
+            return
+        found, now = 0, self.now()
+        for number, state in enumerate(tuple(self._states.values()), 1):
+            found += policy.is_usable(state, now)
+            if number % _COUNTED_AT_ONCE == 0:
+                yield
+        self._counted = found
 
     def capacity(self, models: Iterable[str]) -> tuple[ModelCapacity, ...]:
         """What the accounts can serve now of these models and of those that were asked for."""

@@ -19,8 +19,13 @@ class Slices:
         self._done: Deferred[None] = Deferred()
         self._next: object | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether work is under way."""
+        return self._next is not None
+
     def run(self, work: Iterator[None]) -> Deferred[None]:
-        """Begins at once; fires when it is through. Work that is under way is given up, and never fires."""
+        """Begins at once; fires when it is through, or fails as it does. What was under way is given up, unfired."""
         self._work, self._done = work, Deferred()
         done = self._done
         if self._next is None:
@@ -29,7 +34,11 @@ class Slices:
 
     def _go_on(self) -> None:
         self._next = None
-        for _ in self._work:
-            self._next = self._clock.callLater(0, self._go_on)
-            return
-        self._done.callback(None)
+        try:
+            for _ in self._work:
+                self._next = self._clock.callLater(0, self._go_on)
+                return
+        except Exception:
+            self._done.errback()
+        else:
+            self._done.callback(None)

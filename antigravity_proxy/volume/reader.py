@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from msgspec import Struct
@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from antigravity_proxy.volume import database, files, guiconfig, keys, mounts, snapshot
 from antigravity_proxy.volume.accounts import Account, AccountReader, Accounts, RowProblem
+from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.departures import Departures
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.keys import KeyFinding, Keys
@@ -139,7 +140,7 @@ class VolumeReader:
             copy = snapshot.take(self._layout.database, monotonic=self._monotonic, sleep=self._sleep)
             this_read = copy.fingerprint(), material
             if this_read != self._last_read or self._departures.pending:
-                read = self._accounts.read(database.rows(copy), material)
+                read = self._accounts.read(_drained(database.rows(copy)), material)
                 state = self._with_rows(state, self._departures.confirm(read, now))
                 self._last_read = this_read
         except snapshot.VolumeError as e:
@@ -156,6 +157,13 @@ class VolumeReader:
     def _with_rows(self, state: VolumeState, read: Accounts) -> VolumeState:
         unconfirmed = self._departures.pending
         return replace(state, accounts=read.accounts, problems=read.problems, unconfirmed=unconfirmed)
+
+
+def _drained(rows: list[Row]) -> Iterator[Row]:
+    """The rows, let go one by one: to free 100,000 at once would stop every thread meanwhile."""
+    rows.reverse()
+    while rows:
+        yield rows.pop()
 
 
 def _keeping_key(config: GuiConfig, before: GuiConfig | None) -> GuiConfig:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
 from support.accounts import account
 from twisted.internet.task import Clock
 
-from antigravity_proxy.accounts import order
+from antigravity_proxy.accounts import order, pool
 from antigravity_proxy.accounts.order import Order
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.pool import _AT_ONCE, Pool
@@ -32,6 +33,39 @@ def test_work_goes_on_from_turn_to_turn_and_the_newest_replaces_the_rest() -> No
     assert (done, fired) == (["a0", "b0", "b1"], ["b"])
     slices.run(iter(())).addCallback(lambda _: fired.append("c"))
     assert fired == ["b", "c"]
+    assert not clock.getDelayedCalls()
+
+
+def test_work_that_fails_says_so() -> None:
+    def work() -> Iterator[None]:
+        yield
+        raise ValueError("broken")
+
+    clock, failed = Clock(), []
+    slices = Slices(clock)
+    slices.run(work()).addErrback(failed.append)
+    assert slices.busy
+    clock.advance(0)
+    assert [str(failure.value) for failure in failed] == ["broken"]
+    assert not slices.busy
+
+
+def test_very_many_are_counted_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_COUNTED_AT_ONCE", 10)
+    clock = Clock()
+    made = Pool(clock, lambda: 1_000_000.0 + clock.seconds(), lambda: 0.0)
+    made.update([account(str(number)) for number in range(25)])
+    clock.advance(0)
+    assert made.usable() == 25
+    clock.advance(0)
+    for state in list(made.states)[:3]:
+        state.barred = "gone"
+    assert made.usable() == 25  # the last count; this question began a new one
+    clock.advance(0)
+    assert made.usable() == 22
+    clock.advance(0)
+    made.update([account("0"), account("5")])
+    assert made.usable() == 1
     assert not clock.getDelayedCalls()
 
 

@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 
 from antigravity_proxy.simulator.volume import VolumeWriter, write_volume
 from antigravity_proxy.volume import database, files, layout
+from antigravity_proxy.volume import reader as reader_module
 from antigravity_proxy.volume.reader import VolumeReader, VolumeState
 
 
@@ -321,3 +322,12 @@ def test_the_state_shows_no_secret(reader: VolumeReader, writer: VolumeWriter) -
     key = (writer.directory / ".keys" / "master.key").read_text()
     for hidden in ("sk-a", "ya29", "1//", "example.com", key):
         assert hidden not in shown
+
+
+def test_rows_are_let_go_one_by_one_in_their_order() -> None:
+    rows: list[Any] = [{"id": number} for number in range(3)]
+    drained = reader_module._drained(rows)
+    assert next(drained) == {"id": 0}
+    assert len(rows) == 2
+    assert [row["id"] for row in drained] == [1, 2]
+    assert rows == []

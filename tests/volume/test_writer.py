@@ -7,7 +7,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from contextlib import closing
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -251,12 +253,33 @@ def test_renewing_makes_no_file_and_no_schema(tmp_path: Path) -> None:
     assert set(next(iter(rows(directory).values()))) == columns
 
 
-@pytest.mark.skipif(os.name != "posix" or os.getuid() == 0, reason="root may write everything")
-def test_a_file_of_somebody_else_is_told_with_its_owner(tmp_path: Path) -> None:
-    identity = write_volume(tmp_path, accounts=1).add(0)
-    (tmp_path / "cloud_accounts.db").chmod(0o444)
-    with pytest.raises(NotWritten, match="owned by uid"):
-        writer_of(tmp_path).renew(identity, Secret("1//sim-0"), grant())
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A directory that every user reaches; pytest's own are the user's alone."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root may write everything: for the moment it is nobody."""
+    was = os.getresuid()
+    if was[0] == 0:
+        os.setresuid(65_534, 65_534, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(*was)
+
+
+def test_a_file_of_somebody_else_is_told_with_its_owner(open_directory: Path) -> None:
+    identity = write_volume(open_directory, accounts=1).add(0)
+    (open_directory / ".keys").chmod(0o755)
+    (open_directory / ".keys" / "master.key").chmod(0o644)
+    (open_directory / "cloud_accounts.db").chmod(0o444)
+    with as_nobody(), pytest.raises(NotWritten, match="owned by uid"):
+        writer_of(open_directory).renew(identity, Secret("1//sim-0"), grant())
 
 
 APP = """
