@@ -21,6 +21,7 @@ from antigravity_proxy.relay.attempt import AttemptFailed
 from antigravity_proxy.relay.budget import RetryBudget
 from antigravity_proxy.relay.client import Client, ClientGone
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.telemetry.record import Attempt
 
 T = TypeVar("T")
 
@@ -82,18 +83,31 @@ class Failover:
         while True:
             urls = self._resources.bases.in_order(self._resources.clock.seconds())
             url = urls[self._base % len(urls)]
+            noted = self._note(lease)
             try:
                 result = await attempt(lease, url)
             except AttemptFailed as e:
                 failed = e
+                if not self._client.gone:
+                    noted.row, noted.reason = e.verdict.row, e.verdict.name
+                    noted.status = 0 if e.failure is None else e.failure.http_status
             else:
+                noted.reason = ""
                 lease.succeeded()
                 return result
             finally:
+                noted.took = self._resources.clock.seconds() - self._client.record.began - noted.began
                 lease.release()
             if failed.verdict is UNREACHABLE:
                 self._resources.bases.unreachable(url, self._resources.clock.seconds())
             lease = await self._next(lease.state, failed)
+
+    def _note(self, lease: Lease) -> Attempt:
+        """Notes an attempt that begins."""
+        record = self._client.record
+        noted = Attempt(lease.state.account.id, self._resources.clock.seconds() - record.began)
+        record.attempts.append(noted)
+        return noted
 
     def _lease(self, *, keep: bool = False) -> Lease | None:
         """An account that this request has not tried yet."""
