@@ -270,6 +270,7 @@ class Daemon(MultiService):
             sealed=state.sealed_rows,
             broken=len(state.problems) - state.sealed_rows,
             leaving=state.unconfirmed,
+            paused=state.paused,
         )
 
     def _warnings(self) -> tuple[str, ...]:
