@@ -51,7 +51,7 @@ class Options(usage.Options):
 
 def makeService(options: Options) -> IService:
     """The daemon. A setting that can't be used ends the start with one line and status 1."""
-    from antigravity_proxy import service
+    from antigravity_proxy.daemon import service
     from antigravity_proxy.settings.resolve import SettingsError
 
     given: dict[str, Any] = dict(options)

@@ -62,7 +62,7 @@ def measure(directory: Path) -> dict[str, Any]:
     """In a process of its own: the daemon over the volume, from its start to the change in effect."""
     from twisted.internet import reactor
 
-    from antigravity_proxy import service
+    from antigravity_proxy.daemon import service
     from antigravity_proxy.volume.reader import VolumeReader
 
     found: dict[str, Any] = {"read": [], "look": [], "lag": 0.0}
@@ -110,7 +110,7 @@ def measure(directory: Path) -> dict[str, Any]:
 
     def done() -> None:
         began = time.perf_counter()
-        daemon._condition()
+        daemon.conditions.now()
         found["health"] = (time.perf_counter() - began) * 1000
         found["memory"] = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
         print(json.dumps(found), flush=True)

@@ -27,8 +27,8 @@ class VolumeState(Struct, frozen=True):
     could not. ``unconfirmed`` accounts among ``accounts`` are gone from the volume, until a second snapshot agrees.
     ``paused`` of the accounts are left alone by this proxy. ``size`` is the snapshot's, in bytes. ``alone``: the
     database has a log, but is mounted without its directory. ``config`` is the last good one, None if none was ever
-    read; ``config_error`` why not this time; ``config_absent``: there is no such file. ``revision`` grows when anything but ``read_at`` and
-    ``size`` does.
+    read; ``config_error`` why not this time; ``config_absent``: there is no such file. ``revision`` grows when anything
+    but ``read_at`` and ``size`` does.
     """
 
     accounts: tuple[Account, ...] = ()

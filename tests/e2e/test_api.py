@@ -158,7 +158,7 @@ async def test_an_empty_volume_is_unhealthy_and_one_that_fills_is_well(tmp_path:
         assert (await running.request("GET", "/health/ready")).status == 503
         assert (await running.chat()).status == 503
         running.volume.add(5)
-        await until(lambda: running.daemon._pool.usable() == 1, 2.0)
+        await until(lambda: running.daemon.pool.usable() == 1, 2.0)
         assert (await running.request("GET", "/health")).status == 200
         assert (await running.chat()).status == 200
 
@@ -168,13 +168,13 @@ async def test_a_volume_that_goes_is_degraded_and_serves_on(tmp_path: Path, no_l
     async with stack(tmp_path) as running:
         database = running.volume.directory / "cloud_accounts.db"
         database.rename(database.with_suffix(".gone"))
-        await until(lambda: running.daemon._state.error != "", 6.0)
+        await until(lambda: running.daemon.state.error != "", 6.0)
         health = await running.request("GET", "/health")
         assert (health.status, health.json["status"]) == (200, "degraded")
         assert health.json["volume"]["age"] > 1.5
         assert (await running.chat()).status == 200
         database.with_suffix(".gone").rename(database)
-        await until(lambda: running.daemon._state.error == "", 6.0)
+        await until(lambda: running.daemon.state.error == "", 6.0)
         no_leaks.clear()
 
 
@@ -197,9 +197,7 @@ async def test_a_stream_on_an_account_that_is_removed_goes_on_to_its_end(tmp_pat
         await until(lambda: bool(running.simulator.requests))
         running.volume.remove(0)
         running.volume.add(1)
-        await until(
-            lambda: [state.account.name.reveal() for state in running.daemon._pool.states] == ["Account 1"], 4.0
-        )
+        await until(lambda: [state.account.name.reveal() for state in running.daemon.pool.states] == ["Account 1"], 4.0)
         assert (await waiting).status == 200
 
 
@@ -213,7 +211,7 @@ async def test_config_that_breaks_never_opens_a_closed_proxy(tmp_path: Path) -> 
             assert (await running.request("GET", "/v1/models", authorization="")).status == 401, content
             assert (await running.request("GET", "/v1/models")).status == 200, content
         running.volume.configure(api_key="sk-another", custom_mapping={"my-model": "gemini-pro-agent"})
-        await until(lambda: running.daemon._state.config.api_key == "sk-another", 2.0)
+        await until(lambda: running.daemon.state.config.api_key == "sk-another", 2.0)
         assert (await running.request("GET", "/v1/models")).status == 401
         answer = await running.request("GET", "/v1/models", authorization="Bearer sk-another")
         assert "my-model" in [m["id"] for m in answer.json["data"]]
@@ -262,7 +260,7 @@ async def test_a_stalled_reader_slows_upstream_down(tmp_path: Path) -> None:
         s = socket.create_connection(("127.0.0.1", running.port))
         s.sendall(head + body)
         await until(lambda: len(running.simulator.requests) == 1)
-        channels = running.daemon._site.channels
+        channels = running.daemon.site.channels
         await until(lambda: any(channel._stalled_since for channel in channels))
         await wait(0.3)
         taken = running.simulator.requests[0].events_sent

@@ -174,11 +174,11 @@ async def test_with_one_account_trouble_is_tried_again_on_it(tmp_path: Path) -> 
 @deferred()
 async def test_an_unreachable_host_is_passed_over_for_a_while(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:
-        running.daemon._bases._urls.insert(0, b"http://127.0.0.1:1/v1internal")
+        running.daemon.bases._urls.insert(0, b"http://127.0.0.1:1/v1internal")
         assert (await running.chat("One conversation")).status == 200
         assert (await running.chat("Another")).status == 200
         assert tokens(running) == ["ya29.sim-1", "ya29.sim-0"]
-        assert running.daemon._bases.in_order(running.daemon._reactor.seconds())[-1].startswith(b"http://127.0.0.1:1/")
+        assert running.daemon.bases.in_order(running.daemon._reactor.seconds())[-1].startswith(b"http://127.0.0.1:1/")
 
 
 @deferred()
@@ -200,7 +200,7 @@ async def test_a_silent_upstream_is_504(tmp_path: Path) -> None:
 async def test_an_expired_token_is_renewed_once_for_all(tmp_path: Path) -> None:
     async with stack(tmp_path, accounts=0) as running:
         running.volume.add(7, expires_at=1000)
-        await until(lambda: len(running.daemon._pool.states) == 1)
+        await until(lambda: len(running.daemon.pool.states) == 1)
         answers = await gatherResults([Deferred.fromCoroutine(running.chat()) for _ in range(5)])
         assert [a.status for a in answers] == [200] * 5
         assert len(running.simulator.refreshes) == 1
@@ -231,14 +231,14 @@ async def test_a_revoked_sign_in_takes_the_account_out_and_a_new_row_brings_it_b
     async with stack(tmp_path, accounts=0) as running:
         running.simulator.token_fault = Fault(400, b'{"error":"invalid_grant"}')
         running.volume.add(1, expires_at=1000)
-        await until(lambda: len(running.daemon._pool.states) == 1)
+        await until(lambda: len(running.daemon.pool.states) == 1)
         assert (await running.chat()).status == 503
         assert (await running.chat()).status == 503
         assert len(running.simulator.refreshes) == 1
         health = await running.request("GET", "/health")
         assert (health.json["status"], health.json["usable"]) == ("degraded", 0)
         running.volume.add(1, refresh_token="1//new")
-        await until(lambda: running.daemon._pool.usable() == 1)
+        await until(lambda: running.daemon.pool.usable() == 1)
         assert (await running.chat()).status == 200
 
 
@@ -246,7 +246,7 @@ async def test_a_revoked_sign_in_takes_the_account_out_and_a_new_row_brings_it_b
 async def test_a_missing_project_is_asked_for_once(tmp_path: Path) -> None:
     async with stack(tmp_path, accounts=0) as running:
         running.volume.add(1, project_id=None)
-        await until(lambda: len(running.daemon._pool.states) == 1)
+        await until(lambda: len(running.daemon.pool.states) == 1)
         for _ in range(2):
             assert (await running.chat()).status == 200
         assert [r.json["project"] for r in running.simulator.requests] == ["simulated-project"] * 2
@@ -297,7 +297,7 @@ async def test_a_dead_kept_connection_is_replaced_at_nobodys_charge(tmp_path: Pa
         assert (await running.chat()).status == 200
         running.simulator.script(Fault(reset=True, before=True))
         assert (await running.chat()).status == 200
-        state = next(iter(running.daemon._pool.states))
+        state = next(iter(running.daemon.pool.states))
         assert (len(tokens(running)), state.last_until, state.in_flight) == (3, 0.0, 0)
 
 
@@ -338,7 +338,7 @@ async def test_capacity_tells_what_is_left_and_names_nobody(tmp_path: Path) -> N
 async def test_the_desktop_apps_scheduling_is_in_effect_without_a_restart(tmp_path: Path) -> None:
     async with stack(tmp_path, accounts=3) as running:
         running.volume.configure(api_key="sk-test", scheduling_mode="cache-first")
-        await until(lambda: running.daemon._pool.rules.mode == "cache-first")
+        await until(lambda: running.daemon.pool.rules.mode == "cache-first")
         for number in range(4):
             assert (await running.chat(f"Conversation {number}")).status == 200
         assert len(set(tokens(running))) == 1
@@ -356,14 +356,14 @@ async def test_an_account_takes_no_more_requests_than_it_may(tmp_path: Path) -> 
         refused = await running.chat("third")
         assert (refused.status, refused.headers["retry-after"]) == (503, "1")
         writer.abortConnection()
-        await until(lambda: next(iter(running.daemon._pool.states)).in_flight == 0)
+        await until(lambda: next(iter(running.daemon.pool.states)).in_flight == 0)
 
 
 @deferred()
 async def test_accounts_whose_tokens_have_ended_are_renewed_in_passing(tmp_path: Path) -> None:
     async with stack(tmp_path, accounts=1) as running:
         running.volume.add(7, expires_at=1000)
-        await until(lambda: len(running.daemon._pool.states) == 2)
+        await until(lambda: len(running.daemon.pool.states) == 2)
         assert (await running.chat("One")).status == 200
         await until(lambda: len(running.simulator.refreshes) == 1)
         assert (await running.chat("Two")).status == 200

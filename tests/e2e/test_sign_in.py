@@ -127,7 +127,7 @@ async def test_somebody_signs_in_and_the_account_serves_at_once(tmp_path: Path, 
         assert b"1//" not in page.body
         assert here.addresses() == ["account-0@example.com", "new<b>@example.com"]
         assert stat.S_IMODE((here.directory / ".keys").stat().st_mode) == 0o700
-        assert len(here.stack.daemon._state.accounts) == 2
+        assert len(here.stack.daemon.state.accounts) == 2
         await here.stack.chat("one")
         await here.stack.chat("another")
         tokens = {request.token for request in here.simulator.requests}
@@ -203,7 +203,7 @@ async def test_a_state_of_another_browser_or_host_is_refused_and_used_up(tmp_pat
 async def test_a_state_ages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with site(tmp_path) as here:
         back = await here.consented()
-        monkeypatch.setattr(here.stack.daemon._admin._pages, "_clock", lambda: 1e12)
+        monkeypatch.setattr(here.stack.daemon.admin._pages, "_clock", lambda: 1e12)
         assert (await here.get(back)).status == 400
         assert here.exchanges() == 0
         assert (await here.get("/auth/start")).status == 401  # so does a session
@@ -341,7 +341,7 @@ async def test_a_client_with_a_key_is_named_in_the_token(tmp_path: Path) -> None
     clients = {"GOOGLE_CLIENT_ID__OWN": "simulated-client", "GOOGLE_CLIENT_SECRET__OWN": "simulated-secret"}
     async with site(tmp_path, GOOGLE_CLIENT_ID="", GOOGLE_CLIENT_SECRET="", **clients) as here:
         assert (await here.get(await here.consented())).status == 200
-        (account,) = [a for a in here.stack.daemon._state.accounts if a.email.reveal() == "someone@example.com"]
+        (account,) = [a for a in here.stack.daemon.state.accounts if a.email.reveal() == "someone@example.com"]
         assert account.token.oauth_client_key == "own"
 
 
@@ -410,7 +410,7 @@ async def test_addresses_behind_a_trusted_proxy_are_counted_apart(tmp_path: Path
 async def test_a_new_api_key_ends_the_sessions_of_the_old_one(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         here.stack.volume.configure(api_key="sk-another")
-        await until(lambda: here.stack.daemon._gate.keys.has([b"sk-another"]))
+        await until(lambda: here.stack.daemon.gate.keys.has([b"sk-another"]))
         assert (await here.get("/auth/start")).status == 401
 
 
@@ -429,7 +429,7 @@ async def test_without_a_key_the_pages_are_open_on_loopback_under_their_own_name
 @deferred(30)
 async def test_without_a_readable_configuration_nobody_gets_in(tmp_path: Path) -> None:
     async with site(tmp_path, logged_in=False) as here:
-        here.stack.daemon._admin.use(KeyRing())
+        here.stack.daemon.admin.use(KeyRing())
         page = await here.get("/auth/start")
         assert (page.status, b"PROXY_API_KEY" in page.body) == (401, True)
         for key in ("", KEY):
@@ -471,7 +471,7 @@ async def test_a_fault_of_ours_is_a_page_without_a_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_leaks: list[Any]
 ) -> None:
     async with site(tmp_path) as here:
-        monkeypatch.setattr(here.stack.daemon._admin._pages._sign_in, "begin", lambda: 1 / 0)
+        monkeypatch.setattr(here.stack.daemon.admin._pages._sign_in, "begin", lambda: 1 / 0)
         page = await here.get("/auth/start")
         assert (page.status, is_guarded(page), b"ZeroDivision" in page.body) == (500, True, False)
     assert len(no_leaks) == 1
@@ -492,14 +492,14 @@ async def test_a_browser_that_goes_away_does_not_break_off_a_sign_in(
             connection.sendall(head.encode())
             await until(lambda: here.exchanges() == 1)
         here.simulator.userinfo_fault = None
-        flights = here.stack.daemon._admin._pages._flights
+        flights = here.stack.daemon.admin._pages._flights
         await until(lambda: not flights._work)
 
 
 async def with_an_old_token(here: Site) -> None:
     """The volume's one account needs a new token before it can serve."""
     here.stack.volume.add(0, expires_at=1000)
-    await until(lambda: bool(here.stack.daemon._state.accounts))
+    await until(lambda: bool(here.stack.daemon.state.accounts))
 
 
 @deferred(30)

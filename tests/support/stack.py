@@ -12,7 +12,7 @@ from typing import Any
 
 from support.deferreds import in_thread, until
 
-from antigravity_proxy import service
+from antigravity_proxy.daemon import service
 from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.simulator.volume import VolumeWriter, write_volume
 
@@ -94,7 +94,7 @@ async def stack(directory: Path, accounts: int = 2, api_key: str = KEY, **settin
     daemon.startService()
     try:
         running = Stack(simulator, volume, daemon, port)
-        await until(lambda: daemon._state.read_at is not None or daemon._state.error != "")
+        await until(lambda: daemon.state.read_at is not None or daemon.state.error != "")
         yield running
     finally:
         await daemon.stopService()

@@ -1,0 +1,82 @@
+"""What accounts need of Google and of the volume: new tokens, a project, a place for who signed in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.client import Agent
+
+from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.codeassist.oauth import Grant
+from antigravity_proxy.relay.bases import BaseUrls
+from antigravity_proxy.secret import Secret
+from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.upstream.account_methods import load_project
+from antigravity_proxy.upstream.clients import refreshed
+from antigravity_proxy.upstream.egress import Egresses
+from antigravity_proxy.upstream.oauth import OAuthClient
+from antigravity_proxy.volume.service import VolumeService
+from antigravity_proxy.volume.snapshot import VolumeError
+from antigravity_proxy.volume.writer import NewAccount, NotWritten, Written
+from antigravity_proxy.volume.writing import WriterService
+
+log = Logger()
+
+
+class UpstreamCalls:
+    """Calls that an account makes for itself, each by the account's own egress."""
+
+    def __init__(
+        self, reactor: Any, settings: Settings, oauth: OAuthClient, egresses: Egresses, bases: BaseUrls
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._oauth = oauth
+        self._egresses = egresses
+        self._bases = bases
+
+    async def refresh(self, state: AccountState) -> Grant:
+        """A new grant by the OAuth client that the account's token names, else by the plain one."""
+        egress = self._egresses.of(state.account)
+        agent = Agent.usingEndpointFactory(self._reactor, egress.endpoints, egress.pool)
+        return await refreshed(
+            self._settings.clients,
+            state.account.token.oauth_client_key or "",
+            lambda client: self._oauth.refresh(agent, state.refresh_token, client),
+        )
+
+    async def load_project(self, state: AccountState) -> str | None:
+        """The project that ``loadCodeAssist`` names (upstream.md 3.2)."""
+        base = self._bases.in_order(self._reactor.seconds())[0]
+        return await load_project(self._reactor, self._egresses.of(state.account), base, state.access_token)
+
+
+class VolumeCalls:
+    """What is written into the volume, where that may be written."""
+
+    def __init__(self, writer: WriterService, volume: VolumeService) -> None:
+        self._writer = writer
+        self._volume = volume
+
+    def keep(self, identity: str, used: Secret, grant: Grant) -> None:
+        """A renewed token goes to the volume too; serving never waits for that, nor depends on it."""
+        self._writer.renew(identity, used, grant).addErrback(_not_kept, identity)
+
+    async def store(self, account: NewAccount) -> Written:
+        """Stores who signed in, and has read it back when this returns. Raises NotWritten."""
+        written = await self._writer.add(account)
+        state = await self._volume.read()
+        found = {account.id: account.token.access_token for account in state.accounts}
+        if found.get(written.id) != account.access_token:
+            reasons = (problem.reason for problem in state.problems if problem.id == written.id)
+            why = state.error or next(reasons, "it is not there")
+            raise NotWritten(f"it was written, but can't be read back: {why}")
+        return written
+
+
+def _not_kept(failure: Failure, identity: str) -> None:
+    failure.trap(VolumeError)
+    words = "account {account}: its new token stays in memory: {reason}"
+    log.warn(words, account=identity, reason=failure.getErrorMessage())

@@ -1,0 +1,85 @@
+"""What is known of the daemon at a moment, for health pages and warnings; it only looks at what is in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorTime
+
+from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.settings import limits
+from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.startup import epoch
+from antigravity_proxy.volume.reader import VolumeState
+from antigravity_proxy.volume.service import VolumeService
+from antigravity_proxy.web.gate import ApiGate
+from antigravity_proxy.web.health import Condition
+from antigravity_proxy.web.health import Volume as VolumeHealth
+from antigravity_proxy.web.warnings import Surroundings, warnings
+
+
+class Conditions:
+    """Looks at the daemon's parts. ``writable``: whether the data directory is; ``draining`` is set by who ends it."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        settings: Settings,
+        state: Callable[[], VolumeState],
+        volume: VolumeService,
+        pool: Pool,
+        tokens: TokenKeeper,
+        gate: ApiGate,
+        *,
+        writable: bool,
+    ) -> None:
+        self._clock = clock
+        self._settings = settings
+        self._state = state
+        self._volume = volume
+        self._pool = pool
+        self._tokens = tokens
+        self._gate = gate
+        self._writable = writable
+        self.draining = False
+
+    def now(self) -> Condition:
+        """The condition at this moment."""
+        state = self._state()
+        return Condition(
+            epoch=epoch(),
+            database=self._database(state),
+            ever_read=state.read_at is not None,
+            accounts=len(state.accounts),
+            usable=self._pool.usable(),
+            read_only=self._settings.read_only or not self._writable,
+            draining=self.draining,
+            volume=self._volume_health(state),
+            warnings=self.warnings(),
+        )
+
+    def warnings(self) -> tuple[str, ...]:
+        """Everything that an operator should know now."""
+        around = Surroundings(self._gate.keys.closed, self._tokens.misconfigured, self._writable)
+        return warnings(self._settings, self._state(), around)
+
+    def _database(self, state: VolumeState) -> str:
+        """``connected``, or why the volume can't be read at the moment."""
+        busy_since = self._volume.busy_since
+        if state.error:
+            return state.error
+        if busy_since is not None and self._clock.seconds() - busy_since > limits.SLOW_READ:
+            return "a read of the data directory hangs"
+        return "connected" if state.read_at is not None else "not read yet"
+
+    def _volume_health(self, state: VolumeState) -> VolumeHealth:
+        seen_at = self._volume.seen_at
+        return VolumeHealth(
+            age=None if seen_at is None else round(self._clock.seconds() - seen_at, 1),
+            open=len(state.accounts) - state.unconfirmed,
+            sealed=state.sealed_rows,
+            broken=len(state.problems) - state.sealed_rows,
+            leaving=state.unconfirmed,
+            paused=state.paused,
+        )

@@ -1,0 +1,70 @@
+"""What a new state of the volume changes: the pool, the model names, the rules, the keys. All of it at once."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from twisted.logger import Logger
+
+from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.admin.service import Admin
+from antigravity_proxy.canonical.models import Catalogue
+from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.volume.guiconfig import GuiConfig
+from antigravity_proxy.volume.reader import VolumeState
+from antigravity_proxy.web.gate import ApiGate
+from antigravity_proxy.web.keys import KeyPolicy
+
+log = Logger()
+
+#: account rows that can't be used, told in the log at most of one read
+_PROBLEMS_TOLD = 20
+
+
+class Following:
+    """Takes each state of the volume into effect. ``state`` is the last one, ``catalogue`` what its names mean."""
+
+    def __init__(
+        self, settings: Settings, state: VolumeState, keys: KeyPolicy, pool: Pool, gate: ApiGate, admin: Admin
+    ) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._pool = pool
+        self._gate = gate
+        self._admin = admin
+        self.state = state
+        self.catalogue = _catalogue(state.config)
+
+    def take(self, state: VolumeState) -> None:
+        """This state is in effect from now on."""
+        before, self.state = self.state, state
+        updating = self._pool.update(state.accounts)
+        if state.config != before.config:
+            self.catalogue = _catalogue(state.config)
+            self._pool.rules = Rules.of(self._settings, state.config)
+        ring = self._keys.decide(state.config, absent=state.config_absent)
+        if ring is not None:
+            self._gate.keys = ring
+            self._admin.use(ring)
+        if not state.error:
+            updating.addCallback(self._tell_of_accounts, state, before)
+            updating.addErrback(partial(log.failure, "the volume's accounts could not be taken"))
+        elif state.error != before.error:
+            log.error("the volume can't be read: {reason}", reason=state.error)
+
+    def _tell_of_accounts(self, _: None, state: VolumeState, before: VolumeState) -> None:
+        log.info(
+            "the volume has {count} accounts, {usable} usable", count=len(state.accounts), usable=self._pool.usable()
+        )
+        known = set(before.problems)
+        new = [problem for problem in state.problems if problem not in known]
+        for problem in new[:_PROBLEMS_TOLD]:
+            log.warn("account {account} can't be used: {reason}", account=problem.id, reason=problem.reason)
+        if len(new) > _PROBLEMS_TOLD:
+            words = "{count} further accounts can't be used; 'antigravity-proxy accounts list' tells why"
+            log.warn(words, count=len(new) - _PROBLEMS_TOLD)
+
+
+def _catalogue(config: GuiConfig | None) -> Catalogue:
+    return Catalogue() if config is None else Catalogue(config.custom_mapping, config.anthropic_mapping)

@@ -1,0 +1,56 @@
+"""The ports that the daemon binds, and how they are closed without cutting an answer."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
+
+from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.web.edge import GuardedSite
+
+log = Logger()
+
+
+class Listeners:
+    """The API listener, and the admin listener where the settings want one."""
+
+    def __init__(self, reactor: Any, settings: Settings, api: GuardedSite, admin: GuardedSite) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._api = api
+        self._admin = admin
+        self.api_port: Any = None
+        self.admin_port: Any = None
+
+    def bind(self) -> None:
+        """Binds the ports; one that is taken ends the start with one line and status 1."""
+        settings = self._settings
+        self.api_port = self._listen("PROXY_PORT", settings.host, settings.port, self._api)
+        if settings.oauth_listen_port:
+            host, port = settings.oauth_listen_host, settings.oauth_listen_port
+            self.admin_port = self._listen("OAUTH_LISTEN_PORT (0 for none)", host, port, self._admin)
+
+    def announce(self) -> None:
+        """Tells the log where clients and browsers connect."""
+        log.info("serving on {host}:{port}", host=self._settings.host, port=self.api_port.getHost().port)
+        if self.admin_port is not None:
+            address = self.admin_port.getHost()
+            log.info("admin pages on {host}:{port}", host=address.host, port=address.port)
+
+    def close(self) -> Deferred[Any]:
+        """Takes no new connections; those that are there go on."""
+        ports = [port for port in (self.api_port, self.admin_port) if port is not None]
+        return DeferredList([port.stopListening() for port in ports])
+
+    def _listen(self, setting: str, host: str, port: int, site: GuardedSite) -> Any:
+        try:
+            return self._reactor.listenTCP(port, site, backlog=511, interface=host)
+        except CannotListenError as e:
+            if sys.__stderr__ is not None:  # sys.stderr is the log by now
+                words = f"antigravity-proxy: {setting}: {host}:{port} can't be listened on: {e.socketError}\n"
+                sys.__stderr__.write(words)
+            sys.exit(1)
