@@ -75,12 +75,13 @@ def can_refresh(state: AccountState, now: Moment) -> bool:
 
 
 def is_usable(state: AccountState, now: Moment) -> bool:
-    """Whether the account serves, cooling or not: Google's, not out of use, with a token or a way to one."""
+    """Whether the account serves, cooling or not: Google's, in use, not paused, with a token or a way to one."""
     return _is_in_use(state) and (has_live_token(state, now) or can_refresh(state, now))
 
 
 def _is_in_use(state: AccountState) -> bool:
-    return state.account.provider == "google" and not state.barred and state.account.status != "expired"
+    account = state.account
+    return account.provider == "google" and not state.barred and account.status != "expired" and not account.paused
 
 
 def cooling_until(state: AccountState, model: str, now: Moment) -> float:

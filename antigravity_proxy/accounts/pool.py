@@ -20,6 +20,7 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown, unwatched
+from antigravity_proxy.accounts.trouble import of_verdict
 from antigravity_proxy.accounts.waiting import WaitingLine
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.codeassist.verdict import Scope, Verdict
@@ -238,6 +239,7 @@ class Pool:
             flagged = policy.waits_for_a_person(verdict)
             if self._cool(state, key, now + length, flagged):
                 self._shared.cooled(state.account.id, key, length, flagged)
+        state.trouble = of_verdict(verdict, model, self._epoch()) or state.trouble
         self._changed(state)
         log.info(
             "account {account} set aside: row {row}, {scope}, stated delay {delay} ({source})",
@@ -258,6 +260,21 @@ class Pool:
                 order.released(state, now)
         if self._line:
             self._line.given_back()
+
+    def forgive(self, identity: str) -> bool:
+        """Takes an account back into use, whatever set it aside, here and at every replica; False: there is none."""
+        state = self._states.get(identity)
+        if state is None:
+            return False
+        state.forgive()
+        self._shared.forgiven(identity)
+        return True
+
+    def on_forgiven(self, account: str) -> None:
+        """At another replica somebody takes an account back into use (``shared.Listener``)."""
+        state = self._states.get(account)
+        if state is not None:
+            state.forgive()
 
     def on_cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
         """Another replica has set an account aside (``shared.Listener``)."""

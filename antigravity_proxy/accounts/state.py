@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from antigravity_proxy.accounts.trouble import Trouble
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume.accounts import Account
@@ -53,6 +54,7 @@ class AccountState:
         "refused",
         "serial",
         "strikes",
+        "trouble",
         "turn",
     )
 
@@ -65,6 +67,7 @@ class AccountState:
         self.last_until = 0.0  # monotonic seconds: until then chosen after the others
         self.cooldowns: dict[str, Cooldown] = {}
         self.strikes: dict[tuple[str, int], int] = {}  # consecutive failures, by cooldown key and row
+        self.trouble: Trouble | None = None  # the last
         self.barred = ""  # why it is out of use until its row changes; empty: in use
         self.access_token: Secret = account.token.access_token
         self.expires_at = account.token.expiry_timestamp  # epoch seconds
@@ -83,6 +86,17 @@ class AccountState:
         self.refresh_token = grant.refresh_token or self.refresh_token
         self.on_change(self)
 
+    def forgive(self) -> None:
+        """Forgets everything that sets the account aside: somebody says that it is worth a new try."""
+        self.cooldowns = {}
+        self.strikes = {}
+        self.last_until = 0.0
+        self.barred = ""
+        self.trouble = None
+        self.refresh_after = 0.0
+        self.refresh_failures = 0
+        self.on_change(self)
+
     def update(self, account: Account) -> None:
         """Takes the account's new row.
 
@@ -95,6 +109,7 @@ class AccountState:
         if new == old and not status_changed:
             return
         self.barred = ""
+        self.trouble = None
         self.refresh_after = 0.0
         self.refresh_failures = 0
         self.project = new.project_id or self.project

@@ -362,3 +362,33 @@ def test_a_lease_on_an_account_that_came_back_as_another_ends_quietly() -> None:
     lease.state.renewed(Grant(Secret("x"), 1.0))
     assert [state.in_flight for state in made.states] == [0]
     assert used(made) == "a"
+
+
+def test_an_account_that_is_forgiven_serves_at_once_whatever_set_it_aside() -> None:
+    made, _ = pool("a")
+    (state,) = made.states
+    for each in (limited(600), verdict.judge(Failure(403, appeal=True)), verdict.judge(Failure(500))):
+        made.penalise(state, "m", each)
+    assert made.lease("m") is None
+    assert state.trouble is not None
+    assert made.forgive("a")
+    assert (made.usable(), state.trouble, state.strikes) == (1, None, {})
+    assert made.lease("m") is not None
+
+
+def test_a_paused_account_serves_nobody_until_it_is_resumed() -> None:
+    made, _ = pool("a", "b")
+    session = session_key("s", "m")
+    lease = made.lease("m", session=session)
+    assert lease is not None
+    paused = lease.state.account.id
+    made.update([account(name, paused=name == paused) for name in "ab"])
+    others = [made.lease("m", session=session) for _ in range(3)]
+    assert {each and each.state.account.id for each in others} == {"ab".replace(paused, "")}
+    assert made.usable() == 1
+    lease.release()  # what it had begun went on to its end
+    made.update([account(name, paused=True) for name in "ab"])
+    assert made.lease("m") is None
+    assert made.refusal("m").status == 503
+    made.update([account(name) for name in "ab"])
+    assert made.usable() == 2

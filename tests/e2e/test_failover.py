@@ -178,7 +178,7 @@ async def test_an_unreachable_host_is_passed_over_for_a_while(tmp_path: Path) ->
         assert (await running.chat("One conversation")).status == 200
         assert (await running.chat("Another")).status == 200
         assert tokens(running) == ["ya29.sim-1", "ya29.sim-0"]
-        assert running.daemon._bases.in_order(running.daemon._reactor.seconds())[-1].startswith(b"http://127.0.0.1:1/")
+        assert running.daemon.bases.in_order(running.daemon._reactor.seconds())[-1].startswith(b"http://127.0.0.1:1/")
 
 
 @deferred()
