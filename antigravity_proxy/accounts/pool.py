@@ -235,7 +235,7 @@ class Pool:
         """Sets an account aside as the verdict says; a longer cooldown in force stays."""
         now = self._clock.seconds()
         if verdict.scope is Scope.LAST_IN_ORDER:
-            state.last_until = now + policy.LAST_FOR
+            state.last_until = max(state.last_until, now + (verdict.ladder[0] if verdict.ladder else policy.LAST_FOR))
         elif verdict.scope is Scope.UNTIL_CHANGED:
             state.barred = verdict.sentence
         for key in policy.cooldown_keys(verdict, model):
