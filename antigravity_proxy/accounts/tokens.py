@@ -14,6 +14,7 @@ from antigravity_proxy.accounts.policy import TOKEN_MARGIN
 from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.singleflight import SingleFlight
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.trouble import Trouble
 from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
 from antigravity_proxy.secret import Secret
 
@@ -109,11 +110,13 @@ class TokenKeeper:
     def _rejected(self, state: AccountState, e: RefreshRejected) -> None:
         if e.kind == "dead":
             state.barred = "its sign-in has expired or was revoked: sign in again"
+            state.trouble = Trouble(self._epoch(), state.barred)
         elif e.kind == "misconfigured":
             self.misconfigured = str(e)
             state.refresh_after = self._clock.seconds() + MISCONFIGURED_PAUSE
         else:
             self._back_off(state)
+            state.trouble = Trouble(self._epoch(), f"its token could not be renewed: {e}")
         log.warn("account {account}: no new token: {kind}", account=state.account.id, kind=e.kind)
 
     def _back_off(self, state: AccountState) -> None:

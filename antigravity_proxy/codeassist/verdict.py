@@ -23,7 +23,7 @@ class Step(Enum):
     NEXT_BASE = "the next base URL with the next untried account; the retry budget limits these"
     REFRESH = "the next account; with none, a refreshed token on this one, once"
     PROJECT = "the next account; with none, another project on this one, once; then none at all, once"
-    OTHER_EGRESS = "one account with another way out, once"
+    OTHER_EGRESS = "one account with another way out, once; any number where the way out is what failed"
     REPAIR = "the same account with a repaired request, once"
     STOP = "nothing: the answer would be the same everywhere"
 
@@ -285,9 +285,15 @@ _OTHER_5XX = _R(
     "The upstream service is in trouble.",
 )
 
+#: the row of networks, TLS and time-outs: it is the host that comes last for a while
+NETWORK_ROW = 9
 #: no answer at all; a connection that could not be made does not even count against the account
 UNREACHABLE = _R(
     9, "unreachable", Step.NEXT_BASE, Scope.NONE, errors.UpstreamBroken, "The upstream service could not be reached."
+)
+#: the same, but the way there is the account's own proxy: that says nothing of upstream, nor of other accounts
+NO_WAY_OUT = _R(
+    9, "no_way_out", Step.OTHER_EGRESS, Scope.LAST_IN_ORDER, errors.UpstreamBroken, UNREACHABLE.sentence, (60.0,)
 )
 BROKEN = _R(9, "broken", Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamBroken, "The upstream connection broke.")
 SILENT = _R(
@@ -328,8 +334,10 @@ def for_request(verdict: Verdict, failure: Failure | None, model: str, *, own_eg
     """The verdict as it applies to a request for ``model``, by an account that has its ``own_egress`` or not.
 
     A refusal that names the model cools only that (row 15); a location is an account's matter only if its way out is
-    its own (row 18).
+    its own (row 18), and so is an upstream that can't be reached by it (row 9).
     """
+    if verdict is UNREACHABLE and own_egress:
+        return NO_WAY_OUT
     if verdict.row == 15 and failure is not None and model in failure.message:
         return structs.replace(verdict, scope=Scope.ACCOUNT_MODEL)
     if verdict.row == 18 and not own_egress:

@@ -81,4 +81,5 @@ class Conditions:
             sealed=state.sealed_rows,
             broken=len(state.problems) - state.sealed_rows,
             leaving=state.unconfirmed,
+            paused=state.paused,
         )

@@ -105,7 +105,9 @@ class Daemon(MultiService):
         self.gate = gate = ApiGate(ring, settings.max_body, hex_digits, ledger)
         signing_in = sign_in(reactor, settings, oauth, self._egresses, stored.store)
         self.admin = Admin(reactor, self._ticker, settings, signing_in, ring, read_only=read_only)
-        self._following = following = Following(settings, start.state, keys, self.pool, gate, self.admin)
+        self._following = following = Following(
+            settings, start.state, keys, self.pool, self._egresses, gate, self.admin
+        )
         self.conditions = Conditions(
             reactor,
             settings,

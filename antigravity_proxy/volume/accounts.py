@@ -47,7 +47,8 @@ class ModelQuota(Struct, frozen=True, gc=False):
 class Account(Struct, frozen=True, gc=False):
     """One row whose token opens. ``id`` is opaque and may be logged; ``email`` and ``name`` may not.
 
-    ``quota`` by model id; None where the app knows none. ``created_at`` and ``last_used`` in epoch seconds.
+    ``quota`` by model id; None where the app knows none. ``created_at`` and ``last_used`` in epoch seconds. ``paused``:
+    this proxy leaves it alone until somebody resumes it.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Account(Struct, frozen=True, gc=False):
     quota: Mapping[str, ModelQuota] | None = None
     created_at: float = 0.0
     last_used: float = 0.0
+    paused: bool = False
 
 
 class RowProblem(Struct, frozen=True, gc=False):
@@ -160,6 +162,7 @@ def _read(identity: str, row: Row, before: _Known | None, unsealer: Unsealer) ->
         quota=_quota(row.get("quota_json"), unsealer),
         created_at=lenient.number(row.get("created_at")) or 0.0,
         last_used=lenient.number(row.get("last_used")) or 0.0,
+        paused="paused" in row,
     )
     return _Known(row, token, account)
 

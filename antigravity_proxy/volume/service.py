@@ -64,9 +64,12 @@ class VolumeService(Service):
             self._next_look = None
         self._thread.stop(_LAST_READ)
 
-    def read(self) -> Deferred[VolumeState]:
-        """Reads now, whatever the files look like; after a look that is under way."""
-        return self._in_thread(self._read_now).addCallback(self._told)
+    def read(self, removed: str = "") -> Deferred[VolumeState]:
+        """Reads now, whatever the files look like; after a look that is under way.
+
+        ``removed``: the account that we have just removed from there.
+        """
+        return self._in_thread(partial(self._read_now, removed)).addCallback(self._told)
 
     def _look(self) -> None:
         self._next_look = None
@@ -110,8 +113,10 @@ class VolumeService(Service):
         state = self._read(signature) if self._schedule.wants_read(signature, self._reactor.seconds()) else None
         return state, self._schedule.pause(self._reactor.seconds())
 
-    def _read_now(self) -> VolumeState:
+    def _read_now(self, removed: str) -> VolumeState:
         """In the thread."""
+        if removed:
+            self._reader.removed(removed)
         return self._read(self._reader.signature())
 
     def _read(self, signature: object) -> VolumeState:

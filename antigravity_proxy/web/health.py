@@ -18,7 +18,8 @@ from antigravity_proxy.web.edge import SERVER_NAME
 class Volume(Struct, frozen=True, rename="camel"):
     """The snapshot that is served: ``age`` in seconds since it was last seen to be the volume's state.
 
-    Rows that open, that no key opens, that are broken otherwise; and those gone of late, until that is confirmed.
+    Rows that open, that no key opens, that are broken otherwise; those gone of late, until that is confirmed; and those
+    of the open ones that somebody has paused.
     """
 
     age: float | None = None
@@ -26,6 +27,7 @@ class Volume(Struct, frozen=True, rename="camel"):
     sealed: int = 0
     broken: int = 0
     leaving: int = 0
+    paused: int = 0
 
 
 class Health(Struct, rename="camel"):
