@@ -17,6 +17,7 @@ WHOLE = (
     "codeassist",
     "dialect",
     "errors.py",
+    "lenient.py",
     "secret.py",
     "settings",
     "accounts/capacity.py",

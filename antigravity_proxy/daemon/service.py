@@ -85,6 +85,7 @@ class Daemon(MultiService):
         self.pool = Pool(reactor, epoch, random.random, Rules.of(settings, start.state.config), shared)
         self._tokens = TokenKeeper(reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep)
         self.pool.on_tokenless = self._tokens.live
+        self._projects = Projects(reactor, upstream.project, settings.fallback_project)
         resources = Resources(
             ticker=self._ticker,
             epoch=epoch,
@@ -92,7 +93,7 @@ class Daemon(MultiService):
             new_uuid=new_uuid,
             pool=self.pool,
             tokens=self._tokens,
-            projects=Projects(reactor, upstream.load_project, settings.fallback_project),
+            projects=self._projects,
             egresses=self._egresses,
             bases=bases,
         )
@@ -156,6 +157,7 @@ class Daemon(MultiService):
             log.warn("{count} connections were cut at the deadline", count=cut)
         yield admin_drained
         self._tokens.stop()
+        self._projects.stop()
         yield self._egresses.close()
         self._ticker.stop()
         yield super().stopService()

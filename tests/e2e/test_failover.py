@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault
+from antigravity_proxy.upstream import onboarding
 
 
 def tokens(running: Stack) -> list[str]:
@@ -251,6 +252,38 @@ async def test_a_missing_project_is_asked_for_once(tmp_path: Path) -> None:
             assert (await running.chat()).status == 200
         assert [r.json["project"] for r in running.simulator.requests] == ["simulated-project"] * 2
         assert len(running.simulator.loads) == 1
+
+
+@pytest.mark.parametrize("operation", ["operations/one", ""])
+@deferred()
+async def test_an_account_that_is_new_to_upstream_is_onboarded_and_its_requests_wait_a_moment(
+    tmp_path: Path, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onboarding, "POLL", 0.02)
+    monkeypatch.setattr(onboarding, "REPEAT", 0.02)
+    async with stack(tmp_path, accounts=0) as running:
+        running.simulator.project = None
+        running.simulator.onboarding.looks, running.simulator.onboarding.operation = 3, operation
+        running.volume.add(1, project_id=None)
+        await until(lambda: len(running.daemon.pool.states) == 1)
+        answers = await gatherResults([Deferred.fromCoroutine(running.chat()) for _ in range(3)])
+        assert [answer.status for answer in answers] == [200] * 3
+        assert [r.json["project"] for r in running.simulator.requests] == ["onboarded-project"] * 3
+        calls = [received.rpc for received in running.simulator.onboarding.received]
+        assert calls == (["onboardUser", "one", "one", "one"] if operation else ["onboardUser"] * 4)
+        assert len(running.simulator.loads) == 1
+
+
+@deferred()
+async def test_an_account_without_a_project_is_served_without_one(tmp_path: Path) -> None:
+    async with stack(tmp_path, accounts=0) as running:
+        running.simulator.onboarding.looks = 99
+        running.simulator.project = ""
+        running.volume.add(1, project_id=None)
+        await until(lambda: len(running.daemon.pool.states) == 1)
+        assert (await running.chat()).status == 200
+        assert "project" not in running.simulator.requests[0].json
+        assert running.simulator.onboarding.received == []
 
 
 @deferred()
