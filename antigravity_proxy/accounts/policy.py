@@ -27,6 +27,7 @@ _PREFERRED = 1 << 20
 _TIMED_ROWS = range(1, 7)
 #: rows whose default ladder the desktop app's back-off steps replace (upstream.md 6.3)
 _STEPPED_ROWS = frozenset({1, 5})
+_QUOTA_ROW = 1
 #: cooldowns of these rows wait for a person (upstream.md 6.3, "When every usable account cools")
 _FLAGGED_ROWS = frozenset({11})
 
@@ -105,8 +106,7 @@ def remaining(state: AccountState, model: str, now: Moment) -> tuple[float, floa
 
     A quota that has begun anew since, or was never told, counts as full.
     """
-    quotas = state.account.quota
-    quota = quotas.get(model) if quotas else None
+    quota = state.quota.get(model)
     if quota is None:
         return 1.0, float("inf")
     if quota.resets_at is None:
@@ -126,7 +126,7 @@ def standing(state: AccountState, model: str, rules: Rules, now: Moment) -> Stan
     if not live and not can_refresh(state, now):
         return Standing(None, state.refresh_after) if state.refresh_token.reveal() else NOWHERE
     until = cooling_until(state, model, now) if state.cooldowns else 0.0
-    left, resets_at = remaining(state, model, now) if state.account.quota else (1.0, float("inf"))
+    left, resets_at = remaining(state, model, now) if state.quota else (1.0, float("inf"))
     if left <= rules.reserve and resets_at != float("inf"):
         until = max(until, resets_at)
     if until:
@@ -179,6 +179,11 @@ def cooldown_keys(verdict: Verdict, model: str) -> tuple[str, ...]:
     if verdict.scope is Scope.ACCOUNT_MODEL:
         return (model, verdict.model) if verdict.model and verdict.model != model else (model,)
     return ()
+
+
+def uses_up_a_quota(verdict: Verdict) -> bool:
+    """Whether the account's quota for a model, and for those that share it, is used up."""
+    return verdict.row == _QUOTA_ROW
 
 
 def waits_for_a_person(verdict: Verdict) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from twisted.internet.defer import Deferred
@@ -24,7 +24,7 @@ from antigravity_proxy.accounts.trouble import of_verdict
 from antigravity_proxy.accounts.waiting import WaitingLine
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.codeassist.verdict import Scope, Verdict
-from antigravity_proxy.volume.accounts import Account
+from antigravity_proxy.volume.accounts import Account, ModelQuota
 
 log = Logger()
 
@@ -97,6 +97,10 @@ class Pool:
         self._counted = 0  # usable accounts, when they were last counted in slices
         #: told of an account that is passed over for want of a token: nobody else would renew it
         self.on_tokenless: Callable[[AccountState], object] = unwatched
+        #: told of an account that has used up a quota: others of its models may share it
+        self.on_exhausted: Callable[[AccountState], object] = unwatched
+        #: when an account was last leased (monotonic seconds)
+        self.last_leased = float("-inf")
         self._shared.listen(self)
 
     @property
@@ -241,6 +245,8 @@ class Pool:
                 self._shared.cooled(state.account.id, key, length, flagged)
         state.trouble = of_verdict(verdict, model, self._epoch()) or state.trouble
         self._changed(state)
+        if policy.uses_up_a_quota(verdict):
+            self.on_exhausted(state)
         log.info(
             "account {account} set aside: row {row}, {scope}, stated delay {delay} ({source})",
             account=state.account.id,
@@ -250,6 +256,12 @@ class Pool:
             source=verdict.source or "none",
             model=model,
         )
+
+    def observed_quota(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
+        """What upstream says of an account's quotas, by model; nothing happens if it is gone."""
+        state = self._states.get(account)
+        if state is not None:
+            state.observed(figures)
 
     def released(self, state: AccountState) -> None:
         """A lease has ended."""
@@ -328,9 +340,11 @@ class Pool:
         return best if found is not None and found[0] < rank[0] else bound
 
     def _hold(self, state: AccountState, model: str) -> Lease:
+        now = self.now()
+        self.last_leased = now.monotonic
         state.in_flight += 1
         self._turn = max(self._turn, state.turn)
-        state.turn = policy.next_turn(state, model, self._turn, self.now())
+        state.turn = policy.next_turn(state, model, self._turn, now)
         return Lease(self, state, model)
 
     def _order(self, model: str, now: Moment) -> Order:

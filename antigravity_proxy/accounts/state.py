@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
 from antigravity_proxy.accounts.trouble import Trouble
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import Account
+from antigravity_proxy.volume.accounts import Account, ModelQuota
 
 
 class Cooldown(Struct, frozen=True):
@@ -24,6 +24,7 @@ class Cooldown(Struct, frozen=True):
 
 #: the cooldown key that covers every model of an account
 ALL_MODELS = ""
+_NO_QUOTA: Mapping[str, ModelQuota] = {}
 
 
 def unwatched(state: AccountState) -> None:
@@ -48,6 +49,7 @@ class AccountState:
         "on_change",
         "project",
         "project_asked",
+        "quota",
         "refresh_after",
         "refresh_failures",
         "refresh_token",
@@ -75,6 +77,8 @@ class AccountState:
         self.refresh_after = 0.0  # monotonic seconds: no refresh before that
         self.refresh_failures = 0
         self.refused: Secret | None = None  # the last token that upstream refused, until a success
+        #: what was last learnt of its quotas, by model: from the volume or from upstream
+        self.quota: Mapping[str, ModelQuota] = account.quota or _NO_QUOTA
         self.project: str | None = account.token.project_id
         self.project_asked = float("-inf")  # monotonic seconds: when upstream was last asked for it
 
@@ -84,6 +88,11 @@ class AccountState:
         self.access_token = grant.access_token
         self.expires_at = grant.expires_at
         self.refresh_token = grant.refresh_token or self.refresh_token
+        self.on_change(self)
+
+    def observed(self, figures: Mapping[str, ModelQuota]) -> None:
+        """Takes what upstream says of its quotas; of models that it doesn't name what was known stays."""
+        self.quota = {**self.quota, **figures}
         self.on_change(self)
 
     def forgive(self) -> None:
@@ -98,13 +107,15 @@ class AccountState:
         self.on_change(self)
 
     def update(self, account: Account) -> None:
-        """Takes the account's new row.
+        """Takes the account's new row. Quotas that differ from the row's before were learnt just now.
 
         A changed token lifts a bar; the row's access token is taken if it lives longer than ours or belongs to another
         sign-in (credential-volume.md 1.8, token merge rule).
         """
         old, new = self.account.token, account.token
         status_changed = self.account.status != account.status
+        if account.quota and account.quota != self.account.quota:
+            self.quota = {**self.quota, **account.quota}
         self.account = account
         if new == old and not status_changed:
             return

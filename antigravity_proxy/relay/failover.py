@@ -21,6 +21,7 @@ from antigravity_proxy.relay.attempt import AttemptFailed
 from antigravity_proxy.relay.budget import RetryBudget
 from antigravity_proxy.relay.client import Client, ClientGone
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.telemetry.record import Attempt
 
 T = TypeVar("T")
 
@@ -83,16 +84,29 @@ class Failover:
             raise self._pool.refusal(self._model)
         while True:
             base = self._bases[self._base % len(self._bases)]
+            noted = self._note(lease)
             try:
                 result = await attempt(lease, base)
             except AttemptFailed as e:
                 failed = e
+                if not self._client.gone:
+                    noted.row, noted.reason = e.verdict.row, e.verdict.name
+                    noted.status = 0 if e.failure is None else e.failure.http_status
             else:
+                noted.reason = ""
                 lease.succeeded()
                 return result
             finally:
+                noted.took = self._resources.clock.seconds() - self._client.record.began - noted.began
                 lease.release()
             lease = await self._next(lease.state, failed, base)
+
+    def _note(self, lease: Lease) -> Attempt:
+        """Notes an attempt that begins."""
+        record = self._client.record
+        noted = Attempt(lease.state.account.id, self._resources.clock.seconds() - record.began)
+        record.attempts.append(noted)
+        return noted
 
     def _lease(self, *, keep: bool = False) -> Lease | None:
         """An account that this request has not tried yet."""

@@ -257,6 +257,35 @@ def test_balance_gives_an_account_with_less_quota_fewer_requests() -> None:
     assert served.count("b") == 20
 
 
+def test_what_upstream_says_of_a_quota_is_in_effect_at_once() -> None:
+    made, clock = pool("a", "b", rules=Rules(mode="performance-first", reserve=0.1))
+    now = 1_000_000.0
+    assert used(made) == "a"
+    made.observed_quota("a", {"m": ModelQuota(0.4, now + 600)})
+    made.observed_quota("b", {"m": ModelQuota(0.6, now + 60)})
+    made.observed_quota("gone", {"m": ModelQuota(0.6)})
+    assert used(made) == "b"
+    made.observed_quota("b", {"m": ModelQuota(0.0, now + 60)})
+    assert used(made) == "a"
+    made.observed_quota("a", {"m": ModelQuota(0.1, now + 600)})  # down to what is left to its owner
+    assert made.lease("m") is None
+    assert made.free_in("m") == 60
+    assert made.lease("other") is not None
+    clock.advance(61)
+    assert used(made) == "b"
+
+
+def test_a_quota_that_is_used_up_is_told() -> None:
+    made, _ = pool("a")
+    told: list[AccountState] = []
+    made.on_exhausted = told.append
+    state = by_name(made)["a"]
+    made.penalise(state, "m", limited(30))
+    assert told == []
+    made.penalise(state, "m", verdict.judge(Failure(429, reason="QUOTA_EXHAUSTED", delay=3600.0)))
+    assert told == [state]
+
+
 def test_new_rules_are_in_effect_at_once() -> None:
     made, _ = pool("a", "b")
     assert used(made) == "a"
