@@ -15,6 +15,7 @@ from twisted.python.components import Componentized
 
 from antigravity_proxy import logs, startup
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.renewals import Renewals
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.tokens import TokenKeeper
@@ -87,6 +88,7 @@ class Daemon(MultiService):
         self.pool = Pool(reactor, epoch, random.random, Rules.of(settings, start.state.config), shared)
         self._tokens = TokenKeeper(reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep)
         self.pool.on_tokenless = self._tokens.live
+        self._renewals = Renewals(reactor, self.pool.now, lambda: self.pool.states, self._tokens)
         self._projects = Projects(reactor, upstream.project, settings.fallback_project)
         resources = Resources(
             ticker=self._ticker,
@@ -146,6 +148,8 @@ class Daemon(MultiService):
         super().startService()
         tune_garbage_collection()
         self._listeners.announce()
+        if self._settings.clients:
+            self._renewals.start()
         for warning in self.conditions.warnings():
             log.warn("{warning}", warning=warning)
 
@@ -160,6 +164,7 @@ class Daemon(MultiService):
         if cut:
             log.warn("{count} connections were cut at the deadline", count=cut)
         yield admin_drained
+        self._renewals.stop()
         self._tokens.stop()
         self._projects.stop()
         yield self._egresses.close()
