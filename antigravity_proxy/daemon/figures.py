@@ -33,21 +33,21 @@ def of_traffic(ledger: Ledger, site: GuardedSite, access: AccessLog, loop: LoopW
 
 def of_accounts(pool: Pool) -> tuple[Figure, ...]:
     """The pool: what it can serve, and what it has done."""
-    tally = pool.tally
+    deeds = pool.deeds
     return (
-        _gauge("leases_held", "Attempts that hold an account now.", lambda: tally.held),
-        _count("leases", "Leases of accounts.", lambda: tally.leases),
+        _gauge("leases_held", "Attempts that hold an account now.", lambda: deeds.held),
+        _count("leases", "Leases of accounts.", lambda: deeds.leases),
         Figure(
             "antigravity_set_aside",
             "Accounts set aside after a failure, by why.",
-            lambda: [((reason,), count) for reason, count in tally.set_aside.items()],
+            lambda: [((reason,), count) for reason, count in deeds.set_aside.items()],
             ("reason",),
             counts=True,
         ),
         Figure(
             "antigravity_token_renewals",
             "Access tokens asked for, by outcome.",
-            lambda: [((outcome,), count) for outcome, count in tally.renewals.items()],
+            lambda: [((outcome,), count) for outcome, count in deeds.renewals.items()],
             ("outcome",),
             counts=True,
         ),

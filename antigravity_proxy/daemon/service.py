@@ -15,6 +15,7 @@ from twisted.python.components import Componentized
 
 from antigravity_proxy import logs, startup
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.renewals import Renewals
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.tokens import TokenKeeper
@@ -91,9 +92,11 @@ class Daemon(MultiService):
         shared = LocalState()
         self.pool = Pool(reactor, epoch, random.random, Rules.of(settings, start.state.config), shared)
         self._tokens = TokenKeeper(
-            reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep, self.pool.tally
+            reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep, self.pool.deeds
         )
         self.pool.on_tokenless = self._tokens.live
+        self._renewals = Renewals(reactor, self.pool.now, lambda: self.pool.states, self._tokens)
+        self._projects = Projects(reactor, upstream.project, settings.fallback_project)
         resources = Resources(
             ticker=self._ticker,
             epoch=epoch,
@@ -102,7 +105,7 @@ class Daemon(MultiService):
             hex_digits=hex_digits,
             pool=self.pool,
             tokens=self._tokens,
-            projects=Projects(reactor, upstream.load_project, settings.fallback_project),
+            projects=self._projects,
             egresses=self._egresses,
             bases=bases,
         )
@@ -166,6 +169,8 @@ class Daemon(MultiService):
         super().startService()
         tune_garbage_collection()
         self._listeners.announce()
+        if self._settings.clients:
+            self._renewals.start()
         for warning in self.conditions.warnings():
             log.warn("{warning}", warning=warning)
 
@@ -180,7 +185,9 @@ class Daemon(MultiService):
         if cut:
             log.warn("{count} connections were cut at the deadline", count=cut)
         yield admin_drained
+        self._renewals.stop()
         self._tokens.stop()
+        self._projects.stop()
         yield self._egresses.close()
         self._ticker.stop()
         yield super().stopService()

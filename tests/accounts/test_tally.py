@@ -1,47 +1,20 @@
-"""What the pool has done is counted, and how accounts stand is told without a look at each."""
+"""What health counts of the accounts."""
 
 from __future__ import annotations
 
-from support.relayed import Request, Surroundings
+from support.accounts import account
 
-from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.codeassist.failure import Failure
-
-LIMITED = Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=10.0)
+from antigravity_proxy.accounts.policy import Moment
+from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
+from antigravity_proxy.accounts.tally import Tally, tally
 
 
-def test_leases_and_what_sets_aside() -> None:
-    around = Surroundings("a", "b")
-    tally = around.pool.tally
-    request = Request(around)
-    assert (tally.leases, tally.held) == (1, 1)
-    request.end(LIMITED)
-    assert (tally.leases, tally.held, dict(tally.set_aside)) == (2, 1, {"rate_limit": 1})
-    request.end(verdict.EMPTY)
-    assert tally.set_aside["empty"] == 1
-    around.clock.advance(1)
-    request.end()
-    assert (tally.leases, tally.held) == (3, 0)
-
-
-def test_standings_follow_time() -> None:
-    around = Surroundings("a", "b", "c", rules=Rules(max_leases=1))
-    assert list(around.pool.standings()) == []
-    one, _ = Request(around), Request(around)
-    one.end(LIMITED)
-    assert list(around.pool.standings()) == [("m", 2, 1)]
-    one.end()
-    assert list(around.pool.standings()) == [("m", 2, 1)]
-    around.clock.advance(10)
-    assert list(around.pool.standings()) == [("m", 3, 0)]
-
-
-def test_renewals_by_outcome() -> None:
-    around = Surroundings("a")
-    tokens, (state,) = around.resources.tokens, around.pool.states
-    for refusing in (False, True):
-        around.refusing = refusing
-        tokens.renew(state).addErrback(lambda _: None)
-        around.clock.advance(1)
-    assert dict(tokens.tally.renewals) == {"renewed": 1, "temporary": 1}
+def test_each_is_counted_for_what_keeps_it_from_serving() -> None:
+    well, cooling, barred, unverified, was_unverified = (AccountState(account(name)) for name in "abcde")
+    cooling.cooldowns["m"] = Cooldown(20.0)
+    barred.barred = "revoked"
+    unverified.cooldowns[ALL_MODELS] = Cooldown(20.0, flagged=True)
+    was_unverified.cooldowns[ALL_MODELS] = Cooldown(9.0, flagged=True)
+    counted = tally([well, cooling, barred, unverified, was_unverified], Moment(10.0, 1000.0))
+    assert counted == Tally(usable=4, barred=1, unverified=1)
+    assert counted + counted == Tally(8, 2, 2)
