@@ -21,11 +21,12 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.admin.service import Admin, sign_in
+from antigravity_proxy.daemon import figures
 from antigravity_proxy.daemon.account_calls import UpstreamCalls, VolumeCalls
 from antigravity_proxy.daemon.condition import Conditions
 from antigravity_proxy.daemon.following import Following
 from antigravity_proxy.daemon.listeners import Listeners
-from antigravity_proxy.daemon.process import hex_digits, new_uuid, tune_garbage_collection
+from antigravity_proxy.daemon.process import hex_digits, keep_monotonic_time, new_uuid, tune_garbage_collection
 from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
@@ -33,6 +34,8 @@ from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.telemetry.access import AccessLog
+from antigravity_proxy.telemetry.loop import LoopWatch
+from antigravity_proxy.telemetry.metrics import Metrics
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import configured
@@ -53,6 +56,7 @@ def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
     """The daemon for these options and this environment. Raises SettingsError."""
     from twisted.internet import reactor
 
+    keep_monotonic_time(reactor)
     handed = sockets(reactor)
     start = startup.begin(options, environ)
     return Daemon(reactor, replace(start, settings=handed.told(start.settings)), handed, Notifier(reactor, environ))
@@ -67,6 +71,7 @@ class Daemon(MultiService):
     admin: Admin
     site: GuardedSite
     ledger: Ledger
+    metrics: Metrics
     conditions: Conditions
 
     def __init__(self, reactor: Any, start: Start, handed: Sockets, notifier: Notifier) -> None:
@@ -93,7 +98,9 @@ class Daemon(MultiService):
 
         shared = LocalState()
         self.pool = Pool(reactor, epoch, random.random, Rules.of(settings, start.state.config), shared)
-        self._tokens = TokenKeeper(reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep)
+        self._tokens = TokenKeeper(
+            reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep, self.pool.deeds
+        )
         self.pool.on_tokenless = self._tokens.live
         self._renewals = Renewals(reactor, self.pool.now, lambda: self.pool.states, self._tokens)
         self._projects = Projects(reactor, upstream.project, settings.fallback_project)
@@ -102,6 +109,7 @@ class Daemon(MultiService):
             epoch=epoch,
             jitter=random.random,
             new_uuid=new_uuid,
+            hex_digits=hex_digits,
             pool=self.pool,
             tokens=self._tokens,
             projects=self._projects,
@@ -111,7 +119,12 @@ class Daemon(MultiService):
 
         self.ledger = ledger = Ledger(reactor.seconds)
         out = sys.stdout if settings.log_level in ("debug", "info") else None
-        ledger.observe(AccessLog(out, settings.log_format, epoch))
+        access = AccessLog(out, settings.log_format, epoch)
+        ledger.observe(access)
+        self.metrics = metrics = Metrics()
+        ledger.observe(metrics)
+        loop = LoopWatch(reactor, metrics.lag.observe)
+        loop.setServiceParent(self)
         self.gate = gate = ApiGate(ring, settings.max_body, hex_digits, ledger)
         signing_in = sign_in(reactor, settings, oauth, self._egresses, stored.store)
         self.admin = Admin(reactor, self._ticker, settings, signing_in, ring, read_only=read_only)
@@ -128,9 +141,17 @@ class Daemon(MultiService):
             gate,
             writable=writable,
         )
-        pages = HealthPages(self.conditions.now).resource()
+        pages = HealthPages(self.conditions.now, metrics.render).resource()
         api = ApiResource(resources, lambda: following.catalogue, gate, pages, hex_digits, ledger)
         self.site = GuardedSite(api, gate, self._ticker)
+        metrics.watch(
+            (
+                *figures.of_traffic(ledger, self.site, access, loop),
+                *figures.of_accounts(self.pool),
+                *figures.of_volume(reactor, self._volume, lambda: following.state),
+                *figures.of_condition(reactor, self.conditions),
+            )
+        )
         self._listeners = Listeners(reactor, settings, self.site, self.admin.site, handed)
         notifier.setServiceParent(self)
 
