@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,9 +25,13 @@ from antigravity_proxy.daemon.condition import Conditions
 from antigravity_proxy.daemon.following import Following
 from antigravity_proxy.daemon.listeners import Listeners
 from antigravity_proxy.daemon.process import hex_digits, keep_monotonic_time, new_uuid, tune_garbage_collection
+from antigravity_proxy.daemon.reloading import Reloading
+from antigravity_proxy.daemon.signals import Signals
+from antigravity_proxy.logs import Output
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.settings.resolve import Settings, SettingsError
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.loop import LoopWatch
@@ -111,9 +114,10 @@ class Daemon(MultiService):
         )
 
         self.ledger = ledger = Ledger(reactor.seconds)
-        out = sys.stdout if settings.log_level in ("debug", "info") else None
-        access = AccessLog(out, settings.log_format, epoch)
-        ledger.observe(access)
+        self._output = _output(settings)
+        access = AccessLog(self._output, settings.log_format, epoch)
+        if settings.log_level in ("debug", "info"):
+            ledger.observe(access)
         self.metrics = metrics = Metrics()
         ledger.observe(metrics)
         loop = LoopWatch(reactor, metrics.lag.observe)
@@ -146,6 +150,17 @@ class Daemon(MultiService):
             )
         )
         self._listeners = Listeners(reactor, settings, self.site, self.admin.site)
+        reloading = Reloading(
+            settings,
+            lambda: start.resolve(following.state.config),
+            lambda: self._volume.read(),
+            upstream,
+            signing_in,
+            following,
+            self.conditions,
+        )
+        self._reloading = reloading
+        self._signals: Signals | None = None
 
     @property
     def state(self) -> VolumeState:
@@ -155,8 +170,9 @@ class Daemon(MultiService):
     def setServiceParent(self, parent: IServiceCollection) -> None:
         """Takes its place in the application, and gives that our log."""
         if isinstance(parent, Componentized):
-            observer = logs.observer(sys.stdout, self._settings.log_level, self._settings.log_format)
+            observer = logs.observer(self._output, self._settings.log_level, self._settings.log_format)
             parent.setComponent(ILogObserver, observer)
+            self._signals = Signals(self._reactor, self._reload, self._output.reopen)  # the process is all ours
         super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
@@ -168,11 +184,17 @@ class Daemon(MultiService):
         """Starts serving."""
         super().startService()
         tune_garbage_collection()
+        if self._signals is not None:
+            self._reactor.callLater(0, self._signals.install)  # Twisted takes them when the reactor starts
         self._listeners.announce()
         if self._settings.clients:
             self._renewals.start()
         for warning in self.conditions.warnings():
             log.warn("{warning}", warning=warning)
+
+    def _reload(self) -> None:
+        self._output.reopen()
+        self._reloading.reload()
 
     @inlineCallbacks
     def stopService(self) -> Any:
@@ -191,3 +213,10 @@ class Daemon(MultiService):
         yield self._egresses.close()
         self._ticker.stop()
         yield super().stopService()
+
+
+def _output(settings: Settings) -> Output:
+    try:
+        return Output(settings.log_file)
+    except OSError as e:
+        raise SettingsError(f"LOG_FILE: {settings.log_file} can't be written: {e.strerror}") from None
