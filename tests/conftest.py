@@ -12,6 +12,9 @@ import pytest
 from hypothesis import settings
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
+#: marks of the rows that a test proves, and their table
+pytest_plugins = ("support.matrix",)
+
 DATA = Path(__file__).parent / "data"
 
 # a shell's background job ignores Ctrl-C and hands that on to the programs that tests start and interrupt

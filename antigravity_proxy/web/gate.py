@@ -9,9 +9,7 @@ from antigravity_proxy.errors import ProxyError
 from antigravity_proxy.web import dialects
 from antigravity_proxy.web.edge import GuardedRequest
 from antigravity_proxy.web.keys import KeyRing
-from antigravity_proxy.web.routes import Operation, Route, match
-
-_UNROUTED = Route(Operation.UNKNOWN, "openai", ())
+from antigravity_proxy.web.routes import Route, match
 
 
 class ApiGate:
@@ -24,17 +22,23 @@ class ApiGate:
 
     def admit(self, request: GuardedRequest, method: bytes, target: bytes) -> None:
         """Notes the route and an id on the request; raises Unauthorized."""
-        path, _, query = target.partition(b"?")
+        route = self._note(request, target)
+        if route.needs_key:
+            self.keys.check(request.requestHeaders, target.partition(b"?")[2])
+        else:
+            request.spared = True
+
+    def render(self, request: GuardedRequest, error: ProxyError) -> Rendered:
+        """The error in the dialect of the request's path, as far as that is known."""
+        route = request.route or self._note(request, request.target)
+        return dialects.render_error(route, error, request.request_id)
+
+    def _note(self, request: GuardedRequest, target: bytes) -> Route:
         headers = request.requestHeaders
         request.request_id = "req_" + self._hex(24)
         request.route = route = match(
-            path.decode("latin-1"),
+            target.partition(b"?")[0].decode("latin-1"),
             anthropic=headers.hasHeader(b"anthropic-version"),
             gemini=headers.hasHeader(b"x-goog-api-key") or headers.hasHeader(b"x-goog-api-client"),
         )
-        if route.needs_key:
-            self.keys.check(headers, query)
-
-    def render(self, request: GuardedRequest, error: ProxyError) -> Rendered:
-        """The error in the dialect of the request's path."""
-        return dialects.render_error(request.route or _UNROUTED, error, request.request_id)
+        return route
