@@ -13,12 +13,16 @@ from antigravity_proxy.accounts.state import AccountState
 
 
 class ModelCapacity(Struct, frozen=True):
-    """Accounts that can serve ``model`` now, and that merely cool; when the first of those is free (epoch seconds)."""
+    """Accounts that can serve ``model`` now, and that merely cool; when the first of those is free (epoch seconds).
+
+    ``remaining``: what is left of the quotas of both, 0 to 1 on average; None: none of theirs is known.
+    """
 
     model: str
     usable: int
     cooling: int
     first_reset: float | None = None
+    remaining: float | None = None
 
 
 def capacity(
@@ -26,8 +30,8 @@ def capacity(
 ) -> tuple[ModelCapacity, ...]:
     """What the accounts can serve at this moment; an account at the limit of its leases counts as usable."""
     serving = [state for state in states if policy.is_usable(state, now)]
-    plain = sum(not state.cooldowns and not state.account.quota for state in serving)
-    others = [state for state in serving if state.cooldowns or state.account.quota]
+    plain = sum(not state.cooldowns and not state.quota for state in serving)
+    others = [state for state in serving if state.cooldowns or state.quota]
     return tuple(_of_model(model, others, plain, rules, now) for model in models)
 
 
@@ -37,4 +41,5 @@ def _of_model(model: str, others: list[AccountState], plain: int, rules: Rules, 
     cooling = [each.cools for each in found if each.cools]
     usable = plain + sum(each.rank is not None or each.full for each in found)
     first = min(cooling) - now.monotonic + now.epoch if cooling else None
-    return ModelCapacity(model, usable, len(cooling), first)
+    left = [policy.remaining(state, model, now)[0] for state in others if model in state.quota]
+    return ModelCapacity(model, usable, len(cooling), first, round(sum(left) / len(left), 4) if left else None)

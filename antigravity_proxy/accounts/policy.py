@@ -27,6 +27,7 @@ _PREFERRED = 1 << 20
 _TIMED_ROWS = range(1, 7)
 #: rows whose default ladder the desktop app's back-off steps replace (upstream.md 6.3)
 _STEPPED_ROWS = frozenset({1, 5})
+_QUOTA_ROW = 1
 #: cooldowns of these rows wait for a person (upstream.md 6.3, "When every usable account cools")
 _FLAGGED_ROWS = frozenset({11})
 
@@ -75,12 +76,14 @@ def can_refresh(state: AccountState, now: Moment) -> bool:
 
 
 def is_usable(state: AccountState, now: Moment) -> bool:
-    """Whether the account serves, cooling or not: Google's, not out of use, with a token or a way to one."""
-    return _is_in_use(state) and (has_live_token(state, now) or can_refresh(state, now))
+    """Whether the account serves, cooling or not: Google's, in use, not paused, with a token or a way to one."""
+    return in_use(state) and (has_live_token(state, now) or can_refresh(state, now))
 
 
-def _is_in_use(state: AccountState) -> bool:
-    return state.account.provider == "google" and not state.barred and state.account.status != "expired"
+def in_use(state: AccountState) -> bool:
+    """Whether the account may serve at all: Google's, and neither barred, nor marked as expired, nor paused."""
+    account = state.account
+    return account.provider == "google" and not state.barred and not state.expired and not account.paused
 
 
 def cooling_until(state: AccountState, model: str, now: Moment) -> float:
@@ -104,8 +107,7 @@ def remaining(state: AccountState, model: str, now: Moment) -> tuple[float, floa
 
     A quota that has begun anew since, or was never told, counts as full.
     """
-    quotas = state.account.quota
-    quota = quotas.get(model) if quotas else None
+    quota = state.quota.get(model)
     if quota is None:
         return 1.0, float("inf")
     if quota.resets_at is None:
@@ -119,13 +121,13 @@ def standing(state: AccountState, model: str, rules: Rules, now: Moment) -> Stan
 
     A quota that is used up, or down to the reserve, counts as a cooldown until it begins anew (upstream.md 3.4).
     """
-    if not _is_in_use(state):
+    if not in_use(state):
         return NOWHERE
     live = has_live_token(state, now)
     if not live and not can_refresh(state, now):
         return Standing(None, state.refresh_after) if state.refresh_token.reveal() else NOWHERE
     until = cooling_until(state, model, now) if state.cooldowns else 0.0
-    left, resets_at = remaining(state, model, now) if state.account.quota else (1.0, float("inf"))
+    left, resets_at = remaining(state, model, now) if state.quota else (1.0, float("inf"))
     if left <= rules.reserve and resets_at != float("inf"):
         until = max(until, resets_at)
     if until:
@@ -178,6 +180,11 @@ def cooldown_keys(verdict: Verdict, model: str) -> tuple[str, ...]:
     if verdict.scope is Scope.ACCOUNT_MODEL:
         return (model, verdict.model) if verdict.model and verdict.model != model else (model,)
     return ()
+
+
+def uses_up_a_quota(verdict: Verdict) -> bool:
+    """Whether the account's quota for a model, and for those that share it, is used up."""
+    return verdict.row == _QUOTA_ROW
 
 
 def waits_for_a_person(verdict: Verdict) -> bool:

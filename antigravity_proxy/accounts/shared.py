@@ -34,6 +34,10 @@ class Listener(Protocol):
         """An account has a new token."""
         ...
 
+    def on_forgiven(self, account: str) -> None:
+        """Nothing sets an account aside any more: somebody said so."""
+        ...
+
 
 class SharedState(Protocol):
     """A store. All but ``renew`` return at once, whatever happens elsewhere; ``now`` is in monotonic seconds."""
@@ -44,6 +48,10 @@ class SharedState(Protocol):
 
     def cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
         """This process sets an account aside."""
+        ...
+
+    def forgiven(self, account: str) -> None:
+        """Somebody has this process take an account back into use."""
         ...
 
     def account_of(self, session: bytes, now: float) -> str | None:
@@ -76,6 +84,9 @@ class LocalState:
         """Nobody else says anything."""
 
     def cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
+        """Nobody else wants to know."""
+
+    def forgiven(self, account: str) -> None:
         """Nobody else wants to know."""
 
     def account_of(self, session: bytes, now: float) -> str | None:

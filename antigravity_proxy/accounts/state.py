@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
+from antigravity_proxy.accounts.trouble import Trouble
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import Account
+from antigravity_proxy.volume.accounts import Account, ModelQuota
 
 
 class Cooldown(Struct, frozen=True):
@@ -21,8 +22,11 @@ class Cooldown(Struct, frozen=True):
     flagged: bool = False
 
 
+#: the status by which the app marks an account that has to sign in again (credential-volume.md 1.6)
+EXPIRED = "expired"
 #: the cooldown key that covers every model of an account
 ALL_MODELS = ""
+_NO_QUOTA: Mapping[str, ModelQuota] = {}
 
 
 def unwatched(state: AccountState) -> None:
@@ -41,18 +45,21 @@ class AccountState:
         "account",
         "barred",
         "cooldowns",
+        "expired",
         "expires_at",
         "in_flight",
         "last_until",
         "on_change",
         "project",
         "project_asked",
+        "quota",
         "refresh_after",
         "refresh_failures",
         "refresh_token",
         "refused",
         "serial",
         "strikes",
+        "trouble",
         "turn",
     )
 
@@ -65,13 +72,17 @@ class AccountState:
         self.last_until = 0.0  # monotonic seconds: until then chosen after the others
         self.cooldowns: dict[str, Cooldown] = {}
         self.strikes: dict[tuple[str, int], int] = {}  # consecutive failures, by cooldown key and row
+        self.trouble: Trouble | None = None  # the last
         self.barred = ""  # why it is out of use until its row changes; empty: in use
+        self.expired = account.status == EXPIRED  # the app says so, and its token has not changed since
         self.access_token: Secret = account.token.access_token
         self.expires_at = account.token.expiry_timestamp  # epoch seconds
         self.refresh_token: Secret = account.token.refresh_token  # upstream may rotate it
         self.refresh_after = 0.0  # monotonic seconds: no refresh before that
         self.refresh_failures = 0
         self.refused: Secret | None = None  # the last token that upstream refused, until a success
+        #: what was last learnt of its quotas, by model: from the volume or from upstream
+        self.quota: Mapping[str, ModelQuota] = account.quota or _NO_QUOTA
         self.project: str | None = account.token.project_id
         self.project_asked = float("-inf")  # monotonic seconds: when upstream was last asked for it
 
@@ -83,18 +94,39 @@ class AccountState:
         self.refresh_token = grant.refresh_token or self.refresh_token
         self.on_change(self)
 
-    def update(self, account: Account) -> None:
-        """Takes the account's new row.
+    def observed(self, figures: Mapping[str, ModelQuota]) -> None:
+        """Takes what upstream says of its quotas; of models that it doesn't name what was known stays."""
+        self.quota = {**self.quota, **figures}
+        self.on_change(self)
 
-        A changed token lifts a bar; the row's access token is taken if it lives longer than ours or belongs to another
-        sign-in (credential-volume.md 1.8, token merge rule).
+    def forgive(self) -> None:
+        """Forgets everything that sets the account aside: somebody says that it is worth a new try."""
+        self.cooldowns = {}
+        self.strikes = {}
+        self.last_until = 0.0
+        self.expired = False
+        self.barred = ""
+        self.trouble = None
+        self.refresh_after = 0.0
+        self.refresh_failures = 0
+        self.on_change(self)
+
+    def update(self, account: Account) -> None:
+        """Takes the account's new row. Quotas that differ from the row's before were learnt just now.
+
+        A changed token lifts a bar, the app's own mark too; the row's access token is taken if it lives longer than
+        ours or belongs to another sign-in (credential-volume.md 1.8, token merge rule).
         """
         old, new = self.account.token, account.token
         status_changed = self.account.status != account.status
+        if account.quota and account.quota != self.account.quota:
+            self.quota = {**self.quota, **account.quota}
         self.account = account
         if new == old and not status_changed:
             return
+        self.expired = status_changed and account.status == EXPIRED
         self.barred = ""
+        self.trouble = None
         self.refresh_after = 0.0
         self.refresh_failures = 0
         self.project = new.project_id or self.project

@@ -78,6 +78,8 @@ def _reason(state: AccountState, clients: Collection[str], now: Moment) -> str:
     account = state.account
     if account.provider != "google":
         return f"provider {account.provider!r} is listed, but never used"
+    if account.paused:
+        return "it is paused for this proxy: 'antigravity-proxy accounts resume' takes it back"
     if account.status == "expired":
         return "the desktop app has marked it as expired: sign in again"
     if policy.has_live_token(state, now):

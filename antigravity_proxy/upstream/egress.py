@@ -5,29 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
 from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory
 
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.settings.limits import CONNECT_SECONDS, IDLE_CONNECTION_SECONDS, IDLE_CONNECTIONS_PER_HOST
+from antigravity_proxy.settings.limits import (
+    ACCOUNT_CALLS_AT_ONCE,
+    CONNECT_SECONDS,
+    IDLE_CONNECTION_SECONDS,
+    IDLE_CONNECTIONS_PER_HOST,
+)
 from antigravity_proxy.settings.resolve import Settings, SettingsError
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.endpoints import KeptEndpoints
-from antigravity_proxy.upstream.exchange import Exchange, host_header
+from antigravity_proxy.upstream.exchange import Exchange, Unreachable, host_header
 from antigravity_proxy.upstream.tunnel import parse_proxy_url
 from antigravity_proxy.volume.accounts import Account
 
 
 class Egress:
-    """One way out: kept endpoints and kept connections. ``silence`` in seconds, as for Exchange."""
+    """One way out: kept endpoints and kept connections. ``silence`` in seconds, as for Exchange.
+
+    ``calls`` bounds what accounts ask for themselves (tokens, projects, quotas) at the same time; requests of clients
+    are bounded by the clients' connections.
+    """
 
     def __init__(self, ticker: Ticker, endpoints: IAgentEndpointFactory, user_agent: str, silence: float) -> None:
         self._ticker = ticker
         self._silence = silence
         self._user_agent = [user_agent.encode("latin-1")]
         self.endpoints = endpoints
+        self.calls = DeferredSemaphore(ACCOUNT_CALLS_AT_ONCE)
         self.pool = HTTPConnectionPool(ticker.clock)
         self.pool.retryAutomatically = False  # retries are the relay's to decide
         self.pool.maxPersistentPerHost = IDLE_CONNECTIONS_PER_HOST
@@ -64,13 +74,27 @@ class Egresses:
         self._egresses: dict[str | None, Egress] = {}
 
     def of(self, account: Account) -> Egress:
-        """The account's own egress proxy, else the configured one, else none (contract.md 2)."""
+        """The account's own egress proxy, else the configured one, else none (contract.md 2).
+
+        Raises Unreachable where the account names a proxy that can't be used.
+        """
         own = account.token.upstream_proxy_url
-        return self._by_url(own.reveal() if own is not None else self._default)
+        if own is None:
+            return self._by_url(self._default)
+        try:
+            return self._by_url(own.reveal())
+        except ValueError as e:
+            raise Unreachable(str(e)) from None
 
     def default(self) -> Egress:
         """The way out that belongs to no account."""
         return self._by_url(self._default)
+
+    def redirect(self, default: str | None) -> None:
+        """From now on accounts that name no proxy leave by this one, None: by none. Raises ValueError."""
+        if default is not None:
+            parse_proxy_url(default)
+        self._default = default
 
     def close(self) -> Deferred[Any]:
         """Closes every idle connection."""

@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from antigravity_proxy import lenient
 from antigravity_proxy.codeassist import durations
+from antigravity_proxy.codeassist.enrolment import usable_project_id
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume import lenient
 from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.sealed import Malformed, Unsealer, WrongKey
 
-_PLACEHOLDER_PROJECT = re.compile(r"cloud-code-\d+|projects(/.*)?", re.I)
 #: what may stand in a header (RFC 6750 2.1 allows less): an odd token must not become somebody's odd request
 _TOKEN = re.compile(r"[\x21-\x7e]*")
 
@@ -47,7 +47,8 @@ class ModelQuota(Struct, frozen=True, gc=False):
 class Account(Struct, frozen=True, gc=False):
     """One row whose token opens. ``id`` is opaque and may be logged; ``email`` and ``name`` may not.
 
-    ``quota`` by model id; None where the app knows none. ``created_at`` and ``last_used`` in epoch seconds.
+    ``quota`` by model id; None where the app knows none. ``created_at`` and ``last_used`` in epoch seconds. ``paused``:
+    this proxy leaves it alone until somebody resumes it.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Account(Struct, frozen=True, gc=False):
     quota: Mapping[str, ModelQuota] | None = None
     created_at: float = 0.0
     last_used: float = 0.0
+    paused: bool = False
 
 
 class RowProblem(Struct, frozen=True, gc=False):
@@ -119,12 +121,6 @@ class AccountReader:
         return Accounts(tuple(each.account for each in known.values()), tuple(problems))
 
 
-def usable_project_id(project: object) -> str | None:
-    """A project id that requests may carry: not blank, no placeholder, no resource path (credential-volume.md 1.3)."""
-    found = lenient.text(project)
-    return None if found is None or _PLACEHOLDER_PROJECT.fullmatch(found) else found
-
-
 class _BadRow(Exception):
     """Why a row gives no account."""
 
@@ -160,6 +156,7 @@ def _read(identity: str, row: Row, before: _Known | None, unsealer: Unsealer) ->
         quota=_quota(row.get("quota_json"), unsealer),
         created_at=lenient.number(row.get("created_at")) or 0.0,
         last_used=lenient.number(row.get("last_used")) or 0.0,
+        paused="paused" in row,
     )
     return _Known(row, token, account)
 

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from antigravity_proxy.volume import wal
+from antigravity_proxy.volume import pauses, wal
 from antigravity_proxy.volume.snapshot import NotReady, Snapshot, VolumeError
 
 Row = dict[str, Any]
@@ -31,7 +31,9 @@ class Damaged(VolumeError):
 
 
 def rows(snapshot: Snapshot, places: Iterable[str] | None = None) -> list[Row]:
-    """All rows of ``accounts``, the last used first. Raises Damaged, or NotReady where there is no room to work.
+    """All rows of ``accounts``, the last used first; those that this proxy leaves alone say ``paused``.
+
+    Raises Damaged, or NotReady where there is no room to work.
 
     ``places`` are directories that may take a private copy, best first; by default the machine's temporary ones.
     """
@@ -70,7 +72,21 @@ def _rows(connection: sqlite3.Connection) -> list[Row]:
     order = " ORDER BY last_used DESC" if "last_used" in columns else ""
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     found = connection.execute(f"SELECT {', '.join(wanted)} FROM accounts{order}")  # noqa: S608 - constant names
-    return [dict(zip(wanted, row, strict=True)) for row in found]
+    rows = [dict(zip(wanted, row, strict=True)) for row in found]
+    paused = _paused(connection)
+    for row in rows if paused else ():
+        if row["id"] in paused:
+            row["paused"] = True
+    return rows
+
+
+def _paused(connection: sqlite3.Connection) -> frozenset[str]:
+    """The ids of the paused accounts; none where the table is missing, or not as the app makes it."""
+    try:
+        found = connection.execute("SELECT value FROM settings WHERE key = ?", (pauses.KEY,)).fetchone()
+    except sqlite3.OperationalError:
+        return frozenset()
+    return frozenset() if found is None else pauses.parse(found[0])
 
 
 @contextmanager

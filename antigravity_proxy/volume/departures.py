@@ -23,6 +23,11 @@ class Departures:
         """How many accounts are kept until a second snapshot."""
         return len(self._missing_since)
 
+    def dismiss(self, identity: str) -> None:
+        """The account is gone for certain: it was we who removed it."""
+        self._in_force = tuple(account for account in self._in_force if account.id != identity)
+        self._missing_since.pop(identity, None)
+
     def confirm(self, read: Accounts, now: float) -> Accounts:
         """What is in force after a snapshot taken at ``now`` (monotonic seconds)."""
         found = {account.id for account in read.accounts}

@@ -25,15 +25,16 @@ class VolumeState(Struct, frozen=True):
 
     ``read_at`` (epoch seconds) is when the accounts were last read well, None if never; ``error`` is why this round
     could not. ``unconfirmed`` accounts among ``accounts`` are gone from the volume, until a second snapshot agrees.
-    ``size`` is the snapshot's, in bytes. ``alone``: the database has a log, but is mounted without its directory.
-    ``config`` is the last good one, None if none was ever read; ``config_error``
-    why not this time; ``config_absent``: there is no such file. ``revision`` grows when anything but ``read_at`` and
-    ``size`` does.
+    ``paused`` of the accounts are left alone by this proxy. ``size`` is the snapshot's, in bytes. ``alone``: the
+    database has a log, but is mounted without its directory. ``config`` is the last good one, None if none was ever
+    read; ``config_error`` why not this time; ``config_absent``: there is no such file. ``revision`` grows when anything
+    but ``read_at`` and ``size`` does.
     """
 
     accounts: tuple[Account, ...] = ()
     problems: tuple[RowProblem, ...] = ()
     unconfirmed: int = 0
+    paused: int = 0
     key_findings: tuple[KeyFinding, ...] = ()
     key_count: int = 0
     read_at: float | None = None
@@ -85,6 +86,11 @@ class VolumeReader:
     def read_config(self) -> VolumeState:
         """Reads the configuration alone: what the start needs before anything else."""
         return self._advance(self._with_config(self._state))
+
+    def removed(self, identity: str) -> None:
+        """The account was removed by ourselves: the next round need not doubt it."""
+        self._departures.dismiss(identity)
+        self._last_read = None
 
     def signature(self) -> object:
         """Changes whenever one of the files may have; cheap (credential-volume.md 2.5)."""
@@ -156,7 +162,8 @@ class VolumeReader:
 
     def _with_rows(self, state: VolumeState, read: Accounts) -> VolumeState:
         unconfirmed = self._departures.pending
-        return replace(state, accounts=read.accounts, problems=read.problems, unconfirmed=unconfirmed)
+        paused = sum(account.paused for account in read.accounts)
+        return replace(state, accounts=read.accounts, problems=read.problems, unconfirmed=unconfirmed, paused=paused)
 
 
 def _drained(rows: list[Row]) -> Iterator[Row]:

@@ -29,4 +29,9 @@ def bring_up(connection: sqlite3.Connection) -> None:
         if name not in there:
             connection.execute(f"ALTER TABLE accounts ADD COLUMN {name} {kind}")
     connection.execute(_INDEX)
+    bring_up_settings(connection)
+
+
+def bring_up_settings(connection: sqlite3.Connection) -> None:
+    """Creates the table of settings, if it is missing. Raises sqlite3.Error."""
     connection.execute(_SETTINGS)

@@ -25,7 +25,8 @@ _LAST_READ = 0.2
 class VolumeService(Service):
     """Reads the volume at the start and whenever its files change, in one thread of its own, one read at a time.
 
-    ``on_state`` is called on the reactor's thread with every state that brings something new.
+    ``on_state`` is called on the reactor's thread with every state that brings something new. ``reads`` counts all,
+    ``failed_reads`` those that could not read what is there.
     """
 
     def __init__(self, reactor: Any, reader: VolumeReader, on_state: Callable[[VolumeState], None]) -> None:
@@ -39,6 +40,8 @@ class VolumeService(Service):
         self._seen: float | None = None
         self._is_good = False  # whether the last read brought what there is
         self._next_look: Any = None
+        self.reads = 0
+        self.failed_reads = 0
 
     @property
     def seen_at(self) -> float | None:
@@ -64,9 +67,12 @@ class VolumeService(Service):
             self._next_look = None
         self._thread.stop(_LAST_READ)
 
-    def read(self) -> Deferred[VolumeState]:
-        """Reads now, whatever the files look like; after a look that is under way."""
-        return self._in_thread(self._read_now).addCallback(self._told)
+    def read(self, removed: str = "") -> Deferred[VolumeState]:
+        """Reads now, whatever the files look like; after a look that is under way.
+
+        ``removed``: the account that we have just removed from there.
+        """
+        return self._in_thread(partial(self._read_now, removed)).addCallback(self._told)
 
     def _look(self) -> None:
         self._next_look = None
@@ -110,12 +116,16 @@ class VolumeService(Service):
         state = self._read(signature) if self._schedule.wants_read(signature, self._reactor.seconds()) else None
         return state, self._schedule.pause(self._reactor.seconds())
 
-    def _read_now(self) -> VolumeState:
+    def _read_now(self, removed: str) -> VolumeState:
         """In the thread."""
+        if removed:
+            self._reader.removed(removed)
         return self._read(self._reader.signature())
 
     def _read(self, signature: object) -> VolumeState:
         state = self._reader.read()
         self._is_good = not state.error
+        self.reads += 1
+        self.failed_reads += bool(state.error)
         self._schedule.has_read(signature, self._reactor.seconds(), state)
         return state

@@ -17,9 +17,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from antigravity_proxy import lenient
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume import files, keys, lenient, mounts, place, schema
+from antigravity_proxy.volume import files, keys, mounts, pauses, place, schema
 from antigravity_proxy.volume.layout import Layout
 from antigravity_proxy.volume.sealed import PREFIX, Malformed, Unsealer, WrongKey, is_sealed, opens, seal
 from antigravity_proxy.volume.snapshot import VolumeError
@@ -116,6 +117,29 @@ class VolumeWriter:
             )
         return True
 
+    def pause(self, identity: str, *, paused: bool) -> bool:
+        """Has this proxy leave an account alone, or use it again; returns whether there is such a row.
+
+        Raises NotWritten.
+        """
+        with self._transaction(create=False) as db:
+            if not _has(db, identity):
+                return False
+            schema.bring_up_settings(db)
+            before = _paused(db)
+            _keep_paused(db, before | {identity} if paused else before - {identity})
+        return True
+
+    def remove(self, identity: str) -> bool:
+        """Removes an account's row; returns whether there was one. Raises NotWritten."""
+        with self._transaction(create=False) as db:
+            if not _has(db, identity):
+                return False
+            db.execute("DELETE FROM accounts WHERE id = ?", (identity,))
+            schema.bring_up_settings(db)
+            _keep_paused(db, _paused(db) - {identity})
+        return True
+
     @contextmanager
     def _transaction(self, *, create: bool) -> Iterator[sqlite3.Connection]:
         """A connection within a transaction that holds the write lock; committed at the end, or as if never begun."""
@@ -196,6 +220,24 @@ class VolumeWriter:
         except (Malformed, WrongKey, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return {}, None
         return (token, opening) if isinstance(token, dict) else ({}, None)
+
+
+def _has(db: sqlite3.Connection, identity: str) -> bool:
+    return db.execute("SELECT 1 FROM accounts WHERE id = ?", (identity,)).fetchone() is not None
+
+
+def _paused(db: sqlite3.Connection) -> frozenset[str]:
+    found = db.execute("SELECT value FROM settings WHERE key = ?", (pauses.KEY,)).fetchone()
+    return frozenset() if found is None else pauses.parse(found[0])
+
+
+def _keep_paused(db: sqlite3.Connection, ids: frozenset[str]) -> None:
+    """Keeps those of the ids whose accounts are still there; nothing at all where none is paused."""
+    there = [identity for identity in ids if _has(db, identity)]
+    if there:
+        db.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", (pauses.KEY, pauses.compose(there)))
+    else:
+        db.execute("DELETE FROM settings WHERE key = ?", (pauses.KEY,))
 
 
 def _has_prefix(db: sqlite3.Connection) -> bool:

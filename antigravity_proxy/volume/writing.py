@@ -35,6 +35,14 @@ class WriterService(Service):
         """As VolumeWriter's."""
         return self._thread.run(partial(self._writer.add, account))
 
+    def pause(self, identity: str, *, paused: bool) -> Deferred[bool]:
+        """As VolumeWriter's."""
+        return self._thread.run(partial(self._writer.pause, identity, paused=paused))
+
+    def remove(self, identity: str) -> Deferred[bool]:
+        """As VolumeWriter's."""
+        return self._thread.run(partial(self._writer.remove, identity))
+
     def renew(self, identity: str, used: Secret, grant: Grant) -> Deferred[bool]:
         """As VolumeWriter's."""
         return self._thread.run(partial(self._writer.renew, identity, used, grant))

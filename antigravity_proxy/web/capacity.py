@@ -14,13 +14,17 @@ from antigravity_proxy.dialect.base import Rendered
 
 
 class _Model(Struct, rename="camel"):
-    """One model's line; ``retry_after`` in seconds, as a client would be told if no account can serve it now."""
+    """One model's line; ``retry_after`` in seconds, as a client would be told if no account can serve it now.
+
+    ``remaining_fraction``: what is left of the accounts' quotas, on average; None: not known.
+    """
 
     id: str
     usable: int
     cooling: int
     earliest_reset: str | None
     retry_after: int | None
+    remaining_fraction: float | None
 
 
 class _Capacity(Struct, rename="camel"):
@@ -41,6 +45,7 @@ def render(models: Iterable[ModelCapacity], accounts: int, usable: int, epoch: f
             retry_after=None
             if each.first_reset is None or each.usable
             else max(1, math.ceil(round(each.first_reset - epoch, 6))),
+            remaining_fraction=each.remaining,
         )
         for each in models
     ]

@@ -63,15 +63,24 @@ class Gate(Protocol):
         """The error in the dialect of the request's path; also for a request whose head never came whole."""
         ...
 
+    def refused(self, request: GuardedRequest, error: errors.ProxyError, answer: Rendered) -> None:
+        """Is told of each request that was answered so, before a resource saw it."""
+        ...
+
+    def lost(self, request: GuardedRequest) -> None:
+        """Is told of each admitted request whose connection is gone before its end."""
+        ...
+
 
 class GuardedRequest(server.Request):
     """A request whose head passed the gate; its body is capped and kept in memory."""
 
     channel: GuardedChannel
     content: Any
-    #: what the gate noted: the route, our id for the request, and whether it is answered even when load is shed
+    #: what the gate noted: the route, our id for the request, its record, and whether it is answered when load is shed
     route: Any = None
     request_id = ""
+    record: Any = None
     spared = False
 
     def gotLength(self, length: int | None) -> None:
@@ -101,6 +110,11 @@ class GuardedRequest(server.Request):
             self.channel.refuse(_too_large(gate.max_body))
         else:
             content.write(data)
+
+    def connectionLost(self, reason: Failure) -> None:
+        gate = self.channel.site.gate
+        super().connectionLost(reason)
+        gate.lost(self)
 
     def take_body(self) -> bytes:
         """The whole body; it is kept nowhere else after this."""
@@ -225,6 +239,7 @@ class GuardedChannel(http.HTTPChannel):
         ]
         body = b"" if getattr(self, "_command", b"") == b"HEAD" else rendered.body
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
+        self.site.gate.refused(request, error, rendered)
         self._wait(_Wait.LINGER)
 
     def drain(self) -> None:

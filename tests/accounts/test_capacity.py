@@ -14,17 +14,18 @@ NOW = Moment(100.0, 1_000_000.0)
 
 
 def test_each_model_has_its_own_count_and_reset() -> None:
-    free, cooling, used_up, flagged, busy, dead = (AccountState(account(name)) for name in "abcdef")
+    free, cooling, flagged, busy, dead = (AccountState(account(name)) for name in "abdef")
+    used_up = AccountState(account("c", quota={"m": ModelQuota(0.0, NOW.epoch + 30), "n": ModelQuota(0.5)}))
     cooling.cooldowns["m"] = Cooldown(160.0)
-    used_up.account = account("c", quota={"m": ModelQuota(0.0, NOW.epoch + 30), "n": ModelQuota(0.5)})
+    busy.observed({"n": ModelQuota(0.25)})
     flagged.cooldowns[ALL_MODELS] = Cooldown(110.0, flagged=True)
     busy.cooldowns["x"] = Cooldown(1.0)
     busy.in_flight = 1
     dead.barred = "why"
     states = [free, cooling, used_up, flagged, busy, dead]
     assert capacity(["m", "n"], states, Rules(max_leases=1), NOW) == (
-        ModelCapacity("m", 2, 2, NOW.epoch + 30),
-        ModelCapacity("n", 4, 0, None),
+        ModelCapacity("m", 2, 2, NOW.epoch + 30, 0.0),
+        ModelCapacity("n", 4, 0, None, 0.375),
     )
 
 

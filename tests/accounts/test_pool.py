@@ -257,6 +257,35 @@ def test_balance_gives_an_account_with_less_quota_fewer_requests() -> None:
     assert served.count("b") == 20
 
 
+def test_what_upstream_says_of_a_quota_is_in_effect_at_once() -> None:
+    made, clock = pool("a", "b", rules=Rules(mode="performance-first", reserve=0.1))
+    now = 1_000_000.0
+    assert used(made) == "a"
+    made.observed_quota("a", {"m": ModelQuota(0.4, now + 600)})
+    made.observed_quota("b", {"m": ModelQuota(0.6, now + 60)})
+    made.observed_quota("gone", {"m": ModelQuota(0.6)})
+    assert used(made) == "b"
+    made.observed_quota("b", {"m": ModelQuota(0.0, now + 60)})
+    assert used(made) == "a"
+    made.observed_quota("a", {"m": ModelQuota(0.1, now + 600)})  # down to what is left to its owner
+    assert made.lease("m") is None
+    assert made.free_in("m") == 60
+    assert made.lease("other") is not None
+    clock.advance(61)
+    assert used(made) == "b"
+
+
+def test_a_quota_that_is_used_up_is_told() -> None:
+    made, _ = pool("a")
+    told: list[AccountState] = []
+    made.on_exhausted = told.append
+    state = by_name(made)["a"]
+    made.penalise(state, "m", limited(30))
+    assert told == []
+    made.penalise(state, "m", verdict.judge(Failure(429, reason="QUOTA_EXHAUSTED", delay=3600.0)))
+    assert told == [state]
+
+
 def test_new_rules_are_in_effect_at_once() -> None:
     made, _ = pool("a", "b")
     assert used(made) == "a"
@@ -362,3 +391,33 @@ def test_a_lease_on_an_account_that_came_back_as_another_ends_quietly() -> None:
     lease.state.renewed(Grant(Secret("x"), 1.0))
     assert [state.in_flight for state in made.states] == [0]
     assert used(made) == "a"
+
+
+def test_an_account_that_is_forgiven_serves_at_once_whatever_set_it_aside() -> None:
+    made, _ = pool("a")
+    (state,) = made.states
+    for each in (limited(600), verdict.judge(Failure(403, appeal=True)), verdict.judge(Failure(500))):
+        made.penalise(state, "m", each)
+    assert made.lease("m") is None
+    assert state.trouble is not None
+    assert made.forgive("a")
+    assert (made.usable(), state.trouble, state.strikes) == (1, None, {})
+    assert made.lease("m") is not None
+
+
+def test_a_paused_account_serves_nobody_until_it_is_resumed() -> None:
+    made, _ = pool("a", "b")
+    session = session_key("s", "m")
+    lease = made.lease("m", session=session)
+    assert lease is not None
+    paused = lease.state.account.id
+    made.update([account(name, paused=name == paused) for name in "ab"])
+    others = [made.lease("m", session=session) for _ in range(3)]
+    assert {each and each.state.account.id for each in others} == {"ab".replace(paused, "")}
+    assert made.usable() == 1
+    lease.release()  # what it had begun went on to its end
+    made.update([account(name, paused=True) for name in "ab"])
+    assert made.lease("m") is None
+    assert made.refusal("m").status == 503
+    made.update([account(name) for name in "ab"])
+    assert made.usable() == 2

@@ -69,6 +69,10 @@ class Mirror:
         for other in self._others():
             other.on_cooled(account, key, seconds, flagged)
 
+    def forgiven(self, account: str) -> None:
+        for other in self._others():
+            other.on_forgiven(account)
+
     def account_of(self, session: bytes, now: float) -> str | None:
         return self._bus.sessions.get(session)
 
@@ -143,6 +147,17 @@ def test_replicas_share_fresh_tokens_and_ask_once(replicas: tuple[Replica, Repli
     waiting.addBoth(done.append)
     assert done == [None]
     assert (one.asked, two.asked) == (1, 0)
+
+
+def test_an_account_taken_back_into_use_is_so_at_every_replica(replicas: tuple[Replica, Replica]) -> None:
+    one, other = replicas
+    for state in one.pool.states:
+        one.pool.penalise(state, "m", verdict.judge(Failure(429, delay=600.0)))
+    assert other.pool.lease("m") is None
+    assert other.pool.forgive("b")
+    assert [replica.served_by("s") for replica in replicas] == ["b", "b"]
+    assert not one.pool.forgive("gone")
+    one.pool.on_forgiven("gone")
 
 
 def test_what_is_told_of_unknown_accounts_or_of_older_tokens_changes_nothing(replicas: tuple[Replica, Replica]) -> None:

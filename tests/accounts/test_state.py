@@ -6,6 +6,7 @@ from support.accounts import FAR, account
 
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.secret import Secret
+from antigravity_proxy.volume.accounts import ModelQuota
 
 
 def test_an_unchanged_row_changes_nothing() -> None:
@@ -46,3 +47,30 @@ def test_a_changed_status_lifts_a_bar() -> None:
     state.barred = "why"
     state.update(account())
     assert not state.barred
+
+
+def test_the_apps_mark_counts_until_status_or_token_change() -> None:
+    state = AccountState(account(status="expired"))
+    assert state.expired
+    state.update(account(status="expired", quota={"m": ModelQuota(0.5)}))
+    assert state.expired
+    state.update(account(status="expired", access_token=Secret("new")))
+    assert not state.expired
+    state.update(account(access_token=Secret("new")))
+    assert not state.expired
+    state.update(account(status="expired", access_token=Secret("new")))
+    assert state.expired
+    state.forgive()
+    assert not state.expired
+
+
+def test_of_its_quotas_counts_what_was_learnt_last() -> None:
+    state = AccountState(account(quota={"m": ModelQuota(0.5), "n": ModelQuota(0.5)}))
+    state.observed({"m": ModelQuota(0.2)})
+    assert state.quota == {"m": ModelQuota(0.2), "n": ModelQuota(0.5)}
+    state.update(account(quota={"m": ModelQuota(0.5), "n": ModelQuota(0.5)}, status="rate_limited"))
+    assert state.quota["m"] == ModelQuota(0.2)
+    state.update(account(quota={"m": ModelQuota(0.9)}))
+    assert state.quota == {"m": ModelQuota(0.9), "n": ModelQuota(0.5)}
+    state.update(account())
+    assert state.quota["m"] == ModelQuota(0.9)

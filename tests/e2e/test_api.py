@@ -142,7 +142,7 @@ async def test_health_needs_no_key_and_shows_nobody(tmp_path: Path) -> None:
         assert answer.json["timestamp"].endswith("Z")
         volume = answer.json["volume"]
         assert 0 <= volume.pop("age") < 1.0
-        assert volume == {"open": 2, "sealed": 0, "broken": 0, "leaving": 0}
+        assert volume == {"open": 2, "sealed": 0, "broken": 0, "leaving": 0, "paused": 0}
         assert b"@" not in answer.body
         assert b"ya29" not in answer.body
         for page in ("/health/live", "/health/ready", "/"):

@@ -11,6 +11,8 @@ from support.volumes import EPOCH, copy_of, reader_of, update
 
 from antigravity_proxy.operator import accounts
 from antigravity_proxy.simulator.volume import VolumeWriter, write_volume
+from antigravity_proxy.volume import layout
+from antigravity_proxy.volume import writer as writing
 
 
 @pytest.fixture
@@ -65,6 +67,8 @@ def test_every_reason(writer: VolumeWriter) -> None:
     assert any("GOOGLE_CLIENT_ID__OWN or GOOGLE_CLIENT_ID" in reason for reason in found)
     assert "its access token has expired, and it has no refresh token: sign in again" in found
     assert reasons(writer, "own").count("") == 1
+    writing.VolumeWriter(layout.single(writer.directory), None, lambda: EPOCH).pause(writer.add(0), paused=True)
+    assert any("it is paused for this proxy" in reason for reason in reasons(writer))
     update(writer.directory, 0, provider="anthropic")
     update(writer.directory, 1, status="expired")
     found = reasons(writer)

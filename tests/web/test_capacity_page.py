@@ -8,8 +8,17 @@ from antigravity_proxy.accounts.capacity import ModelCapacity
 from antigravity_proxy.web import capacity
 
 
+def line(name: str, *values: object) -> dict[str, object]:
+    fields = ("usable", "cooling", "earliestReset", "retryAfter", "remainingFraction")
+    return {"id": name} | dict(zip(fields, values, strict=True))
+
+
 def test_each_model_has_a_line() -> None:
-    models = (ModelCapacity("a", 2, 1, 1_000_059.5), ModelCapacity("b", 0, 3, 1_000_059.5), ModelCapacity("c", 1, 0))
+    models = (
+        ModelCapacity("a", 2, 1, 1_000_059.5),
+        ModelCapacity("b", 0, 3, 1_000_059.5),
+        ModelCapacity("c", 1, 0, None, 0.25),
+    )
     rendered = capacity.render(models, accounts=4, usable=3, epoch=1_000_000.0)
     assert rendered.status == 200
     assert json.loads(rendered.body) == {
@@ -17,8 +26,8 @@ def test_each_model_has_a_line() -> None:
         "accounts": 4,
         "usable": 3,
         "models": [
-            {"id": "a", "usable": 2, "cooling": 1, "earliestReset": "1970-01-12T13:47:40Z", "retryAfter": None},
-            {"id": "b", "usable": 0, "cooling": 3, "earliestReset": "1970-01-12T13:47:40Z", "retryAfter": 60},
-            {"id": "c", "usable": 1, "cooling": 0, "earliestReset": None, "retryAfter": None},
+            line("a", 2, 1, "1970-01-12T13:47:40Z", None, None),
+            line("b", 0, 3, "1970-01-12T13:47:40Z", 60, None),
+            line("c", 1, 0, None, None, 0.25),
         ],
     }

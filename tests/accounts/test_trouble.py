@@ -1,0 +1,39 @@
+"""What an account's operator is told of its last failure."""
+
+from __future__ import annotations
+
+import pytest
+
+from antigravity_proxy.accounts.trouble import Trouble, of_verdict
+from antigravity_proxy.codeassist import verdict
+from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.codeassist.verdict import Verdict
+
+
+@pytest.mark.parametrize(
+    ("given", "reason", "model"),
+    [
+        (verdict.judge(Failure(429, reason="QUOTA_EXHAUSTED")), "its quota is used up", "m"),
+        (verdict.judge(Failure(403, reason="VALIDATION_REQUIRED")), "Google asks its owner to verify it", ""),
+        (verdict.NO_TOKEN, "upstream refused its token", ""),
+        (verdict.EMPTY, "upstream sent an empty answer", ""),
+    ],
+)
+def test_the_reason_is_about_the_account_and_the_model_where_only_that_is_concerned(
+    given: Verdict, reason: str, model: str
+) -> None:
+    found = of_verdict(given, "m", 5.0)
+    assert found is not None
+    assert (found.at, found.model) == (5.0, model)
+    assert found.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("given", [verdict.UNREACHABLE, verdict.judge(Failure(400)), verdict.CUT_OFF])
+def test_what_is_no_matter_of_the_account_is_not_told(given: Verdict) -> None:
+    assert of_verdict(given, "m", 5.0) is None
+
+
+def test_every_row_that_sets_an_account_aside_has_its_own_words() -> None:
+    rows = [each for _, _, each in verdict._TABLE]
+    told = [of_verdict(each, "m", 0.0) for each in rows]
+    assert all(isinstance(each, Trouble) and each.reason != "a request failed" for each in told if each)
