@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from antigravity_proxy.accounts.pool import Pool
@@ -45,8 +46,8 @@ class Following:
         self.state = state
         self.catalogue = _catalogue(state.config)
 
-    def take(self, state: VolumeState) -> None:
-        """This state is in effect from now on."""
+    def take(self, state: VolumeState) -> Deferred[None]:
+        """This state is in effect from now on; its accounts when the Deferred fires, which never fails."""
         before, self.state = self.state, state
         updating = self._pool.update(state.accounts)
         if state.config != before.config:
@@ -59,9 +60,9 @@ class Following:
             self._admin.use(ring)
         if not state.error:
             updating.addCallback(self._tell_of_accounts, state, before)
-            updating.addErrback(partial(log.failure, "the volume's accounts could not be taken"))
         elif state.error != before.error:
             log.error("the volume can't be read: {reason}", reason=state.error)
+        return updating.addErrback(partial(log.failure, "the volume's accounts could not be taken"))
 
     def _redirect(self, config: GuiConfig | None) -> None:
         """The app's upstream proxy, unless the settings name one or the app's can't be used: then the last stays."""

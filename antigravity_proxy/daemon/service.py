@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.application.service import IService, IServiceCollection, MultiService
 from twisted.internet.defer import inlineCallbacks
 from twisted.logger import ILogObserver, Logger
@@ -20,16 +21,21 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.admin.service import Admin, sign_in
+from antigravity_proxy.daemon import figures
 from antigravity_proxy.daemon.account_calls import UpstreamCalls, VolumeCalls
 from antigravity_proxy.daemon.condition import Conditions
 from antigravity_proxy.daemon.following import Following
 from antigravity_proxy.daemon.listeners import Listeners
-from antigravity_proxy.daemon.process import hex_digits, new_uuid, tune_garbage_collection
+from antigravity_proxy.daemon.process import hex_digits, keep_monotonic_time, new_uuid, tune_garbage_collection
+from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.telemetry.access import AccessLog
+from antigravity_proxy.telemetry.loop import LoopWatch
+from antigravity_proxy.telemetry.metrics import Metrics
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import configured
@@ -50,7 +56,10 @@ def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
     """The daemon for these options and this environment. Raises SettingsError."""
     from twisted.internet import reactor
 
-    return Daemon(reactor, startup.begin(options, environ))
+    keep_monotonic_time(reactor)
+    handed = sockets(reactor)
+    start = startup.begin(options, environ)
+    return Daemon(reactor, replace(start, settings=handed.told(start.settings)), handed, Notifier(reactor, environ))
 
 
 class Daemon(MultiService):
@@ -62,11 +71,14 @@ class Daemon(MultiService):
     admin: Admin
     site: GuardedSite
     ledger: Ledger
+    metrics: Metrics
     conditions: Conditions
 
-    def __init__(self, reactor: Any, start: Start) -> None:
+    def __init__(self, reactor: Any, start: Start, handed: Sockets, notifier: Notifier) -> None:
         super().__init__()
         self._reactor = reactor
+        self._notifier = notifier
+        self._opening: Any = None
         self._settings = settings = start.settings
         writable = os.access(start.places.directory, os.W_OK)
         read_only = settings.read_only or not writable
@@ -78,7 +90,7 @@ class Daemon(MultiService):
         oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
         self.bases = bases = BaseUrls(settings.base_urls)
         upstream = UpstreamCalls(reactor, settings, oauth, self._egresses, bases)
-        self._volume = VolumeService(reactor, start.reader, lambda state: self._following.take(state))
+        self._volume = VolumeService(reactor, start.reader, self._take)
         self._volume.setServiceParent(self)
         writer = WriterService(reactor, start.writer)
         writer.setServiceParent(self)
@@ -86,7 +98,9 @@ class Daemon(MultiService):
 
         shared = LocalState()
         self.pool = Pool(reactor, epoch, random.random, Rules.of(settings, start.state.config), shared)
-        self._tokens = TokenKeeper(reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep)
+        self._tokens = TokenKeeper(
+            reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep, self.pool.deeds
+        )
         self.pool.on_tokenless = self._tokens.live
         self._renewals = Renewals(reactor, self.pool.now, lambda: self.pool.states, self._tokens)
         self._projects = Projects(reactor, upstream.project, settings.fallback_project)
@@ -95,6 +109,7 @@ class Daemon(MultiService):
             epoch=epoch,
             jitter=random.random,
             new_uuid=new_uuid,
+            hex_digits=hex_digits,
             pool=self.pool,
             tokens=self._tokens,
             projects=self._projects,
@@ -104,7 +119,12 @@ class Daemon(MultiService):
 
         self.ledger = ledger = Ledger(reactor.seconds)
         out = sys.stdout if settings.log_level in ("debug", "info") else None
-        ledger.observe(AccessLog(out, settings.log_format, epoch))
+        access = AccessLog(out, settings.log_format, epoch)
+        ledger.observe(access)
+        self.metrics = metrics = Metrics()
+        ledger.observe(metrics)
+        loop = LoopWatch(reactor, metrics.lag.observe)
+        loop.setServiceParent(self)
         self.gate = gate = ApiGate(ring, settings.max_body, hex_digits, ledger)
         signing_in = sign_in(reactor, settings, oauth, self._egresses, stored.store)
         self.admin = Admin(reactor, self._ticker, settings, signing_in, ring, read_only=read_only)
@@ -121,10 +141,19 @@ class Daemon(MultiService):
             gate,
             writable=writable,
         )
-        pages = HealthPages(self.conditions.now).resource()
+        pages = HealthPages(self.conditions.now, metrics.render).resource()
         api = ApiResource(resources, lambda: following.catalogue, gate, pages, hex_digits, ledger)
         self.site = GuardedSite(api, gate, self._ticker)
-        self._listeners = Listeners(reactor, settings, self.site, self.admin.site)
+        metrics.watch(
+            (
+                *figures.of_traffic(ledger, self.site, access, loop),
+                *figures.of_accounts(self.pool),
+                *figures.of_volume(reactor, self._volume, lambda: following.state),
+                *figures.of_condition(reactor, self.conditions),
+            )
+        )
+        self._listeners = Listeners(reactor, settings, self.site, self.admin.site, handed)
+        notifier.setServiceParent(self)
 
     @property
     def state(self) -> VolumeState:
@@ -148,15 +177,32 @@ class Daemon(MultiService):
         super().startService()
         tune_garbage_collection()
         self._listeners.announce()
+        self._opening = self._reactor.callLater(limits.FIRST_READ, self._open)
         if self._settings.clients:
             self._renewals.start()
         for warning in self.conditions.warnings():
             log.warn("{warning}", warning=warning)
 
+    def _take(self, state: VolumeState) -> None:
+        """A state of the volume takes effect; from the first one on, clients are let in."""
+        self._following.take(state).addCallback(lambda _: self._open())
+
+    def _open(self) -> None:
+        if self._opening is not None:
+            opening, self._opening = self._opening, None
+            if opening.active():
+                opening.cancel()
+            self._listeners.open()
+            self._notifier.ready()
+
     @inlineCallbacks
     def stopService(self) -> Any:
         """Drains: no new connections, open answers to their last byte, up to the deadline."""
         self.conditions.draining = True
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
+        self._notifier.stopping()
         yield self._listeners.close()
         admin_drained = self.admin.drain()
         log.info("draining {count} connections", count=len(self.site.channels))

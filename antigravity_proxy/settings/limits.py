@@ -39,3 +39,5 @@ KEEPALIVE = 10.0
 # The volume (credential-volume.md 2.5)
 #: a read that takes longer shows in health
 SLOW_READ = 2.0
+#: at the start clients wait in the queue of the port until the accounts are known, but no longer than this
+FIRST_READ = 2.0
