@@ -22,9 +22,9 @@ class Simulator:
     ``requests`` holds what arrived at the generating methods, ``loads`` at ``loadCodeAssist``, ``refreshes`` the token
     endpoint's forms. Every access token ``ya29.…`` is known unless it stands in ``revoked``. ``project`` is what
     ``loadCodeAssist`` tells, None: the user is not onboarded; ``onboarding`` is how that goes. ``token_fault`` happens
-    to all that ask for tokens, ``userinfo_fault`` to all that ask whose they are. ``person`` is who sits before the
-    consent page; ``people`` who signed in, by access token. With ``load`` streams are constant and requests neither
-    checked nor kept.
+    to all that ask for tokens (one with a ``pause`` only delays them), ``userinfo_fault`` to all that ask whose they
+    are. ``person`` is who sits before the consent page; ``people`` who signed in, by access token. With ``load``
+    streams are constant and requests neither checked nor kept.
     """
 
     def __init__(self, reactor: Any, load: Load | None = None) -> None:
