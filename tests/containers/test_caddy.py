@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
+import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_stream_is_not_held_back(farm: Farm) -> None:
     assert came[-1][1] == "[DONE]"
     assert came[0][0] - began < 1
     assert came[-1][0] - came[0][0] > 1.5
-    gaps = [later[0] - earlier[0] for earlier, later in zip(came, came[1:], strict=False)]
+    gaps = [later[0] - earlier[0] for earlier, later in itertools.pairwise(came)]
     assert max(gaps) < 1
 
 
@@ -151,6 +152,7 @@ class Outcome:
 
     @property
     def good(self) -> bool:
+        """Whether it is what a client asked for."""
         return self.status == 200 and self.whole
 
 
@@ -174,17 +176,38 @@ def connections(daemon: Container) -> int:
     return sum(row[1].endswith(":1F6D") and row[3] == "01" for row in rows)
 
 
+def test_a_client_that_leaves_ends_the_request_upstream(farm: Farm) -> None:
+    farm.up.google(events=100, delay_ms=100)
+    google = Client(farm.up.ports["GOOGLE"])
+    before = google.ask("GET", "/__stats").json["aborted"]
+    answer = farm.client.stream()
+    assert answer.readline()
+    answer.close()
+    until(lambda: google.ask("GET", "/__stats").json["aborted"] > before, seconds=2)
+    farm.up.google()
+
+
+#: from this version on Caddy passes a request with a body on when it could not connect at all
+PASSES_ON = (2, 11, 2)
+
+
 def test_a_daemon_that_dies_costs_only_the_requests_that_it_was_serving(farm: Farm) -> None:
-    """They fail as errors; no other fails, and the balancer goes on without it."""
+    """They fail as errors; no other fails, and the balancer goes on without it.
+
+    An older Caddy also answers 502 to who comes in the moment before it knows; to nobody later.
+    """
+    found = re.search(r"(\d+)\.(\d+)\.(\d+)", farm.caddy.call("caddy", "version").stdout)
+    assert found is not None
+    passes_on = tuple(map(int, found.groups())) >= PASSES_ON
     clients = 16
     farm.up.google(events=40, delay_ms=100)
     over = threading.Event()
 
     def load() -> list[Outcome]:
-        found = []
+        outcomes = []
         while not over.is_set():
-            found.append(stream_once(farm.client))
-        return found
+            outcomes.append(stream_once(farm.client))
+        return outcomes
 
     victim = farm.daemons[0]
     with ThreadPoolExecutor(clients) as pool:
@@ -198,12 +221,16 @@ def test_a_daemon_that_dies_costs_only_the_requests_that_it_was_serving(farm: Fa
         outcomes = [outcome for each in loads for outcome in each.result()]
     farm.up.google()
     failed = [outcome for outcome in outcomes if not outcome.good]
-    print(f"{len(outcomes)} requests, {serving} served by the one that was killed, {len(failed)} failed")
-    assert all(outcome.began < killed < outcome.ended for outcome in failed)
-    assert 0 < len(failed) <= serving
+    served, others = ([each for each in failed if (each.began < killed) is one] for one in (True, False))
+    print(f"Caddy {found[0]}: {len(outcomes)} requests, {serving} under way at the daemon that was killed")
+    print(f"failed: {len(served)} of them, and {[round(each.began - killed, 2) for each in others]} s after it")
+    assert 0 < len(served) <= serving
+    assert not (others and passes_on)
+    assert all(each.began - killed < 1.5 for each in others)
     # what had begun broke off, and what had not got an error: none looks like an answer that ended
-    assert all(outcome.error or outcome.status >= 500 for outcome in failed)
-    assert sum(outcome.began > killed and outcome.good for outcome in outcomes) >= clients
+    assert not any(each.whole for each in failed)
+    assert all(each.status == 502 for each in others)
+    assert sum(each.began > killed and each.good for each in outcomes) >= clients
 
 
 def test_a_silent_minute_ends_in_an_answer(silent: Future[tuple[int, float, str]]) -> None:

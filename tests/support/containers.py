@@ -98,11 +98,12 @@ class Client:
         sent = {"authorization": f"Bearer {self._key}"} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
+        sent |= {"host": f"localhost:{self._port}", "connection": "close"}
         connection = http.client.HTTPConnection(self._address, self._port, timeout=90)
         if self._tls is not None:
             connection.connect()
             connection.sock = self._tls.wrap_socket(connection.sock, server_hostname="localhost")
-        connection.request(method, path, None if body is None else json.dumps(body), sent | {"connection": "close"})
+        connection.request(method, path, None if body is None else json.dumps(body), sent)
         return connection.getresponse()
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
