@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.replicas.store import Replicas, Sharing
 from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.startup import epoch
@@ -31,6 +32,7 @@ class Conditions:
         pool: Pool,
         tokens: TokenKeeper,
         gate: ApiGate,
+        replicas: Replicas | None,
         *,
         writable: bool,
     ) -> None:
@@ -41,12 +43,14 @@ class Conditions:
         self._pool = pool
         self._tokens = tokens
         self._gate = gate
+        self._replicas = replicas
         self._writable = writable
         self.draining = False
 
     def now(self) -> Condition:
         """The condition at this moment."""
         state = self._state()
+        sharing = self._sharing()
         return Condition(
             epoch=epoch(),
             database=self._database(state),
@@ -56,13 +60,20 @@ class Conditions:
             read_only=self._settings.read_only or not self._writable,
             draining=self.draining,
             volume=self._volume_health(state),
+            apart="" if sharing is None else sharing.trouble,
+            replicas=None if sharing is None else sharing.replicas,
             warnings=self.warnings(),
         )
 
     def warnings(self) -> tuple[str, ...]:
         """Everything that an operator should know now."""
-        around = Surroundings(self._gate.keys.closed, self._tokens.misconfigured, self._writable)
+        sharing = self._sharing()
+        apart = "" if sharing is None else sharing.trouble
+        around = Surroundings(self._gate.keys.closed, self._tokens.misconfigured, apart, self._writable)
         return warnings(self._settings, self._state(), around)
+
+    def _sharing(self) -> Sharing | None:
+        return None if self._replicas is None else self._replicas.sharing
 
     def _database(self, state: VolumeState) -> str:
         """``connected``, or why the volume can't be read at the moment."""

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.parse import Network
+from antigravity_proxy.settings.redis_url import RedisUrl
 from antigravity_proxy.settings.table import TABLE, Setting, by_field
 
 _CLIENT_KEY = re.compile(r"GOOGLE_CLIENT_(ID|SECRET)__([A-Z0-9_]+?)(_FILE)?")
@@ -62,7 +63,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     backoff_steps: tuple[float, ...] | None
     trusted_proxies: tuple[Network, ...]
     master_key: Secret | None
-    redis_url: Secret | None
+    redis_url: RedisUrl | None
     max_body: int
     drain_seconds: float
     log_level: str

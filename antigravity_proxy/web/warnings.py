@@ -9,10 +9,14 @@ from antigravity_proxy.volume.reader import VolumeState
 
 
 class Surroundings(Struct, frozen=True):
-    """What the warnings depend on besides settings and volume. ``misconfigured``: why the OAuth client is refused."""
+    """What the warnings depend on besides settings and volume. ``misconfigured``: why the OAuth client is refused.
+
+    ``apart``: why this process shares nothing with its replicas; empty: it does, or has none.
+    """
 
     keys_closed: bool = False
     misconfigured: str = ""
+    apart: str = ""
     writable: bool = True
 
 
@@ -44,6 +48,6 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append(f"Access tokens are not renewed: {around.misconfigured}")
     if not around.writable and not settings.read_only:
         found.append("The data directory can't be written: running read-only")
-    if settings.redis_url is not None:
-        found.append("REDIS_URL is set, but this version keeps its state in the process")
+    if around.apart:
+        found.append(f"{around.apart}: replicas don't share what they learn meanwhile")
     return tuple(found)
