@@ -67,9 +67,15 @@ class Conditions:
 
     def warnings(self) -> tuple[str, ...]:
         """Everything that an operator should know now."""
-        sharing = self._sharing()
-        apart = "" if sharing is None else sharing.trouble
-        around = Surroundings(self._gate.keys.closed, self._tokens.misconfigured, apart, self._writable)
+        sharing, tally = self._sharing(), self._pool.tally()
+        around = Surroundings(
+            keys_closed=self._gate.keys.closed,
+            misconfigured=self._tokens.misconfigured,
+            apart="" if sharing is None else sharing.trouble,
+            writable=self._writable,
+            barred=tally.barred,
+            unverified=tally.unverified,
+        )
         return warnings(self._settings, self._state(), around)
 
     def _sharing(self) -> Sharing | None:

@@ -10,6 +10,7 @@ from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.admin.service import Admin
 from antigravity_proxy.canonical.models import Catalogue
+from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.volume.guiconfig import GuiConfig
@@ -35,6 +36,7 @@ class Following:
         egresses: Egresses,
         gate: ApiGate,
         admin: Admin,
+        replicas: Replicas | None,
     ) -> None:
         self._settings = settings
         self._keys = keys
@@ -42,12 +44,15 @@ class Following:
         self._egresses = egresses
         self._gate = gate
         self._admin = admin
+        self._replicas = replicas
         self.state = state
         self.catalogue = _catalogue(state.config)
 
     def take(self, state: VolumeState) -> None:
         """This state is in effect from now on."""
         before, self.state = self.state, state
+        if self._replicas is not None:
+            self._replicas.use_key(state.key or self._settings.master_key)
         updating = self._pool.update(state.accounts)
         if state.config != before.config:
             self.catalogue = _catalogue(state.config)

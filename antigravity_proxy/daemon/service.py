@@ -15,20 +15,25 @@ from twisted.python.components import Componentized
 
 from antigravity_proxy import logs, startup
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.renewals import Renewals
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.shared import LocalState
+from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.admin.service import Admin, sign_in
+from antigravity_proxy.daemon import figures
 from antigravity_proxy.daemon.account_calls import UpstreamCalls, VolumeCalls
 from antigravity_proxy.daemon.condition import Conditions
 from antigravity_proxy.daemon.following import Following
 from antigravity_proxy.daemon.listeners import Listeners
-from antigravity_proxy.daemon.process import hex_digits, new_uuid, tune_garbage_collection
+from antigravity_proxy.daemon.process import hex_digits, keep_monotonic_time, new_uuid, tune_garbage_collection
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.replicas.store import configured as shared_state
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.telemetry.access import AccessLog
+from antigravity_proxy.telemetry.loop import LoopWatch
+from antigravity_proxy.telemetry.metrics import Metrics
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import configured
@@ -49,6 +54,7 @@ def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
     """The daemon for these options and this environment. Raises SettingsError."""
     from twisted.internet import reactor
 
+    keep_monotonic_time(reactor)
     return Daemon(reactor, startup.begin(options, environ))
 
 
@@ -61,6 +67,7 @@ class Daemon(MultiService):
     admin: Admin
     site: GuardedSite
     ledger: Ledger
+    metrics: Metrics
     conditions: Conditions
 
     def __init__(self, reactor: Any, start: Start) -> None:
@@ -83,30 +90,44 @@ class Daemon(MultiService):
         writer.setServiceParent(self)
         stored = VolumeCalls(writer, self._volume)
 
-        shared = LocalState()
+        self._replicas = replicas = shared_state(reactor, epoch, settings)
+        shared: SharedState = LocalState()
+        if replicas is not None:
+            replicas.setServiceParent(self)
+            shared = replicas
         self.pool = Pool(reactor, epoch, random.random, Rules.of(settings, start.state.config), shared)
-        self._tokens = TokenKeeper(reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep)
+        self._tokens = TokenKeeper(
+            reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep, self.pool.deeds
+        )
         self.pool.on_tokenless = self._tokens.live
+        self._renewals = Renewals(reactor, self.pool.now, lambda: self.pool.states, self._tokens)
+        self._projects = Projects(reactor, upstream.project, settings.fallback_project, shared)
         resources = Resources(
             ticker=self._ticker,
             epoch=epoch,
             jitter=random.random,
             new_uuid=new_uuid,
+            hex_digits=hex_digits,
             pool=self.pool,
             tokens=self._tokens,
-            projects=Projects(reactor, upstream.load_project, settings.fallback_project),
+            projects=self._projects,
             egresses=self._egresses,
             bases=bases,
         )
 
         self.ledger = ledger = Ledger(reactor.seconds)
         out = sys.stdout if settings.log_level in ("debug", "info") else None
-        ledger.observe(AccessLog(out, settings.log_format, epoch))
+        access = AccessLog(out, settings.log_format, epoch)
+        ledger.observe(access)
+        self.metrics = metrics = Metrics()
+        ledger.observe(metrics)
+        loop = LoopWatch(reactor, metrics.lag.observe)
+        loop.setServiceParent(self)
         self.gate = gate = ApiGate(ring, settings.max_body, hex_digits, ledger)
         signing_in = sign_in(reactor, settings, oauth, self._egresses, stored.store)
         self.admin = Admin(reactor, self._ticker, settings, signing_in, ring, read_only=read_only)
         self._following = following = Following(
-            settings, start.state, keys, self.pool, self._egresses, gate, self.admin
+            settings, start.state, keys, self.pool, self._egresses, gate, self.admin, replicas
         )
         self.conditions = Conditions(
             reactor,
@@ -116,11 +137,21 @@ class Daemon(MultiService):
             self.pool,
             self._tokens,
             gate,
+            replicas,
             writable=writable,
         )
-        pages = HealthPages(self.conditions.now).resource()
+        pages = HealthPages(self.conditions.now, metrics.render).resource()
         api = ApiResource(resources, lambda: following.catalogue, gate, pages, hex_digits, ledger)
         self.site = GuardedSite(api, gate, self._ticker)
+        metrics.watch(
+            (
+                *figures.of_traffic(ledger, self.site, access, loop),
+                *figures.of_accounts(self.pool),
+                *figures.of_volume(reactor, self._volume, lambda: following.state),
+                *figures.of_replicas(replicas),
+                *figures.of_condition(reactor, self.conditions),
+            )
+        )
         self._listeners = Listeners(reactor, settings, self.site, self.admin.site)
 
     @property
@@ -145,6 +176,8 @@ class Daemon(MultiService):
         super().startService()
         tune_garbage_collection()
         self._listeners.announce()
+        if self._settings.clients:
+            self._renewals.start()
         for warning in self.conditions.warnings():
             log.warn("{warning}", warning=warning)
 
@@ -159,7 +192,9 @@ class Daemon(MultiService):
         if cut:
             log.warn("{count} connections were cut at the deadline", count=cut)
         yield admin_drained
+        self._renewals.stop()
         self._tokens.stop()
+        self._projects.stop()
         yield self._egresses.close()
         self._ticker.stop()
         yield super().stopService()

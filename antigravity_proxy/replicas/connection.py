@@ -12,6 +12,7 @@ from typing import Any
 
 import hiredis
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -19,6 +20,9 @@ from antigravity_proxy.replicas.wire import Command
 
 #: bytes that may come in without a whole answer among them
 MAX_UNREAD = 32 << 20
+
+#: seconds that the last words get to leave
+END_SECONDS = 0.5
 
 _NOTHING = object()
 _pack: Any = hiredis.pack_command  # its stub knows commands of one word only
@@ -50,6 +54,7 @@ class Connection(Protocol):
         self._unread = 0
         self.reason = ""  # why it ended
         self.is_open = False
+        self._gone: Deferred[None] = Deferred()
         self.on_push: Callable[[list[Any]], None] = lambda push: None
         self.on_lost: Callable[[str], None] = lambda reason: None
 
@@ -84,20 +89,32 @@ class Connection(Protocol):
             self.close("Redis answers nonsense")
         return None
 
+    def end(self, clock: IReactorTime) -> Deferred[None]:
+        """Ends the connection once all is sent; fires when it is gone, or after a moment."""
+        if self.is_open:
+            self.transport.loseConnection()
+            self._over("Redis is not connected")
+        return self._gone.addTimeout(END_SECONDS, clock).addErrback(lambda _: self.transport.abortConnection())
+
     def close(self, reason: str) -> None:
         """Ends the connection at once, unless it has ended: what is asked fails with this reason."""
-        if not self.is_open:
-            return
+        if self.is_open:
+            self.transport.abortConnection()
+            self._over(reason)
+
+    def _over(self, reason: str) -> None:
         self.is_open = False
         self.reason = reason
         pipelines, self._pipelines = self._pipelines, deque()
-        self.transport.abortConnection()
         for pipeline in pipelines:
             pipeline.done.errback(Lost(reason))
         self.on_lost(reason)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.close("Redis has closed the connection")
+        if self.is_open:
+            self._over("Redis has closed the connection")
+        if not self._gone.called:
+            self._gone.callback(None)
 
     def _received(self, answer: Any) -> None:
         if isinstance(answer, hiredis.PushNotification):

@@ -8,9 +8,10 @@ from typing import Any
 import hiredis
 from OpenSSL.SSL import Error
 from twisted.internet.defer import CancelledError, TimeoutError
-from twisted.internet.endpoints import HostnameEndpoint, connectProtocol, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionRefusedError, DNSLookupError
 from twisted.internet.error import TimeoutError as ConnectTimeout
+from twisted.internet.protocol import Factory
 from twisted.internet.ssl import PrivateCertificate, optionsForClientTLS
 
 from antigravity_proxy.replicas.connection import Connection, Lost
@@ -25,6 +26,13 @@ CONNECT_SECONDS = 3.0
 GREETING_SECONDS = 2.0
 #: of a client's commands these say what it needs of a user's rights (docs/scaling.md)
 CLIENT_NAME = "antigravity-proxy"
+
+
+class _Connections(Factory):
+    """Twisted's own would tell the log of every attempt."""
+
+    noisy = False
+    protocol = Connection
 
 
 class Dialler:
@@ -82,9 +90,7 @@ class Dialler:
             options = optionsForClientTLS(host, trustRoot=self._roots, clientCertificate=self._certificate)
             endpoint = wrapClientTLS(options, endpoint)
         try:
-            connection: Connection = await connectProtocol(endpoint, Connection()).addTimeout(
-                CONNECT_SECONDS, self._reactor
-            )
+            connection: Connection = await endpoint.connect(_Connections()).addTimeout(CONNECT_SECONDS, self._reactor)
         except (ConnectionRefusedError, DNSLookupError, ConnectTimeout, TimeoutError, ConnectError) as e:
             raise Lost(_why(e)) from None
         return connection

@@ -8,13 +8,14 @@ While it is up, a heartbeat each second tells whether Redis still answers, takes
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, NoReturn
 
 import hiredis
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -81,11 +82,13 @@ class Link:
         """Connects, and stays connected."""
         self._running = Deferred.fromCoroutine(self._run()).addErrback(self._ended)
 
-    def stop(self) -> None:
-        """Ends it."""
+    def stop(self) -> Deferred[None]:
+        """Ends it; fires when what was said last has left, or after a moment."""
         running, self._running = self._running, None
+        ended = succeed(None) if self._connection is None else self._connection.end(self._clock)
         if running is not None:
             running.cancel()
+        return ended
 
     def ask(self, commands: Sequence[Command], seconds: float = HEARTBEAT_SECONDS) -> Deferred[list[Any]]:
         """The answers to commands, errors among them. Fails with Lost where they don't come in time."""
@@ -128,9 +131,10 @@ class Link:
         self._epoch = None
         try:
             self._checked(await self._answers([(b"SUBSCRIBE", self._keys.channel), (b"PING",)], answers=1))
-            await self._beat()
+            is_well = await self._beat()
             self.state = State.UP
-            self._tell(self.status.up())
+            if is_well:
+                self._tell(self.status.up())
             self.on_fresh()
             while True:
                 await self._rest(connection)
@@ -140,14 +144,14 @@ class Link:
             connection.close("stopped")
             self.on_lost()
 
-    async def _beat(self) -> None:
-        """Says that this replica lives, and looks how Redis does. Raises Lost."""
+    async def _beat(self) -> bool:
+        """Says that this replica lives, and looks how Redis does: whether it takes all that. Raises Lost."""
         keys, now = self._keys, self._clock.seconds()
         known = self.time.theirs(now)
         answers = await self._answers(
             [
                 (b"TIME",),
-                (b"SET", keys.epoch, self._sender, b"NX", b"EX", _EPOCH_SECONDS),
+                (b"SET", keys.epoch, os.urandom(8), b"NX", b"EX", _EPOCH_SECONDS),
                 (b"GET", keys.epoch),
                 (b"EXPIRE", keys.epoch, _EPOCH_SECONDS),
                 (b"ZADD", keys.replicas, known, self._sender),
@@ -159,14 +163,17 @@ class Link:
         took = self._clock.seconds() - now
         self._take_time(answers[0], now, took)
         if not self.note(answers):
-            return
-        was_well = self.status.well
-        self._tell(self.status.answered("Redis is slow" if took > SLOW else ""))
+            return False
         self.replicas = answers[-1] if isinstance(answers[-1], int) else 0
         lost_memory = self._epoch not in (None, answers[2])
         self._epoch = answers[2]
-        if self.is_up and (lost_memory or (self.status.well and not was_well)):
+        if not self.is_up:
+            return True
+        was_well = self.status.well
+        self._tell(self.status.answered("Redis is slow" if took > SLOW else ""))
+        if lost_memory or (self.status.well and not was_well):
             self.on_fresh()
+        return True
 
     def _take_time(self, answer: Any, sent: float, took: float) -> None:
         try:
@@ -194,7 +201,7 @@ class Link:
         try:
             await self._resting
         except CancelledError:
-            if connection.is_open:
+            if connection.is_open or self._running is None:
                 raise
         finally:
             self._resting = None

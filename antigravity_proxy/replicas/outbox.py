@@ -36,8 +36,8 @@ class Batch(Struct, frozen=True):
     forgiven: dict[str, list[Cooling]]
     released: dict[bytes, bytes]
 
-    def __bool__(self) -> bool:
-        return any(getattr(self, name) for name in self.__struct_fields__)
+    def __len__(self) -> int:
+        return sum(len(getattr(self, name)) for name in self.__struct_fields__)
 
 
 class Outbox:
@@ -46,8 +46,8 @@ class Outbox:
     def __init__(self) -> None:
         self._waiting = Batch({}, {}, {}, {}, {}, {})
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     @property
     def urgent(self) -> bool:

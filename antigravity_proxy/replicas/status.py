@@ -47,14 +47,13 @@ def pause(failures: int, jitter: float) -> float:
 
 
 class Status:
-    """``trouble``: what is wrong, empty: nothing. ``connected``: there is a connection, well or not."""
+    """``trouble``: what is wrong, empty: nothing. ``changes``: how often it changed between well and not."""
 
-    __slots__ = ("_steady", "changes", "connected", "trouble")
+    __slots__ = ("_steady", "changes", "trouble")
 
     def __init__(self) -> None:
         self.trouble = NOT_YET
-        self.connected = False
-        self.changes = 0  # how often it changed between well and not
+        self.changes = 0
         self._steady = STEADY
 
     @property
@@ -63,13 +62,11 @@ class Status:
         return not self.trouble
 
     def up(self) -> bool:
-        """A connection stands; says whether that is news."""
-        self.connected = True
+        """A connection stands, and takes all that it must; says whether that is news."""
         return self._become("")
 
     def down(self, reason: str) -> bool:
         """There is none; says whether the reason is news."""
-        self.connected = False
         return self._become(reason)
 
     def answered(self, trouble: str = "") -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from antigravity_proxy.accounts.shared import Listener, LookUp, Renewal
@@ -22,14 +23,18 @@ from antigravity_proxy.replicas.facts import Bar, Fact, Project, Quotas, Token
 from antigravity_proxy.replicas.knowledge import Knowledge, grant
 from antigravity_proxy.replicas.leases import Leases, Shared
 from antigravity_proxy.replicas.link import Link
+from antigravity_proxy.replicas.status import NOT_YET
 from antigravity_proxy.replicas.sync import Sync
 from antigravity_proxy.replicas.telling import Teller
 from antigravity_proxy.replicas.vault import Vault
 from antigravity_proxy.replicas.wire import Keys
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.redis_url import RedisUrl
+from antigravity_proxy.settings.resolve import Settings, SettingsError
 from antigravity_proxy.volume.accounts import ModelQuota
 
+#: seconds that the volume and Redis have to be there
+START_SECONDS = 3.0
 #: the words while there is no key to seal with
 NO_KEY = "nothing is shared with other replicas: the volume's master key is not known"
 
@@ -37,12 +42,13 @@ NO_KEY = "nothing is shared with other replicas: the volume's master key is not 
 class Sharing(Struct, frozen=True):
     """How it stands: ``trouble`` is what is wrong, empty: nothing; ``replicas`` are alive, this one among them.
 
-    ``changes``: how often it has changed between well and not.
+    ``changes``: how often it has changed between well and not. ``untold``: changes that Redis was not told of yet.
     """
 
     trouble: str
     replicas: int = 1
     changes: int = 0
+    untold: int = 0
 
 
 class Replicas(Service):
@@ -58,6 +64,7 @@ class Replicas(Service):
         self._dialler = Dialler(reactor, url)
         self._sender = secrets.token_hex(6)  # names this process among all
         self._key: Secret | None = None
+        self._started = float("inf")
 
     def listen(self, listener: Listener) -> None:
         """Tells this listener from now on; before anything else."""
@@ -83,19 +90,23 @@ class Replicas(Service):
     def startService(self) -> None:
         """Connects as soon as there is a key."""
         super().startService()
+        self._started = self._clock.seconds()
         if self._key is not None:
             self._link.start()
 
-    def stopService(self) -> None:
-        """Tells what is left, as far as that goes at once, and ends the connection."""
+    def stopService(self) -> Deferred[None]:
+        """Tells what is left, as far as that goes in a moment, and ends the connection."""
         super().stopService()
-        self._end()
+        return self._end()
 
     @property
     def sharing(self) -> Sharing:
-        """How it stands now."""
+        """How it stands now. A start is no trouble as long as it takes only a moment."""
         status = self._link.status
-        return Sharing(status.trouble if self._key else NO_KEY, max(self._link.replicas, 1), status.changes)
+        trouble = status.trouble if self._key else NO_KEY
+        if trouble in (NOT_YET, NO_KEY) and self._clock.seconds() - self._started < START_SECONDS:
+            trouble = ""
+        return Sharing(trouble, max(self._link.replicas, 1), status.changes, len(self._knowledge.outbox))
 
     def _assemble(self, vault: Vault) -> None:
         clock, sender = self._clock, self._sender
@@ -108,10 +119,10 @@ class Replicas(Service):
         link.on_lost = self._sync.stop
         link.on_message = self._hear
 
-    def _end(self) -> None:
+    def _end(self) -> Deferred[None]:
         self._sync.stop()
         self._teller.stop()
-        self._link.stop()
+        return self._link.stop()
 
     def recall(self, account: str) -> None:
         """An account has joined, or its row has changed."""
@@ -206,3 +217,14 @@ class Replicas(Service):
 
         keys = self._knowledge.keys
         return Shared(keys.lease(kind, name), keys.fact(kind, name), read, known)
+
+
+def configured(reactor: Any, epoch: Callable[[], float], settings: Settings) -> Replicas | None:
+    """What the settings describe; None: this process shares with nobody. Raises SettingsError."""
+    if settings.redis_url is None:
+        return None
+    try:
+        return Replicas(reactor, epoch, settings.redis_url)
+    except OSError as e:
+        where, what = f"REDIS_URL ({settings.sources['redis_url']})", e.filename or "a TLS file"
+        raise SettingsError(f"{where}: {what} can't be used: {e.strerror or e}") from None

@@ -8,12 +8,12 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume import database, files, guiconfig, keys, mounts, snapshot
 from antigravity_proxy.volume.accounts import Account, AccountReader, Accounts, RowProblem
 from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.departures import Departures
 from antigravity_proxy.volume.guiconfig import GuiConfig
-from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume.keys import KeyFinding, Keys
 from antigravity_proxy.volume.layout import Layout
 

@@ -9,6 +9,7 @@ from antigravity_proxy.errors import ProxyError
 from antigravity_proxy.telemetry.record import CLIENT_LEFT, Ledger, Record
 from antigravity_proxy.web import dialects
 from antigravity_proxy.web.edge import GuardedRequest
+from antigravity_proxy.web.identity import own_id, own_trace
 from antigravity_proxy.web.keys import KeyRing
 from antigravity_proxy.web.routes import Operation, Route, match
 
@@ -34,7 +35,7 @@ class ApiGate:
         """Notes the route and an id on the request; raises Unauthorized."""
         path, _, query = target.partition(b"?")
         headers = request.requestHeaders
-        request.request_id = "req_" + self._hex(24)
+        request.request_id = own_id(headers) or "req_" + self._hex(24)
         request.route = route = match(
             path.decode("latin-1"),
             anthropic=headers.hasHeader(b"anthropic-version"),
@@ -68,4 +69,5 @@ class ApiGate:
             request.request_id, _METHODS.get(method, "OTHER"), route.dialect, _NAMES[route.operation]
         )
         record.client = getattr(request.getClientAddress(), "host", "")
+        record.trace = own_trace(request.requestHeaders, self._hex(16))
         return record
