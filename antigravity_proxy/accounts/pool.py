@@ -22,9 +22,10 @@ from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown, unwatched
 from antigravity_proxy.accounts.trouble import of_verdict
 from antigravity_proxy.accounts.waiting import WaitingLine
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.codeassist.verdict import Scope, Verdict
-from antigravity_proxy.volume.accounts import Account, ModelQuota
+from antigravity_proxy.volume.accounts import Account
 
 log = Logger()
 

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.admin.service import Admin
-from antigravity_proxy.canonical.models import Catalogue
+from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.reader import VolumeState

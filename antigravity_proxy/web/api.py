@@ -12,7 +12,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
-from antigravity_proxy.canonical.models import MODELS, Catalogue
+from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.dialect.base import Decoded, Rendered, Stamp
 from antigravity_proxy.relay.client import ClientGone
 from antigravity_proxy.relay.counting import count_tokens
@@ -126,7 +126,8 @@ class ApiResource(Resource):
 
     def _capacity(self) -> Rendered:
         pool = self._resources.pool
-        return capacity.render(pool.capacity(MODELS), len(pool.states), pool.usable(), self._resources.epoch())
+        models = pool.capacity(self._catalogue().ids)
+        return capacity.render(models, len(pool.states), pool.usable(), self._resources.epoch())
 
     async def _count(self, request: GuardedRequest, route: Route, client: HttpClient) -> Rendered:
         call = dialects.decode_count(route, request)

@@ -13,8 +13,8 @@ from msgspec import Raw
 from support.mutations import WRONG, Path, as_param, at, attempt, is_harmless, of_another_type, paths, replaced
 
 from antigravity_proxy.canonical.call import Call, FunctionDeclaration, OutputFormat, Reasoning, Sampling, ToolChoice
+from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, FunctionResponse, Part
-from antigravity_proxy.canonical.models import Catalogue
 from antigravity_proxy.codeassist.request import prepare
 from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.dialect.openai import responses_request

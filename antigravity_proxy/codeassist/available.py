@@ -1,0 +1,89 @@
+"""Reads ``fetchAvailableModels``: what an account is offered, and what is left of it. Pure (upstream.md 3.4).
+
+Everything is optional, and a value of an unexpected type counts as absent.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from antigravity_proxy.canonical.offers import ModelQuota, Offer, Offers
+from antigravity_proxy.codeassist import durations
+
+_MAX_TOKENS = 1 << 31
+
+
+class Available(Struct, frozen=True):
+    """One account's answer: its models, and its quotas by model, as far as they are told."""
+
+    offers: Offers
+    quotas: Mapping[str, ModelQuota]
+
+
+def read_available(answer: Mapping[str, Any], *, with_project: bool) -> Available:
+    """Reads the answer's JSON object. ``with_project``: the request named one.
+
+    An answer without may wrongly say that a quota is full, so that is not told.
+    """
+    models = {name: told for name, told in _object(answer.get("models")).items() if name}
+    quotas: dict[str, ModelQuota] = {}
+    alike: dict[ModelQuota, ModelQuota] = {}  # several models share a quota
+    for name in models:
+        quota = _quota(_object(models[name]).get("quotaInfo"))
+        if quota is not None and (with_project or quota.remaining < 1):
+            quotas[sys.intern(name)] = alike.setdefault(quota, quota)
+    searching = answer.get("webSearchModelIds")
+    offers = Offers(
+        tuple(_offer(name, _object(models[name])) for name in sorted(models)),
+        tuple(sorted(_forwarded(answer.get("deprecatedModelIds")).items())),
+        tuple(sorted({name for name in searching if isinstance(name, str)})) if isinstance(searching, list) else (),
+    )
+    return Available(offers, quotas)
+
+
+def _offer(name: str, told: Mapping[str, Any]) -> Offer:
+    thinks = told.get("supportsThinking")
+    return Offer(
+        sys.intern(name),
+        display_name=_text(told.get("displayName")),
+        context=_tokens(told.get("maxTokens")),
+        output=_tokens(told.get("maxOutputTokens")),
+        thinks=thinks if isinstance(thinks, bool) else None,
+    )
+
+
+def _quota(told: Any) -> ModelQuota | None:
+    """A quota whose fraction is absent is used up: proto JSON leaves zeros out."""
+    if not isinstance(told, dict):
+        return None
+    remaining = told.get("remainingFraction", 0.0)
+    if isinstance(remaining, bool) or not isinstance(remaining, int | float) or remaining != remaining:
+        return None
+    return ModelQuota(float(min(max(remaining, 0), 1)), durations.timestamp(told.get("resetTime")))
+
+
+def _forwarded(told: Any) -> dict[str, str]:
+    """Old ids with their successors."""
+    pairs = {old: _text(_object(new).get("newModelId")) for old, new in _object(told).items()}
+    return {old: new for old, new in pairs.items() if old and new}
+
+
+def _tokens(told: Any) -> int | None:
+    """A limit that can be one; proto JSON may write it as text."""
+    if isinstance(told, str) and told.isascii() and told.isdigit() and len(told) < 12:
+        told = int(told)
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 < told <= _MAX_TOKENS:
+        return None
+    return int(told)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
