@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any
 
 import pytest
 from twisted.logger import Logger, LogLevel, LogPublisher
@@ -12,7 +11,6 @@ from twisted.python.failure import Failure
 
 from antigravity_proxy.logs import observer, one_line, redact, timestamp
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.web.access import AccessLog, Entry
 
 
 def logged(form: str, level: str = "info") -> tuple[Logger, io.StringIO]:
@@ -104,35 +102,6 @@ def test_a_reader_that_is_gone_stops_nothing() -> None:
 def test_time_is_utc_with_milliseconds() -> None:
     assert timestamp(0.5) == "1970-01-01T00:00:00.500Z"
     assert timestamp(1_795_485_600.25) == "2026-11-24T02:00:00.250Z"
-
-
-ENTRY = Entry("POST", "chat completion", 200, 12, "gemini-3-flash", "an-id", 1, "req_1")
-
-
-@pytest.mark.parametrize("form", ["text", "json"])
-def test_an_access_line(form: str) -> None:
-    out = io.StringIO()
-    AccessLog(out, form, lambda: 0.0).write(ENTRY)
-    line = out.getvalue()
-    assert line.count("\n") == 1
-    if form == "json":
-        fields: dict[str, Any] = json.loads(line)
-        assert fields["time"] == "1970-01-01T00:00:00.000Z"
-        assert (fields["status"], fields["ms"], fields["account"]) == (200, 12, "an-id")
-    else:
-        assert line == (
-            "1970-01-01T00:00:00.000Z info  access: POST chat completion 200 12 ms "
-            "model=gemini-3-flash account=an-id attempts=1 req_1\n"
-        )
-
-
-def test_an_access_log_that_is_off_or_has_no_reader_stops_nothing() -> None:
-    AccessLog(None, "text", lambda: 0.0).write(ENTRY)
-    out = io.StringIO()
-    log = AccessLog(out, "text", lambda: 0.0)
-    out.close()
-    log.write(ENTRY)
-    log.write(ENTRY)
 
 
 def test_the_level_names_are_twisteds() -> None:

@@ -98,6 +98,9 @@ class Pool:
         self._counted = 0  # usable accounts, when they were last counted in slices
         #: told of an account that is passed over for want of a token: nobody else would renew it
         self.on_tokenless: Callable[[AccountState], object] = unwatched
+        #: told of an account that is new here, and of one that is gone
+        self.on_joined: Callable[[AccountState], object] = unwatched
+        self.on_left: Callable[[AccountState], object] = unwatched
         #: told of an account that has used up a quota: others of its models may share it
         self.on_exhausted: Callable[[AccountState], object] = unwatched
         #: when an account was last leased (monotonic seconds)
@@ -151,6 +154,7 @@ class Pool:
             state = self._states[account.id] = AccountState(account, self._serial)
             state.on_change = self._changed
             self._changed(state)
+            self.on_joined(state)
         elif state.account is not account:
             state.update(account)
             self._changed(state)
@@ -159,6 +163,7 @@ class Pool:
         state.on_change = unwatched
         for order in self._orders.values():
             order.leave(state)
+        self.on_left(state)
 
     def lease(
         self, model: str, tried: Collection[AccountState] = (), session: bytes = b"", *, keep: bool = False
@@ -236,7 +241,7 @@ class Pool:
         """Sets an account aside as the verdict says; a longer cooldown in force stays."""
         now = self._clock.seconds()
         if verdict.scope is Scope.LAST_IN_ORDER:
-            state.last_until = now + policy.LAST_FOR
+            state.last_until = max(state.last_until, now + (verdict.ladder[0] if verdict.ladder else policy.LAST_FOR))
         elif verdict.scope is Scope.UNTIL_CHANGED:
             state.barred = verdict.sentence
         for key in policy.cooldown_keys(verdict, model):

@@ -38,11 +38,15 @@ Ask = Callable[[AccountState], Awaitable[Available]]
 
 
 class _Plan(Struct, gc=False):
-    """When an account is looked at next, and was last (monotonic seconds); failures in a row since."""
+    """When an account is looked at next, and was last (monotonic seconds); failures in a row since.
+
+    ``wanted``: something has happened since.
+    """
 
     due: float
     asked: float = float("-inf")
     failures: int = 0
+    wanted: bool = False
 
 
 class _Kind(Struct, eq=False):
@@ -109,8 +113,9 @@ class Survey(Service):
         plan = self._plans.get(state)
         if plan is None:
             return
+        plan.wanted = True
         due = max(self._clock.seconds(), plan.asked + SOON)
-        if due < plan.due:
+        if due < plan.due or plan.due <= plan.asked:  # a look that is under way may come too early
             self._put(state, due)
 
     def _put(self, state: AccountState, due: float) -> None:
@@ -137,7 +142,7 @@ class Survey(Service):
             due, _, state = heappop(self._due)
             plan = self._plans.get(state)
             if plan is not None and plan.due == due and self._is_worth_it(state, plan, now):
-                plan.asked = now
+                plan.asked, plan.wanted = now, False
                 self._not_before = now + self._about(PAUSE)
                 self._look(state, plan)
                 break
@@ -151,7 +156,7 @@ class Survey(Service):
             self._put(state, now + self._about(SOON))
         elif not policy.has_live_token(state, moment):
             self._put(state, now + self._about(SOON))
-        elif self._pool.last_leased < plan.asked and now - plan.asked < IDLE_EVERY:
+        elif not plan.wanted and self._pool.last_leased < plan.asked and now - plan.asked < IDLE_EVERY:
             self._put(state, now + self._about(EVERY))
         else:
             return True

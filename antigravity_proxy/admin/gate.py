@@ -47,3 +47,9 @@ class AdminGate:
         allow = error.allow if isinstance(error, MethodNotAllowed) else ()
         further = ((b"allow", ", ".join(allow).encode()),) if allow else ()
         return Rendered(page.status, page.body, (*self._headers, *further))
+
+    def refused(self, request: GuardedRequest, error: ProxyError, answer: Rendered) -> None:
+        """No record is kept of these pages."""
+
+    def lost(self, request: GuardedRequest) -> None:
+        """As ``refused``."""

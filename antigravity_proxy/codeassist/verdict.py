@@ -23,7 +23,7 @@ class Step(Enum):
     NEXT_BASE = "the next base URL with the next untried account; the retry budget limits these"
     REFRESH = "the next account; with none, a refreshed token on this one, once"
     PROJECT = "the next account; with none, another project on this one, once; then none at all, once"
-    OTHER_EGRESS = "one account with another way out, once"
+    OTHER_EGRESS = "one account with another way out, once; any number where the way out is what failed"
     REPAIR = "the same account with a repaired request, once"
     STOP = "nothing: the answer would be the same everywhere"
 
@@ -39,7 +39,7 @@ class Scope(Enum):
 
 
 class Verdict(Struct, frozen=True):
-    """A row of the table, applied to one failure.
+    """A row of the table, applied to one failure. ``name`` says what it recognises, for logs and metrics.
 
     ``delay`` is the cooldown in seconds that upstream stated; None: take ``ladder`` (seconds) by the number of
     consecutive failures. ``source`` is where the delay stood, for the log. ``model`` is an upstream id to cool besides
@@ -47,6 +47,7 @@ class Verdict(Struct, frozen=True):
     """
 
     row: int
+    name: str
     step: Step
     scope: Scope
     error: type[errors.ProxyError]
@@ -116,66 +117,98 @@ _TABLE: tuple[tuple[frozenset[int], Callable[[Failure], bool], Verdict], ...] = 
         (
             {429},
             _quota_used_up,
-            _R(1, Step.NEXT_ACCOUNT, Scope.ACCOUNT_MODEL, errors.RateLimited, _LIMIT, QUOTA_LADDER),
+            _R(1, "quota", Step.NEXT_ACCOUNT, Scope.ACCOUNT_MODEL, errors.RateLimited, _LIMIT, QUOTA_LADDER),
         ),
         (
             {429},
             _per_minute,
-            _R(2, Step.NEXT_ACCOUNT, Scope.ACCOUNT_MODEL, errors.RateLimited, _LIMIT, PER_MINUTE_LADDER),
+            _R(2, "rate_limit", Step.NEXT_ACCOUNT, Scope.ACCOUNT_MODEL, errors.RateLimited, _LIMIT, PER_MINUTE_LADDER),
         ),
-        ({429}, _burst, _R(2, Step.NEXT_ACCOUNT, Scope.ACCOUNT_MODEL, errors.RateLimited, _LIMIT, BURST_LADDER)),
+        (
+            {429},
+            _burst,
+            _R(2, "rate_limit", Step.NEXT_ACCOUNT, Scope.ACCOUNT_MODEL, errors.RateLimited, _LIMIT, BURST_LADDER),
+        ),
         (
             {429},
             lambda f: f.reason == "MODEL_CAPACITY_EXHAUSTED",
-            _R(3, Step.NEXT_BASE, Scope.ACCOUNT_MODEL, errors.UpstreamOverloaded, _BUSY, CAPACITY_LADDER),
+            _R(
+                3, "no_capacity", Step.NEXT_BASE, Scope.ACCOUNT_MODEL, errors.UpstreamOverloaded, _BUSY, CAPACITY_LADDER
+            ),
         ),
         (
             {429},
             lambda f: f.reason == "INSUFFICIENT_G1_CREDITS_BALANCE",
-            _R(4, Step.NEXT_ACCOUNT, Scope.ACCOUNT_MODEL, errors.RateLimited, _LIMIT, HOUR),
+            _R(4, "no_credits", Step.NEXT_ACCOUNT, Scope.ACCOUNT_MODEL, errors.RateLimited, _LIMIT, HOUR),
         ),
-        ({429}, lambda f: True, _R(5, Step.NEXT_ACCOUNT, Scope.ACCOUNT_MODEL, errors.RateLimited, _LIMIT, BARE_LADDER)),
+        (
+            {429},
+            lambda f: True,
+            _R(5, "exhausted", Step.NEXT_ACCOUNT, Scope.ACCOUNT_MODEL, errors.RateLimited, _LIMIT, BARE_LADDER),
+        ),
         (
             {503},
             _no_capacity,
-            _R(6, Step.NEXT_BASE, Scope.ACCOUNT_MODEL, errors.UpstreamOverloaded, _BUSY, CAPACITY_LADDER),
+            _R(
+                6, "no_capacity", Step.NEXT_BASE, Scope.ACCOUNT_MODEL, errors.UpstreamOverloaded, _BUSY, CAPACITY_LADDER
+            ),
         ),
         (
             {408, 499},
             lambda f: True,
-            _R(8, Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamOverloaded, "Upstream broke the request off."),
+            _R(
+                8,
+                "interrupted",
+                Step.NEXT_BASE,
+                Scope.LAST_IN_ORDER,
+                errors.UpstreamOverloaded,
+                "Upstream broke the request off.",
+            ),
         ),
         (
             {401},
             lambda f: True,
-            _R(10, Step.REFRESH, Scope.ACCOUNT, errors.Unavailable, "No account could sign in to upstream.", (300.0,)),
+            _R(
+                10,
+                "unauthenticated",
+                Step.REFRESH,
+                Scope.ACCOUNT,
+                errors.Unavailable,
+                "No account could sign in to upstream.",
+                (300.0,),
+            ),
         ),
         (
             {403},
             lambda f: f.reason == "VALIDATION_REQUIRED",
-            _R(11, Step.NEXT_ACCOUNT, Scope.ACCOUNT, errors.Unavailable, _REFUSED, TEN_MINUTES),
+            _R(11, "needs_validation", Step.NEXT_ACCOUNT, Scope.ACCOUNT, errors.Unavailable, _REFUSED, TEN_MINUTES),
         ),
         (
             {403},
             _barred,
-            _R(12, Step.NEXT_ACCOUNT, Scope.UNTIL_CHANGED, errors.Unavailable, _REFUSED),
+            _R(12, "barred", Step.NEXT_ACCOUNT, Scope.UNTIL_CHANGED, errors.Unavailable, _REFUSED),
         ),
         (
             {403},
             _wrong_project,
-            _R(13, Step.PROJECT, Scope.ACCOUNT, errors.Unavailable, _REFUSED, TEN_MINUTES),
+            _R(13, "wrong_project", Step.PROJECT, Scope.ACCOUNT, errors.Unavailable, _REFUSED, TEN_MINUTES),
         ),
         (
             {400, 404},
             lambda f: bool(_PROJECT.search(f.message)),
-            _R(14, Step.PROJECT, Scope.ACCOUNT, errors.Unavailable, _REFUSED, TEN_MINUTES),
+            _R(14, "wrong_project", Step.PROJECT, Scope.ACCOUNT, errors.Unavailable, _REFUSED, TEN_MINUTES),
         ),
-        ({403}, lambda f: True, _R(15, Step.NEXT_ACCOUNT, Scope.ACCOUNT, errors.Forbidden, _REFUSED, TEN_MINUTES)),
+        (
+            {403},
+            lambda f: True,
+            _R(15, "forbidden", Step.NEXT_ACCOUNT, Scope.ACCOUNT, errors.Forbidden, _REFUSED, TEN_MINUTES),
+        ),
         (
             {404},
             lambda f: True,
             _R(
                 16,
+                "no_such_model",
                 Step.NEXT_BASE,
                 Scope.ACCOUNT_MODEL,
                 errors.ModelNotFound,
@@ -183,46 +216,103 @@ _TABLE: tuple[tuple[frozenset[int], Callable[[Failure], bool], Verdict], ...] = 
                 TEN_MINUTES,
             ),
         ),
-        ({400}, lambda f: bool(_SIGNATURE.search(f.message)), _R(17, Step.REPAIR, Scope.NONE, errors.BadRequest, "")),
+        (
+            {400},
+            lambda f: bool(_SIGNATURE.search(f.message)),
+            _R(17, "bad_signature", Step.REPAIR, Scope.NONE, errors.BadRequest, ""),
+        ),
         (
             {400},
             lambda f: f.status == "FAILED_PRECONDITION" and "location is not supported" in f.message,
-            _R(18, Step.OTHER_EGRESS, Scope.ACCOUNT, errors.BadRequest, "", TEN_MINUTES),
+            _R(18, "bad_location", Step.OTHER_EGRESS, Scope.ACCOUNT, errors.BadRequest, "", TEN_MINUTES),
         ),
         (
             {400},
             lambda f: bool(_OVERFLOW.search(f.message)),
-            _R(19, Step.STOP, Scope.NONE, errors.ContextOverflow, ""),
+            _R(19, "context_overflow", Step.STOP, Scope.NONE, errors.ContextOverflow, ""),
         ),
-        ({400}, lambda f: True, _R(20, Step.REPAIR, Scope.NONE, errors.BadRequest, "")),
+        ({400}, lambda f: True, _R(20, "bad_request", Step.REPAIR, Scope.NONE, errors.BadRequest, "")),
         (
             {413},
             lambda f: True,
-            _R(21, Step.STOP, Scope.NONE, errors.BodyTooLarge, "The request is too large for the upstream service."),
+            _R(
+                21,
+                "too_large",
+                Step.STOP,
+                Scope.NONE,
+                errors.BodyTooLarge,
+                "The request is too large for the upstream service.",
+            ),
         ),
     )
 )
 
 _TROUBLE = {
-    500: _R(7, Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamFailed, "The upstream service failed."),
-    503: _R(7, Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamOverloaded, "The upstream service is overloaded."),
-    504: _R(7, Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamTimeout, "The upstream service ran out of time."),
-    529: _R(7, Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamOverloaded, "The upstream service is overloaded."),
+    500: _R(
+        7, "upstream_error", Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamFailed, "The upstream service failed."
+    ),
+    503: _R(
+        7,
+        "upstream_error",
+        Step.NEXT_BASE,
+        Scope.LAST_IN_ORDER,
+        errors.UpstreamOverloaded,
+        "The upstream service is overloaded.",
+    ),
+    504: _R(
+        7,
+        "upstream_error",
+        Step.NEXT_BASE,
+        Scope.LAST_IN_ORDER,
+        errors.UpstreamTimeout,
+        "The upstream service ran out of time.",
+    ),
+    529: _R(
+        7,
+        "upstream_error",
+        Step.NEXT_BASE,
+        Scope.LAST_IN_ORDER,
+        errors.UpstreamOverloaded,
+        "The upstream service is overloaded.",
+    ),
 }
-_OTHER_5XX = _R(7, Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamBroken, "The upstream service is in trouble.")
+_OTHER_5XX = _R(
+    7,
+    "upstream_error",
+    Step.NEXT_BASE,
+    Scope.LAST_IN_ORDER,
+    errors.UpstreamBroken,
+    "The upstream service is in trouble.",
+)
 
+#: the row of networks, TLS and time-outs: it is the host that comes last for a while
+NETWORK_ROW = 9
 #: no answer at all; a connection that could not be made does not even count against the account
-UNREACHABLE = _R(9, Step.NEXT_BASE, Scope.NONE, errors.UpstreamBroken, "The upstream service could not be reached.")
-BROKEN = _R(9, Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamBroken, "The upstream connection broke.")
-SILENT = _R(9, Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamTimeout, "The upstream service did not answer.")
+UNREACHABLE = _R(
+    9, "unreachable", Step.NEXT_BASE, Scope.NONE, errors.UpstreamBroken, "The upstream service could not be reached."
+)
+#: the same, but the way there is the account's own proxy: that says nothing of upstream, nor of other accounts
+NO_WAY_OUT = _R(
+    9, "no_way_out", Step.OTHER_EGRESS, Scope.LAST_IN_ORDER, errors.UpstreamBroken, UNREACHABLE.sentence, (60.0,)
+)
+BROKEN = _R(9, "broken", Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamBroken, "The upstream connection broke.")
+SILENT = _R(
+    9, "silent", Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamTimeout, "The upstream service did not answer."
+)
 #: a token that was good is refused: revoked, or older than it claims; a second one in a row is judged by the table
-TOKEN_REFUSED = _R(10, Step.REFRESH, Scope.NONE, errors.Unavailable, "No account could sign in to upstream.")
+TOKEN_REFUSED = _R(
+    10, "token_refused", Step.REFRESH, Scope.NONE, errors.Unavailable, "No account could sign in to upstream."
+)
 #: the account has no live token and could not get one
-NO_TOKEN = _R(10, Step.NEXT_ACCOUNT, Scope.NONE, errors.Unavailable, "No account could sign in to upstream.")
+NO_TOKEN = _R(
+    10, "no_token", Step.NEXT_ACCOUNT, Scope.NONE, errors.Unavailable, "No account could sign in to upstream."
+)
 #: answered with 200, but with nothing in it, or not to the end, or with a model that failed (rows 23, 24; 5.4)
-EMPTY = _R(23, Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamBroken, "The upstream answer was empty.")
-CUT_OFF = _R(24, Step.NEXT_BASE, Scope.NONE, errors.UpstreamBroken, "The upstream answer broke off.")
-MODEL_FAILED = _R(7, Step.NEXT_BASE, Scope.NONE, errors.UpstreamBroken, "The model failed to produce an answer.")
+EMPTY = _R(23, "empty", Step.NEXT_BASE, Scope.LAST_IN_ORDER, errors.UpstreamBroken, "The upstream answer was empty.")
+CUT_OFF = _R(24, "cut_off", Step.NEXT_BASE, Scope.NONE, errors.UpstreamBroken, "The upstream answer broke off.")
+MODEL_FAILED = _R(
+    7, "model_failed", Step.NEXT_BASE, Scope.NONE, errors.UpstreamBroken, "The model failed to produce an answer."
+)
 
 
 def judge(failure: Failure) -> Verdict:
@@ -236,7 +326,7 @@ def judge(failure: Failure) -> Verdict:
     if 500 <= code <= 599:
         return _TROUBLE.get(code, _OTHER_5XX)
     if 400 <= code <= 499:
-        return _R(20, Step.STOP, Scope.NONE, errors.BadRequest, "")
+        return _R(20, "bad_request", Step.STOP, Scope.NONE, errors.BadRequest, "")
     return BROKEN  # 1xx, 3xx: never followed
 
 
@@ -244,8 +334,10 @@ def for_request(verdict: Verdict, failure: Failure | None, model: str, *, own_eg
     """The verdict as it applies to a request for ``model``, by an account that has its ``own_egress`` or not.
 
     A refusal that names the model cools only that (row 15); a location is an account's matter only if its way out is
-    its own (row 18).
+    its own (row 18), and so is an upstream that can't be reached by it (row 9).
     """
+    if verdict is UNREACHABLE and own_egress:
+        return NO_WAY_OUT
     if verdict.row == 15 and failure is not None and model in failure.message:
         return structs.replace(verdict, scope=Scope.ACCOUNT_MODEL)
     if verdict.row == 18 and not own_egress:

@@ -11,6 +11,7 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.admin.service import Admin
 from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.web.gate import ApiGate
@@ -26,11 +27,19 @@ class Following:
     """Takes each state of the volume into effect. ``state`` is the last one, ``catalogue`` what its names mean."""
 
     def __init__(
-        self, settings: Settings, state: VolumeState, keys: KeyPolicy, pool: Pool, gate: ApiGate, admin: Admin
+        self,
+        settings: Settings,
+        state: VolumeState,
+        keys: KeyPolicy,
+        pool: Pool,
+        egresses: Egresses,
+        gate: ApiGate,
+        admin: Admin,
     ) -> None:
         self._settings = settings
         self._keys = keys
         self._pool = pool
+        self._egresses = egresses
         self._gate = gate
         self._admin = admin
         self.state = state
@@ -43,6 +52,7 @@ class Following:
         if state.config != before.config:
             self.catalogue = _catalogue(state.config)
             self._pool.rules = Rules.of(self._settings, state.config)
+            self._redirect(state.config)
         ring = self._keys.decide(state.config, absent=state.config_absent)
         if ring is not None:
             self._gate.keys = ring
@@ -52,6 +62,15 @@ class Following:
             updating.addErrback(partial(log.failure, "the volume's accounts could not be taken"))
         elif state.error != before.error:
             log.error("the volume can't be read: {reason}", reason=state.error)
+
+    def _redirect(self, config: GuiConfig | None) -> None:
+        """The app's upstream proxy, unless the settings name one or the app's can't be used: then the last stays."""
+        if config is None or self._settings.sources["upstream_proxy"] not in ("gui_config", "default"):
+            return
+        try:
+            self._egresses.redirect(config.upstream_proxy)
+        except ValueError as e:
+            log.warn("gui_config.json: 'proxy.upstream_proxy' can't be used: {reason}", reason=e)
 
     def _tell_of_accounts(self, _: None, state: VolumeState, before: VolumeState) -> None:
         log.info(

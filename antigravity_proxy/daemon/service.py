@@ -28,13 +28,14 @@ from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.startup import Start, epoch
+from antigravity_proxy.telemetry.access import AccessLog
+from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import configured
 from antigravity_proxy.upstream.oauth import OAuthClient
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.volume.writing import WriterService
-from antigravity_proxy.web.access import AccessLog
 from antigravity_proxy.web.api import ApiResource
 from antigravity_proxy.web.edge import GuardedSite
 from antigravity_proxy.web.gate import ApiGate
@@ -59,6 +60,7 @@ class Daemon(MultiService):
     gate: ApiGate
     admin: Admin
     site: GuardedSite
+    ledger: Ledger
     conditions: Conditions
 
     def __init__(self, reactor: Any, start: Start) -> None:
@@ -97,10 +99,15 @@ class Daemon(MultiService):
             bases=bases,
         )
 
-        self.gate = gate = ApiGate(ring, settings.max_body, hex_digits)
+        self.ledger = ledger = Ledger(reactor.seconds)
+        out = sys.stdout if settings.log_level in ("debug", "info") else None
+        ledger.observe(AccessLog(out, settings.log_format, epoch))
+        self.gate = gate = ApiGate(ring, settings.max_body, hex_digits, ledger)
         signing_in = sign_in(reactor, settings, oauth, self._egresses, stored.store)
         self.admin = Admin(reactor, self._ticker, settings, signing_in, ring, read_only=read_only)
-        self._following = following = Following(settings, start.state, keys, self.pool, gate, self.admin)
+        self._following = following = Following(
+            settings, start.state, keys, self.pool, self._egresses, gate, self.admin
+        )
         self.conditions = Conditions(
             reactor,
             settings,
@@ -111,9 +118,8 @@ class Daemon(MultiService):
             gate,
             writable=writable,
         )
-        access = AccessLog(sys.stdout if settings.log_level in ("debug", "info") else None, settings.log_format, epoch)
         pages = HealthPages(self.conditions.now).resource()
-        api = ApiResource(resources, lambda: following.catalogue, gate, pages, hex_digits, access)
+        api = ApiResource(resources, lambda: following.catalogue, gate, pages, hex_digits, ledger)
         self.site = GuardedSite(api, gate, self._ticker)
         self._listeners = Listeners(reactor, settings, self.site, self.admin.site)
 

@@ -91,7 +91,10 @@ async def _open(
     silence: float,
 ) -> tuple[Exchange, IResponse]:
     """The head of the answer. A kept connection that proves dead is replaced once, at nobody's charge."""
-    egress = resources.egresses.of(state.account)
+    try:
+        egress = resources.egresses.of(state.account)
+    except Unreachable as e:
+        raise AttemptFailed(verdict.UNREACHABLE) from e
     headers = egress.headers(url, token)
     for last in (False, True):
         exchange = egress.exchange(silence)

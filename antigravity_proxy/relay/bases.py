@@ -22,6 +22,6 @@ class BaseUrls:
         self._avoid = {url: until for url, until in self._avoid.items() if until > now}
         return sorted(self._urls, key=lambda url: url in self._avoid)
 
-    def unreachable(self, url: bytes, now: float) -> None:
-        """No connection could be made to it."""
+    def failed(self, url: bytes, now: float) -> None:
+        """It could not be reached, or broke off, or gave no answer (upstream.md 6.3 row 9)."""
         self._avoid[url] = now + AVOID_FOR

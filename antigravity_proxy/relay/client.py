@@ -6,6 +6,8 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IConsumer
 
+from antigravity_proxy.telemetry.record import Record
+
 
 class ClientGone(Exception):
     """The client hung up: nothing more is sent anywhere."""
@@ -21,6 +23,11 @@ class Client(Protocol):
     gone: bool
     started: bool
     consumer: IConsumer | None
+
+    @property
+    def record(self) -> Record:
+        """What comes of the request is noted here."""
+        ...
 
     def send(self, data: bytes) -> None:
         """Sends the next bytes of the answer."""

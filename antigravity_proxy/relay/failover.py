@@ -16,11 +16,12 @@ from antigravity_proxy.accounts.pool import Lease
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.codeassist.failure import for_client
 from antigravity_proxy.codeassist.oauth import RefreshRejected
-from antigravity_proxy.codeassist.verdict import UNREACHABLE, Scope, Step, Verdict, for_request
+from antigravity_proxy.codeassist.verdict import NETWORK_ROW, UNREACHABLE, Scope, Step, Verdict, for_request
 from antigravity_proxy.relay.attempt import AttemptFailed
 from antigravity_proxy.relay.budget import RetryBudget
 from antigravity_proxy.relay.client import Client, ClientGone
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.telemetry.record import Attempt
 
 T = TypeVar("T")
 
@@ -41,6 +42,7 @@ class Failover:
 
     __slots__ = (
         "_base",
+        "_bases",
         "_budget",
         "_client",
         "_model",
@@ -68,6 +70,7 @@ class Failover:
         self._session = session
         self._tried: set[AccountState] = set()
         self._rows: list[int] = []
+        self._bases = resources.bases.in_order(resources.clock.seconds())  # one order for all attempts
         self._base = 0
         self._budget = RetryBudget(resources.clock.seconds())
 
@@ -80,30 +83,42 @@ class Failover:
         if lease is None:
             raise self._pool.refusal(self._model)
         while True:
-            urls = self._resources.bases.in_order(self._resources.clock.seconds())
-            url = urls[self._base % len(urls)]
+            base = self._bases[self._base % len(self._bases)]
+            noted = self._note(lease)
             try:
-                result = await attempt(lease, url)
+                result = await attempt(lease, base)
             except AttemptFailed as e:
                 failed = e
+                if not self._client.gone:
+                    noted.row, noted.reason = e.verdict.row, e.verdict.name
+                    noted.status = 0 if e.failure is None else e.failure.http_status
             else:
+                noted.reason = ""
                 lease.succeeded()
                 return result
             finally:
+                noted.took = self._resources.clock.seconds() - self._client.record.began - noted.began
                 lease.release()
-            if failed.verdict is UNREACHABLE:
-                self._resources.bases.unreachable(url, self._resources.clock.seconds())
-            lease = await self._next(lease.state, failed)
+            lease = await self._next(lease.state, failed, base)
+
+    def _note(self, lease: Lease) -> Attempt:
+        """Notes an attempt that begins."""
+        record = self._client.record
+        noted = Attempt(lease.state.account.id, self._resources.clock.seconds() - record.began)
+        record.attempts.append(noted)
+        return noted
 
     def _lease(self, *, keep: bool = False) -> Lease | None:
         """An account that this request has not tried yet."""
         return self._pool.lease(self._model, self._tried, self._session, keep=keep)
 
-    async def _next(self, state: AccountState, failed: AttemptFailed) -> Lease:
-        """The lease to go on with after a failure, or the error that ends the request."""
+    async def _next(self, state: AccountState, failed: AttemptFailed, base: bytes) -> Lease:
+        """The lease to go on with after a failure at a base URL, or the error that ends the request."""
         own_egress = state.account.token.upstream_proxy_url is not None
         verdict = for_request(failed.verdict, failed.failure, self._model, own_egress=own_egress)
         self._rows.append(verdict.row)
+        if verdict.row == NETWORK_ROW and verdict.step is Step.NEXT_BASE:
+            self._resources.bases.failed(base, self._resources.clock.seconds())
         if self._client.gone:
             raise ClientGone
         lease: Lease | None = None
@@ -182,11 +197,19 @@ class Failover:
         return None
 
     def _other_egress(self, state: AccountState, verdict: Verdict) -> Lease | None:
-        """An account that leaves this machine by another way (upstream.md 6.3 row 18)."""
+        """An account that leaves this machine by another way: one where the location is refused (upstream.md 6.3
+        row 18), every one where the account's own proxy doesn't connect; then that proxy once more.
+        """
         self._pool.penalise(state, self._model, verdict)
         mine = state.account.token.upstream_proxy_url
         self._tried.update(s for s in self._pool.states if s.account.token.upstream_proxy_url == mine)
-        return self._lease() if self._budget.once("egress") and self._in_time() else None
+        is_dead = verdict.row == NETWORK_ROW
+        if not self._in_time() or not (is_dead or self._budget.once("egress")):
+            return None
+        lease = self._lease()
+        if lease is None and is_dead and self._budget.spend_trouble():
+            lease = self._again(state)
+        return lease
 
     async def _later(self) -> Lease | None:
         """Waits, once a request, for an account that is busy, or free again in a moment; an untried one first."""

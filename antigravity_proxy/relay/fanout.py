@@ -22,8 +22,9 @@ from antigravity_proxy.codeassist.restore import rewritten
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.errors import ProxyError
 from antigravity_proxy.relay.client import Client
-from antigravity_proxy.relay.generation import Generation, Outcome
+from antigravity_proxy.relay.generation import Generation
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.telemetry.record import Record
 
 
 class FanOut:
@@ -43,7 +44,6 @@ class FanOut:
         any_will_do: bool = False,
     ) -> None:
         self.answer = new_answer()
-        self.outcome = Outcome(model.id)
         self._any_will_do = any_will_do
         wanted = [one for call in calls for one in [replace(call, choices=1)] * call.choices]
         self._choices = [call.choices for call in calls]
@@ -68,15 +68,13 @@ class FanOut:
                 each.addErrback(lambda _: None)
                 each.cancel()
             raise _reason(e) from None
-        finally:
-            self._tell()
-        last = self.answer.feed([_usage_chunk([branch.usage for branch in self._branches], self._choices)])
+        last = self.answer.feed([rewritten(Chunk(raw=b"{}"), (), usage=self.usage)])
         return last + self.answer.close()
 
-    def _tell(self) -> None:
-        outcomes = [generation.outcome for generation in self._generations]
-        self.outcome.attempts = sum(outcome.attempts for outcome in outcomes)
-        self.outcome.account = outcomes[0].account
+    @property
+    def usage(self) -> Usage:
+        """What upstream counted for all answers together, as far as it has."""
+        return _sum([generation.usage for generation in self._generations], self._choices)
 
 
 async def _at_least_one(running: list[Deferred[bytes]]) -> None:
@@ -102,7 +100,6 @@ class _Branch:
         self._own_usage = own_usage
         self._held: list[Chunk] = []
         self.started = False
-        self.usage = Usage()
         #: one consumer can't slow down several producers; what waits is bounded by the answers' length
         self.consumer: IConsumer | None = None
 
@@ -114,6 +111,11 @@ class _Branch:
     @gone.setter
     def gone(self, value: bool) -> None:
         self._client.gone = value
+
+    @property
+    def record(self) -> Record:
+        """As the client's own: one record for all."""
+        return self._client.record
 
     def begin(self) -> Answer:
         """A new attempt: what an earlier one brought counts no more."""
@@ -129,8 +131,6 @@ class _Branch:
         """Passes chunks on under this branch's index; a collected answer only when it is complete."""
         mine = []
         for chunk in chunks:
-            if chunk.usage_metadata:
-                self.usage = chunk.usage_metadata
             candidates = tuple(replace(candidate, index=self._index) for candidate in chunk.candidates)
             if self._own_usage:  # and maybe a picture of many megabytes, whose JSON text is not written anew
                 mine.append(replace(chunk, candidates=candidates))
@@ -152,7 +152,7 @@ class _Branch:
         return b""
 
 
-def _usage_chunk(usages: list[Usage], choices: list[int]) -> Chunk:
+def _sum(usages: list[Usage], choices: list[int]) -> Usage:
     """The sum: every answer's tokens; each prompt once, which the next ``choices`` of the answers share."""
     starts = accumulate(choices[:-1], initial=0)
     prompts = [usages[start] for start in starts]
@@ -163,8 +163,7 @@ def _usage_chunk(usages: list[Usage], choices: list[int]) -> Chunk:
         cached_content_token_count=sum(usage.cached_content_token_count for usage in prompts),
         tool_use_prompt_token_count=sum(usage.tool_use_prompt_token_count for usage in prompts),
     )
-    whole = replace(total, total_token_count=total.input_tokens + total.output_tokens)
-    return rewritten(Chunk(raw=b"{}"), (), usage=whole)
+    return replace(total, total_token_count=total.input_tokens + total.output_tokens)
 
 
 def _reason(e: Exception) -> Exception:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from msgspec import Struct
-
 from antigravity_proxy.accounts.pool import Lease, session_key
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Usage
@@ -24,19 +22,14 @@ _STREAM = b":streamGenerateContent?alt=sse"
 _WHOLE = b":generateContent"
 
 
-class Outcome(Struct):
-    """What came of a request, for the log: the account by its opaque id, attempts made, tokens as upstream counted."""
-
-    model: str = ""
-    account: str = ""
-    attempts: int = 0
-    usage: Usage | None = None
-
-
 class Generation:
-    """One call on its way. ``run`` may be called once; ``answer`` is the one that has begun, for ``fail``."""
+    """One call on its way. ``run`` may be called once; ``answer`` is the one that has begun, for ``fail``.
+
+    ``usage`` is what upstream counted, as far as it has.
+    """
 
     __slots__ = (
+        "_begun",
         "_call",
         "_client",
         "_model",
@@ -45,7 +38,7 @@ class Generation:
         "_resources",
         "_session",
         "answer",
-        "outcome",
+        "usage",
     )
 
     def __init__(
@@ -60,8 +53,9 @@ class Generation:
         self._prepared: Prepared | None = prepared
         name = call.session or prepared.opening
         self._session = session_key(name, model.id) if name else b""
+        self._begun = False
         self.answer = new_answer()
-        self.outcome = Outcome(model.id)
+        self.usage = Usage()
 
     async def run(self) -> bytes:
         """Delivers the answer to the client and returns its last bytes.
@@ -73,13 +67,12 @@ class Generation:
         return self.answer.close()
 
     async def _attempt(self, lease: Lease, base: bytes) -> None:
-        outcome, prepared = self.outcome, self._prepared
+        prepared = self._prepared
         if prepared is None:  # never: nothing is tried again after the start
             raise ClientGone
-        if outcome.attempts:
+        if self._begun:
             self.answer = self._new_answer()
-        outcome.attempts += 1
-        outcome.account = lease.state.account.id
+        self._begun = True
         reader = AnswerReader(prepared, self.answer, self._client, self._started)
         resources, state = self._resources, lease.state
         token = await live_token(resources, state)
@@ -91,7 +84,7 @@ class Generation:
         try:
             await deliver(resources, state, token, exchange, response, reader, self._client)
         finally:
-            outcome.usage = reader.usage
+            self.usage = reader.usage or self.usage
 
     def _started(self) -> None:
         """The first byte has left: the request won't be needed again."""

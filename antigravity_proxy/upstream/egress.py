@@ -15,7 +15,7 @@ from antigravity_proxy.settings.limits import CONNECT_SECONDS, IDLE_CONNECTION_S
 from antigravity_proxy.settings.resolve import Settings, SettingsError
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.endpoints import KeptEndpoints
-from antigravity_proxy.upstream.exchange import Exchange, host_header
+from antigravity_proxy.upstream.exchange import Exchange, Unreachable, host_header
 from antigravity_proxy.upstream.tunnel import parse_proxy_url
 from antigravity_proxy.volume.accounts import Account
 
@@ -64,13 +64,27 @@ class Egresses:
         self._egresses: dict[str | None, Egress] = {}
 
     def of(self, account: Account) -> Egress:
-        """The account's own egress proxy, else the configured one, else none (contract.md 2)."""
+        """The account's own egress proxy, else the configured one, else none (contract.md 2).
+
+        Raises Unreachable where the account names a proxy that can't be used.
+        """
         own = account.token.upstream_proxy_url
-        return self._by_url(own.reveal() if own is not None else self._default)
+        if own is None:
+            return self._by_url(self._default)
+        try:
+            return self._by_url(own.reveal())
+        except ValueError as e:
+            raise Unreachable(str(e)) from None
 
     def default(self) -> Egress:
         """The way out that belongs to no account."""
         return self._by_url(self._default)
+
+    def redirect(self, default: str | None) -> None:
+        """From now on accounts that name no proxy leave by this one, None: by none. Raises ValueError."""
+        if default is not None:
+            parse_proxy_url(default)
+        self._default = default
 
     def close(self) -> Deferred[Any]:
         """Closes every idle connection."""

@@ -12,15 +12,18 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
+from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.catalogue import Catalogue
+from antigravity_proxy.canonical.chunk import Usage
+from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.dialect.base import Decoded, Rendered, Stamp
 from antigravity_proxy.relay.client import ClientGone
 from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.fanout import FanOut
-from antigravity_proxy.relay.generation import Generation, Outcome
+from antigravity_proxy.relay.generation import Generation
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.web import capacity, dialects
-from antigravity_proxy.web.access import AccessLog, Entry
 from antigravity_proxy.web.client import HttpClient
 from antigravity_proxy.web.edge import GuardedRequest
 from antigravity_proxy.web.gate import ApiGate
@@ -28,8 +31,6 @@ from antigravity_proxy.web.routes import Operation, Route
 
 log = Logger()
 
-_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
-_NOTHING = Outcome()
 #: agents that try a websocket first fall back on this at once (clients.md 3)
 _NO_WEBSOCKET = Rendered(426, b"Use POST: there are no websockets here.\n", ((b"content-type", b"text/plain"),))
 
@@ -46,7 +47,7 @@ class ApiResource(Resource):
         gate: ApiGate,
         public: IResource,
         hex_digits: Callable[[int], str],
-        access: AccessLog,
+        ledger: Ledger,
     ) -> None:
         super().__init__()
         self._resources = resources
@@ -54,7 +55,7 @@ class ApiResource(Resource):
         self._gate = gate
         self._public = public
         self._hex = hex_digits
-        self._access = access
+        self._ledger = ledger
 
     def render(self, request: GuardedRequest) -> Any:
         """Serves one request; never raises."""
@@ -65,11 +66,12 @@ class ApiResource(Resource):
         serving = Deferred.fromCoroutine(self._serve(request, route, client))
         request.notifyFinish().addErrback(_hung_up, client, serving)
         serving.addErrback(self._last_resort, request, client)
+        serving.addCallback(self._ended, client)
         return NOT_DONE_YET
 
     async def _serve(self, request: GuardedRequest, route: Route, client: HttpClient) -> None:
-        began = self._resources.clock.seconds()
-        outcome: Outcome | None = None
+        record = client.record
+        record.began = self._resources.clock.seconds()
         request.setHeader(dialects.id_header(route), request.request_id.encode())
         try:
             if route.operation is Operation.UNKNOWN:
@@ -87,21 +89,22 @@ class ApiResource(Resource):
             elif dialects.counts(route):
                 client.reply(await self._count(request, route, client))
             else:
-                outcome = await self._generate(request, dialects.decode(route, request), client)
+                await self._generate(request, dialects.decode(route, request), client)
         except errors.ProxyError as e:
+            record.error = e.code
             client.reply(self._gate.render(request, e))
-        self._note(request, route, outcome, began)
 
-    async def _generate(self, request: GuardedRequest, decoded: Decoded, client: HttpClient) -> Outcome:
-        resources, call = self._resources, decoded.call
-        model = self._catalogue().serving(call)
+    async def _generate(self, request: GuardedRequest, decoded: Decoded, client: HttpClient) -> None:
+        resources, call, record = self._resources, decoded.call, client.record
+        model = self._model(call, record)
+        record.streamed = call.stream
         stamp = Stamp(int(resources.epoch()), self._hex, request.request_id, resources.epoch)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:
             answer = new_answer(stamp)
             client.prepare(_headers(answer.content_type, model.id), None)
             client.finish(answer.close())
-            return Outcome(model.id)
+            return
         generation: Generation | FanOut
         if call.choices == 1 and not decoded.more:
             generation = Generation(resources, call, model, lambda: new_answer(stamp), client)
@@ -119,10 +122,17 @@ class ApiResource(Resource):
         except errors.ProxyError as e:
             if not client.head_sent:
                 raise
+            record.error = e.code
             client.finish(generation.answer.fail(e))
         else:
             client.finish(tail)
-        return generation.outcome
+        finally:
+            _count_tokens(record, generation.usage)
+
+    def _model(self, call: Call, record: Record) -> Model:
+        model = self._catalogue().serving(call)
+        record.asked, record.model, record.family = call.model, model.id, model.family
+        return model
 
     def _capacity(self) -> Rendered:
         pool = self._resources.pool
@@ -131,7 +141,7 @@ class ApiResource(Resource):
 
     async def _count(self, request: GuardedRequest, route: Route, client: HttpClient) -> Rendered:
         call = dialects.decode_count(route, request)
-        model = self._catalogue().serving(call)
+        model = self._model(call, client.record)
         return dialects.counted(route, await count_tokens(self._resources, call, model, client))
 
     def _last_resort(self, failure: Failure, request: GuardedRequest, client: HttpClient) -> None:
@@ -139,25 +149,19 @@ class ApiResource(Resource):
         if client.gone or failure.check(ClientGone):
             return
         log.failure("request {id} failed", failure, id=request.request_id)
+        client.record.error = errors.InternalError.code
         if client.head_sent:
             request.channel.transport.abortConnection()  # a truncated answer must look truncated
         else:
             client.reply(self._gate.render(request, errors.InternalError("Internal error of the proxy; see its log.")))
 
-    def _note(self, request: GuardedRequest, route: Route, outcome: Outcome | None, began: float) -> None:
-        outcome = outcome or _NOTHING
-        self._access.write(
-            Entry(
-                method=request.method.decode("latin-1") if request.method in _METHODS else "OTHER",
-                operation=route.operation.value,
-                status=request.code,
-                ms=round((self._resources.clock.seconds() - began) * 1000),
-                model=outcome.model,
-                account=outcome.account,
-                attempts=outcome.attempts,
-                id=request.request_id,
-            )
-        )
+    def _ended(self, _: None, client: HttpClient) -> None:
+        client.tell()
+        self._ledger.close(client.record)
+
+
+def _count_tokens(record: Record, usage: Usage) -> None:
+    record.tokens_in, record.tokens_out = usage.input_tokens, usage.output_tokens
 
 
 def _hung_up(reason: Failure, client: HttpClient, serving: Deferred[None]) -> None:

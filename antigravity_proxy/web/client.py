@@ -7,6 +7,7 @@ from twisted.python.failure import Failure
 
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.settings.limits import FIRST_KEEPALIVE, KEEPALIVE
+from antigravity_proxy.telemetry.record import CLIENT_LEFT, Record
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest
 
@@ -27,6 +28,7 @@ class HttpClient:
         "consumer",
         "gone",
         "head_sent",
+        "record",
         "started",
     )
 
@@ -40,6 +42,7 @@ class HttpClient:
         self.gone = False
         self.started = False
         self.head_sent = False
+        self.record: Record = request.record
 
     def prepare(self, headers: tuple[tuple[bytes, bytes], ...], keepalive: bytes | None) -> None:
         """Sets the answer's headers. ``keepalive`` is None for a collected answer, else what fills long silences."""
@@ -61,6 +64,7 @@ class HttpClient:
         """Sends bytes of the answer, the head before the first."""
         if not self.started:
             self.started = True
+            self._first_byte()
             self._send_head()
             self._request.write(data)
             self._request.forget_headers()
@@ -77,6 +81,7 @@ class HttpClient:
             self._request.setHeader(b"content-length", b"%d" % len(data))
         self._send_head()
         if data:
+            self._first_byte()
             self._request.write(data)
         self._request.finish()
 
@@ -88,8 +93,21 @@ class HttpClient:
         self._request.setResponseCode(rendered.status)
         self._headers = (*rendered.headers, (b"content-length", b"%d" % len(rendered.body)))
         self._send_head()
+        self._first_byte()
         self._request.write(rendered.body)
         self._request.finish()
+
+    def tell(self) -> None:
+        """Completes the record: what was answered, as far as it was."""
+        record, request = self.record, self._request
+        record.client_left = self.gone
+        record.status = CLIENT_LEFT if self.gone and not self.head_sent else request.code
+        record.bytes_out = request.sentLength
+
+    def _first_byte(self) -> None:
+        record = self.record
+        if record.first_byte is None:
+            record.first_byte = self._ticker.clock.seconds() - record.began
 
     def _send_head(self) -> None:
         if self.head_sent:

@@ -60,15 +60,24 @@ class Gate(Protocol):
         """The error in the dialect of the request's path."""
         ...
 
+    def refused(self, request: GuardedRequest, error: errors.ProxyError, answer: Rendered) -> None:
+        """Is told of each request that was answered so, before a resource saw it."""
+        ...
+
+    def lost(self, request: GuardedRequest) -> None:
+        """Is told of each admitted request whose connection is gone before its end."""
+        ...
+
 
 class GuardedRequest(server.Request):
     """A request whose head passed the gate; its body is capped and kept in memory."""
 
     channel: GuardedChannel
     content: Any
-    #: what the gate noted: the route, and our id for the request
+    #: what the gate noted: the route, our id for the request, and its record
     route: Any = None
     request_id = ""
+    record: Any = None
 
     def gotLength(self, length: int | None) -> None:
         """The head is complete: admit or refuse."""
@@ -89,6 +98,11 @@ class GuardedRequest(server.Request):
             self.channel.refuse(_too_large(gate.max_body))
         else:
             content.write(data)
+
+    def connectionLost(self, reason: Failure) -> None:
+        gate = self.channel.site.gate
+        super().connectionLost(reason)
+        gate.lost(self)
 
     def take_body(self) -> bytes:
         """The whole body; it is kept nowhere else after this."""
@@ -174,6 +188,7 @@ class GuardedChannel(http.HTTPChannel):
         ]
         body = b"" if self._command == b"HEAD" else rendered.body
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
+        self.site.gate.refused(request, error, rendered)
         self._wait(_Wait.LINGER)
 
     def drain(self) -> None:

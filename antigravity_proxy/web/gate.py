@@ -6,21 +6,29 @@ from collections.abc import Callable
 
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.errors import ProxyError
+from antigravity_proxy.telemetry.record import CLIENT_LEFT, Ledger, Record
 from antigravity_proxy.web import dialects
 from antigravity_proxy.web.edge import GuardedRequest
 from antigravity_proxy.web.keys import KeyRing
 from antigravity_proxy.web.routes import Operation, Route, match
 
 _UNROUTED = Route(Operation.UNKNOWN, "openai", ())
+_READING = (b"GET", b"HEAD")
+_METHODS = {name: name.decode() for name in (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")}
+_NAMES = {operation: operation.name.lower() for operation in Operation}
 
 
 class ApiGate:
-    """The gate of the API listener. ``keys`` may be replaced while it runs; ``max_body`` in bytes."""
+    """The gate of the API listener. ``keys`` may be replaced while it runs; ``max_body`` in bytes.
 
-    def __init__(self, keys: KeyRing, max_body: int, hex_digits: Callable[[int], str]) -> None:
+    Every request gets a record in the ledger here, but for looks at pages that need no key.
+    """
+
+    def __init__(self, keys: KeyRing, max_body: int, hex_digits: Callable[[int], str], ledger: Ledger) -> None:
         self.keys = keys
         self.max_body = max_body
         self._hex = hex_digits
+        self._ledger = ledger
 
     def admit(self, request: GuardedRequest, method: bytes, target: bytes) -> None:
         """Notes the route and an id on the request; raises Unauthorized."""
@@ -32,9 +40,32 @@ class ApiGate:
             anthropic=headers.hasHeader(b"anthropic-version"),
             gemini=headers.hasHeader(b"x-goog-api-key") or headers.hasHeader(b"x-goog-api-client"),
         )
+        if route.needs_key or method not in _READING:
+            request.record = self._open(request, method, route)
         if route.needs_key:
             self.keys.check(headers, query)
 
     def render(self, request: GuardedRequest, error: ProxyError) -> Rendered:
         """The error in the dialect of the request's path."""
         return dialects.render_error(request.route or _UNROUTED, error, request.request_id)
+
+    def refused(self, request: GuardedRequest, error: ProxyError, answer: Rendered) -> None:
+        """Closes the record of a request that never reached a resource."""
+        record: Record = request.record or self._open(request, request.method, request.route or _UNROUTED)
+        record.refused = True
+        record.status, record.error, record.bytes_out = answer.status, error.code, len(answer.body)
+        self._ledger.close(record)
+
+    def lost(self, request: GuardedRequest) -> None:
+        """Closes the record of a client that left before its request was whole."""
+        record: Record | None = request.record
+        if record is not None and not record.closed:
+            record.status, record.client_left = CLIENT_LEFT, True
+            self._ledger.close(record)
+
+    def _open(self, request: GuardedRequest, method: bytes, route: Route) -> Record:
+        record = self._ledger.open(
+            request.request_id, _METHODS.get(method, "OTHER"), route.dialect, _NAMES[route.operation]
+        )
+        record.client = getattr(request.getClientAddress(), "host", "")
+        return record

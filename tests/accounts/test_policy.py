@@ -29,6 +29,7 @@ def verdict(**fields: Any) -> Verdict:
     return Verdict(
         **{
             "row": 1,
+            "name": "quota",
             "step": Step.NEXT_ACCOUNT,
             "scope": Scope.ACCOUNT_MODEL,
             "error": errors.RateLimited,

@@ -13,9 +13,10 @@ from antigravity_proxy.accounts.pool import session_key
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.waiting import QUEUE_SECONDS
 from antigravity_proxy.codeassist.failure import Failure
-from antigravity_proxy.codeassist.verdict import judge
+from antigravity_proxy.codeassist.verdict import BROKEN, SILENT, UNREACHABLE, Verdict, judge
 from antigravity_proxy.relay.client import ClientGone
 from antigravity_proxy.secret import Secret
+from antigravity_proxy.volume.accounts import Account
 
 BURST = Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=1.2)
 LONG = Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=30.0)
@@ -148,6 +149,59 @@ def test_trouble_goes_to_the_next_base_and_the_next_account_and_back_only_then()
     assert request.bases == [b"http://one", b"http://two", b"http://one"]
     request.end(Failure(500))
     assert told(request) == (errors.UpstreamFailed, None)
+
+
+def test_a_host_that_can_not_be_reached_is_passed_over_by_the_same_account() -> None:
+    around = Surroundings("a", "b")
+    request = Request(around).end(UNREACHABLE)
+    assert (request.accounts, request.bases) == (["a", "a"], [b"http://one", b"http://two"])
+    assert Request(around).bases == [b"http://two"]
+    around.clock.advance(60)
+    assert Request(around).bases == [b"http://one"]
+
+
+@pytest.mark.parametrize("trouble", [BROKEN, SILENT])
+def test_a_host_that_breaks_off_or_is_silent_comes_last_for_a_while(trouble: Verdict) -> None:
+    around = Surroundings("a", "b")
+    request = Request(around).end(trouble)
+    around.clock.advance(1)
+    assert request.end().bases == [b"http://one", b"http://two"]
+    assert Request(around).bases == [b"http://two"]
+
+
+def test_no_host_at_all_is_tried_three_times_by_turns() -> None:
+    request = Request(Surroundings("a"))
+    for _ in range(3):
+        request.end(UNREACHABLE)
+    assert request.bases == [b"http://one", b"http://two", b"http://one"]
+    assert told(request) == (errors.UpstreamBroken, None)
+
+
+def through(name: str, url: str) -> Account:
+    """An account with an egress proxy of its own."""
+    return account(name, upstream_proxy_url=Secret(url))
+
+
+def test_an_accounts_own_dead_proxy_is_neither_the_hosts_fault_nor_that_of_the_others() -> None:
+    around = Surroundings(through("a", "http://dead"), through("b", "http://dead"), through("c", "socks5://dead"), "d")
+    request = Request(around)
+    request.end(UNREACHABLE)
+    request.end(UNREACHABLE).end()
+    assert request.accounts == ["a", "c", "d"]
+    assert set(request.bases) == {b"http://one"}
+    assert Request(around).accounts == ["b"]
+    around.clock.advance(59)
+    assert Request(around).accounts == ["d"]
+    assert around.state("a").last_until > around.clock.seconds()
+
+
+def test_with_no_other_way_out_a_dead_proxy_is_tried_again() -> None:
+    around = Surroundings(through("a", "http://dead"), through("b", "http://dead"))
+    request = Request(around)
+    for _ in range(3):
+        request.end(UNREACHABLE)
+    assert request.accounts == ["a", "a", "a"]
+    assert told(request) == (errors.UpstreamBroken, None)
 
 
 def test_capacity_is_no_reason_to_try_every_account() -> None:

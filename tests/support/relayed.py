@@ -22,6 +22,7 @@ from antigravity_proxy.relay.failover import Failover
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.secret import Secret
+from antigravity_proxy.telemetry.record import Record
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.volume.accounts import Account
 
@@ -35,6 +36,9 @@ class Waiting:
     gone = False
     started = False
     consumer = None
+
+    def __init__(self) -> None:
+        self.record = Record(id="req_1", began=0.0)
 
     def send(self, data: bytes) -> None:
         """Takes bytes."""

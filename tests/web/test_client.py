@@ -9,6 +9,7 @@ from twisted.python.failure import Failure
 
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.settings.limits import FIRST_KEEPALIVE, KEEPALIVE
+from antigravity_proxy.telemetry.record import Record
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.web.client import HttpClient
 
@@ -20,6 +21,8 @@ class Request:
         self.out: list[bytes] = []
         self.headers: dict[bytes, bytes] = {}
         self.code = 200
+        self.sentLength = 0
+        self.record = Record(id="req_1", began=0.0)
         self.finished = False
 
     def setHeader(self, name: bytes, value: bytes) -> None:

@@ -12,6 +12,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy.errors import Unauthorized
 from antigravity_proxy.settings import limits
+from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.web.edge import GuardedRequest, GuardedSite
 from antigravity_proxy.web.gate import ApiGate
@@ -42,7 +43,10 @@ class Edge:
     def __init__(self, max_body: int = 100, **options: Any) -> None:
         self.clock = Clock()
         self.resource = Recorder()
-        gate = ApiGate(KeyRing(["k"]), max_body, lambda count: "0" * count)
+        self.records: list[Record] = []
+        ledger = Ledger(self.clock.seconds)
+        ledger.observe(self.records.append)
+        gate = ApiGate(KeyRing(["k"]), max_body, lambda count: "0" * count, ledger)
         self.site = GuardedSite(self.resource, gate, Ticker(self.clock), **options)
 
     def connect(self) -> tuple[Any, Any]:

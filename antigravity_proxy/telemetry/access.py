@@ -1,0 +1,115 @@
+"""The access log: one line for each API request, written straight to the log's stream.
+
+It takes its own way because it is written for every request: an event through the logger costs more than decoding the
+request. Never a word of a prompt or an answer; what a client may choose freely is escaped and cut.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from msgspec import json
+
+from antigravity_proxy.logs import one_line, redact, timestamp
+from antigravity_proxy.telemetry.bucket import Bucket
+from antigravity_proxy.telemetry.record import Record
+
+#: lines a second, and at once, for requests that cost their senders nothing: refused, or gone before an attempt
+_CHEAP_RATE, _CHEAP_BURST = 10.0, 50.0
+_LONGEST_NAME = 128
+_PLAIN = re.compile(r"[^\s\"'=\\]+")
+
+
+class AccessLog:
+    """Writes records as ``text`` or ``json``; with ``out`` None it writes nothing. An observer of the ledger.
+
+    ``epoch`` is the wall clock in epoch seconds. Of very many refused requests only some are written; how many were
+    not stands in the next line.
+    """
+
+    def __init__(self, out: TextIO | None, form: str, epoch: Callable[[], float]) -> None:
+        self._out = out
+        self._render = _as_json if form == "json" else _as_text
+        self._epoch = epoch
+        self._cheap = Bucket(_CHEAP_RATE, _CHEAP_BURST)
+        self._left_out = 0
+
+    def __call__(self, record: Record) -> None:
+        """Writes one line."""
+        if self._out is None:
+            return
+        if not record.attempts and record.status >= 400 and not self._cheap.take(record.began + record.duration):
+            self._left_out += 1
+            return
+        line = self._render(timestamp(self._epoch()), record, self._left_out)
+        self._left_out = 0
+        try:
+            self._out.write(line)
+            self._out.flush()
+        except (OSError, ValueError):  # nobody reads the log any more: no reason to stop serving
+            self._out = None
+
+
+def _as_text(time: str, record: Record, left_out: int) -> str:
+    failed = ",".join([attempt.reason for attempt in record.attempts if attempt.reason])
+    first = "-" if record.first_byte is None else _ms(record.first_byte)
+    return (
+        f"{time} info  access: {record.method} {record.dialect} {record.operation} {record.status} "
+        f"{_ms(record.duration)} ms first={first} bytes={record.bytes_out} "
+        f"tokens={record.tokens_in}/{record.tokens_out} asked={_name(record.asked)} "
+        f"model={record.model or '-'} account={record.account or '-'} "
+        f"attempts={len(record.attempts)}{f' failed={failed}' if failed else ''}"
+        f"{f' error={record.error}' if record.error else ''}{' stream' if record.streamed else ''}"
+        f"{' left' if record.client_left else ''} client={record.client or '-'} key={_name(record.key)} {record.id}"
+        f"{f' ({left_out} refused before it are not shown)' if left_out else ''}\n"
+    )
+
+
+def _as_json(time: str, record: Record, left_out: int) -> str:
+    fields: dict[str, Any] = {
+        "time": time,
+        "level": "info",
+        "logger": "access",
+        "message": "request",
+        "id": record.id,
+        "method": record.method,
+        "dialect": record.dialect,
+        "operation": record.operation,
+        "status": record.status,
+        "error": record.error,
+        "ms": _ms(record.duration),
+        "first_byte_ms": None if record.first_byte is None else _ms(record.first_byte),
+        "bytes": record.bytes_out,
+        "tokens_in": record.tokens_in,
+        "tokens_out": record.tokens_out,
+        "asked": _clean(record.asked[:_LONGEST_NAME]),
+        "model": record.model,
+        "account": record.account,
+        "attempts": len(record.attempts),
+        "failed": [attempt.reason for attempt in record.attempts if attempt.reason],
+        "stream": record.streamed,
+        "left": record.client_left,
+        "client": record.client,
+        "key": record.key,
+    }
+    if left_out:
+        fields["not_shown"] = left_out
+    return json.encode(fields).decode() + "\n"
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _name(text: str) -> str:
+    """A name in a text line: a word, or quoted so that it can't pass for other fields."""
+    shown = _clean(text[:_LONGEST_NAME])
+    return shown if _PLAIN.fullmatch(shown) else json.encode(shown).decode() if shown else "-"
+
+
+@functools.lru_cache(maxsize=512)
+def _clean(text: str) -> str:
+    return redact(one_line(text))

@@ -1,0 +1,109 @@
+"""What came of each API request: one record, written on its way and shown to all observers once, at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct, field
+from twisted.logger import Logger
+
+log = Logger()
+
+#: the status of a request whose client hung up before an answer began (nginx's, and widely read so)
+CLIENT_LEFT = 499
+#: why an attempt came to no end that upstream or the connection explains: the client left, or a fault of ours
+BROKEN_OFF = "broken_off"
+
+
+class Attempt(Struct):
+    """One attempt at upstream. ``account`` is the opaque id; ``began`` in seconds after the record's, ``took`` seconds.
+
+    ``reason`` is empty for one that served, else why it failed: a name from the decision table, with its ``row``
+    (`codeassist.verdict`), or BROKEN_OFF. ``status`` is upstream's HTTP status where it refused. ``span`` is the id
+    under which upstream was told of it, 16 hex digits, empty without a trace.
+    """
+
+    account: str
+    began: float
+    took: float = 0.0
+    row: int = 0
+    reason: str = BROKEN_OFF
+    status: int = 0
+    span: str = ""
+
+
+class Record(Struct, kw_only=True):
+    """One API request. Nothing in it tells what was asked or answered, nor who the accounts are.
+
+    ``began`` in monotonic seconds: when the request was there whole (or was refused); ``duration`` and ``first_byte``
+    (None: no byte of an answer) in seconds after that. ``asked`` is the model name as the client wrote it, so any text
+    at all; ``model`` the upstream id that served, ``family`` its kind. ``client`` is the client's address, ``key`` the
+    name of its API key. ``account`` is the last attempt's, by its opaque id. ``status`` is what was answered, or
+    CLIENT_LEFT; ``error`` the stable code of the error that the client was told, also within a stream. Bytes are the
+    answer's body; tokens as upstream counted them. ``refused``: by its head or length, before a dialect saw it.
+    """
+
+    id: str
+    began: float
+    method: str = ""
+    dialect: str = ""
+    operation: str = ""
+    client: str = ""
+    key: str = ""
+    asked: str = ""
+    model: str = ""
+    family: str = ""
+    attempts: list[Attempt] = field(default_factory=list)
+    streamed: bool = False
+    status: int = 0
+    error: str = ""
+    bytes_out: int = 0
+    first_byte: float | None = None
+    duration: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    client_left: bool = False
+    refused: bool = False
+    closed: bool = False
+
+    @property
+    def account(self) -> str:
+        """The account that served, or was tried last; empty: none was."""
+        return self.attempts[-1].account if self.attempts else ""
+
+
+Observer = Callable[[Record], None]
+
+
+class Ledger:
+    """Opens a record for each request, and shows it to every observer when it is closed.
+
+    ``seconds`` is the monotonic clock. ``open_count`` is how many requests are under way.
+    """
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._observers: list[Observer] = []
+        self.open_count = 0
+
+    def observe(self, observer: Observer) -> None:
+        """Shows it every record from now on. What it raises is logged and troubles nobody else."""
+        self._observers.append(observer)
+
+    def open(self, identity: str, method: str, dialect: str, operation: str) -> Record:
+        """A new record, of a request that arrives now."""
+        self.open_count += 1
+        return Record(id=identity, began=self._seconds(), method=method, dialect=dialect, operation=operation)
+
+    def close(self, record: Record) -> None:
+        """The request has ended; does nothing when it is told so again."""
+        if record.closed:
+            return
+        record.closed = True
+        self.open_count -= 1
+        record.duration = self._seconds() - record.began
+        for observer in self._observers:
+            try:
+                observer(record)
+            except Exception:
+                log.failure("an observer of request {id} failed", id=record.id)

@@ -1,0 +1,135 @@
+"""The access log: what a line holds, and what it never does."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from antigravity_proxy.telemetry.access import AccessLog
+from antigravity_proxy.telemetry.record import Attempt, Record
+
+
+def record(**fields: Any) -> Record:
+    usual: dict[str, Any] = {
+        "id": "req_1",
+        "began": 10.0,
+        "method": "POST",
+        "dialect": "openai",
+        "operation": "chat",
+        "client": "192.0.2.7",
+        "key": "team",
+        "asked": "gpt-5",
+        "model": "gemini-3-flash",
+        "attempts": [Attempt("one", 0.0, 0.1, 1, "quota"), Attempt("two", 0.1, 0.2, reason="")],
+        "streamed": True,
+        "status": 200,
+        "bytes_out": 400,
+        "first_byte": 0.004,
+        "duration": 0.0124,
+        "tokens_in": 3,
+        "tokens_out": 5,
+    }
+    return Record(**usual | fields)
+
+
+def written(form: str, *records: Record) -> list[str]:
+    out = io.StringIO()
+    log = AccessLog(out, form, lambda: 0.0)
+    for each in records:
+        log(each)
+    return out.getvalue().splitlines()
+
+
+def test_a_text_line() -> None:
+    assert written("text", record()) == [
+        "1970-01-01T00:00:00.000Z info  access: POST openai chat 200 12 ms first=4 bytes=400 tokens=3/5 "
+        "asked=gpt-5 model=gemini-3-flash account=two attempts=2 failed=quota stream client=192.0.2.7 key=team req_1"
+    ]
+
+
+def test_a_json_line() -> None:
+    (line,) = written("json", record(first_byte=None, error="rate_limited", client_left=True))
+    fields = json.loads(line)
+    assert fields.pop("time") == "1970-01-01T00:00:00.000Z"
+    assert fields == {
+        "level": "info",
+        "logger": "access",
+        "message": "request",
+        "id": "req_1",
+        "method": "POST",
+        "dialect": "openai",
+        "operation": "chat",
+        "status": 200,
+        "error": "rate_limited",
+        "ms": 12,
+        "first_byte_ms": None,
+        "bytes": 400,
+        "tokens_in": 3,
+        "tokens_out": 5,
+        "asked": "gpt-5",
+        "model": "gemini-3-flash",
+        "account": "two",
+        "attempts": 2,
+        "failed": ["quota"],
+        "stream": True,
+        "left": True,
+        "client": "192.0.2.7",
+        "key": "team",
+    }
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "x\r\n2026 info access: forged",
+        "x status=200 key=root",
+        'x" key="root',
+        "\x1b[2J",
+        "x\u2028y",
+        "ya29.secret-token",
+        "someone@example.com",
+        "m" * 100_000,
+    ],
+)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_model_name_forges_nothing_and_shows_no_secret(form: str, asked: str) -> None:
+    (line,) = written(form, record(asked=asked))
+    assert line.isprintable()
+    assert len(line) < 1000
+    assert "ya29" not in line
+    assert "@" not in line
+    if form == "text":
+        assert line.endswith(" key=team req_1")
+        assert [word for word in line.split('"')[::2] if " key=root" in word or "status=200" in word] == []
+
+
+def test_a_line_with_nothing_known_and_an_odd_name() -> None:
+    bare = Record(id="req_2", began=0.0, status=401, error="invalid_api_key", client_left=True, asked="a b")
+    (line,) = written("text", bare)
+    assert 'first=- bytes=0 tokens=0/0 asked="a b" model=- account=- attempts=0 error=invalid_api_key left' in line
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_refused_requests_can_not_flood_it(form: str) -> None:
+    refused = [record(attempts=[], status=401, began=float(i) / 1000) for i in range(2000)]
+    lines = written(form, *refused, record(began=2.0))
+    assert len(lines) < 100
+    assert sum(map(len, lines)) < 60_000
+    shown = "are not shown" if form == "text" else "not_shown"
+    assert shown in lines[-1]
+
+
+def test_served_requests_are_all_written() -> None:
+    assert len(written("text", *[record() for _ in range(500)])) == 500
+
+
+def test_a_log_that_is_off_or_has_no_reader_stops_nothing() -> None:
+    AccessLog(None, "text", lambda: 0.0)(record())
+    out = io.StringIO()
+    log = AccessLog(out, "text", lambda: 0.0)
+    out.close()
+    log(record())
+    log(record())

@@ -1,0 +1,46 @@
+"""The ledger: one record for each request, shown once to everybody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.task import Clock
+
+from antigravity_proxy.telemetry.record import BROKEN_OFF, Attempt, Ledger, Record
+
+
+def test_a_record_is_shown_once_to_every_observer_at_its_end() -> None:
+    clock, one, other = Clock(), list[Record](), list[Record]()
+    ledger = Ledger(clock.seconds)
+    ledger.observe(one.append)
+    ledger.observe(other.append)
+    clock.advance(5)
+    record = ledger.open("req_1", "POST", "openai", "chat")
+    assert (ledger.open_count, one, record.began) == (1, [], 5.0)
+    clock.advance(2)
+    ledger.close(record)
+    ledger.close(record)
+    assert one == other == [record]
+    assert (ledger.open_count, record.duration) == (0, 2.0)
+
+
+def test_an_observer_that_fails_troubles_nobody_else(no_leaks: list[Any]) -> None:
+    seen: list[Record] = []
+
+    def fail(record: Record) -> None:
+        raise ValueError(record.id)
+
+    ledger = Ledger(lambda: 0.0)
+    ledger.observe(fail)
+    ledger.observe(seen.append)
+    ledger.close(ledger.open("req_1", "GET", "gemini", "models"))
+    assert len(seen) == 1
+    assert no_leaks.pop().check(ValueError)
+
+
+def test_the_last_attempts_account_counts() -> None:
+    record = Record(id="req_1", began=0.0)
+    assert record.account == ""
+    record.attempts += [Attempt("one", 0.0), Attempt("two", 1.0)]
+    assert record.account == "two"
+    assert record.attempts[0].reason == BROKEN_OFF
