@@ -10,6 +10,7 @@ from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.admin.service import Admin
 from antigravity_proxy.canonical.catalogue import Catalogue
+from antigravity_proxy.canonical.offers import Offers
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.volume.guiconfig import GuiConfig
@@ -42,15 +43,16 @@ class Following:
         self._egresses = egresses
         self._gate = gate
         self._admin = admin
+        self._offers = Offers()
         self.state = state
-        self.catalogue = _catalogue(state.config)
+        self.catalogue = _catalogue(state.config, self._offers)
 
     def take(self, state: VolumeState) -> None:
         """This state is in effect from now on."""
         before, self.state = self.state, state
         updating = self._pool.update(state.accounts)
         if state.config != before.config:
-            self.catalogue = _catalogue(state.config)
+            self.catalogue = _catalogue(state.config, self._offers)
             self._pool.rules = Rules.of(self._settings, state.config)
             self._redirect(state.config)
         ring = self._keys.decide(state.config, absent=state.config_absent)
@@ -62,6 +64,12 @@ class Following:
             updating.addErrback(partial(log.failure, "the volume's accounts could not be taken"))
         elif state.error != before.error:
             log.error("the volume can't be read: {reason}", reason=state.error)
+
+    def offered(self, offers: Offers) -> None:
+        """What upstream offers to any of the accounts is this, from now on."""
+        self._offers = offers
+        self.catalogue = _catalogue(self.state.config, offers)
+        log.info("upstream offers {count} models", count=len(offers.models))
 
     def _redirect(self, config: GuiConfig | None) -> None:
         """The app's upstream proxy, unless the settings name one or the app's can't be used: then the last stays."""
@@ -85,5 +93,7 @@ class Following:
             log.warn(words, count=len(new) - _PROBLEMS_TOLD)
 
 
-def _catalogue(config: GuiConfig | None) -> Catalogue:
-    return Catalogue() if config is None else Catalogue(config.custom_mapping, config.anthropic_mapping)
+def _catalogue(config: GuiConfig | None, offers: Offers) -> Catalogue:
+    if config is None:
+        return Catalogue(offers=offers)
+    return Catalogue(config.custom_mapping, config.anthropic_mapping, offers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -128,6 +129,7 @@ def test_a_quota_that_is_used_up_during_a_look_is_not_forgotten() -> None:
     here.clock.advance(0)
     (a,) = here.pool.states
     here.pool.penalise(a, "m", USED_UP)
+    del here.answers["a"]
     waiting.callback(Available(offering("m"), HALF))
     assert here.after(SOON + 1) == [("a", pytest.approx(SOON, abs=1))]
 
@@ -137,7 +139,7 @@ def test_what_fails_is_asked_later_and_later_and_changes_nothing() -> None:
     here.after(1)
     here.answers["a"] = ValueError("no")
     times = [when for _, when in here.after(4 * IDLE_EVERY)]
-    pauses = [round(later - earlier) for earlier, later in zip(times, times[1:], strict=False)]
+    pauses = [round(later - earlier) for earlier, later in pairwise(times)]
     assert pauses[:4] == [600, 1200, 2400, 3600]
     assert set(pauses[3:]) == {3600}
     assert here.told == [offering("m")]
