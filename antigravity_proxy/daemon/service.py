@@ -27,6 +27,7 @@ from antigravity_proxy.daemon.process import hex_digits, new_uuid, tune_garbage_
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.relay.signatures import Signatures
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.record import Ledger
@@ -97,6 +98,7 @@ class Daemon(MultiService):
             projects=Projects(reactor, upstream.load_project, settings.fallback_project),
             egresses=self._egresses,
             bases=bases,
+            signatures=Signatures(reactor),
         )
 
         self.ledger = ledger = Ledger(reactor.seconds)

@@ -22,11 +22,13 @@ from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.relay.signatures import Memory
 from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.web import capacity, dialects
 from antigravity_proxy.web.client import HttpClient
 from antigravity_proxy.web.edge import GuardedRequest
 from antigravity_proxy.web.gate import ApiGate
+from antigravity_proxy.web.keys import keys_shown
 from antigravity_proxy.web.routes import Operation, Route
 
 log = Logger()
@@ -98,7 +100,9 @@ class ApiResource(Resource):
         resources, call, record = self._resources, decoded.call, client.record
         model = self._model(call, record)
         record.streamed = call.stream
-        stamp = Stamp(int(resources.epoch()), self._hex, request.request_id, resources.epoch)
+        owner = b" ".join(keys_shown(request.requestHeaders, request.uri.partition(b"?")[2]))
+        memory = Memory(resources.signatures, owner, call, model)
+        stamp = Stamp(int(resources.epoch()), self._hex, request.request_id, resources.epoch, memory.call_signed)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:
             answer = new_answer(stamp)
@@ -107,11 +111,13 @@ class ApiResource(Resource):
             return
         generation: Generation | FanOut
         if call.choices == 1 and not decoded.more:
-            generation = Generation(resources, call, model, lambda: new_answer(stamp), client)
+            generation = Generation(resources, call, model, memory, lambda: new_answer(stamp), client)
         else:
             calls = (call, *decoded.more)
             any_will_do = decoded.any_will_do
-            generation = FanOut(resources, calls, model, lambda: new_answer(stamp), client, any_will_do=any_will_do)
+            generation = FanOut(
+                resources, calls, model, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do
+            )
             del calls
         answer = generation.answer
         streamed = call.stream
