@@ -20,6 +20,7 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown, unwatched
+from antigravity_proxy.accounts.tally import Tally, tally
 from antigravity_proxy.accounts.trouble import of_verdict
 from antigravity_proxy.accounts.waiting import WaitingLine
 from antigravity_proxy.canonical.offers import ModelQuota
@@ -95,7 +96,7 @@ class Pool:
         self._serial = 0
         self._updates = Slices(clock)
         self._countings = Slices(clock)
-        self._counted = 0  # usable accounts, when they were last counted in slices
+        self._counted = Tally()  # when they were last counted in slices
         #: told of an account that is passed over for want of a token: nobody else would renew it
         self.on_tokenless: Callable[[AccountState], object] = unwatched
         #: told of an account that is new here, and of one that is gone
@@ -215,10 +216,13 @@ class Pool:
         return errors.Unavailable(f"No account is usable for {model} at the moment; /health says why.")
 
     def usable(self) -> int:
-        """How many accounts can serve, cooling or not; of very many the last count, and a new one begins."""
+        """How many accounts can serve, cooling or not; as ``tally`` counts."""
+        return self.tally().usable
+
+    def tally(self) -> Tally:
+        """How the accounts are; of very many the last count, and a new one begins."""
         if len(self._states) <= _COUNTED_AT_ONCE:
-            now = self.now()
-            return sum(policy.is_usable(state, now) for state in self._states.values())
+            return tally(self._states.values(), self.now())
         if not self._countings.busy:
             self._countings.run(self._counting())
         return self._counted
@@ -226,11 +230,10 @@ class Pool:
     def _counting(self) -> Iterator[None]:
         if len(self._states) <= _COUNTED_AT_ONCE:
             return
-        found, now = 0, self.now()
-        for number, state in enumerate(tuple(self._states.values()), 1):
-            found += policy.is_usable(state, now)
-            if number % _COUNTED_AT_ONCE == 0:
-                yield
+        found, now, states = Tally(), self.now(), tuple(self._states.values())
+        for start in range(0, len(states), _COUNTED_AT_ONCE):
+            found += tally(states[start : start + _COUNTED_AT_ONCE], now)
+            yield
         self._counted = found
 
     def capacity(self, models: Iterable[str]) -> tuple[ModelCapacity, ...]:

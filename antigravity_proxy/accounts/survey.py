@@ -25,8 +25,10 @@ log = Logger()
 
 #: seconds between two looks at an account while requests come, and while none do
 EVERY, IDLE_EVERY = 300.0, 3600.0
-#: an account whose quota is used up, or that has no live token, is looked at after this many seconds, not sooner
+#: an account whose quota is used up is looked at again soon, but not more often than that
 SOON = 60.0
+#: an account without a live token waits so long for one
+TOKENLESS = 15.0
 #: these are lengthened or shortened by up to this share, so that accounts don't stay in step
 JITTER = 0.1
 #: seconds between the beginnings of two looks, whatever the accounts; and looks that are under way at a time
@@ -151,11 +153,11 @@ class Survey(Service):
     def _is_worth_it(self, state: AccountState, plan: _Plan, now: float) -> bool:
         """Whether the account is looked at now; if not, its next time is planned."""
         moment = self._pool.now()
-        if not policy.is_in_use(state):
+        if not policy.in_use(state):
             self._note(state, None)
             self._put(state, now + self._about(SOON))
         elif not policy.has_live_token(state, moment):
-            self._put(state, now + self._about(SOON))
+            self._put(state, now + self._about(TOKENLESS))
         elif not plan.wanted and self._pool.last_leased < plan.asked and now - plan.asked < IDLE_EVERY:
             self._put(state, now + self._about(EVERY))
         else:

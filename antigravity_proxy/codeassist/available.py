@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from antigravity_proxy.canonical.offers import ModelQuota, Offer, Offers
 from antigravity_proxy.codeassist import durations
+from antigravity_proxy.lenient import mapping, number, text
 
 _MAX_TOKENS = 1 << 31
 
@@ -29,16 +30,16 @@ def read_available(answer: Mapping[str, Any], *, with_project: bool) -> Availabl
 
     An answer without may wrongly say that a quota is full, so that is not told.
     """
-    models = {name: told for name, told in _object(answer.get("models")).items() if name}
+    models = {name: told for name, told in mapping(answer.get("models")).items() if name}
     quotas: dict[str, ModelQuota] = {}
     alike: dict[ModelQuota, ModelQuota] = {}  # several models share a quota
     for name in models:
-        quota = _quota(_object(models[name]).get("quotaInfo"))
+        quota = _quota(mapping(models[name]).get("quotaInfo"))
         if quota is not None and (with_project or quota.remaining < 1):
             quotas[sys.intern(name)] = alike.setdefault(quota, quota)
     searching = answer.get("webSearchModelIds")
     offers = Offers(
-        tuple(_offer(name, _object(models[name])) for name in sorted(models)),
+        tuple(_offer(name, mapping(models[name])) for name in sorted(models)),
         tuple(sorted(_forwarded(answer.get("deprecatedModelIds")).items())),
         tuple(sorted({name for name in searching if isinstance(name, str)})) if isinstance(searching, list) else (),
     )
@@ -49,7 +50,7 @@ def _offer(name: str, told: Mapping[str, Any]) -> Offer:
     thinks = told.get("supportsThinking")
     return Offer(
         sys.intern(name),
-        display_name=_text(told.get("displayName")),
+        display_name=text(told.get("displayName")) or "",
         context=_tokens(told.get("maxTokens")),
         output=_tokens(told.get("maxOutputTokens")),
         thinks=thinks if isinstance(thinks, bool) else None,
@@ -60,15 +61,15 @@ def _quota(told: Any) -> ModelQuota | None:
     """A quota whose fraction is absent is used up: proto JSON leaves zeros out."""
     if not isinstance(told, dict):
         return None
-    remaining = told.get("remainingFraction", 0.0)
-    if isinstance(remaining, bool) or not isinstance(remaining, int | float) or remaining != remaining:
+    remaining = number(told.get("remainingFraction", 0.0))
+    if remaining is None:
         return None
-    return ModelQuota(float(min(max(remaining, 0), 1)), durations.timestamp(told.get("resetTime")))
+    return ModelQuota(min(max(remaining, 0.0), 1.0), durations.timestamp(told.get("resetTime")))
 
 
 def _forwarded(told: Any) -> dict[str, str]:
     """Old ids with their successors."""
-    pairs = {old: _text(_object(new).get("newModelId")) for old, new in _object(told).items()}
+    pairs = {old: text(mapping(new).get("newModelId")) for old, new in mapping(told).items()}
     return {old: new for old, new in pairs.items() if old and new}
 
 
@@ -76,14 +77,5 @@ def _tokens(told: Any) -> int | None:
     """A limit that can be one; proto JSON may write it as text."""
     if isinstance(told, str) and told.isascii() and told.isdigit() and len(told) < 12:
         told = int(told)
-    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 < told <= _MAX_TOKENS:
-        return None
-    return int(told)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    found = number(told)
+    return int(found) if found is not None and 1 <= found <= _MAX_TOKENS else None

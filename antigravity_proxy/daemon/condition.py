@@ -61,7 +61,10 @@ class Conditions:
 
     def warnings(self) -> tuple[str, ...]:
         """Everything that an operator should know now."""
-        around = Surroundings(self._gate.keys.closed, self._tokens.misconfigured, self._writable)
+        tally = self._pool.tally()
+        around = Surroundings(
+            self._gate.keys.closed, self._tokens.misconfigured, self._writable, tally.barred, tally.unverified
+        )
         return warnings(self._settings, self._state(), around)
 
     def _database(self, state: VolumeState) -> str:

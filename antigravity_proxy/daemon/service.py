@@ -15,8 +15,10 @@ from twisted.python.components import Componentized
 
 from antigravity_proxy import logs, startup
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.renewals import Renewals
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState
+from antigravity_proxy.accounts.survey import Survey
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.admin.service import Admin, sign_in
 from antigravity_proxy.daemon.account_calls import UpstreamCalls, VolumeCalls
@@ -88,6 +90,8 @@ class Daemon(MultiService):
         self.pool = Pool(reactor, epoch, random.random, Rules.of(settings, start.state.config), shared)
         self._tokens = TokenKeeper(reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep)
         self.pool.on_tokenless = self._tokens.live
+        self._renewals = Renewals(reactor, self.pool.now, lambda: self.pool.states, self._tokens)
+        self._projects = Projects(reactor, upstream.project, settings.fallback_project)
         resources = Resources(
             ticker=self._ticker,
             epoch=epoch,
@@ -95,7 +99,7 @@ class Daemon(MultiService):
             new_uuid=new_uuid,
             pool=self.pool,
             tokens=self._tokens,
-            projects=Projects(reactor, upstream.load_project, settings.fallback_project),
+            projects=self._projects,
             egresses=self._egresses,
             bases=bases,
             signatures=Signatures(reactor),
@@ -110,6 +114,10 @@ class Daemon(MultiService):
         self._following = following = Following(
             settings, start.state, keys, self.pool, self._egresses, gate, self.admin
         )
+        survey = Survey(reactor, self.pool, upstream.available, following.offered, random.random)
+        survey.setServiceParent(self)
+        self.pool.on_joined, self.pool.on_left = survey.joined, survey.left
+        self.pool.on_exhausted = survey.exhausted
         self.conditions = Conditions(
             reactor,
             settings,
@@ -147,6 +155,8 @@ class Daemon(MultiService):
         super().startService()
         tune_garbage_collection()
         self._listeners.announce()
+        if self._settings.clients:
+            self._renewals.start()
         for warning in self.conditions.warnings():
             log.warn("{warning}", warning=warning)
 
@@ -161,7 +171,9 @@ class Daemon(MultiService):
         if cut:
             log.warn("{count} connections were cut at the deadline", count=cut)
         yield admin_drained
+        self._renewals.stop()
         self._tokens.stop()
+        self._projects.stop()
         yield self._egresses.close()
         self._ticker.stop()
         yield super().stopService()

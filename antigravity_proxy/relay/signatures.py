@@ -58,7 +58,7 @@ class Signatures:
         now = self._clock.seconds()
         self._entries[key] = _Entry(signature, now + self._seconds)
         self._size += len(signature)
-        while self._is_full() or next(iter(self._entries.values())).until <= now:
+        while self._entries and (self._is_full() or next(iter(self._entries.values())).until <= now):
             _, oldest = self._entries.popitem(last=False)
             self._size -= len(oldest.signature)
 

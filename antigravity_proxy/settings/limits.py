@@ -8,6 +8,10 @@ CONNECT_SECONDS = 15.0
 PICTURE_SILENCE = 300.0
 ACCOUNT_METHOD_SECONDS = 30.0
 ACCOUNT_METHOD_BODY = 4 << 20
+#: calls for tokens, projects and quotas that one way out bears at the same time; more wait their turn
+ACCOUNT_CALLS_AT_ONCE = 16
+#: a client's request waits no longer than that for its account's project, and goes without it (upstream.md 3.2)
+PROJECT_PATIENCE = 10.0
 TOKEN_SECONDS = 30.0
 TOKEN_BODY = 64 << 10
 #: idle connections kept for reuse; Twisted's own two would mean a new connection for almost every request

@@ -271,8 +271,10 @@ def test_a_signed_thought_comes_back_as_it_was() -> None:
 @pytest.mark.parametrize(
     "encrypted", [None, "", "agp1.g.n.", "gAAAAABo", "agp1.g.x.U2ln", "agp1.q.t.U2ln", "agp1.g.f."]
 )
-def test_thoughts_without_a_signature_of_ours_are_dropped(encrypted: str | None) -> None:
-    assert contents(USER, reasoning(encrypted, "hm"), CALL) == (HI, model(called("f")))
+def test_thoughts_without_a_signature_of_ours_are_unsigned(encrypted: str | None) -> None:
+    unsigned = model(Part(text="hm", thought=True))
+    assert contents(USER, reasoning(encrypted, "hm"), CALL) == (HI, unsigned, model(called("f")))
+    assert contents(USER, reasoning(encrypted), CALL) == (HI, model(called("f")))
 
 
 # --- other items ------------------------------------------------------------------------------------------------
