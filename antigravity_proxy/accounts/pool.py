@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from antigravity_proxy import errors
 from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.capacity import ModelCapacity, capacity
+from antigravity_proxy.accounts.deeds import Deeds
 from antigravity_proxy.accounts.order import Order
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.rules import Rules
@@ -44,15 +45,19 @@ def session_key(name: str, model: str) -> bytes:
 
 
 class Lease:
-    """One account, held for one attempt with one model. Release it exactly once, whatever happened."""
+    """One account, held for one attempt with one model. Release it exactly once, whatever happened.
 
-    __slots__ = ("_pool", "_released", "model", "state")
+    ``traceparent`` is the header under which upstream is told of the attempt; empty: none.
+    """
+
+    __slots__ = ("_pool", "_released", "model", "state", "traceparent")
 
     def __init__(self, pool: Pool, state: AccountState, model: str) -> None:
         self._pool = pool
         self._released = False
         self.state = state
         self.model = model
+        self.traceparent = b""
 
     def succeeded(self) -> None:
         """The account served: its strikes for this model are forgotten."""
@@ -106,6 +111,7 @@ class Pool:
         self.on_exhausted: Callable[[AccountState], object] = unwatched
         #: when an account was last leased (monotonic seconds)
         self.last_leased = float("-inf")
+        self.deeds = Deeds()
         self._shared.listen(self)
 
     @property
@@ -240,6 +246,11 @@ class Pool:
         """What the accounts can serve now of these models and of those that were asked for."""
         return capacity(sorted({*models, *self._orders}), self._states.values(), self._rules, self.now())
 
+    def standings(self) -> Iterator[tuple[str, int, int]]:
+        """Of each model that was asked for: how many accounts can serve it, busy or not, and how many cool."""
+        now = self.now()
+        return ((model, *order.counts(now)) for model, order in self._orders.items())
+
     def penalise(self, state: AccountState, model: str, verdict: Verdict) -> None:
         """Sets an account aside as the verdict says; a longer cooldown in force stays."""
         now = self._clock.seconds()
@@ -254,6 +265,7 @@ class Pool:
                 self._shared.cooled(state.account.id, key, length, flagged)
         state.trouble = of_verdict(verdict, model, self._epoch()) or state.trouble
         self._changed(state)
+        self.deeds.set_aside[verdict.name] += 1
         if policy.uses_up_a_quota(verdict):
             self.on_exhausted(state)
         log.info(
@@ -275,6 +287,7 @@ class Pool:
     def released(self, state: AccountState) -> None:
         """A lease has ended."""
         state.in_flight -= 1
+        self.deeds.held -= 1
         now = self.now()
         if self._is_here(state):
             for order in self._orders.values():
@@ -352,6 +365,8 @@ class Pool:
         now = self.now()
         self.last_leased = now.monotonic
         state.in_flight += 1
+        self.deeds.leases += 1
+        self.deeds.held += 1
         self._turn = max(self._turn, state.turn)
         state.turn = policy.next_turn(state, model, self._turn, now)
         return Lease(self, state, model)

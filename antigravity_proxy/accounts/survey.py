@@ -10,7 +10,6 @@ from heapq import heappop, heappush
 from typing import Any
 
 from msgspec import Struct
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -31,8 +30,8 @@ SOON = 60.0
 TOKENLESS = 15.0
 #: these are lengthened or shortened by up to this share, so that accounts don't stay in step
 JITTER = 0.1
-#: seconds between the beginnings of two looks, whatever the accounts; and looks that are under way at a time
-PAUSE, AT_ONCE = 0.2, 4
+#: seconds from the start to the first look, and between the beginnings of two; looks that are under way at a time
+FIRST, PAUSE, AT_ONCE = 2.0, 0.2, 4
 #: accounts that one turn of the reactor passes over
 _PASSED_AT_ONCE = 200
 
@@ -58,8 +57,8 @@ class _Kind(Struct, eq=False):
     accounts: int = 0
 
 
-class Survey(Service):
-    """Looks at the accounts of a pool, and tells it of their quotas.
+class Survey:
+    """Looks at the accounts of a pool between ``start`` and ``stop``, and tells it of their quotas.
 
     ``ask`` calls ``fetchAvailableModels`` for an account; ``tell`` hears what all are offered together, whenever that
     has changed. ``jitter`` gives a number from 0 to 1.
@@ -81,19 +80,21 @@ class Survey(Service):
         self._plans: dict[AccountState, _Plan] = {}
         self._due: list[tuple[float, int, AccountState]] = []  # a heap; entries that no plan agrees with are void
         self._looks: set[Deferred[None]] = set()
+        self._running = False
         self._not_before = 0.0  # the next look
         self._timer: IDelayedCall | None = None
         self._kinds: dict[Offers, _Kind] = {}
         self._offered: dict[AccountState, _Kind] = {}
 
-    def startService(self) -> None:
-        """Begins to look."""
-        super().startService()
+    def start(self) -> None:
+        """Begins in a moment."""
+        self._running = True
+        self._not_before = self._clock.seconds() + FIRST
         self._arm()
 
-    def stopService(self) -> None:
+    def stop(self) -> None:
         """Ends all looks."""
-        super().stopService()
+        self._running = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -127,7 +128,7 @@ class Survey(Service):
 
     def _arm(self) -> None:
         """Sees to it that the next look begins when it is due."""
-        if not self.running or not self._due or len(self._looks) >= AT_ONCE:
+        if not self._running or not self._due or len(self._looks) >= AT_ONCE:
             return
         seconds = max(0.0, max(self._due[0][0], self._not_before) - self._clock.seconds())
         if self._timer is None:

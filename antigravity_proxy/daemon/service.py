@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.application.service import IService, IServiceCollection, MultiService
 from twisted.internet.defer import inlineCallbacks
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
-from antigravity_proxy import logs, startup
+from antigravity_proxy import startup
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.renewals import Renewals
 from antigravity_proxy.accounts.rules import Rules
@@ -25,13 +25,17 @@ from antigravity_proxy.daemon.account_calls import UpstreamCalls, VolumeCalls
 from antigravity_proxy.daemon.condition import Conditions
 from antigravity_proxy.daemon.following import Following
 from antigravity_proxy.daemon.listeners import Listeners
-from antigravity_proxy.daemon.process import hex_digits, new_uuid, tune_garbage_collection
+from antigravity_proxy.daemon.observing import Observing
+from antigravity_proxy.daemon.process import hex_digits, keep_monotonic_time, new_uuid, tune_garbage_collection
+from antigravity_proxy.daemon.reloading import Reloading
+from antigravity_proxy.daemon.signals import Signals
+from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.relay.signatures import Signatures
+from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import Start, epoch
-from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import configured
@@ -52,7 +56,10 @@ def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
     """The daemon for these options and this environment. Raises SettingsError."""
     from twisted.internet import reactor
 
-    return Daemon(reactor, startup.begin(options, environ))
+    keep_monotonic_time(reactor)
+    handed = sockets(reactor)
+    start = startup.begin(options, environ)
+    return Daemon(reactor, replace(start, settings=handed.told(start.settings)), handed, Notifier(reactor, environ))
 
 
 class Daemon(MultiService):
@@ -66,21 +73,27 @@ class Daemon(MultiService):
     ledger: Ledger
     conditions: Conditions
 
-    def __init__(self, reactor: Any, start: Start) -> None:
+    def __init__(self, reactor: Any, start: Start, handed: Sockets, notifier: Notifier) -> None:
         super().__init__()
         self._reactor = reactor
+        self._notifier = notifier
+        self._opening: Any = None
         self._settings = settings = start.settings
         writable = os.access(start.places.directory, os.W_OK)
         read_only = settings.read_only or not writable
         keys = KeyPolicy.of(settings)
         ring = keys.at_start(start.state.config, absent=start.state.config_absent)
         self._ticker = Ticker(reactor)
+        self._signals: Signals | None = None
+        self._observing = observing = Observing(reactor, settings)
+        observing.loop.setServiceParent(self)
+        self.ledger = observing.ledger
 
         self._egresses = configured(reactor, self._ticker, settings)
         oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
         self.bases = bases = BaseUrls(settings.base_urls)
         upstream = UpstreamCalls(reactor, settings, oauth, self._egresses, bases)
-        self._volume = VolumeService(reactor, start.reader, lambda state: self._following.take(state))
+        self._volume = VolumeService(reactor, start.reader, self._take)
         self._volume.setServiceParent(self)
         writer = WriterService(reactor, start.writer)
         writer.setServiceParent(self)
@@ -88,7 +101,9 @@ class Daemon(MultiService):
 
         shared = LocalState()
         self.pool = Pool(reactor, epoch, random.random, Rules.of(settings, start.state.config), shared)
-        self._tokens = TokenKeeper(reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep)
+        self._tokens = TokenKeeper(
+            reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep, self.pool.deeds
+        )
         self.pool.on_tokenless = self._tokens.live
         self._renewals = Renewals(reactor, self.pool.now, lambda: self.pool.states, self._tokens)
         self._projects = Projects(reactor, upstream.project, settings.fallback_project)
@@ -97,6 +112,7 @@ class Daemon(MultiService):
             epoch=epoch,
             jitter=random.random,
             new_uuid=new_uuid,
+            hex_digits=hex_digits,
             pool=self.pool,
             tokens=self._tokens,
             projects=self._projects,
@@ -105,17 +121,13 @@ class Daemon(MultiService):
             signatures=Signatures(reactor),
         )
 
-        self.ledger = ledger = Ledger(reactor.seconds)
-        out = sys.stdout if settings.log_level in ("debug", "info") else None
-        ledger.observe(AccessLog(out, settings.log_format, epoch))
-        self.gate = gate = ApiGate(ring, settings.max_body, hex_digits, ledger)
+        self.gate = gate = ApiGate(ring, settings.max_body, hex_digits, self.ledger)
         signing_in = sign_in(reactor, settings, oauth, self._egresses, stored.store)
         self.admin = Admin(reactor, self._ticker, settings, signing_in, ring, read_only=read_only)
         self._following = following = Following(
             settings, start.state, keys, self.pool, self._egresses, gate, self.admin
         )
-        survey = Survey(reactor, self.pool, upstream.available, following.offered, random.random)
-        survey.setServiceParent(self)
+        self._survey = survey = Survey(reactor, self.pool, upstream.available, following.offered, random.random)
         self.pool.on_joined, self.pool.on_left = survey.joined, survey.left
         self.pool.on_exhausted = survey.exhausted
         self.conditions = Conditions(
@@ -128,10 +140,21 @@ class Daemon(MultiService):
             gate,
             writable=writable,
         )
-        pages = HealthPages(self.conditions.now).resource()
-        api = ApiResource(resources, lambda: following.catalogue, gate, pages, hex_digits, ledger)
+        pages = HealthPages(self.conditions.now, observing.metrics.render).resource()
+        api = ApiResource(resources, lambda: following.catalogue, gate, pages, hex_digits, self.ledger)
         self.site = GuardedSite(api, gate, self._ticker)
-        self._listeners = Listeners(reactor, settings, self.site, self.admin.site)
+        observing.watch(self.site, self.pool, self._volume, lambda: following.state, self.conditions)
+        self._listeners = Listeners(reactor, settings, self.site, self.admin.site, handed)
+        notifier.setServiceParent(self)
+        self._reloading = Reloading(
+            settings,
+            lambda: handed.told(start.resolve(following.state.config)),
+            lambda: self._volume.read(),
+            upstream,
+            signing_in,
+            following,
+            self.conditions,
+        )
 
     @property
     def state(self) -> VolumeState:
@@ -141,8 +164,8 @@ class Daemon(MultiService):
     def setServiceParent(self, parent: IServiceCollection) -> None:
         """Takes its place in the application, and gives that our log."""
         if isinstance(parent, Componentized):
-            observer = logs.observer(sys.stdout, self._settings.log_level, self._settings.log_format)
-            parent.setComponent(ILogObserver, observer)
+            parent.setComponent(ILogObserver, self._observing.log_observer())
+            self._signals = Signals(self._reactor, self._reload, self._observing.output.reopen)  # the process is ours
         super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
@@ -154,16 +177,40 @@ class Daemon(MultiService):
         """Starts serving."""
         super().startService()
         tune_garbage_collection()
+        if self._signals is not None:
+            self._reactor.callLater(0, self._signals.install)  # Twisted takes them when the reactor starts
         self._listeners.announce()
+        self._opening = self._reactor.callLater(limits.FIRST_READ, self._open)
+        self._survey.start()
         if self._settings.clients:
             self._renewals.start()
         for warning in self.conditions.warnings():
             log.warn("{warning}", warning=warning)
 
+    def _reload(self) -> None:
+        self._observing.output.reopen()
+        self._reloading.reload()
+
+    def _take(self, state: VolumeState) -> None:
+        """A state of the volume takes effect; from the first one on, clients are let in."""
+        self._following.take(state).addCallback(lambda _: self._open())
+
+    def _open(self) -> None:
+        if self._opening is not None:
+            opening, self._opening = self._opening, None
+            if opening.active():
+                opening.cancel()
+            self._listeners.open()
+            self._notifier.ready()
+
     @inlineCallbacks
     def stopService(self) -> Any:
         """Drains: no new connections, open answers to their last byte, up to the deadline."""
         self.conditions.draining = True
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
+        self._notifier.stopping()
         yield self._listeners.close()
         admin_drained = self.admin.drain()
         log.info("draining {count} connections", count=len(self.site.channels))
@@ -171,6 +218,7 @@ class Daemon(MultiService):
         if cut:
             log.warn("{count} connections were cut at the deadline", count=cut)
         yield admin_drained
+        self._survey.stop()
         self._renewals.stop()
         self._tokens.stop()
         self._projects.stop()

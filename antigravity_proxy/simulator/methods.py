@@ -163,8 +163,18 @@ class Methods(Resource):
         form = {name: values[-1] for name, values in parse_qs(request.content.read().decode()).items()}
         self._simulator.refreshes.append(form)
         fault = self._simulator.token_fault
+        if fault is not None and fault.pause:
+            self._simulator.reactor.callLater(fault.pause, self._granted, request, form)
+            return NOT_DONE_YET
         if fault is not None:
             return NOT_DONE_YET if fault.silent else _fail(request, fault)
+        return self._grant(request, form)
+
+    def _granted(self, request: Any, form: dict[str, str]) -> None:
+        request.write(self._grant(request, form))
+        request.finish()
+
+    def _grant(self, request: Any, form: dict[str, str]) -> Any:
         if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
             return _fail(request, faults.invalid_client())
         grant: dict[str, Any] = {

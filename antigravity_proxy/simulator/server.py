@@ -24,9 +24,9 @@ class Simulator:
     stands in ``revoked``. ``project`` is what ``loadCodeAssist`` tells, None: the user is not onboarded; ``onboarding``
     is how that goes. ``available`` is what ``fetchAvailableModels`` tells a token's account, if not of all models;
     ``projectless`` tokens may name no project there; ``models_fault`` happens to all that ask. ``token_fault`` happens
-    to all that ask for tokens, ``userinfo_fault`` to all that ask whose they are. ``person`` is who sits before the
-    consent page; ``people`` who signed in, by access token. With ``load`` streams are constant and requests neither
-    checked nor kept.
+    to all that ask for tokens (one with a ``pause`` only delays them), ``userinfo_fault`` to all that ask whose they
+    are. ``person`` is who sits before the consent page; ``people`` who signed in, by access token. With ``load``
+    streams are constant and requests neither checked nor kept.
     """
 
     def __init__(self, reactor: Any, load: Load | None = None) -> None:

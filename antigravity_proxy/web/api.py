@@ -99,7 +99,8 @@ class ApiResource(Resource):
     async def _generate(self, request: GuardedRequest, decoded: Decoded, client: HttpClient) -> None:
         resources, call, record = self._resources, decoded.call, client.record
         model = self._model(call, record)
-        record.streamed = call.stream
+        if call.stream:
+            self._ledger.streams(record)
         owner = b" ".join(keys_shown(request.requestHeaders, request.uri.partition(b"?")[2]))
         memory = Memory(resources.signatures, owner, call, model)
         stamp = Stamp(int(resources.epoch()), self._hex, request.request_id, resources.epoch, memory.call_signed)

@@ -12,6 +12,7 @@ from support.accounts import account
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from antigravity_proxy.accounts import survey
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.survey import AT_ONCE, EVERY, IDLE_EVERY, PAUSE, SOON, Survey
 from antigravity_proxy.canonical.offers import ModelQuota, Offer, Offers
@@ -22,6 +23,12 @@ from antigravity_proxy.codeassist.failure import Failure
 EPOCH = 1_000_000.0
 HALF = {"m": ModelQuota(0.5)}
 USED_UP = verdict.judge(Failure(429, reason="QUOTA_EXHAUSTED", delay=3600.0))
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first look doesn't wait."""
+    monkeypatch.setattr(survey, "FIRST", 0.0)
 
 
 def offering(*names: str) -> Offers:
@@ -42,7 +49,7 @@ class Surveyed:
         self.pool.on_left = self.survey.left
         self.pool.on_exhausted = self.survey.exhausted
         self.has(*names, **fields)
-        self.survey.startService()
+        self.survey.start()
 
     def has(self, *names: str, **fields: Any) -> None:
         """The volume has these accounts."""
@@ -75,6 +82,12 @@ def test_every_account_is_asked_one_after_the_other_and_again_every_five_minutes
     assert here.after(EVERY - 1) == [("a", 0.0), ("b", PAUSE), ("c", 2 * PAUSE)]
     assert [name for name, _ in here.after(EVERY)] == ["a", "b", "c"]
     assert [state.quota for state in here.pool.states] == [HALF] * 3
+
+
+def test_the_start_has_other_things_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "FIRST", 5.0)
+    here = Surveyed("a", "b")
+    assert here.after(10) == [("a", 5.0), ("b", 5.0 + PAUSE)]
 
 
 def test_while_nobody_asks_for_anything_it_is_asked_each_hour() -> None:
@@ -194,7 +207,7 @@ def test_its_end_is_the_end() -> None:
     here.answers["a"] = Deferred(cancelled.append)
     here.clock.advance(0)
     assert here.clock.getDelayedCalls()
-    here.survey.stopService()
+    here.survey.stop()
     assert len(cancelled) == 1
     assert here.clock.getDelayedCalls() == []
     here.has("a", "b", "c")
