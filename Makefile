@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 CLIENTS := build/clients
+MATRIX := build/matrix.md
 BIN := $(VENV)/bin
 LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
 
-.PHONY: help demo run test test-replicas test-clients fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
+.PHONY: help demo run test test-hostile test-replicas test-clients fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -19,6 +20,9 @@ run: $(VENV)/.runtime ## the daemon, with the settings of the environment
 test: $(VENV)/.dev ## the whole proof, with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
 	$(BIN)/python tests/coverage_gate.py
+
+test-hostile: $(VENV)/.dev ## every fault and attack of docs/security.md, with its table (about five minutes)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "hostile or row" --matrix $(MATRIX)
 
 test-replicas: $(VENV)/.dev ## several daemons on one Redis, and Redis in trouble (about two minutes; needs redis-server)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m replicas tests/replicas
@@ -46,7 +50,7 @@ bench: $(VENV)/.dev ## what the daemon costs: CPU and memory (about four minutes
 	$(BIN)/python benchmarks/bench.py
 
 bench-dialects: $(VENV)/.dev ## what each dialect's own part costs
-	$(BIN)/python benchmarks/dialects.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/dialects.py
 
 bench-volume: $(VENV)/.dev ## what volumes of 10 to 100,000 accounts cost
 	$(BIN)/python benchmarks/volume.py

@@ -32,6 +32,7 @@ WHOLE = (
     "replicas/status.py",
     "replicas/vault.py",
     "replicas/wire.py",
+    "accounts/survey.py",
     "accounts/tally.py",
     "web/routes.py",
 )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from antigravity_proxy.accounts.shared import Listener
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.replicas import facts, wire
 from antigravity_proxy.replicas.facts import Bar, Fact, Project, Quotas, Token
@@ -18,7 +19,6 @@ from antigravity_proxy.replicas.sessions import Sessions
 from antigravity_proxy.replicas.vault import Vault
 from antigravity_proxy.replicas.wire import Keys, Message, RedisTime
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import ModelQuota
 
 
 class Knowledge:

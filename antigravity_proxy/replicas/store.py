@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from antigravity_proxy.accounts.shared import Listener, LookUp, Renewal
 from antigravity_proxy.accounts.tokens import REFRESH_AHEAD
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
 from antigravity_proxy.replicas.dialling import Dialler
 from antigravity_proxy.replicas.facts import Bar, Fact, Project, Quotas, Token
@@ -31,7 +32,6 @@ from antigravity_proxy.replicas.wire import Keys
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.redis_url import RedisUrl
 from antigravity_proxy.settings.resolve import Settings, SettingsError
-from antigravity_proxy.volume.accounts import ModelQuota
 
 #: seconds that the volume and Redis have to be there
 START_SECONDS = 3.0

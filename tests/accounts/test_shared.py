@@ -12,11 +12,11 @@ from twisted.internet.task import Clock
 from antigravity_proxy.accounts.pool import Pool, session_key
 from antigravity_proxy.accounts.shared import Listener, LocalState, LookUp, Renewal
 from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist import verdict
 from antigravity_proxy.codeassist.failure import Failure
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import ModelQuota
 
 BARRED = Failure(403, appeal=True)
 

@@ -11,12 +11,12 @@ from support.replicas import Replica, Upstream, accounts, all_well, farm
 from twisted.internet.defer import Deferred, gatherResults
 
 from antigravity_proxy.accounts.pool import session_key
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist import verdict
 from antigravity_proxy.codeassist.failure import Failure
 from antigravity_proxy.codeassist.oauth import RefreshRejected
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import ModelQuota
 
 pytestmark = needs_redis
 
