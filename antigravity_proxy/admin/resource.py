@@ -23,7 +23,7 @@ from antigravity_proxy.codeassist.signin import read_callback
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest
-from antigravity_proxy.web.forwarded import client_address
+from antigravity_proxy.web.forwarded import address_of
 from antigravity_proxy.web.keys import KeyRing, is_loopback, keys_shown
 
 log = Logger()
@@ -209,7 +209,7 @@ class AdminPages:
 
     def _wrong_key(self, request: Any, shown: list[bytes]) -> Rendered | None:
         """The refusal of a wrong key, or of any key from an address that showed too many wrong ones."""
-        now, address = self._clock(), self._address(request)
+        now, address = self._clock(), address_of(request, self._trusted)
         wait = self._throttle.wait(address, now)
         if wait:
             request.setHeader(b"retry-after", str(int(wait) + 1).encode())
@@ -240,11 +240,6 @@ class AdminPages:
             return False
         host = (request.getHeader(b"host") or b"").decode("latin-1")
         return origin.decode("latin-1") not in (f"http://{host}", f"https://{host}", self._place.origin)
-
-    def _address(self, request: Any) -> str:
-        forwarded = [value.decode("latin-1") for value in request.requestHeaders.getRawHeaders(b"x-forwarded-for", ())]
-        peer = getattr(request.getClientAddress(), "host", "")
-        return client_address(peer, forwarded, self._trusted)
 
     def _start_url(self) -> str:
         return f"{self._place.origin}/auth/start"

@@ -49,11 +49,14 @@ class Admin:
         self._reactor = reactor
         headers = pages.headers(settings.auth_url)
         self._pages = AdminPages(settings, signing_in, keys, headers, reactor.seconds, read_only=read_only)
-        gate = AdminGate(urlsplit(settings.oauth_redirect_url).path, headers)
+        redirect = urlsplit(settings.oauth_redirect_url)
+        hosts = (settings.oauth_listen_host, redirect.hostname or "", *settings.allowed_hosts)
+        self._gate = gate = AdminGate(redirect.path, headers, keys, hosts)
         self.site = GuardedSite(self._pages.resource(), gate, ticker, max_connections=_MAX_CONNECTIONS)
 
     def use(self, keys: KeyRing) -> None:
         """These API keys are in force now."""
+        self._gate.keys = keys
         self._pages.use(keys)
 
     def drain(self) -> Deferred[int]:

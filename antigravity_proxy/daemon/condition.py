@@ -16,6 +16,7 @@ from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.health import Condition
 from antigravity_proxy.web.health import Volume as VolumeHealth
+from antigravity_proxy.web.keyfile import KeyFile
 from antigravity_proxy.web.warnings import Surroundings, warnings
 
 
@@ -31,6 +32,7 @@ class Conditions:
         pool: Pool,
         tokens: TokenKeeper,
         gate: ApiGate,
+        key_file: KeyFile | None,
         *,
         writable: bool,
     ) -> None:
@@ -41,6 +43,7 @@ class Conditions:
         self._pool = pool
         self._tokens = tokens
         self._gate = gate
+        self._key_file = key_file
         self._writable = writable
         self.draining = False
 
@@ -63,7 +66,12 @@ class Conditions:
         """Everything that an operator should know now."""
         tally = self._pool.tally()
         around = Surroundings(
-            self._gate.keys.closed, self._tokens.misconfigured, self._writable, tally.barred, tally.unverified
+            keys_closed=self._gate.keys.closed,
+            client_keys="" if self._key_file is None else self._key_file.trouble,
+            misconfigured=self._tokens.misconfigured,
+            writable=self._writable,
+            barred=tally.barred,
+            unverified=tally.unverified,
         )
         return warnings(self._settings, self._state(), around)
 

@@ -15,6 +15,7 @@ from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.reader import VolumeState
+from antigravity_proxy.web.clientkeys import ClientKey
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.keys import KeyPolicy
 
@@ -54,15 +55,23 @@ class Following:
             self.catalogue = _catalogue(state.config)
             self._pool.rules = Rules.of(self._settings, state.config)
             self._redirect(state.config)
-        ring = self._keys.decide(state.config, absent=state.config_absent)
-        if ring is not None:
-            self._gate.keys = ring
-            self._admin.use(ring)
+        self._rekey()
         if not state.error:
             updating.addCallback(self._tell_of_accounts, state, before)
         elif state.error != before.error:
             log.error("the volume can't be read: {reason}", reason=state.error)
         return updating.addErrback(partial(log.failure, "the volume's accounts could not be taken"))
+
+    def take_clients(self, keys: tuple[ClientKey, ...]) -> None:
+        """These are the clients' own keys from now on."""
+        self._keys.clients = keys
+        self._rekey()
+
+    def _rekey(self) -> None:
+        ring = self._keys.decide(self.state.config, absent=self.state.config_absent)
+        if ring is not None:
+            self._gate.keys = ring
+            self._admin.use(ring)
 
     def _redirect(self, config: GuiConfig | None) -> None:
         """The app's upstream proxy, unless the settings name one or the app's can't be used: then the last stays."""

@@ -6,6 +6,7 @@ import os
 import random
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -26,7 +27,13 @@ from antigravity_proxy.daemon.account_calls import UpstreamCalls, VolumeCalls
 from antigravity_proxy.daemon.condition import Conditions
 from antigravity_proxy.daemon.following import Following
 from antigravity_proxy.daemon.listeners import Listeners
-from antigravity_proxy.daemon.process import hex_digits, keep_monotonic_time, new_uuid, tune_garbage_collection
+from antigravity_proxy.daemon.process import (
+    hex_digits,
+    keep_monotonic_time,
+    new_uuid,
+    room_for_connections,
+    tune_garbage_collection,
+)
 from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
@@ -43,10 +50,12 @@ from antigravity_proxy.upstream.oauth import OAuthClient
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.volume.writing import WriterService
+from antigravity_proxy.web.allowances import Allowances
 from antigravity_proxy.web.api import ApiResource
 from antigravity_proxy.web.edge import GuardedSite
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.health import HealthPages
+from antigravity_proxy.web.keyfile import KeyFile
 from antigravity_proxy.web.keys import KeyPolicy
 
 log = Logger()
@@ -83,6 +92,8 @@ class Daemon(MultiService):
         writable = os.access(start.places.directory, os.W_OK)
         read_only = settings.read_only or not writable
         keys = KeyPolicy.of(settings)
+        key_file = self._follow_clients(settings.client_keys_file)
+        keys.clients = () if key_file is None else key_file.keys
         ring = keys.at_start(start.state.config, absent=start.state.config_absent)
         self._ticker = Ticker(reactor)
 
@@ -125,7 +136,16 @@ class Daemon(MultiService):
         ledger.observe(metrics)
         loop = LoopWatch(reactor, metrics.lag.observe)
         loop.setServiceParent(self)
-        self.gate = gate = ApiGate(ring, settings.max_body, hex_digits, ledger)
+        self.gate = gate = ApiGate(
+            ring,
+            settings.max_body,
+            hex_digits,
+            ledger,
+            Allowances(reactor.seconds, epoch),
+            hosts=(settings.host, *settings.allowed_hosts),
+            origins=settings.cors_origins,
+            trusted=settings.trusted_proxies,
+        )
         signing_in = sign_in(reactor, settings, oauth, self._egresses, stored.store)
         self.admin = Admin(reactor, self._ticker, settings, signing_in, ring, read_only=read_only)
         self._following = following = Following(
@@ -139,11 +159,12 @@ class Daemon(MultiService):
             self.pool,
             self._tokens,
             gate,
+            key_file,
             writable=writable,
         )
         pages = HealthPages(self.conditions.now, metrics.render).resource()
         api = ApiResource(resources, lambda: following.catalogue, gate, pages, hex_digits, ledger)
-        self.site = GuardedSite(api, gate, self._ticker)
+        self.site = GuardedSite(api, gate, self._ticker, max_connections=room_for_connections(limits.MAX_CONNECTIONS))
         metrics.watch(
             (
                 *figures.of_traffic(ledger, self.site, access, loop),
@@ -182,6 +203,14 @@ class Daemon(MultiService):
             self._renewals.start()
         for warning in self.conditions.warnings():
             log.warn("{warning}", warning=warning)
+
+    def _follow_clients(self, path: str | None) -> KeyFile | None:
+        """The file of clients' keys, if there is to be one."""
+        if path is None:
+            return None
+        found = KeyFile(self._reactor, Path(path), lambda keys: self._following.take_clients(keys))
+        found.setServiceParent(self)
+        return found
 
     def _take(self, state: VolumeState) -> None:
         """A state of the volume takes effect; from the first one on, clients are let in."""

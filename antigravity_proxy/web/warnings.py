@@ -11,10 +11,12 @@ from antigravity_proxy.volume.reader import VolumeState
 class Surroundings(Struct, frozen=True):
     """What the warnings depend on besides settings and volume. ``misconfigured``: why the OAuth client is refused.
 
+    ``client_keys``: what is wrong with the file of clients' keys.
     ``barred`` accounts are out of use until their row changes; ``unverified`` ones wait for their owner.
     """
 
     keys_closed: bool = False
+    client_keys: str = ""
     misconfigured: str = ""
     writable: bool = True
     barred: int = 0
@@ -41,6 +43,8 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append(f"{state.config_error}; the last good one stays in force")
     elif state.config is not None:
         found += state.config.notes
+    if around.client_keys:
+        found.append(f"PROXY_CLIENT_KEYS_FILE: {around.client_keys}; its last good keys stay in force")
     if around.keys_closed:
         found.append("No API key is known, so every request is refused: set PROXY_API_KEY or proxy.api_key")
     if not settings.clients:

@@ -418,12 +418,14 @@ async def test_a_new_api_key_ends_the_sessions_of_the_old_one(tmp_path: Path) ->
 async def test_without_a_key_the_pages_are_open_on_loopback_under_their_own_name_alone(tmp_path: Path) -> None:
     async with site(tmp_path, logged_in=False, API_KEY="") as here:
         assert (await here.get("/auth/start")).status == 302
-        assert (await here.get("/auth/start", Host="rebound.example:8888")).status == 400
+        assert (await here.get("/auth/start", Host="rebound.example:8888")).status == 403
+        assert (await here.get("/login", Host="rebound.example")).status == 403
+        assert (await here.get("/auth/start", Host="127.0.0.1:8888")).status == 400
     redirect = {"OAUTH_REDIRECT_URL": "http://localhost/cb"}
     async with site(tmp_path / "b", logged_in=False, API_KEY="", OAUTH_LISTEN_HOST="0.0.0.0", **redirect) as here:
         page = await here.get("/auth/start")
         assert (page.status, b"PROXY_API_KEY" in page.body) == (403, True)
-        assert (await here.get("/auth/start", Host="rebound.example")).status == 400
+        assert (await here.get("/auth/start", Host="rebound.example")).status == 403
 
 
 @deferred(30)

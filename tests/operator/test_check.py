@@ -23,6 +23,7 @@ from antigravity_proxy.operator.report import Report
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.simulator.volume import VolumeWriter, write_volume
+from antigravity_proxy.web import clientkeys
 
 
 @pytest.fixture
@@ -150,3 +151,14 @@ def test_ctrl_c_ends_the_watch(writer: VolumeWriter) -> None:
         finally:
             process.kill()
     assert "Traceback" not in said
+
+
+@deferred()
+async def test_the_file_of_clients_keys_is_looked_at(writer: VolumeWriter, tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    found = await checked(writer.directory, PROXY_CLIENT_KEYS_FILE=str(path))
+    assert found.well
+    assert "PROXY_CLIENT_KEYS_FILE: it isn't there" in report.render(found)
+    path.write_bytes(clientkeys.render(()))
+    found = await checked(writer.directory, PROXY_CLIENT_KEYS_FILE=str(path))
+    assert "0 clients have keys of their own" in report.render(found)
