@@ -18,7 +18,9 @@ from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.admin.history import History
 from antigravity_proxy.admin.service import Admin, sign_in
+from antigravity_proxy.admin.survey import Sources
 from antigravity_proxy.daemon.account_calls import UpstreamCalls, VolumeCalls
 from antigravity_proxy.daemon.condition import Conditions
 from antigravity_proxy.daemon.following import Following
@@ -104,7 +106,18 @@ class Daemon(MultiService):
         ledger.observe(AccessLog(out, settings.log_format, epoch))
         self.gate = gate = ApiGate(ring, settings.max_body, hex_digits, ledger)
         signing_in = sign_in(reactor, settings, oauth, self._egresses, stored.store)
-        self.admin = Admin(reactor, self._ticker, settings, signing_in, ring, read_only=read_only)
+        history = History(reactor.seconds, epoch)
+        ledger.observe(history.note)
+        sources = Sources(
+            settings=settings,
+            pool=self.pool,
+            state=lambda: self.state,
+            condition=lambda: self.conditions.now(),
+            ledger=ledger,
+            history=history,
+            read_only=read_only,
+        )
+        self.admin = Admin(reactor, self._ticker, signing_in, stored, ring, sources)
         self._following = following = Following(
             settings, start.state, keys, self.pool, self._egresses, gate, self.admin
         )
