@@ -32,6 +32,7 @@ COPY compose/curl /usr/local/bin/curl
 RUN groupadd --gid 1000 antigravity \
  && useradd --uid 1000 --gid 1000 --no-create-home --home-dir /app --shell /usr/sbin/nologin antigravity \
  && mkdir -p /app/data \
+ && chown 1000:1000 /app/data \
  && chmod 0755 /usr/local/bin/curl
 ENV PATH=/opt/antigravity/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -10,13 +10,22 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from twisted.internet import reactor
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
+
+from antigravity_proxy.daemon.process import keep_monotonic_time
+
+#: marks of the rows that a test proves, and their table
+pytest_plugins = ("support.matrix",)
 
 DATA = Path(__file__).parent / "data"
 
 # a shell's background job ignores Ctrl-C and hands that on to the programs that tests start and interrupt
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# as the daemon has it, before anything waits
+keep_monotonic_time(reactor)
 
 # the same examples on every machine and at every run; `make fuzz` looks for new ones
 settings.register_profile("test", max_examples=100, derandomize=True, deadline=None, database=None)

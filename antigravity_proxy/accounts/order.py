@@ -10,7 +10,7 @@ A model's first request doesn't wait for its whole order: of very many accounts 
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Iterable
 from typing import Generic, TypeVar
 
@@ -52,6 +52,10 @@ class Sorted(Generic[K]):
         """The first account whose key is not smaller."""
         i = bisect_left(self._entries, (key,))
         return self._entries[i][2] if i < len(self._entries) else None
+
+    def up_to(self, key: K) -> int:
+        """How many keys are not greater."""
+        return bisect_right(self._entries, (key, float("inf")))
 
     def put(self, state: AccountState, key: K | None) -> None:
         """Moves the account to its new key; None takes it out."""
@@ -113,6 +117,11 @@ class Order:
             if self._cooling.key(state) == until:
                 return until
         return None
+
+    def counts(self, now: Moment) -> tuple[int, int]:
+        """How many can serve, busy or not, and how many cool; as far as they have been put in order."""
+        free_again = self._cooling.up_to(now.monotonic)
+        return len(self._ready) + free_again + len(self.full), len(self._cooling) - free_again
 
     def first_tokenless(self) -> AccountState | None:
         """The account to use next once it has a new token; None: all that can serve have one, as far as is known."""

@@ -77,12 +77,13 @@ def can_refresh(state: AccountState, now: Moment) -> bool:
 
 def is_usable(state: AccountState, now: Moment) -> bool:
     """Whether the account serves, cooling or not: Google's, in use, not paused, with a token or a way to one."""
-    return _is_in_use(state) and (has_live_token(state, now) or can_refresh(state, now))
+    return in_use(state) and (has_live_token(state, now) or can_refresh(state, now))
 
 
-def _is_in_use(state: AccountState) -> bool:
+def in_use(state: AccountState) -> bool:
+    """Whether the account may serve at all: Google's, and neither barred, nor marked as expired, nor paused."""
     account = state.account
-    return account.provider == "google" and not state.barred and account.status != "expired" and not account.paused
+    return account.provider == "google" and not state.barred and not state.expired and not account.paused
 
 
 def cooling_until(state: AccountState, model: str, now: Moment) -> float:
@@ -120,7 +121,7 @@ def standing(state: AccountState, model: str, rules: Rules, now: Moment) -> Stan
 
     A quota that is used up, or down to the reserve, counts as a cooldown until it begins anew (upstream.md 3.4).
     """
-    if not _is_in_use(state):
+    if not in_use(state):
         return NOWHERE
     live = has_live_token(state, now)
     if not live and not can_refresh(state, now):

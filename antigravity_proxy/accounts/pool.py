@@ -14,12 +14,14 @@ from twisted.logger import Logger
 from antigravity_proxy import errors
 from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.capacity import ModelCapacity, capacity
+from antigravity_proxy.accounts.deeds import Deeds
 from antigravity_proxy.accounts.order import Order
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown, unwatched
+from antigravity_proxy.accounts.tally import Tally, tally
 from antigravity_proxy.accounts.trouble import of_verdict
 from antigravity_proxy.accounts.waiting import WaitingLine
 from antigravity_proxy.codeassist.oauth import Grant
@@ -42,15 +44,19 @@ def session_key(name: str, model: str) -> bytes:
 
 
 class Lease:
-    """One account, held for one attempt with one model. Release it exactly once, whatever happened."""
+    """One account, held for one attempt with one model. Release it exactly once, whatever happened.
 
-    __slots__ = ("_pool", "_released", "model", "state")
+    ``traceparent`` is the header under which upstream is told of the attempt; empty: none.
+    """
+
+    __slots__ = ("_pool", "_released", "model", "state", "traceparent")
 
     def __init__(self, pool: Pool, state: AccountState, model: str) -> None:
         self._pool = pool
         self._released = False
         self.state = state
         self.model = model
+        self.traceparent = b""
 
     def succeeded(self) -> None:
         """The account served: its strikes for this model are forgotten."""
@@ -94,13 +100,14 @@ class Pool:
         self._serial = 0
         self._updates = Slices(clock)
         self._countings = Slices(clock)
-        self._counted = 0  # usable accounts, when they were last counted in slices
+        self._counted = Tally()  # when they were last counted in slices
         #: told of an account that is passed over for want of a token: nobody else would renew it
         self.on_tokenless: Callable[[AccountState], object] = unwatched
         #: told of an account that has used up a quota: others of its models may share it
         self.on_exhausted: Callable[[AccountState], object] = unwatched
         #: when an account was last leased (monotonic seconds)
         self.last_leased = float("-inf")
+        self.deeds = Deeds()
         self._shared.listen(self)
 
     @property
@@ -209,10 +216,13 @@ class Pool:
         return errors.Unavailable(f"No account is usable for {model} at the moment; /health says why.")
 
     def usable(self) -> int:
-        """How many accounts can serve, cooling or not; of very many the last count, and a new one begins."""
+        """How many accounts can serve, cooling or not; as ``tally`` counts."""
+        return self.tally().usable
+
+    def tally(self) -> Tally:
+        """How the accounts are; of very many the last count, and a new one begins."""
         if len(self._states) <= _COUNTED_AT_ONCE:
-            now = self.now()
-            return sum(policy.is_usable(state, now) for state in self._states.values())
+            return tally(self._states.values(), self.now())
         if not self._countings.busy:
             self._countings.run(self._counting())
         return self._counted
@@ -220,16 +230,20 @@ class Pool:
     def _counting(self) -> Iterator[None]:
         if len(self._states) <= _COUNTED_AT_ONCE:
             return
-        found, now = 0, self.now()
-        for number, state in enumerate(tuple(self._states.values()), 1):
-            found += policy.is_usable(state, now)
-            if number % _COUNTED_AT_ONCE == 0:
-                yield
+        found, now, states = Tally(), self.now(), tuple(self._states.values())
+        for start in range(0, len(states), _COUNTED_AT_ONCE):
+            found += tally(states[start : start + _COUNTED_AT_ONCE], now)
+            yield
         self._counted = found
 
     def capacity(self, models: Iterable[str]) -> tuple[ModelCapacity, ...]:
         """What the accounts can serve now of these models and of those that were asked for."""
         return capacity(sorted({*models, *self._orders}), self._states.values(), self._rules, self.now())
+
+    def standings(self) -> Iterator[tuple[str, int, int]]:
+        """Of each model that was asked for: how many accounts can serve it, busy or not, and how many cool."""
+        now = self.now()
+        return ((model, *order.counts(now)) for model, order in self._orders.items())
 
     def penalise(self, state: AccountState, model: str, verdict: Verdict) -> None:
         """Sets an account aside as the verdict says; a longer cooldown in force stays."""
@@ -245,6 +259,7 @@ class Pool:
                 self._shared.cooled(state.account.id, key, length, flagged)
         state.trouble = trouble or state.trouble
         self._changed(state)
+        self.deeds.set_aside[verdict.name] += 1
         if policy.uses_up_a_quota(verdict):
             self.on_exhausted(state)
         log.info(
@@ -266,6 +281,7 @@ class Pool:
     def released(self, state: AccountState) -> None:
         """A lease has ended."""
         state.in_flight -= 1
+        self.deeds.held -= 1
         now = self.now()
         if self._is_here(state):
             for order in self._orders.values():
@@ -343,6 +359,8 @@ class Pool:
         now = self.now()
         self.last_leased = now.monotonic
         state.in_flight += 1
+        self.deeds.leases += 1
+        self.deeds.held += 1
         self._turn = max(self._turn, state.turn)
         state.turn = policy.next_turn(state, model, self._turn, now)
         return Lease(self, state, model)

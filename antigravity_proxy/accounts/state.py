@@ -22,6 +22,8 @@ class Cooldown(Struct, frozen=True):
     flagged: bool = False
 
 
+#: the status by which the app marks an account that has to sign in again (credential-volume.md 1.6)
+EXPIRED = "expired"
 #: the cooldown key that covers every model of an account
 ALL_MODELS = ""
 _NO_QUOTA: Mapping[str, ModelQuota] = {}
@@ -43,6 +45,7 @@ class AccountState:
         "account",
         "barred",
         "cooldowns",
+        "expired",
         "expires_at",
         "in_flight",
         "last_until",
@@ -71,6 +74,7 @@ class AccountState:
         self.strikes: dict[tuple[str, int], int] = {}  # consecutive failures, by cooldown key and row
         self.trouble: Trouble | None = None  # the last
         self.barred = ""  # why it is out of use until its row changes; empty: in use
+        self.expired = account.status == EXPIRED  # the app says so, and its token has not changed since
         self.access_token: Secret = account.token.access_token
         self.expires_at = account.token.expiry_timestamp  # epoch seconds
         self.refresh_token: Secret = account.token.refresh_token  # upstream may rotate it
@@ -100,6 +104,7 @@ class AccountState:
         self.cooldowns = {}
         self.strikes = {}
         self.last_until = 0.0
+        self.expired = False
         self.barred = ""
         self.trouble = None
         self.refresh_after = 0.0
@@ -109,8 +114,8 @@ class AccountState:
     def update(self, account: Account) -> None:
         """Takes the account's new row. Quotas that differ from the row's before were learnt just now.
 
-        A changed token lifts a bar; the row's access token is taken if it lives longer than ours or belongs to another
-        sign-in (credential-volume.md 1.8, token merge rule).
+        A changed token lifts a bar, the app's own mark too; the row's access token is taken if it lives longer than
+        ours or belongs to another sign-in (credential-volume.md 1.8, token merge rule).
         """
         old, new = self.account.token, account.token
         status_changed = self.account.status != account.status
@@ -119,6 +124,7 @@ class AccountState:
         self.account = account
         if new == old and not status_changed:
             return
+        self.expired = status_changed and account.status == EXPIRED
         self.barred = ""
         self.trouble = None
         self.refresh_after = 0.0

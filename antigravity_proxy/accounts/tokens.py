@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from antigravity_proxy.accounts.deeds import Deeds
 from antigravity_proxy.accounts.policy import TOKEN_MARGIN
 from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.singleflight import SingleFlight
@@ -45,6 +46,7 @@ class TokenKeeper:
         refresh: Refresh,
         shared: SharedState | None = None,
         keep: Keep | None = None,
+        deeds: Deeds | None = None,
     ) -> None:
         self._clock = clock
         self._keep = keep
@@ -54,6 +56,7 @@ class TokenKeeper:
         self._flights: SingleFlight[None] = SingleFlight()
         #: why the OAuth client is refused, for health; empty: it isn't
         self.misconfigured = ""
+        self.deeds = Deeds() if deeds is None else deeds
 
     def live(self, state: AccountState) -> Secret | None:
         """The account's token if it lives; one that soon won't is renewed behind the scenes."""
@@ -98,16 +101,19 @@ class TokenKeeper:
         except CancelledError:
             raise
         except Exception:
+            self.deeds.renewals["failed"] += 1
             self._back_off(state)
             log.failure("refresh of account {account} failed", Failure(), account=state.account.id)
             raise
         self.misconfigured = ""
+        self.deeds.renewals["renewed"] += 1
         state.renewed(grant)
         log.info("account {account} has a new access token", account=state.account.id)
         if self._keep is not None:
             self._keep(state.account.id, used, grant)
 
     def _rejected(self, state: AccountState, e: RefreshRejected) -> None:
+        self.deeds.renewals[e.kind] += 1
         if e.kind == "dead":
             state.barred = "its sign-in has expired or was revoked: sign in again"
             state.trouble = Trouble(self._epoch(), state.barred)

@@ -9,14 +9,16 @@ from twisted.python.failure import Failure
 from twisted.web.client import Agent
 
 from antigravity_proxy.accounts.state import AccountState
-from antigravity_proxy.codeassist.oauth import Grant
+from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.resolve import Settings
-from antigravity_proxy.upstream.account_methods import load_project
+from antigravity_proxy.upstream.account_methods import AccountMethods
 from antigravity_proxy.upstream.clients import refreshed
 from antigravity_proxy.upstream.egress import Egresses
+from antigravity_proxy.upstream.exchange import Unreachable
 from antigravity_proxy.upstream.oauth import OAuthClient
+from antigravity_proxy.upstream.onboarding import project_of
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.volume.snapshot import VolumeError
 from antigravity_proxy.volume.writer import NewAccount, NotWritten, Written
@@ -37,20 +39,36 @@ class UpstreamCalls:
         self._egresses = egresses
         self._bases = bases
 
-    async def refresh(self, state: AccountState) -> Grant:
-        """A new grant by the OAuth client that the account's token names, else by the plain one."""
-        egress = self._egresses.of(state.account)
-        agent = Agent.usingEndpointFactory(self._reactor, egress.endpoints, egress.pool)
-        return await refreshed(
-            self._settings.clients,
-            state.account.token.oauth_client_key or "",
-            lambda client: self._oauth.refresh(agent, state.refresh_token, client),
-        )
+    def use(self, settings: Settings) -> None:
+        """These settings are in force now."""
+        self._settings = settings
 
-    async def load_project(self, state: AccountState) -> str | None:
-        """The project that ``loadCodeAssist`` names (upstream.md 3.2)."""
-        base = self._bases.in_order(self._reactor.seconds())[0]
-        return await load_project(self._reactor, self._egresses.of(state.account), base, state.access_token)
+    async def refresh(self, state: AccountState) -> Grant:
+        """A new grant by the OAuth client that the account's token names, else by the plain one.
+
+        Raises RefreshRejected.
+        """
+        try:
+            egress = self._egresses.of(state.account)
+        except Unreachable as e:
+            raise RefreshRejected("temporary", f"its own proxy can't be used: {e}") from None
+        agent = Agent.usingEndpointFactory(self._reactor, egress.endpoints, egress.pool)
+        async with egress.calls:
+            return await refreshed(
+                self._settings.clients,
+                state.account.token.oauth_client_key or "",
+                lambda client: self._oauth.refresh(agent, state.refresh_token, client),
+            )
+
+    async def project(self, state: AccountState) -> str | None:
+        """The project that upstream knows for the account, or makes for it (upstream.md 3.2). Raises as project_of."""
+        methods = AccountMethods(
+            self._reactor,
+            self._egresses.of(state.account),
+            self._bases.in_order(self._reactor.seconds()),
+            state.access_token,
+        )
+        return await project_of(self._reactor, methods, state.account.id, self._settings.fallback_project)
 
 
 class VolumeCalls:

@@ -44,6 +44,10 @@ class Conditions:
         self._writable = writable
         self.draining = False
 
+    def use(self, settings: Settings) -> None:
+        """These settings are in force now."""
+        self._settings = settings
+
     def now(self) -> Condition:
         """The condition at this moment."""
         state = self._state()
@@ -61,7 +65,10 @@ class Conditions:
 
     def warnings(self) -> tuple[str, ...]:
         """Everything that an operator should know now."""
-        around = Surroundings(self._gate.keys.closed, self._tokens.misconfigured, self._writable)
+        tally = self._pool.tally()
+        around = Surroundings(
+            self._gate.keys.closed, self._tokens.misconfigured, self._writable, tally.barred, tally.unverified
+        )
         return warnings(self._settings, self._state(), around)
 
     def _database(self, state: VolumeState) -> str:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.application.service import IService, IServiceCollection, MultiService
 from twisted.internet.defer import inlineCallbacks
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
-from antigravity_proxy import logs, startup
+from antigravity_proxy import startup
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.renewals import Renewals
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.tokens import TokenKeeper
@@ -25,12 +26,16 @@ from antigravity_proxy.daemon.account_calls import UpstreamCalls, VolumeCalls
 from antigravity_proxy.daemon.condition import Conditions
 from antigravity_proxy.daemon.following import Following
 from antigravity_proxy.daemon.listeners import Listeners
-from antigravity_proxy.daemon.process import hex_digits, new_uuid, tune_garbage_collection
+from antigravity_proxy.daemon.observing import Observing
+from antigravity_proxy.daemon.process import hex_digits, keep_monotonic_time, new_uuid, tune_garbage_collection
+from antigravity_proxy.daemon.reloading import Reloading
+from antigravity_proxy.daemon.signals import Signals
+from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import Start, epoch
-from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import configured
@@ -51,7 +56,10 @@ def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
     """The daemon for these options and this environment. Raises SettingsError."""
     from twisted.internet import reactor
 
-    return Daemon(reactor, startup.begin(options, environ))
+    keep_monotonic_time(reactor)
+    handed = sockets(reactor)
+    start = startup.begin(options, environ)
+    return Daemon(reactor, replace(start, settings=handed.told(start.settings)), handed, Notifier(reactor, environ))
 
 
 class Daemon(MultiService):
@@ -65,21 +73,27 @@ class Daemon(MultiService):
     ledger: Ledger
     conditions: Conditions
 
-    def __init__(self, reactor: Any, start: Start) -> None:
+    def __init__(self, reactor: Any, start: Start, handed: Sockets, notifier: Notifier) -> None:
         super().__init__()
         self._reactor = reactor
+        self._notifier = notifier
+        self._opening: Any = None
         self._settings = settings = start.settings
         writable = os.access(start.places.directory, os.W_OK)
         read_only = settings.read_only or not writable
         keys = KeyPolicy.of(settings)
         ring = keys.at_start(start.state.config, absent=start.state.config_absent)
         self._ticker = Ticker(reactor)
+        self._signals: Signals | None = None
+        self._observing = observing = Observing(reactor, settings)
+        observing.loop.setServiceParent(self)
+        self.ledger = observing.ledger
 
         self._egresses = configured(reactor, self._ticker, settings)
         oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
         self.bases = bases = BaseUrls(settings.base_urls)
         upstream = UpstreamCalls(reactor, settings, oauth, self._egresses, bases)
-        self._volume = VolumeService(reactor, start.reader, lambda state: self._following.take(state))
+        self._volume = VolumeService(reactor, start.reader, self._take)
         self._volume.setServiceParent(self)
         writer = WriterService(reactor, start.writer)
         writer.setServiceParent(self)
@@ -87,24 +101,26 @@ class Daemon(MultiService):
 
         shared = LocalState()
         self.pool = Pool(reactor, epoch, random.random, Rules.of(settings, start.state.config), shared)
-        self._tokens = TokenKeeper(reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep)
+        self._tokens = TokenKeeper(
+            reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep, self.pool.deeds
+        )
         self.pool.on_tokenless = self._tokens.live
+        self._renewals = Renewals(reactor, self.pool.now, lambda: self.pool.states, self._tokens)
+        self._projects = Projects(reactor, upstream.project, settings.fallback_project)
         resources = Resources(
             ticker=self._ticker,
             epoch=epoch,
             jitter=random.random,
             new_uuid=new_uuid,
+            hex_digits=hex_digits,
             pool=self.pool,
             tokens=self._tokens,
-            projects=Projects(reactor, upstream.load_project, settings.fallback_project),
+            projects=self._projects,
             egresses=self._egresses,
             bases=bases,
         )
 
-        self.ledger = ledger = Ledger(reactor.seconds)
-        out = sys.stdout if settings.log_level in ("debug", "info") else None
-        ledger.observe(AccessLog(out, settings.log_format, epoch))
-        self.gate = gate = ApiGate(ring, settings.max_body, hex_digits, ledger)
+        self.gate = gate = ApiGate(ring, settings.max_body, hex_digits, self.ledger)
         signing_in = sign_in(reactor, settings, oauth, self._egresses, stored.store)
         history = History(reactor.seconds, epoch)
         ledger.observe(history.note)
@@ -131,10 +147,21 @@ class Daemon(MultiService):
             gate,
             writable=writable,
         )
-        pages = HealthPages(self.conditions.now).resource()
-        api = ApiResource(resources, lambda: following.catalogue, gate, pages, hex_digits, ledger)
+        pages = HealthPages(self.conditions.now, observing.metrics.render).resource()
+        api = ApiResource(resources, lambda: following.catalogue, gate, pages, hex_digits, self.ledger)
         self.site = GuardedSite(api, gate, self._ticker)
-        self._listeners = Listeners(reactor, settings, self.site, self.admin.site)
+        observing.watch(self.site, self.pool, self._volume, lambda: following.state, self.conditions)
+        self._listeners = Listeners(reactor, settings, self.site, self.admin.site, handed)
+        notifier.setServiceParent(self)
+        self._reloading = Reloading(
+            settings,
+            lambda: handed.told(start.resolve(following.state.config)),
+            lambda: self._volume.read(),
+            upstream,
+            signing_in,
+            following,
+            self.conditions,
+        )
 
     @property
     def state(self) -> VolumeState:
@@ -144,8 +171,8 @@ class Daemon(MultiService):
     def setServiceParent(self, parent: IServiceCollection) -> None:
         """Takes its place in the application, and gives that our log."""
         if isinstance(parent, Componentized):
-            observer = logs.observer(sys.stdout, self._settings.log_level, self._settings.log_format)
-            parent.setComponent(ILogObserver, observer)
+            parent.setComponent(ILogObserver, self._observing.log_observer())
+            self._signals = Signals(self._reactor, self._reload, self._observing.output.reopen)  # the process is ours
         super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
@@ -157,14 +184,39 @@ class Daemon(MultiService):
         """Starts serving."""
         super().startService()
         tune_garbage_collection()
+        if self._signals is not None:
+            self._reactor.callLater(0, self._signals.install)  # Twisted takes them when the reactor starts
         self._listeners.announce()
+        self._opening = self._reactor.callLater(limits.FIRST_READ, self._open)
+        if self._settings.clients:
+            self._renewals.start()
         for warning in self.conditions.warnings():
             log.warn("{warning}", warning=warning)
+
+    def _reload(self) -> None:
+        self._observing.output.reopen()
+        self._reloading.reload()
+
+    def _take(self, state: VolumeState) -> None:
+        """A state of the volume takes effect; from the first one on, clients are let in."""
+        self._following.take(state).addCallback(lambda _: self._open())
+
+    def _open(self) -> None:
+        if self._opening is not None:
+            opening, self._opening = self._opening, None
+            if opening.active():
+                opening.cancel()
+            self._listeners.open()
+            self._notifier.ready()
 
     @inlineCallbacks
     def stopService(self) -> Any:
         """Drains: no new connections, open answers to their last byte, up to the deadline."""
         self.conditions.draining = True
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
+        self._notifier.stopping()
         yield self._listeners.close()
         admin_drained = self.admin.drain()
         log.info("draining {count} connections", count=len(self.site.channels))
@@ -172,7 +224,9 @@ class Daemon(MultiService):
         if cut:
             log.warn("{count} connections were cut at the deadline", count=cut)
         yield admin_drained
+        self._renewals.stop()
         self._tokens.stop()
+        self._projects.stop()
         yield self._egresses.close()
         self._ticker.stop()
         yield super().stopService()

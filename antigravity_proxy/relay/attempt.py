@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.web.iweb import IResponse
 
+from antigravity_proxy.accounts.pool import Lease
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.codeassist import failure, verdict
 from antigravity_proxy.codeassist.events import UpstreamErrorEvent
@@ -33,13 +34,7 @@ class AttemptFailed(Exception):
 
 
 async def post(
-    resources: Resources,
-    state: AccountState,
-    token: Secret,
-    url: bytes,
-    body: bytes,
-    client: Client,
-    silence: float = 0.0,
+    resources: Resources, lease: Lease, token: Secret, url: bytes, body: bytes, client: Client, silence: float = 0.0
 ) -> tuple[Exchange, IResponse]:
     """Sends a request; returns when the head of a 200 answer is there. Raises AttemptFailed, and ClientGone.
 
@@ -47,19 +42,19 @@ async def post(
     """
     if client.gone:
         raise ClientGone
-    exchange, response = await _open(resources, state, token, url, body, client, silence)
+    exchange, response = await _open(resources, lease, token, url, body, client, silence)
     if response.code != 200:
-        raise await _refused(resources, state, token, exchange, response)
+        raise await _refused(resources, lease.state, token, exchange, response)
     return exchange, response
 
 
-async def unary(resources: Resources, state: AccountState, url: bytes, body: bytes, client: Client) -> bytes:
+async def unary(resources: Resources, lease: Lease, url: bytes, body: bytes, client: Client) -> bytes:
     """Sends a request with the account's token and returns the whole body of a 200 answer.
 
     Raises AttemptFailed, and ClientGone.
     """
-    token = await live_token(resources, state)
-    exchange, _ = await post(resources, state, token, url, body, client)
+    token = await live_token(resources, lease.state)
+    exchange, _ = await post(resources, lease, token, url, body, client)
     try:
         return await exchange.read(MAX_DOCUMENT)
     except Silent as e:
@@ -83,7 +78,7 @@ async def live_token(resources: Resources, state: AccountState) -> Secret:
 
 async def _open(
     resources: Resources,
-    state: AccountState,
+    lease: Lease,
     token: Secret,
     url: bytes,
     body: bytes,
@@ -92,10 +87,12 @@ async def _open(
 ) -> tuple[Exchange, IResponse]:
     """The head of the answer. A kept connection that proves dead is replaced once, at nobody's charge."""
     try:
-        egress = resources.egresses.of(state.account)
+        egress = resources.egresses.of(lease.state.account)
     except Unreachable as e:
         raise AttemptFailed(verdict.UNREACHABLE) from e
     headers = egress.headers(url, token)
+    if lease.traceparent:
+        headers.addRawHeader(b"traceparent", lease.traceparent)
     for last in (False, True):
         exchange = egress.exchange(silence)
         try:
@@ -159,10 +156,12 @@ async def deliver(
         raise _judged(resources, state, token, failure.read(e.body, resources.epoch())) from e
     except ModelFailed as e:
         raise AttemptFailed(verdict.MODEL_FAILED) from e
-    except Silent as e:
-        raise AttemptFailed(verdict.SILENT) from e
     except (ExchangeError, EventTooLargeError) as e:
         exchange.abort()
+        if reader.finished:  # what is missing is not the answer's
+            return
+        if isinstance(e, Silent):
+            raise AttemptFailed(verdict.SILENT) from e
         raise AttemptFailed(verdict.CUT_OFF if reader.has_candidate else verdict.BROKEN) from e
     if not (reader.finished or reader.blocked):
         raise AttemptFailed(verdict.CUT_OFF if reader.has_candidate else verdict.EMPTY)

@@ -34,7 +34,7 @@ async def count_tokens(resources: Resources, call: Call, model: Model, client: C
     body = count_tokens_body(call, model)
 
     async def attempt(lease: Lease, base: bytes) -> int:
-        answer = await unary(resources, lease.state, base + b":countTokens", body, client)
+        answer = await unary(resources, lease, base + b":countTokens", body, client)
         try:
             counted = msgspec.json.decode(answer, type=_Counted)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

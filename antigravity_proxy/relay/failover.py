@@ -105,6 +105,9 @@ class Failover:
         """Notes an attempt that begins."""
         record = self._client.record
         noted = Attempt(lease.state.account.id, self._resources.clock.seconds() - record.began)
+        if record.trace is not None:
+            noted.span = self._resources.hex_digits(16)
+            lease.traceparent = record.trace.header(noted.span)
         record.attempts.append(noted)
         return noted
 

@@ -79,7 +79,7 @@ class Generation:
         project = await resources.projects.of(state)
         body = prepared.envelope(project, "agent-" + resources.new_uuid(), resources.product)
         url, silence = (base + _WHOLE, PICTURE_SILENCE) if prepared.is_picture else (base + _STREAM, 0.0)
-        exchange, response = await post(resources, state, token, url, body, self._client, silence)
+        exchange, response = await post(resources, lease, token, url, body, self._client, silence)
         del prepared, body  # a long stream keeps no prompt in memory
         try:
             await deliver(resources, state, token, exchange, response, reader, self._client)

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from antigravity_proxy.accounts.singleflight import SingleFlight
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.settings.limits import PROJECT_PATIENCE
 
 log = Logger()
 
@@ -20,27 +21,31 @@ ASK_AGAIN = 300.0
 #: stands for a project that is left out: every one that was known has been refused
 _WITHOUT = ""
 
-LoadCodeAssist = Callable[[AccountState], Awaitable[str | None]]
+Ask = Callable[[AccountState], Awaitable[str | None]]
 
 
 class Projects:
-    """Knows each account's project: the volume's, else what ``loadCodeAssist`` says, else the fallback, else none.
+    """Knows each account's project: the volume's, else the one upstream has for it, else the fallback, else none.
 
-    ``ask`` makes that call; whatever it raises counts as "not known". What was learnt is kept in memory.
+    ``ask`` asks upstream; whatever it raises counts as "not known". What was learnt is kept in memory.
     """
 
-    def __init__(self, clock: IReactorTime, ask: LoadCodeAssist, fallback: str | None) -> None:
+    def __init__(self, clock: IReactorTime, ask: Ask, fallback: str | None) -> None:
         self._clock = clock
         self._ask = ask
         self._fallback = fallback
         self._flights: SingleFlight[None] = SingleFlight()
 
     async def of(self, state: AccountState) -> str | None:
-        """The project to send; None: send the request without one."""
+        """The project to send; None: send the request without one.
+
+        Waits a moment for upstream to tell; a look-up that takes longer, since a project is being made, goes on.
+        """
         if state.project == _WITHOUT:
             return None
-        if state.project is None and self._clock.seconds() - state.project_asked > ASK_AGAIN:
-            await self._flights.do(state, lambda: Deferred.fromCoroutine(self._look_up(state)))
+        if state.project is None and (self._flights.running(state) or self._is_due(state)):
+            looking = self._flights.do(state, lambda: Deferred.fromCoroutine(self._look_up(state)))
+            await looking.addTimeout(PROJECT_PATIENCE, self._clock, _go_without)
         return state.project or self._fallback
 
     def forget(self, state: AccountState) -> None:
@@ -57,6 +62,13 @@ class Projects:
         """The account's requests carry no project, until its row changes."""
         state.project = _WITHOUT
 
+    def stop(self) -> None:
+        """Gives up what is under way."""
+        self._flights.cancel()
+
+    def _is_due(self, state: AccountState) -> bool:
+        return self._clock.seconds() - state.project_asked > ASK_AGAIN
+
     async def _look_up(self, state: AccountState) -> None:
         state.project_asked = self._clock.seconds()
         try:
@@ -64,4 +76,9 @@ class Projects:
         except Exception as e:
             log.warn("the project of account {account} is not known: {reason}", account=state.account.id, reason=e)
             return
-        state.project = project
+        if state.project is None:  # its row may have brought one meanwhile
+            state.project = project
+
+
+def _go_without(result: Any, seconds: float) -> None:
+    """The wait is over, not the look-up."""

@@ -65,8 +65,9 @@ class AnswerReader:
                     chunk = read_event(payload)
                 except UnreadableEvent:
                     continue
-                self._note(chunk)
-                chunks.append(self._restore(chunk))
+                if chunk.candidates or chunk.usage_metadata or chunk.prompt_feedback:  # else it begins no answer
+                    self._note(chunk)
+                    chunks.append(self._restore(chunk))
         except (UpstreamErrorEvent, ModelFailed):
             self._pass_on(chunks)
             raise

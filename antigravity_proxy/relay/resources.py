@@ -20,7 +20,8 @@ from antigravity_proxy.upstream.egress import Egresses
 class Resources:
     """The relay's surroundings.
 
-    ``epoch`` is the wall clock in epoch seconds, ``jitter`` a number from 0 to 1, ``new_uuid`` a fresh UUID as text.
+    ``epoch`` is the wall clock in epoch seconds, ``jitter`` a number from 0 to 1, ``new_uuid`` a fresh UUID as text,
+    ``hex_digits`` as many random hex digits as asked for.
     ``quirks`` remembers, by upstream model id, what had to be left out to be accepted (upstream.md 4.3).
     """
 
@@ -28,6 +29,7 @@ class Resources:
     epoch: Callable[[], float]
     jitter: Callable[[], float]
     new_uuid: Callable[[], str]
+    hex_digits: Callable[[int], str]
     pool: Pool
     tokens: TokenKeeper
     projects: Projects

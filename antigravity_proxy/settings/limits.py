@@ -8,6 +8,10 @@ CONNECT_SECONDS = 15.0
 PICTURE_SILENCE = 300.0
 ACCOUNT_METHOD_SECONDS = 30.0
 ACCOUNT_METHOD_BODY = 4 << 20
+#: calls for tokens, projects and quotas that one way out bears at the same time; more wait their turn
+ACCOUNT_CALLS_AT_ONCE = 16
+#: a client's request waits no longer than that for its account's project, and goes without it (upstream.md 3.2)
+PROJECT_PATIENCE = 10.0
 TOKEN_SECONDS = 30.0
 TOKEN_BODY = 64 << 10
 #: idle connections kept for reuse; Twisted's own two would mean a new connection for almost every request
@@ -26,7 +30,12 @@ BODY_MIN_RATE = 1024
 WRITE_STALL = 120.0
 #: how long a refused client's bytes are swallowed, so that it can read the refusal
 LINGER_SECONDS = 2.0
+LINGER_BYTES = 1 << 20
+#: connections at a time, if the process may have as many descriptors; above it that many are told to come again
 MAX_CONNECTIONS = 10_000
+SHED_CONNECTIONS = 64
+#: seconds after which they may
+SHED_RETRY = 5
 
 # Streams (translation.md 3.4)
 FIRST_KEEPALIVE = 15.0
@@ -35,3 +44,5 @@ KEEPALIVE = 10.0
 # The volume (credential-volume.md 2.5)
 #: a read that takes longer shows in health
 SLOW_READ = 2.0
+#: at the start clients wait in the queue of the port until the accounts are known, but no longer than this
+FIRST_READ = 2.0

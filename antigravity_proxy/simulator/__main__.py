@@ -27,12 +27,13 @@ def main() -> None:
         description="A simulated Google with constant answers. /__control sets the knobs, /__stats counts.",
     )
     parser.add_argument("--port", type=int, default=9100)
+    parser.add_argument("--host", default="127.0.0.1")
     for name, told in _HELP.items():
         default = getattr(Knobs(), name)
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=default, help=f"{told} (%(default)s)")
     given = vars(parser.parse_args())
     simulator = Simulator(reactor, Load(Knobs(**{name: given[name] for name in _HELP})))
-    simulator.start(given["port"])
+    simulator.start(given["port"], given["host"])
     sys.stdout.write(f"{simulator.url}\n")
     sys.stdout.flush()
     reactor.run()

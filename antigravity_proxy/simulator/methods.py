@@ -52,6 +52,8 @@ class Methods(Resource):
 
     def render(self, request: Any) -> Any:
         page = self._pages.get((request.method, request.path))
+        if request.method == b"GET" and request.path.startswith(b"/v1internal/operations/"):
+            page = self._operation
         return _fail(request, faults.not_found()) if page is None else page(request)
 
     # Code Assist
@@ -90,7 +92,7 @@ class Methods(Resource):
         self._simulator.loads.append(received)
         if (ended := self._ended(request, received, _NOTHING, lambda body: wire.LOAD(body, ""))) is not None:
             return ended
-        tier = {"id": "free-tier", "name": "Free"}
+        tier = {"id": self._simulator.onboarding.tier, "name": "Free"}
         answer: dict[str, Any] = {"allowedTiers": [tier | {"isDefault": True}]}
         if self._simulator.project is not None:
             answer |= {"currentTier": tier, "cloudaicompanionProject": self._simulator.project}
@@ -100,9 +102,20 @@ class Methods(Resource):
         received = self._received(request)
         if (ended := self._ended(request, received, _NOTHING, check_onboard)) is not None:
             return ended
-        self._simulator.project = self._simulator.project or "onboarded-project"
-        project = {"id": self._simulator.project}
-        return _reply(request, {"name": "operations/1", "done": True, "response": {"cloudaicompanionProject": project}})
+        return self._onboarded(request, received)
+
+    def _operation(self, request: Any) -> Any:
+        received = self._received(request)
+        if self._simulator.unknown(received.token):
+            return _fail(request, faults.unauthenticated())
+        return self._onboarded(request, received)
+
+    def _onboarded(self, request: Any, received: Received) -> Any:
+        project = self._simulator.project or "onboarded-project"
+        answer, done = self._simulator.onboarding.answer(received, project)
+        if done:
+            self._simulator.project = project
+        return _reply(request, answer)
 
     def _models(self, request: Any) -> Any:
         received = self._received(request)
@@ -151,8 +164,18 @@ class Methods(Resource):
         form = {name: values[-1] for name, values in parse_qs(request.content.read().decode()).items()}
         self._simulator.refreshes.append(form)
         fault = self._simulator.token_fault
+        if fault is not None and fault.pause:
+            self._simulator.reactor.callLater(fault.pause, self._granted, request, form)
+            return NOT_DONE_YET
         if fault is not None:
             return NOT_DONE_YET if fault.silent else _fail(request, fault)
+        return self._grant(request, form)
+
+    def _granted(self, request: Any, form: dict[str, str]) -> None:
+        request.write(self._grant(request, form))
+        request.finish()
+
+    def _grant(self, request: Any, form: dict[str, str]) -> Any:
         if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
             return _fail(request, faults.invalid_client())
         grant: dict[str, Any] = {

@@ -12,6 +12,7 @@ from antigravity_proxy.simulator.consent import CLIENT_ID, CLIENT_SECRET, PERSON
 from antigravity_proxy.simulator.faults import Fault
 from antigravity_proxy.simulator.load import Load
 from antigravity_proxy.simulator.methods import Methods
+from antigravity_proxy.simulator.onboarding import Onboarding
 from antigravity_proxy.simulator.received import Received
 
 
@@ -20,9 +21,10 @@ class Simulator:
 
     ``requests`` holds what arrived at the generating methods, ``loads`` at ``loadCodeAssist``, ``refreshes`` the token
     endpoint's forms. Every access token ``ya29.…`` is known unless it stands in ``revoked``. ``project`` is what
-    ``loadCodeAssist`` tells, None: the user is not onboarded. ``token_fault`` happens to all that ask for tokens,
-    ``userinfo_fault`` to all that ask whose they are. ``person`` is who sits before the consent page; ``people`` who
-    signed in, by access token. With ``load`` streams are constant and requests neither checked nor kept.
+    ``loadCodeAssist`` tells, None: the user is not onboarded; ``onboarding`` is how that goes. ``token_fault`` happens
+    to all that ask for tokens (one with a ``pause`` only delays them), ``userinfo_fault`` to all that ask whose they
+    are. ``person`` is who sits before the consent page; ``people`` who signed in, by access token. With ``load``
+    streams are constant and requests neither checked nor kept.
     """
 
     def __init__(self, reactor: Any, load: Load | None = None) -> None:
@@ -33,6 +35,7 @@ class Simulator:
         self.refreshes: list[dict[str, str]] = []
         self.revoked: set[str] = set()
         self.project: str | None = "simulated-project"
+        self.onboarding = Onboarding()
         self.token_fault: Fault | None = None
         self.userinfo_fault: Fault | None = None
         self.person: dict[str, object] = dict(PERSON)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any
 
 from msgspec import json
 
-from antigravity_proxy.logs import one_line, redact, timestamp
+from antigravity_proxy.logs import Output, one_line, redact, timestamp
 from antigravity_proxy.telemetry.bucket import Bucket
 from antigravity_proxy.telemetry.record import Record
 
@@ -24,33 +24,29 @@ _PLAIN = re.compile(r"[^\s\"'=\\]+")
 
 
 class AccessLog:
-    """Writes records as ``text`` or ``json``; with ``out`` None it writes nothing. An observer of the ledger.
+    """Writes records as ``text`` or ``json``. An observer of the ledger.
 
     ``epoch`` is the wall clock in epoch seconds. Of very many refused requests only some are written; how many were
-    not stands in the next line.
+    not stands in the next line; ``left_out`` counts them all.
     """
 
-    def __init__(self, out: TextIO | None, form: str, epoch: Callable[[], float]) -> None:
+    def __init__(self, out: Output, form: str, epoch: Callable[[], float]) -> None:
         self._out = out
         self._render = _as_json if form == "json" else _as_text
         self._epoch = epoch
         self._cheap = Bucket(_CHEAP_RATE, _CHEAP_BURST)
         self._left_out = 0
+        self.left_out = 0
 
     def __call__(self, record: Record) -> None:
         """Writes one line."""
-        if self._out is None:
-            return
         if not record.attempts and record.status >= 400 and not self._cheap.take(record.began + record.duration):
             self._left_out += 1
+            self.left_out += 1
             return
         line = self._render(timestamp(self._epoch()), record, self._left_out)
         self._left_out = 0
-        try:
-            self._out.write(line)
-            self._out.flush()
-        except (OSError, ValueError):  # nobody reads the log any more: no reason to stop serving
-            self._out = None
+        self._out.write(line)
 
 
 def _as_text(time: str, record: Record, left_out: int) -> str:
@@ -64,6 +60,7 @@ def _as_text(time: str, record: Record, left_out: int) -> str:
         f"attempts={len(record.attempts)}{f' failed={failed}' if failed else ''}"
         f"{f' error={record.error}' if record.error else ''}{' stream' if record.streamed else ''}"
         f"{' left' if record.client_left else ''} client={record.client or '-'} key={_name(record.key)} {record.id}"
+        f"{f' trace={record.trace.id}' if record.trace else ''}"
         f"{f' ({left_out} refused before it are not shown)' if left_out else ''}\n"
     )
 
@@ -95,6 +92,8 @@ def _as_json(time: str, record: Record, left_out: int) -> str:
         "client": record.client,
         "key": record.key,
     }
+    if record.trace:
+        fields["trace"] = record.trace.id
     if left_out:
         fields["not_shown"] = left_out
     return json.encode(fields).decode() + "\n"

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from msgspec import Struct, field
 from twisted.logger import Logger
 
+from antigravity_proxy.telemetry.trace import Trace
+
 log = Logger()
 
 #: the status of a request whose client hung up before an answer began (nginx's, and widely read so)
@@ -64,6 +66,7 @@ class Record(Struct, kw_only=True):
     tokens_out: int = 0
     client_left: bool = False
     refused: bool = False
+    trace: Trace | None = None
     closed: bool = False
 
     @property
@@ -78,13 +81,15 @@ Observer = Callable[[Record], None]
 class Ledger:
     """Opens a record for each request, and shows it to every observer when it is closed.
 
-    ``seconds`` is the monotonic clock. ``open_count`` is how many requests are under way.
+    ``seconds`` is the monotonic clock. ``open_count`` is how many requests are under way, ``stream_count`` how many of
+    them are streamed.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
         self._observers: list[Observer] = []
         self.open_count = 0
+        self.stream_count = 0
 
     def observe(self, observer: Observer) -> None:
         """Shows it every record from now on. What it raises is logged and troubles nobody else."""
@@ -95,12 +100,18 @@ class Ledger:
         self.open_count += 1
         return Record(id=identity, began=self._seconds(), method=method, dialect=dialect, operation=operation)
 
+    def streams(self, record: Record) -> None:
+        """The request's answer is streamed."""
+        record.streamed = True
+        self.stream_count += 1
+
     def close(self, record: Record) -> None:
         """The request has ended; does nothing when it is told so again."""
         if record.closed:
             return
         record.closed = True
         self.open_count -= 1
+        self.stream_count -= record.streamed
         record.duration = self._seconds() - record.began
         for observer in self._observers:
             try:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
 from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory
 
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.settings.limits import CONNECT_SECONDS, IDLE_CONNECTION_SECONDS, IDLE_CONNECTIONS_PER_HOST
+from antigravity_proxy.settings.limits import (
+    ACCOUNT_CALLS_AT_ONCE,
+    CONNECT_SECONDS,
+    IDLE_CONNECTION_SECONDS,
+    IDLE_CONNECTIONS_PER_HOST,
+)
 from antigravity_proxy.settings.resolve import Settings, SettingsError
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.endpoints import KeptEndpoints
@@ -21,13 +26,18 @@ from antigravity_proxy.volume.accounts import Account
 
 
 class Egress:
-    """One way out: kept endpoints and kept connections. ``silence`` in seconds, as for Exchange."""
+    """One way out: kept endpoints and kept connections. ``silence`` in seconds, as for Exchange.
+
+    ``calls`` bounds what accounts ask for themselves (tokens, projects, quotas) at the same time; requests of clients
+    are bounded by the clients' connections.
+    """
 
     def __init__(self, ticker: Ticker, endpoints: IAgentEndpointFactory, user_agent: str, silence: float) -> None:
         self._ticker = ticker
         self._silence = silence
         self._user_agent = [user_agent.encode("latin-1")]
         self.endpoints = endpoints
+        self.calls = DeferredSemaphore(ACCOUNT_CALLS_AT_ONCE)
         self.pool = HTTPConnectionPool(ticker.clock)
         self.pool.retryAutomatically = False  # retries are the relay's to decide
         self.pool.maxPersistentPerHost = IDLE_CONNECTIONS_PER_HOST

@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from antigravity_proxy import lenient
 from antigravity_proxy.codeassist import durations
+from antigravity_proxy.codeassist.enrolment import usable_project_id
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume import lenient
 from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.sealed import Malformed, Unsealer, WrongKey
 
-_PLACEHOLDER_PROJECT = re.compile(r"cloud-code-\d+|projects(/.*)?", re.I)
 #: what may stand in a header (RFC 6750 2.1 allows less): an odd token must not become somebody's odd request
 _TOKEN = re.compile(r"[\x21-\x7e]*")
 
@@ -119,12 +119,6 @@ class AccountReader:
                 problems.append(_problem(identity, row, reason, sealed=True))
         self._known = known
         return Accounts(tuple(each.account for each in known.values()), tuple(problems))
-
-
-def usable_project_id(project: object) -> str | None:
-    """A project id that requests may carry: not blank, no placeholder, no resource path (credential-volume.md 1.3)."""
-    found = lenient.text(project)
-    return None if found is None or _PLACEHOLDER_PROJECT.fullmatch(found) else found
 
 
 class _BadRow(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from antigravity_proxy.volume import lenient
+from antigravity_proxy import lenient
 
 
 class GuiConfig(Struct, frozen=True):

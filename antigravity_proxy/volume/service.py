@@ -25,7 +25,8 @@ _LAST_READ = 0.2
 class VolumeService(Service):
     """Reads the volume at the start and whenever its files change, in one thread of its own, one read at a time.
 
-    ``on_state`` is called on the reactor's thread with every state that brings something new.
+    ``on_state`` is called on the reactor's thread with every state that brings something new. ``reads`` counts all,
+    ``failed_reads`` those that could not read what is there.
     """
 
     def __init__(self, reactor: Any, reader: VolumeReader, on_state: Callable[[VolumeState], None]) -> None:
@@ -39,6 +40,8 @@ class VolumeService(Service):
         self._seen: float | None = None
         self._is_good = False  # whether the last read brought what there is
         self._next_look: Any = None
+        self.reads = 0
+        self.failed_reads = 0
 
     @property
     def seen_at(self) -> float | None:
@@ -122,5 +125,7 @@ class VolumeService(Service):
     def _read(self, signature: object) -> VolumeState:
         state = self._reader.read()
         self._is_good = not state.error
+        self.reads += 1
+        self.failed_reads += bool(state.error)
         self._schedule.has_read(signature, self._reactor.seconds(), state)
         return state

@@ -17,9 +17,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from antigravity_proxy import lenient
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume import files, keys, lenient, mounts, pauses, place, schema
+from antigravity_proxy.volume import files, keys, mounts, pauses, place, schema
 from antigravity_proxy.volume.layout import Layout
 from antigravity_proxy.volume.sealed import PREFIX, Malformed, Unsealer, WrongKey, is_sealed, opens, seal
 from antigravity_proxy.volume.snapshot import VolumeError

@@ -96,7 +96,8 @@ class ApiResource(Resource):
     async def _generate(self, request: GuardedRequest, decoded: Decoded, client: HttpClient) -> None:
         resources, call, record = self._resources, decoded.call, client.record
         model = self._model(call, record)
-        record.streamed = call.stream
+        if call.stream:
+            self._ledger.streams(record)
         stamp = Stamp(int(resources.epoch()), self._hex, request.request_id, resources.epoch)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:

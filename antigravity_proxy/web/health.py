@@ -1,4 +1,4 @@
-"""Health pages, in Klein: what an operator or a balancer needs to know, and nothing that identifies anybody."""
+"""Public pages, in Klein: what an operator, a balancer or Prometheus asks; nothing in them identifies anybody."""
 
 from __future__ import annotations
 
@@ -82,12 +82,16 @@ def judge(condition: Condition) -> Health:
 
 
 class HealthPages:
-    """``/health``, ``/health/live``, ``/health/ready``; and ``/``, which some clients probe before they start."""
+    """``/health``, ``/health/live``, ``/health/ready``, ``/metrics``; and ``/``, which some clients probe first.
+
+    ``metrics`` gives content type and text for an ``Accept`` header.
+    """
 
     app = Klein()
 
-    def __init__(self, condition: Callable[[], Condition]) -> None:
+    def __init__(self, condition: Callable[[], Condition], metrics: Callable[[str], tuple[str, bytes]]) -> None:
         self._condition = condition
+        self._metrics = metrics
 
     def resource(self) -> IResource:
         """The pages as a resource."""
@@ -117,14 +121,24 @@ class HealthPages:
             return _answer(request, 503, {"status": "no usable account"})
         return _answer(request, 200, {"status": "ready"})
 
+    @app.route("/metrics", methods=["GET", "HEAD"])
+    def metrics(self, request: IRequest) -> bytes:
+        content_type, text = self._metrics((request.getHeader(b"accept") or b"").decode("latin-1"))
+        _set_headers(request, content_type.encode())
+        return text
+
 
 def _answer(request: IRequest, status: int, body: Any) -> bytes:
     request.setResponseCode(status)
+    _set_headers(request, b"application/json")
+    return msgspec.json.encode(body)
+
+
+def _set_headers(request: IRequest, content_type: bytes) -> None:
     for name, value in (
         (b"server", SERVER_NAME),
-        (b"content-type", b"application/json"),
+        (b"content-type", content_type),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
     ):
         request.setHeader(name, value)
-    return msgspec.json.encode(body)

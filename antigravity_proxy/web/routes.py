@@ -30,7 +30,7 @@ class Operation(Enum):
     MODELS = "list models"
     MODEL = "get a model"
     CAPACITY = "capacity"
-    PUBLIC = "health and other pages that need no key"
+    PUBLIC = "health, metrics and other pages that need no key"
     UNKNOWN = "no such path"
 
 
@@ -68,7 +68,7 @@ _FIXED = {
 }
 _STORED_RESPONSE = Route(Operation.STORED_RESPONSE, "openai", ())
 _PUBLIC = Route(Operation.PUBLIC, "openai", _READ)
-_PUBLIC_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready"})
+_PUBLIC_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready", "/metrics"})
 #: where model resources stand; the last is for clients that leave the version out (clients.md 3)
 _MODEL_PREFIXES = ("/v1beta/models/", "/v1/models/", "/models/")
 

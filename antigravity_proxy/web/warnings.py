@@ -9,11 +9,16 @@ from antigravity_proxy.volume.reader import VolumeState
 
 
 class Surroundings(Struct, frozen=True):
-    """What the warnings depend on besides settings and volume. ``misconfigured``: why the OAuth client is refused."""
+    """What the warnings depend on besides settings and volume. ``misconfigured``: why the OAuth client is refused.
+
+    ``barred`` accounts are out of use until their row changes; ``unverified`` ones wait for their owner.
+    """
 
     keys_closed: bool = False
     misconfigured: str = ""
     writable: bool = True
+    barred: int = 0
+    unverified: int = 0
 
 
 def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tuple[str, ...]:
@@ -40,6 +45,12 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append("GOOGLE_CLIENT_ID is not set: access tokens work until they expire and are not renewed")
     elif around.misconfigured:
         found.append(f"Access tokens are not renewed: {around.misconfigured}")
+    if around.barred:
+        words = "their sign-in was revoked, or Google has barred them; the log names them. Sign in to them again"
+        found.append(f"{around.barred} of {len(state.accounts)} accounts are out of use: {words}")
+    if around.unverified:
+        words = "Google asks their owner to verify them; the log names them"
+        found.append(f"{around.unverified} of {len(state.accounts)} accounts are set aside: {words}")
     if not around.writable and not settings.read_only:
         found.append("The data directory can't be written: running read-only")
     if settings.redis_url is not None:

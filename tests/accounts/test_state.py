@@ -49,6 +49,21 @@ def test_a_changed_status_lifts_a_bar() -> None:
     assert not state.barred
 
 
+def test_the_apps_mark_counts_until_status_or_token_change() -> None:
+    state = AccountState(account(status="expired"))
+    assert state.expired
+    state.update(account(status="expired", quota={"m": ModelQuota(0.5)}))
+    assert state.expired
+    state.update(account(status="expired", access_token=Secret("new")))
+    assert not state.expired
+    state.update(account(access_token=Secret("new")))
+    assert not state.expired
+    state.update(account(status="expired", access_token=Secret("new")))
+    assert state.expired
+    state.forgive()
+    assert not state.expired
+
+
 def test_of_its_quotas_counts_what_was_learnt_last() -> None:
     state = AccountState(account(quota={"m": ModelQuota(0.5), "n": ModelQuota(0.5)}))
     state.observed({"m": ModelQuota(0.2)})

@@ -10,8 +10,13 @@ from support.deferreds import deferred, until, wait
 from support.stack import Stack, stack
 from twisted.internet.defer import Deferred, gatherResults
 
+from antigravity_proxy.accounts import renewals
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault
+from antigravity_proxy.startup import epoch
+from antigravity_proxy.upstream import onboarding
+
+LIVE = {"ya29.sim-0", "ya29.renewed"}
 
 
 def tokens(running: Stack) -> list[str]:
@@ -209,6 +214,21 @@ async def test_an_expired_token_is_renewed_once_for_all(tmp_path: Path) -> None:
 
 
 @deferred()
+async def test_tokens_are_renewed_before_they_end_without_any_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renewals, "FIRST", 0.1)
+    monkeypatch.setattr(renewals, "PAUSE", 0.1)
+    async with stack(tmp_path, accounts=1) as running:
+        running.volume.add(8, expires_at=epoch() + 200)
+        running.volume.add(9, expires_at=epoch() - 200)
+        await until(lambda: {s.access_token.reveal()[:12] for s in running.daemon.pool.states} == LIVE)
+        assert sorted(form["refresh_token"] for form in running.simulator.refreshes) == ["1//sim-8", "1//sim-9"]
+        assert running.simulator.refreshes[0]["refresh_token"] == "1//sim-8"
+        assert tokens(running) == []
+
+
+@deferred()
 async def test_a_401_is_answered_by_a_new_token_on_the_same_account(tmp_path: Path) -> None:
     async with stack(tmp_path, accounts=1) as running:
         running.simulator.revoked.add("ya29.sim-0")
@@ -237,8 +257,10 @@ async def test_a_revoked_sign_in_takes_the_account_out_and_a_new_row_brings_it_b
         assert len(running.simulator.refreshes) == 1
         health = await running.request("GET", "/health")
         assert (health.json["status"], health.json["usable"]) == ("degraded", 0)
+        assert any("1 of 1 accounts are out of use: their sign-in was revoked" in w for w in health.json["warnings"])
         running.volume.add(1, refresh_token="1//new")
         await until(lambda: running.daemon.pool.usable() == 1)
+        assert (await running.request("GET", "/health")).json["warnings"] == []
         assert (await running.chat()).status == 200
 
 
@@ -251,6 +273,38 @@ async def test_a_missing_project_is_asked_for_once(tmp_path: Path) -> None:
             assert (await running.chat()).status == 200
         assert [r.json["project"] for r in running.simulator.requests] == ["simulated-project"] * 2
         assert len(running.simulator.loads) == 1
+
+
+@pytest.mark.parametrize("operation", ["operations/one", ""])
+@deferred()
+async def test_an_account_that_is_new_to_upstream_is_onboarded_and_its_requests_wait_a_moment(
+    tmp_path: Path, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onboarding, "POLL", 0.02)
+    monkeypatch.setattr(onboarding, "REPEAT", 0.02)
+    async with stack(tmp_path, accounts=0) as running:
+        running.simulator.project = None
+        running.simulator.onboarding.looks, running.simulator.onboarding.operation = 3, operation
+        running.volume.add(1, project_id=None)
+        await until(lambda: len(running.daemon.pool.states) == 1)
+        answers = await gatherResults([Deferred.fromCoroutine(running.chat()) for _ in range(3)])
+        assert [answer.status for answer in answers] == [200] * 3
+        assert [r.json["project"] for r in running.simulator.requests] == ["onboarded-project"] * 3
+        calls = [received.rpc for received in running.simulator.onboarding.received]
+        assert calls == (["onboardUser", "one", "one", "one"] if operation else ["onboardUser"] * 4)
+        assert len(running.simulator.loads) == 1
+
+
+@deferred()
+async def test_an_account_without_a_project_is_served_without_one(tmp_path: Path) -> None:
+    async with stack(tmp_path, accounts=0) as running:
+        running.simulator.onboarding.looks = 99
+        running.simulator.project = ""
+        running.volume.add(1, project_id=None)
+        await until(lambda: len(running.daemon.pool.states) == 1)
+        assert (await running.chat()).status == 200
+        assert "project" not in running.simulator.requests[0].json
+        assert running.simulator.onboarding.received == []
 
 
 @deferred()

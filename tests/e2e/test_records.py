@@ -117,3 +117,25 @@ async def test_clients_that_leave(tmp_path: Path) -> None:
         assert (seen[1].status, seen[1].client_left) == (499, True)
         assert [attempt.reason for attempt in seen[1].attempts] == ["broken_off"]
         assert running.daemon.ledger.open_count == 0
+
+
+@deferred()
+async def test_a_clients_own_id_and_trace(tmp_path: Path) -> None:
+    async with stack(tmp_path) as running:
+        seen = records(running)
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        body = {"model": "gemini-3-flash", "messages": [{"role": "user", "content": "x"}], "max_tokens": 9}
+        own = {"x_request_id": "my-own-id-1", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+        running.simulator.script(faults.quota_exhausted_for("60s"))
+        answer = await running.request("POST", CHAT, body, **own)
+        assert answer.headers["x-request-id"] == seen[0].id == "my-own-id-1"
+        passed = [received.headers.getRawHeaders("traceparent", [""])[0] for received in running.simulator.requests]
+        assert passed == [f"00-{trace}-{attempt.span}-01" for attempt in seen[0].attempts]
+        assert len(set(passed)) == 2
+        answer = await running.request("POST", "/v1/messages", body, **own)
+        assert answer.headers["request-id"] == "my-own-id-1"
+        answer = await running.request("GET", "/v1/models", authorization="", x_request_id="my-own-id-2")
+        assert (answer.status, answer.headers["x-request-id"]) == (401, "my-own-id-2")
+        answer = await running.request("POST", CHAT, body, x_request_id="no good id", traceparent="nonsense")
+        assert answer.headers["x-request-id"] == seen[-1].id != "no good id"
+        assert not running.simulator.requests[-1].headers.hasHeader("traceparent")

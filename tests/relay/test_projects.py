@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.relay.projects import ASK_AGAIN, Projects
+from antigravity_proxy.settings.limits import PROJECT_PATIENCE
 
 
 class Asked:
@@ -81,3 +82,56 @@ def test_when_all_were_refused_none_is_sent_until_the_row_changes() -> None:
     assert project(projects, state) is None
     state.update(account(project_id="new"))
     assert (project(projects, state), asked.count) == ("new", 0)
+
+
+class Slow:
+    """Answers when told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Deferred[str | None]] = []
+
+    async def __call__(self, state: AccountState) -> str | None:
+        self.waiting.append(Deferred())
+        return await self.waiting[-1]
+
+
+def asking(projects: Projects, state: AccountState) -> list[Any]:
+    found: list[Any] = []
+    Deferred.fromCoroutine(projects.of(state)).addBoth(found.append)
+    return found
+
+
+def test_all_who_need_it_wait_for_the_one_look_up() -> None:
+    slow, state = Slow(), AccountState(account(project_id=None))
+    projects = Projects(Clock(), slow, None)
+    found = [asking(projects, state) for _ in range(3)]
+    slow.waiting[0].callback("mine")
+    assert (found, len(slow.waiting)) == ([["mine"]] * 3, 1)
+
+
+def test_a_request_goes_without_one_that_takes_its_time_and_later_ones_have_it() -> None:
+    clock, slow, state = Clock(), Slow(), AccountState(account(project_id=None))
+    projects = Projects(clock, slow, "fallback")
+    first = asking(projects, state)
+    clock.advance(PROJECT_PATIENCE)
+    assert first == ["fallback"]
+    slow.waiting[0].callback("made")
+    assert asking(projects, state) == ["made"]
+    assert len(slow.waiting) == 1
+
+
+def test_a_row_that_brings_one_meanwhile_wins() -> None:
+    slow, state = Slow(), AccountState(account(project_id=None))
+    projects = Projects(Clock(), slow, None)
+    asking(projects, state)
+    state.update(account(project_id="the row's"))
+    slow.waiting[0].callback("asked for")
+    assert project(projects, state) == "the row's"
+
+
+def test_the_stop_ends_look_ups() -> None:
+    slow, state = Slow(), AccountState(account(project_id=None))
+    projects = Projects(Clock(), slow, None)
+    found = asking(projects, state)
+    projects.stop()
+    assert found

@@ -61,6 +61,7 @@ class Surroundings:
             epoch=self.epoch,
             jitter=lambda: 0.0,
             new_uuid=lambda: "uuid",
+            hex_digits=lambda count: "f" * count,
             pool=self.pool,
             tokens=TokenKeeper(self.clock, self.epoch, self._refresh, self.shared),
             projects=Projects(self.clock, self._project, None),

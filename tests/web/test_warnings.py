@@ -52,6 +52,8 @@ def test_the_volumes_matters(state: VolumeState, words: str) -> None:
         ({}, {}, "GOOGLE_CLIENT_ID is not set"),
         (None, {"misconfigured": "invalid_client"}, "not renewed: invalid_client"),
         (None, {"writable": False}, "running read-only"),
+        (None, {"barred": 2}, "2 of 0 accounts are out of use: their sign-in was revoked"),
+        (None, {"unverified": 1}, "1 of 0 accounts are set aside: Google asks their owner"),
         (CLIENT | {"REDIS_URL": "redis://x"}, {}, "keeps its state in the process"),
     ],
 )

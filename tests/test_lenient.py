@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antigravity_proxy.volume import lenient
+from antigravity_proxy import lenient
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,31 @@
+"""What a client may say of its request's identity: an id of its own, and the trace that it belongs to. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from twisted.web.http_headers import Headers
+
+from antigravity_proxy.logs import redact
+from antigravity_proxy.telemetry import trace
+from antigravity_proxy.telemetry.trace import Trace
+
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}", re.A)
+
+
+def own_id(headers: Headers) -> str:
+    """The client's own id of the request, from ``X-Request-Id``; empty if it has none that may stand in log and answer.
+
+    One that looks like a secret is none.
+    """
+    values = headers.getRawHeaders(b"x-request-id")
+    if values is None or len(values) != 1:
+        return ""
+    text = values[0].decode("latin-1")
+    return text if _SAFE.fullmatch(text) and redact(text) == text else ""
+
+
+def own_trace(headers: Headers, span: str) -> Trace | None:
+    """The trace that the client's ``traceparent`` names, with our own ``span`` in it; None: there is none."""
+    values = headers.getRawHeaders(b"traceparent")
+    return trace.parse(values[0].decode("latin-1"), span) if values is not None and len(values) == 1 else None

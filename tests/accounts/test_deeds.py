@@ -1,0 +1,47 @@
+"""What the pool has done is counted, and how accounts stand is told without a look at each."""
+
+from __future__ import annotations
+
+from support.relayed import Request, Surroundings
+
+from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.codeassist import verdict
+from antigravity_proxy.codeassist.failure import Failure
+
+LIMITED = Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=10.0)
+
+
+def test_leases_and_what_sets_aside() -> None:
+    around = Surroundings("a", "b")
+    deeds = around.pool.deeds
+    request = Request(around)
+    assert (deeds.leases, deeds.held) == (1, 1)
+    request.end(LIMITED)
+    assert (deeds.leases, deeds.held, dict(deeds.set_aside)) == (2, 1, {"rate_limit": 1})
+    request.end(verdict.EMPTY)
+    assert deeds.set_aside["empty"] == 1
+    around.clock.advance(1)
+    request.end()
+    assert (deeds.leases, deeds.held) == (3, 0)
+
+
+def test_standings_follow_time() -> None:
+    around = Surroundings("a", "b", "c", rules=Rules(max_leases=1))
+    assert list(around.pool.standings()) == []
+    one, _ = Request(around), Request(around)
+    one.end(LIMITED)
+    assert list(around.pool.standings()) == [("m", 2, 1)]
+    one.end()
+    assert list(around.pool.standings()) == [("m", 2, 1)]
+    around.clock.advance(10)
+    assert list(around.pool.standings()) == [("m", 3, 0)]
+
+
+def test_renewals_by_outcome() -> None:
+    around = Surroundings("a")
+    tokens, (state,) = around.resources.tokens, around.pool.states
+    for refusing in (False, True):
+        around.refusing = refusing
+        tokens.renew(state).addErrback(lambda _: None)
+        around.clock.advance(1)
+    assert dict(tokens.deeds.renewals) == {"renewed": 1, "temporary": 1}
