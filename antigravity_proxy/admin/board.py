@@ -40,7 +40,7 @@ class Fragment(NamedTuple):
 class Board:
     """Draws the page. ``changeable``: accounts may be changed here; ``addable``: and added."""
 
-    def __init__(self, place: Place, *, changeable: bool, addable: bool) -> None:
+    def __init__(self, place: Place, *, changeable: bool, addable: Callable[[], bool]) -> None:
         self._place = place
         self._changeable = changeable
         self._addable = addable
@@ -90,7 +90,7 @@ class Board:
         return tags.ul(*(each.draw() for each in cards), id="accounts", class_="accounts")
 
     def _empty(self) -> Tag:
-        if self._addable:
+        if self._addable():
             way = tags.a("Sign in with a Google account", href=self._place.path("/auth/start"))
             return tags.p("No account here. ", way, ", or add one in the desktop app.")
         return tags.p("No account here.")
@@ -161,7 +161,8 @@ def _figures(listed: Listed, traffic: Traffic) -> Tag:
         (counts["paused"], "paused", "paused" if counts["paused"] else ""),
         (counts["out"], "out of use", "out" if counts["out"] else ""),
         (traffic.under_way, "requests under way", ""),
-        (traffic.leases, "in flight upstream", ""),
+        (traffic.streams, "of them streams", ""),
+        (traffic.leases, "held by upstream", ""),
         (requests, "requests, last hour", ""),
         (failed, "of them failed", "out" if failed else ""),
     ]

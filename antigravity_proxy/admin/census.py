@@ -17,11 +17,10 @@ _AT_ONCE = 250
 
 
 class Counted(Struct, frozen=True):
-    """All accounts in the pool's order, and by kind; how many leases they have together."""
+    """All accounts in the pool's order, and by kind."""
 
     accounts: Sequence[AccountState] = ()
     kinds: Mapping[Kind, Sequence[AccountState]] = {}
-    leases: int = 0
 
 
 class Census:
@@ -44,11 +43,10 @@ class Census:
 
     def _counting(self) -> Iterator[None]:
         kinds: dict[Kind, list[AccountState]] = {kind: [] for kind in KINDS}
-        rules, now, leases = self._pool.rules, self._pool.now(), 0
+        rules, now = self._pool.rules, self._pool.now()
         states = tuple(self._pool.states)
         for number, state in enumerate(states, 1):
             kinds[kind_of(state, rules, now)].append(state)
-            leases += state.in_flight
             if number % _AT_ONCE == 0:
                 yield
-        self._counted = Counted(states, kinds, leases)
+        self._counted = Counted(states, kinds)

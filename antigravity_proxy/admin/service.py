@@ -53,10 +53,17 @@ class Admin:
     """Pages, gate and site."""
 
     def __init__(
-        self, reactor: Any, ticker: Ticker, signing_in: SignIn, stored: Stored, keys: KeyRing, sources: Sources
+        self,
+        reactor: Any,
+        ticker: Ticker,
+        settings: Settings,
+        signing_in: SignIn,
+        stored: Stored,
+        keys: KeyRing,
+        sources: Sources,
     ) -> None:
         self._reactor = reactor
-        settings, read_only = sources.settings, sources.read_only
+        read_only = sources.read_only
         place, headers = Place.of(settings), pages.headers(settings.auth_url)
         made, answers = Pages(place), Answers(place, headers)
         self.access = access = Access(answers, made, keys, settings.trusted_proxies, reactor.seconds)
@@ -68,7 +75,7 @@ class Admin:
             Survey(sources, Slices(reactor)),
             Changes(sources.pool, stored, sources.state, read_only=read_only),
             ticker,
-            addable=not read_only and bool(settings.clients),
+            addable=lambda: not read_only and bool(sources.settings().clients),
         )
         routes = AdminResource(answers, made, LoginPages(answers, made, access), self.signing_in, self.status)
         gate = AdminGate(place, made, headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -35,7 +36,7 @@ class StatusPages:
 
     def __init__(
         self, answers: Answers, pages: Pages, access: Access, survey: Survey, changes: Changes, ticker: Ticker,
-        *, addable: bool,
+        *, addable: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._answers = answers
         self._pages = pages
@@ -138,7 +139,7 @@ class StatusPages:
     def _top(self, session: Session) -> Tag:
         """The line at the top, with the form that all buttons of the page belong to."""
         path = self._answers.place.path
-        add = tags.a("Add an account", href=path("/auth/start"), class_="button") if self._addable else ""
+        add = tags.a("Add an account", href=path("/auth/start"), class_="button") if self._addable() else ""
         token = tags.input(type="hidden", name="token", value=session.token)
         leave = tags.form(token, tags.button("Log out"), method="post", action=path("/logout"))
         return tags.header(

@@ -65,9 +65,10 @@ class VolumeShown(Struct, frozen=True):
 
 
 class Traffic(Struct, frozen=True):
-    """Requests that are under way, those of them that wait for or get an answer from upstream; and the last hour."""
+    """Requests that are under way, those of them that stream, attempts at upstream; and the last hour."""
 
     under_way: int
+    streams: int
     leases: int
     minutes: tuple[Minute, ...]
 
@@ -96,7 +97,7 @@ class Status(Struct, frozen=True):
 class Sources(Struct, frozen=True):
     """The daemon's parts that are looked at."""
 
-    settings: Settings
+    settings: Callable[[], Settings]
     pool: Pool
     state: Callable[[], VolumeState]
     condition: Callable[[], Condition]
@@ -131,22 +132,24 @@ class Survey:
         counted = await self._census.now()
         counts = {kind: len(states) for kind, states in counted.kinds.items()}
         condition, minutes, pool = sources.condition(), sources.history.minutes(), sources.pool
+        ledger = sources.ledger
+        settings = sources.settings()
         states = counted.accounts if selection.kind is None else counted.kinds[selection.kind]
         pages = max(1, -(-len(states) // PAGE))
         selection = Selection(selection.kind, min(selection.page, pages))
         now, first = pool.now(), PAGE * (selection.page - 1)
         listed = tuple(
-            accounts.shown(state, pool.rules, sources.settings.clients, now) for state in states[first : first + PAGE]
+            accounts.shown(state, pool.rules, settings.clients, now) for state in states[first : first + PAGE]
         )
         config = sources.state().config
         return Status(
             now=now.epoch,
             headline=headline(condition, counts, minutes),
             listed=Listed(selection, pages, counts, listed),
-            traffic=Traffic(sources.ledger.open_count, counted.leases, minutes),
+            traffic=Traffic(ledger.open_count, ledger.stream_count, pool.deeds.held, minutes),
             faults=sources.history.faults(),
             volume=_volume(sources.state(), condition),
-            settings=settings_shown.lines(sources.settings, config, pool.rules, read_only=sources.read_only),
+            settings=settings_shown.lines(settings, config, pool.rules, read_only=sources.read_only),
         )
 
 

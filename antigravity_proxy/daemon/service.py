@@ -123,17 +123,17 @@ class Daemon(MultiService):
         self.gate = gate = ApiGate(ring, settings.max_body, hex_digits, self.ledger)
         signing_in = sign_in(reactor, settings, oauth, self._egresses, stored.store)
         history = History(reactor.seconds, epoch)
-        ledger.observe(history.note)
+        self.ledger.observe(history.note)
         sources = Sources(
-            settings=settings,
+            settings=lambda: self._reloading.in_effect,
             pool=self.pool,
             state=lambda: self.state,
             condition=lambda: self.conditions.now(),
-            ledger=ledger,
+            ledger=self.ledger,
             history=history,
             read_only=read_only,
         )
-        self.admin = Admin(reactor, self._ticker, signing_in, stored, ring, sources)
+        self.admin = Admin(reactor, self._ticker, settings, signing_in, stored, ring, sources)
         self._following = following = Following(
             settings, start.state, keys, self.pool, self._egresses, gate, self.admin
         )
