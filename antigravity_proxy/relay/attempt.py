@@ -156,10 +156,12 @@ async def deliver(
         raise _judged(resources, state, token, failure.read(e.body, resources.epoch())) from e
     except ModelFailed as e:
         raise AttemptFailed(verdict.MODEL_FAILED) from e
-    except Silent as e:
-        raise AttemptFailed(verdict.SILENT) from e
     except (ExchangeError, EventTooLargeError) as e:
         exchange.abort()
+        if reader.finished:  # what is missing is not the answer's
+            return
+        if isinstance(e, Silent):
+            raise AttemptFailed(verdict.SILENT) from e
         raise AttemptFailed(verdict.CUT_OFF if reader.has_candidate else verdict.BROKEN) from e
     if not (reader.finished or reader.blocked):
         raise AttemptFailed(verdict.CUT_OFF if reader.has_candidate else verdict.EMPTY)

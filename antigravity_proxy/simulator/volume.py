@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -40,28 +41,34 @@ class VolumeWriter:
 
     def add(self, number: int, *, expires_at: float = FAR, **fields: Any) -> str:
         """Adds an account, or replaces it; returns its id. ``fields`` go into its token; expiry in epoch seconds."""
-        identity = f"00000000-0000-4000-8000-{number:012}"
-        token = {
-            "access_token": f"ya29.sim-{number}",
-            "refresh_token": f"1//sim-{number}",
-            "expires_in": 3599,
-            "expiry_timestamp": expires_at,
-            "token_type": "Bearer",
-            "project_id": f"project-{number}",
-        } | fields
-        row = (identity, "google", f"account-{number}@example.com", f"Account {number}", self.seal(token), 1, number)
+        self.add_all([number], expires_at=expires_at, **fields)
+        return _id(number)
+
+    def add_all(self, numbers: Iterable[int], *, expires_at: float = FAR, **fields: Any) -> None:
+        """Adds accounts, or replaces them, in one transaction; the rest as ``add``."""
+        rows = [
+            (
+                _id(n),
+                "google",
+                f"account-{n}@example.com",
+                f"Account {n}",
+                self.seal(_token(n, expires_at) | fields),
+                1,
+                n,
+            )
+            for n in numbers
+        ]
         with closing(self._connect()) as db, db:
-            db.execute(
+            db.executemany(
                 "INSERT OR REPLACE INTO accounts (id, provider, email, name, token_json, created_at, last_used)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                row,
+                rows,
             )
-        return identity
 
     def remove(self, number: int) -> None:
         """Removes an account."""
         with closing(self._connect()) as db, db:
-            db.execute("DELETE FROM accounts WHERE id = ?", (f"00000000-0000-4000-8000-{number:012}",))
+            db.execute("DELETE FROM accounts WHERE id = ?", (_id(number),))
 
     def configure(self, **proxy: Any) -> None:
         """Writes ``gui_config.json`` with these ``proxy`` settings."""
@@ -83,6 +90,20 @@ def write_volume(directory: Path, *, accounts: int, api_key: str = "") -> Volume
     """A volume with ``accounts`` accounts that never expire, and an API key."""
     writer = VolumeWriter(directory)
     writer.configure(api_key=api_key)
-    for number in range(accounts):
-        writer.add(number)
+    writer.add_all(range(accounts))
     return writer
+
+
+def _id(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
+def _token(number: int, expires_at: float) -> dict[str, Any]:
+    return {
+        "access_token": f"ya29.sim-{number}",
+        "refresh_token": f"1//sim-{number}",
+        "expires_in": 3599,
+        "expiry_timestamp": expires_at,
+        "token_type": "Bearer",
+        "project_id": f"project-{number}",
+    }

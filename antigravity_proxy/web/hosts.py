@@ -22,9 +22,13 @@ class Hosts:
     def allows(self, host: bytes) -> bool:
         """Whether a ``Host`` header, with or without its port, names this daemon."""
         try:
-            name = _plain(urlsplit(f"//{host.decode('ascii')}").hostname or "")
+            return self.names(urlsplit(f"//{host.decode('ascii')}").hostname or "")
         except ValueError:
             return False
+
+    def names(self, name: str) -> bool:
+        """As ``allows``, for a name or an address alone."""
+        name = _plain(name)
         return name == "localhost" or name.endswith(".localhost") or name in self._names or _is_address(name)
 
     def check(self, host: bytes | None) -> None:

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
 
 Then = Literal["closes", "resets", "hangs"]
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.I)
@@ -33,13 +34,14 @@ class _Connection(Protocol):
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
         self._seen = b""
+        self._end: Any = None
 
     def dataReceived(self, data: bytes) -> None:
         self._seen += data
         head, end, body = self._seen.partition(b"\r\n\r\n")
         length = _LENGTH.search(head)
         whole = end and len(body) >= (int(length[1]) if length else 0)
-        if not whole and not self._upstream.before_body:
+        if self._end is not None or not (whole or self._upstream.before_body):
             return
         self._upstream.requests.append(self._seen)
         self._seen = b""
@@ -50,7 +52,11 @@ class _Connection(Protocol):
         elif self._upstream.then == "resets":
             from twisted.internet import reactor
 
-            reactor.callLater(0.01, transport.abortConnection)  # type: ignore[attr-defined]
+            self._end = reactor.callLater(0.01, transport.abortConnection)  # type: ignore[attr-defined]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._end is not None and self._end.active():
+            self._end.cancel()
 
 
 @asynccontextmanager
