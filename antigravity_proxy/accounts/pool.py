@@ -255,18 +255,18 @@ class Pool:
 
     def penalise(self, state: AccountState, model: str, verdict: Verdict) -> None:
         """Sets an account aside as the verdict says; a longer cooldown in force stays."""
-        now = self._clock.seconds()
+        now, trouble = self._clock.seconds(), of_verdict(verdict, model, self._epoch())
         if verdict.scope is Scope.LAST_IN_ORDER:
             state.last_until = max(state.last_until, now + (verdict.ladder[0] if verdict.ladder else policy.LAST_FOR))
         elif verdict.scope is Scope.UNTIL_CHANGED:
-            state.barred = verdict.sentence
-            self._shared.barred(state.account.id, state.sign_in, verdict.sentence)
+            state.barred = trouble.reason if trouble is not None else verdict.sentence
+            self._shared.barred(state.account.id, state.sign_in, state.barred)
         for key in policy.cooldown_keys(verdict, model):
             length = self._strike(state, key, verdict, now)
             flagged = policy.waits_for_a_person(verdict)
             if self._cool(state, key, now + length, flagged):
                 self._shared.cooled(state.account.id, key, length, flagged)
-        state.trouble = of_verdict(verdict, model, self._epoch()) or state.trouble
+        state.trouble = trouble or state.trouble
         self._changed(state)
         self.deeds.set_aside[verdict.name] += 1
         if policy.uses_up_a_quota(verdict):

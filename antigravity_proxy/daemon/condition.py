@@ -17,6 +17,7 @@ from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.health import Condition
 from antigravity_proxy.web.health import Volume as VolumeHealth
+from antigravity_proxy.web.keyfile import KeyFile
 from antigravity_proxy.web.warnings import Surroundings, warnings
 
 
@@ -33,6 +34,7 @@ class Conditions:
         tokens: TokenKeeper,
         gate: ApiGate,
         replicas: Replicas | None,
+        key_file: KeyFile | None,
         *,
         writable: bool,
     ) -> None:
@@ -44,6 +46,7 @@ class Conditions:
         self._tokens = tokens
         self._gate = gate
         self._replicas = replicas
+        self._key_file = key_file
         self._writable = writable
         self.draining = False
 
@@ -74,6 +77,7 @@ class Conditions:
         sharing, tally = self._sharing(), self._pool.tally()
         around = Surroundings(
             keys_closed=self._gate.keys.closed,
+            client_keys="" if self._key_file is None else self._key_file.trouble,
             misconfigured=self._tokens.misconfigured,
             apart="" if sharing is None else sharing.trouble,
             writable=self._writable,

@@ -17,6 +17,7 @@ from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.reader import VolumeState
+from antigravity_proxy.web.clientkeys import ClientKey
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.keys import KeyPolicy
 
@@ -68,10 +69,16 @@ class Following:
             log.error("the volume can't be read: {reason}", reason=state.error)
         return updating.addErrback(partial(log.failure, "the volume's accounts could not be taken"))
 
+    def take_clients(self, keys: tuple[ClientKey, ...]) -> None:
+        """These are the clients' own keys from now on."""
+        self._keys.clients = keys
+        self._use_keys()
+
     def use(self, settings: Settings) -> None:
         """These settings are in force now: keys and rules. A key in force stays where they leave none."""
         self._settings = settings
-        self._keys = KeyPolicy.of(settings)
+        clients, self._keys = self._keys.clients, KeyPolicy.of(settings)
+        self._keys.clients = clients
         self._pool.rules = Rules.of(settings, self.state.config)
         if settings.upstream_proxy is not None and settings.sources["upstream_proxy"] != "gui_config":
             try:

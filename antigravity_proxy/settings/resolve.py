@@ -39,6 +39,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     port: int
     api_keys: tuple[Secret, ...]
     allow_anonymous: bool
+    client_keys_file: str | None
+    allowed_hosts: tuple[str, ...]
+    cors_origins: tuple[str, ...]
     oauth_callback_port: int
     oauth_listen_port: int
     oauth_listen_host: str
