@@ -47,7 +47,7 @@ bench: $(VENV)/.dev ## what the daemon costs: CPU and memory (about four minutes
 	$(BIN)/python benchmarks/bench.py
 
 bench-dialects: $(VENV)/.dev ## what each dialect's own part costs
-	$(BIN)/python benchmarks/dialects.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/dialects.py
 
 bench-volume: $(VENV)/.dev ## what volumes of 10 to 100,000 accounts cost
 	$(BIN)/python benchmarks/volume.py

@@ -99,6 +99,58 @@ def accounts() -> None:
     """The volume's accounts."""
 
 
+def _change(action: str, data_dir: Path | None, url: str | None, account: str) -> None:
+    from antigravity_proxy.operator import changes
+
+    settings = _start(data_dir).settings
+    click.echo(changes.change(settings, url or changes.default_url(settings), action, account))
+
+
+_url = click.option("--url", help="The daemon's admin listener (default: at OAUTH_LISTEN_HOST and OAUTH_LISTEN_PORT).")
+
+
+@accounts.command("pause")
+@_data_dir
+@_url
+@click.argument("account")
+def pause_account(data_dir: Path | None, url: str | None, account: str) -> None:
+    """Has the running daemon leave ACCOUNT alone; requests that it serves go on to their end.
+
+    ACCOUNT is its id, a beginning of that, or its e-mail address. The desktop app is not concerned.
+    """
+    _change("pause", data_dir, url, account)
+
+
+@accounts.command("resume")
+@_data_dir
+@_url
+@click.argument("account")
+def resume_account(data_dir: Path | None, url: str | None, account: str) -> None:
+    """Has the running daemon use a paused ACCOUNT again."""
+    _change("resume", data_dir, url, account)
+
+
+@accounts.command("reset")
+@_data_dir
+@_url
+@click.argument("account")
+def reset_account(data_dir: Path | None, url: str | None, account: str) -> None:
+    """Has the running daemon try ACCOUNT again at once, whatever set it aside."""
+    _change("reset", data_dir, url, account)
+
+
+@accounts.command("remove")
+@_data_dir
+@_url
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.argument("account")
+def remove_account(data_dir: Path | None, url: str | None, yes: bool, account: str) -> None:
+    """Has the running daemon remove ACCOUNT from the data directory, for the desktop app too."""
+    if not yes:
+        click.confirm(f"Remove {account}? To use it again, somebody has to sign in with it", abort=True)
+    _change("remove", data_dir, url, account)
+
+
 @accounts.command("list")
 @_data_dir
 @click.option("--json", "as_json", is_flag=True, help="A JSON array.")

@@ -34,3 +34,9 @@ class Secret:
 
     def __reduce__(self) -> str:
         raise TypeError("a Secret is not to be pickled")
+
+
+def masked(text: str) -> str:
+    """An e-mail address with its first letter and its domain; anything else as it is."""
+    local, at, domain = text.rpartition("@")
+    return f"{local[:1]}***@{domain}" if at else text

@@ -25,6 +25,7 @@ WHOLE = (
     "accounts/policy.py",
     "accounts/rules.py",
     "accounts/shared.py",
+    "accounts/survey.py",
     "accounts/tally.py",
     "web/routes.py",
 )

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from antigravity_proxy.secret import Secret
+from antigravity_proxy.secret import Secret, masked
 
 
 def test_neither_repr_nor_str_nor_format_shows_the_value() -> None:
@@ -35,3 +35,11 @@ def test_an_empty_one_is_false() -> None:
 def test_it_can_not_be_pickled() -> None:
     with pytest.raises(TypeError, match="not to be pickled"):
         pickle.dumps(Secret("hush"))
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [("a@b", "a***@b"), ("@b", "***@b"), ("a@b@c", "a***@c"), ("Alice", "Alice"), ("", "")],
+)
+def test_masking(text: str, hidden: str) -> None:
+    assert masked(text) == hidden

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from antigravity_proxy.accounts.trouble import Trouble
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import Account, ModelQuota
+from antigravity_proxy.volume.accounts import Account
 
 
 class Cooldown(Struct, frozen=True):

@@ -10,7 +10,8 @@ from twisted.logger import Logger
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.admin.service import Admin
-from antigravity_proxy.canonical.models import Catalogue
+from antigravity_proxy.canonical.catalogue import Catalogue
+from antigravity_proxy.canonical.offers import Offers
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.volume.guiconfig import GuiConfig
@@ -43,15 +44,16 @@ class Following:
         self._egresses = egresses
         self._gate = gate
         self._admin = admin
+        self._offers = Offers()
         self.state = state
-        self.catalogue = _catalogue(state.config)
+        self.catalogue = _catalogue(state.config, self._offers)
 
     def take(self, state: VolumeState) -> Deferred[None]:
         """This state is in effect from now on; its accounts when the Deferred fires, which never fails."""
         before, self.state = self.state, state
         updating = self._pool.update(state.accounts)
         if state.config != before.config:
-            self.catalogue = _catalogue(state.config)
+            self.catalogue = _catalogue(state.config, self._offers)
             self._pool.rules = Rules.of(self._settings, state.config)
             self._redirect(state.config)
         self._use_keys()
@@ -81,6 +83,12 @@ class Following:
             self._gate.keys = ring
             self._admin.use(ring)
 
+    def offered(self, offers: Offers) -> None:
+        """What upstream offers to any of the accounts is this, from now on."""
+        self._offers = offers
+        self.catalogue = _catalogue(self.state.config, offers)
+        log.info("upstream offers {count} models", count=len(offers.models))
+
     def _redirect(self, config: GuiConfig | None) -> None:
         """The app's upstream proxy, unless the settings name one or the app's can't be used: then the last stays."""
         if config is None or self._settings.sources["upstream_proxy"] not in ("gui_config", "default"):
@@ -103,5 +111,7 @@ class Following:
             log.warn(words, count=len(new) - _PROBLEMS_TOLD)
 
 
-def _catalogue(config: GuiConfig | None) -> Catalogue:
-    return Catalogue() if config is None else Catalogue(config.custom_mapping, config.anthropic_mapping)
+def _catalogue(config: GuiConfig | None, offers: Offers) -> Catalogue:
+    if config is None:
+        return Catalogue(offers=offers)
+    return Catalogue(config.custom_mapping, config.anthropic_mapping, offers)

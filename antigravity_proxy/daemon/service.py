@@ -18,8 +18,11 @@ from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.renewals import Renewals
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState
+from antigravity_proxy.accounts.survey import Survey
 from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.admin.history import History
 from antigravity_proxy.admin.service import Admin, sign_in
+from antigravity_proxy.admin.survey import Sources
 from antigravity_proxy.daemon.account_calls import UpstreamCalls, VolumeCalls
 from antigravity_proxy.daemon.condition import Conditions
 from antigravity_proxy.daemon.following import Following
@@ -32,6 +35,7 @@ from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.relay.signatures import Signatures
 from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.telemetry.record import Ledger
@@ -116,14 +120,29 @@ class Daemon(MultiService):
             projects=self._projects,
             egresses=self._egresses,
             bases=bases,
+            signatures=Signatures(reactor),
         )
 
         self.gate = gate = ApiGate(ring, settings.max_body, hex_digits, self.ledger)
         signing_in = sign_in(reactor, settings, oauth, self._egresses, stored.store)
-        self.admin = Admin(reactor, self._ticker, settings, signing_in, ring, read_only=read_only)
+        history = History(reactor.seconds, epoch)
+        self.ledger.observe(history.note)
+        sources = Sources(
+            settings=lambda: self._reloading.in_effect,
+            pool=self.pool,
+            state=lambda: self.state,
+            condition=lambda: self.conditions.now(),
+            ledger=self.ledger,
+            history=history,
+            read_only=read_only,
+        )
+        self.admin = Admin(reactor, self._ticker, settings, signing_in, stored, ring, sources)
         self._following = following = Following(
             settings, start.state, keys, self.pool, self._egresses, gate, self.admin
         )
+        self._survey = survey = Survey(reactor, self.pool, upstream.available, following.offered, random.random)
+        self.pool.on_joined, self.pool.on_left = survey.joined, survey.left
+        self.pool.on_exhausted = survey.exhausted
         self.conditions = Conditions(
             reactor,
             settings,
@@ -175,6 +194,7 @@ class Daemon(MultiService):
             self._reactor.callLater(0, self._signals.install)  # Twisted takes them when the reactor starts
         self._listeners.announce()
         self._opening = self._reactor.callLater(limits.FIRST_READ, self._open)
+        self._survey.start()
         if self._settings.clients:
             self._renewals.start()
         for warning in self.conditions.warnings():
@@ -211,6 +231,7 @@ class Daemon(MultiService):
         if cut:
             log.warn("{count} connections were cut at the deadline", count=cut)
         yield admin_drained
+        self._survey.stop()
         self._renewals.stop()
         self._tokens.stop()
         self._projects.stop()

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from antigravity_proxy import lenient
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist import durations
 from antigravity_proxy.codeassist.enrolment import usable_project_id
 from antigravity_proxy.secret import Secret
@@ -35,13 +36,6 @@ class Token(Struct, frozen=True, gc=False):
     session_id: str | None = None
     upstream_proxy_url: Secret | None = None
     oauth_client_key: str | None = None
-
-
-class ModelQuota(Struct, frozen=True, gc=False):
-    """What the app last knew of an account's quota for a model: 0 to 1, and when it begins anew in epoch seconds."""
-
-    remaining: float
-    resets_at: float | None = None
 
 
 class Account(Struct, frozen=True, gc=False):

@@ -13,19 +13,22 @@ from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
 from antigravity_proxy.canonical.call import Call
+from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.chunk import Usage
-from antigravity_proxy.canonical.models import MODELS, Catalogue, Model
+from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.dialect.base import Decoded, Rendered, Stamp
 from antigravity_proxy.relay.client import ClientGone
 from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.relay.signatures import Memory
 from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.web import capacity, dialects
 from antigravity_proxy.web.client import HttpClient
 from antigravity_proxy.web.edge import GuardedRequest
 from antigravity_proxy.web.gate import ApiGate
+from antigravity_proxy.web.keys import keys_shown
 from antigravity_proxy.web.routes import Operation, Route
 
 log = Logger()
@@ -98,7 +101,9 @@ class ApiResource(Resource):
         model = self._model(call, record)
         if call.stream:
             self._ledger.streams(record)
-        stamp = Stamp(int(resources.epoch()), self._hex, request.request_id, resources.epoch)
+        owner = b" ".join(keys_shown(request.requestHeaders, request.uri.partition(b"?")[2]))
+        memory = Memory(resources.signatures, owner, call, model)
+        stamp = Stamp(int(resources.epoch()), self._hex, request.request_id, resources.epoch, memory.call_signed)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:
             answer = new_answer(stamp)
@@ -107,11 +112,13 @@ class ApiResource(Resource):
             return
         generation: Generation | FanOut
         if call.choices == 1 and not decoded.more:
-            generation = Generation(resources, call, model, lambda: new_answer(stamp), client)
+            generation = Generation(resources, call, model, memory, lambda: new_answer(stamp), client)
         else:
             calls = (call, *decoded.more)
             any_will_do = decoded.any_will_do
-            generation = FanOut(resources, calls, model, lambda: new_answer(stamp), client, any_will_do=any_will_do)
+            generation = FanOut(
+                resources, calls, model, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do
+            )
             del calls
         answer = generation.answer
         streamed = call.stream
@@ -136,7 +143,8 @@ class ApiResource(Resource):
 
     def _capacity(self) -> Rendered:
         pool = self._resources.pool
-        return capacity.render(pool.capacity(MODELS), len(pool.states), pool.usable(), self._resources.epoch())
+        models = pool.capacity(self._catalogue().ids)
+        return capacity.render(models, len(pool.states), pool.usable(), self._resources.epoch())
 
     async def _count(self, request: GuardedRequest, route: Route, client: HttpClient) -> Rendered:
         call = dialects.decode_count(route, request)

@@ -30,8 +30,6 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append("No key was found in the volume: put the master key into .keys/")
     elif state.problems:
         found.append(f"{len(state.problems)} account rows can't be opened; the log names them")
-    if state.paused:
-        found.append(f"{state.paused} of {len(state.accounts)} accounts are paused: somebody has to resume them")
     if state.alone:
         found.append(
             "cloud_accounts.db is mounted as a single file, so commits that are still in its log are not seen: "

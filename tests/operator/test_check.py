@@ -23,6 +23,8 @@ from antigravity_proxy.operator.report import Report
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.simulator.volume import VolumeWriter, write_volume
+from antigravity_proxy.volume import layout
+from antigravity_proxy.volume import writer as volume_writer
 
 
 @pytest.fixture
@@ -54,6 +56,15 @@ async def test_a_volume_that_serves_is_well(writer: VolumeWriter) -> None:
     assert text.endswith("All is well.")
     assert "account-0@" not in text
     assert "ya29" not in check.as_json(found)
+
+
+@deferred()
+async def test_a_paused_account_is_told_and_is_no_trouble_while_others_serve(writer: VolumeWriter) -> None:
+    pausing = volume_writer.VolumeWriter(layout.single(writer.directory), None, lambda: EPOCH)
+    for number, level, words in ((0, "ok", "2 rows, 1 usable, 1 paused"), (1, "error", "2 rows, 0 usable, 2 paused")):
+        pausing.pause(writer.add(number), paused=True)
+        (found,) = [each for each in (await checked(writer.directory)).findings if each.subject == "accounts"]
+        assert (found.level, found.message) == (level, words)
 
 
 @deferred()

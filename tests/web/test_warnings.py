@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.accounts import account
 
 from antigravity_proxy.settings.resolve import Resolver
 from antigravity_proxy.volume.accounts import RowProblem
@@ -36,7 +35,6 @@ def test_when_all_is_well_nothing_is_told() -> None:
         (VolumeState(read_at=1.0, key_count=1, problems=SEALED), "belong to another volume"),
         (VolumeState(read_at=1.0, problems=SEALED), "No key was found"),
         (VolumeState(read_at=1.0, key_count=1, problems=PLAIN), "1 account rows can't be opened"),
-        (VolumeState(read_at=1.0, key_count=1, accounts=(account(),), paused=1), "1 of 1 accounts are paused"),
         (VolumeState(read_at=1.0, key_count=1, config_error="half-written"), "half-written; the last good one stays"),
         (VolumeState(read_at=1.0, key_count=1, config=GuiConfig(notes=("port is no number",))), "port is no number"),
         (VolumeState(read_at=1.0, key_count=1, key_findings=(KeyFinding("wrapped", ".mk", "export it"),)), "export it"),
