@@ -97,7 +97,7 @@ class KeyPolicy:
         if config is None:
             return KeyRing(open=absent and self._allow_anonymous)
         if config.api_key is not None:
-            return KeyRing([config.api_key])
+            return KeyRing([config.api_key.reveal()])
         return KeyRing(open=True) if self._may_be_open else None
 
     def at_start(self, config: GuiConfig | None, *, absent: bool) -> KeyRing:
