@@ -25,23 +25,26 @@ class Unsealer:
     """Opens fields with several keys: the one that worked last comes first."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        self._ciphers = [AESGCM(key) for key in keys]
+        self._ciphers = [(AESGCM(key), key) for key in keys]
+        self.used: bytes | None = None  # what opened the last field; None: that was not sealed
 
     def open(self, field: str) -> bytes:
         """The JSON text of a field, sealed or plain. Raises Malformed or WrongKey."""
+        self.used = None
         if field.lstrip()[:1] in ("{", "["):
             return field.encode("utf-8", "surrogatepass")
         found = _SEALED.fullmatch(field.removeprefix(PREFIX))
         if found is None:
             raise Malformed("neither sealed nor JSON")
         nonce, tag, ciphertext = (bytes.fromhex(part) for part in found.groups())
-        for position, cipher in enumerate(self._ciphers):
+        for position, (cipher, key) in enumerate(self._ciphers):
             try:
                 text = cipher.decrypt(nonce, ciphertext + tag, None)
             except InvalidTag:
                 continue
             if position:
                 self._ciphers.insert(0, self._ciphers.pop(position))
+            self.used = key
             return text
         raise WrongKey("no key opens it")
 
