@@ -82,7 +82,7 @@ class Following:
         self._pool.rules = Rules.of(settings, self.state.config)
         if settings.upstream_proxy is not None and settings.sources["upstream_proxy"] != "gui_config":
             try:
-                self._egresses.redirect(settings.upstream_proxy.reveal())
+                self._egresses.redirect(settings.upstream_proxy)
             except ValueError as e:
                 log.warn("UPSTREAM_PROXY_URL can't be used: {reason}", reason=e)
         else:
