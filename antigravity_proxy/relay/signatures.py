@@ -19,6 +19,7 @@ from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.signature import made_by
 from antigravity_proxy.codeassist.request import conversation_id
+from antigravity_proxy.codeassist.turns import merged
 
 #: the longest unused go first
 MAX_ENTRIES = 10_000
@@ -122,13 +123,11 @@ class Memory:
             return call
         if not any(missing(part) for turn in call.contents for part in turn.parts):
             return call
-        return replace(
-            call,
-            contents=tuple(
-                Content(turn.role, tuple(put_back(turn.parts))) if any(map(missing, turn.parts)) else turn
-                for turn in call.contents
-            ),
+        turns = merged(call.contents)  # some clients keep a turn for each piece of an answer
+        contents = (
+            Content(turn.role, tuple(put_back(turn.parts))) if any(map(missing, turn.parts)) else turn for turn in turns
         )
+        return replace(call, contents=tuple(contents))
 
     def forget(self) -> None:
         """What was put back was refused: it is forgotten."""

@@ -95,6 +95,20 @@ def test_a_thought_gets_its_signature_back(parts: tuple[Part, ...], expected: tu
     assert restored(store, call(*parts), FLASH) == parts
 
 
+def test_a_thought_may_come_back_in_turns_of_its_own() -> None:
+    store = Signatures(Clock())
+    memory(store, call(), SONNET).thought_signed(digest("hm"), "U2ln")
+
+    def back(*pieces: Part) -> Any:
+        made = replace(call(), contents=(*call().contents, *(Content("model", (piece,)) for piece in pieces)))
+        return memory(store, made, SONNET).restored(made).contents[1:]
+
+    signed = thought("hm", "claude:U2ln")
+    assert back(thought("h"), thought("m"), called()) == (Content("model", (signed, called())),)
+    pieces = (thought("h"), thought("m"), thought("", "claude:own"), called())  # its own comes along
+    assert back(*pieces) == (Content("model", pieces),)
+
+
 def test_what_upstream_refused_is_forgotten() -> None:
     store = Signatures(Clock())
     for identity in ("c1", "c2"):

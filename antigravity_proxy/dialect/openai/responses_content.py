@@ -57,7 +57,7 @@ class InputAudio(Struct, tag_field="type", tag="input_audio"):
     input_audio: Sound
 
 
-_Texts = InputText | OutputText | PlainText
+_Texts = (InputText, OutputText, PlainText)
 ContentPart = InputText | OutputText | PlainText | Refusal | InputImage | InputFile | InputAudio
 ItemContent = str | list[ContentPart] | None
 
@@ -73,9 +73,9 @@ def texts(contents: ItemContent, where: str) -> list[str]:
 
 
 def _part(part: ContentPart, where: str) -> Part:
+    if isinstance(part, _Texts):  # nearly all are
+        return Part(text=part.text)
     match part:
-        case InputText() | OutputText() | PlainText():
-            return Part(text=part.text)
         case Refusal():
             return Part(text=part.refusal)
         case InputImage():
