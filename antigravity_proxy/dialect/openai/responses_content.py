@@ -62,9 +62,11 @@ ContentPart = InputText | OutputText | PlainText | Refusal | InputImage | InputF
 ItemContent = str | list[ContentPart] | None
 
 
-def parts(contents: ItemContent, where: str) -> list[Part]:
-    """The content as parts, in order; raises BadRequest that names the part."""
-    return content.parts(contents, where, _part)
+def parts(contents: ItemContent, where: str, field: str) -> list[Part]:
+    """The content of an item's ``field`` as parts, in order; raises BadRequest that names the part."""
+    if isinstance(contents, list) and len(contents) == 1 and isinstance(only := contents[0], _Texts):
+        return [Part(text=only.text)]  # as agents write almost all
+    return content.parts(contents, f"{where}.{field}", _part)
 
 
 def texts(contents: ItemContent, where: str) -> list[str]:
@@ -73,7 +75,7 @@ def texts(contents: ItemContent, where: str) -> list[str]:
 
 
 def _part(part: ContentPart, where: str) -> Part:
-    if isinstance(part, _Texts):  # nearly all are
+    if isinstance(part, _Texts):
         return Part(text=part.text)
     match part:
         case Refusal():

@@ -132,6 +132,10 @@ def _name(chosen: _Named) -> str:
     return LOCAL_SHELL if chosen.type == LOCAL_SHELL else ""
 
 
+def _is(value: Any, kind: type) -> bool:
+    return value is None or isinstance(value, kind)
+
+
 def _kind(tool: dict[str, Any], where: str) -> str | None:
     kind = tool.get("type")
     return kind if kind is None or isinstance(kind, str) else convert(tool, _Kind, where).type
@@ -148,21 +152,20 @@ def _declare(
     """Declares one tool, if it is of a kind that can be, and named; of a name twice the first counts."""
     match kind:
         case "function":
-            function = convert(tool, _Function, where)
-            own, description, parameters = function.name, function.description or "", function.parameters
-            origin = Origin(own or "", namespace)
+            own, told, parameters = tool.get("name"), tool.get("description"), tool.get("parameters")
+            if not (_is(own, str) and _is(told, str) and _is(parameters, dict)):
+                convert(tool, _Function, where)  # says what is wrong
+            description = told or ""
         case "custom":
             custom = convert(tool, _Custom, where)
             grammar = custom.format.definition if custom.format is not None else None
             own, description, parameters = custom.name, with_grammar(custom.description, grammar), FREE_TEXT
-            origin = Origin(own or "", namespace, "custom")
         case "local_shell" if not namespace:
             own, description, parameters = LOCAL_SHELL, "Runs a command on the user's machine.", _SHELL_PARAMETERS
-            origin = Origin(LOCAL_SHELL, kind="local_shell")
         case _:
             return
     name = joined(namespace, own or "")
     if own and name not in declared:
         declared[name] = FunctionDeclaration(name, description, parameters)
-        if namespace or origin.kind != "function":
-            origins[name] = origin
+        if namespace or kind != "function":
+            origins[name] = Origin(own, namespace, kind)
