@@ -31,7 +31,7 @@ class _Completion(ChatWalk):
 
     def _begin(self, index: int) -> Choice:
         choice = super()._begin(index)
-        if self._options.echo:
+        if index < len(self._options.echo):
             before = self._options.echo[index]
             choice.offset = len(before)
             self._emit(choice, "content", before)
