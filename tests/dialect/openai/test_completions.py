@@ -317,7 +317,7 @@ def test_the_official_package_takes_both_forms_and_they_agree(told: list[Chunk],
             if choice.finish_reason:
                 ends[choice.index] = choice.finish_reason
     assert [(c.index, c.text, c.finish_reason) for c in whole.choices] == [
-        (index, text, ends[index]) for index, text in texts.items()
+        (index, said, ends[index]) for index, said in sorted(texts.items())
     ]
     assert whole.usage == usage
 
