@@ -91,6 +91,18 @@ class VolumeCalls:
         """A renewed token goes to the volume too; serving never waits for that, nor depends on it."""
         self._writer.renew(identity, used, grant).addErrback(_not_kept, identity)
 
+    async def pause(self, identity: str, *, paused: bool) -> bool:
+        """Pauses or resumes an account, and has read that back when this returns. Raises NotWritten."""
+        there = await self._writer.pause(identity, paused=paused)
+        await self._volume.read()
+        return there
+
+    async def remove(self, identity: str) -> bool:
+        """Removes an account, and has read that back when this returns. Raises NotWritten."""
+        there = await self._writer.remove(identity)
+        await self._volume.read(removed=identity)
+        return there
+
     async def store(self, account: NewAccount) -> Written:
         """Stores who signed in, and has read it back when this returns. Raises NotWritten."""
         written = await self._writer.add(account)
