@@ -86,12 +86,12 @@ class Signatures:
 class Memory:
     """A conversation's signatures, for one request: puts back what its client dropped, takes what its answer brings.
 
-    ``owner`` is the client's key. ``conversation`` is the call's ``conversation_id``.
+    ``owner`` is the name of the client's key. ``conversation`` is the call's ``conversation_id``.
     """
 
     __slots__ = ("_model", "_owner", "_restored", "_scope", "_store", "conversation")
 
-    def __init__(self, store: Signatures, owner: bytes, call: Call, model: Model) -> None:
+    def __init__(self, store: Signatures, owner: str, call: Call, model: Model) -> None:
         self._store = store
         self._owner = owner
         self._model = model
@@ -175,7 +175,7 @@ class Memory:
 
     def _key(self, kind: bytes, what: bytes) -> bytes:
         if not self._scope:
-            whose = hashlib.blake2b(self._owner, digest_size=32).digest() + self.conversation.encode()
+            whose = hashlib.blake2b(self._owner.encode(), digest_size=32).digest() + self.conversation.encode()
             self._scope = hashlib.blake2b(whose, digest_size=16).digest()
         return hashlib.blake2b(what, key=self._scope, person=kind, digest_size=16).digest()
 

@@ -31,11 +31,11 @@ def call(*parts: Part, opening: str = "?", **fields: Any) -> Call:
     return Call("gemini-3-flash", (asked, Content("model", parts)) if parts else (asked,), **fields)
 
 
-def memory(store: Signatures, made: Call, model: Any = FLASH, owner: bytes = b"sk") -> Memory:
+def memory(store: Signatures, made: Call, model: Any = FLASH, owner: str = "laptop") -> Memory:
     return Memory(store, owner, made, model)
 
 
-def restored(store: Signatures, made: Call, model: Any = FLASH, owner: bytes = b"sk") -> tuple[Part, ...]:
+def restored(store: Signatures, made: Call, model: Any = FLASH, owner: str = "laptop") -> tuple[Part, ...]:
     return memory(store, made, model, owner).restored(made).contents[1].parts
 
 
@@ -65,7 +65,7 @@ def test_another_conversation_client_or_family_gets_nothing() -> None:
         call(called(), session="s", system=("another",)),
     ):
         assert restored(store, other) == (called(),)
-    assert restored(store, call(called(), session="s"), owner=b"sk-other") == (called(),)
+    assert restored(store, call(called(), session="s"), owner="phone") == (called(),)
     for model in (SONNET, OSS, IMAGE):
         assert restored(store, call(called(), session="s"), model) == (called(),)
 
@@ -172,5 +172,5 @@ def test_nothing_of_a_conversation_stands_in_the_store() -> None:
     memory(store, asked, SONNET).thought_signed(digest("secret thought"), "U2ln")
     held = repr(store._entries)
     assert "U2ln" in held
-    for word in ("secret", "name", "call_id", "sk"):
+    for word in ("secret", "name", "call_id", "laptop"):
         assert word not in held

@@ -20,6 +20,8 @@ CASES = [
     (errors.MethodNotAllowed("m", allow=("GET",)), 405, "invalid_request_error", None),
     (errors.RequestTimeout("m"), 408, "invalid_request_error", None),
     (errors.BodyTooLarge("m"), 413, "invalid_request_error", None),
+    (errors.UriTooLong("m"), 414, "invalid_request_error", None),
+    (errors.HeadTooLarge("m"), 431, "invalid_request_error", None),
     (errors.RateLimited("m"), 429, "rate_limit_error", "rate_limit_exceeded"),
     (errors.InternalError("m"), 500, "server_error", None),
     (errors.UpstreamFailed("m"), 500, "server_error", None),
