@@ -23,6 +23,7 @@ CASES = [
     (errors.UriTooLong("m"), 414, "invalid_request_error", None),
     (errors.HeadTooLarge("m"), 431, "invalid_request_error", None),
     (errors.RateLimited("m"), 429, "rate_limit_error", "rate_limit_exceeded"),
+    (errors.ClientLimited("m"), 429, "rate_limit_error", "rate_limit_exceeded"),
     (errors.InternalError("m"), 500, "server_error", None),
     (errors.UpstreamFailed("m"), 500, "server_error", None),
     (errors.UpstreamBroken("m"), 502, "server_error", None),
