@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 CLIENTS := build/clients
+MATRIX := build/matrix.md
 BIN := $(VENV)/bin
 LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
 
-.PHONY: help demo run test test-clients fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
+.PHONY: help demo run test test-hostile test-clients fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -19,6 +20,9 @@ run: $(VENV)/.runtime ## the daemon, with the settings of the environment
 test: $(VENV)/.dev ## the whole proof, with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
 	$(BIN)/python tests/coverage_gate.py
+
+test-hostile: $(VENV)/.dev ## every fault and attack of docs/security.md, with its table (about five minutes)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "hostile or row" --matrix $(MATRIX)
 
 test-clients: $(VENV)/.dev $(CLIENTS)/.python $(CLIENTS)/.node ## real clients, agents among them, against the daemon (about two minutes)
 	$(BIN)/python -m pytest -n 2 -m clients tests/clients

@@ -104,6 +104,20 @@ class BodyTooLarge(ProxyError):
     code = "body_too_large"
 
 
+class UriTooLong(ProxyError):
+    """The request's first line is over the limit."""
+
+    status = 414
+    code = "uri_too_long"
+
+
+class HeadTooLarge(ProxyError):
+    """The request's headers are over the limit."""
+
+    status = 431
+    code = "head_too_large"
+
+
 class RateLimited(ProxyError):
     """Every usable account is cooling down; ``retry_after`` says when the first is free."""
 

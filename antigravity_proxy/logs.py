@@ -1,4 +1,4 @@
-"""The log: one event a line to stdout, as text or JSON, with nothing in it that must not be shown.
+"""The log: one event a line, as text or JSON, with nothing in it that must not be shown.
 
 Types that hide themselves (``secret.Secret``) are the first defence; the patterns here are the second net.
 """
@@ -6,7 +6,9 @@ Types that hide themselves (``secret.Secret``) are the first defence; the patter
 from __future__ import annotations
 
 import functools
+import os
 import re
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -16,11 +18,14 @@ from twisted.logger import (
     FilteringLogObserver,
     ILogObserver,
     LogEvent,
+    Logger,
     LogLevel,
     LogLevelFilterPredicate,
     formatEvent,
 )
 from zope.interface import implementer
+
+log = Logger()
 
 _SECRETS = re.compile(
     r"ya29\.[\w.-]+|1//[\w-]+|(?<=Bearer )\S+|AIza[\w-]+|sk-[\w-]{8,}|(?<=[?&]key=)[^&\s]+"
@@ -58,7 +63,43 @@ def one_line(text: str) -> str:
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def observer(out: TextIO, level: str, form: str) -> ILogObserver:
+class Output:
+    """Where lines go: stdout, or a file. A reader that is gone, or a full disk, is no reason to stop serving.
+
+    ``path`` None: stdout as it is now. Raises OSError for a file that can't be written.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+        self._out: TextIO = sys.stdout if path is None else _appended(path)
+
+    def write(self, line: str) -> None:
+        """Writes a line, which ends with a line break."""
+        try:
+            self._out.write(line)
+            self._out.flush()
+        except (OSError, ValueError):
+            return
+
+    def reopen(self) -> None:
+        """Opens the file anew: what was there may have been moved away. If it can't be opened the old one goes on."""
+        if self._path is None:
+            return
+        try:
+            fresh = _appended(self._path)
+        except OSError as e:
+            log.error("{path} can't be opened anew: {reason}", path=self._path, reason=e.strerror)
+            return
+        self._out.close()
+        self._out = fresh
+
+
+def _appended(path: str) -> TextIO:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+    return open(descriptor, "a", encoding="utf-8", errors="backslashreplace")
+
+
+def observer(out: Output, level: str, form: str) -> ILogObserver:
     """An observer that writes events of at least ``level`` to ``out``, as ``text`` or ``json``."""
     render = _as_json if form == "json" else _as_text
     predicate = LogLevelFilterPredicate(defaultLogLevel=_LEVELS[level])
@@ -71,16 +112,12 @@ def observer(out: TextIO, level: str, form: str) -> ILogObserver:
 
 @implementer(ILogObserver)
 class _Writer:
-    def __init__(self, out: TextIO, render: Callable[[LogEvent], str]) -> None:
+    def __init__(self, out: Output, render: Callable[[LogEvent], str]) -> None:
         self._out = out
         self._render = render
 
     def __call__(self, event: LogEvent) -> None:
-        try:
-            self._out.write(self._render(event) + "\n")
-            self._out.flush()
-        except (OSError, ValueError):  # nobody reads the log any more: no reason to stop serving
-            return
+        self._out.write(self._render(event) + "\n")
 
 
 def _as_text(event: LogEvent) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,17 @@ from antigravity_proxy.volume.writer import VolumeWriter
 
 
 class Start(Struct, frozen=True):
-    """Settings, the volume's files, their reader and writer, and the state with nothing but the configuration read."""
+    """Settings, the volume's files, their reader and writer, and the state with nothing but the configuration read.
+
+    ``resolve`` resolves the settings anew, with the configuration that it is given. Raises SettingsError.
+    """
 
     settings: Settings
     places: Layout
     reader: VolumeReader
     writer: VolumeWriter
     state: VolumeState
+    resolve: Callable[[GuiConfig | None], Settings]
 
 
 def begin(options: Mapping[str, Any], environ: Mapping[str, str]) -> Start:
@@ -43,7 +47,11 @@ def begin(options: Mapping[str, Any], environ: Mapping[str, str]) -> Start:
         sleep=time.sleep,
     )
     state = reader.read_config()
-    return Start(resolver.all(_gui_values(state.config)), places, reader, VolumeWriter(places, key, epoch), state)
+
+    def resolve(config: GuiConfig | None) -> Settings:
+        return resolver.all(_gui_values(config))
+
+    return Start(resolve(state.config), places, reader, VolumeWriter(places, key, epoch), state, resolve)
 
 
 def _of_desktop(environ: Mapping[str, str]) -> Layout:

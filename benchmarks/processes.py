@@ -50,12 +50,26 @@ class Process:
 
     def cpu_ms(self) -> float:
         """CPU time used so far, user and system, in milliseconds."""
-        fields = Path(f"/proc/{self._child.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) * 1000 / TICKS
 
     def rss_kb(self) -> int:
         """Resident memory in KiB."""
-        return int(Path(f"/proc/{self._child.pid}/statm").read_text().split()[1]) * PAGE_KB
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * PAGE_KB
+
+    def descriptors(self) -> int:
+        """Open descriptors."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    @property
+    def pid(self) -> int:
+        """Its id."""
+        return self._child.pid
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status; None while it runs."""
+        return self._child.poll()
 
     def stop(self) -> None:
         """Ends it."""

@@ -15,6 +15,9 @@ from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
 from antigravity_proxy.daemon.process import keep_monotonic_time
 
+#: marks of the rows that a test proves, and their table
+pytest_plugins = ("support.matrix",)
+
 DATA = Path(__file__).parent / "data"
 
 # a shell's background job ignores Ctrl-C and hands that on to the programs that tests start and interrupt

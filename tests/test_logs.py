@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from twisted.logger import Logger, LogLevel, LogPublisher
 from twisted.python.failure import Failure
 
-from antigravity_proxy.logs import observer, one_line, redact, timestamp
+from antigravity_proxy.logs import Output, observer, one_line, redact, timestamp
 from antigravity_proxy.secret import Secret
+
+
+def output(stream: io.StringIO) -> Output:
+    """An output to a stream of the test's."""
+    made = Output(None)
+    made._out = stream
+    return made
 
 
 def logged(form: str, level: str = "info") -> tuple[Logger, io.StringIO]:
     out = io.StringIO()
-    return Logger(namespace="antigravity_proxy.x", observer=LogPublisher(observer(out, level, form))), out
+    return Logger(namespace="antigravity_proxy.x", observer=LogPublisher(observer(output(out), level, form))), out
 
 
 @pytest.mark.parametrize(
@@ -86,7 +95,7 @@ def test_levels_filter_and_twisted_is_quiet() -> None:
     log.info("no")
     assert out.getvalue() == ""
     quiet = io.StringIO()
-    publisher = LogPublisher(observer(quiet, "info", "text"))
+    publisher = LogPublisher(observer(output(quiet), "info", "text"))
     for namespace in ("twisted.web", "log_legacy"):
         Logger(namespace=namespace, observer=publisher).info("Starting factory")
     Logger(namespace="antigravity_proxy.x", observer=publisher).info("shown")
@@ -106,3 +115,34 @@ def test_time_is_utc_with_milliseconds() -> None:
 
 def test_the_level_names_are_twisteds() -> None:
     assert {level.name for level in LogLevel.iterconstants()} >= {"debug", "info", "warn", "error"}
+
+
+def test_a_file_is_written_to_and_opened_anew_after_its_rotation(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    out = Output(str(path))
+    out.write("one\n")
+    path.rename(tmp_path / "log.1")
+    out.write("two\n")
+    out.reopen()
+    out.write("three \udcff\n")
+    assert (tmp_path / "log.1").read_text() == "one\ntwo\n"
+    assert path.read_text() == "three \\udcff\n"
+    assert path.stat().st_mode & 0o007 == 0
+
+
+def test_a_file_that_can_not_be_opened_anew_goes_on(tmp_path: Path, no_leaks: list[Any]) -> None:
+    (tmp_path / "logs").mkdir()
+    path = tmp_path / "logs/log"
+    out = Output(str(path))
+    (tmp_path / "logs").rename(tmp_path / "moved")
+    out.reopen()
+    out.write("one\n")
+    assert (tmp_path / "moved/log").read_text() == "one\n"
+    assert no_leaks.pop() == "{path} can't be opened anew: {reason}"
+
+
+def test_standard_output_is_not_opened_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    out = Output(None)
+    out.reopen()
+    out.write("one\n")
+    assert capsys.readouterr().out == "one\n"

@@ -49,6 +49,7 @@ def test_help_documents_every_setting() -> None:
         ((), {"UPSTREAM_PROXY_URL": "ftp://u:secret@h"}, r"UPSTREAM_PROXY_URL .*a proxy URL begins with"),
         ((), {"UPSTREAM_CA_FILE": "/nowhere"}, r"UPSTREAM_CA_FILE: /nowhere can't be read"),
         ((), {"ANTIGRAVITY_MASTER_KEY": "secret"}, r"ANTIGRAVITY_MASTER_KEY .* it takes 64 hex characters"),
+        ((), {"LOG_FILE": "/nowhere/log"}, r"LOG_FILE: /nowhere/log can't be written: No such file"),
         (("stray",), {}, r"unknown argument: stray"),
         (("--no-such-option",), {}, r"option --no-such-option not recognized"),
     ],

@@ -71,6 +71,10 @@ class SignIn:
         self._agent = agent
         self._store = store
 
+    def use(self, settings: Settings) -> None:
+        """These settings are in force now."""
+        self._settings = settings
+
     def begin(self) -> Begun:
         """A new sign-in. Raises SignInFailed where no OAuth client is configured."""
         _, client = self._client()

@@ -39,6 +39,10 @@ class UpstreamCalls:
         self._egresses = egresses
         self._bases = bases
 
+    def use(self, settings: Settings) -> None:
+        """These settings are in force now."""
+        self._settings = settings
+
     async def refresh(self, state: AccountState) -> Grant:
         """A new grant by the OAuth client that the account's token names, else by the plain one.
 

@@ -44,6 +44,10 @@ class Conditions:
         self._writable = writable
         self.draining = False
 
+    def use(self, settings: Settings) -> None:
+        """These settings are in force now."""
+        self._settings = settings
+
     def now(self) -> Condition:
         """The condition at this moment."""
         state = self._state()

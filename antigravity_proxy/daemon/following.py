@@ -54,15 +54,32 @@ class Following:
             self.catalogue = _catalogue(state.config)
             self._pool.rules = Rules.of(self._settings, state.config)
             self._redirect(state.config)
-        ring = self._keys.decide(state.config, absent=state.config_absent)
-        if ring is not None:
-            self._gate.keys = ring
-            self._admin.use(ring)
+        self._use_keys()
         if not state.error:
             updating.addCallback(self._tell_of_accounts, state, before)
         elif state.error != before.error:
             log.error("the volume can't be read: {reason}", reason=state.error)
         return updating.addErrback(partial(log.failure, "the volume's accounts could not be taken"))
+
+    def use(self, settings: Settings) -> None:
+        """These settings are in force now: keys and rules. A key in force stays where they leave none."""
+        self._settings = settings
+        self._keys = KeyPolicy.of(settings)
+        self._pool.rules = Rules.of(settings, self.state.config)
+        if settings.upstream_proxy is not None and settings.sources["upstream_proxy"] != "gui_config":
+            try:
+                self._egresses.redirect(settings.upstream_proxy.reveal())
+            except ValueError as e:
+                log.warn("UPSTREAM_PROXY_URL can't be used: {reason}", reason=e)
+        else:
+            self._redirect(self.state.config)
+        self._use_keys()
+
+    def _use_keys(self) -> None:
+        ring = self._keys.decide(self.state.config, absent=self.state.config_absent)
+        if ring is not None:
+            self._gate.keys = ring
+            self._admin.use(ring)
 
     def _redirect(self, config: GuiConfig | None) -> None:
         """The app's upstream proxy, unless the settings name one or the app's can't be used: then the last stays."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,28 +13,27 @@ from twisted.internet.defer import inlineCallbacks
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
-from antigravity_proxy import logs, startup
+from antigravity_proxy import startup
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.renewals import Renewals
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.admin.service import Admin, sign_in
-from antigravity_proxy.daemon import figures
 from antigravity_proxy.daemon.account_calls import UpstreamCalls, VolumeCalls
 from antigravity_proxy.daemon.condition import Conditions
 from antigravity_proxy.daemon.following import Following
 from antigravity_proxy.daemon.listeners import Listeners
+from antigravity_proxy.daemon.observing import Observing
 from antigravity_proxy.daemon.process import hex_digits, keep_monotonic_time, new_uuid, tune_garbage_collection
+from antigravity_proxy.daemon.reloading import Reloading
+from antigravity_proxy.daemon.signals import Signals
 from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import Start, epoch
-from antigravity_proxy.telemetry.access import AccessLog
-from antigravity_proxy.telemetry.loop import LoopWatch
-from antigravity_proxy.telemetry.metrics import Metrics
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import configured
@@ -71,7 +69,6 @@ class Daemon(MultiService):
     admin: Admin
     site: GuardedSite
     ledger: Ledger
-    metrics: Metrics
     conditions: Conditions
 
     def __init__(self, reactor: Any, start: Start, handed: Sockets, notifier: Notifier) -> None:
@@ -85,6 +82,10 @@ class Daemon(MultiService):
         keys = KeyPolicy.of(settings)
         ring = keys.at_start(start.state.config, absent=start.state.config_absent)
         self._ticker = Ticker(reactor)
+        self._signals: Signals | None = None
+        self._observing = observing = Observing(reactor, settings)
+        observing.loop.setServiceParent(self)
+        self.ledger = observing.ledger
 
         self._egresses = configured(reactor, self._ticker, settings)
         oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
@@ -117,15 +118,7 @@ class Daemon(MultiService):
             bases=bases,
         )
 
-        self.ledger = ledger = Ledger(reactor.seconds)
-        out = sys.stdout if settings.log_level in ("debug", "info") else None
-        access = AccessLog(out, settings.log_format, epoch)
-        ledger.observe(access)
-        self.metrics = metrics = Metrics()
-        ledger.observe(metrics)
-        loop = LoopWatch(reactor, metrics.lag.observe)
-        loop.setServiceParent(self)
-        self.gate = gate = ApiGate(ring, settings.max_body, hex_digits, ledger)
+        self.gate = gate = ApiGate(ring, settings.max_body, hex_digits, self.ledger)
         signing_in = sign_in(reactor, settings, oauth, self._egresses, stored.store)
         self.admin = Admin(reactor, self._ticker, settings, signing_in, ring, read_only=read_only)
         self._following = following = Following(
@@ -141,19 +134,21 @@ class Daemon(MultiService):
             gate,
             writable=writable,
         )
-        pages = HealthPages(self.conditions.now, metrics.render).resource()
-        api = ApiResource(resources, lambda: following.catalogue, gate, pages, hex_digits, ledger)
+        pages = HealthPages(self.conditions.now, observing.metrics.render).resource()
+        api = ApiResource(resources, lambda: following.catalogue, gate, pages, hex_digits, self.ledger)
         self.site = GuardedSite(api, gate, self._ticker)
-        metrics.watch(
-            (
-                *figures.of_traffic(ledger, self.site, access, loop),
-                *figures.of_accounts(self.pool),
-                *figures.of_volume(reactor, self._volume, lambda: following.state),
-                *figures.of_condition(reactor, self.conditions),
-            )
-        )
+        observing.watch(self.site, self.pool, self._volume, lambda: following.state, self.conditions)
         self._listeners = Listeners(reactor, settings, self.site, self.admin.site, handed)
         notifier.setServiceParent(self)
+        self._reloading = Reloading(
+            settings,
+            lambda: handed.told(start.resolve(following.state.config)),
+            lambda: self._volume.read(),
+            upstream,
+            signing_in,
+            following,
+            self.conditions,
+        )
 
     @property
     def state(self) -> VolumeState:
@@ -163,8 +158,8 @@ class Daemon(MultiService):
     def setServiceParent(self, parent: IServiceCollection) -> None:
         """Takes its place in the application, and gives that our log."""
         if isinstance(parent, Componentized):
-            observer = logs.observer(sys.stdout, self._settings.log_level, self._settings.log_format)
-            parent.setComponent(ILogObserver, observer)
+            parent.setComponent(ILogObserver, self._observing.log_observer())
+            self._signals = Signals(self._reactor, self._reload, self._observing.output.reopen)  # the process is ours
         super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
@@ -176,12 +171,18 @@ class Daemon(MultiService):
         """Starts serving."""
         super().startService()
         tune_garbage_collection()
+        if self._signals is not None:
+            self._reactor.callLater(0, self._signals.install)  # Twisted takes them when the reactor starts
         self._listeners.announce()
         self._opening = self._reactor.callLater(limits.FIRST_READ, self._open)
         if self._settings.clients:
             self._renewals.start()
         for warning in self.conditions.warnings():
             log.warn("{warning}", warning=warning)
+
+    def _reload(self) -> None:
+        self._observing.output.reopen()
+        self._reloading.reload()
 
     def _take(self, state: VolumeState) -> None:
         """A state of the volume takes effect; from the first one on, clients are let in."""

@@ -67,6 +67,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     drain_seconds: float
     log_level: str
     log_format: str
+    log_file: str | None
     sources: Mapping[str, str]
 
     @property

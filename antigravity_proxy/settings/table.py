@@ -104,7 +104,9 @@ TABLE: tuple[Setting, ...] = (
     Setting("drain_seconds", "PROXY_DRAIN_SECONDS", parse.seconds, "30",
             "how long SIGTERM waits for open streams"),
     Setting("log_level", "LOG_LEVEL", parse.one_of("debug", "info", "warn", "error"), "info", "what is logged"),
-    Setting("log_format", "LOG_FORMAT", parse.one_of("text", "json"), "text", "how it is logged, to stdout"),
+    Setting("log_format", "LOG_FORMAT", parse.one_of("text", "json"), "text", "how it is logged"),
+    Setting("log_file", "LOG_FILE", parse.text, None,
+            "a file to log to instead of stdout; SIGHUP and SIGUSR1 open it anew, after its rotation"),
 )  # fmt: skip
 
 

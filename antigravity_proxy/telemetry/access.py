@@ -9,11 +9,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any
 
 from msgspec import json
 
-from antigravity_proxy.logs import one_line, redact, timestamp
+from antigravity_proxy.logs import Output, one_line, redact, timestamp
 from antigravity_proxy.telemetry.bucket import Bucket
 from antigravity_proxy.telemetry.record import Record
 
@@ -24,13 +24,13 @@ _PLAIN = re.compile(r"[^\s\"'=\\]+")
 
 
 class AccessLog:
-    """Writes records as ``text`` or ``json``; with ``out`` None it writes nothing. An observer of the ledger.
+    """Writes records as ``text`` or ``json``. An observer of the ledger.
 
     ``epoch`` is the wall clock in epoch seconds. Of very many refused requests only some are written; how many were
     not stands in the next line; ``left_out`` counts them all.
     """
 
-    def __init__(self, out: TextIO | None, form: str, epoch: Callable[[], float]) -> None:
+    def __init__(self, out: Output, form: str, epoch: Callable[[], float]) -> None:
         self._out = out
         self._render = _as_json if form == "json" else _as_text
         self._epoch = epoch
@@ -40,19 +40,13 @@ class AccessLog:
 
     def __call__(self, record: Record) -> None:
         """Writes one line."""
-        if self._out is None:
-            return
         if not record.attempts and record.status >= 400 and not self._cheap.take(record.began + record.duration):
             self._left_out += 1
             self.left_out += 1
             return
         line = self._render(timestamp(self._epoch()), record, self._left_out)
         self._left_out = 0
-        try:
-            self._out.write(line)
-            self._out.flush()
-        except (OSError, ValueError):  # nobody reads the log any more: no reason to stop serving
-            self._out = None
+        self._out.write(line)
 
 
 def _as_text(time: str, record: Record, left_out: int) -> str:

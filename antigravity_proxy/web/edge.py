@@ -28,8 +28,11 @@ from antigravity_proxy.settings.limits import (
     BODY_MIN_RATE,
     HEAD_DEADLINE,
     IDLE_SECONDS,
+    LINGER_BYTES,
     LINGER_SECONDS,
     MAX_CONNECTIONS,
+    SHED_CONNECTIONS,
+    SHED_RETRY,
     WRITE_STALL,
 )
 from antigravity_proxy.ticker import Ticker
@@ -57,7 +60,7 @@ class Gate(Protocol):
         ...
 
     def render(self, request: GuardedRequest, error: errors.ProxyError) -> Rendered:
-        """The error in the dialect of the request's path."""
+        """The error in the dialect of the request's path; also for a request whose head never came whole."""
         ...
 
     def refused(self, request: GuardedRequest, error: errors.ProxyError, answer: Rendered) -> None:
@@ -74,10 +77,11 @@ class GuardedRequest(server.Request):
 
     channel: GuardedChannel
     content: Any
-    #: what the gate noted: the route, our id for the request, and its record
+    #: what the gate noted: the route, our id for the request, its record, and whether it is answered when load is shed
     route: Any = None
     request_id = ""
     record: Any = None
+    spared = False
 
     def gotLength(self, length: int | None) -> None:
         """The head is complete: admit or refuse."""
@@ -87,10 +91,18 @@ class GuardedRequest(server.Request):
         try:
             channel.check_framing(self)
             gate.admit(self, channel._command, channel._path)
+            if channel.sheds and not self.spared:
+                raise errors.Unavailable("Too many connections. Please try again in a moment.", retry_after=SHED_RETRY)
             if length is not None and length > gate.max_body:
                 raise _too_large(gate.max_body)
         except errors.ProxyError as e:
             channel.refuse(e)
+
+    @property
+    def target(self) -> bytes:
+        """The request's target as it stands in its first line; empty if that was not received."""
+        target: bytes = getattr(self.channel, "_path", b"")
+        return target
 
     def handleContentChunk(self, data: bytes) -> None:
         content, gate = self.content, self.channel.site.gate
@@ -122,10 +134,11 @@ class GuardedChannel(http.HTTPChannel):
     """HTTP/1.1 with deadlines for what comes in, a stall limit for what goes out, refusal and drain.
 
     The deadlines are absolute, or ask for progress; Twisted's own idle timer, which starts again with every byte, is
-    not used.
+    not used. ``sheds``: it came above the cap, and is told so.
     """
 
     site: GuardedSite
+    sheds = False
     transport: Any
     requestFactory = GuardedRequest
     _waits_for = _Wait.HEAD
@@ -142,12 +155,43 @@ class GuardedChannel(http.HTTPChannel):
         super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
-        if self._refused:
-            return  # lingering close: swallow, never parse
         self._received += len(data)
+        if self._refused:  # lingering close: swallow a little, never parse
+            if self._received > LINGER_BYTES:
+                self.transport.loseConnection()
+            return
         if self._waits_for is _Wait.NEXT:
             self._wait(_Wait.HEAD)
         super().dataReceived(data)
+
+    def lineReceived(self, line: bytes) -> None:
+        """A line of the head. Folded ones are refused (RFC 9112 5.2)."""
+        if self._refused:
+            return
+        if line[:1] in (b" ", b"\t"):
+            self.refuse(errors.BadRequest("Malformed HTTP request: a folded header line."))
+            return
+        super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """A line of the head without end."""
+        self.refuse(errors.HeadTooLarge("A header is too long.") if self._has_request_line else _uri_too_long())
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """Twisted's parser gave up; it would close without saying why, or with a bare status line."""
+        if self._receivedHeaderSize > self.totalHeadersSize or self._receivedHeaderCount > self.maxHeaders:
+            error: errors.ProxyError = (
+                errors.HeadTooLarge("The headers are too many, or too long in all.")
+                if self._has_request_line
+                else _uri_too_long()
+            )
+        else:
+            error = errors.BadRequest("Malformed HTTP request.")
+        self.refuse(error)
+
+    @property
+    def _has_request_line(self) -> bool:
+        return hasattr(self, "_command")
 
     def allHeadersReceived(self) -> None:
         super().allHeadersReceived()
@@ -164,10 +208,14 @@ class GuardedChannel(http.HTTPChannel):
         super().requestDone(request)
 
     def check_framing(self, request: GuardedRequest) -> None:
-        """Refuses what Twisted lets pass: a second Transfer-Encoding, and not exactly one Host (RFC 9112 3.2, 6.3)."""
+        """Refuses what Twisted lets pass: a Transfer-Encoding that isn't just ``chunked``, and not exactly one Host.
+
+        RFC 9112 3.2, 6.3.
+        """
         headers = request.requestHeaders
-        if len(headers.getRawHeaders(b"transfer-encoding", ())) > 1:
-            raise errors.BadRequest("More than one Transfer-Encoding.")
+        encodings = headers.getRawHeaders(b"transfer-encoding")
+        if encodings is not None and [value.lower() for value in encodings] != [b"chunked"]:
+            raise errors.BadRequest("The only Transfer-Encoding is 'chunked', once.")
         if self._version == b"HTTP/1.1" and len(headers.getRawHeaders(b"host", ())) != 1:
             raise errors.BadRequest("Exactly one Host header is needed.")
 
@@ -176,6 +224,8 @@ class GuardedChannel(http.HTTPChannel):
         if self._refused:
             return
         self._refused, self.persistent = True, 0
+        if not self.requests:  # not even its first line came whole
+            self.requests.append(self.requestFactory(self, False))
         request = self.requests[-1]
         request.requestHeaders.removeHeader(b"Expect")  # no "100 Continue" behind the refusal
         rendered = self.site.gate.render(request, error)
@@ -185,8 +235,9 @@ class GuardedChannel(http.HTTPChannel):
             b"Content-Length: %d" % len(rendered.body),
             b"Connection: close",
             *(name + b": " + value for name, value in rendered.headers),
+            *(name + b": " + value for name, values in request.responseHeaders.getAllRawHeaders() for value in values),
         ]
-        body = b"" if self._command == b"HEAD" else rendered.body
+        body = b"" if getattr(self, "_command", b"") == b"HEAD" else rendered.body
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
         self.site.gate.refused(request, error, rendered)
         self._wait(_Wait.LINGER)
@@ -258,8 +309,16 @@ class GuardedSite(server.Site):
         self._empty: Deferred[None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """A channel for a new connection; None (closed at once) above the cap."""
-        return None if len(self.channels) >= self._max_connections else super().buildProtocol(addr)
+        """A channel for a new connection.
+
+        Above the cap it only says so, in the dialect of what is asked; far above it is None (closed at once).
+        """
+        above = len(self.channels) - self._max_connections
+        if above >= SHED_CONNECTIONS:
+            return None
+        channel = super().buildProtocol(addr)
+        channel.sheds = above >= 0
+        return channel
 
     def log(self, request: http.Request) -> None:
         """Nothing: the API writes its own line, and Twisted's would show the query with its key."""
@@ -293,6 +352,10 @@ class GuardedSite(server.Site):
             return cut
 
         return empty.addCallback(done)
+
+
+def _uri_too_long() -> errors.UriTooLong:
+    return errors.UriTooLong("The request's target is too long.")
 
 
 def _too_large(limit: int) -> errors.BodyTooLarge:

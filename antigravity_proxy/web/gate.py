@@ -13,7 +13,6 @@ from antigravity_proxy.web.identity import own_id, own_trace
 from antigravity_proxy.web.keys import KeyRing
 from antigravity_proxy.web.routes import Operation, Route, match
 
-_UNROUTED = Route(Operation.UNKNOWN, "openai", ())
 _READING = (b"GET", b"HEAD")
 _METHODS = {name: name.decode() for name in (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")}
 _NAMES = {operation: operation.name.lower() for operation in Operation}
@@ -33,26 +32,21 @@ class ApiGate:
 
     def admit(self, request: GuardedRequest, method: bytes, target: bytes) -> None:
         """Notes the route and an id on the request; raises Unauthorized."""
-        path, _, query = target.partition(b"?")
-        headers = request.requestHeaders
-        request.request_id = own_id(headers) or "req_" + self._hex(24)
-        request.route = route = match(
-            path.decode("latin-1"),
-            anthropic=headers.hasHeader(b"anthropic-version"),
-            gemini=headers.hasHeader(b"x-goog-api-key") or headers.hasHeader(b"x-goog-api-client"),
-        )
+        route = self._note(request, target)
         if route.needs_key or method not in _READING:
             request.record = self._open(request, method, route)
         if route.needs_key:
-            self.keys.check(headers, query)
+            self.keys.check(request.requestHeaders, target.partition(b"?")[2])
+        else:
+            request.spared = True
 
     def render(self, request: GuardedRequest, error: ProxyError) -> Rendered:
-        """The error in the dialect of the request's path."""
-        return dialects.render_error(request.route or _UNROUTED, error, request.request_id)
+        """The error in the dialect of the request's path, as far as that is known."""
+        return dialects.render_error(self._route(request), error, request.request_id)
 
     def refused(self, request: GuardedRequest, error: ProxyError, answer: Rendered) -> None:
         """Closes the record of a request that never reached a resource."""
-        record: Record = request.record or self._open(request, request.method, request.route or _UNROUTED)
+        record: Record = request.record or self._open(request, request.method, self._route(request))
         record.refused = True
         record.status, record.error, record.bytes_out = answer.status, error.code, len(answer.body)
         self._ledger.close(record)
@@ -63,6 +57,21 @@ class ApiGate:
         if record is not None and not record.closed:
             record.status, record.client_left = CLIENT_LEFT, True
             self._ledger.close(record)
+
+    def _route(self, request: GuardedRequest) -> Route:
+        """The request's route; of one whose head is not whole, as far as it came."""
+        route: Route | None = request.route
+        return route or self._note(request, request.target)
+
+    def _note(self, request: GuardedRequest, target: bytes) -> Route:
+        headers = request.requestHeaders
+        request.request_id = own_id(headers) or "req_" + self._hex(24)
+        request.route = route = match(
+            target.partition(b"?")[0].decode("latin-1"),
+            anthropic=headers.hasHeader(b"anthropic-version"),
+            gemini=headers.hasHeader(b"x-goog-api-key") or headers.hasHeader(b"x-goog-api-client"),
+        )
+        return route
 
     def _open(self, request: GuardedRequest, method: bytes, route: Route) -> Record:
         record = self._ledger.open(

@@ -88,6 +88,7 @@ async def test_unknown_fields_are_ignored(tmp_path: Path) -> None:
         assert (await running.request("POST", GENERATE, body)).status == 200
 
 
+@pytest.mark.row("404 and 405")
 @pytest.mark.parametrize(
     ("method", "path", "status", "where"),
     [

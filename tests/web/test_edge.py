@@ -140,6 +140,8 @@ def test_expect_continue_is_answered_but_not_behind_a_refusal() -> None:
         b"Host: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n",
         b"Host: x\r\nContent-Length: +5\r\n",
         b"Host: x\r\nTransfer-Encoding: gzip\r\n",
+        b"Host: x\r\nTransfer-Encoding: identity\r\nContent-Length: 5\r\n",
+        b"Host: x\r\nTransfer-Encoding:\r\n chunked\r\n",
         b"Host: x\r\nBad header\r\n",
     ],
 )
@@ -216,13 +218,67 @@ def test_a_reader_that_stalls_is_dropped_and_one_that_goes_on_is_not() -> None:
     assert transport.aborted
 
 
-def test_connections_are_capped() -> None:
+def test_above_the_cap_clients_are_told_to_come_again_and_far_above_closed_at_once() -> None:
     edge = Edge(max_connections=2)
-    assert edge.connect()[0] is not None
-    channel, _ = edge.connect()
+    edge.connect()
+    edge.connect()
+    channel, transport = edge.connect()
+    channel.dataReceived(b"POST /v1/messages HTTP/1.1\r\nHost: x\r\n" + KEY + b"Content-Length: 5\r\n\r\nhello")
+    assert transport.value().startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: %d\r\n" % limits.SHED_RETRY in transport.value()
+    assert b'"type":"error"' in transport.value()
+    channel, transport = edge.connect()
+    channel.dataReceived(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert transport.value().startswith(b"HTTP/1.1 200 ")
+    for _ in range(limits.SHED_CONNECTIONS - 2):
+        assert edge.connect()[0] is not None
     assert edge.connect()[0] is None
-    channel.connectionLost(None)
-    assert edge.connect()[0] is not None
+    for each in list(edge.site.channels)[: limits.SHED_CONNECTIONS + 1]:
+        each.connectionLost(None)
+    channel, transport = edge.connect()
+    channel.dataReceived(request())
+    assert transport.value().startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"POST /v1/messages HTTP/1.1\r\nHost: x\r\n" + b"X-A: aaaaaaaa\r\n" * 501, 431),
+        (b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 17_000, 431),
+        (b"POST /v1/messages HTTP/1.1\r\nHost: x\r\n" + b"X-A: %b\r\n" % (b"a" * 8000) * 3, 431),
+        (b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", 400),
+        (b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nX-A: a\r\n folded\r\n\r\n", 400),
+        (b"POST /v1/messages HTTP/1.1\r\n" + KEY + b"Host: x\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n", 400),
+    ],
+)
+def test_what_the_parser_refuses_is_told_in_the_dialect(sent: bytes, status: int) -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    channel.dataReceived(sent)
+    channel.dataReceived(request())
+    assert transport.value().startswith(b"HTTP/1.1 %d " % status)
+    assert transport.value().count(b"HTTP/1.1") == 1
+    assert b'{"type":"error","error":{"type":"invalid_request_error"' in transport.value()
+    assert not edge.resource.bodies
+
+
+@pytest.mark.parametrize("sent", [b"GET /" + b"a" * 17_000, b"GET /" + b"a" * 16_379 + b" HTTP/1.1\r\n"])
+def test_an_endless_target_is_414(sent: bytes) -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    channel.dataReceived(sent)
+    assert transport.value().startswith(b"HTTP/1.1 414 ")
+    assert b'"error"' in transport.value()
+
+
+def test_a_refused_client_that_sends_on_is_not_listened_to_for_long() -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    channel.dataReceived(HEAD + b"x-api-key: no\r\nContent-Length: 5\r\n\r\n")
+    channel.dataReceived(b"x" * limits.LINGER_BYTES)
+    assert not transport.disconnecting
+    channel.dataReceived(b"x")
+    assert transport.disconnecting
 
 
 def test_a_drain_waits_for_the_last_byte_and_cuts_at_the_deadline() -> None:

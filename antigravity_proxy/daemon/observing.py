@@ -1,0 +1,68 @@
+"""What watches the daemon: log, ledger and its observers, metrics, the loop's watch. Built before what it watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.logger import ILogObserver
+
+from antigravity_proxy import logs
+from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.daemon import figures
+from antigravity_proxy.daemon.condition import Conditions
+from antigravity_proxy.logs import Output
+from antigravity_proxy.settings.resolve import Settings, SettingsError
+from antigravity_proxy.startup import epoch
+from antigravity_proxy.telemetry.access import AccessLog
+from antigravity_proxy.telemetry.loop import LoopWatch
+from antigravity_proxy.telemetry.metrics import Metrics
+from antigravity_proxy.telemetry.record import Ledger
+from antigravity_proxy.volume.reader import VolumeState
+from antigravity_proxy.volume.service import VolumeService
+from antigravity_proxy.web.edge import GuardedSite
+
+
+class Observing:
+    """The observers. Raises SettingsError for a log file that can't be written."""
+
+    def __init__(self, reactor: Any, settings: Settings) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self.output = _output(settings)
+        self.ledger = Ledger(reactor.seconds)
+        self.metrics = Metrics()
+        self.loop = LoopWatch(reactor, self.metrics.lag.observe)
+        self._access = AccessLog(self.output, settings.log_format, epoch)
+        if settings.log_level in ("debug", "info"):
+            self.ledger.observe(self._access)
+        self.ledger.observe(self.metrics)
+
+    def log_observer(self) -> ILogObserver:
+        """What writes events to the log."""
+        return logs.observer(self.output, self._settings.log_level, self._settings.log_format)
+
+    def watch(
+        self,
+        site: GuardedSite,
+        pool: Pool,
+        volume: VolumeService,
+        state: Callable[[], VolumeState],
+        conditions: Conditions,
+    ) -> None:
+        """Metrics tell of these too from now on."""
+        self.metrics.watch(
+            (
+                *figures.of_traffic(self.ledger, site, self._access, self.loop),
+                *figures.of_accounts(pool),
+                *figures.of_volume(self._reactor, volume, state),
+                *figures.of_condition(self._reactor, conditions),
+            )
+        )
+
+
+def _output(settings: Settings) -> Output:
+    try:
+        return Output(settings.log_file)
+    except OSError as e:
+        raise SettingsError(f"LOG_FILE: {settings.log_file} can't be written: {e.strerror}") from None
