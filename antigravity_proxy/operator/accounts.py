@@ -9,6 +9,7 @@ from msgspec import Struct
 from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.upstream.tunnel import parse_proxy_url
 from antigravity_proxy.volume.accounts import Account, RowProblem
 from antigravity_proxy.volume.reader import VolumeState
 
@@ -82,6 +83,11 @@ def _reason(state: AccountState, clients: Collection[str], now: Moment) -> str:
         return "it is paused for this proxy: 'antigravity-proxy accounts resume' takes it back"
     if account.status == "expired":
         return "the desktop app has marked it as expired: sign in again"
+    if account.token.upstream_proxy_url is not None:
+        try:
+            parse_proxy_url(account.token.upstream_proxy_url.reveal())
+        except ValueError as e:
+            return f"its own proxy can't be used: {e}"
     if policy.has_live_token(state, now):
         return ""
     if not policy.can_refresh(state, now):
