@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.tokens import TokenKeeper
@@ -17,6 +18,8 @@ from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.health import Condition
 from antigravity_proxy.web.health import Volume as VolumeHealth
 from antigravity_proxy.web.warnings import Surroundings, warnings
+
+log = Logger()
 
 
 class Conditions:
@@ -42,6 +45,7 @@ class Conditions:
         self._tokens = tokens
         self._gate = gate
         self._writable = writable
+        self._told: frozenset[str] = frozenset()
         self.draining = False
 
     def use(self, settings: Settings) -> None:
@@ -70,6 +74,14 @@ class Conditions:
             self._gate.keys.closed, self._tokens.misconfigured, self._writable, tally.barred, tally.unverified
         )
         return warnings(self._settings, self._state(), around)
+
+    def tell(self) -> None:
+        """Tells the log of the warnings that are new since it was last told."""
+        found = self.warnings()
+        for warning in found:
+            if warning not in self._told:
+                log.warn("{warning}", warning=warning)
+        self._told = frozenset(found)
 
     def _database(self, state: VolumeState) -> str:
         """``connected``, or why the volume can't be read at the moment."""
