@@ -206,6 +206,7 @@ async def test_a_volume_that_goes_is_degraded_and_serves_on(tmp_path: Path, no_l
         no_leaks.clear()
 
 
+@pytest.mark.row("untouched")
 @pytest.mark.parametrize("writer", ["closed", "paused in mid-transaction"])
 @deferred(60)
 async def test_the_volume_is_not_touched_by_a_thousand_requests(tmp_path: Path, writer: str) -> None:

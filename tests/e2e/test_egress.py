@@ -102,6 +102,7 @@ async def test_an_accounts_broken_proxy_is_no_other_accounts_trouble(tmp_path: P
         assert "password" not in answer.body.decode()
 
 
+@pytest.mark.row("redirects")
 @deferred()
 async def test_no_redirect_takes_a_token_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failover, "TROUBLE_PAUSE", 0.001)

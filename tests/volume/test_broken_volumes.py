@@ -141,6 +141,7 @@ def test_from_the_start(volume: Path, tmp_path: Path, kind: str) -> None:
     assert checked(state) == set()
 
 
+@pytest.mark.row("broken volume")
 @pytest.mark.parametrize("kind", BROKEN)
 def test_while_it_serves(volume: Path, tmp_path: Path, kind: str) -> None:
     sound = Path(shutil.copytree(volume, tmp_path / "sound"))
