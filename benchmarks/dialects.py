@@ -1,6 +1,6 @@
-"""What each dialect's own part costs: decoding a request, encoding an answer's events. Pure code, CPU time.
+"""What each dialect's own part costs: decoding a request, encoding an answer's events; and cleaning an agent's tools.
 
-Prints a table.
+Pure code, CPU time. Prints two tables. Run with ``tests`` on the path, where the agent's tools are.
 """
 
 from __future__ import annotations
@@ -11,13 +11,18 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from support.agent_tools import agent_tools
 
+from antigravity_proxy.canonical.call import Call, FunctionDeclaration
 from antigravity_proxy.canonical.chunk import Chunk
+from antigravity_proxy.canonical.models import MODELS
+from antigravity_proxy.codeassist import tools
 from antigravity_proxy.codeassist.events import read_event
+from antigravity_proxy.codeassist.names import NameMap
 from antigravity_proxy.dialect.anthropic import request as anthropic
 from antigravity_proxy.dialect.base import Decoded, Stamp
 from antigravity_proxy.dialect.gemini import request as gemini
-from antigravity_proxy.dialect.openai import chat_request, responses_request
+from antigravity_proxy.dialect.openai import chat_request, completions_request, responses_request
 
 EVENTS = 1_000
 TURNS = 20
@@ -66,11 +71,19 @@ def bodies() -> dict[str, tuple[bytes, Callable[[bytes], Decoded]]]:
     generate = {
         "systemInstruction": {"parts": [{"text": TEXT}]},
         "contents": turns("parts", "model", lambda role, text: [{"text": text}]),
-        "tools": [{"functionDeclarations": [{"name": t["name"], "parametersJsonSchema": SCHEMA} for t in tools]}],
+        "tools": [
+            {
+                "functionDeclarations": [
+                    {"name": t["name"], "description": TEXT, "parametersJsonSchema": SCHEMA} for t in tools
+                ]
+            }
+        ],
     }
+    completions = {"model": "gemini-3-flash", "stream": True, "prompt": TEXT * TURNS}
     encode = msgspec.json.encode
     return {
         "OpenAI chat": (encode(chat), chat_request.decode),
+        "OpenAI completions (no turns, no tools)": (encode(completions), completions_request.decode),
         "OpenAI Responses": (encode(responses), responses_request.decode),
         "Anthropic": (encode(messages), anthropic.decode),
         "Gemini": (encode(generate), partial(gemini.decode, model="gemini-3-flash", stream=True, alt="sse")),
@@ -114,14 +127,34 @@ def cost(body: bytes, decode: Callable[[bytes], Decoded], chunks: list[list[Chun
     return best(lambda: decode(body), 200), best(encode, 30)
 
 
+def cleaning() -> tuple[int, float, float]:
+    """The size of an agent's tools as JSON, and the seconds that cleaning them costs at first and from then on."""
+    declared = agent_tools()
+    functions = tuple(FunctionDeclaration(t["name"], t["description"], t["input_schema"]) for t in declared)
+    call, model = Call("gemini-3-flash", (), tools=functions), MODELS["gemini-3-flash"]
+
+    def clean() -> None:
+        tools.declarations(call, model, NameMap(tool.name for tool in functions))
+
+    def anew() -> None:
+        tools._cleaned = tools._Cleaned(tools.CACHE_BYTES)
+        clean()
+
+    return len(msgspec.json.encode(declared)), best(anew, 20), best(clean, 200)
+
+
 def main() -> None:
-    """Prints the table."""
+    """Prints the tables."""
     chunks = events()
     print("| dialect | request of 21 turns and 10 tools | 1,000 events |")
     print("|---|---|---|")
     for name, (body, decode) in bodies().items():
         request, stream = cost(body, decode, chunks)
         print(f"| {name} | {request * 1e6:.0f} µs ({len(body) / 1000:.0f} kB) | {stream * 1e3:.2f} ms |")
+    size, first, later = cleaning()
+    print("\n| an agent's 25 tools | first request | further ones |")
+    print("|---|---|---|")
+    print(f"| {size / 1000:.0f} kB | {first * 1e3:.1f} ms | {later * 1e3:.2f} ms |")
 
 
 if __name__ == "__main__":

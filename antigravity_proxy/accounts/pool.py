@@ -24,9 +24,10 @@ from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown,
 from antigravity_proxy.accounts.tally import Tally, tally
 from antigravity_proxy.accounts.trouble import of_verdict
 from antigravity_proxy.accounts.waiting import WaitingLine
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.codeassist.verdict import Scope, Verdict
-from antigravity_proxy.volume.accounts import Account, ModelQuota
+from antigravity_proxy.volume.accounts import Account
 
 log = Logger()
 
@@ -103,6 +104,9 @@ class Pool:
         self._counted = Tally()  # when they were last counted in slices
         #: told of an account that is passed over for want of a token: nobody else would renew it
         self.on_tokenless: Callable[[AccountState], object] = unwatched
+        #: told of an account that is new here, and of one that is gone
+        self.on_joined: Callable[[AccountState], object] = unwatched
+        self.on_left: Callable[[AccountState], object] = unwatched
         #: told of an account that has used up a quota: others of its models may share it
         self.on_exhausted: Callable[[AccountState], object] = unwatched
         #: when an account was last leased (monotonic seconds)
@@ -157,14 +161,18 @@ class Pool:
             state = self._states[account.id] = AccountState(account, self._serial)
             state.on_change = self._changed
             self._changed(state)
+            self._shared.recall(account.id)
+            self.on_joined(state)
         elif state.account is not account:
             state.update(account)
             self._changed(state)
+            self._shared.recall(account.id)
 
     def _leave(self, state: AccountState) -> None:
         state.on_change = unwatched
         for order in self._orders.values():
             order.leave(state)
+        self.on_left(state)
 
     def lease(
         self, model: str, tried: Collection[AccountState] = (), session: bytes = b"", *, keep: bool = False
@@ -247,17 +255,18 @@ class Pool:
 
     def penalise(self, state: AccountState, model: str, verdict: Verdict) -> None:
         """Sets an account aside as the verdict says; a longer cooldown in force stays."""
-        now = self._clock.seconds()
+        now, trouble = self._clock.seconds(), of_verdict(verdict, model, self._epoch())
         if verdict.scope is Scope.LAST_IN_ORDER:
             state.last_until = max(state.last_until, now + (verdict.ladder[0] if verdict.ladder else policy.LAST_FOR))
         elif verdict.scope is Scope.UNTIL_CHANGED:
-            state.barred = verdict.sentence
+            state.barred = trouble.reason if trouble is not None else verdict.sentence
+            self._shared.barred(state.account.id, state.sign_in, state.barred)
         for key in policy.cooldown_keys(verdict, model):
             length = self._strike(state, key, verdict, now)
             flagged = policy.waits_for_a_person(verdict)
             if self._cool(state, key, now + length, flagged):
                 self._shared.cooled(state.account.id, key, length, flagged)
-        state.trouble = of_verdict(verdict, model, self._epoch()) or state.trouble
+        state.trouble = trouble or state.trouble
         self._changed(state)
         self.deeds.set_aside[verdict.name] += 1
         if policy.uses_up_a_quota(verdict):
@@ -277,6 +286,7 @@ class Pool:
         state = self._states.get(account)
         if state is not None:
             state.observed(figures)
+            self._shared.observed(account, figures)
 
     def released(self, state: AccountState) -> None:
         """A lease has ended."""
@@ -313,8 +323,26 @@ class Pool:
     def on_renewed(self, account: str, grant: Grant) -> None:
         """Another replica has a new token (``shared.Listener``)."""
         state = self._states.get(account)
-        if state is not None and grant.expires_at > state.expires_at:
+        if state is not None and grant.expires_at > state.expires_at and grant.access_token != state.refused:
             state.renewed(grant)
+
+    def on_barred(self, account: str, sign_in: str, reason: str) -> None:
+        """Another replica takes an account out of use (``shared.Listener``)."""
+        state = self._states.get(account)
+        if state is not None and state.sign_in == sign_in:
+            state.bar(reason)
+
+    def on_observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
+        """Upstream has told another replica of an account's quotas (``shared.Listener``)."""
+        state = self._states.get(account)
+        if state is not None:
+            state.observed(figures)
+
+    def on_project(self, account: str, project: str) -> None:
+        """Another replica has looked up a project (``shared.Listener``)."""
+        state = self._states.get(account)
+        if state is not None and state.project is None and project != state.project_refused:
+            state.project = project
 
     def _choose(self, model: str, tried: Collection[AccountState], session: bytes, keep: bool) -> AccountState | None:
         now = self.now()

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from antigravity_proxy.admin import pages
+from antigravity_proxy.admin.http import Headers
+from antigravity_proxy.admin.pages import Pages
+from antigravity_proxy.admin.place import CALLBACK, Place
+from antigravity_proxy.admin.static import FILES
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.errors import MethodNotAllowed, NotFound, ProxyError
 from antigravity_proxy.web.edge import GuardedRequest
 
-#: an API key in a form is all that is ever sent here
+#: an API key in a form is the most that is ever sent here
 MAX_BODY = 16 << 10
-CALLBACK = "/oauth-callback"
-_METHODS = {"/auth/start": ("GET",), CALLBACK: ("GET",), "/login": ("GET", "POST")}
+_METHODS = {
+    "/": ("GET",),
+    "/events": ("GET",),
+    "/accounts": ("POST",),
+    "/login": ("GET", "POST"),
+    "/logout": ("POST",),
+    "/auth/start": ("GET",),
+    CALLBACK: ("GET",),
+    **dict.fromkeys(FILES, ("GET",)),
+}
 _TITLES = {
     404: "There is no such page",
     405: "That can't be done here",
@@ -20,22 +31,21 @@ _TITLES = {
 
 
 class AdminGate:
-    """The gate of the admin listener. ``redirect_path``: where else a callback may arrive, behind a reverse proxy."""
+    """The gate of the admin listener."""
 
     max_body = MAX_BODY
 
-    def __init__(self, redirect_path: str, headers: tuple[tuple[bytes, bytes], ...]) -> None:
-        self._redirect_path = redirect_path
+    def __init__(self, place: Place, pages: Pages, headers: Headers) -> None:
+        self._place = place
+        self._pages = pages
         self._headers = headers
 
     def admit(self, request: GuardedRequest, method: bytes, target: bytes) -> None:
         """Notes the path on the request; raises NotFound, MethodNotAllowed."""
-        path = target.partition(b"?")[0].decode("latin-1")
-        if path == self._redirect_path and path not in _METHODS:
-            path = CALLBACK
+        path = self._place.inner(target.partition(b"?")[0].decode("latin-1"))
         allowed = _METHODS.get(path)
         if allowed is None:
-            raise NotFound("An account is added at /auth/start.")
+            raise NotFound("The status page is at /, and an account is added at /auth/start.")
         if method.decode("latin-1") not in allowed:
             raise MethodNotAllowed("The method is not allowed here.", allow=allowed)
         request.route = path
@@ -43,7 +53,7 @@ class AdminGate:
     def render(self, request: GuardedRequest, error: ProxyError) -> Rendered:
         """The error as a page."""
         title = _TITLES.get(error.status, "The request can't be served")
-        page = pages.message(error.status, title, error.message)
+        page = self._pages.message(error.status, title, error.message)
         allow = error.allow if isinstance(error, MethodNotAllowed) else ()
         further = ((b"allow", ", ".join(allow).encode()),) if allow else ()
         return Rendered(page.status, page.body, (*self._headers, *further))

@@ -31,6 +31,26 @@ class Attempt(Struct, frozen=True):
         return hmac.compare_digest(self.browser.encode(), browser.encode())
 
 
+class Session(Struct):
+    """What a browser may do that shows the session's cookie. ``token`` must come with every change (CSRF).
+
+    ``is_login``: it showed an API key. ``told``: what the next page has to say, once.
+    """
+
+    token: str
+    is_login: bool
+    told: str = ""
+
+    def is_own(self, token: str) -> bool:
+        """Whether a form came from a page of this session."""
+        return hmac.compare_digest(self.token.encode(), token.encode())
+
+    def take_told(self) -> str:
+        """What there is to say, once."""
+        told, self.told = self.told, ""
+        return told
+
+
 class Expiring(Generic[T]):
     """Values under names that nobody can guess, each for ``seconds``, at most so many at a time."""
 

@@ -1,38 +1,32 @@
-"""The admin pages' HTML and headers. Pure. Everything that varies is escaped; there is no script at all."""
+"""The frame that all admin pages share, and the small pages. Pure. Everything that varies is escaped.
+
+No script and no style stands in a page itself: both are files of this package (`static`), and the policy forbids
+anything else.
+"""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from html import escape
 from urllib.parse import urlsplit
 
+from twisted.web.template import Tag
+
+from antigravity_proxy import __version__
+from antigravity_proxy.admin.http import Headers
+from antigravity_proxy.admin.markup import flat, tags
+from antigravity_proxy.admin.place import Place
+from antigravity_proxy.admin.static import ICON, SCRIPT, STYLE
 from antigravity_proxy.dialect.base import Rendered
 
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:38rem;margin:4rem auto;padding:0 1rem}"
-    "input,button{font:inherit;padding:.4rem .6rem}.bad{color:#b00020}"
-    "@media(prefers-color-scheme:dark){body{background:#111;color:#eee}a{color:#8ab4f8}.bad{color:#ff8a80}}"
-)
-_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title} - antigravity-proxy</title><style>{style}</style></head>
-<body><h1>{title}</h1>
-{body}
-</body></html>
-"""
 
-
-def headers(auth_url: str) -> tuple[tuple[bytes, bytes], ...]:
+def headers(auth_url: str) -> Headers:
     """What every page carries. A form may lead here, and by a redirect to the provider; nothing may frame a page.
 
     The referrer stays within the site: with none at all browsers would hide the origin of our own form.
     """
     provider = "{0.scheme}://{0.netloc}".format(urlsplit(auth_url))
     policy = (
-        f"default-src 'none'; style-src 'sha256-{_HASH}'; form-action 'self' {provider}; "
-        "base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        f"form-action 'self' {provider}; base-uri 'none'; frame-ancestors 'none'"
     )
     return (
         (b"content-security-policy", policy.encode("ascii")),
@@ -45,30 +39,82 @@ def headers(auth_url: str) -> tuple[tuple[bytes, bytes], ...]:
     )
 
 
-def message(status: int, title: str, *paragraphs: str, again: bool = False) -> Rendered:
-    """A page of plain words; ``again``: with the way to another sign-in."""
-    body = "\n".join(f"<p>{escape(words)}</p>" for words in paragraphs)
-    if again:
-        body += '\n<p><a href="/auth/start">Sign in with a Google account</a></p>'
-    return _page(status, title, body)
+class Pages:
+    """Makes pages whose links fit the ``place``."""
 
+    def __init__(self, place: Place) -> None:
+        self._place = place
 
-def elsewhere(status: int, title: str, words: str, url: str) -> Rendered:
-    """A page that says where to go instead."""
-    return _page(status, title, f'<p>{escape(words)}</p>\n<p><a href="{escape(url)}">{escape(url)}</a></p>')
+    def message(self, status: int, title: str, *paragraphs: str, again: bool = False) -> Rendered:
+        """A page of plain words; ``again``: with the way to another sign-in."""
+        ways = [tags.a("Status page", href=self._place.path("/"))]
+        if again:
+            ways.insert(0, tags.a("Sign in with a Google account", href=self._place.path("/auth/start")))
+        return self.small(status, title, *(tags.p(words) for words in paragraphs), tags.p(*ways, class_="ways"))
 
+    def elsewhere(self, status: int, title: str, words: str, url: str) -> Rendered:
+        """A page that says where to go instead."""
+        return self.small(status, title, tags.p(words), tags.p(tags.a(url, href=url)))
 
-def login(status: int, token: str, trouble: str = "") -> Rendered:
-    """The login form. ``token`` must come back with it; ``trouble``: why it is shown again."""
-    told = f'<p class="bad">{escape(trouble)}</p>\n' if trouble else ""
-    return _page(
-        status,
-        "Log in",
-        f"""{told}<form method="post" action="/login"><input type="hidden" name="token" value="{escape(token)}">
-<p><label>API key <input type="password" name="key" autocomplete="current-password" required autofocus></label>
-<button>Log in</button></p></form>""",
-    )
+    def out_of_date(self) -> Rendered:
+        """The refusal of a form that is not, or no longer, of a page of ours."""
+        words = "The page that you used was out of date, so nothing was changed. Open it again, and repeat that."
+        return self.message(403, "Please try again", words)
 
+    def login(self, status: int, token: str, trouble: str, after: str) -> Rendered:
+        """The login form. ``token`` must come back with it; ``trouble``: why it is shown again."""
+        told = tags.p(trouble, class_="trouble", id="trouble", role="alert") if trouble else ""
+        form = tags.form(
+            tags.input(type="hidden", name="token", value=token),
+            tags.input(type="hidden", name="after", value=after),
+            tags.input(type="text", name="username", value="operator", autocomplete="username", hidden=""),
+            tags.label("API key", **{"for": "key"}),
+            tags.input(
+                type="password",
+                id="key",
+                name="key",
+                autocomplete="current-password",
+                required="",
+                autofocus="",
+                **({"aria-describedby": "trouble"} if trouble else {}),
+            ),
+            tags.button("Log in", class_="primary"),
+            method="post",
+            action=self._place.path("/login"),
+            class_="login",
+        )
+        return self.small(status, "Log in", told, form)
 
-def _page(status: int, title: str, body: str) -> Rendered:
-    return Rendered(status, _PAGE.format(title=escape(title), style=_STYLE, body=body).encode(), ())
+    def confirm(self, token: str, action: str, account: str, title: str, words: str) -> Rendered:
+        """Asks before an ``action`` on an ``account`` (its id) that can't be taken back."""
+        form = tags.form(
+            tags.input(type="hidden", name="token", value=token),
+            tags.input(type="hidden", name="confirmed", value="yes"),
+            tags.button("Remove", class_="danger", name=action, value=account),
+            tags.a("Cancel", href=self._place.path("/"), class_="button", autofocus=""),
+            method="post",
+            action=self._place.path("/accounts"),
+            class_="ways",
+        )
+        return self.small(200, title, tags.p(words), form)
+
+    def small(self, status: int, title: str, *body: Tag | str) -> Rendered:
+        """A page with a few lines in the middle."""
+        return self.whole(status, title, tags.main(tags.h1(title), *body, class_="small"))
+
+    def whole(self, status: int, title: str, *body: Tag | str, live: str = "", boot: str = "") -> Rendered:
+        """A whole page. ``live``: where its script listens for changes; ``boot`` names the daemon that it is of."""
+        path = self._place.path
+        head = tags.head(
+            tags.meta(charset="utf-8"),
+            tags.meta(name="viewport", content="width=device-width, initial-scale=1"),
+            tags.meta(name="color-scheme", content="light dark"),
+            tags.title(f"{title} \N{MIDDLE DOT} antigravity-proxy"),
+            tags.link(rel="icon", href=path(ICON.path), type="image/svg+xml"),
+            tags.link(rel="stylesheet", href=path(STYLE.path)),
+            tags.script(src=path(SCRIPT.path), defer="") if live else "",
+        )
+        foot = tags.footer(f"antigravity-proxy {__version__}")
+        attributes = {"data-live": live, "data-boot": boot} if live else {}
+        page = tags.html(head, tags.body(*body, foot, **attributes), lang="en")
+        return Rendered(status, f"<!doctype html>\n{flat(page)}\n".encode())

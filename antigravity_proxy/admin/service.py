@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
 from twisted.web.client import Agent
 
+from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.admin import pages
+from antigravity_proxy.admin.access import Access
+from antigravity_proxy.admin.changes import Changes, Stored
 from antigravity_proxy.admin.flow import SignIn
 from antigravity_proxy.admin.gate import AdminGate
-from antigravity_proxy.admin.resource import AdminPages
+from antigravity_proxy.admin.http import Answers
+from antigravity_proxy.admin.login_pages import LoginPages
+from antigravity_proxy.admin.pages import Pages
+from antigravity_proxy.admin.place import Place
+from antigravity_proxy.admin.resource import AdminResource
+from antigravity_proxy.admin.signin_pages import SignInPages
+from antigravity_proxy.admin.status_pages import StatusPages
+from antigravity_proxy.admin.survey import Sources, Survey
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egresses
@@ -44,22 +53,43 @@ class Admin:
     """Pages, gate and site."""
 
     def __init__(
-        self, reactor: Any, ticker: Ticker, settings: Settings, signing_in: SignIn, keys: KeyRing, *, read_only: bool
+        self,
+        reactor: Any,
+        ticker: Ticker,
+        settings: Settings,
+        signing_in: SignIn,
+        stored: Stored,
+        keys: KeyRing,
+        sources: Sources,
     ) -> None:
         self._reactor = reactor
-        headers = pages.headers(settings.auth_url)
-        self._pages = AdminPages(settings, signing_in, keys, headers, reactor.seconds, read_only=read_only)
-        gate = AdminGate(urlsplit(settings.oauth_redirect_url).path, headers)
-        self.site = GuardedSite(self._pages.resource(), gate, ticker, max_connections=_MAX_CONNECTIONS)
+        read_only = sources.read_only
+        place, headers = Place.of(settings), pages.headers(settings.auth_url)
+        made, answers = Pages(place), Answers(place, headers)
+        self.access = access = Access(answers, made, keys, settings.trusted_proxies, reactor.seconds)
+        self.signing_in = SignInPages(answers, made, access, signing_in, reactor.seconds, read_only=read_only)
+        self.status = StatusPages(
+            answers,
+            made,
+            access,
+            Survey(sources, Slices(reactor)),
+            Changes(sources.pool, stored, sources.state, read_only=read_only),
+            ticker,
+            addable=lambda: not read_only and bool(sources.settings().clients),
+        )
+        routes = AdminResource(answers, made, LoginPages(answers, made, access), self.signing_in, self.status)
+        gate = AdminGate(place, made, headers)
+        self.site = GuardedSite(routes.resource(), gate, ticker, max_connections=_MAX_CONNECTIONS)
 
     def use(self, keys: KeyRing) -> None:
         """These API keys are in force now."""
-        self._pages.use(keys)
+        self.access.use(keys)
 
     def drain(self) -> Deferred[int]:
-        """Lets what runs finish, for a moment."""
+        """Lets what runs finish, for a moment; pages that are looked at are told nothing more."""
+        self.status.stop()
         return self.site.drain(self._reactor, _DRAIN).addBoth(self._stop)
 
     def _stop(self, outcome: Any) -> Any:
-        self._pages.stop()
+        self.signing_in.stop()
         return outcome

@@ -122,15 +122,22 @@ class Prepared:
         return msgspec.json.encode(Envelope(self.model.id, request_id, user_agent, kind, request, project))
 
 
-def prepare(call: Call, model: Model, quirks: frozenset[Quirk] = frozenset()) -> Prepared:
-    """Makes the request; raises BadRequest for what can't be asked of any model."""
+def prepare(
+    call: Call, model: Model, quirks: frozenset[Quirk] = frozenset(), conversation: str | None = None
+) -> Prepared:
+    """Makes the request; raises BadRequest for what can't be asked of any model.
+
+    ``conversation`` is the call's ``conversation_id``, where that is known already.
+    """
     try:
-        return _prepare_image(call, model, quirks) if model.image else _prepare(call, model, quirks)
+        if model.image:
+            return _prepare_image(call, model, quirks)
+        return _prepare(call, model, quirks, conversation_id(call) if conversation is None else conversation)
     except RecursionError:  # a schema may be as deep as its decoder allowed
         raise BadRequest("The request is nested too deeply.") from None
 
 
-def _prepare(call: Call, model: Model, quirks: frozenset[Quirk]) -> Prepared:
+def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: str) -> Prepared:
     names = NameMap(_names(call))
     contents = _contents(call, model, names, quirks)
     declared, wrapped = declarations(call, model, names) if call.tools else ([], frozenset[str]())
@@ -154,7 +161,7 @@ def _prepare(call: Call, model: Model, quirks: frozenset[Quirk]) -> Prepared:
         tools=_tools(declared, search, call),
         tool_config=choice,
         safety_settings=call.safety_settings,
-        session_id=_session_id(call),
+        session_id=conversation,
     )
     restore = Restore(names, wrapped, only_first_call=not call.parallel_tool_calls)
     kind = "web_search" if search else "agent"
@@ -296,8 +303,8 @@ def _in_words(wanted: Any) -> str:
     )
 
 
-def _session_id(call: Call) -> str:
-    """Stable for a conversation, so that upstream's prompt cache can hit (upstream.md 4.1).
+def conversation_id(call: Call) -> str:
+    """Stable for a conversation, as its ``sessionId``, so that upstream's prompt cache can hit (upstream.md 4.1).
 
     Made from what the client calls it, and from how it opens: the name may be its user's, who has several.
     """

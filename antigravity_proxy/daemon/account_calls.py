@@ -9,11 +9,13 @@ from twisted.python.failure import Failure
 from twisted.web.client import Agent
 
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.codeassist.available import Available
 from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.upstream.account_methods import AccountMethods
+from antigravity_proxy.upstream.available import available_models
 from antigravity_proxy.upstream.clients import refreshed
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.upstream.exchange import Unreachable
@@ -62,13 +64,20 @@ class UpstreamCalls:
 
     async def project(self, state: AccountState) -> str | None:
         """The project that upstream knows for the account, or makes for it (upstream.md 3.2). Raises as project_of."""
-        methods = AccountMethods(
+        return await project_of(self._reactor, self._methods(state), state.account.id, self._settings.fallback_project)
+
+    async def available(self, state: AccountState) -> Available:
+        """The account's models and quotas (upstream.md 3.4). Raises AccountMethodFailed, Unreachable."""
+        project = self._settings.fallback_project if state.project is None else state.project
+        return await available_models(self._methods(state), project)
+
+    def _methods(self, state: AccountState) -> AccountMethods:
+        return AccountMethods(
             self._reactor,
             self._egresses.of(state.account),
             self._bases.in_order(self._reactor.seconds()),
             state.access_token,
         )
-        return await project_of(self._reactor, methods, state.account.id, self._settings.fallback_project)
 
 
 class VolumeCalls:
@@ -81,6 +90,18 @@ class VolumeCalls:
     def keep(self, identity: str, used: Secret, grant: Grant) -> None:
         """A renewed token goes to the volume too; serving never waits for that, nor depends on it."""
         self._writer.renew(identity, used, grant).addErrback(_not_kept, identity)
+
+    async def pause(self, identity: str, *, paused: bool) -> bool:
+        """Pauses or resumes an account, and has read that back when this returns. Raises NotWritten."""
+        there = await self._writer.pause(identity, paused=paused)
+        await self._volume.read()
+        return there
+
+    async def remove(self, identity: str) -> bool:
+        """Removes an account, and has read that back when this returns. Raises NotWritten."""
+        there = await self._writer.remove(identity)
+        await self._volume.read(removed=identity)
+        return there
 
     async def store(self, account: NewAccount) -> Written:
         """Stores who signed in, and has read it back when this returns. Raises NotWritten."""

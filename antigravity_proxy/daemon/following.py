@@ -10,11 +10,14 @@ from twisted.logger import Logger
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.admin.service import Admin
-from antigravity_proxy.canonical.models import Catalogue
+from antigravity_proxy.canonical.catalogue import Catalogue
+from antigravity_proxy.canonical.offers import Offers
+from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.reader import VolumeState
+from antigravity_proxy.web.clientkeys import ClientKey
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.keys import KeyPolicy
 
@@ -38,6 +41,7 @@ class Following:
         egresses: Egresses,
         gate: ApiGate,
         admin: Admin,
+        replicas: Replicas | None,
     ) -> None:
         self._settings = settings
         self._keys = keys
@@ -45,16 +49,20 @@ class Following:
         self._egresses = egresses
         self._gate = gate
         self._admin = admin
+        self._replicas = replicas
+        self._offers = Offers()
         self._odd_statuses: set[str] = set()
         self.state = state
-        self.catalogue = _catalogue(state.config)
+        self.catalogue = _catalogue(state.config, self._offers)
 
     def take(self, state: VolumeState) -> Deferred[None]:
         """This state is in effect from now on; its accounts when the Deferred fires, which never fails."""
         before, self.state = self.state, state
+        if self._replicas is not None:
+            self._replicas.use_key(state.key or self._settings.master_key)
         updating = self._pool.update(state.accounts)
         if state.config != before.config:
-            self.catalogue = _catalogue(state.config)
+            self.catalogue = _catalogue(state.config, self._offers)
             self._pool.rules = Rules.of(self._settings, state.config)
             self._redirect(state.config)
         self._use_keys()
@@ -64,14 +72,20 @@ class Following:
             log.error("the volume can't be read: {reason}", reason=state.error)
         return updating.addErrback(partial(log.failure, "the volume's accounts could not be taken"))
 
+    def take_clients(self, keys: tuple[ClientKey, ...]) -> None:
+        """These are the clients' own keys from now on."""
+        self._keys.clients = keys
+        self._use_keys()
+
     def use(self, settings: Settings) -> None:
         """These settings are in force now: keys and rules. A key in force stays where they leave none."""
         self._settings = settings
-        self._keys = KeyPolicy.of(settings)
+        clients, self._keys = self._keys.clients, KeyPolicy.of(settings)
+        self._keys.clients = clients
         self._pool.rules = Rules.of(settings, self.state.config)
         if settings.upstream_proxy is not None and settings.sources["upstream_proxy"] != "gui_config":
             try:
-                self._egresses.redirect(settings.upstream_proxy.reveal())
+                self._egresses.redirect(settings.upstream_proxy)
             except ValueError as e:
                 log.warn("UPSTREAM_PROXY_URL can't be used: {reason}", reason=e)
         else:
@@ -83,6 +97,12 @@ class Following:
         if ring is not None:
             self._gate.keys = ring
             self._admin.use(ring)
+
+    def offered(self, offers: Offers) -> None:
+        """What upstream offers to any of the accounts is this, from now on."""
+        self._offers = offers
+        self.catalogue = _catalogue(self.state.config, offers)
+        log.info("upstream offers {count} models", count=len(offers.models))
 
     def _redirect(self, config: GuiConfig | None) -> None:
         """The app's upstream proxy, unless the settings name one or the app's can't be used: then the last stays."""
@@ -109,5 +129,7 @@ class Following:
             log.warn("accounts with the unknown status {status!r} are used like active ones", status=status)
 
 
-def _catalogue(config: GuiConfig | None) -> Catalogue:
-    return Catalogue() if config is None else Catalogue(config.custom_mapping, config.anthropic_mapping)
+def _catalogue(config: GuiConfig | None, offers: Offers) -> Catalogue:
+    if config is None:
+        return Catalogue(offers=offers)
+    return Catalogue(config.custom_mapping, config.anthropic_mapping, offers)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -41,10 +42,19 @@ class Reloading:
         read_volume: Callable[[], Deferred[Any]],
         *followers: Follower,
     ) -> None:
-        self._settings = settings
+        self._settings = self._at_start = settings
         self._resolve = resolve
         self._read_volume = read_volume
         self._followers = followers
+
+    @property
+    def in_effect(self) -> Settings:
+        """What is in force: the start's settings, but for those that take effect while the daemon runs."""
+        last, sources = self._settings, dict(self._at_start.sources)
+        if last is self._at_start:
+            return last
+        sources |= {field: source for field, source in last.sources.items() if field in LIVE}
+        return replace(self._at_start, sources=sources, **{field: getattr(last, field) for field in LIVE})
 
     def reload(self) -> None:
         """Re-reads everything; what can't be used is told in the log."""

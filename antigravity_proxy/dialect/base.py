@@ -15,13 +15,15 @@ from antigravity_proxy.errors import ProxyError
 class Stamp(Struct, frozen=True):
     """What an answer needs from the impure world: time (epoch seconds), random hex digits, our id of the request.
 
-    ``now`` tells the time when the answer ends; without it that is when it began.
+    ``now`` tells the time when the answer ends; without it that is when it began. ``signed`` is told the id of each
+    call that has a thought signature, and the signature.
     """
 
     created: int
     hex: Callable[[int], str]
     request_id: str = ""
     now: Callable[[], float] | None = None
+    signed: Callable[[str, str], None] | None = None
 
 
 class Answer(Protocol):

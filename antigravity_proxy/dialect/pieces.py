@@ -75,9 +75,15 @@ def grounding(metadata: Raw) -> Grounding:
         return Grounding()
 
 
-def call_id(call: FunctionCall, prefix: str, stamp: Stamp) -> str:
-    """A call's id: upstream's own if that is a good one, else a random one (translation.md 2.3)."""
-    return call.id if _GOOD_ID.fullmatch(call.id) else prefix + stamp.hex(24)
+def call_id(call: FunctionCall, prefix: str, stamp: Stamp, signature: str) -> str:
+    """A call's id: upstream's own if that is a good one, else a random one (translation.md 2.3).
+
+    Its signature, if it has one, is told together with it: the client may drop that.
+    """
+    identity = call.id if _GOOD_ID.fullmatch(call.id) else prefix + stamp.hex(24)
+    if signature and stamp.signed is not None:
+        stamp.signed(identity, signature)
+    return identity
 
 
 def compact(args: Raw) -> str:

@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.policy import Moment
+from antigravity_proxy.accounts.reasons import why_not
 from antigravity_proxy.accounts.state import AccountState
-from antigravity_proxy.upstream.tunnel import parse_proxy_url
+from antigravity_proxy.secret import masked
 from antigravity_proxy.volume.accounts import Account, RowProblem
 from antigravity_proxy.volume.reader import VolumeState
 
@@ -38,12 +39,6 @@ def lines(state: VolumeState, clients: Collection[str], epoch: float, *, show: b
     ]
 
 
-def masked(text: str) -> str:
-    """An e-mail address with its first letter and its domain; anything else as it is."""
-    local, at, domain = text.rpartition("@")
-    return f"{local[:1]}***@{domain}" if at else text
-
-
 def _of_account(account: Account, clients: Collection[str], epoch: float, show: bool) -> Line:
     now, state = Moment(0.0, epoch), AccountState(account)
     return Line(
@@ -54,7 +49,7 @@ def _of_account(account: Account, clients: Collection[str], epoch: float, show: 
         status=account.status,
         readable=True,
         usable=policy.is_usable(state, now),
-        reason=_reason(state, clients, now),
+        reason=why_not(state, clients, now),
     )
 
 
@@ -73,27 +68,3 @@ def _of_problem(problem: RowProblem, show: bool) -> Line:
 
 def _shown(text: str, show: bool) -> str:
     return text if show else masked(text)
-
-
-def _reason(state: AccountState, clients: Collection[str], now: Moment) -> str:
-    account = state.account
-    if account.provider != "google":
-        return f"provider {account.provider!r} is listed, but never used"
-    if account.paused:
-        return "it is paused for this proxy: 'antigravity-proxy accounts resume' takes it back"
-    if account.status == "expired":
-        return "the desktop app has marked it as expired: sign in again"
-    if account.token.upstream_proxy_url is not None:
-        try:
-            parse_proxy_url(account.token.upstream_proxy_url.reveal())
-        except ValueError as e:
-            return f"its own proxy can't be used: {e}"
-    if policy.has_live_token(state, now):
-        return ""
-    if not policy.can_refresh(state, now):
-        return "its access token has expired, and it has no refresh token: sign in again"
-    key = account.token.oauth_client_key or ""
-    if key in clients or "" in clients:
-        return ""
-    name = f"GOOGLE_CLIENT_ID__{key.upper()} or GOOGLE_CLIENT_ID" if key else "GOOGLE_CLIENT_ID"
-    return f"its access token has expired, and no OAuth client is there to renew it: set {name}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import http.client
 import sys
 import urllib.error
-import urllib.request
 from collections.abc import Mapping
+
+from antigravity_proxy.operator.asking import on_this_machine, one_line, opener
 
 #: seconds that a health check may take
 PATIENCE = 5.0
@@ -14,10 +15,8 @@ PATIENCE = 5.0
 
 def run(url: str) -> int:
     """Exit status 0 when the page answers 200, else 1 and one line that says why."""
-    # no proxy of the environment's: it is for the way to Google, and couldn't reach a loopback address here
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=PATIENCE) as answer:
+        with opener().open(url, timeout=PATIENCE) as answer:
             if answer.status == 200:
                 return 0
             reason = f"answered {answer.status}"
@@ -27,14 +26,11 @@ def run(url: str) -> int:
         reason = f"can't be reached: {getattr(e, 'reason', e)}"
     except http.client.HTTPException:
         reason = "can't be reached: what answers there does not speak HTTP"
-    # whatever answered there: its words are one line here, and do nothing to the terminal
-    printable = "".join(c if c.isprintable() else " " for c in reason)
-    sys.stderr.write(f"{url} {' '.join(printable.split())}\n")
+    sys.stderr.write(f"{url} {one_line(reason)}\n")
     return 1
 
 
 def default_url(environ: Mapping[str, str]) -> str:
     """``/health`` where the daemon listens by these settings, as seen from the same machine."""
     host = environ.get("PROXY_HOST", "").strip() or "127.0.0.1"
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{host}:{environ.get('PROXY_PORT', '').strip() or 8045}/health"
+    return f"http://{on_this_machine(host)}:{environ.get('PROXY_PORT', '').strip() or 8045}/health"

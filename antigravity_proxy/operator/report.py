@@ -41,7 +41,7 @@ def examine(
         Finding("settings", "ok", f"listening on {settings.host}:{settings.port}; {_sources(settings)}"),
         _volume(state, settings, around),
         _keys(state),
-        _accounts(lines),
+        _accounts(lines, state.paused),
         *further,
         *(Finding("warning", "warning", text) for text in warnings(settings, state, around)),
     )
@@ -93,9 +93,10 @@ def _keys(state: VolumeState) -> Finding:
     return Finding("keys", "ok", f"{state.key_count} found; every sealed row opens")
 
 
-def _accounts(lines: list[Line]) -> Finding:
+def _accounts(lines: list[Line], paused: int) -> Finding:
     usable = sum(line.usable for line in lines)
     ready = sum(line.usable and not line.reason for line in lines)
-    level: Level = "error" if not ready else "ok" if ready == len(lines) else "warning"
+    level: Level = "error" if not ready else "ok" if ready + paused == len(lines) else "warning"
+    resting = f", {paused} paused" if paused else ""
     lacking = f"; {usable - ready} of those lack something to serve now" if ready < usable else ""
-    return Finding("accounts", level, f"{len(lines)} rows, {usable} usable{lacking}")
+    return Finding("accounts", level, f"{len(lines)} rows, {usable} usable{resting}{lacking}")

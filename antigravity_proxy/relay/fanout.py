@@ -24,6 +24,7 @@ from antigravity_proxy.errors import ProxyError
 from antigravity_proxy.relay.client import Client
 from antigravity_proxy.relay.generation import Generation
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.relay.signatures import Memory
 from antigravity_proxy.telemetry.record import Record
 
 
@@ -38,6 +39,7 @@ class FanOut:
         resources: Resources,
         calls: Sequence[Call],
         model: Model,
+        memory: Memory,
         new_answer: Callable[[], Answer],
         client: Client,
         *,
@@ -45,14 +47,19 @@ class FanOut:
     ) -> None:
         self.answer = new_answer()
         self._any_will_do = any_will_do
-        wanted = [one for call in calls for one in [replace(call, choices=1)] * call.choices]
+        memories = (memory, *(memory.beside(call) for call in calls[1:]))
+        wanted = [
+            (replace(call, choices=1), own)
+            for call, own in zip(calls, memories, strict=True)
+            for _ in range(call.choices)
+        ]
         self._choices = [call.choices for call in calls]
         self._branches = [
-            _Branch(self.answer, index, call.stream, client, any_will_do) for index, call in enumerate(wanted)
+            _Branch(self.answer, index, call.stream, client, any_will_do) for index, (call, _) in enumerate(wanted)
         ]
         self._generations = [
-            Generation(resources, call, model, branch.begin, branch)
-            for call, branch in zip(wanted, self._branches, strict=True)
+            Generation(resources, call, model, own, branch.begin, branch)
+            for (call, own), branch in zip(wanted, self._branches, strict=True)
         ]
 
     async def run(self) -> bytes:

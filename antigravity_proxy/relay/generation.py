@@ -15,6 +15,7 @@ from antigravity_proxy.relay.client import Client, ClientGone
 from antigravity_proxy.relay.failover import Failover
 from antigravity_proxy.relay.reader import AnswerReader
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.relay.signatures import Memory
 from antigravity_proxy.settings.limits import PICTURE_SILENCE
 
 _STREAM = b":streamGenerateContent?alt=sse"
@@ -32,6 +33,7 @@ class Generation:
         "_begun",
         "_call",
         "_client",
+        "_memory",
         "_model",
         "_new_answer",
         "_prepared",
@@ -42,14 +44,22 @@ class Generation:
     )
 
     def __init__(
-        self, resources: Resources, call: Call, model: Model, new_answer: Callable[[], Answer], client: Client
+        self,
+        resources: Resources,
+        call: Call,
+        model: Model,
+        memory: Memory,
+        new_answer: Callable[[], Answer],
+        client: Client,
     ) -> None:
         self._resources = resources
         self._call: Call | None = call
+        self._memory = memory
         self._model = model
         self._new_answer = new_answer
         self._client = client
-        prepared = prepare(call, model, resources.quirks.get(model.id, frozenset()))
+        quirks = resources.quirks.get(model.id, frozenset())
+        prepared = prepare(memory.restored(call), model, quirks, memory.conversation)
         self._prepared: Prepared | None = prepared
         name = call.session or prepared.opening
         self._session = session_key(name, model.id) if name else b""
@@ -73,7 +83,7 @@ class Generation:
         if self._begun:
             self.answer = self._new_answer()
         self._begun = True
-        reader = AnswerReader(prepared, self.answer, self._client, self._started)
+        reader = AnswerReader(prepared, self.answer, self._client, self._memory, self._started)
         resources, state = self._resources, lease.state
         token = await live_token(resources, state)
         project = await resources.projects.of(state)
@@ -98,7 +108,11 @@ class Generation:
         quirk = quirk_for(self._model, failed.failure.message) if failed.failure is not None else None
         if quirk is None or quirk in known or self._call is None:
             return False
-        if failed.verdict.row != 17:  # a lost signature is a matter of this conversation, not of the model
+        if failed.verdict.row == 17:  # a matter of this conversation, not of the model
+            self._memory.forget()
+        else:
             quirks[self._model.id] = known | {quirk}
-        self._prepared = prepare(self._call, self._model, known | {quirk})
+        self._prepared = prepare(
+            self._memory.restored(self._call), self._model, known | {quirk}, self._memory.conversation
+        )
         return True

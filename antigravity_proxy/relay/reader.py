@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import msgspec
 from msgspec import Raw
 
-from antigravity_proxy.canonical.chunk import MODEL_FAILED, Chunk, Usage
+from antigravity_proxy.canonical.chunk import MODEL_FAILED, Candidate, Chunk, Usage
 from antigravity_proxy.codeassist.events import UnreadableEvent, UpstreamErrorEvent, read_event
 from antigravity_proxy.codeassist.request import Prepared
 from antigravity_proxy.codeassist.sse import SSEDecoder
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.relay.client import Client
+from antigravity_proxy.relay.signatures import Memory, new_digest
 
 
 class ModelFailed(Exception):
@@ -26,9 +28,25 @@ class AnswerReader:
     delivered first.
     """
 
-    __slots__ = ("_answer", "_client", "_on_start", "_restore", "_sse", "blocked", "finished", "has_candidate", "usage")
+    __slots__ = (
+        "_answer",
+        "_client",
+        "_memory",
+        "_on_start",
+        "_restore",
+        "_sse",
+        "_thought",
+        "blocked",
+        "finished",
+        "has_candidate",
+        "usage",
+    )
 
-    def __init__(self, prepared: Prepared, answer: Answer, client: Client, on_start: Callable[[], None]) -> None:
+    def __init__(
+        self, prepared: Prepared, answer: Answer, client: Client, memory: Memory, on_start: Callable[[], None]
+    ) -> None:
+        self._memory = memory if prepared.model.family == "claude" else None  # others' thoughts need no signature
+        self._thought: hashlib.blake2b | None = None  # the text of the thought that is being told
         self._restore = prepared.restore.fresh()
         self._answer = answer
         self._client = client
@@ -83,6 +101,8 @@ class AnswerReader:
     def _note(self, chunk: Chunk) -> None:
         for candidate in chunk.candidates:
             self.has_candidate = True
+            if self._memory is not None:
+                self._note_thoughts(candidate, self._memory)
             if candidate.finish_reason:
                 if candidate.finish_reason in MODEL_FAILED:
                     raise ModelFailed(candidate.finish_reason)
@@ -91,3 +111,15 @@ class AnswerReader:
             self.usage = chunk.usage_metadata
         if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
             self.blocked = True
+
+    def _note_thoughts(self, candidate: Candidate, memory: Memory) -> None:
+        for part in candidate.content.parts:
+            if not part.thought:
+                self._thought = None
+                continue
+            if part.text:
+                self._thought = self._thought or new_digest()
+                self._thought.update(part.text.encode("utf-8", "replace"))
+            if part.thought_signature and self._thought is not None:
+                memory.thought_signed(self._thought.digest(), part.thought_signature)
+                self._thought = None

@@ -12,6 +12,7 @@ from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.codeassist.request import Quirk
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
+from antigravity_proxy.relay.signatures import Signatures
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egresses
 
@@ -35,6 +36,7 @@ class Resources:
     projects: Projects
     egresses: Egresses
     bases: BaseUrls
+    signatures: Signatures
     product: str = "antigravity-proxy"
     quirks: dict[str, frozenset[Quirk]] = field(default_factory=dict)
 

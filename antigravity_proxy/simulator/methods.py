@@ -16,7 +16,7 @@ from antigravity_proxy.simulator.consent import CLIENT_ID, CLIENT_SECRET
 from antigravity_proxy.simulator.emitter import Emitter, scripted
 from antigravity_proxy.simulator.faults import Fault
 from antigravity_proxy.simulator.load import Load, knobs
-from antigravity_proxy.simulator.offered import OFFERED
+from antigravity_proxy.simulator.offered import everything
 from antigravity_proxy.simulator.received import Received
 from antigravity_proxy.simulator.validate import check_count, check_generate, check_onboard
 
@@ -119,14 +119,13 @@ class Methods(Resource):
 
     def _models(self, request: Any) -> Any:
         received = self._received(request)
-        if (ended := self._ended(request, received, _NOTHING, lambda body: wire.MODELS(body, ""))) is not None:
+        self._simulator.looks.append(received)
+        fault = self._simulator.models_fault
+        if fault is None and b'"project"' in received.raw and received.token in self._simulator.projectless:
+            fault = faults.forbidden()
+        if (ended := self._ended(request, received, fault or _NOTHING, lambda body: wire.MODELS(body, ""))) is not None:
             return ended
-        quota = {"remainingFraction": 0.9, "resetTime": "2030-01-01T00:00:00Z"}
-        models: dict[str, Any] = {
-            model.id: {"displayName": model.name, "maxOutputTokens": model.output, "quotaInfo": quota}
-            for model in OFFERED.values()
-        }
-        return _reply(request, {"models": models | {"chat_20706": {}}, "webSearchModelIds": ["gemini-3-flash"]})
+        return _reply(request, self._simulator.available.get(received.token) or everything())
 
     def _answer(self, received: Received, fault: Fault) -> list[answers.Event]:
         """The events of the answer, ended as the fault wants."""

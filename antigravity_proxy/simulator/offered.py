@@ -5,6 +5,8 @@ Kept apart from the product's own table on purpose: this is what the product is 
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 
@@ -63,3 +65,14 @@ OFFERED = {
         Offered("gemini-3.1-flash-image", "Gemini 3.1 Flash Image", 65_536, None, 3.1, image=True),
     )
 }
+
+
+def everything() -> dict[str, Any]:
+    """What ``fetchAvailableModels`` tells of an account that may use all of them and has used little."""
+    quota = {"remainingFraction": 0.9, "resetTime": "2030-01-01T00:00:00Z"}
+    models: dict[str, Any] = {
+        model.id: {"displayName": model.name, "maxOutputTokens": model.output, "quotaInfo": quota}
+        for model in OFFERED.values()
+    }
+    searching = [model.id for model in OFFERED.values() if model.gemini and not model.image]
+    return {"models": models | {"chat_20706": {}}, "webSearchModelIds": searching}

@@ -19,9 +19,11 @@ from antigravity_proxy.simulator.received import Received
 class Simulator:
     """A simulated Google.
 
-    ``requests`` holds what arrived at the generating methods, ``loads`` at ``loadCodeAssist``, ``refreshes`` the token
-    endpoint's forms. Every access token ``ya29.…`` is known unless it stands in ``revoked``. ``project`` is what
-    ``loadCodeAssist`` tells, None: the user is not onboarded; ``onboarding`` is how that goes. ``token_fault`` happens
+    ``requests`` holds what arrived at the generating methods, ``loads`` at ``loadCodeAssist``, ``looks`` at
+    ``fetchAvailableModels``, ``refreshes`` the token endpoint's forms. Every access token ``ya29.…`` is known unless it
+    stands in ``revoked``. ``project`` is what ``loadCodeAssist`` tells, None: the user is not onboarded; ``onboarding``
+    is how that goes. ``available`` is what ``fetchAvailableModels`` tells a token's account, if not of all models;
+    ``projectless`` tokens may name no project there; ``models_fault`` happens to all that ask. ``token_fault`` happens
     to all that ask for tokens (one with a ``pause`` only delays them), ``userinfo_fault`` to all that ask whose they
     are. ``person`` is who sits before the consent page; ``people`` who signed in, by access token. With ``load``
     streams are constant and requests neither checked nor kept.
@@ -32,10 +34,14 @@ class Simulator:
         self.load = load
         self.requests: list[Received] = []
         self.loads: list[Received] = []
+        self.looks: list[Received] = []
         self.refreshes: list[dict[str, str]] = []
         self.revoked: set[str] = set()
         self.project: str | None = "simulated-project"
         self.onboarding = Onboarding()
+        self.available: dict[str, dict[str, object]] = {}
+        self.projectless: set[str] = set()
+        self.models_fault: Fault | None = None
         self.token_fault: Fault | None = None
         self.userinfo_fault: Fault | None = None
         self.person: dict[str, object] = dict(PERSON)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from msgspec.structs import replace
 
 from antigravity_proxy.canonical.call import Call
-from antigravity_proxy.canonical.models import Catalogue
+from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.dialect.anthropic import answer as anthropic_answer
 from antigravity_proxy.dialect.anthropic import errors as anthropic_errors
 from antigravity_proxy.dialect.anthropic import models as anthropic_models

@@ -8,7 +8,7 @@ from antigravity_proxy.accounts.capacity import ModelCapacity, capacity
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
-from antigravity_proxy.volume.accounts import ModelQuota
+from antigravity_proxy.canonical.offers import ModelQuota
 
 NOW = Moment(100.0, 1_000_000.0)
 

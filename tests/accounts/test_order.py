@@ -13,8 +13,8 @@ from antigravity_proxy.accounts.order import Order
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import ModelQuota
 
 COUNT = 6
 WHICH = st.integers(0, COUNT - 1)

@@ -12,9 +12,9 @@ from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.policy import NOWHERE, Moment, Standing
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist.verdict import Scope, Step, Verdict
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import ModelQuota
 
 INF = float("inf")
 RULES = Rules()

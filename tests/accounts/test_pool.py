@@ -11,11 +11,11 @@ from antigravity_proxy import errors
 from antigravity_proxy.accounts.pool import _MAX_ORDERS, Lease, Pool, session_key
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist import verdict
 from antigravity_proxy.codeassist.failure import Failure
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import ModelQuota
 
 
 def pool(*names: str, rules: Rules | None = None, **fields: Any) -> tuple[Pool, Clock]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from support.accounts import FAR, account
 
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import ModelQuota
 
 
 def test_an_unchanged_row_changes_nothing() -> None:

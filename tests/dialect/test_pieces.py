@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 
 from antigravity_proxy.canonical.content import Blob, FunctionCall, Part
 from antigravity_proxy.dialect.base import Stamp
@@ -25,7 +26,12 @@ MADE = "toolu_" + "0" * 24
     ],
 )
 def test_a_good_id_is_kept_and_any_other_made_anew(upstream: str, sent: str) -> None:
-    assert call_id(FunctionCall("f", id=upstream), "toolu_", STAMP) == sent
+    told: list[tuple[str, str]] = []
+    stamp = replace(STAMP, signed=lambda *signed: told.append(signed))
+    for each in (STAMP, stamp):
+        assert call_id(FunctionCall("f", id=upstream), "toolu_", each, "sig") == sent
+    assert call_id(FunctionCall("f", id=upstream), "toolu_", stamp, "") == sent
+    assert told == [(sent, "sig")]
 
 
 @pytest.mark.parametrize(

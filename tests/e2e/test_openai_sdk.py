@@ -14,6 +14,7 @@ from support.deferreds import deferred, in_thread
 from support.stack import KEY, Stack, stack
 
 from antigravity_proxy.simulator import faults
+from antigravity_proxy.simulator.answers import SIGNATURE
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
 WEATHER = {
@@ -103,6 +104,40 @@ async def test_tools_parallel_calls_and_their_results(tmp_path: Path) -> None:
         parts = running.simulator.requests[1].json["request"]["contents"][1]["parts"]
         assert parts[0]["thoughtSignature"]
         assert "thoughtSignature" not in parts[1]
+
+
+@deferred()
+async def test_a_signature_that_the_client_drops_is_put_back(tmp_path: Path) -> None:
+    async with stack(tmp_path) as running:
+        asked = user("call get_weather and get_time")
+        message = (await ask(running, messages=asked, tools=[WEATHER, TIME])).choices[0].message
+        calls = [
+            {"id": call.id, "type": "function", "function": {"name": call.function.name, "arguments": "{}"}}
+            for call in message.tool_calls
+        ]
+        results = [{"role": "tool", "tool_call_id": call.id, "content": "x"} for call in message.tool_calls]
+        for opening in (asked, user("Something else; call get_weather")):
+            messages = [*opening, {"role": "assistant", "tool_calls": calls}, *results]
+            await ask(running, messages=messages, tools=[WEATHER, TIME])
+        same, other = (
+            [part.get("thoughtSignature") for part in request.json["request"]["contents"][1]["parts"]]
+            for request in running.simulator.requests[1:]
+        )
+        assert same == [SIGNATURE, None]
+        assert other == ["skip_thought_signature_validator", None]
+
+
+@deferred()
+async def test_a_thought_that_comes_back_is_signed_again(tmp_path: Path) -> None:
+    async with stack(tmp_path) as running:
+        asked, model = user("call get_time"), "claude-sonnet-4-6"
+        message = (await ask(running, model, messages=asked, tools=[TIME], reasoning_effort="low")).choices[0].message
+        thought = message.reasoning_content
+        result = {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": "noon"}
+        await ask(running, model, messages=[*asked, message, result], tools=[TIME], reasoning_effort="low")
+        second = running.simulator.requests[1].json["request"]
+        assert second["contents"][1]["parts"][0] == {"text": thought, "thought": True, "thoughtSignature": SIGNATURE}
+        assert "thinkingConfig" in second["generationConfig"]
 
 
 @deferred()

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import socket
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from msgspec.structs import replace
+from support.admin import Site, is_guarded, site
 from support.browser import Browser, consent, hidden
 from support.deferreds import deferred, in_thread, until
-from support.stack import KEY, Answer, Stack, free_port, stack
+from support.stack import KEY, free_port
 from support.volumes import reader_of, trace
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
@@ -23,59 +23,6 @@ from antigravity_proxy.simulator.faults import Fault
 from antigravity_proxy.upstream import oauth
 from antigravity_proxy.volume import mounts
 from antigravity_proxy.web.keys import KeyRing
-
-
-class Site:
-    """A daemon with its admin listener, and a browser that stands before it."""
-
-    def __init__(self, running: Stack, port: int) -> None:
-        self.stack = running
-        self.simulator = running.simulator
-        self.directory = running.volume.directory
-        self.url = f"http://localhost:{port}"
-        self.browser = Browser()
-
-    async def get(self, path: str, browser: Browser | None = None, **headers: str) -> Answer:
-        url = path if path.startswith("http") else self.url + path
-        answer: Answer = await in_thread((browser or self.browser).get, url, **headers)
-        return answer
-
-    async def log_in(self, key: str = KEY, browser: Browser | None = None, **headers: str) -> Answer:
-        browser = browser or self.browser
-        form = await self.get("/login", browser)
-        answer: Answer = await in_thread(browser.post, f"{self.url}/login", hidden(form) | {"key": key}, **headers)
-        return answer
-
-    async def sent_to(self, **headers: str) -> str:
-        """The provider's URL, for a browser that is logged in."""
-        answer = await self.get("/auth/start", **headers)
-        assert answer.status == 302, answer.body
-        return str(answer.headers["location"])
-
-    async def consented(self, decision: str = "allow") -> str:
-        """The URL that the provider sends a logged-in browser back to."""
-        back: str = await in_thread(consent, self.browser, await self.sent_to(), decision)
-        return back
-
-    def exchanges(self) -> int:
-        return sum(form.get("grant_type") == "authorization_code" for form in self.simulator.refreshes)
-
-    def addresses(self) -> list[str]:
-        """Whose accounts the volume holds, as a reader of its own finds."""
-        state = reader_of(self.directory).read()
-        return sorted(account.email.reveal() for account in state.accounts)
-
-
-@asynccontextmanager
-async def site(directory: Path, *, logged_in: bool = True, **settings: str) -> AsyncIterator[Site]:
-    port = free_port()
-    given = {"READONLY_MODE": "false", "OAUTH_CALLBACK_PORT": str(port), "OAUTH_LISTEN_PORT": str(port)} | settings
-    api_key, accounts = given.pop("API_KEY", KEY), int(given.pop("ACCOUNTS", "1"))
-    async with stack(directory, accounts=accounts, api_key=api_key, **given) as running:
-        found = Site(running, int(given["OAUTH_LISTEN_PORT"]))
-        if logged_in:
-            assert (await found.log_in()).status == 303
-        yield found
 
 
 @pytest.fixture
@@ -89,20 +36,6 @@ def lines() -> Iterator[list[str]]:
     globalLogPublisher.addObserver(observe)
     yield told
     globalLogPublisher.removeObserver(observe)
-
-
-def is_guarded(answer: Answer) -> bool:
-    """Whether a page carries what keeps it harmless."""
-    policy = answer.headers["content-security-policy"]
-    return (
-        "default-src 'none'" in policy
-        and "frame-ancestors 'none'" in policy
-        and "unsafe-inline" not in policy
-        and answer.headers["x-content-type-options"] == "nosniff"
-        and answer.headers["cache-control"] == "no-store"
-        and answer.headers["referrer-policy"] == "same-origin"
-        and b"<script" not in answer.body
-    )
 
 
 @deferred(30)
@@ -203,7 +136,8 @@ async def test_a_state_of_another_browser_or_host_is_refused_and_used_up(tmp_pat
 async def test_a_state_ages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with site(tmp_path) as here:
         back = await here.consented()
-        monkeypatch.setattr(here.stack.daemon.admin._pages, "_clock", lambda: 1e12)
+        for part in (here.stack.daemon.admin.signing_in, here.stack.daemon.admin.access):
+            monkeypatch.setattr(part, "_clock", lambda: 1e12)
         assert (await here.get(back)).status == 400
         assert here.exchanges() == 0
         assert (await here.get("/auth/start")).status == 401  # so does a session
@@ -439,7 +373,10 @@ async def test_without_a_readable_configuration_nobody_gets_in(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("HEAD", "/", 405),
+        ("GET", "/accounts", 405),
+        ("GET", "/static/none.css", 404),
+        ("GET", "/static/../gate.py", 404),
         ("GET", "/auth/start/", 404),
         ("GET", "//auth/start", 404),
         ("GET", "/auth/%73tart", 404),
@@ -471,7 +408,7 @@ async def test_a_fault_of_ours_is_a_page_without_a_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_leaks: list[Any]
 ) -> None:
     async with site(tmp_path) as here:
-        monkeypatch.setattr(here.stack.daemon.admin._pages._sign_in, "begin", lambda: 1 / 0)
+        monkeypatch.setattr(here.stack.daemon.admin.signing_in._sign_in, "begin", lambda: 1 / 0)
         page = await here.get("/auth/start")
         assert (page.status, is_guarded(page), b"ZeroDivision" in page.body) == (500, True, False)
     assert len(no_leaks) == 1
@@ -492,7 +429,7 @@ async def test_a_browser_that_goes_away_does_not_break_off_a_sign_in(
             connection.sendall(head.encode())
             await until(lambda: here.exchanges() == 1)
         here.simulator.userinfo_fault = None
-        flights = here.stack.daemon.admin._pages._flights
+        flights = here.stack.daemon.admin.signing_in._flights
         await until(lambda: not flights._work)
 
 

@@ -86,11 +86,3 @@ def test_a_row_that_does_not_open_is_listed_with_its_address(writer: VolumeWrite
     line = accounts.lines(state, (), EPOCH, show=True)[-1]
     assert (line.readable, line.usable, line.reason) == (False, False, "its token has no known form")
     assert "@" in line.email
-
-
-@pytest.mark.parametrize(
-    ("text", "hidden"),
-    [("a@b", "a***@b"), ("@b", "***@b"), ("a@b@c", "a***@c"), ("Alice", "Alice"), ("", "")],
-)
-def test_masking(text: str, hidden: str) -> None:
-    assert accounts.masked(text) == hidden

@@ -23,6 +23,9 @@ from antigravity_proxy.operator.report import Report
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.simulator.volume import VolumeWriter, write_volume
+from antigravity_proxy.volume import layout
+from antigravity_proxy.volume import writer as volume_writer
+from antigravity_proxy.web import clientkeys
 
 
 @pytest.fixture
@@ -54,6 +57,15 @@ async def test_a_volume_that_serves_is_well(writer: VolumeWriter) -> None:
     assert text.endswith("All is well.")
     assert "account-0@" not in text
     assert "ya29" not in check.as_json(found)
+
+
+@deferred()
+async def test_a_paused_account_is_told_and_is_no_trouble_while_others_serve(writer: VolumeWriter) -> None:
+    pausing = volume_writer.VolumeWriter(layout.single(writer.directory), None, lambda: EPOCH)
+    for number, level, words in ((0, "ok", "2 rows, 1 usable, 1 paused"), (1, "error", "2 rows, 0 usable, 2 paused")):
+        pausing.pause(writer.add(number), paused=True)
+        (found,) = [each for each in (await checked(writer.directory)).findings if each.subject == "accounts"]
+        assert (found.level, found.message) == (level, words)
 
 
 @deferred()
@@ -150,3 +162,14 @@ def test_ctrl_c_ends_the_watch(writer: VolumeWriter) -> None:
         finally:
             process.kill()
     assert "Traceback" not in said
+
+
+@deferred()
+async def test_the_file_of_clients_keys_is_looked_at(writer: VolumeWriter, tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    found = await checked(writer.directory, PROXY_CLIENT_KEYS_FILE=str(path))
+    assert found.well
+    assert "PROXY_CLIENT_KEYS_FILE: it isn't there" in report.render(found)
+    path.write_bytes(clientkeys.render(()))
+    found = await checked(writer.directory, PROXY_CLIENT_KEYS_FILE=str(path))
+    assert "0 clients have keys of their own" in report.render(found)

@@ -15,11 +15,11 @@ from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.pool import session_key
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import SESSION_SECONDS
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist import verdict
 from antigravity_proxy.codeassist.failure import Failure
 from antigravity_proxy.relay.client import ClientGone
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import ModelQuota
 
 COUNT = 50
 MODELS = ["claude", "flash"]

@@ -51,7 +51,7 @@ class Browser:
 
 def hidden(answer: Answer) -> dict[str, str]:
     """The hidden fields of a page's form."""
-    found = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', answer.body.decode())
+    found = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)" ?/?>', answer.body.decode())
     return {unescape(name): unescape(value) for name, value in found}
 
 

@@ -21,6 +21,7 @@ from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.failover import Failover
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.relay.signatures import Signatures
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.telemetry.record import Record
 from antigravity_proxy.ticker import Ticker
@@ -67,6 +68,7 @@ class Surroundings:
             projects=Projects(self.clock, self._project, None),
             egresses=nothing,
             bases=BaseUrls(["http://one", "http://two"]),
+            signatures=Signatures(self.clock),
         )
         self.pool.on_tokenless = self.resources.tokens.live
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -74,12 +74,19 @@ class Stack:
 
 
 @asynccontextmanager
-async def stack(directory: Path, accounts: int = 2, api_key: str = KEY, **settings: str) -> AsyncIterator[Stack]:
-    """A stack in a directory; ``settings`` are environment variables of the daemon."""
+async def stack(
+    directory: Path,
+    accounts: int = 2,
+    api_key: str = KEY,
+    before: Callable[[Simulator], object] = lambda simulator: None,
+    **settings: str,
+) -> AsyncIterator[Stack]:
+    """A stack in a directory; ``settings`` are environment variables of the daemon, ``before`` happens before it."""
     from twisted.internet import reactor
 
     simulator = Simulator(reactor)
     simulator.start()
+    before(simulator)
     volume = write_volume(directory / "volume", accounts=accounts, api_key=api_key)
     port = free_port()
     environment = simulator.environment | {

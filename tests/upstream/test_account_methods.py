@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import pytest
+from support.account_calls import answer, methods
 from support.cut import upstream
 from support.deferreds import deferred, wait
 from support.simulated import running
 from support.stack import free_port
 from twisted.internet.defer import Deferred, gatherResults
 
-from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import ACCOUNT_CALLS_AT_ONCE
-from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream import account_methods
-from antigravity_proxy.upstream.account_methods import AccountMethodFailed, AccountMethods
-from antigravity_proxy.upstream.egress import Egress
-from antigravity_proxy.upstream.endpoints import KeptEndpoints
+from antigravity_proxy.upstream.account_methods import AccountMethodFailed
 
 BODY = b'{"metadata":{"ideType":"ANTIGRAVITY"}}'
-
-
-@asynccontextmanager
-async def methods(*urls: str) -> AsyncIterator[AccountMethods]:
-    """The calls of one account at these hosts."""
-    from twisted.internet import reactor
-
-    ticker = Ticker(reactor)  # type: ignore[arg-type]
-    egress = Egress(ticker, KeptEndpoints(reactor, connect_timeout=5), "ua", 5)
-    bases = [f"{url}/v1internal".encode() for url in urls]
-    try:
-        yield AccountMethods(reactor, egress, bases, Secret("ya29.x"))  # type: ignore[arg-type]
-    finally:
-        await egress.forget_idle()
-        ticker.stop()
-
-
-def answer(status: str, body: bytes) -> bytes:
-    return b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status.encode(), len(body), body)
 
 
 @pytest.mark.parametrize("status", ["404 No", "408 Late", "500 Oops", "503 Busy"])

@@ -19,11 +19,11 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from antigravity_proxy.secret import Secret
+from antigravity_proxy.settings.proxies import ProxyAddress, parse_proxy_url
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egress
 from antigravity_proxy.upstream.endpoints import KeptEndpoints, SystemAndExtraRoots
 from antigravity_proxy.upstream.exchange import Unreachable, host_header
-from antigravity_proxy.upstream.tunnel import ProxyAddress, parse_proxy_url
 
 
 def certificate(directory: Path, host: str) -> tuple[Path, Any]:

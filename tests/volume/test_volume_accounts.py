@@ -10,9 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from support.volumes import NAMES, copy_of, expected, snapshot_of
 
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume import accounts, keys, sealed
-from antigravity_proxy.volume.accounts import Account, AccountReader, ModelQuota, RowProblem
+from antigravity_proxy.volume.accounts import Account, AccountReader, RowProblem
 from antigravity_proxy.volume.database import Row, rows
 
 KEY, OTHER = bytes(range(32)), bytes(32)

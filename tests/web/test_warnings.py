@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.accounts import account
 
 from antigravity_proxy.settings.resolve import Resolver
 from antigravity_proxy.volume.accounts import RowProblem
@@ -36,7 +35,6 @@ def test_when_all_is_well_nothing_is_told() -> None:
         (VolumeState(read_at=1.0, key_count=1, problems=SEALED), "belong to another volume"),
         (VolumeState(read_at=1.0, problems=SEALED), "No key was found"),
         (VolumeState(read_at=1.0, key_count=1, problems=PLAIN), "1 account rows can't be opened"),
-        (VolumeState(read_at=1.0, key_count=1, accounts=(account(),), paused=1), "1 of 1 accounts are paused"),
         (VolumeState(read_at=1.0, key_count=1, config_error="half-written"), "half-written; the last good one stays"),
         (VolumeState(read_at=1.0, key_count=1, config=GuiConfig(notes=("port is no number",))), "port is no number"),
         (VolumeState(read_at=1.0, key_count=1, key_findings=(KeyFinding("wrapped", ".mk", "export it"),)), "export it"),
@@ -56,7 +54,7 @@ def test_the_volumes_matters(state: VolumeState, words: str) -> None:
         (None, {"writable": False}, "running read-only"),
         (None, {"barred": 2}, "2 of 0 accounts are out of use: their sign-in was revoked"),
         (None, {"unverified": 1}, "1 of 0 accounts are set aside: Google asks their owner"),
-        (CLIENT | {"REDIS_URL": "redis://x"}, {}, "keeps its state in the process"),
+        (None, {"apart": "Redis is full"}, "Redis is full: replicas don't share what they learn meanwhile"),
     ],
 )
 def test_the_daemons_own(environ: dict[str, str] | None, around: dict[str, Any], words: str) -> None:

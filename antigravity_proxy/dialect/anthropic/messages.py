@@ -96,7 +96,10 @@ def _system_texts(blocks: Sequence[Block], where: str) -> list[str]:
 
 
 def _assistant(blocks: Sequence[Block], called: dict[str, str], where: str) -> list[Part]:
-    """An answer of an earlier turn. A signature of kind ``f`` is the next call's; what is unsigned can't go back."""
+    """An answer of an earlier turn. A signature of kind ``f`` is the next call's.
+
+    A thought with none of ours can go back only if it is remembered.
+    """
     found: list[Part] = []
     for_call = ""
     for i, block in enumerate(blocks):
@@ -107,6 +110,8 @@ def _assistant(blocks: Sequence[Block], called: dict[str, str], where: str) -> l
                 for_call = signature.text
             elif signature is not None and signature.kind == "t":
                 found.append(Part(text=text, thought=True, thought_signature=signature.text))
+            elif text:
+                found.append(Part(text=text, thought=True))
         elif isinstance(block, ToolUse):
             found.append(_call(block, called, for_call, f"{where}[{i}].input"))
             for_call = ""

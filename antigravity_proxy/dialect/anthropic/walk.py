@@ -208,7 +208,7 @@ class MessageWalk(PartWalk):
         self._calls += 1
         args = compact(call.args)
         self._size += len(args)
-        self._uses("tool_use", call_id(call, "toolu_", self._stamp), call.name, args)
+        self._uses("tool_use", call_id(call, "toolu_", self._stamp, signature), call.name, args)
 
     def _image(self, blob: Blob) -> None:
         self._text(f"![image]({data_url(blob)})")

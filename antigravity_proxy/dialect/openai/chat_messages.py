@@ -53,7 +53,7 @@ class _GeneratedImage(Struct):
 
 
 class Message(Struct):
-    """One message. What is only for display (``reasoning_content``, ``audio``) isn't read."""
+    """One message. ``reasoning_content`` counts as far as its signature is remembered; ``audio`` isn't read."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: MessageContent = None
@@ -63,6 +63,7 @@ class Message(Struct):
     tool_call_id: str | None = None
     refusal: str | None = None
     images: list[_GeneratedImage] | None = None
+    reasoning_content: Any = None
 
 
 def conversation(messages: list[Message]) -> tuple[tuple[Content, ...], tuple[str, ...]]:
@@ -87,8 +88,9 @@ def conversation(messages: list[Message]) -> tuple[tuple[Content, ...], tuple[st
 
 
 def _assistant(message: Message, said: Conversation, where: str) -> list[Part]:
-    """Text, then images, then calls."""
-    found: list[Part] = []
+    """A thought, then text, then images, then calls."""
+    thought = message.reasoning_content
+    found = [Part(text=thought, thought=True)] if thought and isinstance(thought, str) else []
     for part in parts(message.content, f"{where}.content"):
         found += media.with_images(part, f"{where}.content")
     if message.refusal:

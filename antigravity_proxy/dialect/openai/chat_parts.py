@@ -14,7 +14,7 @@ from antigravity_proxy.dialect.pieces import call_id, compact, data_url
 
 def tool_call(call: FunctionCall, signature: str, stamp: Stamp, custom: frozenset[str]) -> dict[str, Any]:
     """One call, in the form of a message."""
-    out: dict[str, Any] = {"id": call_id(call, "call_", stamp)}
+    out: dict[str, Any] = {"id": call_id(call, "call_", stamp, signature)}
     args = compact(call.args)
     if call.name in custom:
         out |= {"type": "custom", "custom": {"name": call.name, "input": free_text.called_with(args)}}

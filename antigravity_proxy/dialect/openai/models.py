@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from antigravity_proxy.canonical.models import PublicModel
+from antigravity_proxy.canonical.catalogue import PublicModel
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.errors import ModelNotFound
 

@@ -143,9 +143,11 @@ class _Reader:
         found = unwrap(item.encrypted_content or "")
         if found is not None and found.kind == "f":
             self._signature = found.text
-        elif found is not None and found.kind == "t":
-            text = "\n".join(piece.text for piece in item.summary or ())
-            self._said.model([Part(text=text, thought=True, thought_signature=found.text)])
+            return
+        text = "\n".join(piece.text for piece in item.summary or ())
+        signature = found.text if found is not None and found.kind == "t" else ""
+        if text or signature:  # without one it can go back only if that is remembered
+            self._said.model([Part(text=text, thought=True, thought_signature=signature)])
 
     def function_call(self, item: _FunctionCall, where: str) -> None:
         self._call(joined(item.namespace, item.name), arguments(item.arguments), item)

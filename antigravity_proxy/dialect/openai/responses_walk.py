@@ -250,17 +250,17 @@ class ResponsesWalk(PartWalk):
         args = compact(call.args)
         origin = self._options.origins.get(call.name) or Origin(call.name)
         if origin.kind == "custom":
-            identity, called = self._identity("ctc_"), call_id(call, "call_", self._stamp)
+            identity, called = self._identity("ctc_"), call_id(call, "call_", self._stamp, signature)
             text = free_text.called_with(args)
             self._added(custom_item(identity, called, origin, ""))
             self._written(identity, b"custom_tool_call_input", b"input", text)
             self._done(custom_item(identity, called, origin, text))
         elif origin.kind == "local_shell":
-            identity, called = self._identity("lsh_"), call_id(call, "call_", self._stamp)
+            identity, called = self._identity("lsh_"), call_id(call, "call_", self._stamp, signature)
             self._added(shell_item(identity, called, args, "in_progress"))
             self._done(shell_item(identity, called, args, "completed"))
         else:
-            identity, called = self._identity("fc_"), call_id(call, "call_", self._stamp)
+            identity, called = self._identity("fc_"), call_id(call, "call_", self._stamp, signature)
             self._added(function_item(identity, called, origin, "", "in_progress"))
             self._written(identity, b"function_call_arguments", b"arguments", args)
             self._done(function_item(identity, called, origin, args, "completed"))

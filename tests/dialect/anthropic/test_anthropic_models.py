@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from antigravity_proxy.canonical.models import PublicModel
+from antigravity_proxy.canonical.catalogue import PublicModel
 from antigravity_proxy.dialect.anthropic.models import render_list, render_one
 from antigravity_proxy.errors import BadRequest, ModelNotFound
 

@@ -318,11 +318,15 @@ THOUGHTS: list[tuple[list[Any], tuple[Part, ...]]] = [
         (called("gemini:QQ=="), called("gemini:Qg==", "2")),
     ),
     ([thinking("agp1.g.f.R2Vt")], ()),
-    # nothing that could go back
-    ([thinking("agp1.g.n."), use()], (called(),)),
-    ([thinking("EqQBCgIYAhIM"), use()], (called(),)),
-    ([thinking(None), thinking(""), {"type": "redacted_thinking", "data": "EmwKAhgB"}, use()], (called(),)),
-    ([thinking("agp1.g.x.R2Vt"), use()], (called(),)),
+    # what can go back only if its signature is remembered, and what can't
+    ([thinking("agp1.g.n."), use()], (thought(""), called())),
+    ([thinking("EqQBCgIYAhIM"), use()], (thought(""), called())),
+    (
+        [thinking(None), thinking(""), {"type": "redacted_thinking", "data": "EmwKAhgB"}, use()],
+        (thought(""),) * 2 + (called(),),
+    ),
+    ([thinking("agp1.g.x.R2Vt"), use()], (thought(""), called())),
+    ([thinking("agp1.g.n.", ""), use()], (called(),)),
 ]
 
 

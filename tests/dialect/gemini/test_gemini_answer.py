@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.chunk import Chunk
-from antigravity_proxy.canonical.models import Catalogue
 from antigravity_proxy.codeassist.events import read_event
 from antigravity_proxy.codeassist.sse import SSEDecoder
 from antigravity_proxy.dialect.gemini import models

@@ -157,10 +157,15 @@ def test_names_are_told_only_if_there_are_several() -> None:
 
 def test_text_comes_before_images_and_calls() -> None:
     message = asked(id="c1")
-    message |= {"content": "text", "refusal": "no", "images": [PIXEL], "reasoning_content": "dropped", "audio": {}}
+    message |= {"content": "text", "refusal": "no", "images": [PIXEL], "reasoning_content": "hm", "audio": {}}
     found = parts(**message)
-    assert found[:3] == (Part(text="text"), Part(text="no"), BLOB)
-    assert found[3].function_call is not None
+    assert found[:4] == (Part(text="hm", thought=True), Part(text="text"), Part(text="no"), BLOB)
+    assert found[4].function_call is not None
+
+
+@pytest.mark.parametrize("thought", [None, "", 5, ["hm"], {"text": "hm"}])
+def test_what_is_no_thought_is_not_read(thought: Any) -> None:
+    assert parts(role="assistant", content="text", reasoning_content=thought) == (Part(text="text"),)
 
 
 def test_an_assistant_who_said_nothing_is_skipped() -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 from openai.types import Model
 
-from antigravity_proxy.canonical.models import PublicModel
+from antigravity_proxy.canonical.catalogue import PublicModel
 from antigravity_proxy.dialect.openai.models import render_list, render_one
 from antigravity_proxy.errors import ModelNotFound
 

@@ -13,8 +13,8 @@ from msgspec import Raw
 from support.mutations import WRONG, Path, as_param, at, attempt, is_harmless, of_another_type, paths, replaced
 
 from antigravity_proxy.canonical.call import Call, FunctionDeclaration, OutputFormat, Reasoning, Sampling, ToolChoice
+from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, FunctionResponse, Part
-from antigravity_proxy.canonical.models import Catalogue
 from antigravity_proxy.codeassist.request import prepare
 from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.dialect.openai import responses_request
@@ -271,8 +271,10 @@ def test_a_signed_thought_comes_back_as_it_was() -> None:
 @pytest.mark.parametrize(
     "encrypted", [None, "", "agp1.g.n.", "gAAAAABo", "agp1.g.x.U2ln", "agp1.q.t.U2ln", "agp1.g.f."]
 )
-def test_thoughts_without_a_signature_of_ours_are_dropped(encrypted: str | None) -> None:
-    assert contents(USER, reasoning(encrypted, "hm"), CALL) == (HI, model(called("f")))
+def test_thoughts_without_a_signature_of_ours_are_unsigned(encrypted: str | None) -> None:
+    unsigned = model(Part(text="hm", thought=True))
+    assert contents(USER, reasoning(encrypted, "hm"), CALL) == (HI, unsigned, model(called("f")))
+    assert contents(USER, reasoning(encrypted), CALL) == (HI, model(called("f")))
 
 
 # --- other items ------------------------------------------------------------------------------------------------

@@ -1,0 +1,261 @@
+"""The status page, as fragments that are drawn anew one by one when what they show has changed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from twisted.web.template import Tag
+
+from antigravity_proxy.admin.account_card import card
+from antigravity_proxy.admin.accounts import KINDS
+from antigravity_proxy.admin.chart import Series, chart
+from antigravity_proxy.admin.headline import Headline
+from antigravity_proxy.admin.history import Fault
+from antigravity_proxy.admin.markup import dot, flat, moment, number, since, tags
+from antigravity_proxy.admin.place import Place
+from antigravity_proxy.admin.settings_shown import Line
+from antigravity_proxy.admin.survey import Listed, Selection, Status, Traffic, VolumeShown
+
+#: what a kind of accounts is called
+_CALLED = {
+    "ready": "ready",
+    "busy": "busy",
+    "limited": "partly cooling",
+    "cooling": "cooling",
+    "paused": "paused",
+    "out": "out of use",
+}
+
+
+class Fragment(NamedTuple):
+    """A part of the page: the element's id, what it shows (equal: it looks the same), and how it is drawn."""
+
+    id: str
+    shows: Any
+    draw: Callable[[], Tag]
+
+
+class Board:
+    """Draws the page. ``changeable``: accounts may be changed here; ``addable``: and added."""
+
+    def __init__(self, place: Place, *, changeable: bool, addable: Callable[[], bool]) -> None:
+        self._place = place
+        self._changeable = changeable
+        self._addable = addable
+
+    def fragments(self, status: Status) -> Iterator[Fragment]:
+        """Every part; the list of accounts before the accounts in it."""
+        now, listed = status.now, status.listed
+        yield Fragment("headline", status.headline, lambda: _headline(status.headline))
+        yield Fragment("figures", (listed.counts, status.traffic), lambda: _figures(listed, status.traffic))
+        yield Fragment("traffic", status.traffic.minutes, lambda: _traffic(status.traffic))
+        yield Fragment("tabs", (listed.counts, listed.selection, listed.pages), lambda: self._tabs(listed))
+        cards = self._cards(status)
+        ids = tuple(each.id for each in cards)
+        yield Fragment("accounts", ids, lambda: self._list(cards))
+        yield from cards
+        yield Fragment("faults", status.faults, lambda: _faults(status.faults, now))
+        yield Fragment("volume", status.volume, lambda: _volume(status.volume, now))
+        yield Fragment("settings", status.settings, lambda: _settings(status.settings))
+
+    def page(self, status: Status) -> Tag:
+        """The whole of it."""
+        drawn = {fragment.id: fragment.draw for fragment in self.fragments(status)}
+        return tags.main(
+            drawn["headline"](),
+            drawn["figures"](),
+            tags.section(tags.h2("Accounts"), drawn["tabs"](), drawn["accounts"](), class_="wide"),
+            drawn["traffic"](),
+            drawn["faults"](),
+            drawn["volume"](),
+            drawn["settings"](),
+            class_="board",
+        )
+
+    def _cards(self, status: Status) -> list[Fragment]:
+        return [
+            Fragment(
+                f"a-{shown.id}",
+                shown,
+                lambda shown=shown: card(shown, status.now, changeable=self._changeable),  # type: ignore[misc]
+            )
+            for shown in status.listed.accounts
+        ]
+
+    def _list(self, cards: list[Fragment]) -> Tag:
+        if not cards:
+            return tags.ul(tags.li(self._empty(), class_="empty"), id="accounts", class_="accounts")
+        return tags.ul(*(each.draw() for each in cards), id="accounts", class_="accounts")
+
+    def _empty(self) -> Tag:
+        if self._addable():
+            way = tags.a("Sign in with a Google account", href=self._place.path("/auth/start"))
+            return tags.p("No account here. ", way, ", or add one in the desktop app.")
+        return tags.p("No account here.")
+
+    def _tabs(self, listed: Listed) -> Tag:
+        """Which accounts are shown, and the way to others."""
+        selection, total = listed.selection, sum(listed.counts.values())
+        ways = [self._tab(Selection(), f"All {total:,}", selection.kind is None)]
+        ways += [
+            self._tab(Selection(kind), f"{_CALLED[kind].capitalize()} {listed.counts[kind]:,}", selection.kind == kind)
+            for kind in KINDS
+            if listed.counts[kind]
+        ]
+        pages: list[Tag | str] = []
+        if listed.pages > 1:
+            for step, words in ((-1, "Previous"), (1, "Next")):
+                if 1 <= selection.page + step <= listed.pages:
+                    href = self._to(Selection(selection.kind, selection.page + step))
+                    pages.append(tags.a(words, href=href))
+            pages.insert(1 if selection.page > 1 else 0, f"Page {selection.page:,} of {listed.pages:,}")
+        return tags.nav(
+            tags.ul(*ways, class_="kinds"),
+            tags.p(*pages, class_="pages") if pages else "",
+            id="tabs",
+            **{"aria-label": "Which accounts are shown"},
+        )
+
+    def _tab(self, selection: Selection, words: str, is_here: bool) -> Tag:
+        here = {"aria-current": "true"} if is_here else {}
+        mark = dot(selection.kind) if selection.kind else ""
+        return tags.li(tags.a(mark, words, href=self._to(selection), **here))
+
+    def _to(self, selection: Selection) -> str:
+        return f"{self._place.path('/')}{query_of(selection)}"
+
+
+def query_of(selection: Selection) -> str:
+    """The selection as a link has it; empty for the first page of all."""
+    fields = {"state": selection.kind, "page": selection.page if selection.page > 1 else None}
+    given = {name: value for name, value in fields.items() if value}
+    return f"?{urlencode(given)}" if given else ""
+
+
+def html(fragment: Fragment) -> str:
+    """The fragment as text."""
+    return flat(fragment.draw())
+
+
+def _headline(shown: Headline) -> Tag:
+    reasons = tags.ul(*(tags.li(reason) for reason in shown.reasons)) if shown.reasons else ""
+    return tags.section(
+        tags.div(class_="sign", **{"aria-hidden": "true"}),
+        tags.div(tags.h1(shown.title), tags.p(shown.said), reasons),
+        id="headline",
+        class_=f"headline {shown.level}",
+        role="status",
+    )
+
+
+def _figures(listed: Listed, traffic: Traffic) -> Tag:
+    counts, minutes = listed.counts, traffic.minutes
+    requests = sum(minute.requests for minute in minutes)
+    failed = sum(minute.failed + minute.limited for minute in minutes)
+    resting = counts["cooling"] + counts["limited"]
+    figures = [
+        (counts["ready"] + counts["busy"], "accounts ready", "ready" if counts["ready"] else ""),
+        (resting, "cooling, some or all models", "cooling" if resting else ""),
+        (counts["paused"], "paused", "paused" if counts["paused"] else ""),
+        (counts["out"], "out of use", "out" if counts["out"] else ""),
+        (traffic.under_way, "requests under way", ""),
+        (traffic.streams, "of them streams", ""),
+        (traffic.leases, "held by upstream", ""),
+        (requests, "requests, last hour", ""),
+        (failed, "of them failed", "out" if failed else ""),
+    ]
+    return tags.dl(
+        *(tags.div(tags.dt(words), tags.dd(f"{count:,}"), class_=f"figure {kind}") for count, words, kind in figures),
+        id="figures",
+    )
+
+
+def _traffic(traffic: Traffic) -> Tag:
+    minutes = traffic.minutes
+    requests = [
+        Series("served", "served", tuple(minute.served for minute in minutes)),
+        Series("refused", "refused", tuple(minute.refused for minute in minutes)),
+        Series("limited", "rate limited", tuple(minute.limited for minute in minutes)),
+        Series("failed", "failed", tuple(minute.failed for minute in minutes)),
+    ]
+    streams = [Series("streams", "streams", tuple(minute.streams for minute in minutes))]
+    tokens = [Series("tokens", "tokens", tuple(minute.tokens for minute in minutes))]
+    return tags.section(
+        tags.h2("The last hour"),
+        tags.div(
+            chart("Requests a minute", requests),
+            chart("Streams a minute", streams),
+            chart("Tokens a minute", tokens),
+            class_="charts",
+        ),
+        id="traffic",
+        class_="wide",
+    )
+
+
+def _faults(faults: tuple[Fault, ...], now: float) -> Tag:
+    if not faults:
+        return tags.section(tags.h2("Recent errors"), tags.p("None since the start.", class_="none"), id="faults")
+    rows = [
+        tags.tr(
+            tags.td(since(fault.at, now), " ago"),
+            tags.td(tags.b("in stream" if fault.in_stream else str(fault.status)), " ", tags.code(fault.code)),
+            tags.td(fault.model or "\N{EN DASH}"),
+            tags.td(number(fault.attempts, "attempt"), f", last by {fault.account}" if fault.account else ""),
+        )
+        for fault in faults
+    ]
+    head = tags.tr(*(tags.th(words, scope="col") for words in ("When", "What", "Model", "Tried")))
+    table = tags.table(tags.thead(head), tags.tbody(*rows))
+    region = {"role": "region", "aria-label": "Recent errors", "tabindex": "0"}
+    return tags.section(tags.h2("Recent errors"), tags.div(table, class_="scroll", **region), id="faults")
+
+
+def _volume(volume: VolumeShown, now: float) -> Tag:
+    well = volume.database == "connected"
+    state = "read, and watched" if well else volume.database
+    if volume.stale_since is not None:
+        when: list[Tag | str] = ["last confirmed ", since(volume.stale_since, now), " ago"]
+    else:
+        when = ["confirmed within the last seconds"] if volume.read_at is not None else ["never read"]
+    lines: list[tuple[str, Any]] = [
+        ("State", [dot("ready" if well else "out"), state]),
+        ("Snapshot", [*when, f", {max(1, volume.size // 1024):,} KB" if volume.size else ""]),
+        ("Last change", moment(volume.read_at) if volume.read_at is not None else "never read"),
+        ("Mode", "read-only: nothing is written" if volume.read_only else "writable"),
+        ("Keys", number(volume.keys, "key")),
+    ]
+    if volume.leaving:
+        lines.append(("Leaving", f"{number(volume.leaving, 'account')}, until a second look agrees"))
+    findings = tags.ul(*(tags.li(words) for words in volume.findings), class_="findings") if volume.findings else ""
+    bad = [tags.li(tags.b(row.email or row.id), f" {row.reason}") for row in volume.bad]
+    if volume.more_bad:
+        bad.append(tags.li(f"and {volume.more_bad:,} more: 'antigravity-proxy accounts list' names them"))
+    return tags.section(
+        tags.h2("Volume"),
+        tags.dl(*(tags.div(tags.dt(name), tags.dd(value)) for name, value in lines), class_="lines"),
+        findings,
+        tags.div(tags.h3("Rows that can't be used"), tags.ul(*bad), class_="bad") if bad else "",
+        id="volume",
+    )
+
+
+def _settings(lines: tuple[Line, ...]) -> Tag:
+    rows = [
+        tags.tr(
+            tags.th(tags.code(line.name), scope="row", title=line.help),
+            tags.td(line.value),
+            tags.td(line.source, class_="source given" if line.source != "default" else "source"),
+        )
+        for line in lines
+    ]
+    head = tags.tr(*(tags.th(words, scope="col") for words in ("Setting", "Value in effect", "From")))
+    table = tags.table(tags.thead(head), tags.tbody(*rows))
+    region = {"role": "region", "aria-label": "Settings", "tabindex": "0"}
+    return tags.section(
+        tags.details(tags.summary(tags.h2("Settings in effect")), tags.div(table, class_="scroll", **region)),
+        id="settings",
+        class_="wide",
+    )

@@ -1,0 +1,73 @@
+"""The verdict in one line, and the reasons for it. Pure: an operator reads this first, and maybe nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from antigravity_proxy.admin.accounts import Kind
+from antigravity_proxy.admin.history import Minute
+from antigravity_proxy.admin.markup import number
+from antigravity_proxy.web.health import Condition, judge
+
+Level = Literal["well", "attention", "broken"]
+
+#: minutes that a verdict looks back, and how many requests it takes to judge by
+_RECENT, _ENOUGH = 10, 4
+
+
+class Headline(Struct, frozen=True):
+    """``title`` says how it is, ``reasons`` why, in words to act on; ``said`` is a line of figures."""
+
+    level: Level
+    title: str
+    said: str
+    reasons: tuple[str, ...] = ()
+
+
+def headline(condition: Condition, counts: Mapping[Kind, int], minutes: Sequence[Minute]) -> Headline:
+    """The verdict over the daemon as it is now."""
+    health, said = judge(condition), _said(counts, minutes)
+    trouble = list(condition.warnings)
+    if condition.database != "connected":
+        known = "the last good state serves on" if condition.ever_read else "nothing of it was ever read"
+        trouble.insert(0, f"The volume can't be read: {condition.database}; {known}")
+    if counts["out"]:
+        trouble.append(f"{number(counts['out'], 'account')} can't serve until somebody acts: see below")
+    if (words := _failing(minutes)) is not None:
+        trouble.append(words)
+    reasons = tuple(trouble)
+    if condition.draining:
+        return Headline("attention", "It is shutting down", said, reasons)
+    if health.status == "unhealthy":
+        return Headline("broken", "It can't serve", said, reasons or ("There is no account that can be opened",))
+    if not condition.usable:
+        title = "Every account is paused" if counts["paused"] and not counts["out"] else "No account can serve"
+        return Headline("broken", title, said, reasons)
+    if not counts["ready"] + counts["limited"] + counts["busy"] and counts["cooling"]:
+        told = "Clients are told to come back (429) until the first account is free again"
+        return Headline("attention", "Every account is cooling", said, (told, *reasons))
+    if reasons:
+        return Headline("attention", "It serves, but something needs you", said, reasons)
+    return Headline("well", "All is well", said)
+
+
+def _said(counts: Mapping[Kind, int], minutes: Sequence[Minute]) -> str:
+    serving = counts["ready"] + counts["limited"] + counts["busy"]
+    requests = sum(minute.requests for minute in minutes)
+    failed = sum(minute.failed + minute.limited for minute in minutes)
+    ended = f", {failed:,} of them failed" if failed else ""
+    asked = f"{number(requests, 'request')} in the last hour{ended}." if requests else "No request in the last hour."
+    return f"{serving:,} of {number(sum(counts.values()), 'account')} can serve now. {asked}"
+
+
+def _failing(minutes: Sequence[Minute]) -> str | None:
+    """Whether most of the latest requests failed."""
+    recent = minutes[-_RECENT:]
+    requests = sum(minute.requests for minute in recent)
+    failed = sum(minute.failed for minute in recent)
+    if requests < _ENOUGH or failed * 2 < requests:
+        return None
+    return f"{failed:,} of {number(requests, 'request')} failed in the last {_RECENT} minutes: see the errors below"

@@ -1,0 +1,114 @@
+"""The last hour in minutes, and the last errors: what the status page draws. Pure; its memory is bounded.
+
+An observer of finished requests: a few additions for each, no more.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from antigravity_proxy.telemetry.record import CLIENT_LEFT, Record
+
+#: minutes that are remembered
+MINUTES = 60
+#: errors that are remembered
+ERRORS = 50
+#: characters of a model name that a client made up
+_LONGEST_NAME = 80
+
+
+class Minute(Struct):
+    """What ended in one minute; ``number`` counts minutes of the monotonic clock.
+
+    ``failed``: no answer, or an answer broken off, for a reason of ours or of upstream's; ``limited``: 429;
+    ``refused``: the request itself was wrong. ``streams`` are among the others. ``tokens`` in and out.
+    """
+
+    number: int
+    served: int = 0
+    limited: int = 0
+    failed: int = 0
+    refused: int = 0
+    streams: int = 0
+    tokens: int = 0
+
+    @property
+    def requests(self) -> int:
+        """All of them."""
+        return self.served + self.limited + self.failed + self.refused
+
+
+class Fault(Struct, frozen=True):
+    """One request that ended in an error: when (epoch seconds), what was asked, who tried last, what was told."""
+
+    at: float
+    dialect: str
+    model: str
+    account: str
+    status: int
+    code: str
+    attempts: int
+    in_stream: bool
+
+
+class History:
+    """Takes finished requests. ``seconds`` is the monotonic clock, ``epoch`` the wall clock."""
+
+    def __init__(self, seconds: Callable[[], float], epoch: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._epoch = epoch
+        self._minutes: deque[Minute] = deque(maxlen=MINUTES)
+        self._faults: deque[Fault] = deque(maxlen=ERRORS)
+
+    def note(self, record: Record) -> None:
+        """Takes a record that is closed."""
+        minute = self._minute()
+        minute.streams += record.streamed
+        minute.tokens += record.tokens_in + record.tokens_out
+        if not record.error:
+            minute.served += 1
+            return
+        if record.status == 429:
+            minute.limited += 1
+        elif 400 <= record.status < 500:
+            minute.refused += 1
+        else:
+            minute.failed += 1
+        if record.status != CLIENT_LEFT and not record.refused:
+            self._faults.appendleft(self._fault(record))
+
+    def minutes(self) -> tuple[Minute, ...]:
+        """The last hour, the oldest minute first, quiet ones included."""
+        return tuple(self._filled())
+
+    def faults(self) -> tuple[Fault, ...]:
+        """The last errors, the newest first."""
+        return tuple(self._faults)
+
+    def _minute(self) -> Minute:
+        number = int(self._seconds() // 60)
+        if not self._minutes or self._minutes[-1].number != number:
+            self._minutes.append(Minute(number))
+        return self._minutes[-1]
+
+    def _filled(self) -> Iterator[Minute]:
+        last = int(self._seconds() // 60)
+        known = {minute.number: minute for minute in self._minutes}
+        for number in range(last - MINUTES + 1, last + 1):
+            yield replace(known[number]) if number in known else Minute(number)
+
+    def _fault(self, record: Record) -> Fault:
+        return Fault(
+            at=self._epoch(),
+            dialect=record.dialect,
+            model=(record.model or record.asked)[:_LONGEST_NAME],
+            account=record.account,
+            status=record.status,
+            code=record.error,
+            attempts=len(record.attempts),
+            in_stream=record.status < 400,
+        )

@@ -1,0 +1,154 @@
+"""``/``, the operator's page; ``/events``, which keeps it up to date; ``/accounts``, which changes an account."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from twisted.web.template import Tag
+
+from antigravity_proxy.admin.access import Access
+from antigravity_proxy.admin.board import Board, query_of
+from antigravity_proxy.admin.changes import ACTIONS, Action, Changes, NotChanged
+from antigravity_proxy.admin.http import Answers, content_type, form, query
+from antigravity_proxy.admin.live import Live
+from antigravity_proxy.admin.markup import tags
+from antigravity_proxy.admin.memory import Session
+from antigravity_proxy.admin.pages import Pages
+from antigravity_proxy.admin.survey import Selection, Survey
+from antigravity_proxy.dialect.base import Rendered
+from antigravity_proxy.ticker import Ticker
+from antigravity_proxy.web.keys import keys_shown
+
+
+class _Asked(Struct, forbid_unknown_fields=True):
+    """A change that a program asks for; ``account``: an id, its beginning, or an e-mail address."""
+
+    action: Action
+    account: str
+
+
+class StatusPages:
+    """The page and what belongs to it."""
+
+    def __init__(
+        self, answers: Answers, pages: Pages, access: Access, survey: Survey, changes: Changes, ticker: Ticker,
+        *, addable: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        self._answers = answers
+        self._pages = pages
+        self._access = access
+        self._survey = survey
+        self._changes = changes
+        self._addable = addable
+        self._boot = secrets.token_hex(8)
+        self._board = Board(answers.place, changeable=not changes.read_only, addable=addable)
+        self._live = Live(ticker, survey, self._board, self._boot)
+
+    def stop(self) -> None:
+        """Ends what is live."""
+        self._live.stop()
+        self._survey.stop()
+
+    async def page(self, request: Any) -> bytes:
+        """The whole page."""
+        refusal = self._access.refusal(request)
+        if refusal is not None:
+            return self._answers.send(request, refusal)
+        # where no key is asked for there is a session all the same: its token guards every change
+        session = self._access.session(request) or self._access.begin(request, is_login=False)
+        selection = Selection.of(query(request))
+        status = await self._survey.look(selection)
+        live = f"{self._answers.place.path('/events')}{query_of(selection)}"
+        level = {"well": "All is well", "attention": "Look here", "broken": "Broken"}[status.headline.level]
+        body = [self._top(session), self._told(session), self._board.page(status)]
+        return self._answers.send(request, self._pages.whole(200, level, *body, live=live, boot=self._boot))
+
+    async def events(self, request: Any) -> bytes:
+        """What changes on it, from now on."""
+        refusal = self._access.refusal(request)
+        if refusal is not None:
+            return self._answers.send(request, refusal)
+        if self._live.is_full:
+            return self._answers.json(request, 503, {"error": "Too many pages are being watched."})
+        kinds = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no"))
+        self._answers.send(request, Rendered(200, b"", kinds))
+        await self._live.watch(request, Selection.of(query(request)), lambda: self._access.still_holds(request))
+        return b""
+
+    async def change(self, request: Any) -> bytes:
+        """A change, asked for by a form of the page, or by a program with the key."""
+        if content_type(request) == b"application/json":
+            return await self._change_for_program(request)
+        refusal = self._access.refusal(request)
+        if refusal is not None:
+            return self._answers.send(request, refusal)
+        fields, session = form(request), self._access.session(request)
+        if fields is None or session is None or not session.is_own(fields.get("token", "")):
+            return self._answers.send(request, self._pages.out_of_date())
+        if self._access.is_foreign(request):
+            return self._answers.send(request, self._pages.out_of_date())
+        action = next((action for action in ACTIONS if action in fields), None)
+        if action is None:
+            return self._answers.send(request, self._pages.message(400, "Nothing to do", "The form names no change."))
+        return await self._change_by_form(request, session, action, fields[action], "confirmed" in fields)
+
+    async def _change_by_form(
+        self, request: Any, session: Session, action: Action, account: str, confirmed: bool
+    ) -> bytes:
+        try:
+            if action == "remove" and not confirmed:
+                found = self._changes.find(account)
+                words = (
+                    f"{found.called} is removed from the data directory, for the desktop app too. To use "
+                    "it again, somebody has to sign in with it."
+                )
+                return self._answers.send(
+                    request, self._pages.confirm(session.token, action, found.id, "Remove this account?", words)
+                )
+            changed = await self._changes.do(action, account)
+        except NotChanged as e:
+            return self._answers.send(request, self._pages.message(e.status, "Nothing was changed", e.message))
+        session.told = changed.message
+        anchor = "" if action == "remove" else f"#a-{changed.id}"
+        return self._answers.redirect(request, 303, self._answers.place.path("/") + anchor)
+
+    async def _change_for_program(self, request: Any) -> bytes:
+        """A browser sends this to another site only after asking, and is never allowed to; so no token is needed."""
+        if self._access.is_foreign(request) or not (self._access.is_open or keys_shown(request.requestHeaders)):
+            return self._answers.json(request, 401, {"error": "Show the API key, as 'Authorization: Bearer KEY'."})
+        refusal = self._access.refusal(request)
+        if refusal is not None:
+            reasons = {401: "Wrong API key.", 429: "Too many wrong keys came from your address: wait a minute."}
+            words = reasons.get(refusal.status, "That is not allowed here.")
+            return self._answers.json(request, refusal.status, {"error": words})
+        try:
+            asked = msgspec.json.decode(request.take_body(), type=_Asked)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            words = f'The body is to be {{"action": one of {", ".join(ACTIONS)}, "account": its id or address}}.'
+            return self._answers.json(request, 400, {"error": words})
+        try:
+            changed = await self._changes.do(asked.action, asked.account)
+        except NotChanged as e:
+            return self._answers.json(request, e.status, {"error": e.message})
+        return self._answers.json(request, 200, changed)
+
+    def _top(self, session: Session) -> Tag:
+        """The line at the top, with the form that all buttons of the page belong to."""
+        path = self._answers.place.path
+        add = tags.a("Add an account", href=path("/auth/start"), class_="button") if self._addable() else ""
+        token = tags.input(type="hidden", name="token", value=session.token)
+        leave = tags.form(token, tags.button("Log out"), method="post", action=path("/logout"))
+        return tags.header(
+            tags.a("antigravity-proxy", href=path("/"), class_="home"),
+            tags.span("Not live: reload the page", id="live", role="status"),
+            tags.nav(add, leave if session.is_login else "", **{"aria-label": "Actions"}),
+            tags.form(token.clone(), id="change", method="post", action=path("/accounts"), hidden=""),
+        )
+
+    def _told(self, session: Session) -> Tag | str:
+        told = session.take_told()
+        return tags.p(told, class_="told", role="status") if told else ""

@@ -1,0 +1,171 @@
+"""Everything that the status page shows at a moment, gathered from the daemon's parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.slices import Slices
+from antigravity_proxy.admin import accounts, settings_shown
+from antigravity_proxy.admin.accounts import KINDS, Kind, Shown
+from antigravity_proxy.admin.census import Census
+from antigravity_proxy.admin.headline import Headline, headline
+from antigravity_proxy.admin.history import Fault, History, Minute
+from antigravity_proxy.secret import masked
+from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.telemetry.record import Ledger
+from antigravity_proxy.volume.reader import VolumeState
+from antigravity_proxy.web.health import Condition
+
+#: accounts on one page
+PAGE = 50
+#: rows that can't be used, shown at most
+_PROBLEMS = 20
+#: seconds from which the age of the snapshot is worth a word: the volume is looked at more often than that
+_STALE = 10.0
+
+
+class Selection(Struct, frozen=True):
+    """Which accounts somebody looks at: of one kind or of all, and which page of them, from 1."""
+
+    kind: Kind | None = None
+    page: int = 1
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> Selection:
+        """What the query of a page asks for; the first page of all for nonsense."""
+        kind = next((kind for kind in KINDS if kind == query.get("state")), None)
+        page = query.get("page", "")
+        return cls(kind, max(1, int(page)) if page.isascii() and page.isdecimal() and len(page) < 9 else 1)
+
+
+class BadRow(Struct, frozen=True):
+    """A row that gives no account."""
+
+    id: str
+    email: str
+    reason: str
+
+
+class VolumeShown(Struct, frozen=True):
+    """The volume: ``connected`` or why not, when its state was last confirmed (epoch seconds; None: just now)."""
+
+    database: str
+    read_only: bool
+    read_at: float | None
+    stale_since: float | None
+    keys: int
+    findings: tuple[str, ...]
+    bad: tuple[BadRow, ...]
+    more_bad: int
+    leaving: int
+    size: int
+
+
+class Traffic(Struct, frozen=True):
+    """Requests that are under way, those of them that stream, attempts at upstream; and the last hour."""
+
+    under_way: int
+    streams: int
+    leases: int
+    minutes: tuple[Minute, ...]
+
+
+class Listed(Struct, frozen=True):
+    """The accounts that somebody looks at, and how many there are of each kind."""
+
+    selection: Selection
+    pages: int
+    counts: Mapping[Kind, int]
+    accounts: tuple[Shown, ...]
+
+
+class Status(Struct, frozen=True):
+    """All of it. ``now`` in epoch seconds."""
+
+    now: float
+    headline: Headline
+    listed: Listed
+    traffic: Traffic
+    faults: tuple[Fault, ...]
+    volume: VolumeShown
+    settings: tuple[settings_shown.Line, ...]
+
+
+class Sources(Struct, frozen=True):
+    """The daemon's parts that are looked at."""
+
+    settings: Callable[[], Settings]
+    pool: Pool
+    state: Callable[[], VolumeState]
+    condition: Callable[[], Condition]
+    ledger: Ledger
+    history: History
+    read_only: bool
+
+
+class Survey:
+    """Looks at the daemon for the page."""
+
+    def __init__(self, sources: Sources, slices: Slices) -> None:
+        self._sources = sources
+        self._census = Census(sources.pool, slices)
+
+    @property
+    def size(self) -> int:
+        """How many accounts there are to look at."""
+        return len(self._sources.pool.states)
+
+    def epoch(self) -> float:
+        """The wall clock that all times on the page refer to, in seconds."""
+        return self._sources.pool.now().epoch
+
+    def stop(self) -> None:
+        """Gives up what is under way."""
+        self._census.stop()
+
+    async def look(self, selection: Selection) -> Status:
+        """How everything is now."""
+        sources = self._sources
+        counted = await self._census.now()
+        counts = {kind: len(states) for kind, states in counted.kinds.items()}
+        condition, minutes, pool = sources.condition(), sources.history.minutes(), sources.pool
+        ledger = sources.ledger
+        settings = sources.settings()
+        states = counted.accounts if selection.kind is None else counted.kinds[selection.kind]
+        pages = max(1, -(-len(states) // PAGE))
+        selection = Selection(selection.kind, min(selection.page, pages))
+        now, first = pool.now(), PAGE * (selection.page - 1)
+        listed = tuple(
+            accounts.shown(state, pool.rules, settings.clients, now) for state in states[first : first + PAGE]
+        )
+        config = sources.state().config
+        return Status(
+            now=now.epoch,
+            headline=headline(condition, counts, minutes),
+            listed=Listed(selection, pages, counts, listed),
+            traffic=Traffic(ledger.open_count, ledger.stream_count, pool.deeds.held, minutes),
+            faults=sources.history.faults(),
+            volume=_volume(sources.state(), condition),
+            settings=settings_shown.lines(settings, config, pool.rules, read_only=sources.read_only),
+        )
+
+
+def _volume(state: VolumeState, condition: Condition) -> VolumeShown:
+    age = condition.volume.age
+    return VolumeShown(
+        database=condition.database,
+        read_only=condition.read_only,
+        read_at=state.read_at,
+        stale_since=None if age is None or age < _STALE else condition.epoch - age,
+        keys=state.key_count,
+        findings=tuple(finding.message for finding in state.key_findings),
+        bad=tuple(
+            BadRow(problem.id, masked(problem.email.reveal()), problem.reason) for problem in state.problems[:_PROBLEMS]
+        ),
+        more_bad=max(0, len(state.problems) - _PROBLEMS),
+        leaving=state.unconfirmed,
+        size=state.size,
+    )

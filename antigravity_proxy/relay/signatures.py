@@ -1,0 +1,194 @@
+"""Remembers thought signatures for clients that drop them (translation.md 2.6). Bounded; nothing of a prompt is kept.
+
+An entry is found by a digest of who asks, which conversation it is, and which part of it was signed: so nobody gets
+the signature of another conversation, and nothing can be read out of the store but signatures, which are opaque.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from msgspec import Struct
+from msgspec.structs import replace
+from twisted.internet.interfaces import IReactorTime
+
+from antigravity_proxy.canonical.call import Call
+from antigravity_proxy.canonical.content import Content, Part
+from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.signature import made_by
+from antigravity_proxy.codeassist.request import conversation_id
+
+#: the longest unused go first
+MAX_ENTRIES = 10_000
+MAX_BYTES = 32 << 20
+MAX_LENGTH = 64 << 10
+#: seconds that an unused one is kept
+KEPT_FOR = 3600.0
+
+
+class _Entry(Struct, frozen=True, gc=False):
+    signature: str
+    until: float
+
+
+class Signatures:
+    """All signatures that are remembered, by digests."""
+
+    def __init__(
+        self, clock: IReactorTime, entries: int = MAX_ENTRIES, size: int = MAX_BYTES, seconds: float = KEPT_FOR
+    ) -> None:
+        self._clock = clock
+        self._max_entries = entries
+        self._max_size = size
+        self._seconds = seconds
+        self._size = 0  # characters of all
+        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()  # the longest unused first
+
+    def __len__(self) -> int:
+        """How many are remembered."""
+        return len(self._entries)
+
+    def put(self, key: bytes, signature: str) -> None:
+        """Remembers a signature; one that is too long is none."""
+        if not 0 < len(signature) <= MAX_LENGTH:
+            return
+        self.forget(key)
+        now = self._clock.seconds()
+        self._entries[key] = _Entry(signature, now + self._seconds)
+        self._size += len(signature)
+        while self._entries and (self._is_full() or next(iter(self._entries.values())).until <= now):
+            _, oldest = self._entries.popitem(last=False)
+            self._size -= len(oldest.signature)
+
+    def get(self, key: bytes) -> str:
+        """The signature, which is kept for longer now; empty if there is none."""
+        entry = self._entries.get(key)
+        now = self._clock.seconds()
+        if entry is None or entry.until <= now:
+            return ""
+        self._entries[key] = _Entry(entry.signature, now + self._seconds)
+        self._entries.move_to_end(key)
+        return entry.signature
+
+    def forget(self, key: bytes) -> None:
+        """Remembers this one no longer."""
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._size -= len(entry.signature)
+
+    def _is_full(self) -> bool:
+        return len(self._entries) > self._max_entries or self._size > self._max_size
+
+
+class Memory:
+    """A conversation's signatures, for one request: puts back what its client dropped, takes what its answer brings.
+
+    ``owner`` is the client's key. ``conversation`` is the call's ``conversation_id``.
+    """
+
+    __slots__ = ("_model", "_owner", "_restored", "_scope", "_store", "conversation")
+
+    def __init__(self, store: Signatures, owner: bytes, call: Call, model: Model) -> None:
+        self._store = store
+        self._owner = owner
+        self._model = model
+        self._scope = b""
+        self._restored: list[bytes] = []
+        self.conversation = conversation_id(call)
+
+    def beside(self, call: Call) -> Memory:
+        """The same for another call of the same request."""
+        return Memory(self._store, self._owner, call, self._model)
+
+    def call_signed(self, identity: str, signature: str) -> None:
+        """A call of this id, as the client knows it, was signed."""
+        self._put(b"call", identity.encode("utf-8", "replace"), signature)
+
+    def thought_signed(self, digest: bytes, signature: str) -> None:
+        """A thought was signed; ``digest`` is ``new_digest``'s of its text."""
+        self._put(b"thought", digest, signature)
+
+    def restored(self, call: Call) -> Call:
+        """The call with the signatures that its model wants, as far as they are remembered."""
+        if not len(self._store):
+            return call
+        if self._model.needs_signatures:
+            missing, put_back = _lacks_call, self._calls
+        elif self._model.family == "claude":
+            missing, put_back = _lacks_thought, self._thoughts
+        else:
+            return call
+        if not any(missing(part) for turn in call.contents for part in turn.parts):
+            return call
+        return replace(
+            call,
+            contents=tuple(
+                Content(turn.role, tuple(put_back(turn.parts))) if any(map(missing, turn.parts)) else turn
+                for turn in call.contents
+            ),
+        )
+
+    def forget(self) -> None:
+        """What was put back was refused: it is forgotten."""
+        for key in self._restored:
+            self._store.forget(key)
+
+    def _calls(self, parts: tuple[Part, ...]) -> Iterator[Part]:
+        for part in parts:
+            if _lacks_call(part) and part.function_call is not None:
+                yield replace(
+                    part, thought_signature=self._get(b"call", part.function_call.id.encode("utf-8", "replace"))
+                )
+            else:
+                yield part
+
+    def _thoughts(self, parts: tuple[Part, ...]) -> Iterator[Part]:
+        """A thought may come back in pieces. What is signed, or signed by the piece that follows, stays as it is."""
+        run: list[Part] = []
+        for part in (*parts, None):
+            if part is not None and _lacks_thought(part):
+                run.append(part)
+                continue
+            carried = part is not None and part.thought and not part.text
+            if run and not carried:
+                digest = new_digest()
+                for piece in run:
+                    digest.update((piece.text or "").encode("utf-8", "replace"))
+                if signature := self._get(b"thought", digest.digest()):
+                    text = "".join(piece.text or "" for piece in run)
+                    run = [Part(text=text, thought=True, thought_signature=signature)]
+            yield from run
+            run = []
+            if part is not None:
+                yield part
+
+    def _get(self, kind: bytes, what: bytes) -> str:
+        key = self._key(kind, what)
+        signature = self._store.get(key)
+        if signature:
+            self._restored.append(key)
+        return signature
+
+    def _put(self, kind: bytes, what: bytes, signature: str) -> None:
+        self._store.put(self._key(kind, what), made_by(self._model.family, signature))
+
+    def _key(self, kind: bytes, what: bytes) -> bytes:
+        if not self._scope:
+            whose = hashlib.blake2b(self._owner, digest_size=32).digest() + self.conversation.encode()
+            self._scope = hashlib.blake2b(whose, digest_size=16).digest()
+        return hashlib.blake2b(what, key=self._scope, person=kind, digest_size=16).digest()
+
+
+def new_digest() -> hashlib.blake2b:
+    """What the text of a thought is fed to, for ``Memory.thought_signed``."""
+    return hashlib.blake2b(digest_size=16)
+
+
+def _lacks_call(part: Part) -> bool:
+    return part.function_call is not None and not part.thought_signature and bool(part.function_call.id)
+
+
+def _lacks_thought(part: Part) -> bool:
+    return part.thought and bool(part.text) and not part.thought_signature

@@ -1,0 +1,162 @@
+"""Thought signatures for clients that drop them: put back where they belong, and nowhere else; bounded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec import Raw
+from msgspec.structs import replace
+from twisted.internet.task import Clock
+
+from antigravity_proxy.canonical.call import Call
+from antigravity_proxy.canonical.content import Content, FunctionCall, Part
+from antigravity_proxy.canonical.models import MODELS
+from antigravity_proxy.relay.signatures import KEPT_FOR, MAX_LENGTH, Memory, Signatures, new_digest
+
+FLASH, SONNET, OSS = MODELS["gemini-3-flash"], MODELS["claude-sonnet-4-6"], MODELS["gpt-oss-120b-medium"]
+IMAGE = MODELS["gemini-3-pro-image"]
+
+
+def called(identity: str = "c1", signature: str = "") -> Part:
+    return Part(function_call=FunctionCall("f", Raw(b"{}"), identity), thought_signature=signature)
+
+
+def thought(text: str, signature: str = "") -> Part:
+    return Part(text=text, thought=True, thought_signature=signature)
+
+
+def call(*parts: Part, opening: str = "?", **fields: Any) -> Call:
+    asked = Content("user", (Part(text=opening),))
+    return Call("gemini-3-flash", (asked, Content("model", parts)) if parts else (asked,), **fields)
+
+
+def memory(store: Signatures, made: Call, model: Any = FLASH, owner: bytes = b"sk") -> Memory:
+    return Memory(store, owner, made, model)
+
+
+def restored(store: Signatures, made: Call, model: Any = FLASH, owner: bytes = b"sk") -> tuple[Part, ...]:
+    return memory(store, made, model, owner).restored(made).contents[1].parts
+
+
+def digest(text: str) -> bytes:
+    made = new_digest()
+    made.update(text.encode())
+    return made.digest()
+
+
+def test_a_call_gets_its_signature_back() -> None:
+    store = Signatures(Clock())
+    asked = call(called(), called("c2"), called(""))
+    assert restored(store, asked) == (called(), called("c2"), called(""))
+    memory(store, call()).call_signed("c1", "U2ln")
+    assert restored(store, asked) == (called("c1", "gemini:U2ln"), called("c2"), called(""))
+    assert restored(store, call(called("c1", "own"))) == (called("c1", "own"),)
+
+
+def test_another_conversation_client_or_family_gets_nothing() -> None:
+    store = Signatures(Clock())
+    memory(store, call(session="s")).call_signed("c1", "U2ln")
+    assert restored(store, call(called(), session="s")) == (called("c1", "gemini:U2ln"),)
+    for other in (
+        call(called(), session="t"),
+        call(called()),
+        call(called(), session="s", opening="another"),
+        call(called(), session="s", system=("another",)),
+    ):
+        assert restored(store, other) == (called(),)
+    assert restored(store, call(called(), session="s"), owner=b"sk-other") == (called(),)
+    for model in (SONNET, OSS, IMAGE):
+        assert restored(store, call(called(), session="s"), model) == (called(),)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ((thought("hm"), called()), (thought("hm", "claude:U2ln"), called())),
+        ((thought("h"), thought("m"), called()), (thought("hm", "claude:U2ln"), called())),
+        ((thought("h"), thought("m")), (thought("hm", "claude:U2ln"),)),
+        ((Part(text="so"), thought("hm")), (Part(text="so"), thought("hm", "claude:U2ln"))),
+        (
+            (thought("hm"), thought("other", "claude:own")),
+            (thought("hm", "claude:U2ln"), thought("other", "claude:own")),
+        ),
+        # in pieces that bring their signature along
+        ((thought("h"), thought("m"), thought("", "claude:own")), None),
+        ((thought("hm", "claude:own"), called()), None),
+        ((thought("other"), called()), None),
+        ((thought("h"), called(), thought("m")), None),
+    ],
+)
+def test_a_thought_gets_its_signature_back(parts: tuple[Part, ...], expected: tuple[Part, ...] | None) -> None:
+    store = Signatures(Clock())
+    memory(store, call(), SONNET).thought_signed(digest("hm"), "U2ln")
+    assert restored(store, call(*parts), SONNET) == (parts if expected is None else expected)
+    assert restored(store, call(*parts), FLASH) == parts
+
+
+def test_what_upstream_refused_is_forgotten() -> None:
+    store = Signatures(Clock())
+    for identity in ("c1", "c2"):
+        memory(store, call()).call_signed(identity, "U2ln")
+    asked = call(called("c2"))
+    using = memory(store, asked)
+    using.restored(asked)
+    using.forget()
+    assert len(store) == 1
+    assert restored(store, asked) == (called("c2"),)
+
+
+def test_calls_beside_one_another_are_conversations_of_their_own() -> None:
+    store = Signatures(Clock())
+    one = memory(store, call())
+    one.beside(call(opening="another")).call_signed("c1", "U2ln")
+    assert restored(store, call(called())) == (called(),)
+    assert restored(store, call(called(), opening="another")) == (called("c1", "gemini:U2ln"),)
+    assert one.beside(call()).conversation == one.conversation
+
+
+def test_an_unused_signature_is_kept_for_an_hour() -> None:
+    clock = Clock()
+    store = Signatures(clock)
+    store.put(b"a", "sig")
+    for _ in range(3):
+        clock.advance(KEPT_FOR - 1)
+        assert store.get(b"a") == "sig"
+    clock.advance(KEPT_FOR)
+    assert store.get(b"a") == ""
+    store.put(b"b", "sig")
+    assert len(store) == 1
+
+
+def test_it_is_bounded_and_the_longest_unused_go_first() -> None:
+    store = Signatures(Clock(), entries=3, size=10)
+    for key in (b"a", b"b", b"c"):
+        store.put(key, "ss")
+    store.get(b"a")
+    store.put(b"d", "ss")
+    assert [store.get(key) for key in (b"a", b"b", b"c", b"d")] == ["ss", "", "ss", "ss"]
+    store.put(b"e", "s" * 8)  # with it only one more
+    assert (len(store), store.get(b"d"), store.get(b"e")) == (2, "ss", "s" * 8)
+    store.put(b"e", "s")
+    assert store._size == 3
+    store.put(b"f", "s" * 11)  # more than fits at all
+    assert (len(store), store._size) == (0, 0)
+
+
+def test_a_signature_of_no_sensible_length_is_not_kept() -> None:
+    store = Signatures(Clock())
+    store.put(b"a", "")
+    store.put(b"b", "s" * (MAX_LENGTH + 1))
+    assert len(store) == 0
+
+
+def test_nothing_of_a_conversation_stands_in_the_store() -> None:
+    store = Signatures(Clock())
+    asked = replace(call(), session="its name", system=("secret prompt",))
+    memory(store, asked).call_signed("call_id", "U2ln")
+    memory(store, asked, SONNET).thought_signed(digest("secret thought"), "U2ln")
+    held = repr(store._entries)
+    assert "U2ln" in held
+    for word in ("secret", "name", "call_id", "sk"):
+        assert word not in held
