@@ -11,6 +11,7 @@ from support.proxies import Kind, proxy
 from support.stack import Stack, free_port, stack
 
 from antigravity_proxy.relay import failover
+from antigravity_proxy.secret import Secret
 from antigravity_proxy.simulator.faults import Fault
 
 KINDS: list[Kind] = ["http", "socks5"]
@@ -63,12 +64,12 @@ async def test_the_apps_proxy_is_followed_without_a_restart_and_a_wrong_one_is_n
 
         assert (await running.chat()).status == 200
         configure(first.url)
-        await until(lambda: running.daemon._egresses._default == first.url)
+        await until(lambda: running.daemon._egresses._default == Secret(first.url))
         assert (await running.chat()).status == 200
         assert len(first.targets) == 1
         configure("gopher://nowhere")
-        await until(lambda: running.daemon.state.config.upstream_proxy == "gopher://nowhere")
-        assert running.daemon._egresses._default == first.url
+        await until(lambda: running.daemon.state.config.upstream_proxy == Secret("gopher://nowhere"))
+        assert running.daemon._egresses._default == Secret(first.url)
         configure("", enabled=False)
         await until(lambda: running.daemon._egresses._default is None)
 

@@ -17,6 +17,7 @@ from support.volumes import EPOCH, reader_of
 from twisted.internet.task import Clock
 
 from antigravity_proxy.operator.report import examine
+from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.resolve import Resolver
 from antigravity_proxy.simulator.volume import write_volume
 from antigravity_proxy.volume.departures import CONFIRM
@@ -137,7 +138,7 @@ def test_from_the_start(volume: Path, tmp_path: Path, kind: str) -> None:
     assert str(tmp_path) not in "".join(findings(state))
     mend(volume, sound)
     state = settled(reader, clock)
-    assert (findings(state), len(state.accounts), state.config and state.config.api_key) == (set(), 2, "sk-a")
+    assert (findings(state), len(state.accounts), state.config and state.config.api_key) == (set(), 2, Secret("sk-a"))
     assert checked(state) == set()
 
 
