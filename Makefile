@@ -6,7 +6,7 @@ MATRIX := build/matrix.md
 BIN := $(VENV)/bin
 LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
 
-.PHONY: help demo run test test-hostile test-replicas test-clients fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
+.PHONY: help demo run test test-hostile test-replicas test-clients test-containers fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -30,17 +30,21 @@ test-replicas: $(VENV)/.dev ## several daemons on one Redis, and Redis in troubl
 test-clients: $(VENV)/.dev $(CLIENTS)/.python $(CLIENTS)/.node ## real clients, agents among them, against the daemon (about two minutes)
 	$(BIN)/python -m pytest -n 2 -m clients tests/clients
 
+test-containers: $(VENV)/.dev ## image and compose files, in real containers; CONTAINER= and COMPOSE= name other commands than Docker's (about five minutes)
+	$(BIN)/python -m pytest -rP -m containers tests/containers
+
 fuzz: $(VENV)/.dev ## new random examples for the tests that take any (about ten minutes)
 	$(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
 
 hammer: $(VENV)/.dev ## thousands of snapshots against writers that don't stop (about ten minutes)
 	HAMMER_SNAPSHOTS=2000 $(BIN)/python -m pytest -n 2 -rP tests/volume/test_hammer.py
 
-lint: $(VENV)/.dev ## style, types, import layers
+lint: $(VENV)/.dev ## style, types, import layers, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/audit_gate.py
 
 format: $(VENV)/.dev ## puts the code in order
 	$(BIN)/ruff check --fix .

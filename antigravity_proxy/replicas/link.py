@@ -128,7 +128,7 @@ class Link:
             failures = 1 if self._clock.seconds() - began >= status.HOLDS else failures + 1
             self._tell(self.status.down(reason))
             self.state = State.WAITING
-            await deferLater(self._clock, status.pause(failures, random.random()))  # noqa: S311
+            await deferLater(self._clock, status.pause(failures, random.random()))  # noqa: S311 - no secret
 
     async def _live(self, connection: Connection) -> NoReturn:
         """The life of one connection; raises Lost at its end."""

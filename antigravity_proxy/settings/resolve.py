@@ -118,7 +118,9 @@ class Resolver:
             if found is not None:
                 return found, "environment"
         if setting.gui and gui.get(setting.gui) is not None:
-            return self._parsed(setting, str(gui[setting.gui]), "gui_config.json"), "gui_config"
+            value = gui[setting.gui]
+            text = value.reveal() if isinstance(value, Secret) else str(value)
+            return self._parsed(setting, text, "gui_config.json"), "gui_config"
         if setting.default is None:
             return None, "default"
         return self._parsed(setting, setting.default, "default"), "default"

@@ -14,7 +14,7 @@ from antigravity_proxy import lenient
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist import durations
 from antigravity_proxy.codeassist.enrolment import usable_project_id
-from antigravity_proxy.secret import Secret
+from antigravity_proxy.secret import Secret, SecretBytes
 from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.sealed import Malformed, Unsealer, WrongKey
 
@@ -87,7 +87,7 @@ class _Known(Struct, frozen=True, gc=False):
     row: Row
     token: Token
     account: Account
-    key: bytes | None
+    key: SecretBytes | None
 
 
 class AccountReader:
@@ -96,7 +96,7 @@ class AccountReader:
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
 
-    def read(self, rows: Iterable[Row], keys: tuple[bytes, ...]) -> Accounts:
+    def read(self, rows: Iterable[Row], keys: tuple[SecretBytes, ...]) -> Accounts:
         """The accounts among ``rows``, opened with ``keys``. An unchanged row gives the very same account."""
         unsealer = Unsealer(keys)
         problems: list[RowProblem] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from antigravity_proxy.secret import Secret
+from antigravity_proxy.secret import Secret, SecretBytes
 from antigravity_proxy.volume import database, files, guiconfig, keys, mounts, snapshot
 from antigravity_proxy.volume.accounts import Account, AccountReader, Accounts, RowProblem
 from antigravity_proxy.volume.database import Row
@@ -65,7 +65,7 @@ class VolumeReader:
     def __init__(
         self,
         layout: Layout,
-        configured_key: bytes | None,
+        configured_key: SecretBytes | None,
         *,
         monotonic: Callable[[], float],
         epoch: Callable[[], float],
@@ -78,7 +78,7 @@ class VolumeReader:
         self._sleep = sleep
         self._accounts = AccountReader()
         self._departures = Departures()
-        self._last_read: tuple[bytes, tuple[bytes, ...]] | None = None  # fingerprint of the snapshot, keys
+        self._last_read: tuple[bytes, tuple[SecretBytes, ...]] | None = None  # fingerprint of the snapshot, keys
         self._state = VolumeState()
 
     def read(self) -> VolumeState:
