@@ -6,7 +6,7 @@ MATRIX := build/matrix.md
 BIN := $(VENV)/bin
 LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
 
-.PHONY: help demo run test test-hostile test-clients fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
+.PHONY: help demo run test test-hostile test-clients test-browser fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -26,6 +26,11 @@ test-hostile: $(VENV)/.dev ## every fault and attack of docs/security.md, with i
 
 test-clients: $(VENV)/.dev $(CLIENTS)/.python $(CLIENTS)/.node ## real clients, agents among them, against the daemon (about two minutes)
 	$(BIN)/python -m pytest -n 2 -m clients tests/clients
+
+test-browser: $(VENV)/.browser ## the admin pages in a real, headless browser (about a minute)
+	@if ! { command -v chromium && command -v chromedriver; } >/dev/null; then \
+	echo "no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver): the browser tests are skipped"; else \
+	$(BIN)/python -m pytest -m browser tests/browser; fi
 
 fuzz: $(VENV)/.dev ## new random examples for the tests that take any (about ten minutes)
 	$(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
@@ -73,6 +78,10 @@ $(VENV)/.dev: setup.cfg pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[dev]'
 	touch $@ $(VENV)/.runtime
+
+$(VENV)/.browser: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[browser]'
+	touch $@
 
 $(CLIENTS)/.python: tests/clients/python/requirements.txt
 	$(PYTHON) -m venv --clear $(CLIENTS)/venv
