@@ -35,8 +35,8 @@ test-browser: $(VENV)/.browser ## the admin pages in a real, headless browser (a
 fuzz: $(VENV)/.dev ## new random examples for the tests that take any (about ten minutes)
 	$(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
 
-hammer: $(VENV)/.dev ## thousands of snapshots against writers that don't stop (about ten minutes)
-	HAMMER_SNAPSHOTS=2000 $(BIN)/python -m pytest -n 2 -rP tests/volume/test_hammer.py
+hammer: $(VENV)/.dev ## thousands of snapshots against writers that don't stop, a minute of two writers (about ten minutes)
+	HAMMER_SNAPSHOTS=2000 WRITERS_SECONDS=60 $(BIN)/python -m pytest -n 2 -rP tests/volume/test_hammer.py tests/e2e/test_two_writers.py
 
 lint: $(VENV)/.dev ## style, types, import layers
 	$(BIN)/ruff check .
