@@ -6,7 +6,7 @@ MATRIX := build/matrix.md
 BIN := $(VENV)/bin
 LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
 
-.PHONY: help demo run test test-hostile test-clients test-browser fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
+.PHONY: help demo run test test-hostile test-replicas test-clients test-browser test-containers fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -24,6 +24,9 @@ test: $(VENV)/.dev ## the whole proof, with coverage
 test-hostile: $(VENV)/.dev ## every fault and attack of docs/security.md, with its table (about five minutes)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "hostile or row" --matrix $(MATRIX)
 
+test-replicas: $(VENV)/.dev ## several daemons on one Redis, and Redis in trouble (about two minutes; needs redis-server)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m replicas tests/replicas
+
 test-clients: $(VENV)/.dev $(CLIENTS)/.python $(CLIENTS)/.node ## real clients, agents among them, against the daemon (about two minutes)
 	$(BIN)/python -m pytest -n 2 -m clients tests/clients
 
@@ -32,17 +35,21 @@ test-browser: $(VENV)/.browser ## the admin pages in a real, headless browser (a
 	echo "no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver): the browser tests are skipped"; else \
 	$(BIN)/python -m pytest -m browser tests/browser; fi
 
+test-containers: $(VENV)/.dev ## image and compose files, in real containers; CONTAINER= and COMPOSE= name other commands than Docker's (about five minutes)
+	$(BIN)/python -m pytest -rP -m containers tests/containers
+
 fuzz: $(VENV)/.dev ## new random examples for the tests that take any (about ten minutes)
 	$(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
 
 hammer: $(VENV)/.dev ## thousands of snapshots against writers that don't stop, a minute of two writers (about ten minutes)
 	HAMMER_SNAPSHOTS=2000 WRITERS_SECONDS=60 $(BIN)/python -m pytest -n 2 -rP tests/volume/test_hammer.py tests/e2e/test_two_writers.py
 
-lint: $(VENV)/.dev ## style, types, import layers
+lint: $(VENV)/.dev ## style, types, import layers, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/audit_gate.py
 
 format: $(VENV)/.dev ## puts the code in order
 	$(BIN)/ruff check --fix .

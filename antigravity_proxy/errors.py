@@ -125,6 +125,13 @@ class RateLimited(ProxyError):
     code = "rate_limited"
 
 
+class ClientLimited(ProxyError):
+    """The client's own key is at one of its limits; ``retry_after`` says when to come again."""
+
+    status = 429
+    code = "client_limited"
+
+
 class UpstreamFailed(ProxyError):
     """Upstream failed inside (its own 500)."""
 

@@ -14,7 +14,7 @@ from antigravity_proxy.admin.memory import ATTEMPT_SECONDS, SESSION_SECONDS, Exp
 from antigravity_proxy.admin.pages import Pages
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.settings.parse import Network
-from antigravity_proxy.web.forwarded import client_address
+from antigravity_proxy.web.forwarded import address_of
 from antigravity_proxy.web.keys import KeyRing, keys_shown
 
 log = Logger()
@@ -87,7 +87,7 @@ class Access:
 
     def wrong_key(self, request: Any, shown: list[bytes], after: str = "/") -> Rendered | None:
         """The refusal of a wrong key, or of any key from an address that showed too many wrong ones."""
-        now, address = self._clock(), self._address(request)
+        now, address = self._clock(), address_of(request, self._trusted)
         wait = self._throttle.wait(address, now)
         if wait:
             words = "Too many wrong keys came from your address. Please wait a minute."
@@ -155,8 +155,3 @@ class Access:
             return False
         host = (request.getHeader(b"host") or b"").decode("latin-1")
         return origin.decode("latin-1") not in (f"http://{host}", f"https://{host}", self._answers.place.origin)
-
-    def _address(self, request: Any) -> str:
-        forwarded = [value.decode("latin-1") for value in request.requestHeaders.getRawHeaders(b"x-forwarded-for", ())]
-        peer = getattr(request.getClientAddress(), "host", "")
-        return client_address(peer, forwarded, self._trusted)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.web.hosts import Hosts
 from antigravity_proxy.web.keys import is_loopback
 
 #: where the provider sends browsers back to, unless a reverse proxy maps another path here
@@ -26,6 +27,7 @@ class Place(Struct, frozen=True):
     is_secure: bool
     is_assumed: bool
     is_loopback: bool
+    hosts: Hosts
 
     @classmethod
     def of(cls, settings: Settings) -> Place:
@@ -39,6 +41,7 @@ class Place(Struct, frozen=True):
             is_secure=parts.scheme == "https",
             is_assumed=settings.sources["oauth_redirect_url"] == "default",
             is_loopback=is_loopback(settings.oauth_listen_host),
+            hosts=Hosts((parts.hostname or "", *settings.allowed_hosts)),
         )
 
     def path(self, path: str) -> str:
@@ -62,4 +65,4 @@ class Place(Struct, frozen=True):
 
         Another site's name may be made to point at this machine, and then its pages would count as ours.
         """
-        return host == self.host or is_loopback(host)
+        return self.hosts.names(host)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.replicas.store import Replicas, Sharing
 from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.startup import epoch
@@ -16,7 +18,10 @@ from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.health import Condition
 from antigravity_proxy.web.health import Volume as VolumeHealth
+from antigravity_proxy.web.keyfile import KeyFile
 from antigravity_proxy.web.warnings import Surroundings, warnings
+
+log = Logger()
 
 
 class Conditions:
@@ -31,6 +36,8 @@ class Conditions:
         pool: Pool,
         tokens: TokenKeeper,
         gate: ApiGate,
+        replicas: Replicas | None,
+        key_file: KeyFile | None,
         *,
         writable: bool,
     ) -> None:
@@ -41,7 +48,10 @@ class Conditions:
         self._pool = pool
         self._tokens = tokens
         self._gate = gate
+        self._replicas = replicas
+        self._key_file = key_file
         self._writable = writable
+        self._told: frozenset[str] = frozenset()
         self.draining = False
 
     def use(self, settings: Settings) -> None:
@@ -51,6 +61,7 @@ class Conditions:
     def now(self) -> Condition:
         """The condition at this moment."""
         state = self._state()
+        sharing = self._sharing()
         return Condition(
             epoch=epoch(),
             database=self._database(state),
@@ -60,16 +71,35 @@ class Conditions:
             read_only=self._settings.read_only or not self._writable,
             draining=self.draining,
             volume=self._volume_health(state),
+            apart="" if sharing is None else sharing.trouble,
+            replicas=None if sharing is None else sharing.replicas,
             warnings=self.warnings(),
         )
 
     def warnings(self) -> tuple[str, ...]:
         """Everything that an operator should know now."""
-        tally = self._pool.tally()
+        sharing, tally = self._sharing(), self._pool.tally()
         around = Surroundings(
-            self._gate.keys.closed, self._tokens.misconfigured, self._writable, tally.barred, tally.unverified
+            keys_closed=self._gate.keys.closed,
+            client_keys="" if self._key_file is None else self._key_file.trouble,
+            misconfigured=self._tokens.misconfigured,
+            apart="" if sharing is None else sharing.trouble,
+            writable=self._writable,
+            barred=tally.barred,
+            unverified=tally.unverified,
         )
         return warnings(self._settings, self._state(), around)
+
+    def tell(self) -> None:
+        """Tells the log of the warnings that are new since it was last told."""
+        found = self.warnings()
+        for warning in found:
+            if warning not in self._told:
+                log.warn("{warning}", warning=warning)
+        self._told = frozenset(found)
+
+    def _sharing(self) -> Sharing | None:
+        return None if self._replicas is None else self._replicas.sharing
 
     def _database(self, state: VolumeState) -> str:
         """``connected``, or why the volume can't be read at the moment."""

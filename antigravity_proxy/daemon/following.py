@@ -12,10 +12,12 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.admin.service import Admin
 from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.offers import Offers
+from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.reader import VolumeState
+from antigravity_proxy.web.clientkeys import ClientKey
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.keys import KeyPolicy
 
@@ -23,6 +25,8 @@ log = Logger()
 
 #: account rows that can't be used, told in the log at most of one read
 _PROBLEMS_TOLD = 20
+#: what the app is known to write (credential-volume.md 1.6)
+_STATUSES = frozenset({"active", "rate_limited", "expired"})
 
 
 class Following:
@@ -37,6 +41,7 @@ class Following:
         egresses: Egresses,
         gate: ApiGate,
         admin: Admin,
+        replicas: Replicas | None,
     ) -> None:
         self._settings = settings
         self._keys = keys
@@ -44,13 +49,17 @@ class Following:
         self._egresses = egresses
         self._gate = gate
         self._admin = admin
+        self._replicas = replicas
         self._offers = Offers()
+        self._odd_statuses: set[str] = set()
         self.state = state
         self.catalogue = _catalogue(state.config, self._offers)
 
     def take(self, state: VolumeState) -> Deferred[None]:
         """This state is in effect from now on; its accounts when the Deferred fires, which never fails."""
         before, self.state = self.state, state
+        if self._replicas is not None:
+            self._replicas.use_key(state.key or self._settings.master_key)
         updating = self._pool.update(state.accounts)
         if state.config != before.config:
             self.catalogue = _catalogue(state.config, self._offers)
@@ -63,14 +72,20 @@ class Following:
             log.error("the volume can't be read: {reason}", reason=state.error)
         return updating.addErrback(partial(log.failure, "the volume's accounts could not be taken"))
 
+    def take_clients(self, keys: tuple[ClientKey, ...]) -> None:
+        """These are the clients' own keys from now on."""
+        self._keys.clients = keys
+        self._use_keys()
+
     def use(self, settings: Settings) -> None:
         """These settings are in force now: keys and rules. A key in force stays where they leave none."""
         self._settings = settings
-        self._keys = KeyPolicy.of(settings)
+        clients, self._keys = self._keys.clients, KeyPolicy.of(settings)
+        self._keys.clients = clients
         self._pool.rules = Rules.of(settings, self.state.config)
         if settings.upstream_proxy is not None and settings.sources["upstream_proxy"] != "gui_config":
             try:
-                self._egresses.redirect(settings.upstream_proxy.reveal())
+                self._egresses.redirect(settings.upstream_proxy)
             except ValueError as e:
                 log.warn("UPSTREAM_PROXY_URL can't be used: {reason}", reason=e)
         else:
@@ -109,6 +124,9 @@ class Following:
         if len(new) > _PROBLEMS_TOLD:
             words = "{count} further accounts can't be used; 'antigravity-proxy accounts list' tells why"
             log.warn(words, count=len(new) - _PROBLEMS_TOLD)
+        for status in sorted({account.status for account in state.accounts} - _STATUSES - self._odd_statuses):
+            self._odd_statuses.add(status)
+            log.warn("accounts with the unknown status {status!r} are used like active ones", status=status)
 
 
 def _catalogue(config: GuiConfig | None, offers: Offers) -> Catalogue:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import gc
 import random
 import time
+from contextlib import suppress
 from typing import Any
+
+#: files, log, key and volume reads, and some to spare: what is not for connections
+_OWN_DESCRIPTORS = 64
 
 
 def tune_garbage_collection() -> None:
@@ -26,6 +30,27 @@ def keep_monotonic_time(reactor: Any) -> None:
     come before the reactor's first timer.
     """
     reactor.seconds = time.monotonic
+
+
+def room_for_connections(wanted: int) -> int:
+    """How many clients may be connected at a time, at most ``wanted``: each may need a descriptor upstream as well.
+
+    Takes as many descriptors as the system gives; without limits, as on Windows, it is what is wanted.
+    """
+    try:
+        import resource
+    except ImportError:
+        return wanted
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    aim = 2 * wanted + _OWN_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < aim:
+        soft = aim if hard == resource.RLIM_INFINITY else min(aim, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    return max(1, min(wanted, (soft - _OWN_DESCRIPTORS) // 2))
 
 
 def new_uuid() -> str:

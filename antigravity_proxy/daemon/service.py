@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from antigravity_proxy import startup
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.renewals import Renewals
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.shared import LocalState
+from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.survey import Survey
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.admin.history import History
@@ -28,7 +29,13 @@ from antigravity_proxy.daemon.condition import Conditions
 from antigravity_proxy.daemon.following import Following
 from antigravity_proxy.daemon.listeners import Listeners
 from antigravity_proxy.daemon.observing import Observing
-from antigravity_proxy.daemon.process import hex_digits, keep_monotonic_time, new_uuid, tune_garbage_collection
+from antigravity_proxy.daemon.process import (
+    hex_digits,
+    keep_monotonic_time,
+    new_uuid,
+    room_for_connections,
+    tune_garbage_collection,
+)
 from antigravity_proxy.daemon.reloading import Reloading
 from antigravity_proxy.daemon.signals import Signals
 from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
@@ -36,6 +43,7 @@ from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.relay.signatures import Signatures
+from antigravity_proxy.replicas.store import configured as shared_state
 from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.telemetry.record import Ledger
@@ -45,10 +53,12 @@ from antigravity_proxy.upstream.oauth import OAuthClient
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.volume.writing import WriterService
+from antigravity_proxy.web.allowances import Allowances
 from antigravity_proxy.web.api import ApiResource
 from antigravity_proxy.web.edge import GuardedSite
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.health import HealthPages
+from antigravity_proxy.web.keyfile import KeyFile
 from antigravity_proxy.web.keys import KeyPolicy
 
 log = Logger()
@@ -84,6 +94,8 @@ class Daemon(MultiService):
         writable = os.access(start.places.directory, os.W_OK)
         read_only = settings.read_only or not writable
         keys = KeyPolicy.of(settings)
+        self._key_file = key_file = self._follow_clients(settings.client_keys_file)
+        keys.clients = () if key_file is None else key_file.keys
         ring = keys.at_start(start.state.config, absent=start.state.config_absent)
         self._ticker = Ticker(reactor)
         self._signals: Signals | None = None
@@ -101,14 +113,18 @@ class Daemon(MultiService):
         writer.setServiceParent(self)
         stored = VolumeCalls(writer, self._volume)
 
-        shared = LocalState()
+        self._replicas = replicas = shared_state(reactor, epoch, settings)
+        shared: SharedState = LocalState()
+        if replicas is not None:
+            replicas.setServiceParent(self)
+            shared = replicas
         self.pool = Pool(reactor, epoch, random.random, Rules.of(settings, start.state.config), shared)
         self._tokens = TokenKeeper(
             reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep, self.pool.deeds
         )
         self.pool.on_tokenless = self._tokens.live
         self._renewals = Renewals(reactor, self.pool.now, lambda: self.pool.states, self._tokens)
-        self._projects = Projects(reactor, upstream.project, settings.fallback_project)
+        self._projects = Projects(reactor, upstream.project, settings.fallback_project, shared)
         resources = Resources(
             ticker=self._ticker,
             epoch=epoch,
@@ -123,7 +139,16 @@ class Daemon(MultiService):
             signatures=Signatures(reactor),
         )
 
-        self.gate = gate = ApiGate(ring, settings.max_body, hex_digits, self.ledger)
+        self.gate = gate = ApiGate(
+            ring,
+            settings.max_body,
+            hex_digits,
+            self.ledger,
+            Allowances(reactor.seconds, epoch),
+            hosts=(settings.host, *settings.allowed_hosts),
+            origins=settings.cors_origins,
+            trusted=settings.trusted_proxies,
+        )
         signing_in = sign_in(reactor, settings, oauth, self._egresses, stored.store)
         history = History(reactor.seconds, epoch)
         self.ledger.observe(history.note)
@@ -138,9 +163,9 @@ class Daemon(MultiService):
         )
         self.admin = Admin(reactor, self._ticker, settings, signing_in, stored, ring, sources)
         self._following = following = Following(
-            settings, start.state, keys, self.pool, self._egresses, gate, self.admin
+            settings, start.state, keys, self.pool, self._egresses, gate, self.admin, replicas
         )
-        self._survey = survey = Survey(reactor, self.pool, upstream.available, following.offered, random.random)
+        self._survey = survey = Survey(reactor, self.pool, upstream.available, following.offered, random.random, shared)
         self.pool.on_joined, self.pool.on_left = survey.joined, survey.left
         self.pool.on_exhausted = survey.exhausted
         self.conditions = Conditions(
@@ -151,12 +176,14 @@ class Daemon(MultiService):
             self.pool,
             self._tokens,
             gate,
+            replicas,
+            key_file,
             writable=writable,
         )
         pages = HealthPages(self.conditions.now, observing.metrics.render).resource()
         api = ApiResource(resources, lambda: following.catalogue, gate, pages, hex_digits, self.ledger)
-        self.site = GuardedSite(api, gate, self._ticker)
-        observing.watch(self.site, self.pool, self._volume, lambda: following.state, self.conditions)
+        self.site = GuardedSite(api, gate, self._ticker, max_connections=room_for_connections(limits.MAX_CONNECTIONS))
+        observing.watch(self.site, self.pool, self._volume, lambda: following.state, replicas, self.conditions)
         self._listeners = Listeners(reactor, settings, self.site, self.admin.site, handed)
         notifier.setServiceParent(self)
         self._reloading = Reloading(
@@ -197,16 +224,29 @@ class Daemon(MultiService):
         self._survey.start()
         if self._settings.clients:
             self._renewals.start()
-        for warning in self.conditions.warnings():
-            log.warn("{warning}", warning=warning)
+        self.conditions.tell()
+
+    def _follow_clients(self, path: str | None) -> KeyFile | None:
+        """The file of clients' keys, if there is to be one."""
+        if path is None:
+            return None
+        found = KeyFile(self._reactor, Path(path), lambda keys: self._following.take_clients(keys))
+        found.setServiceParent(self)
+        return found
 
     def _reload(self) -> None:
         self._observing.output.reopen()
         self._reloading.reload()
+        if self._key_file is not None:
+            self._key_file.look().addErrback(
+                lambda failure: log.failure("the clients' keys could not be read", failure)
+            )
 
     def _take(self, state: VolumeState) -> None:
         """A state of the volume takes effect; from the first one on, clients are let in."""
-        self._following.take(state).addCallback(lambda _: self._open())
+        taken = self._following.take(state)
+        taken.addCallback(lambda _: self._open())
+        taken.addCallback(lambda _: self.conditions.tell())
 
     def _open(self) -> None:
         if self._opening is not None:

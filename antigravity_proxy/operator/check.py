@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ from antigravity_proxy.operator.report import Finding, Report, examine, render
 from antigravity_proxy.operator.restore import is_interrupted
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.startup import Start
+from antigravity_proxy.web.clientkeys import ClientKeysError
+from antigravity_proxy.web.keyfile import read
 from antigravity_proxy.web.keys import KeyPolicy
 from antigravity_proxy.web.warnings import Surroundings
 
@@ -72,15 +75,21 @@ async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[]
     state = await reading
     directory = start.places.directory
     found = list(further)
-    closed = False
+    closed, trouble, policy = False, "", KeyPolicy.of(start.settings)
+    if start.settings.client_keys_file is not None:
+        try:
+            policy.clients = read(Path(start.settings.client_keys_file))
+            found.append(Finding("clients", "ok", f"{len(policy.clients)} clients have keys of their own"))
+        except ClientKeysError as e:
+            trouble = str(e)
     try:
-        closed = KeyPolicy.of(start.settings).at_start(state.config, absent=state.config_absent).closed
+        closed = policy.at_start(state.config, absent=state.config_absent).closed
     except SettingsError as e:
         found.append(Finding("settings", "error", str(e)))
     if is_interrupted(directory):
         words = "a restore was interrupted: finish it with 'antigravity-proxy restore --resume'"
         found.append(Finding("volume", "error", words))
-    around = Surroundings(keys_closed=closed, writable=os.access(directory, os.W_OK))
+    around = Surroundings(keys_closed=closed, client_keys=trouble, writable=os.access(directory, os.W_OK))
     return examine(start.settings, state, around, found, epoch())
 
 

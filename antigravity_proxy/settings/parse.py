@@ -159,6 +159,23 @@ def networks(value: str) -> tuple[Network, ...]:
         raise ValueError("IP addresses and networks with commas between, such as 10.0.0.0/8") from None
 
 
+def host_names(value: str) -> tuple[str, ...]:
+    """Host names with commas between, without ports."""
+    names = comma_list(value)
+    if not all(re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})", name) for name in names):
+        raise ValueError("host names with commas between, without scheme or port")
+    return names
+
+
+def origins(value: str) -> tuple[str, ...]:
+    """Origins as browsers write them, with commas between."""
+    found = tuple(item.rstrip("/") for item in comma_list(value))
+    for origin in found:
+        if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[a-z0-9._\[\]:-]+", origin):
+            raise ValueError("origins with commas between, such as https://chat.example; there is no wildcard")
+    return found
+
+
 def master_key(value: str) -> Secret:
     """64 hex characters."""
     if not re.fullmatch(r"[0-9a-fA-F]{64}", value):

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from antigravity_proxy import __version__
 from antigravity_proxy.settings import parse
+from antigravity_proxy.settings.redis_url import redis_url
 
 #: upstream's own hosts, in the order in which they are tried (upstream.md 1.1)
 BASE_URLS = "https://cloudcode-pa.googleapis.com,https://daily-cloudcode-pa.googleapis.com"
@@ -45,6 +46,12 @@ TABLE: tuple[Setting, ...] = (
             secret=True, gui="api_key"),
     Setting("allow_anonymous", "PROXY_ALLOW_ANONYMOUS", parse.boolean, "false",
             "true: with no key at all, any address may be listened on"),
+    Setting("client_keys_file", "PROXY_CLIENT_KEYS_FILE", parse.text, None,
+            "the file of clients' own keys, which 'antigravity-proxy client-key' writes; read again when it changes"),
+    Setting("allowed_hosts", "PROXY_ALLOWED_HOSTS", parse.host_names, "",
+            "host names, with commas between, that a daemon without any key answers to besides localhost"),
+    Setting("cors_origins", "PROXY_CORS_ORIGINS", parse.origins, "",
+            "origins, with commas between, whose pages may call the API from a browser, such as https://chat.example"),
     Setting("oauth_callback_port", "OAUTH_CALLBACK_PORT", parse.port, "8888",
             "the port in the redirect URI, as the browser sees it"),
     Setting("oauth_listen_port", "OAUTH_LISTEN_PORT", parse.port_or_none, None,
@@ -98,8 +105,9 @@ TABLE: tuple[Setting, ...] = (
             "addresses and networks whose X-Forwarded-For is believed"),
     Setting("master_key", "ANTIGRAVITY_MASTER_KEY", parse.master_key, None,
             "the volume's key, 64 hex characters; tried before its key files", secret=True),
-    Setting("redis_url", "REDIS_URL", parse.secret, None,
-            "shared state for replicas; without it state is kept in the process", secret=True),
+    Setting("redis_url", "REDIS_URL", redis_url, None,
+            "where replicas share their state: redis://user:password@host:6379/0, rediss:// for TLS, "
+            "redis+sentinel:// for sentinels; without it state is kept in the process", secret=True),
     Setting("max_body", "PROXY_MAX_BODY", parse.size, "32MiB", "the largest request body"),
     Setting("drain_seconds", "PROXY_DRAIN_SECONDS", parse.seconds, "30",
             "how long SIGTERM waits for open streams"),

@@ -26,13 +26,15 @@ from antigravity_proxy.relay.signatures import Memory
 from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.web import capacity, dialects
 from antigravity_proxy.web.client import HttpClient
+from antigravity_proxy.web.clientkeys import ClientKey
 from antigravity_proxy.web.edge import GuardedRequest
 from antigravity_proxy.web.gate import ApiGate
-from antigravity_proxy.web.keys import keys_shown
 from antigravity_proxy.web.routes import Operation, Route
 
 log = Logger()
 
+#: to a preflight; the gate has set its headers
+_GO_AHEAD = Rendered(200, b"")
 #: agents that try a websocket first fall back on this at once (clients.md 3)
 _NO_WEBSOCKET = Rendered(426, b"Use POST: there are no websockets here.\n", ((b"content-type", b"text/plain"),))
 
@@ -84,6 +86,8 @@ class ApiResource(Resource):
                 client.reply(_NO_WEBSOCKET)
             elif request.method.decode("latin-1") not in route.methods:
                 raise errors.MethodNotAllowed("Method not allowed.", allow=route.methods)
+            elif route.operation is Operation.PREFLIGHT:
+                client.reply(_GO_AHEAD)
             elif route.operation in (Operation.MODELS, Operation.MODEL):
                 client.reply(dialects.models(route, self._catalogue(), request))
             elif route.operation is Operation.CAPACITY:
@@ -98,11 +102,10 @@ class ApiResource(Resource):
 
     async def _generate(self, request: GuardedRequest, decoded: Decoded, client: HttpClient) -> None:
         resources, call, record = self._resources, decoded.call, client.record
-        model = self._model(call, record)
+        model = self._model(request, call, record)
         if call.stream:
             self._ledger.streams(record)
-        owner = b" ".join(keys_shown(request.requestHeaders, request.uri.partition(b"?")[2]))
-        memory = Memory(resources.signatures, owner, call, model)
+        memory = Memory(resources.signatures, record.key, call, model)
         stamp = Stamp(int(resources.epoch()), self._hex, request.request_id, resources.epoch, memory.call_signed)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:
@@ -136,9 +139,12 @@ class ApiResource(Resource):
         finally:
             _count_tokens(record, generation.usage)
 
-    def _model(self, call: Call, record: Record) -> Model:
+    def _model(self, request: GuardedRequest, call: Call, record: Record) -> Model:
         model = self._catalogue().serving(call)
         record.asked, record.model, record.family = call.model, model.id, model.family
+        key: ClientKey | None = request.client_key
+        if key is not None and not key.may_use(model.id):
+            raise errors.Forbidden(f"This API key may not use the model {model.id}.", param="model")
         return model
 
     def _capacity(self) -> Rendered:
@@ -148,7 +154,7 @@ class ApiResource(Resource):
 
     async def _count(self, request: GuardedRequest, route: Route, client: HttpClient) -> Rendered:
         call = dialects.decode_count(route, request)
-        model = self._model(call, client.record)
+        model = self._model(request, call, client.record)
         return dialects.counted(route, await count_tokens(self._resources, call, model, client))
 
     def _last_resort(self, failure: Failure, request: GuardedRequest, client: HttpClient) -> None:

@@ -115,6 +115,7 @@ class HttpClient:
         self.head_sent = True
         set_header = self._request.setHeader
         set_header(b"server", SERVER_NAME)
+        set_header(b"x-content-type-options", b"nosniff")
         for name, value in self._headers:
             set_header(name, value)
         self._headers = ()

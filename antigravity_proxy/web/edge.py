@@ -77,10 +77,12 @@ class GuardedRequest(server.Request):
 
     channel: GuardedChannel
     content: Any
-    #: what the gate noted: the route, our id for the request, its record, and whether it is answered when load is shed
+    #: what the gate noted: the route, our id for the request, its record, the client's own key if it has one, and
+    #: whether it is answered even when load is shed
     route: Any = None
     request_id = ""
     record: Any = None
+    client_key: Any = None
     spared = False
 
     def gotLength(self, length: int | None) -> None:

@@ -1,11 +1,21 @@
-"""Whose request it is, behind proxies that are trusted. Pure."""
+"""Whose request it is, behind proxies that are trusted."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from antigravity_proxy.settings.parse import Network
+
+
+def address_of(request: Any, trusted: Sequence[Network]) -> str:
+    """The address of the client of a Twisted request, as ``client_address`` finds it; empty if it has none."""
+    peer: str = getattr(request.getClientAddress(), "host", "")
+    if not trusted:
+        return peer
+    forwarded = request.requestHeaders.getRawHeaders(b"x-forwarded-for", ())
+    return client_address(peer, [value.decode("latin-1") for value in forwarded], trusted)
 
 
 def client_address(peer: str, forwarded_for: Iterable[str], trusted: Sequence[Network]) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.errors import ProxyError
+from antigravity_proxy.settings.parse import Network
 from antigravity_proxy.telemetry.record import CLIENT_LEFT, Ledger, Record
 from antigravity_proxy.web import dialects
+from antigravity_proxy.web.allowances import Allowances
+from antigravity_proxy.web.cors import Cors
 from antigravity_proxy.web.edge import GuardedRequest
+from antigravity_proxy.web.forwarded import address_of
+from antigravity_proxy.web.hosts import Hosts
 from antigravity_proxy.web.identity import own_id, own_trace
 from antigravity_proxy.web.keys import KeyRing
-from antigravity_proxy.web.routes import Operation, Route, match
+from antigravity_proxy.web.routes import PREFLIGHT, Operation, Route, match
 
 _READING = (b"GET", b"HEAD")
 _METHODS = {name: name.decode() for name in (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")}
@@ -24,21 +29,55 @@ class ApiGate:
     Every request gets a record in the ledger here, but for looks at pages that need no key.
     """
 
-    def __init__(self, keys: KeyRing, max_body: int, hex_digits: Callable[[int], str], ledger: Ledger) -> None:
+    def __init__(
+        self,
+        keys: KeyRing,
+        max_body: int,
+        hex_digits: Callable[[int], str],
+        ledger: Ledger,
+        allowances: Allowances,
+        *,
+        hosts: Iterable[str] = (),
+        origins: Iterable[str] = (),
+        trusted: Sequence[Network] = (),
+    ) -> None:
         self.keys = keys
         self.max_body = max_body
         self._hex = hex_digits
         self._ledger = ledger
+        self._allowances = allowances
+        self._hosts = Hosts(hosts)
+        self._cors = Cors(origins)
+        self._trusted = trusted
+        ledger.observe(allowances)
 
     def admit(self, request: GuardedRequest, method: bytes, target: bytes) -> None:
-        """Notes the route and an id on the request; raises Unauthorized."""
+        """Notes the route, an id and the client's key on the request; raises Unauthorized, Forbidden, ClientLimited."""
+        headers = request.requestHeaders
         route = self._note(request, target)
         if route.needs_key or method not in _READING:
             request.record = self._open(request, method, route)
-        if route.needs_key:
-            self.keys.check(request.requestHeaders, target.partition(b"?")[2])
-        else:
+        for name, value in self._cors.headers(headers):
+            request.setHeader(name, value)
+        preflight = self._cors.preflight(method, headers)
+        if preflight is not None:
+            request.route = PREFLIGHT
+            for name, value in preflight:
+                request.setHeader(name, value)
+        elif not route.needs_key:
             request.spared = True
+        else:
+            self._identify(request, route, target)
+
+    def _identify(self, request: GuardedRequest, route: Route, target: bytes) -> None:
+        """Whose request it is, and whether that client may send it now."""
+        headers = request.requestHeaders
+        if self.keys.open:
+            self._hosts.check(request.getHeader(b"host"))
+        key = self.keys.check(headers, target.partition(b"?")[2])
+        if key is not None:
+            request.client_key, request.record.key = key, key.name
+            self._allowances.take(key, request.record, asks_model="POST" in route.methods)
 
     def render(self, request: GuardedRequest, error: ProxyError) -> Rendered:
         """The error in the dialect of the request's path, as far as that is known."""
@@ -77,6 +116,6 @@ class ApiGate:
         record = self._ledger.open(
             request.request_id, _METHODS.get(method, "OTHER"), route.dialect, _NAMES[route.operation]
         )
-        record.client = getattr(request.getClientAddress(), "host", "")
+        record.client = address_of(request, self._trusted)
         record.trace = own_trace(request.requestHeaders, self._hex(16))
         return record

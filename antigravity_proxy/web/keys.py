@@ -12,36 +12,53 @@ from twisted.web.http_headers import Headers
 from antigravity_proxy.errors import Unauthorized
 from antigravity_proxy.settings.resolve import Settings, SettingsError
 from antigravity_proxy.volume.guiconfig import GuiConfig
+from antigravity_proxy.web.clientkeys import ClientKey, digest
 
 
 class KeyRing:
-    """The keys in force. With ``open`` every request passes; with no key and not open, none does (fail closed)."""
+    """The keys in force: plain ones, and clients' own. With ``open`` every request passes; with no key and not open,
+    none does (fail closed).
+    """
 
-    def __init__(self, keys: Iterable[str] = (), *, open: bool = False) -> None:
+    def __init__(self, keys: Iterable[str] = (), clients: Iterable[ClientKey] = (), *, open: bool = False) -> None:
         self._keys = tuple(key.encode() for key in keys)
-        self.open = open and not self._keys
+        self._clients = tuple((key.sha256.encode("ascii"), key) for key in clients)
+        self.open = open and not self._keys and not self._clients
 
     @property
     def closed(self) -> bool:
         """Whether no key at all would pass."""
-        return not self._keys and not self.open
+        return not self._keys and not self._clients and not self.open
 
     def same_as(self, other: KeyRing) -> bool:
-        """Whether both let the same keys pass."""
+        """Whether both let the same plain keys pass."""
         return (self._keys, self.open) == (other._keys, other.open)
 
     def has(self, shown: Iterable[bytes]) -> bool:
-        """Whether one of the keys shown is ours.
+        """Whether one of the keys shown is one of the plain ones, which may do everything.
 
         Compares encoded bytes in constant time, against every key whatever the outcome of the first.
         """
         matches = [hmac.compare_digest(candidate, key) for candidate in shown for key in self._keys]
         return any(matches)
 
-    def check(self, headers: Headers, query: bytes) -> None:
-        """Raises Unauthorized unless the request shows one of the keys, in any place where clients put theirs."""
+    def client_of(self, shown: Iterable[bytes]) -> ClientKey | None:
+        """The client whose key is shown. Compares hashes, each with every one, in constant time."""
+        found = None
+        if self._clients:
+            for hashed in map(digest, shown):
+                for known, key in self._clients:
+                    if hmac.compare_digest(hashed, known):
+                        found = key
+        return found
+
+    def check(self, headers: Headers, query: bytes) -> ClientKey | None:
+        """The client whose own key the request shows, None where it is a plain one or none is needed.
+
+        Raises Unauthorized unless the request shows a key in force, in any place where clients put theirs.
+        """
         if self.open:
-            return
+            return None
         shown = keys_shown(headers, query)
         if not shown:
             raise Unauthorized(
@@ -49,8 +66,12 @@ class KeyRing:
             )
         if self.closed:
             raise Unauthorized("No API key is in force here, so none is accepted; /health says why.")
-        if not self.has(shown):
+        is_plain, client = self.has(shown), self.client_of(shown)
+        if is_plain:
+            return None
+        if client is None:
             raise Unauthorized("Wrong API key.")
+        return client
 
 
 def keys_shown(headers: Headers, query: bytes = b"") -> list[bytes]:
@@ -69,23 +90,34 @@ def keys_shown(headers: Headers, query: bytes = b"") -> list[bytes]:
 
 
 class KeyPolicy:
-    """Which keys are in force, from the settings and the desktop app's file (contract.md 2, ``PROXY_API_KEY``).
+    """Which keys are in force, from the settings, the desktop app's file (contract.md 2, ``PROXY_API_KEY``), and the
+    file of clients' own keys.
 
     ``explicit`` keys of the settings win and never change. Fails closed: a file that can't be read is never "no key",
-    and a key in force stays when the file breaks, vanishes or loses it.
+    and a key in force stays when the file breaks, vanishes or loses it. With ``has_clients`` there is a file of
+    clients' keys, so that no key at all is never meant; ``clients`` are its keys, which may be replaced.
     """
 
-    def __init__(self, explicit: tuple[str, ...], *, host: str, allow_anonymous: bool) -> None:
+    def __init__(
+        self, explicit: tuple[str, ...], *, host: str, allow_anonymous: bool, has_clients: bool = False
+    ) -> None:
         self._explicit = explicit
-        self._may_be_open = allow_anonymous or is_loopback(host)
-        self._allow_anonymous = allow_anonymous
+        self._has_clients = has_clients
+        self._may_be_open = (allow_anonymous or is_loopback(host)) and not has_clients
+        self._allow_anonymous = allow_anonymous and not has_clients
         self._host = host
+        self.clients: tuple[ClientKey, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> KeyPolicy:
         """The policy that the settings describe."""
         explicit = tuple(key.reveal() for key in settings.api_keys) if settings.keys_are_set else ()
-        return cls(explicit, host=settings.host, allow_anonymous=settings.allow_anonymous)
+        return cls(
+            explicit,
+            host=settings.host,
+            allow_anonymous=settings.allow_anonymous,
+            has_clients=settings.client_keys_file is not None,
+        )
 
     def decide(self, config: GuiConfig | None, *, absent: bool) -> KeyRing | None:
         """The ring now. ``config``: the last good file; None: none was ever read; ``absent``: there is no such file.
@@ -93,11 +125,11 @@ class KeyPolicy:
         None: there is no key, and this address must not be open.
         """
         if self._explicit:
-            return KeyRing(self._explicit)
-        if config is None:
-            return KeyRing(open=absent and self._allow_anonymous)
-        if config.api_key is not None:
-            return KeyRing([config.api_key])
+            return KeyRing(self._explicit, self.clients)
+        if config is not None and config.api_key is not None:
+            return KeyRing([config.api_key.reveal()], self.clients)
+        if config is None or self._has_clients:
+            return KeyRing((), self.clients, open=absent and self._allow_anonymous)
         return KeyRing(open=True) if self._may_be_open else None
 
     def at_start(self, config: GuiConfig | None, *, absent: bool) -> KeyRing:

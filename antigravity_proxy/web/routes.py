@@ -31,6 +31,7 @@ class Operation(Enum):
     MODEL = "get a model"
     CAPACITY = "capacity"
     PUBLIC = "health, metrics and other pages that need no key"
+    PREFLIGHT = "a browser asks whether a page may call"
     UNKNOWN = "no such path"
 
 
@@ -45,7 +46,7 @@ class Route(Struct, frozen=True):
     @property
     def needs_key(self) -> bool:
         """Whether the client must show a key: everything but health and the unprotected root."""
-        return self.operation is not Operation.PUBLIC
+        return self.operation not in (Operation.PUBLIC, Operation.PREFLIGHT)
 
 
 _GEMINI_ACTIONS = {
@@ -54,6 +55,7 @@ _GEMINI_ACTIONS = {
     "countTokens": Operation.GEMINI_COUNT,
 }
 _READ = ("GET", "HEAD")
+PREFLIGHT = Route(Operation.PREFLIGHT, "openai", ("OPTIONS",))
 _FIXED = {
     "/v1/chat/completions": Route(Operation.CHAT, "openai", ("POST",)),
     "/v1/responses": Route(Operation.RESPONSES, "openai", ("POST",)),

@@ -11,11 +11,15 @@ from antigravity_proxy.volume.reader import VolumeState
 class Surroundings(Struct, frozen=True):
     """What the warnings depend on besides settings and volume. ``misconfigured``: why the OAuth client is refused.
 
+    ``apart``: why this process shares nothing with its replicas; empty: it does, or has none.
+    ``client_keys``: what is wrong with the file of clients' keys.
     ``barred`` accounts are out of use until their row changes; ``unverified`` ones wait for their owner.
     """
 
     keys_closed: bool = False
+    client_keys: str = ""
     misconfigured: str = ""
+    apart: str = ""
     writable: bool = True
     barred: int = 0
     unverified: int = 0
@@ -39,6 +43,8 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append(f"{state.config_error}; the last good one stays in force")
     elif state.config is not None:
         found += state.config.notes
+    if around.client_keys:
+        found.append(f"PROXY_CLIENT_KEYS_FILE: {around.client_keys}; its last good keys stay in force")
     if around.keys_closed:
         found.append("No API key is known, so every request is refused: set PROXY_API_KEY or proxy.api_key")
     if not settings.clients:
@@ -53,6 +59,6 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append(f"{around.unverified} of {len(state.accounts)} accounts are set aside: {words}")
     if not around.writable and not settings.read_only:
         found.append("The data directory can't be written: running read-only")
-    if settings.redis_url is not None:
-        found.append("REDIS_URL is set, but this version keeps its state in the process")
+    if around.apart:
+        found.append(f"{around.apart}: replicas don't share what they learn meanwhile")
     return tuple(found)

@@ -72,6 +72,11 @@ def test_good_values(parser: parse.Parser, text: str, value: Any) -> None:
         (parse.base_urls, " , ", "one or more URLs"),
         (parse.networks, "10.0.0.1/99", "IP addresses and networks"),
         (parse.master_key, "short", "64 hex characters"),
+        (parse.host_names, "https://box.example", "host names"),
+        (parse.host_names, "box:80", "host names"),
+        (parse.origins, "*", "no wildcard"),
+        (parse.origins, "chat.example", "origins"),
+        (parse.origins, "https://chat.example/page", "origins"),
         (parse.one_of("text", "json"), "xml", "text or json"),
     ],
 )
@@ -85,3 +90,12 @@ def test_a_port_or_none() -> None:
     for wrong in ("x", "-1", "65536", "00"):
         with pytest.raises(ValueError, match="or 0 for none"):
             parse.port_or_none(wrong)
+
+
+def test_hosts_and_origins() -> None:
+    assert parse.host_names("box.example, box") == ("box.example", "box")
+    assert parse.origins("https://chat.example/, http://localhost:3000") == (
+        "https://chat.example",
+        "http://localhost:3000",
+    )
+    assert parse.origins("") == parse.host_names("") == ()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from twisted.web.http_headers import Headers
 
 from antigravity_proxy.errors import Unauthorized
+from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume.guiconfig import GuiConfig
+from antigravity_proxy.web.clientkeys import ClientKey
 from antigravity_proxy.web.keys import KeyPolicy, KeyRing
 
-KEYED, KEYLESS = GuiConfig(api_key="sk-gui"), GuiConfig()
+KEYED, KEYLESS = GuiConfig(api_key=Secret("sk-gui")), GuiConfig()
 
 
 def passes(ring: KeyRing | None, key: str = "") -> bool:
@@ -54,3 +58,16 @@ def test_a_file_never_read_is_not_no_key(host: str) -> None:
     assert not passes(policy(host=host).decide(None, absent=True))
     assert not passes(policy(host=host, anonymous=True).decide(None, absent=False))
     assert passes(policy(host=host, anonymous=True).decide(None, absent=True))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("absent", [True, False])
+def test_with_a_file_of_clients_keys_no_key_is_never_meant(host: str, absent: bool) -> None:
+    clients = KeyPolicy((), host=host, allow_anonymous=True, has_clients=True)
+    for config in (None, GuiConfig()):
+        ring = clients.at_start(config, absent=absent)
+        assert ring.closed
+    clients.clients = (ClientKey(name="laptop", sha256="0" * 64, created=datetime(2026, 1, 1, tzinfo=UTC)),)
+    ring = clients.at_start(GuiConfig(), absent=absent)
+    assert not ring.open
+    assert not ring.closed

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from twisted.web.http_headers import Headers
 
 from antigravity_proxy.errors import Unauthorized
+from antigravity_proxy.web.clientkeys import ClientKey, digest
 from antigravity_proxy.web.keys import KeyRing
 
 RING = KeyRing(["sk-right", "sk-sécond"])
@@ -79,3 +82,16 @@ def test_the_refusal_never_repeats_the_key() -> None:
     with pytest.raises(Unauthorized) as e:
         RING.check(headers(x_api_key="sk-secret-guess"), b"")
     assert "guess" not in e.value.message
+
+
+def test_a_clients_own_key_is_known_by_its_hash_and_a_plain_one_wins() -> None:
+    own = ClientKey(name="laptop", sha256=digest(b"sk-ag-1").decode(), created=datetime(2026, 1, 1, tzinfo=UTC))
+    ring = KeyRing(["sk-right"], [own])
+    assert ring.check(headers(x_api_key="sk-ag-1"), b"") is own
+    assert ring.check(headers(x_api_key="sk-right", x_goog_api_key="sk-ag-1"), b"") is None
+    for wrong in ("sk-ag-2", own.sha256, "", "sk-ag-1 "):
+        with pytest.raises(Unauthorized):
+            ring.check(headers(x_api_key=wrong), b"")
+    assert not ring.has([b"sk-ag-1"])
+    alone = KeyRing(clients=[own], open=True)
+    assert (alone.open, alone.closed) == (False, False)

@@ -16,6 +16,7 @@ _TYPES = {403: "permission_error", 429: "rate_limit_error"}
 _TYPES_BY_CODE = {"moderation_blocked": "image_generation_user_error"}
 #: codes that OpenAI's own API uses; other errors have none
 _CODES = {
+    "client_limited": "rate_limit_exceeded",
     "context_length_exceeded": "context_length_exceeded",
     "invalid_api_key": "invalid_api_key",
     "model_not_found": "model_not_found",
