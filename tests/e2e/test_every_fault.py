@@ -135,6 +135,7 @@ async def asked(running: Stack, ask: Ask, stream: bool, name: str, fault: Fault,
     return told, [request.token for request in running.simulator.requests]
 
 
+@pytest.mark.row("unfinished")
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("dialect", DIALECTS)
 @deferred(60)

@@ -87,7 +87,8 @@ async def test_the_page_shows_everything_and_nothing_secret(tmp_path: Path) -> N
             assert file.status == 200
             assert "immutable" in file.headers["cache-control"]
             assert file.headers["x-content-type-options"] == "nosniff"
-        assert re.search(r"\son\w+=|javascript:|https?://(?!localhost)", re.sub(r"<td>.*?</td>", "", body)) is None
+        links = r'(?:href|src|action)="(?:https?:)?//(?!localhost)'
+        assert re.search(rf"\son\w+=|javascript:|{links}", re.sub(r"<td>.*?</td>", "", body)) is None
 
 
 @deferred(30)
@@ -340,6 +341,18 @@ async def test_without_a_key_the_page_is_open_on_loopback_and_its_changes_are_gu
         assert (await ask(here, "pause", FIRST, authorization="", Host="rebound.example")).status == 400
         assert (await here.get(here.url.replace("localhost", "127.0.0.1") + "/")).status == 200
         assert paused(here) == set()
+
+
+@deferred(30)
+async def test_programs_that_look_at_the_page_push_nobody_out(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        access = here.stack.daemon.admin.access
+        for _ in range(3):
+            page = await here.get("/", Browser(), x_api_key=KEY)
+            assert (page.status, "set-cookie" in page.headers) == (200, False)
+        assert (len(access._sessions), len(access._visitors)) == (1, 0)
+        answer = await in_thread(Browser().post, here.url + "/accounts", {"pause": FIRST, "token": ""}, x_api_key=KEY)
+        assert answer.status == 403
 
 
 @deferred(30)
