@@ -6,7 +6,7 @@ MATRIX := build/matrix.md
 BIN := $(VENV)/bin
 LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
 
-.PHONY: help demo run test test-hostile test-clients fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
+.PHONY: help demo run test test-hostile test-replicas test-clients test-containers fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -24,8 +24,14 @@ test: $(VENV)/.dev ## the whole proof, with coverage
 test-hostile: $(VENV)/.dev ## every fault and attack of docs/security.md, with its table (about five minutes)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "hostile or row" --matrix $(MATRIX)
 
+test-replicas: $(VENV)/.dev ## several daemons on one Redis, and Redis in trouble (about two minutes; needs redis-server)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m replicas tests/replicas
+
 test-clients: $(VENV)/.dev $(CLIENTS)/.python $(CLIENTS)/.node ## real clients, agents among them, against the daemon (about two minutes)
 	$(BIN)/python -m pytest -n 2 -m clients tests/clients
+
+test-containers: $(VENV)/.dev ## image and compose files, in real containers; CONTAINER= and COMPOSE= name other commands than Docker's (about five minutes)
+	$(BIN)/python -m pytest -rP -m containers tests/containers
 
 fuzz: $(VENV)/.dev ## new random examples for the tests that take any (about ten minutes)
 	$(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile=fuzz

@@ -36,6 +36,15 @@ class Secret:
         raise TypeError("a Secret is not to be pickled")
 
 
+class SecretBytes(bytes):
+    """A key of the volume: bytes as any, but hidden in ``repr``, ``str``, logs and tracebacks."""
+
+    def __repr__(self) -> str:
+        return "SecretBytes(…)"
+
+    __str__ = __repr__
+
+
 def masked(text: str) -> str:
     """An e-mail address with its first letter and its domain; anything else as it is."""
     local, at, domain = text.rpartition("@")

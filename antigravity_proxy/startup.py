@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from antigravity_proxy.secret import SecretBytes
 from antigravity_proxy.settings.resolve import Resolver, Settings
 from antigravity_proxy.volume import layout
 from antigravity_proxy.volume.guiconfig import GuiConfig
@@ -38,7 +39,7 @@ def begin(options: Mapping[str, Any], environ: Mapping[str, str]) -> Start:
     data_dir = resolver.one("data_dir")
     places = layout.single(Path(data_dir)) if data_dir else _of_desktop(environ)
     master_key = resolver.one("master_key")
-    key = bytes.fromhex(master_key.reveal()) if master_key is not None else None
+    key = SecretBytes.fromhex(master_key.reveal()) if master_key is not None else None
     reader = VolumeReader(
         places,
         key,

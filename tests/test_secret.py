@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from antigravity_proxy.secret import Secret, masked
+from antigravity_proxy.secret import Secret, SecretBytes, masked
 
 
 def test_neither_repr_nor_str_nor_format_shows_the_value() -> None:
@@ -30,6 +30,14 @@ def test_equality_and_hash_go_by_value() -> None:
 def test_an_empty_one_is_false() -> None:
     assert not Secret("")
     assert Secret("a")
+
+
+def test_a_key_is_bytes_that_hide() -> None:
+    key = SecretBytes(b"hush")
+    for shown in (repr(key), str(key), f"{key}", repr([key]), "%r" % key):  # noqa: UP031
+        assert "hush" not in shown
+    assert key == b"hush"
+    assert len({key, b"hush"}) == 1
 
 
 def test_it_can_not_be_pickled() -> None:

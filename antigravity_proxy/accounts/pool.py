@@ -161,10 +161,12 @@ class Pool:
             state = self._states[account.id] = AccountState(account, self._serial)
             state.on_change = self._changed
             self._changed(state)
+            self._shared.recall(account.id)
             self.on_joined(state)
         elif state.account is not account:
             state.update(account)
             self._changed(state)
+            self._shared.recall(account.id)
 
     def _leave(self, state: AccountState) -> None:
         state.on_change = unwatched
@@ -258,6 +260,7 @@ class Pool:
             state.last_until = max(state.last_until, now + (verdict.ladder[0] if verdict.ladder else policy.LAST_FOR))
         elif verdict.scope is Scope.UNTIL_CHANGED:
             state.barred = trouble.reason if trouble is not None else verdict.sentence
+            self._shared.barred(state.account.id, state.sign_in, state.barred)
         for key in policy.cooldown_keys(verdict, model):
             length = self._strike(state, key, verdict, now)
             flagged = policy.waits_for_a_person(verdict)
@@ -283,6 +286,7 @@ class Pool:
         state = self._states.get(account)
         if state is not None:
             state.observed(figures)
+            self._shared.observed(account, figures)
 
     def released(self, state: AccountState) -> None:
         """A lease has ended."""
@@ -319,8 +323,26 @@ class Pool:
     def on_renewed(self, account: str, grant: Grant) -> None:
         """Another replica has a new token (``shared.Listener``)."""
         state = self._states.get(account)
-        if state is not None and grant.expires_at > state.expires_at:
+        if state is not None and grant.expires_at > state.expires_at and grant.access_token != state.refused:
             state.renewed(grant)
+
+    def on_barred(self, account: str, sign_in: str, reason: str) -> None:
+        """Another replica takes an account out of use (``shared.Listener``)."""
+        state = self._states.get(account)
+        if state is not None and state.sign_in == sign_in:
+            state.bar(reason)
+
+    def on_observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
+        """Upstream has told another replica of an account's quotas (``shared.Listener``)."""
+        state = self._states.get(account)
+        if state is not None:
+            state.observed(figures)
+
+    def on_project(self, account: str, project: str) -> None:
+        """Another replica has looked up a project (``shared.Listener``)."""
+        state = self._states.get(account)
+        if state is not None and state.project is None and project != state.project_refused:
+            state.project = project
 
     def _choose(self, model: str, tried: Collection[AccountState], session: bytes, keep: bool) -> AccountState | None:
         now = self.now()

@@ -1,19 +1,22 @@
-"""What replicas share: cooldowns, sessions, fresh tokens. The one seam behind which a shared store may stand.
+"""What replicas share: cooldowns, sessions, tokens, quotas, look-ups. The one seam behind which a store may stand.
 
 A store that lies elsewhere keeps a mirror here: what this process says is written behind, what others say arrives by
-``Listener``. So nothing that chooses an account ever waits for it. Only a renewal may, since it waits anyway.
+``Listener``. So nothing that chooses an account ever waits for it. Only who looks something up may, since it waits
+anyway.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist.oauth import Grant
+from antigravity_proxy.secret import Secret
 
 #: conversations whose account is remembered; the longest unused are forgotten first
 MAX_SESSIONS = 20_000
@@ -21,6 +24,7 @@ MAX_SESSIONS = 20_000
 SESSION_SECONDS = 3600.0
 
 Renewal = Callable[[], Coroutine[Deferred[Any], Any, Grant]]
+LookUp = Callable[[], Awaitable[str | None]]
 
 
 class Listener(Protocol):
@@ -34,24 +38,48 @@ class Listener(Protocol):
         """An account has a new token."""
         ...
 
+    def on_barred(self, account: str, sign_in: str, reason: str) -> None:
+        """An account is out of use as long as its row holds this sign-in (``state.AccountState.sign_in``)."""
+        ...
+
     def on_forgiven(self, account: str) -> None:
         """Nothing sets an account aside any more: somebody said so."""
         ...
 
+    def on_observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
+        """Upstream says this of an account's quotas, by model."""
+        ...
+
+    def on_project(self, account: str, project: str) -> None:
+        """An account's project was looked up."""
+        ...
+
 
 class SharedState(Protocol):
-    """A store. All but ``renew`` return at once, whatever happens elsewhere; ``now`` is in monotonic seconds."""
+    """A store. What is not async returns at once, whatever happens elsewhere; ``now`` is in monotonic seconds."""
 
     def listen(self, listener: Listener) -> None:
         """Tells this listener from now on."""
+        ...
+
+    def recall(self, account: str) -> None:
+        """An account has joined, or its row has changed: tells the listener what others know of it."""
         ...
 
     def cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
         """This process sets an account aside."""
         ...
 
+    def barred(self, account: str, sign_in: str, reason: str) -> None:
+        """This process takes an account out of use until its row holds another sign-in."""
+        ...
+
     def forgiven(self, account: str) -> None:
         """Somebody has this process take an account back into use."""
+        ...
+
+    def observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
+        """Upstream tells this process of an account's quotas, by model."""
         ...
 
     def account_of(self, session: bytes, now: float) -> str | None:
@@ -62,8 +90,16 @@ class SharedState(Protocol):
         """Binds a session to an account, whatever it was bound to."""
         ...
 
-    async def renew(self, account: str, ask: Renewal) -> Grant:
-        """A new token: what ``ask`` brings, or what another replica has just been given. Raises what ``ask`` does."""
+    async def renew(self, account: str, current: Secret, ask: Renewal) -> Grant:
+        """A token other than ``current``: what ``ask`` brings, or what another replica was given. Raises as ``ask``."""
+        ...
+
+    async def project(self, account: str, refused: str | None, ask: LookUp) -> str | None:
+        """A project other than the ``refused``: what ``ask`` brings, here or at another replica. Raises as ``ask``."""
+        ...
+
+    async def claim(self, work: str, account: str, seconds: float) -> bool:
+        """Whether this process shall do a piece of work on an account now, which one of all does every ``seconds``."""
         ...
 
 
@@ -83,7 +119,16 @@ class LocalState:
     def listen(self, listener: Listener) -> None:
         """Nobody else says anything."""
 
+    def recall(self, account: str) -> None:
+        """Nobody else knows anything."""
+
     def cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
+        """Nobody else wants to know."""
+
+    def barred(self, account: str, sign_in: str, reason: str) -> None:
+        """Nobody else wants to know."""
+
+    def observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
         """Nobody else wants to know."""
 
     def forgiven(self, account: str) -> None:
@@ -106,9 +151,17 @@ class LocalState:
         while len(sessions) > self._max or next(iter(sessions.values())).until <= now:
             sessions.popitem(last=False)
 
-    async def renew(self, account: str, ask: Renewal) -> Grant:
+    async def renew(self, account: str, current: Secret, ask: Renewal) -> Grant:
         """Asks."""
         return await ask()
+
+    async def project(self, account: str, refused: str | None, ask: LookUp) -> str | None:
+        """Asks."""
+        return await ask()
+
+    async def claim(self, work: str, account: str, seconds: float) -> bool:
+        """There is nobody else to do it."""
+        return True
 
     def __len__(self) -> int:
         """How many sessions are remembered."""

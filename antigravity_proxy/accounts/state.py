@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 
+import msgspec
 from msgspec import Struct
 
 from antigravity_proxy.accounts.trouble import Trouble
@@ -53,6 +55,7 @@ class AccountState:
         "on_change",
         "project",
         "project_asked",
+        "project_refused",
         "quota",
         "refresh_after",
         "refresh_failures",
@@ -86,6 +89,19 @@ class AccountState:
         self.quota: Mapping[str, ModelQuota] = account.quota or _NO_QUOTA
         self.project: str | None = account.token.project_id
         self.project_asked = float("-inf")  # monotonic seconds: when upstream was last asked for it
+        self.project_refused: str | None = None  # the last that upstream refused
+
+    @property
+    def sign_in(self) -> str:
+        """A digest of what in its row a bar holds for: as long as it is the same, so is the bar."""
+        parts = (self.account.status, *msgspec.structs.astuple(self.account.token))
+        text = "\0".join(part.reveal() if isinstance(part, Secret) else str(part) for part in parts)
+        return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+    def bar(self, reason: str) -> None:
+        """Out of use until its row changes."""
+        self.barred = reason
+        self.on_change(self)
 
     def renewed(self, grant: Grant) -> None:
         """Takes a new access token."""
@@ -132,6 +148,7 @@ class AccountState:
         self.refresh_failures = 0
         self.project = new.project_id or self.project
         self.project_asked = float("-inf")
+        self.project_refused = None
         if new.refresh_token != old.refresh_token:
             self.refresh_token = new.refresh_token
         if new.refresh_token != old.refresh_token or new.expiry_timestamp > self.expires_at:

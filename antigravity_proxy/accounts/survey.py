@@ -16,6 +16,7 @@ from twisted.logger import Logger
 
 from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.offers import Offers, united
 from antigravity_proxy.codeassist.available import Available
@@ -41,11 +42,12 @@ Ask = Callable[[AccountState], Awaitable[Available]]
 class _Plan(Struct, gc=False):
     """When an account is looked at next, and was last (monotonic seconds); failures in a row since.
 
-    ``wanted``: something has happened since.
+    ``seen``: when this process itself last learnt what it is offered. ``wanted``: something has happened since.
     """
 
     due: float
     asked: float = float("-inf")
+    seen: float = float("-inf")
     failures: int = 0
     wanted: bool = False
 
@@ -61,7 +63,8 @@ class Survey:
     """Looks at the accounts of a pool between ``start`` and ``stop``, and tells it of their quotas.
 
     ``ask`` calls ``fetchAvailableModels`` for an account; ``tell`` hears what all are offered together, whenever that
-    has changed. ``jitter`` gives a number from 0 to 1.
+    has changed. ``jitter`` gives a number from 0 to 1. Of several replicas one looks, and tells the others of quotas by
+    ``shared``; what an account is offered each finds out for itself, at first and then by the hour.
     """
 
     def __init__(
@@ -71,12 +74,14 @@ class Survey:
         ask: Ask,
         tell: Callable[[Offers], object],
         jitter: Callable[[], float],
+        shared: SharedState | None = None,
     ) -> None:
         self._clock = clock
         self._pool = pool
         self._ask = ask
         self._tell = tell
         self._jitter = jitter
+        self._shared = LocalState() if shared is None else shared
         self._plans: dict[AccountState, _Plan] = {}
         self._due: list[tuple[float, int, AccountState]] = []  # a heap; entries that no plan agrees with are void
         self._looks: set[Deferred[None]] = set()
@@ -145,9 +150,10 @@ class Survey:
             due, _, state = heappop(self._due)
             plan = self._plans.get(state)
             if plan is not None and plan.due == due and self._is_worth_it(state, plan, now):
+                spacing = SOON if plan.wanted else EVERY
                 plan.asked, plan.wanted = now, False
                 self._not_before = now + self._about(PAUSE)
-                self._look(state, plan)
+                self._look(state, plan, spacing)
                 break
         self._arm()
 
@@ -165,8 +171,8 @@ class Survey:
             return True
         return False
 
-    def _look(self, state: AccountState, plan: _Plan) -> None:
-        look: Deferred[Any] = Deferred.fromCoroutine(self._asked(state, plan))
+    def _look(self, state: AccountState, plan: _Plan, spacing: float) -> None:
+        look: Deferred[Any] = Deferred.fromCoroutine(self._asked(state, plan, spacing))
         if not look.called:
             self._looks.add(look)
             look.addBoth(self._ended, look)
@@ -175,15 +181,19 @@ class Survey:
         self._looks.discard(look)
         self._arm()
 
-    async def _asked(self, state: AccountState, plan: _Plan) -> None:
+    async def _asked(self, state: AccountState, plan: _Plan, spacing: float) -> None:
+        """Asks, unless another replica has done so within the ``spacing``."""
+        is_new = plan.asked - plan.seen >= IDLE_EVERY
         try:
-            found = await self._ask(state)
+            mine = await self._shared.claim("survey", state.account.id, spacing * (1 - 2 * JITTER))
+            found = await self._ask(state) if mine or is_new else None
         except Exception as e:
             plan.failures += 1
             log.debug("what account {account} is offered is not known: {reason}", account=state.account.id, reason=e)
         else:
             plan.failures = 0
-            if self._plans.get(state) is plan:  # else it has left meanwhile
+            if found is not None and self._plans.get(state) is plan:  # else it has left meanwhile
+                plan.seen = plan.asked
                 self._pool.observed_quota(state.account.id, found.quotas)
                 self._note(state, found.offers)
         if self._plans.get(state) is plan and plan.due <= plan.asked:  # else it is planned anew already

@@ -94,7 +94,7 @@ class TokenKeeper:
     async def _renew(self, state: AccountState) -> None:
         used = state.refresh_token
         try:
-            grant = await self._shared.renew(state.account.id, lambda: self._refresh(state))
+            grant = await self._shared.renew(state.account.id, state.access_token, lambda: self._refresh(state))
         except RefreshRejected as e:
             self._rejected(state, e)
             raise
@@ -117,6 +117,7 @@ class TokenKeeper:
         if e.kind == "dead":
             state.barred = "its sign-in has expired or was revoked: sign in again"
             state.trouble = Trouble(self._epoch(), state.barred)
+            self._shared.barred(state.account.id, state.sign_in, state.barred)
         elif e.kind == "misconfigured":
             self.misconfigured = str(e)
             state.refresh_after = self._clock.seconds() + MISCONFIGURED_PAUSE

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.replicas.store import Replicas, Sharing
 from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.startup import epoch
@@ -32,6 +33,7 @@ class Conditions:
         pool: Pool,
         tokens: TokenKeeper,
         gate: ApiGate,
+        replicas: Replicas | None,
         key_file: KeyFile | None,
         *,
         writable: bool,
@@ -43,6 +45,7 @@ class Conditions:
         self._pool = pool
         self._tokens = tokens
         self._gate = gate
+        self._replicas = replicas
         self._key_file = key_file
         self._writable = writable
         self.draining = False
@@ -54,6 +57,7 @@ class Conditions:
     def now(self) -> Condition:
         """The condition at this moment."""
         state = self._state()
+        sharing = self._sharing()
         return Condition(
             epoch=epoch(),
             database=self._database(state),
@@ -63,21 +67,27 @@ class Conditions:
             read_only=self._settings.read_only or not self._writable,
             draining=self.draining,
             volume=self._volume_health(state),
+            apart="" if sharing is None else sharing.trouble,
+            replicas=None if sharing is None else sharing.replicas,
             warnings=self.warnings(),
         )
 
     def warnings(self) -> tuple[str, ...]:
         """Everything that an operator should know now."""
-        tally = self._pool.tally()
+        sharing, tally = self._sharing(), self._pool.tally()
         around = Surroundings(
             keys_closed=self._gate.keys.closed,
             client_keys="" if self._key_file is None else self._key_file.trouble,
             misconfigured=self._tokens.misconfigured,
+            apart="" if sharing is None else sharing.trouble,
             writable=self._writable,
             barred=tally.barred,
             unverified=tally.unverified,
         )
         return warnings(self._settings, self._state(), around)
+
+    def _sharing(self) -> Sharing | None:
+        return None if self._replicas is None else self._replicas.sharing
 
     def _database(self, state: VolumeState) -> str:
         """``connected``, or why the volume can't be read at the moment."""

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.daemon.condition import Conditions
+from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.loop import LoopWatch
 from antigravity_proxy.telemetry.metrics import Figure, Values, single
@@ -81,6 +82,18 @@ def of_volume(clock: IReactorTime, volume: VolumeService, state: Callable[[], Vo
         _count("volume_reads_failed", "Reads that could not read what is there.", lambda: volume.failed_reads),
         _gauge("volume_bytes", "Size of the account database.", lambda: state().size),
         Figure("antigravity_volume_rows", "Account rows, by state.", lambda: _rows(state()), ("state",)),
+    )
+
+
+def of_replicas(replicas: Replicas | None) -> tuple[Figure, ...]:
+    """What is shared with other replicas, where anything is."""
+    if replicas is None:
+        return ()
+    return (
+        _gauge("redis_up", "1 while replicas share their state.", lambda: not replicas.sharing.trouble),
+        _gauge("replicas", "Replicas that are alive, this one among them.", lambda: replicas.sharing.replicas),
+        _count("redis_changes", "How often Redis went from well to not, or back.", lambda: replicas.sharing.changes),
+        _gauge("redis_untold", "Changes that Redis was not told of yet.", lambda: replicas.sharing.untold),
     )
 
 

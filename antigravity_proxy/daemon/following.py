@@ -12,6 +12,7 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.admin.service import Admin
 from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.offers import Offers
+from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.volume.guiconfig import GuiConfig
@@ -38,6 +39,7 @@ class Following:
         egresses: Egresses,
         gate: ApiGate,
         admin: Admin,
+        replicas: Replicas | None,
     ) -> None:
         self._settings = settings
         self._keys = keys
@@ -45,6 +47,7 @@ class Following:
         self._egresses = egresses
         self._gate = gate
         self._admin = admin
+        self._replicas = replicas
         self._offers = Offers()
         self.state = state
         self.catalogue = _catalogue(state.config, self._offers)
@@ -52,6 +55,8 @@ class Following:
     def take(self, state: VolumeState) -> Deferred[None]:
         """This state is in effect from now on; its accounts when the Deferred fires, which never fails."""
         before, self.state = self.state, state
+        if self._replicas is not None:
+            self._replicas.use_key(state.key or self._settings.master_key)
         updating = self._pool.update(state.accounts)
         if state.config != before.config:
             self.catalogue = _catalogue(state.config, self._offers)
@@ -77,7 +82,7 @@ class Following:
         self._pool.rules = Rules.of(settings, self.state.config)
         if settings.upstream_proxy is not None and settings.sources["upstream_proxy"] != "gui_config":
             try:
-                self._egresses.redirect(settings.upstream_proxy.reveal())
+                self._egresses.redirect(settings.upstream_proxy)
             except ValueError as e:
                 log.warn("UPSTREAM_PROXY_URL can't be used: {reason}", reason=e)
         else:

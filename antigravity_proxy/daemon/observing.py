@@ -12,6 +12,7 @@ from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.daemon import figures
 from antigravity_proxy.daemon.condition import Conditions
 from antigravity_proxy.logs import Output
+from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.settings.resolve import Settings, SettingsError
 from antigravity_proxy.startup import epoch
 from antigravity_proxy.telemetry.access import AccessLog
@@ -48,6 +49,7 @@ class Observing:
         pool: Pool,
         volume: VolumeService,
         state: Callable[[], VolumeState],
+        replicas: Replicas | None,
         conditions: Conditions,
     ) -> None:
         """Metrics tell of these too from now on."""
@@ -56,6 +58,7 @@ class Observing:
                 *figures.of_traffic(self.ledger, site, self._access, self.loop),
                 *figures.of_accounts(pool),
                 *figures.of_volume(self._reactor, volume, state),
+                *figures.of_replicas(replicas),
                 *figures.of_condition(self._reactor, conditions),
             )
         )

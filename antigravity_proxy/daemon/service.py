@@ -18,7 +18,7 @@ from antigravity_proxy import startup
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.renewals import Renewals
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.shared import LocalState
+from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.survey import Survey
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.admin.history import History
@@ -43,6 +43,7 @@ from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.relay.signatures import Signatures
+from antigravity_proxy.replicas.store import configured as shared_state
 from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.telemetry.record import Ledger
@@ -112,14 +113,18 @@ class Daemon(MultiService):
         writer.setServiceParent(self)
         stored = VolumeCalls(writer, self._volume)
 
-        shared = LocalState()
+        self._replicas = replicas = shared_state(reactor, epoch, settings)
+        shared: SharedState = LocalState()
+        if replicas is not None:
+            replicas.setServiceParent(self)
+            shared = replicas
         self.pool = Pool(reactor, epoch, random.random, Rules.of(settings, start.state.config), shared)
         self._tokens = TokenKeeper(
             reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep, self.pool.deeds
         )
         self.pool.on_tokenless = self._tokens.live
         self._renewals = Renewals(reactor, self.pool.now, lambda: self.pool.states, self._tokens)
-        self._projects = Projects(reactor, upstream.project, settings.fallback_project)
+        self._projects = Projects(reactor, upstream.project, settings.fallback_project, shared)
         resources = Resources(
             ticker=self._ticker,
             epoch=epoch,
@@ -158,9 +163,9 @@ class Daemon(MultiService):
         )
         self.admin = Admin(reactor, self._ticker, settings, signing_in, stored, ring, sources)
         self._following = following = Following(
-            settings, start.state, keys, self.pool, self._egresses, gate, self.admin
+            settings, start.state, keys, self.pool, self._egresses, gate, self.admin, replicas
         )
-        self._survey = survey = Survey(reactor, self.pool, upstream.available, following.offered, random.random)
+        self._survey = survey = Survey(reactor, self.pool, upstream.available, following.offered, random.random, shared)
         self.pool.on_joined, self.pool.on_left = survey.joined, survey.left
         self.pool.on_exhausted = survey.exhausted
         self.conditions = Conditions(
@@ -171,13 +176,14 @@ class Daemon(MultiService):
             self.pool,
             self._tokens,
             gate,
+            replicas,
             key_file,
             writable=writable,
         )
         pages = HealthPages(self.conditions.now, observing.metrics.render).resource()
         api = ApiResource(resources, lambda: following.catalogue, gate, pages, hex_digits, self.ledger)
         self.site = GuardedSite(api, gate, self._ticker, max_connections=room_for_connections(limits.MAX_CONNECTIONS))
-        observing.watch(self.site, self.pool, self._volume, lambda: following.state, self.conditions)
+        observing.watch(self.site, self.pool, self._volume, lambda: following.state, replicas, self.conditions)
         self._listeners = Listeners(reactor, settings, self.site, self.admin.site, handed)
         notifier.setServiceParent(self)
         self._reloading = Reloading(

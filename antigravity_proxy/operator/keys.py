@@ -13,7 +13,7 @@ from click import ClickException
 from msgspec import Struct
 
 from antigravity_proxy.operator.keychain import Keychain, KeychainError
-from antigravity_proxy.secret import Secret
+from antigravity_proxy.secret import Secret, SecretBytes
 from antigravity_proxy.volume import database, files, keys, layout, place, safestorage, snapshot
 from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.layout import Layout
@@ -27,13 +27,10 @@ _FILES = ("master-key.v2.safe", "master-key.v2.file", ".mk")
 
 
 class Candidate(Struct, frozen=True):
-    """A key and where it was found; its ``repr`` shows only the latter."""
+    """A key and where it was found."""
 
     source: str
-    key: bytes
-
-    def __repr__(self) -> str:
-        return f"Candidate({self.source!r})"
+    key: SecretBytes
 
 
 class Opened(Struct, frozen=True):
@@ -54,7 +51,11 @@ def check(rows: Iterable[Mapping[str, Any]], candidates: Iterable[Candidate]) ->
 def of_volume(places: Layout, configured: Secret | None) -> tuple[int, list[Opened]]:
     """As ``check``, for a volume and the key of the settings. Raises ClickException if it can't be read."""
     found = [Candidate(file.file, file.key) for file in keys.find_all(places.keys).files]
-    own = [Candidate("ANTIGRAVITY_MASTER_KEY", bytes.fromhex(configured.reveal()))] if configured is not None else []
+    own = (
+        [Candidate("ANTIGRAVITY_MASTER_KEY", SecretBytes.fromhex(configured.reveal()))]
+        if configured is not None
+        else []
+    )
     return check(_rows(places), own + found)
 
 
@@ -116,7 +117,9 @@ def export(candidates: Iterable[Candidate], directory: Path) -> list[Path]:
     return written
 
 
-def _unwrapped(content: bytes, directory: Path, platform: str, keychain: Keychain, trouble: list[str]) -> bytes | None:
+def _unwrapped(
+    content: bytes, directory: Path, platform: str, keychain: Keychain, trouble: list[str]
+) -> SecretBytes | None:
     """The key that the operating system wrapped, by whatever that takes."""
     plain = None
     if platform == "win32":

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.singleflight import SingleFlight
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.settings.limits import PROJECT_PATIENCE
@@ -27,13 +28,15 @@ Ask = Callable[[AccountState], Awaitable[str | None]]
 class Projects:
     """Knows each account's project: the volume's, else the one upstream has for it, else the fallback, else none.
 
-    ``ask`` asks upstream; whatever it raises counts as "not known". What was learnt is kept in memory.
+    ``ask`` asks upstream; whatever it raises counts as "not known". What was learnt is kept in memory, and
+    ``shared`` with other replicas, which then need not ask.
     """
 
-    def __init__(self, clock: IReactorTime, ask: Ask, fallback: str | None) -> None:
+    def __init__(self, clock: IReactorTime, ask: Ask, fallback: str | None, shared: SharedState | None = None) -> None:
         self._clock = clock
         self._ask = ask
         self._fallback = fallback
+        self._shared = LocalState() if shared is None else shared
         self._flights: SingleFlight[None] = SingleFlight()
 
     async def of(self, state: AccountState) -> str | None:
@@ -50,6 +53,7 @@ class Projects:
 
     def forget(self, state: AccountState) -> None:
         """Upstream refused the project: it is asked for anew."""
+        state.project_refused = state.project
         state.project = None
         state.project_asked = float("-inf")
 
@@ -72,7 +76,7 @@ class Projects:
     async def _look_up(self, state: AccountState) -> None:
         state.project_asked = self._clock.seconds()
         try:
-            project: Any = await self._ask(state)
+            project = await self._shared.project(state.account.id, state.project_refused, lambda: self._ask(state))
         except Exception as e:
             log.warn("the project of account {account} is not known: {reason}", account=state.account.id, reason=e)
             return

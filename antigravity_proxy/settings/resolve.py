@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.parse import Network
+from antigravity_proxy.settings.redis_url import RedisUrl
 from antigravity_proxy.settings.table import TABLE, Setting, by_field
 
 _CLIENT_KEY = re.compile(r"GOOGLE_CLIENT_(ID|SECRET)__([A-Z0-9_]+?)(_FILE)?")
@@ -65,7 +66,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     backoff_steps: tuple[float, ...] | None
     trusted_proxies: tuple[Network, ...]
     master_key: Secret | None
-    redis_url: Secret | None
+    redis_url: RedisUrl | None
     max_body: int
     drain_seconds: float
     log_level: str
@@ -117,7 +118,9 @@ class Resolver:
             if found is not None:
                 return found, "environment"
         if setting.gui and gui.get(setting.gui) is not None:
-            return self._parsed(setting, str(gui[setting.gui]), "gui_config.json"), "gui_config"
+            value = gui[setting.gui]
+            text = value.reveal() if isinstance(value, Secret) else str(value)
+            return self._parsed(setting, text, "gui_config.json"), "gui_config"
         if setting.default is None:
             return None, "default"
         return self._parsed(setting, setting.default, "default"), "default"

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from antigravity_proxy import __version__
 from antigravity_proxy.settings import parse
+from antigravity_proxy.settings.redis_url import redis_url
 
 #: upstream's own hosts, in the order in which they are tried (upstream.md 1.1)
 BASE_URLS = "https://cloudcode-pa.googleapis.com,https://daily-cloudcode-pa.googleapis.com"
@@ -104,8 +105,9 @@ TABLE: tuple[Setting, ...] = (
             "addresses and networks whose X-Forwarded-For is believed"),
     Setting("master_key", "ANTIGRAVITY_MASTER_KEY", parse.master_key, None,
             "the volume's key, 64 hex characters; tried before its key files", secret=True),
-    Setting("redis_url", "REDIS_URL", parse.secret, None,
-            "shared state for replicas; without it state is kept in the process", secret=True),
+    Setting("redis_url", "REDIS_URL", redis_url, None,
+            "where replicas share their state: redis://user:password@host:6379/0, rediss:// for TLS, "
+            "redis+sentinel:// for sentinels; without it state is kept in the process", secret=True),
     Setting("max_body", "PROXY_MAX_BODY", parse.size, "32MiB", "the largest request body"),
     Setting("drain_seconds", "PROXY_DRAIN_SECONDS", parse.seconds, "30",
             "how long SIGTERM waits for open streams"),

@@ -68,10 +68,10 @@ class Egress:
 class Egresses:
     """All ways out, made when first needed. ``default`` is the proxy URL for accounts that name none."""
 
-    def __init__(self, make: Callable[[str | None], Egress], default: str | None) -> None:
+    def __init__(self, make: Callable[[Secret | None], Egress], default: Secret | None) -> None:
         self._make = make
         self._default = default
-        self._egresses: dict[str | None, Egress] = {}
+        self._egresses: dict[Secret | None, Egress] = {}
 
     def of(self, account: Account) -> Egress:
         """The account's own egress proxy, else the configured one, else none (contract.md 2).
@@ -82,7 +82,7 @@ class Egresses:
         if own is None:
             return self._by_url(self._default)
         try:
-            return self._by_url(own.reveal())
+            return self._by_url(own)
         except ValueError as e:
             raise Unreachable(str(e)) from None
 
@@ -90,17 +90,17 @@ class Egresses:
         """The way out that belongs to no account."""
         return self._by_url(self._default)
 
-    def redirect(self, default: str | None) -> None:
+    def redirect(self, default: Secret | None) -> None:
         """From now on accounts that name no proxy leave by this one, None: by none. Raises ValueError."""
         if default is not None:
-            parse_proxy_url(default)
+            parse_proxy_url(default.reveal())
         self._default = default
 
     def close(self) -> Deferred[Any]:
         """Closes every idle connection."""
         return DeferredList([egress.forget_idle() for egress in self._egresses.values()])
 
-    def _by_url(self, url: str | None) -> Egress:
+    def _by_url(self, url: Secret | None) -> Egress:
         egress = self._egresses.get(url)
         if egress is None:
             egress = self._egresses[url] = self._make(url)
@@ -110,16 +110,16 @@ class Egresses:
 def configured(reactor: Any, ticker: Ticker, settings: Settings) -> Egresses:
     """The ways out that the settings describe. Raises SettingsError for a proxy or trust roots that can't be used."""
 
-    def make(proxy_url: str | None) -> Egress:
+    def make(proxy_url: Secret | None) -> Egress:
         endpoints = KeptEndpoints(
             reactor,
             connect_timeout=CONNECT_SECONDS,
             ca_file=settings.ca_file,
-            proxy=parse_proxy_url(proxy_url) if proxy_url else None,
+            proxy=parse_proxy_url(proxy_url.reveal()) if proxy_url else None,
         )
         return Egress(ticker, endpoints, settings.user_agent, settings.request_timeout)
 
-    egresses = Egresses(make, settings.upstream_proxy.reveal() if settings.upstream_proxy is not None else None)
+    egresses = Egresses(make, settings.upstream_proxy)
     try:
         egresses.default()
     except ValueError as e:

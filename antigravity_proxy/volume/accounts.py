@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from antigravity_proxy import lenient
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist import durations
 from antigravity_proxy.codeassist.enrolment import usable_project_id
-from antigravity_proxy.secret import Secret
+from antigravity_proxy.secret import Secret, SecretBytes
 from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.sealed import Malformed, Unsealer, WrongKey
 
@@ -70,18 +71,23 @@ class RowProblem(Struct, frozen=True, gc=False):
 
 
 class Accounts(Struct, frozen=True):
-    """What a read brought: accounts in the app's order, and the rows that gave none."""
+    """What a read brought: accounts in the app's order, and the rows that gave none.
+
+    ``key``, in hex, opens most of them: the volume's own. None: none of them is sealed.
+    """
 
     accounts: tuple[Account, ...] = ()
     problems: tuple[RowProblem, ...] = ()
+    key: Secret | None = None
 
 
 class _Known(Struct, frozen=True, gc=False):
-    """A row as it was read, and what came out of it."""
+    """A row as it was read, and what came out of it. ``key``: what opened its token; None: that is not sealed."""
 
     row: Row
     token: Token
     account: Account
+    key: SecretBytes | None
 
 
 class AccountReader:
@@ -90,7 +96,7 @@ class AccountReader:
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
 
-    def read(self, rows: Iterable[Row], keys: tuple[bytes, ...]) -> Accounts:
+    def read(self, rows: Iterable[Row], keys: tuple[SecretBytes, ...]) -> Accounts:
         """The accounts among ``rows``, opened with ``keys``. An unchanged row gives the very same account."""
         unsealer = Unsealer(keys)
         problems: list[RowProblem] = []
@@ -112,7 +118,9 @@ class AccountReader:
                 reason = "no key opens its token" if keys else "its token is sealed, and there is no key"
                 problems.append(_problem(identity, row, reason, sealed=True))
         self._known = known
-        return Accounts(tuple(each.account for each in known.values()), tuple(problems))
+        used = Counter(each.key for each in known.values() if each.key is not None).most_common(1)
+        key = Secret(used[0][0].hex()) if used else None
+        return Accounts(tuple(each.account for each in known.values()), tuple(problems), key)
 
 
 class _BadRow(Exception):
@@ -134,8 +142,10 @@ def _plain(row: Row) -> tuple[str, Secret, Secret, str]:
 
 
 def _read(identity: str, row: Row, before: _Known | None, unsealer: Unsealer) -> _Known:
-    is_same_token = before is not None and before.row["token_json"] == row["token_json"]
-    token = before.token if before is not None and is_same_token else _token(row["token_json"], unsealer)
+    if before is not None and before.row["token_json"] == row["token_json"]:
+        token, key = before.token, before.key
+    else:
+        token, key = _token(row["token_json"], unsealer), unsealer.used
     egress = lenient.text(row.get("proxy_url"))
     provider, email, name, status = _plain(row)
     account = Account(
@@ -152,7 +162,7 @@ def _read(identity: str, row: Row, before: _Known | None, unsealer: Unsealer) ->
         last_used=lenient.number(row.get("last_used")) or 0.0,
         paused="paused" in row,
     )
-    return _Known(row, token, account)
+    return _Known(row, token, account, key)
 
 
 def _token(field: object, unsealer: Unsealer) -> Token:

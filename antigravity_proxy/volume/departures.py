@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from antigravity_proxy.volume.accounts import Account, Accounts
 
 #: seconds until the second snapshot: past a one-second attribute cache, and within the two seconds that are promised
@@ -41,6 +43,6 @@ class Departures:
         self._missing_since = missing
         if kept:
             problems = tuple(problem for problem in read.problems if problem.id not in missing)
-            read = Accounts((*read.accounts, *kept), problems)
+            read = replace(read, accounts=(*read.accounts, *kept), problems=problems)
         self._in_force = read.accounts
         return read

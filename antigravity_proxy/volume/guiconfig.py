@@ -9,19 +9,20 @@ import msgspec
 from msgspec import Struct
 
 from antigravity_proxy import lenient
+from antigravity_proxy.secret import Secret
 
 
 class GuiConfig(Struct, frozen=True):
     """What the file says; None where it says nothing, or nothing of the right type: ``notes`` tell of the latter.
 
-    ``request_timeout``, ``max_wait_seconds`` and ``circuit_breaker_backoff_steps`` are in seconds. ``repr`` shows
-    neither the key nor the proxy's URL, which may hold a password.
+    ``request_timeout``, ``max_wait_seconds`` and ``circuit_breaker_backoff_steps`` are in seconds. The proxy's URL may
+    hold a password.
     """
 
-    api_key: str | None = None
+    api_key: Secret | None = None
     port: int | None = None
     request_timeout: float | None = None
-    upstream_proxy: str | None = None
+    upstream_proxy: Secret | None = None
     scheduling_mode: str | None = None
     max_wait_seconds: float | None = None
     preferred_account_id: str | None = None
@@ -30,9 +31,6 @@ class GuiConfig(Struct, frozen=True):
     custom_mapping: Mapping[str, str] = {}
     anthropic_mapping: Mapping[str, str] = {}
     notes: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"GuiConfig(port={self.port}, {'a key' if self.api_key else 'no key'})"
 
 
 class Unreadable(Exception):
@@ -55,7 +53,7 @@ def parse(content: bytes) -> GuiConfig:
         raise Unreadable("gui_config.json: 'proxy.api_key' is no text")
     read = _Section(proxy)
     return GuiConfig(
-        api_key=lenient.text(key),
+        api_key=Secret(found) if (found := lenient.text(key)) is not None else None,
         port=read.port(),
         request_timeout=read.seconds("request_timeout", allow_zero=False),
         upstream_proxy=read.upstream_proxy(),
@@ -125,7 +123,7 @@ class _Section:
             self._note(name, "is no object")
         return {key: model for key, value in lenient.mapping(value).items() if (model := lenient.text(value))}
 
-    def upstream_proxy(self) -> str | None:
+    def upstream_proxy(self) -> Secret | None:
         value = self._values.get("upstream_proxy", {})
         if not isinstance(value, dict):
             self._note("upstream_proxy", "is no object")
@@ -135,7 +133,8 @@ class _Section:
         url = lenient.text(value.get("url"))
         if url is None:
             self._note("upstream_proxy", "is enabled, but has no url")
-        return url
+            return None
+        return Secret(url)
 
     def _note(self, name: str, what: str) -> None:
         self.notes.append(f"gui_config.json: 'proxy.{name}' {what}")

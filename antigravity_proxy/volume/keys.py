@@ -11,6 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from antigravity_proxy.secret import SecretBytes
 from antigravity_proxy.volume import files, safestorage
 
 _HEX = re.compile(rb"\s*([0-9a-fA-F]{64})\s*")
@@ -24,10 +25,7 @@ class KeyFile(Struct, frozen=True):
     """A file with a key. ``file``: relative to the volume."""
 
     file: str
-    key: bytes
-
-    def __repr__(self) -> str:
-        return f"KeyFile({self.file!r})"
+    key: SecretBytes
 
 
 class KeyFinding(Struct, frozen=True):
@@ -45,24 +43,24 @@ class Keys(Struct, frozen=True):
     findings: tuple[KeyFinding, ...] = ()
 
     @property
-    def keys(self) -> tuple[bytes, ...]:
+    def keys(self) -> tuple[SecretBytes, ...]:
         """The keys, without duplicates."""
         return tuple(dict.fromkeys(found.key for found in self.files))
 
 
-def parse(content: bytes) -> bytes | None:
+def parse(content: bytes) -> SecretBytes | None:
     """The key in a key file's content: 64 hex characters, or 32 raw bytes; None for anything else."""
     if found := _HEX.fullmatch(content):
-        return bytes.fromhex(found[1].decode())
-    return content if len(content) == 32 else None
+        return SecretBytes.fromhex(found[1].decode())
+    return SecretBytes(content) if len(content) == 32 else None
 
 
-def key_of(content: bytes) -> bytes | None:
+def key_of(content: bytes) -> SecretBytes | None:
     """The key in a key file's content, bare or wrapped with the fixed password of Linux; None if there is none."""
     return parse(content) or unwrap_linux_v10(content)
 
 
-def unwrap_linux_v10(content: bytes) -> bytes | None:
+def unwrap_linux_v10(content: bytes) -> SecretBytes | None:
     """The key in a file that a Linux desktop without a keyring wrapped; None if it is not one."""
     if not content.startswith(b"v10"):
         return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from antigravity_proxy.secret import Secret, SecretBytes
 from antigravity_proxy.volume import database, files, guiconfig, keys, mounts, snapshot
 from antigravity_proxy.volume.accounts import Account, AccountReader, Accounts, RowProblem
 from antigravity_proxy.volume.database import Row
@@ -25,16 +26,17 @@ class VolumeState(Struct, frozen=True):
 
     ``read_at`` (epoch seconds) is when the accounts were last read well, None if never; ``error`` is why this round
     could not. ``unconfirmed`` accounts among ``accounts`` are gone from the volume, until a second snapshot agrees.
-    ``paused`` of the accounts are left alone by this proxy. ``size`` is the snapshot's, in bytes. ``alone``: the
-    database has a log, but is mounted without its directory. ``config`` is the last good one, None if none was ever
-    read; ``config_error`` why not this time; ``config_absent``: there is no such file. ``revision`` grows when anything
-    but ``read_at`` and ``size`` does.
+    ``paused`` of the accounts are left alone by this proxy. ``key``, in hex, opens most of them; None: none is sealed.
+    ``size`` is the snapshot's, in bytes. ``alone``: the database has a log, but is mounted without its directory.
+    ``config`` is the last good one, None if none was ever read; ``config_error`` why not this time; ``config_absent``:
+    there is no such file. ``revision`` grows when anything but ``read_at`` and ``size`` does.
     """
 
     accounts: tuple[Account, ...] = ()
     problems: tuple[RowProblem, ...] = ()
     unconfirmed: int = 0
     paused: int = 0
+    key: Secret | None = None
     key_findings: tuple[KeyFinding, ...] = ()
     key_count: int = 0
     read_at: float | None = None
@@ -63,7 +65,7 @@ class VolumeReader:
     def __init__(
         self,
         layout: Layout,
-        configured_key: bytes | None,
+        configured_key: SecretBytes | None,
         *,
         monotonic: Callable[[], float],
         epoch: Callable[[], float],
@@ -76,7 +78,7 @@ class VolumeReader:
         self._sleep = sleep
         self._accounts = AccountReader()
         self._departures = Departures()
-        self._last_read: tuple[bytes, tuple[bytes, ...]] | None = None  # fingerprint of the snapshot, keys
+        self._last_read: tuple[bytes, tuple[SecretBytes, ...]] | None = None  # fingerprint of the snapshot, keys
         self._state = VolumeState()
 
     def read(self) -> VolumeState:
@@ -163,7 +165,14 @@ class VolumeReader:
     def _with_rows(self, state: VolumeState, read: Accounts) -> VolumeState:
         unconfirmed = self._departures.pending
         paused = sum(account.paused for account in read.accounts)
-        return replace(state, accounts=read.accounts, problems=read.problems, unconfirmed=unconfirmed, paused=paused)
+        return replace(
+            state,
+            accounts=read.accounts,
+            problems=read.problems,
+            unconfirmed=unconfirmed,
+            paused=paused,
+            key=read.key or state.key,
+        )
 
 
 def _drained(rows: list[Row]) -> Iterator[Row]:

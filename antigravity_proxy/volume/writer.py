@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from antigravity_proxy import lenient
 from antigravity_proxy.codeassist.oauth import Grant
-from antigravity_proxy.secret import Secret
+from antigravity_proxy.secret import Secret, SecretBytes
 from antigravity_proxy.volume import files, keys, mounts, pauses, place, schema
 from antigravity_proxy.volume.layout import Layout
 from antigravity_proxy.volume.sealed import PREFIX, Malformed, Unsealer, WrongKey, is_sealed, opens, seal
@@ -60,7 +60,7 @@ class Written(Struct, frozen=True):
 class VolumeWriter:
     """Writes one volume. ``configured_key`` is a key besides the volume's own; ``epoch`` the wall clock in seconds."""
 
-    def __init__(self, layout: Layout, configured_key: bytes | None, epoch: Callable[[], float]) -> None:
+    def __init__(self, layout: Layout, configured_key: SecretBytes | None, epoch: Callable[[], float]) -> None:
         self._layout = layout
         self._configured = () if configured_key is None else (configured_key,)
         self._epoch = epoch
@@ -181,10 +181,10 @@ class VolumeWriter:
         elif not os.access(database, os.W_OK):
             raise NotWritten(f"{database.name} can't be written: {files.whose(database)}")
 
-    def _keys(self) -> tuple[bytes, ...]:
+    def _keys(self) -> tuple[SecretBytes, ...]:
         return tuple(dict.fromkeys((*self._configured, *keys.find_all(self._layout.keys).keys)))
 
-    def _key(self, db: sqlite3.Connection) -> tuple[bytes, str]:
+    def _key(self, db: sqlite3.Connection) -> tuple[SecretBytes, str]:
         """The key that opens most of the rows, and the name of its file if it had to be made. Raises NotWritten."""
         rows = db.execute("SELECT token_json FROM accounts ORDER BY last_used DESC LIMIT ?", (_SAMPLE,))
         sealed = [field for (field,) in rows if isinstance(field, str) and is_sealed(field)]
@@ -198,7 +198,7 @@ class VolumeWriter:
         self._check_new_key()
         if sealed:
             raise NotWritten("the accounts that are there are sealed, and their key is missing: put it into .keys/")
-        key = secrets.token_bytes(32)
+        key = SecretBytes(secrets.token_bytes(32))
         place.whole(self._layout.directory / NEW_KEY, key.hex().encode())
         return key, NEW_KEY
 
@@ -210,7 +210,7 @@ class VolumeWriter:
         if os.path.lexists(self._layout.directory / NEW_KEY):
             raise NotWritten(f"{NEW_KEY} is there, but holds no key")
 
-    def _opened(self, field: object) -> tuple[dict[str, Any], bytes | None]:
+    def _opened(self, field: object) -> tuple[dict[str, Any], SecretBytes | None]:
         """A row's token, empty if it can't be read, and the key that opened it, None if it took none."""
         if not isinstance(field, str):
             return {}, None

@@ -40,6 +40,7 @@ class Health(Struct, rename="camel"):
     usable: int
     read_only: bool
     volume: Volume
+    replicas: int | None
     warnings: list[str]
 
 
@@ -47,7 +48,8 @@ class Condition(Struct, frozen=True):
     """What is known of the daemon's state at a moment. ``epoch`` in seconds.
 
     ``database``: ``connected`` while the volume can be read, else why not, in a word or two. ``accounts``: rows that
-    open; ``usable``: accounts that can serve, cooling or not.
+    open; ``usable``: accounts that can serve, cooling or not. ``apart``: why replicas don't share their state, empty:
+    they do, or there are none. ``replicas``: how many do, None: this process shares with nobody.
     """
 
     epoch: float
@@ -58,6 +60,8 @@ class Condition(Struct, frozen=True):
     read_only: bool
     draining: bool
     volume: Volume = Volume()
+    apart: str = ""
+    replicas: int | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -66,7 +70,7 @@ def judge(condition: Condition) -> Health:
     status: Literal["healthy", "degraded", "unhealthy"] = "healthy"
     if not condition.ever_read or not condition.accounts:
         status = "unhealthy"
-    elif condition.database != "connected" or not condition.usable:
+    elif condition.database != "connected" or not condition.usable or condition.apart:
         status = "degraded"
     moment = datetime.fromtimestamp(condition.epoch, UTC)
     return Health(
@@ -77,6 +81,7 @@ def judge(condition: Condition) -> Health:
         usable=condition.usable,
         read_only=condition.read_only,
         volume=condition.volume,
+        replicas=condition.replicas,
         warnings=list(condition.warnings),
     )
 

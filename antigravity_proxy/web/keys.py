@@ -127,7 +127,7 @@ class KeyPolicy:
         if self._explicit:
             return KeyRing(self._explicit, self.clients)
         if config is not None and config.api_key is not None:
-            return KeyRing([config.api_key], self.clients)
+            return KeyRing([config.api_key.reveal()], self.clients)
         if config is None or self._has_clients:
             return KeyRing((), self.clients, open=absent and self._allow_anonymous)
         return KeyRing(open=True) if self._may_be_open else None

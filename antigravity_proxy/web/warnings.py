@@ -11,6 +11,7 @@ from antigravity_proxy.volume.reader import VolumeState
 class Surroundings(Struct, frozen=True):
     """What the warnings depend on besides settings and volume. ``misconfigured``: why the OAuth client is refused.
 
+    ``apart``: why this process shares nothing with its replicas; empty: it does, or has none.
     ``client_keys``: what is wrong with the file of clients' keys.
     ``barred`` accounts are out of use until their row changes; ``unverified`` ones wait for their owner.
     """
@@ -18,6 +19,7 @@ class Surroundings(Struct, frozen=True):
     keys_closed: bool = False
     client_keys: str = ""
     misconfigured: str = ""
+    apart: str = ""
     writable: bool = True
     barred: int = 0
     unverified: int = 0
@@ -57,6 +59,6 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append(f"{around.unverified} of {len(state.accounts)} accounts are set aside: {words}")
     if not around.writable and not settings.read_only:
         found.append("The data directory can't be written: running read-only")
-    if settings.redis_url is not None:
-        found.append("REDIS_URL is set, but this version keeps its state in the process")
+    if around.apart:
+        found.append(f"{around.apart}: replicas don't share what they learn meanwhile")
     return tuple(found)

@@ -10,12 +10,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts.pool import Pool, session_key
-from antigravity_proxy.accounts.shared import Listener, LocalState, Renewal
+from antigravity_proxy.accounts.shared import Listener, LocalState, LookUp, Renewal
 from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist import verdict
 from antigravity_proxy.codeassist.failure import Failure
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret
+
+BARRED = Failure(403, appeal=True)
 
 
 def test_a_binding_is_remembered_while_it_is_used() -> None:
@@ -69,6 +72,27 @@ class Mirror:
         for other in self._others():
             other.on_cooled(account, key, seconds, flagged)
 
+    def recall(self, account: str) -> None:
+        if account in self._bus.grants:
+            self._listener.on_renewed(account, self._bus.grants[account])
+
+    def barred(self, account: str, sign_in: str, reason: str) -> None:
+        for other in self._others():
+            other.on_barred(account, sign_in, reason)
+
+    def observed(self, account: str, figures: Any) -> None:
+        for other in self._others():
+            other.on_observed(account, figures)
+
+    async def project(self, account: str, refused: str | None, ask: LookUp) -> str | None:
+        found = await ask()
+        for other in self._others():
+            other.on_project(account, found)
+        return found
+
+    async def claim(self, work: str, account: str, seconds: float) -> bool:
+        return True
+
     def forgiven(self, account: str) -> None:
         for other in self._others():
             other.on_forgiven(account)
@@ -79,7 +103,7 @@ class Mirror:
     def bind(self, session: bytes, account: str, now: float) -> None:
         self._bus.sessions[session] = account
 
-    async def renew(self, account: str, ask: Renewal) -> Grant:
+    async def renew(self, account: str, current: Secret, ask: Renewal) -> Grant:
         if account not in self._bus.grants:
             self._bus.grants[account] = await ask()
         for other in self._others():
@@ -170,3 +194,66 @@ def test_what_is_told_of_unknown_accounts_or_of_older_tokens_changes_nothing(rep
     one.pool.on_cooled("b", "m", 5.0, False)
     one.clock.advance(6)
     assert one.served_by("s") == "a"
+
+
+def test_whoever_joins_later_is_told_what_others_know(replicas: tuple[Replica, Replica]) -> None:
+    one, two = replicas
+    one.tokens.renew(next(iter(one.pool.states)))
+    two.pool.update([])
+    two.pool.update([account("a", expiry_timestamp=0.0)])
+    assert [state.expires_at for state in two.pool.states] == [5000.0]
+
+
+def test_a_token_that_upstream_has_refused_is_not_taken_from_others(replicas: tuple[Replica, Replica]) -> None:
+    one, _ = replicas
+    a = next(iter(one.pool.states))
+    a.refused = Secret("ya29.bad")
+    one.pool.on_renewed("a", Grant(Secret("ya29.bad"), 9000.0))
+    assert a.access_token == Secret("ya29.a")
+    one.pool.on_renewed("a", Grant(Secret("ya29.good"), 9000.0))
+    assert a.access_token == Secret("ya29.good")
+
+
+def test_a_bar_holds_everywhere_for_the_same_sign_in(replicas: tuple[Replica, Replica]) -> None:
+    one, two = replicas
+    two.pool.update([account("a", expiry_timestamp=0.0), account("b", refresh_token=Secret("1//another"))])
+    for state in one.pool.states:
+        one.pool.penalise(state, "m", verdict.judge(BARRED))
+    assert [bool(state.barred) for state in one.pool.states] == [True, True]
+    assert [bool(state.barred) for state in two.pool.states] == [True, False]
+    two.pool.on_barred("gone", "", "")
+
+
+def test_figures_of_quotas_reach_everybody(replicas: tuple[Replica, Replica]) -> None:
+    one, two = replicas
+    one.pool.observed_quota("a", {"m": ModelQuota(0.25, 9000.0)})
+    assert [state.quota for state in two.pool.states] == [{"m": ModelQuota(0.25, 9000.0)}, {}]
+    two.pool.on_observed("gone", {})
+
+
+def test_a_project_is_taken_where_none_is_known_and_unless_it_was_refused(replicas: tuple[Replica, Replica]) -> None:
+    one, _ = replicas
+    a, b = one.pool.states
+    a.project, a.project_refused = None, "old"
+    one.pool.on_project("a", "old")
+    assert a.project is None
+    one.pool.on_project("a", "new")
+    one.pool.on_project("b", "new")
+    one.pool.on_project("gone", "new")
+    assert (a.project, b.project) == ("new", "p")
+
+
+def test_a_process_alone_asks_for_itself() -> None:
+    async def ask() -> str:
+        return "found"
+
+    async def everything() -> tuple[str | None, bool]:
+        local = LocalState()
+        local.recall("a")
+        local.barred("a", "", "")
+        local.observed("a", {})
+        return await local.project("a", None, ask), await local.claim("quota", "a", 60.0)
+
+    done: list[Any] = []
+    Deferred.fromCoroutine(everything()).addBoth(done.append)
+    assert done == [("found", True)]

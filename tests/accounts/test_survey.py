@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts import survey
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.survey import AT_ONCE, EVERY, IDLE_EVERY, PAUSE, SOON, Survey
 from antigravity_proxy.canonical.offers import ModelQuota, Offer, Offers
 from antigravity_proxy.codeassist import verdict
@@ -38,13 +39,15 @@ def offering(*names: str) -> Offers:
 class Surveyed:
     """A pool on a clock, with upstream's answers by account: an exception, or what is available."""
 
-    def __init__(self, *names: str, jitter: Callable[[], float] = lambda: 0.5, **fields: Any) -> None:
+    def __init__(
+        self, *names: str, jitter: Callable[[], float] = lambda: 0.5, shared: Any = None, **fields: Any
+    ) -> None:
         self.clock = Clock()
         self.pool = Pool(self.clock, lambda: EPOCH + self.clock.seconds(), lambda: 0.0)
         self.asked: list[tuple[str, float]] = []
         self.told: list[Offers] = []
         self.answers: dict[str, Any] = {}
-        self.survey = Survey(self.clock, self.pool, self.ask, self.told.append, jitter)
+        self.survey = Survey(self.clock, self.pool, self.ask, self.told.append, jitter, shared)
         self.pool.on_joined = self.survey.joined
         self.pool.on_left = self.survey.left
         self.pool.on_exhausted = self.survey.exhausted
@@ -212,3 +215,26 @@ def test_its_end_is_the_end() -> None:
     assert here.clock.getDelayedCalls() == []
     here.has("a", "b", "c")
     assert here.clock.getDelayedCalls() == []
+
+
+class Other(LocalState):
+    """Another replica does all the work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.claimed: list[tuple[str, str, float]] = []
+
+    async def claim(self, work: str, account: str, seconds: float) -> bool:
+        self.claimed.append((work, account, seconds))
+        return False
+
+
+def test_what_another_replica_looks_into_is_left_to_it_but_for_the_first_time_and_each_hour() -> None:
+    other = Other()
+    here = Surveyed("a", shared=other)
+    assert here.after(3 * EVERY) == [("a", 0.0)]
+    assert here.after(IDLE_EVERY) == [("a", pytest.approx(IDLE_EVERY, abs=EVERY))]
+    assert set(other.claimed) == {("survey", "a", 0.8 * EVERY)}
+    here.pool.penalise(next(iter(here.pool.states)), "m", USED_UP)
+    assert here.after(SOON) == []
+    assert other.claimed[-1] == ("survey", "a", 0.8 * SOON)

@@ -13,6 +13,7 @@ from support.stack import KEY, Stack, stack
 from support.volumes import trace
 from twisted.internet.defer import Deferred, gatherResults, succeed
 
+from antigravity_proxy.secret import Secret
 from antigravity_proxy.simulator.faults import Fault
 
 CHAT = "/v1/chat/completions"
@@ -212,7 +213,7 @@ async def test_config_that_breaks_never_opens_a_closed_proxy(tmp_path: Path) -> 
             assert (await running.request("GET", "/v1/models", authorization="")).status == 401, content
             assert (await running.request("GET", "/v1/models")).status == 200, content
         running.volume.configure(api_key="sk-another", custom_mapping={"my-model": "gemini-pro-agent"})
-        await until(lambda: running.daemon.state.config.api_key == "sk-another", 2.0)
+        await until(lambda: running.daemon.state.config.api_key == Secret("sk-another"), 2.0)
         assert (await running.request("GET", "/v1/models")).status == 401
         answer = await running.request("GET", "/v1/models", authorization="Bearer sk-another")
         assert "my-model" in [m["id"] for m in answer.json["data"]]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support.volumes import DATA
 
+from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume import guiconfig
 from antigravity_proxy.volume.guiconfig import GuiConfig, Unreadable
 
@@ -20,7 +21,7 @@ def parsed(**proxy: Any) -> GuiConfig:
 def test_the_apps_own_files(name: str) -> None:
     found = guiconfig.parse((DATA / name / "gui_config.json").read_bytes())
     newer = GuiConfig(
-        api_key="sk-fakefakefakefakefakefakefakefake",
+        api_key=Secret("sk-fakefakefakefakefakefakefakefake"),
         port=8045,
         request_timeout=90.0,
         custom_mapping={"gpt-4o": "gemini-3-flash"},
@@ -107,7 +108,7 @@ def test_a_readable_file_with_an_empty_or_missing_key_means_none(content: bytes)
 def test_another_key_of_the_wrong_type_reads_as_its_default_with_a_note(name: str, value: Any) -> None:
     found = parsed(api_key="sk-a", **{name: value})
     assert [note.split("'")[1] for note in found.notes] == [f"proxy.{name}"]
-    assert found == GuiConfig(api_key="sk-a", notes=found.notes)
+    assert found == GuiConfig(api_key=Secret("sk-a"), notes=found.notes)
 
 
 def test_values_are_taken_as_the_app_takes_them() -> None:
@@ -128,7 +129,7 @@ def test_values_are_taken_as_the_app_takes_them() -> None:
         max_wait_seconds=0.0,
         circuit_breaker_enabled=False,
         circuit_breaker_backoff_steps=(10.0, 20.5),
-        upstream_proxy="socks5://u:p@h:1080",
+        upstream_proxy=Secret("socks5://u:p@h:1080"),
         custom_mapping={"a": "b"},
         scheduling_mode="performance-first",
     )
@@ -142,7 +143,7 @@ def test_an_upstream_proxy_that_is_not_switched_on_is_none(enabled: Any) -> None
 
 def test_unknown_keys_do_not_disturb() -> None:
     content = {"proxy": {"api_key": "k", "later": {}}, "theme": 7, "model_visibility": None}
-    assert guiconfig.parse(json.dumps(content).encode()) == GuiConfig(api_key="k")
+    assert guiconfig.parse(json.dumps(content).encode()) == GuiConfig(api_key=Secret("k"))
 
 
 def test_the_key_and_the_proxys_password_are_not_shown() -> None:

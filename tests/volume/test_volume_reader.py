@@ -13,6 +13,7 @@ import pytest
 from support.volumes import EPOCH, NAMES, copy_of, expected, reader_of, trace
 from twisted.internet.task import Clock
 
+from antigravity_proxy.secret import Secret
 from antigravity_proxy.simulator.volume import VolumeWriter, write_volume
 from antigravity_proxy.volume import database, files, layout
 from antigravity_proxy.volume import reader as reader_module
@@ -53,7 +54,7 @@ def test_the_stored_volumes_read_whole_and_stay_untouched(name: str, tmp_path: P
     assert (state.error, state.config_error, state.config_absent) == ("", "", False)
     assert state.read_at == EPOCH
     assert state.config is not None
-    assert state.config.api_key == json.loads((volume / "gui_config.json").read_bytes())["proxy"]["api_key"]
+    assert state.config.api_key == Secret(json.loads((volume / "gui_config.json").read_bytes())["proxy"]["api_key"])
 
 
 def test_a_read_that_brings_nothing_new_keeps_the_revision_and_opens_nothing(
@@ -205,7 +206,7 @@ def test_a_broken_config_keeps_the_last_good_one_and_says_so(
     writer.configure(api_key="sk-b")
     state = reader.read()
     assert state.config is not None
-    assert (state.config.api_key, state.config.custom_mapping, state.config_error) == ("sk-b", {}, "")
+    assert (state.config.api_key, state.config.custom_mapping, state.config_error) == (Secret("sk-b"), {}, "")
 
 
 def test_a_config_that_is_no_file_is_unreadable_not_absent(writer: VolumeWriter, reader: VolumeReader) -> None:
@@ -225,7 +226,7 @@ def test_a_key_in_force_stays_when_the_file_vanishes_or_loses_it(
     set_config(writer.directory, content)
     state = reader.read()
     assert state.config is not None
-    assert state.config.api_key == "sk-a"
+    assert state.config.api_key == Secret("sk-a")
     assert state.config_absent == (content is None)
     assert state.config_error == ""
 
@@ -259,7 +260,7 @@ def test_a_config_that_is_just_being_written_is_waited_for(tmp_path: Path) -> No
     reader = VolumeReader(layout.single(tmp_path), None, monotonic=clock.seconds, epoch=clock.seconds, sleep=sleep)
     state = reader.read_config()
     assert state.config is not None
-    assert (state.config.api_key, state.config_error, len(pauses)) == ("sk-new", "", 3)
+    assert (state.config.api_key, state.config_error, len(pauses)) == (Secret("sk-new"), "", 3)
 
 
 def test_the_newer_config_counts_even_when_it_is_broken(tmp_path: Path) -> None:

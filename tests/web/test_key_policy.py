@@ -8,11 +8,12 @@ import pytest
 from twisted.web.http_headers import Headers
 
 from antigravity_proxy.errors import Unauthorized
+from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.web.clientkeys import ClientKey
 from antigravity_proxy.web.keys import KeyPolicy, KeyRing
 
-KEYED, KEYLESS = GuiConfig(api_key="sk-gui"), GuiConfig()
+KEYED, KEYLESS = GuiConfig(api_key=Secret("sk-gui")), GuiConfig()
 
 
 def passes(ring: KeyRing | None, key: str = "") -> bool:

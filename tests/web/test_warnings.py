@@ -54,7 +54,7 @@ def test_the_volumes_matters(state: VolumeState, words: str) -> None:
         (None, {"writable": False}, "running read-only"),
         (None, {"barred": 2}, "2 of 0 accounts are out of use: their sign-in was revoked"),
         (None, {"unverified": 1}, "1 of 0 accounts are set aside: Google asks their owner"),
-        (CLIENT | {"REDIS_URL": "redis://x"}, {}, "keeps its state in the process"),
+        (None, {"apart": "Redis is full"}, "Redis is full: replicas don't share what they learn meanwhile"),
     ],
 )
 def test_the_daemons_own(environ: dict[str, str] | None, around: dict[str, Any], words: str) -> None:

@@ -1,0 +1,78 @@
+"""What is known of an account besides its cooldowns, each thing with an end: token, bar, project, quotas. Pure."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+from msgspec import Struct
+
+#: seconds: whoever starts later than that finds out by asking once
+BAR_SECONDS = 86_400.0
+PROJECT_SECONDS = 86_400.0
+#: seconds for which nobody asks again after upstream named no project
+NO_PROJECT_SECONDS = 300.0
+#: seconds: figures older than that say little
+QUOTA_SECONDS = 3600.0
+
+
+class Token(Struct, frozen=True, array_like=True, tag=1):
+    """A live access token; ``expires_at`` in epoch seconds."""
+
+    kind: ClassVar[str] = "t"
+    access_token: str
+    expires_at: float
+
+    def __repr__(self) -> str:
+        return "Token(…)"
+
+
+class Bar(Struct, frozen=True, array_like=True, tag=2):
+    """Out of use as long as its row holds that sign-in."""
+
+    kind: ClassVar[str] = "b"
+    sign_in: str
+    reason: str
+
+
+class Project(Struct, frozen=True, array_like=True, tag=3):
+    """What upstream names; empty: none."""
+
+    kind: ClassVar[str] = "p"
+    project: str
+
+
+class Quotas(Struct, frozen=True, array_like=True, tag=4):
+    """By model: what is left, 0 to 1, and when it begins anew (epoch seconds; None: not known)."""
+
+    kind: ClassVar[str] = "q"
+    figures: dict[str, tuple[float, float | None]]
+
+
+Fact = Token | Bar | Project | Quotas
+KINDS = tuple(each.kind for each in (Token, Bar, Project, Quotas))
+
+
+def life(fact: Fact, epoch: float) -> float:
+    """Seconds for which it is to be remembered; ``epoch`` in seconds."""
+    match fact:
+        case Token(_, expires_at):
+            return expires_at - epoch
+        case Bar():
+            return BAR_SECONDS
+        case Project(project):
+            return PROJECT_SECONDS if project else NO_PROJECT_SECONDS
+        case Quotas():
+            return QUOTA_SECONDS
+
+
+encode = msgspec.msgpack.Encoder().encode
+_DECODER: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(Fact)
+
+
+def decode(data: bytes) -> Fact | None:
+    """The fact in these bytes; None: another release's, or nonsense."""
+    try:
+        return _DECODER.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None

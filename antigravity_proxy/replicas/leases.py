@@ -1,0 +1,113 @@
+"""Work that one replica does for all: who holds the lease works, the others wait for what comes of it.
+
+A lease lasts for seconds and is kept up while the work lasts, so that a holder who dies is soon replaced. Whoever can't
+ask Redis does the work itself: two would then do it, and no more harm is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall, deferLater
+
+from antigravity_proxy.codeassist.oauth import RefreshRejected
+from antigravity_proxy.replicas.connection import Lost
+from antigravity_proxy.replicas.link import PATIENCE, Link
+from antigravity_proxy.replicas.outbox import Outbox
+
+T = TypeVar("T")
+
+#: seconds for which a lease is taken, and after which its holder takes it anew
+LEASE = 3.0
+KEEP_UP = 1.0
+#: seconds between two looks of somebody who waits
+LOOK = 0.025
+#: seconds after which nobody waits for others any more: upstream itself would have answered by then
+LONGEST = 35.0
+#: stands in a lease for a moment after its holder was refused: then nobody need ask at once
+_FAILED = b"!"
+
+
+class Shared(Struct, Generic[T], frozen=True):
+    """A piece of work: its lease's key, the key of what comes of it, and that result if the bytes hold it."""
+
+    lease: bytes
+    result: bytes
+    read: Callable[[bytes], T | None]
+    known: Callable[[], T | None]
+
+
+class Leases:
+    """``sender`` names this process. ``hurry`` has the outbox sent at once."""
+
+    def __init__(self, clock: IReactorTime, link: Link, outbox: Outbox, hurry: Callable[[], None], sender: str) -> None:
+        self._clock = clock
+        self._link = link
+        self._outbox = outbox
+        self._hurry = hurry
+        self._sender = sender
+
+    async def once(self, work: Shared[T], do: Callable[[], Awaitable[T]]) -> T:
+        """What ``do`` brings, here or at another replica; raises as it does here. ``do`` tells the outbox of it."""
+        began = self._clock.seconds()
+        while self._link.status.well and self._clock.seconds() - began < LONGEST:
+            found = work.known()
+            if found is not None:
+                return found
+            try:
+                claimed, holder, value = await self._claim(work)
+            except Lost:
+                break
+            found = work.read(value) if isinstance(value, bytes) else None
+            if found is None and claimed:
+                return await self._holding(work.lease, do)
+            if claimed:
+                self._release(work.lease)
+            if found is not None:
+                return found
+            if isinstance(holder, bytes) and holder.startswith(_FAILED):
+                raise RefreshRejected("temporary", "another replica was refused a moment ago")
+            await deferLater(self._clock, LOOK)
+        return await do()
+
+    async def claim(self, key: bytes, seconds: float) -> bool:
+        """Whether this process is the first to claim this within so many seconds."""
+        if not self._link.status.well:
+            return True
+        try:
+            (answer,) = await self._link.ask([(b"SET", key, self._sender, b"NX", b"PX", round(seconds * 1000))])
+        except Lost:
+            return True
+        return answer is not None
+
+    async def _claim(self, work: Shared[Any]) -> tuple[bool, Any, Any]:
+        """Whether the lease is ours now, what stands in it, and the result; None where there is none. Raises Lost."""
+        take = (b"SET", work.lease, self._sender, b"NX", b"PX", round(LEASE * 1000))
+        answers = await self._link.ask([take, (b"GET", work.lease), (b"GET", work.result)], PATIENCE)
+        if not self._link.note(answers):
+            raise Lost(self._link.status.trouble)
+        return answers[0] is not None, answers[1], answers[2]
+
+    async def _holding(self, lease: bytes, do: Callable[[], Awaitable[T]]) -> T:
+        keeping = LoopingCall(self._keep_up, lease)
+        keeping.clock = self._clock
+        keeping.start(KEEP_UP, now=False)
+        mark = b""
+        try:
+            return await do()
+        except RefreshRejected as e:
+            mark = _FAILED if e.kind == "temporary" else b""
+            raise
+        finally:
+            keeping.stop()
+            self._release(lease, mark)
+
+    def _keep_up(self, lease: bytes) -> None:
+        self._link.ask([(b"PEXPIRE", lease, round(LEASE * 1000))]).addErrback(lambda _: None)
+
+    def _release(self, lease: bytes, mark: bytes = b"") -> None:
+        self._outbox.release(lease, mark)
+        self._hurry()

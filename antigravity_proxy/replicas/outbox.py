@@ -1,0 +1,123 @@
+"""What this process has learnt and not yet told: the latest of each thing, in batches. Pure.
+
+While Redis is away it gathers here, bounded; what was under way when a connection broke is put back.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from antigravity_proxy.replicas.facts import Bar
+from antigravity_proxy.replicas.mirror import Cooling
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+#: things of one kind in one batch: under a millisecond of work for Redis and for us
+BATCH = 500
+#: sessions that wait, at most: of more, the oldest are told to nobody
+MAX_WAITING = 50_000
+
+
+class Batch(Struct, frozen=True):
+    """What is told at once.
+
+    Sessions with their accounts; cooldowns; facts to tell and to retract, by account and kind; forgiven accounts with
+    their cooldowns; leases to let go, with what stays in them.
+    """
+
+    sessions: dict[bytes, str]
+    cooling: dict[tuple[str, str], Cooling]
+    facts: dict[tuple[str, str], None]
+    gone: dict[tuple[str, str], None]
+    forgiven: dict[str, list[Cooling]]
+    released: dict[bytes, bytes]
+
+    def __len__(self) -> int:
+        return sum(len(getattr(self, name)) for name in self.__struct_fields__)
+
+
+class Outbox:
+    """Waiting changes. ``urgent``: some are awaited by others, whatever else there is."""
+
+    def __init__(self) -> None:
+        self._waiting = Batch({}, {}, {}, {}, {}, {})
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def urgent(self) -> bool:
+        """Whether more than sessions is waiting."""
+        waiting = self._waiting
+        return bool(waiting.cooling or waiting.facts or waiting.gone or waiting.forgiven or waiting.released)
+
+    def waiting_sessions(self) -> list[tuple[bytes, str]]:
+        """Sessions that were bound and not yet told."""
+        return list(self._waiting.sessions.items())
+
+    def bind(self, session: bytes, account: str) -> None:
+        """A session was bound."""
+        sessions = self._waiting.sessions
+        sessions[session] = account
+        if len(sessions) > MAX_WAITING:
+            for oldest in list(islice(sessions, BATCH)):
+                del sessions[oldest]
+
+    def cool(self, cooling: Cooling) -> None:
+        """An account was set aside."""
+        self._waiting.cooling[cooling.account, cooling.model] = cooling
+
+    def tell(self, account: str, kind: str) -> None:
+        """A fact is to be told as the mirror then holds it."""
+        self._waiting.gone.pop((account, kind), None)
+        self._waiting.facts[account, kind] = None
+
+    def forgive(self, account: str, cooldowns: list[Cooling]) -> None:
+        """An account is taken back into use; those were its cooldowns."""
+        for cooling in cooldowns:
+            self._waiting.cooling.pop((account, cooling.model), None)
+        self._waiting.facts.pop((account, Bar.kind), None)
+        self._waiting.gone[account, Bar.kind] = None
+        self._waiting.forgiven[account] = cooldowns
+
+    def release(self, lease: bytes, mark: bytes = b"") -> None:
+        """A lease, by its key in Redis, is to be let go after all else; ``mark`` stays in it for a moment."""
+        self._waiting.released[lease] = mark
+
+    def take(self) -> Batch:
+        """The next batch, the oldest first. Leases are let go only with the last of what is waiting."""
+        waiting = self._waiting
+        batch = Batch(
+            _taken(waiting.sessions, BATCH),
+            _taken(waiting.cooling, BATCH),
+            _taken(waiting.facts, BATCH),
+            _taken(waiting.gone, BATCH),
+            _taken(waiting.forgiven, BATCH),
+            {},
+        )
+        if not waiting.facts:
+            batch.released.update(_taken(waiting.released, BATCH))
+        return batch
+
+    def put_back(self, batch: Batch) -> None:
+        """It did not get there; newer changes of the same things stay."""
+        waiting = self._waiting
+        for name in ("sessions", "cooling", "facts", "gone", "forgiven"):
+            mine, theirs = getattr(waiting, name), getattr(batch, name)
+            for key, value in theirs.items():
+                mine.setdefault(key, value)
+
+
+def _taken(waiting: dict[K, V], at_most: int) -> dict[K, V]:
+    if len(waiting) <= at_most:
+        found: dict[Any, Any] = dict(waiting)
+        waiting.clear()
+        return found
+    found = {key: waiting[key] for key in islice(waiting, at_most)}
+    for key in found:
+        del waiting[key]
+    return found

@@ -1,0 +1,230 @@
+"""The shared state of one volume's replicas: a mirror in this process, which Redis keeps in step with the others'.
+
+Everything that chooses an account looks into the mirror alone. What this process learns is told behind its back, what
+others learn comes over the channel, and after every trouble both sides are brought together.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from antigravity_proxy.accounts.shared import Listener, LookUp, Renewal
+from antigravity_proxy.accounts.tokens import REFRESH_AHEAD
+from antigravity_proxy.canonical.offers import ModelQuota
+from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
+from antigravity_proxy.replicas.dialling import Dialler
+from antigravity_proxy.replicas.facts import Bar, Fact, Project, Quotas, Token
+from antigravity_proxy.replicas.knowledge import Knowledge, grant
+from antigravity_proxy.replicas.leases import Leases, Shared
+from antigravity_proxy.replicas.link import Link
+from antigravity_proxy.replicas.status import NOT_YET
+from antigravity_proxy.replicas.sync import Sync
+from antigravity_proxy.replicas.telling import Teller
+from antigravity_proxy.replicas.vault import Vault
+from antigravity_proxy.replicas.wire import Keys
+from antigravity_proxy.secret import Secret
+from antigravity_proxy.settings.redis_url import RedisUrl
+from antigravity_proxy.settings.resolve import Settings, SettingsError
+
+#: seconds that the volume and Redis have to be there
+START_SECONDS = 3.0
+#: the words while there is no key to seal with
+NO_KEY = "nothing is shared with other replicas: the volume's master key is not known"
+
+
+class Sharing(Struct, frozen=True):
+    """How it stands: ``trouble`` is what is wrong, empty: nothing; ``replicas`` are alive, this one among them.
+
+    ``changes``: how often it has changed between well and not. ``untold``: changes that Redis was not told of yet.
+    """
+
+    trouble: str
+    replicas: int = 1
+    changes: int = 0
+    untold: int = 0
+
+
+class Replicas(Service):
+    """The store that all replicas of a volume share; ``accounts.shared.SharedState`` says what its methods promise.
+
+    Until the volume's master key is known, and while Redis is away, it serves this process alone. ``epoch`` is the wall
+    clock in seconds. Raises OSError for TLS files that can't be used.
+    """
+
+    def __init__(self, reactor: Any, epoch: Callable[[], float], url: RedisUrl) -> None:
+        self._clock: IReactorTime = reactor
+        self._epoch = epoch
+        self._dialler = Dialler(reactor, url)
+        self._sender = secrets.token_hex(6)  # names this process among all
+        self._key: Secret | None = None
+        self._started = float("inf")
+
+    def listen(self, listener: Listener) -> None:
+        """Tells this listener from now on; before anything else."""
+        self._listener = listener
+        self._assemble(Vault(secrets.token_bytes(32)))
+
+    def use_key(self, key: Secret | None) -> None:
+        """The volume's master key, in hex; None: it is not known (any more), and what is in force stays.
+
+        Another key is another namespace: what is known of the accounts moves there with whoever learns it anew.
+        """
+        if key is None or key == self._key:
+            return
+        self._end()
+        self._key = key
+        accounts = list(self._knowledge.mirror.names)
+        self._assemble(Vault(bytes.fromhex(key.reveal())))
+        for account in accounts:
+            self.recall(account)
+        if self.running:
+            self._link.start()
+
+    def startService(self) -> None:
+        """Connects as soon as there is a key."""
+        super().startService()
+        self._started = self._clock.seconds()
+        if self._key is not None:
+            self._link.start()
+
+    def stopService(self) -> Deferred[None]:
+        """Tells what is left, as far as that goes in a moment, and ends the connection."""
+        super().stopService()
+        return self._end()
+
+    @property
+    def sharing(self) -> Sharing:
+        """How it stands now. A start is no trouble as long as it takes only a moment."""
+        status = self._link.status
+        trouble = status.trouble if self._key else NO_KEY
+        if trouble in (NOT_YET, NO_KEY) and self._clock.seconds() - self._started < START_SECONDS:
+            trouble = ""
+        return Sharing(trouble, max(self._link.replicas, 1), status.changes, len(self._knowledge.outbox))
+
+    def _assemble(self, vault: Vault) -> None:
+        clock, sender = self._clock, self._sender
+        self._link = link = Link(clock, self._dialler, Keys(vault.namespace), sender)
+        self._knowledge = knowledge = Knowledge(vault, link.time, self._epoch, self._listener, sender)
+        self._teller = teller = Teller(clock, link, knowledge)
+        self._sync = Sync(clock, link, knowledge, teller.wake)
+        self._leases = Leases(clock, link, knowledge.outbox, teller.wake, sender)
+        link.on_fresh = self._sync.everything
+        link.on_lost = self._sync.stop
+        link.on_message = self._hear
+
+    def _end(self) -> Deferred[None]:
+        self._sync.stop()
+        self._teller.stop()
+        return self._link.stop()
+
+    def recall(self, account: str) -> None:
+        """An account has joined, or its row has changed."""
+        if self._knowledge.recall(account, self._clock.seconds()):
+            self._sync.joined(self._knowledge.name(account))
+
+    def cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
+        """This process sets an account aside."""
+        self._knowledge.cool(account, key, seconds, flagged, self._clock.seconds())
+        self._teller.wake()
+
+    def barred(self, account: str, sign_in: str, reason: str) -> None:
+        """This process takes an account out of use."""
+        self._learn(account, Bar(sign_in, reason))
+
+    def forgiven(self, account: str) -> None:
+        """Somebody takes an account back into use."""
+        self._knowledge.forgive(account)
+        self._teller.wake()
+
+    def observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
+        """Upstream tells of an account's quotas."""
+        self._learn(account, Quotas({model: (each.remaining, each.resets_at) for model, each in figures.items()}))
+
+    def account_of(self, session: bytes, now: float) -> str | None:
+        """The account that a session is bound to."""
+        account = self._knowledge.account_of(session, now)
+        if self._knowledge.outbox:
+            self._teller.wake()
+        return account
+
+    def bind(self, session: bytes, account: str, now: float) -> None:
+        """Binds a session to an account."""
+        self._knowledge.bind(session, account, now)
+        self._teller.wake()
+
+    async def renew(self, account: str, current: Secret, ask: Renewal) -> Grant:
+        """A token other than ``current``, asked for once by all."""
+        name = self._knowledge.name(account)
+        bar = self._fact(name, Bar.kind)
+
+        def fits(fact: Fact | None) -> Grant | None:
+            if not isinstance(fact, Token) or fact.expires_at - self._epoch() < REFRESH_AHEAD:
+                return None
+            return None if fact.access_token == current.reveal() else grant(fact)
+
+        def known() -> Grant | None:
+            new_bar = self._fact(name, Bar.kind)
+            if isinstance(new_bar, Bar) and new_bar != bar:
+                raise RefreshRejected("dead", new_bar.reason)
+            return fits(self._fact(name, Token.kind))
+
+        async def do() -> Grant:
+            granted = await ask()
+            self._learn(account, Token(granted.access_token.reveal(), granted.expires_at))
+            return granted
+
+        return await self._leases.once(self._work(name, Token.kind, fits, known), do)
+
+    async def project(self, account: str, refused: str | None, ask: LookUp) -> str | None:
+        """A project other than the ``refused``, looked up once by all."""
+        name = self._knowledge.name(account)
+
+        def fits(fact: Fact | None) -> Project | None:
+            return fact if isinstance(fact, Project) and fact.project != refused else None
+
+        async def do() -> Project:
+            found = Project(await ask() or "")
+            self._learn(account, found)
+            return found
+
+        work = self._work(name, Project.kind, fits, lambda: fits(self._fact(name, Project.kind)))
+        return (await self._leases.once(work, do)).project or None
+
+    async def claim(self, work: str, account: str, seconds: float) -> bool:
+        """Whether this process shall do a piece of periodic work now."""
+        return await self._leases.claim(self._knowledge.keys.lease(work, self._knowledge.name(account)), seconds)
+
+    def _fact(self, name: str, kind: str) -> Fact | None:
+        return self._knowledge.fact(name, kind, self._clock.seconds())
+
+    def _learn(self, account: str, fact: Fact) -> None:
+        self._knowledge.learn(account, fact, self._clock.seconds())
+        self._teller.wake()
+
+    def _hear(self, message: bytes) -> None:
+        self._knowledge.hear(message, self._clock.seconds())
+
+    def _work(self, name: str, kind: str, fits: Callable[[Fact | None], Any], known: Callable[[], Any]) -> Shared[Any]:
+        def read(sealed: bytes) -> Any:
+            return fits(self._knowledge.opened(name, kind, sealed))
+
+        keys = self._knowledge.keys
+        return Shared(keys.lease(kind, name), keys.fact(kind, name), read, known)
+
+
+def configured(reactor: Any, epoch: Callable[[], float], settings: Settings) -> Replicas | None:
+    """What the settings describe; None: this process shares with nobody. Raises SettingsError."""
+    if settings.redis_url is None:
+        return None
+    try:
+        return Replicas(reactor, epoch, settings.redis_url)
+    except OSError as e:
+        where, what = f"REDIS_URL ({settings.sources['redis_url']})", e.filename or "a TLS file"
+        raise SettingsError(f"{where}: {what} can't be used: {e.strerror or e}") from None

@@ -1,0 +1,61 @@
+"""What Redis may see of a volume: names that say nothing, and sealed values. Pure; keys come from the master key.
+
+Several volumes may share one Redis, and two releases one volume during a rolling update: each volume and each version
+of the form has a namespace of its own. Who can read Redis, but not the volume, learns which models cool on how many
+accounts, and no more: accounts and sessions are keyed digests, everything else is sealed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+#: grows with every change of what stands in Redis: releases of different versions leave each other alone
+VERSION = 1
+_NONCE = 12
+
+
+class Vault:
+    """The names and seals of one volume. ``master`` is its master key, 32 bytes."""
+
+    def __init__(self, master: bytes) -> None:
+        self._cipher = AESGCM(_derived(master, b"seal"))
+        self._account_key = _derived(master, b"accounts")
+        self._session_key = _derived(master, b"sessions")
+        self.namespace = f"antigravity:{VERSION}:{_derived(master, b'namespace')[:8].hex()}"
+
+    def account(self, identity: str) -> str:
+        """An account's name in Redis: 22 characters."""
+        digest = hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16, key=self._account_key)
+        return base64.urlsafe_b64encode(digest.digest()).decode().rstrip("=")
+
+    def session(self, session: bytes) -> bytes:
+        """A session's name in Redis: 16 bytes."""
+        return hashlib.blake2b(session, digest_size=16, key=self._session_key).digest()
+
+    def seal(self, identity: str, kind: str, plain: bytes) -> bytes:
+        """Sealed for this account and this use alone."""
+        nonce = os.urandom(_NONCE)
+        return nonce + self._cipher.encrypt(nonce, plain, _bound_to(identity, kind))
+
+    def open(self, identity: str, kind: str, sealed: bytes) -> bytes | None:
+        """What was sealed; None: not by this volume's key, or not for this account and use."""
+        try:
+            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], _bound_to(identity, kind))
+        except (InvalidTag, ValueError):
+            return None
+
+
+def _derived(master: bytes, use: bytes) -> bytes:
+    info = b"antigravity-proxy replicas %d %s" % (VERSION, use)
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(master)
+
+
+def _bound_to(identity: str, kind: str) -> bytes:
+    return f"{VERSION}\0{kind}\0{identity}".encode("utf-8", "surrogatepass")

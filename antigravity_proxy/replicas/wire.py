@@ -1,0 +1,180 @@
+"""What stands in Redis and goes over its channel: keys, messages, commands. Pure.
+
+| key | | ends |
+|---|---|---|
+| ``<ns>:c`` | sorted set: account, model and flag of a cooldown, by its end in Redis' milliseconds | 30 days unused |
+| ``<ns>:s:<bucket>`` | hash: session to account, bound or used in that half hour | two hours later |
+| ``<ns>:t``, ``:b``, ``:p``, ``:q:<account>`` | sealed: token, bar, project, quotas | with the fact |
+| ``<ns>:l:<work>:<account>`` | who does that work | within seconds |
+| ``<ns>:e`` | a random word: another one means that everything was lost | a day |
+| ``<ns>:r`` | sorted set: replicas, by when they were last heard of | a minute |
+
+``<ns>`` is the vault's namespace, and the channel's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+from msgspec import Struct
+
+from antigravity_proxy.replicas.mirror import Cooling
+from antigravity_proxy.replicas.outbox import Batch
+from antigravity_proxy.replicas.sessions import GENERATION, KEPT
+
+Command = tuple[bytes | str | int, ...]
+
+_COOLDOWNS_SECONDS = 30 * 86_400
+_MARK_MILLISECONDS = 1000
+_SESSIONS_SECONDS = int(GENERATION * (KEPT + 1))
+
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class Keys:
+    """The keys of one namespace."""
+
+    def __init__(self, namespace: str) -> None:
+        self.channel = namespace.encode()
+        self.cooldowns = self.channel + b":c"
+        self.epoch = self.channel + b":e"
+        self.replicas = self.channel + b":r"
+
+    def sessions(self, bucket: int) -> bytes:
+        """The sessions of one half hour."""
+        return b"%b:s:%d" % (self.channel, bucket)
+
+    def fact(self, kind: str, account: str) -> bytes:
+        """A fact of an account."""
+        return b"%b:%b:%b" % (self.channel, kind.encode(), account.encode())
+
+    def lease(self, work: str, account: str) -> bytes:
+        """Who does that work on an account."""
+        return b"%b:l:%b:%b" % (self.channel, work.encode(), account.encode())
+
+
+class RedisTime:
+    """Redis' clock, told by ours: the only one that replicas have in common. ``offset`` in seconds."""
+
+    __slots__ = ("offset",)
+
+    def __init__(self) -> None:
+        self.offset = 0.0
+
+    def sample(self, sent: float, received: float, theirs: float) -> None:
+        """Redis said ``theirs`` (epoch seconds) between ``sent`` and ``received`` (monotonic seconds)."""
+        self.offset = theirs - (sent + received) / 2
+
+    def theirs(self, ours: float) -> int:
+        """Redis' milliseconds of a monotonic second."""
+        return round((ours + self.offset) * 1000)
+
+    def ours(self, theirs: float) -> float:
+        """The monotonic second of Redis' milliseconds."""
+        return theirs / 1000 - self.offset
+
+    def bucket(self, now: float) -> int:
+        """The half hour of sessions that it is at Redis."""
+        return int((now + self.offset) // GENERATION)
+
+
+class Message(Struct, frozen=True, array_like=True):
+    """What goes over the channel. Times are Redis' milliseconds; accounts and sessions by their names in Redis.
+
+    ``cooling``: account, model, until, flagged. ``facts``: kind, account, sealed.
+    """
+
+    sender: str
+    sessions: list[bytes]
+    accounts: list[str]
+    cooling: list[tuple[str, str, int, bool]]
+    facts: list[tuple[str, str, bytes]]
+    forgiven: list[str]
+
+
+_MESSAGES = msgspec.msgpack.Decoder(Message)
+_MEMBERS = msgspec.msgpack.Decoder(tuple[str, str, bool])
+
+
+def read_message(data: bytes) -> Message | None:
+    """The message; None for nonsense."""
+    try:
+        return _MESSAGES.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def read_cooldowns(pairs: object, time: RedisTime) -> list[Cooling]:
+    """The cooldowns in the members and scores of a scan, flat; what is none is left out."""
+    found = []
+    items = pairs if isinstance(pairs, list) else []
+    for member, score in zip(items[::2], items[1::2], strict=False):
+        try:
+            account, model, flagged = _MEMBERS.decode(member)
+            found.append(Cooling(account, model, time.ours(float(score)), flagged))
+        except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError):
+            continue
+    return found
+
+
+def commands(
+    batch: Batch,
+    keys: Keys,
+    time: RedisTime,
+    now: float,
+    sender: str,
+    sealed: Callable[[str, str], tuple[bytes, float] | None],
+) -> list[Command]:
+    """What tells Redis and all replicas of a batch. ``sealed`` gives an account's fact of a kind, and its seconds."""
+    found: list[Command] = []
+    facts = []
+    if batch.sessions:
+        bucket = keys.sessions(time.bucket(now))
+        found.append((b"HSET", bucket, *_flat(batch.sessions.items())))
+        found.append((b"EXPIRE", bucket, _SESSIONS_SECONDS))
+    if batch.forgiven:
+        members = [
+            _member(Cooling(each.account, each.model, 0.0, flagged))
+            for cooldowns in batch.forgiven.values()
+            for each in cooldowns
+            for flagged in (False, True)
+        ]
+        if members:
+            found.append((b"ZREM", keys.cooldowns, *members))
+    if batch.cooling:
+        scores = ((time.theirs(cooling.until), _member(cooling)) for cooling in batch.cooling.values())
+        found.append((b"ZADD", keys.cooldowns, b"GT", *_flat(scores)))
+        found.append((b"EXPIRE", keys.cooldowns, _COOLDOWNS_SECONDS))
+    for account, kind in batch.facts:
+        fact = sealed(account, kind)
+        if fact is not None:
+            value, seconds = fact
+            found.append((b"SET", keys.fact(kind, account), value, b"PX", max(1, round(seconds * 1000))))
+            facts.append((kind, account, value))
+    gone = [keys.fact(kind, account) for account, kind in batch.gone]
+    if gone:
+        found.append((b"DEL", *gone))
+    message = Message(
+        sender,
+        list(batch.sessions),
+        list(batch.sessions.values()),
+        [(each.account, each.model, time.theirs(each.until), each.flagged) for each in batch.cooling.values()],
+        facts,
+        list(batch.forgiven),
+    )
+    if message.sessions or message.cooling or message.facts or message.forgiven:
+        found.append((b"PUBLISH", keys.channel, _pack(message)))
+    for lease, mark in batch.released.items():
+        found.append((b"SET", lease, mark, b"PX", _MARK_MILLISECONDS) if mark else (b"DEL", lease))
+    return found
+
+
+def _member(cooling: Cooling) -> bytes:
+    return _pack((cooling.account, cooling.model, cooling.flagged))
+
+
+def _flat(pairs: Iterable[tuple[bytes | int, bytes | str]]) -> Iterable[bytes | str | int]:
+    for one, other in pairs:
+        yield one
+        yield other
