@@ -39,11 +39,12 @@ fuzz: $(VENV)/.dev ## new random examples for the tests that take any (about ten
 hammer: $(VENV)/.dev ## thousands of snapshots against writers that don't stop (about ten minutes)
 	HAMMER_SNAPSHOTS=2000 $(BIN)/python -m pytest -n 2 -rP tests/volume/test_hammer.py
 
-lint: $(VENV)/.dev ## style, types, import layers
+lint: $(VENV)/.dev ## style, types, import layers, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/audit_gate.py
 
 format: $(VENV)/.dev ## puts the code in order
 	$(BIN)/ruff check --fix .

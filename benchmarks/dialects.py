@@ -19,6 +19,7 @@ from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.codeassist import tools
 from antigravity_proxy.codeassist.events import read_event
 from antigravity_proxy.codeassist.names import NameMap
+from antigravity_proxy.daemon.process import tune_garbage_collection
 from antigravity_proxy.dialect.anthropic import request as anthropic
 from antigravity_proxy.dialect.base import Decoded, Stamp
 from antigravity_proxy.dialect.gemini import request as gemini
@@ -146,6 +147,7 @@ def cleaning() -> tuple[int, float, float]:
 def main() -> None:
     """Prints the tables."""
     chunks = events()
+    tune_garbage_collection()
     print("| dialect | request of 21 turns and 10 tools | 1,000 events |")
     print("|---|---|---|")
     for name, (body, decode) in bodies().items():

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.settings.proxies import parse_proxy_url
 
 
 def why_not(state: AccountState, clients: Collection[str], now: Moment) -> str:
@@ -19,10 +20,15 @@ def why_not(state: AccountState, clients: Collection[str], now: Moment) -> str:
         return f"provider {account.provider!r} is listed, but never used"
     if account.paused:
         return "it is paused for this proxy: 'antigravity-proxy accounts resume' takes it back"
-    if account.status == "expired":
+    if state.expired:
         return "the desktop app has marked it as expired: sign in again"
     if state.barred:
         return state.barred
+    if account.token.upstream_proxy_url is not None:
+        try:
+            parse_proxy_url(account.token.upstream_proxy_url.reveal())
+        except ValueError as e:
+            return f"its own proxy can't be used: {e}"
     if policy.has_live_token(state, now):
         return ""
     if not state.refresh_token.reveal():

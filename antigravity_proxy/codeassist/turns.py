@@ -33,10 +33,10 @@ def arrange(
     ``lost_signatures``: upstream refused those that it came with, so they are replaced or dropped. ``prefill``: the
     conversation may end with the model's own turn, if this model can go on with it.
     """
-    turns = _merged(_filtered(contents))
+    turns = merged(_filtered(contents))
     turns = _paired(turns, model, names)
     turns = _signed(turns, model, lost_signatures)
-    turns = _merged(turn for turn in turns if turn.parts)
+    turns = merged(turn for turn in turns if turn.parts)
     if not turns or turns[0].role != "user":
         turns.insert(0, Content("user", (Part(text="."),)))
     if turns[-1].role == "model" and not (prefill and model.takes_prefill):
@@ -94,7 +94,7 @@ def _says_something(part: Part) -> bool:
     )
 
 
-def _merged(contents: Iterable[Content]) -> list[Content]:
+def merged(contents: Iterable[Content]) -> list[Content]:
     """Neighbours of one role become one turn."""
     turns: list[Content] = []
     for role, neighbours in groupby(contents, attrgetter("role")):

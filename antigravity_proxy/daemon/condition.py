@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.tokens import TokenKeeper
@@ -19,6 +20,8 @@ from antigravity_proxy.web.health import Condition
 from antigravity_proxy.web.health import Volume as VolumeHealth
 from antigravity_proxy.web.keyfile import KeyFile
 from antigravity_proxy.web.warnings import Surroundings, warnings
+
+log = Logger()
 
 
 class Conditions:
@@ -48,6 +51,7 @@ class Conditions:
         self._replicas = replicas
         self._key_file = key_file
         self._writable = writable
+        self._told: frozenset[str] = frozenset()
         self.draining = False
 
     def use(self, settings: Settings) -> None:
@@ -85,6 +89,14 @@ class Conditions:
             unverified=tally.unverified,
         )
         return warnings(self._settings, self._state(), around)
+
+    def tell(self) -> None:
+        """Tells the log of the warnings that are new since it was last told."""
+        found = self.warnings()
+        for warning in found:
+            if warning not in self._told:
+                log.warn("{warning}", warning=warning)
+        self._told = frozenset(found)
 
     def _sharing(self) -> Sharing | None:
         return None if self._replicas is None else self._replicas.sharing

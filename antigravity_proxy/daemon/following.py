@@ -25,6 +25,8 @@ log = Logger()
 
 #: account rows that can't be used, told in the log at most of one read
 _PROBLEMS_TOLD = 20
+#: what the app is known to write (credential-volume.md 1.6)
+_STATUSES = frozenset({"active", "rate_limited", "expired"})
 
 
 class Following:
@@ -49,6 +51,7 @@ class Following:
         self._admin = admin
         self._replicas = replicas
         self._offers = Offers()
+        self._odd_statuses: set[str] = set()
         self.state = state
         self.catalogue = _catalogue(state.config, self._offers)
 
@@ -121,6 +124,9 @@ class Following:
         if len(new) > _PROBLEMS_TOLD:
             words = "{count} further accounts can't be used; 'antigravity-proxy accounts list' tells why"
             log.warn(words, count=len(new) - _PROBLEMS_TOLD)
+        for status in sorted({account.status for account in state.accounts} - _STATUSES - self._odd_statuses):
+            self._odd_statuses.add(status)
+            log.warn("accounts with the unknown status {status!r} are used like active ones", status=status)
 
 
 def _catalogue(config: GuiConfig | None, offers: Offers) -> Catalogue:

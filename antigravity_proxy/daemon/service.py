@@ -224,8 +224,7 @@ class Daemon(MultiService):
         self._survey.start()
         if self._settings.clients:
             self._renewals.start()
-        for warning in self.conditions.warnings():
-            log.warn("{warning}", warning=warning)
+        self.conditions.tell()
 
     def _follow_clients(self, path: str | None) -> KeyFile | None:
         """The file of clients' keys, if there is to be one."""
@@ -245,7 +244,9 @@ class Daemon(MultiService):
 
     def _take(self, state: VolumeState) -> None:
         """A state of the volume takes effect; from the first one on, clients are let in."""
-        self._following.take(state).addCallback(lambda _: self._open())
+        taken = self._following.take(state)
+        taken.addCallback(lambda _: self._open())
+        taken.addCallback(lambda _: self.conditions.tell())
 
     def _open(self) -> None:
         if self._opening is not None:

@@ -19,7 +19,7 @@ def opener() -> urllib.request.OpenerDirector:
 
 def on_this_machine(host: str) -> str:
     """The host of a URL for an address that is listened on, as seen from the same machine."""
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - asked, not bound
 
 
 def one_line(text: str) -> str:

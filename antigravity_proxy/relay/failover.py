@@ -6,6 +6,7 @@ again once a byte of the answer has left, nor when the client has.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -100,6 +101,7 @@ class Failover:
                 noted.took = self._resources.clock.seconds() - self._client.record.began - noted.began
                 lease.release()
             lease = await self._next(lease.state, failed, base)
+            _let_go(failed)
 
     def _note(self, lease: Lease) -> Attempt:
         """Notes an attempt that begins."""
@@ -252,3 +254,10 @@ class Failover:
             if verdict.error is errors.Forbidden and set(self._rows) != {15}:
                 return errors.Unavailable(verdict.sentence)
         return verdict.error(verdict.sentence)
+
+
+def _let_go(e: BaseException | None) -> None:
+    """Frees what the ended frames behind an error hold: an attempt may have read many megabytes before it failed."""
+    while e is not None:
+        traceback.clear_frames(e.__traceback__)
+        e = e.__cause__ or e.__context__

@@ -19,6 +19,7 @@ from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.signature import made_by
 from antigravity_proxy.codeassist.request import conversation_id
+from antigravity_proxy.codeassist.turns import merged
 
 #: the longest unused go first
 MAX_ENTRIES = 10_000
@@ -85,12 +86,12 @@ class Signatures:
 class Memory:
     """A conversation's signatures, for one request: puts back what its client dropped, takes what its answer brings.
 
-    ``owner`` is the client's key. ``conversation`` is the call's ``conversation_id``.
+    ``owner`` is the name of the client's key. ``conversation`` is the call's ``conversation_id``.
     """
 
     __slots__ = ("_model", "_owner", "_restored", "_scope", "_store", "conversation")
 
-    def __init__(self, store: Signatures, owner: bytes, call: Call, model: Model) -> None:
+    def __init__(self, store: Signatures, owner: str, call: Call, model: Model) -> None:
         self._store = store
         self._owner = owner
         self._model = model
@@ -122,13 +123,11 @@ class Memory:
             return call
         if not any(missing(part) for turn in call.contents for part in turn.parts):
             return call
-        return replace(
-            call,
-            contents=tuple(
-                Content(turn.role, tuple(put_back(turn.parts))) if any(map(missing, turn.parts)) else turn
-                for turn in call.contents
-            ),
+        turns = merged(call.contents)  # some clients keep a turn for each piece of an answer
+        contents = (
+            Content(turn.role, tuple(put_back(turn.parts))) if any(map(missing, turn.parts)) else turn for turn in turns
         )
+        return replace(call, contents=tuple(contents))
 
     def forget(self) -> None:
         """What was put back was refused: it is forgotten."""
@@ -176,7 +175,7 @@ class Memory:
 
     def _key(self, kind: bytes, what: bytes) -> bytes:
         if not self._scope:
-            whose = hashlib.blake2b(self._owner, digest_size=32).digest() + self.conversation.encode()
+            whose = hashlib.blake2b(self._owner.encode(), digest_size=32).digest() + self.conversation.encode()
             self._scope = hashlib.blake2b(whose, digest_size=16).digest()
         return hashlib.blake2b(what, key=self._scope, person=kind, digest_size=16).digest()
 

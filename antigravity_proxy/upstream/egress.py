@@ -17,11 +17,11 @@ from antigravity_proxy.settings.limits import (
     IDLE_CONNECTION_SECONDS,
     IDLE_CONNECTIONS_PER_HOST,
 )
+from antigravity_proxy.settings.proxies import parse_proxy_url
 from antigravity_proxy.settings.resolve import Settings, SettingsError
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.endpoints import KeptEndpoints
 from antigravity_proxy.upstream.exchange import Exchange, Unreachable, host_header
-from antigravity_proxy.upstream.tunnel import parse_proxy_url
 from antigravity_proxy.volume.accounts import Account
 
 

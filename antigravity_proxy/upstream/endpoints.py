@@ -12,7 +12,8 @@ from twisted.web.client import URI, BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from antigravity_proxy.upstream.tunnel import ProxyAddress, TunnelEndpoint
+from antigravity_proxy.settings.proxies import ProxyAddress
+from antigravity_proxy.upstream.tunnel import TunnelEndpoint
 
 
 @implementer(IOpenSSLTrustRoot)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import ipaddress
 from base64 import b64encode
 from collections.abc import Callable, Generator
-from typing import Any, Literal, cast
-from urllib.parse import unquote, urlsplit
+from typing import Any, cast
 
-from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorTime, IStreamClientEndpoint
@@ -17,13 +15,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from antigravity_proxy.secret import Secret
+from antigravity_proxy.settings.proxies import ProxyAddress
 
 #: yields bytes to send (maybe none), receives bytes; returns surplus bytes, which belong to the tunnel
 Negotiation = Generator[bytes, bytes, bytes]
 
 MAX_REPLY_HEAD = 16 << 10
-
-_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
 class TunnelRefused(ConnectError):
@@ -31,36 +28,6 @@ class TunnelRefused(ConnectError):
 
     def __init__(self, why: str) -> None:
         super().__init__(None, why)
-
-
-class ProxyAddress(Struct, frozen=True):
-    """Where an egress proxy listens, and who we are to it."""
-
-    scheme: Literal["http", "https", "socks5"]
-    host: str
-    port: int
-    user: Secret | None = None
-    password: Secret | None = None
-
-
-def parse_proxy_url(url: str) -> ProxyAddress:
-    """Reads ``http(s)://`` (CONNECT) and ``socks5://`` URLs; the ValueError it raises shows no password."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError("the proxy URL can't be read") from None
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValueError("a proxy URL begins with http://, https:// or socks5:// and names a host")
-    if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ValueError("a proxy URL has nothing behind its host and port")
-    return ProxyAddress(
-        scheme=cast(Any, parts.scheme.removesuffix("h")),
-        host=parts.hostname,
-        port=port or _PORTS[parts.scheme],
-        user=Secret(unquote(parts.username)) if parts.username is not None else None,
-        password=Secret(unquote(parts.password or "")) if parts.username is not None else None,
-    )
 
 
 def http_connect(proxy: ProxyAddress, host: str, port: int) -> Negotiation:

@@ -29,7 +29,6 @@ from antigravity_proxy.web.client import HttpClient
 from antigravity_proxy.web.clientkeys import ClientKey
 from antigravity_proxy.web.edge import GuardedRequest
 from antigravity_proxy.web.gate import ApiGate
-from antigravity_proxy.web.keys import keys_shown
 from antigravity_proxy.web.routes import Operation, Route
 
 log = Logger()
@@ -106,8 +105,7 @@ class ApiResource(Resource):
         model = self._model(request, call, record)
         if call.stream:
             self._ledger.streams(record)
-        owner = b" ".join(keys_shown(request.requestHeaders, request.uri.partition(b"?")[2]))
-        memory = Memory(resources.signatures, owner, call, model)
+        memory = Memory(resources.signatures, record.key, call, model)
         stamp = Stamp(int(resources.epoch()), self._hex, request.request_id, resources.epoch, memory.call_signed)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:

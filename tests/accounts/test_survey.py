@@ -85,6 +85,7 @@ def test_every_account_is_asked_one_after_the_other_and_again_every_five_minutes
     assert here.after(EVERY - 1) == [("a", 0.0), ("b", PAUSE), ("c", 2 * PAUSE)]
     assert [name for name, _ in here.after(EVERY)] == ["a", "b", "c"]
     assert [state.quota for state in here.pool.states] == [HALF] * 3
+    assert [state.offered for state in here.pool.states] == [{"m"}] * 3
 
 
 def test_the_start_has_other_things_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

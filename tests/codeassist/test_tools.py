@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
 import pytest
+from support.agent_tools import agent_tools
 
 from antigravity_proxy.canonical.call import Call, FunctionDeclaration, ToolChoice
 from antigravity_proxy.canonical.models import MODELS, Model
@@ -79,6 +81,22 @@ def test_a_choice_of_what_is_not_declared_is_refused() -> None:
     with pytest.raises(BadRequest, match="not declared: x") as caught:
         tool_config(ToolChoice("any", ("x",)), GEMINI, NameMap(()), {"y"})
     assert caught.value.param == "tool_choice"
+
+
+def test_the_tools_of_an_agent_cost_next_to_nothing() -> None:
+    told = agent_tools()
+    functions = [FunctionDeclaration(tool["name"], tool["description"], tool["input_schema"]) for tool in told]
+    assert len(msgspec.json.encode(told)) > 80_000
+    call, names = Call("m", (), tools=tuple(functions)), NameMap(function.name for function in functions)
+    found, _ = declarations(call, GEMINI, names)
+    assert all(tool.parameters for tool in found)
+
+    def seconds() -> float:
+        began = time.process_time()
+        declarations(call, GEMINI, names)
+        return time.process_time() - began
+
+    assert min(seconds() for _ in range(10)) < 0.002
 
 
 def test_a_schema_is_cleaned_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
+import re
+import shlex
 import shutil
 import tarfile
 import time
@@ -13,8 +16,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.containers import CONTAINER, IMAGE, OWNER, Client, Container, container, engine, run, until, volume
+from support.containers import (
+    CONTAINER,
+    IMAGE,
+    KEY,
+    OWNER,
+    ROOT,
+    Client,
+    Container,
+    container,
+    engine,
+    named,
+    run,
+    until,
+    volume,
+)
 from support.stack import free_port
+
+from antigravity_proxy.simulator.volume import write_volume
 
 pytestmark = pytest.mark.containers
 
@@ -186,3 +205,14 @@ def test_a_key_file_that_its_user_cant_read_is_named_as_such(image: str, tmp_pat
         assert health_check(found) == 1
         warnings = until(lambda: client.ask("GET", "/health").json["warnings"])
         assert any(words in warning for warning in warnings), warnings
+
+
+def test_the_readmes_command_serves(image: str, tmp_path: Path) -> None:
+    """As it stands there, by a shell, in the home of somebody with the app."""
+    write_volume(tmp_path / ".antigravity-agent", accounts=1, api_key=KEY)  # theirs, whoever runs this
+    command = re.search(r"^docker run .*?(?:\\\n.*?)*antigravity-proxy$", (ROOT / "README.md").read_text(), re.M)
+    assert command is not None
+    with named("antigravity-proxy"):
+        words = command[0].replace("docker ", shlex.join(CONTAINER) + " ", 1)
+        run(["sh", "-c", words], env={**os.environ, "HOME": str(tmp_path)})
+        until(Client(8045).is_ready)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.crowd import crowd
 from support.deferreds import deferred, in_thread, until, wait
 from support.stack import KEY, Stack, stack
-from support.volumes import trace
+from support.volumes import trace, update
 from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.logger import formatEvent, globalLogPublisher
 
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.simulator.faults import Fault
@@ -166,6 +169,30 @@ async def test_an_empty_volume_is_unhealthy_and_one_that_fills_is_well(tmp_path:
 
 
 @deferred()
+async def test_what_is_found_in_the_volume_is_told_in_the_log_once(tmp_path: Path) -> None:
+    async with stack(tmp_path) as running:
+        told: list[str] = []
+
+        def observe(event: dict[str, Any]) -> None:
+            told.extend(
+                [str(formatEvent(event))] if event["log_namespace"].startswith("antigravity_proxy.daemon") else []
+            )
+
+        globalLogPublisher.addObserver(observe)
+        try:
+            (running.volume.directory / ".keys" / "notes.txt").write_text("no key")
+            update(running.volume.directory, 0, status="sleepy")
+            await until(lambda: any("status 'sleepy'" in words for words in told))
+            update(running.volume.directory, 1, status="sleepy", name="X")
+            await until(lambda: "X" in {state.account.name.reveal() for state in running.daemon.pool.states})
+            await wait(0.1)
+        finally:
+            globalLogPublisher.removeObserver(observe)
+        assert sum("sleepy" in words for words in told) == 1
+        assert sum("notes.txt holds no key" in words for words in told) == 1
+
+
+@deferred()
 async def test_a_volume_that_goes_is_degraded_and_serves_on(tmp_path: Path, no_leaks: list[Any]) -> None:
     async with stack(tmp_path) as running:
         database = running.volume.directory / "cloud_accounts.db"
@@ -180,15 +207,30 @@ async def test_a_volume_that_goes_is_degraded_and_serves_on(tmp_path: Path, no_l
         no_leaks.clear()
 
 
+@pytest.mark.row("untouched")
+@pytest.mark.parametrize("writer", ["closed", "paused in mid-transaction"])
 @deferred(60)
-async def test_the_volume_is_not_touched_by_a_thousand_requests(tmp_path: Path) -> None:
-    async with stack(tmp_path, READONLY_MODE="true") as running:
-        before = trace(running.volume.directory)
-        for _ in range(200):
-            answers = await gatherResults([Deferred.fromCoroutine(running.chat()) for _ in range(5)])
-            assert {answer.status for answer in answers} == {200}
+async def test_the_volume_is_not_touched_by_a_thousand_requests(tmp_path: Path, writer: str) -> None:
+    """The app is closed, or it has the database open, with its last commits in the log and more to come."""
+    async with stack(tmp_path) as running, crowd(running) as many:
+        directory = running.volume.directory
+        app = sqlite3.connect(directory / "cloud_accounts.db", isolation_level=None)
+        if writer == "closed":
+            app.close()
+        else:
+            app.execute("PRAGMA wal_autocheckpoint=0")
+            app.execute("UPDATE accounts SET name = 'from the log'")
+            await until(lambda: {s.account.name.reveal() for s in running.daemon.pool.states} == {"from the log"})
+            app.execute("BEGIN IMMEDIATE")
+            app.execute("UPDATE accounts SET name = 'not committed'")
+        before = trace(directory)
+        assert len(before) == (5 if writer == "closed" else 7)
+        for _ in range(10):
+            heard = await gatherResults([many.chat("Hello") for _ in range(100)])
+            assert {answer.status for answer in heard} == {200}
         await wait(0.6)
-        assert trace(running.volume.directory) == before
+        assert trace(directory) == before
+        app.close()
 
 
 @deferred()
@@ -241,6 +283,7 @@ async def test_the_json_array_form_of_geminis_stream(tmp_path: Path) -> None:
         assert (await running.request("POST", path + "?alt=xml", body)).status == 400
 
 
+@pytest.mark.row("buffering")
 @deferred()
 async def test_the_first_event_is_passed_on_at_once(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:
@@ -272,6 +315,7 @@ async def test_a_stalled_reader_slows_upstream_down(tmp_path: Path) -> None:
         await until(lambda: running.simulator.requests[0].closed_by_peer)
 
 
+@pytest.mark.row("sigterm")
 @deferred(20)
 async def test_a_drain_lets_an_open_stream_finish(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:

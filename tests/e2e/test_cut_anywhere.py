@@ -41,6 +41,7 @@ _CHUNKS = [place for start, end in pairwise(_ENDS) for place in (start, start + 
 PHASES = sorted({0, 5, 20, len(HEAD) - 1, *_CHUNKS})
 
 
+@pytest.mark.row("broken before", "broken within")
 @pytest.mark.parametrize("then", ["closes", "resets"])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("dialect", DIALECTS)

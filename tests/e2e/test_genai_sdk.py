@@ -12,6 +12,7 @@ from support.deferreds import deferred, in_thread
 from support.stack import KEY, Stack, stack
 
 from antigravity_proxy.simulator import faults
+from antigravity_proxy.simulator.answers import SIGNATURE
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 WEATHER = types.Tool(
@@ -121,6 +122,27 @@ async def test_a_chat_that_streams_keeps_its_history(tmp_path: Path) -> None:
         assert await with_client(running, call) == "Hello from the simulated model. You said: Two"
         contents = running.simulator.requests[1].json["request"]["contents"]
         assert [c["role"] for c in contents] == ["user", "model", "user"]
+
+
+@deferred()
+async def test_a_signed_thought_comes_back_from_a_chat_that_keeps_it_in_pieces(tmp_path: Path) -> None:
+    async with stack(tmp_path) as running:
+        config = types.GenerateContentConfig(
+            tools=[WEATHER],
+            thinking_config=types.ThinkingConfig(include_thoughts=True, thinking_budget=1024),
+            automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+        )
+        result = types.Part.from_function_response(name="get_time", response={"result": "noon"})
+
+        def call(client: genai.Client) -> None:
+            chat = client.chats.create(model="claude-sonnet-4-6", config=config)
+            for message in ("call get_time", [result]):
+                list(chat.send_message_stream(message))
+
+        await with_client(running, call)
+        said = running.simulator.requests[1].json["request"]["contents"][1]["parts"]
+        assert said[0] == {"text": "Considering the request.", "thought": True, "thoughtSignature": SIGNATURE}
+        assert [part["functionCall"]["name"] for part in said[1:]] == ["get_time"]
 
 
 @deferred()

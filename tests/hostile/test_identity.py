@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from processes import free_port
-from support.rawupstream import RawUpstream, answer
+from support.farend import FarEnd, answer, far_end
 from support.stack import KEY
 from support.target import CHAT, GENERATE, MESSAGES, STREAM, Target, Upstream, body, post, statuses, target
 from twisted.web.http_headers import Headers
@@ -33,12 +33,12 @@ _KINDS = {CHAT: ("type", "invalid_request_error"), MESSAGES: ("type", "authentic
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Target, RawUpstream]]:
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Target, FarEnd]]:
     """A daemon with one account on an upstream that says anything."""
-    upstream = RawUpstream()
-    with target(tmp_path_factory.mktemp("raw"), upstream.url, accounts=1) as daemon:
-        yield daemon, upstream
-    upstream.stop()
+    with far_end() as upstream:
+        upstream.act = answer()
+        with target(tmp_path_factory.mktemp("raw"), upstream.url, accounts=1) as daemon:
+            yield daemon, upstream
 
 
 @pytest.mark.row("keyless")
@@ -186,7 +186,7 @@ def test_nothing_is_written_in_read_only_mode(tmp_path: Path, upstream: Upstream
 
 
 @pytest.mark.row("redaction")
-def test_what_upstream_repeats_is_removed(raw: tuple[Target, RawUpstream], observe: Observe) -> None:
+def test_what_upstream_repeats_is_removed(raw: tuple[Target, FarEnd], observe: Observe) -> None:
     daemon, upstream = raw
     said = [
         "token ya29.secret-token-1 is bad",
@@ -202,12 +202,12 @@ def test_what_upstream_repeats_is_removed(raw: tuple[Target, RawUpstream], obser
     count = 0
     for words, path in itertools.product(said, DIALECTS):
         error = json.dumps({"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": words}}).encode()
-        upstream.reply = answer(b"400 Bad Request", b"application/json", error)
+        upstream.act = answer(b"400 Bad Request", b"application/json", error)
         answered = daemon.chat(path)
         assert answered.status == 400
         assert not shown.search(answered.body.decode()), answered.body
         count += 1
-    upstream.reply = answer()
+    upstream.act = answer()
     assert not shown.search(daemon.log), daemon.log
     observe(f"{count}/24 removed, from the log too")
 
@@ -246,9 +246,9 @@ def test_public_pages_name_nobody(daemon: Target, observe: Observe) -> None:
 
 
 @pytest.mark.row("ssrf")
-def test_nothing_is_fetched_and_upstreams_path_is_fixed(raw: tuple[Target, RawUpstream], observe: Observe) -> None:
+def test_nothing_is_fetched_and_upstreams_path_is_fixed(raw: tuple[Target, FarEnd], observe: Observe) -> None:
     daemon, upstream = raw
-    upstream.requests.clear()
+    upstream.seen.clear()
     with socket.create_server(("127.0.0.1", 0)) as canary:
         canary.settimeout(1)
         port = canary.getsockname()[1]
@@ -282,8 +282,8 @@ def test_nothing_is_fetched_and_upstreams_path_is_fixed(raw: tuple[Target, RawUp
         with suppress(TimeoutError):
             canary.accept()
             contacts += 1
-    paths = {request.split(b" ", 2)[1].partition(b"?")[0] for request in upstream.requests}
-    observe(f"{contacts} contacts; upstream saw {len(upstream.requests)} requests, all for {len(paths)} fixed paths")
+    paths = {request.split(b" ", 2)[1].partition(b"?")[0] for request in upstream.seen}
+    observe(f"{contacts} contacts; upstream saw {len(upstream.seen)} requests, all for {len(paths)} fixed paths")
     assert not contacts
     assert paths <= {
         b"/v1internal:streamGenerateContent",
@@ -293,9 +293,9 @@ def test_nothing_is_fetched_and_upstreams_path_is_fixed(raw: tuple[Target, RawUp
 
 
 @pytest.mark.row("injection")
-def test_line_ends_make_no_header(raw: tuple[Target, RawUpstream], observe: Observe) -> None:
+def test_line_ends_make_no_header(raw: tuple[Target, FarEnd], observe: Observe) -> None:
     daemon, upstream = raw
-    upstream.requests.clear()
+    upstream.seen.clear()
     evil = "x\r\nX-Evil: 1"
     told = [
         daemon.talk(b"GET /v1/models/a%0d%0aX-Evil:%201 HTTP/1.1\r\nHost: x\r\nx-api-key: sk-test\r\n\r\n", patience=1),
@@ -303,14 +303,14 @@ def test_line_ends_make_no_header(raw: tuple[Target, RawUpstream], observe: Obse
         daemon.talk(post(CHAT, json.dumps(body(CHAT)).encode(), "X-Request-Id: a%0d%0aX-Evil: 1"), patience=1),
         daemon.talk(post("/v1beta/models/a%0d%0aX-Evil:%201:generateContent", b'{"contents":[]}'), patience=1),
     ]
-    upstream.reply = lambda s, _: s.sendall(
+    upstream.act = lambda s: s.sendall(
         b"HTTP/1.1 429 X\r\nContent-Type: a\r\nRetry-After: 1\rX-Evil: 1\r\nX-B: a\nX-Evil: 1\r\n"
         b"Content-Length: 2\r\n\r\n{}"
     )
     told.append(daemon.talk(post(MESSAGES, json.dumps(body(MESSAGES)).encode()), patience=10, timeout=20))
-    upstream.reply = answer()
+    upstream.act = answer()
     clean = sum(b"x-evil:" not in each.partition(b"\r\n\r\n")[0].lower() and bool(each) for each in told)
-    assert all(b"x-evil:" not in request.partition(b"\r\n\r\n")[0].lower() for request in upstream.requests)
+    assert all(b"x-evil:" not in request.partition(b"\r\n\r\n")[0].lower() for request in upstream.seen)
     observe(f"{clean}/5 vectors clean")
     assert clean == 5
 
@@ -342,16 +342,16 @@ def test_foreign_origins_get_nothing(tmp_path: Path, upstream: Upstream, observe
 
 
 @pytest.mark.row("html")
-def test_html_from_upstream_is_never_html(raw: tuple[Target, RawUpstream], observe: Observe) -> None:
+def test_html_from_upstream_is_never_html(raw: tuple[Target, FarEnd], observe: Observe) -> None:
     daemon, upstream = raw
     page = b"<html><script>alert(1)</script></html>"
     count = 0
     for status, path in itertools.product((b"200 OK", b"400 Bad Request", b"404 Not Found"), DIALECTS):
-        upstream.reply = answer(status, b"text/html; charset=utf-8", page)
+        upstream.act = answer(status, b"text/html; charset=utf-8", page)
         found = daemon.chat(path)
         assert found.headers["content-type"] == "application/json", (status, path)
         assert found.headers["x-content-type-options"] == "nosniff"
         assert b"<script>" not in found.body
         count += 1
-    upstream.reply = answer()
+    upstream.act = answer()
     observe(f"{count}/9 as JSON with nosniff, no word of it shown")

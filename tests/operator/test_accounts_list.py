@@ -69,6 +69,10 @@ def test_every_reason(writer: VolumeWriter) -> None:
     assert reasons(writer, "own").count("") == 1
     writing.VolumeWriter(layout.single(writer.directory), None, lambda: EPOCH).pause(writer.add(0), paused=True)
     assert any("it is paused for this proxy" in reason for reason in reasons(writer))
+    writer.add(1, upstream_proxy_url="http://me:secret@")
+    assert "its own proxy can't be used: a proxy URL begins with http://, https:// or socks5:// and names a host" in (
+        reasons(writer)
+    )
     update(writer.directory, 0, provider="anthropic")
     update(writer.directory, 1, status="expired")
     found = reasons(writer)

@@ -31,11 +31,11 @@ def call(*parts: Part, opening: str = "?", **fields: Any) -> Call:
     return Call("gemini-3-flash", (asked, Content("model", parts)) if parts else (asked,), **fields)
 
 
-def memory(store: Signatures, made: Call, model: Any = FLASH, owner: bytes = b"sk") -> Memory:
+def memory(store: Signatures, made: Call, model: Any = FLASH, owner: str = "laptop") -> Memory:
     return Memory(store, owner, made, model)
 
 
-def restored(store: Signatures, made: Call, model: Any = FLASH, owner: bytes = b"sk") -> tuple[Part, ...]:
+def restored(store: Signatures, made: Call, model: Any = FLASH, owner: str = "laptop") -> tuple[Part, ...]:
     return memory(store, made, model, owner).restored(made).contents[1].parts
 
 
@@ -65,7 +65,7 @@ def test_another_conversation_client_or_family_gets_nothing() -> None:
         call(called(), session="s", system=("another",)),
     ):
         assert restored(store, other) == (called(),)
-    assert restored(store, call(called(), session="s"), owner=b"sk-other") == (called(),)
+    assert restored(store, call(called(), session="s"), owner="phone") == (called(),)
     for model in (SONNET, OSS, IMAGE):
         assert restored(store, call(called(), session="s"), model) == (called(),)
 
@@ -93,6 +93,20 @@ def test_a_thought_gets_its_signature_back(parts: tuple[Part, ...], expected: tu
     memory(store, call(), SONNET).thought_signed(digest("hm"), "U2ln")
     assert restored(store, call(*parts), SONNET) == (parts if expected is None else expected)
     assert restored(store, call(*parts), FLASH) == parts
+
+
+def test_a_thought_may_come_back_in_turns_of_its_own() -> None:
+    store = Signatures(Clock())
+    memory(store, call(), SONNET).thought_signed(digest("hm"), "U2ln")
+
+    def back(*pieces: Part) -> Any:
+        made = replace(call(), contents=(*call().contents, *(Content("model", (piece,)) for piece in pieces)))
+        return memory(store, made, SONNET).restored(made).contents[1:]
+
+    signed = thought("hm", "claude:U2ln")
+    assert back(thought("h"), thought("m"), called()) == (Content("model", (signed, called())),)
+    pieces = (thought("h"), thought("m"), thought("", "claude:own"), called())  # its own comes along
+    assert back(*pieces) == (Content("model", pieces),)
 
 
 def test_what_upstream_refused_is_forgotten() -> None:
@@ -158,5 +172,5 @@ def test_nothing_of_a_conversation_stands_in_the_store() -> None:
     memory(store, asked, SONNET).thought_signed(digest("secret thought"), "U2ln")
     held = repr(store._entries)
     assert "U2ln" in held
-    for word in ("secret", "name", "call_id", "sk"):
+    for word in ("secret", "name", "call_id", "laptop"):
         assert word not in held

@@ -155,10 +155,18 @@ class Container:
 @contextmanager
 def container(*options: object, command: tuple[str, ...] = ()) -> Iterator[Container]:
     """A container of the image, hardened as the compose files harden theirs."""
-    name = f"antigravity-test-{os.getpid()}-{free_port()}"
     hardened = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp:size=64m,mode=1777"]
+    with named(f"antigravity-test-{os.getpid()}-{free_port()}") as found:
+        engine(
+            "run", "--detach", "--name", found.name, "--user", f"{OWNER}:{OWNER}", *hardened, *options, IMAGE, *command
+        )
+        yield found
+
+
+@contextmanager
+def named(name: str) -> Iterator[Container]:
+    """A container that is not there yet, and is not there afterwards."""
     try:
-        engine("run", "--detach", "--name", name, "--user", f"{OWNER}:{OWNER}", *hardened, *options, IMAGE, *command)
         yield Container(name)
     finally:
         remove(name)

@@ -79,15 +79,20 @@ async def stack(
     accounts: int = 2,
     api_key: str = KEY,
     before: Callable[[Simulator], object] = lambda simulator: None,
+    written: Callable[[Path], object] = lambda volume: None,
     **settings: str,
 ) -> AsyncIterator[Stack]:
-    """A stack in a directory; ``settings`` are environment variables of the daemon, ``before`` happens before it."""
+    """A stack in a directory; ``settings`` are environment variables of the daemon, ``before`` happens before it.
+
+    ``written`` may change the volume before the daemon starts.
+    """
     from twisted.internet import reactor
 
     simulator = Simulator(reactor)
     simulator.start()
     before(simulator)
     volume = write_volume(directory / "volume", accounts=accounts, api_key=api_key)
+    written(volume.directory)
     port = free_port()
     environment = simulator.environment | {
         "ANTIGRAVITY_DATA_DIR": str(volume.directory),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from support.deferreds import deferred
+from support.proxies import proxy
 from twisted.internet import ssl
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from antigravity_proxy.secret import Secret
+from antigravity_proxy.settings.proxies import ProxyAddress, parse_proxy_url
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egress
 from antigravity_proxy.upstream.endpoints import KeptEndpoints, SystemAndExtraRoots
@@ -60,8 +63,17 @@ class Hello(Resource):
     ("host", "trusted", "works"),
     [("localhost", True, True), ("localhost", False, False), ("other.example", True, False)],
 )
+@pytest.mark.parametrize("kind", ["", "http", "socks5"])
+@pytest.mark.row("upstream TLS")
 @deferred()
-async def test_chain_and_name_are_verified(tmp_path: Path, host: str, trusted: bool, works: bool) -> None:
+async def test_chain_and_name_are_verified(tmp_path: Path, host: str, trusted: bool, works: bool, kind: Any) -> None:
+    """Directly, and through a proxy: that is not who is talked to."""
+    async with AsyncExitStack() as around:
+        through = (await around.enter_async_context(proxy(kind))).url if kind else None
+        await verify(tmp_path, host, trusted, works, parse_proxy_url(through) if through else None)
+
+
+async def verify(tmp_path: Path, host: str, trusted: bool, works: bool, through: ProxyAddress | None) -> None:
     from twisted.internet import reactor
 
     pem, context = certificate(tmp_path, host)
@@ -69,7 +81,7 @@ async def test_chain_and_name_are_verified(tmp_path: Path, host: str, trusted: b
     site.log = lambda request: None  # type: ignore[method-assign]
     port = reactor.listenSSL(0, site, context, interface="127.0.0.1")
     ticker = Ticker(reactor)
-    endpoints = KeptEndpoints(reactor, connect_timeout=5, ca_file=str(pem) if trusted else None)
+    endpoints = KeptEndpoints(reactor, connect_timeout=5, ca_file=str(pem) if trusted else None, proxy=through)
     egress = Egress(ticker, endpoints, "ua", 5)
     url = b"https://localhost:%d/" % port.getHost().port
     exchange = egress.exchange()

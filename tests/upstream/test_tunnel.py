@@ -17,13 +17,14 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from antigravity_proxy.secret import Secret
+from antigravity_proxy.settings.proxies import ProxyAddress, parse_proxy_url
 from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream import tunnel
 from antigravity_proxy.upstream.egress import Egress
 from antigravity_proxy.upstream.endpoints import KeptEndpoints
 from antigravity_proxy.upstream.exchange import Unreachable
-from antigravity_proxy.upstream.tunnel import ProxyAddress, TunnelRefused, http_connect, parse_proxy_url, socks5
+from antigravity_proxy.upstream.tunnel import TunnelRefused, http_connect, socks5
 
 OPEN = ProxyAddress("http", "p", 3128)
 KEYED = ProxyAddress("socks5", "p", 1080, Secret("me"), Secret("pässword"))

@@ -24,20 +24,24 @@ _KEYWORDS = {
 }
 #: its keywords that hold schemas; below any other is data
 _INNER_SCHEMAS = frozenset({"items", "additionalProperties", "anyOf", "prefixItems"})
+_NESTED = (dict, list)
 
 
 def to_camel(value: Any) -> Any:
     """The value with every known level's keys in camelCase; where both spellings stand, the camelCase one wins."""
     if isinstance(value, list):
-        return [to_camel(item) for item in value]
+        return [to_camel(item) if isinstance(item, _NESTED) else item for item in value]
     if not isinstance(value, dict):
         return value
     out: dict[str, Any] = {}
     for key, item in value.items():
-        name = _camel(key)
+        name = _camel(key) if "_" in key else key
         if name in out and name != key:
             continue
-        out[name] = item if name in _OPAQUE else _schema(item) if name in _SCHEMAS else to_camel(item)
+        if not isinstance(item, _NESTED) or name in _OPAQUE:
+            out[name] = item
+        else:
+            out[name] = _schema(item) if name in _SCHEMAS else to_camel(item)
     return out
 
 

@@ -17,6 +17,8 @@ from antigravity_proxy.dialect.openai.chat_parts import citations, image, tool_c
 from antigravity_proxy.dialect.openai.usage import counted
 from antigravity_proxy.dialect.pieces import code_block
 
+#: answers that one request may have: 16 prompts with 8 each (translation.md 3.3, 4)
+MOST_CHOICES = 128
 Kind = Literal["content", "reasoning_content", "tool_calls", "images", "logprobs"]
 
 
@@ -88,7 +90,9 @@ class ChatWalk(ABC):
             for candidate in chunk.candidates:
                 choice = self._choices.get(candidate.index)
                 if choice is None:
-                    choice = self._begin(candidate.index)
+                    if not 0 <= candidate.index < MOST_CHOICES:
+                        continue  # never asked for
+                    choice = self._begin_through(candidate.index)
                 for part in candidate.content.parts:
                     self._part(choice, part)
                 if candidate.finish_reason:
@@ -102,6 +106,12 @@ class ChatWalk(ABC):
             feedback = chunk.prompt_feedback
             if feedback is not None and feedback.block_reason:
                 (self._choices.get(0) or self._begin(0)).finish = "SAFETY"
+
+    def _begin_through(self, index: int) -> Choice:
+        """Begins the choice, after those before it: the official client knows none that comes out of order."""
+        for each in range(len(self._choices), index):
+            self._begin(each)
+        return self._begin(index)
 
     def _begin(self, index: int) -> Choice:
         choice = self._choices[index] = Choice(index)

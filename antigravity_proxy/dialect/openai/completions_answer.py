@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Answer, Stamp
 from antigravity_proxy.dialect.openai.chat_walk import ChatOptions, ChatWalk, Choice, Kind
 from antigravity_proxy.dialect.openai.choices_forms import ChoicesDocument, ChoicesStream
@@ -30,7 +31,7 @@ class _Completion(ChatWalk):
 
     def _begin(self, index: int) -> Choice:
         choice = super()._begin(index)
-        if self._options.echo:
+        if index < len(self._options.echo):
             before = self._options.echo[index]
             choice.offset = len(before)
             self._emit(choice, "content", before)
@@ -47,6 +48,10 @@ class CompletionStream(_Completion, ChoicesStream):
     def _finish(self, choice: Choice) -> None:
         self._piece(choice, b'""', finish=b'"%s"' % choice.text_reason.encode())
 
+    def _text(self, choice: Choice, text: str) -> None:
+        self._size += text_size(text)
+        self._piece(choice, _json(text))
+
     def _emit(self, choice: Choice, kind: Kind, value: Any) -> None:
         if kind == "content":
             self._piece(choice, _json(value))
@@ -54,11 +59,8 @@ class CompletionStream(_Completion, ChoicesStream):
             self._piece(choice, b'""', _json(_old_logprobs(choice, value)))
 
     def _piece(self, choice: Choice, text: bytes, logprobs: bytes = b"null", finish: bytes = b"null") -> None:
-        self._out += (
-            self._head,
-            b'{"text":%s,"index":%d,"logprobs":%s,"finish_reason":%s}]' % (text, choice.index, logprobs, finish),
-            self._tail,
-        )
+        rest = b',"index":%d,"logprobs":%s,"finish_reason":%s}]' % (choice.index, logprobs, finish)
+        self._out += (self._head, b'{"text":', text, rest, self._tail)
 
 
 class CompletionDocument(_Completion, ChoicesDocument):

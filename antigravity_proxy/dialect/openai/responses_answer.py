@@ -20,13 +20,12 @@ from antigravity_proxy.errors import ProxyError
 
 _json = msgspec.json.Encoder().encode
 
-_TEXT = (
-    b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":%d,%s,"delta":'
-)
+_TEXT = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":'
 _THOUGHT = (
     b"event: response.reasoning_summary_text.delta\n"
-    b'data: {"type":"response.reasoning_summary_text.delta","sequence_number":%d,%s,"delta":'
+    b'data: {"type":"response.reasoning_summary_text.delta","sequence_number":'
 )
+_DELTA = b',"delta":'
 
 
 def new_answer(options: ResponsesOptions, stamp: Stamp) -> Answer:
@@ -49,34 +48,31 @@ class ResponsesStream(ResponsesWalk):
 
     def feed(self, chunks: Sequence[Chunk]) -> bytes:
         """See ``dialect.base.Answer``."""
-        self._begin()
-        self._walk(chunks)
-        return self._taken()
-
-    def close(self) -> bytes:
-        """See ``dialect.base.Answer``."""
-        self._begin()
-        response = self._complete()
-        self._snapshot(response.status.encode(), response)
-        return self._taken()
-
-    def fail(self, error: ProxyError) -> bytes:
-        """See ``dialect.base.Answer``: the items that are complete, and why there are no more."""
-        self._begin()
-        told = {"code": _code(error), "message": error.message}
-        failed = replace(self._response, status="failed", error=told, output=tuple(self._output))
-        self._snapshot(b"failed", failed)
-        return self._taken()
-
-    def _begin(self) -> None:
         if not self._next:
-            self._snapshot(b"created", self._response)
-            self._snapshot(b"in_progress", self._response)
-
-    def _taken(self) -> bytes:
+            self._begin()
+        self._walk(chunks)
         out = b"".join(self._out)
         self._out = []
         return out
+
+    def close(self) -> bytes:
+        """See ``dialect.base.Answer``."""
+        before = self.feed(())
+        response = self._complete()
+        self._snapshot(response.status.encode(), response)
+        return before + b"".join(self._out)
+
+    def fail(self, error: ProxyError) -> bytes:
+        """See ``dialect.base.Answer``: the items that are complete, and why there are no more."""
+        before = self.feed(())
+        told = {"code": _code(error), "message": error.message}
+        failed = replace(self._response, status="failed", error=told, output=tuple(self._output))
+        self._snapshot(b"failed", failed)
+        return before + b"".join(self._out)
+
+    def _begin(self) -> None:
+        self._snapshot(b"created", self._response)
+        self._snapshot(b"in_progress", self._response)
 
     def _snapshot(self, kind: bytes, response: Response) -> None:
         self._event(kind, b'"response":' + _json(response))
@@ -89,10 +85,8 @@ class ResponsesStream(ResponsesWalk):
         self._next += 1
 
     def _delta(self, item: OpenItem, text: str) -> None:
-        if item.is_message:
-            self._out += (_TEXT % (self._next, item.place), _json(text), b',"logprobs":[]}\n\n')
-        else:
-            self._out += (_THOUGHT % (self._next, item.place), _json(text), b"}\n\n")
+        begin, end = (_TEXT, b',"logprobs":[]}\n\n') if item.is_message else (_THOUGHT, b"}\n\n")
+        self._out += (begin, b"%d," % self._next, item.place, _DELTA, _json(text), end)
         self._next += 1
 
 

@@ -57,14 +57,16 @@ class InputAudio(Struct, tag_field="type", tag="input_audio"):
     input_audio: Sound
 
 
-_Texts = InputText | OutputText | PlainText
+_Texts = (InputText, OutputText, PlainText)
 ContentPart = InputText | OutputText | PlainText | Refusal | InputImage | InputFile | InputAudio
 ItemContent = str | list[ContentPart] | None
 
 
-def parts(contents: ItemContent, where: str) -> list[Part]:
-    """The content as parts, in order; raises BadRequest that names the part."""
-    return content.parts(contents, where, _part)
+def parts(contents: ItemContent, where: str, field: str) -> list[Part]:
+    """The content of an item's ``field`` as parts, in order; raises BadRequest that names the part."""
+    if isinstance(contents, list) and len(contents) == 1 and isinstance(only := contents[0], _Texts):
+        return [Part(text=only.text)]  # as agents write almost all
+    return content.parts(contents, f"{where}.{field}", _part)
 
 
 def texts(contents: ItemContent, where: str) -> list[str]:
@@ -73,9 +75,9 @@ def texts(contents: ItemContent, where: str) -> list[str]:
 
 
 def _part(part: ContentPart, where: str) -> Part:
+    if isinstance(part, _Texts):
+        return Part(text=part.text)
     match part:
-        case InputText() | OutputText() | PlainText():
-            return Part(text=part.text)
         case Refusal():
             return Part(text=part.refusal)
         case InputImage():

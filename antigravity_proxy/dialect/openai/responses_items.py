@@ -129,15 +129,14 @@ class _Reader:
             take(self, parse_at(raw, decoder, where), where)
 
     def message(self, item: _Message, where: str) -> None:
-        where += ".content"
         if item.role == "assistant":
-            self._said.model(parts(item.content, where))
+            self._said.model(parts(item.content, where, "content"))
             return
         self._signature = ""
         if item.role == "user":
-            self._said.user(parts(item.content, where))
+            self._said.user(parts(item.content, where, "content"))
         else:
-            self._said.system(texts(item.content, where))
+            self._said.system(texts(item.content, f"{where}.content"))
 
     def reasoning(self, item: _Reasoning, where: str) -> None:
         found = unwrap(item.encrypted_content or "")
@@ -166,7 +165,7 @@ class _Reader:
         self._call("apply_patch", arguments(item.operation), item)
 
     def output(self, item: _Output, where: str) -> None:
-        self._result(item, parts(item.output, f"{where}.output"), item.name)
+        self._result(item, parts(item.output, where, "output"), item.name)
 
     def shell_output(self, item: _ShellOutput, where: str) -> None:
         output = item.output if isinstance(item.output, str) else msgspec.json.encode(item.output or []).decode()

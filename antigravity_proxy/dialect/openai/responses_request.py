@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.call import Call, Effort, OutputFormat, Reasoning, Sampling
+from antigravity_proxy.canonical.content import ABSENT
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.base import Decoded
 from antigravity_proxy.dialect.numbers import Whole, whole
@@ -22,7 +23,7 @@ from antigravity_proxy.dialect.openai.settings import (
     temperature,
     top_p,
 )
-from antigravity_proxy.dialect.parse import convert, parse
+from antigravity_proxy.dialect.parse import convert, parse, parse_at
 from antigravity_proxy.dialect.session import session_name
 from antigravity_proxy.errors import BadRequest
 
@@ -51,7 +52,7 @@ class ResponsesRequest(Struct, kw_only=True):
     input: str | list[Raw] | None = None
     instructions: str | None = None
     stream: bool | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: Raw = ABSENT
     tool_choice: ChoiceWord | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     text: dict[str, Any] | None = None
@@ -72,6 +73,7 @@ class ResponsesRequest(Struct, kw_only=True):
 
 
 _decoder = msgspec.json.Decoder(ResponsesRequest)
+_tools = msgspec.json.Decoder(list[dict[str, Any]] | None)
 
 
 def decode(body: bytes) -> Decoded:
@@ -88,7 +90,7 @@ def _decoded(request: ResponsesRequest) -> Decoded:
     if request.input is None:
         raise BadRequest("The input is missing.", param="input")
     contents, system = conversation(request.instructions, request.input)
-    tools = read_tools(request.tools)
+    tools = read_tools(parse_at(request.tools, _tools, "tools") if request.tools else None)
     top_logprobs = whole(request.top_logprobs, "top_logprobs", 0, MAX_TOP_LOGPROBS) or 0
     call = Call(
         model=request.model,
@@ -167,9 +169,17 @@ def _response(request: ResponsesRequest, call: Call, top_logprobs: int) -> Respo
         user=request.user,
         text=_raw(text | {"format": {"type": "text"} if form is None else form}),
         tool_choice=_raw(request.tool_choice or "auto"),
-        tools=_raw(request.tools or []),
+        tools=_as_given(request.tools),
         metadata=_raw(request.metadata or {}),
     )
+
+
+def _as_given(tools: Raw) -> Raw:
+    """The tools as the client wrote them, on one line: they may be large."""
+    text = bytes(tools)
+    if text in (b"", b"null"):
+        return Raw(b"[]")
+    return Raw(msgspec.json.format(text, indent=-1) if b"\n" in text else text)
 
 
 def _raw(value: Any) -> Raw:

@@ -90,15 +90,16 @@ def read_tools(tools: list[dict[str, Any]] | None) -> Tools:
     search = False
     for i, tool in enumerate(tools or ()):
         where = f"tools[{i}]"
-        kind = convert(tool, _Kind, where).type
+        kind = _kind(tool, where)
         if kind == "namespace":
             space = convert(tool, _Namespace, where)
             for j, inner in enumerate(space.tools or ()):
-                _declare(inner, space.name or "", f"{where}.tools[{j}]", declared, origins)
+                place = f"{where}.tools[{j}]"
+                _declare(inner, _kind(inner, place), space.name or "", place, declared, origins)
         elif kind is not None and kind.startswith("web_search"):
             search = True
         else:
-            _declare(tool, "", where, declared, origins)
+            _declare(tool, kind, "", where, declared, origins)
     return Tools(tuple(declared.values()), origins, search)
 
 
@@ -131,31 +132,40 @@ def _name(chosen: _Named) -> str:
     return LOCAL_SHELL if chosen.type == LOCAL_SHELL else ""
 
 
+def _is(value: Any, kind: type) -> bool:
+    return value is None or isinstance(value, kind)
+
+
+def _kind(tool: dict[str, Any], where: str) -> str | None:
+    kind = tool.get("type")
+    return kind if kind is None or isinstance(kind, str) else convert(tool, _Kind, where).type
+
+
 def _declare(
     tool: dict[str, Any],
+    kind: str | None,
     namespace: str,
     where: str,
     declared: dict[str, FunctionDeclaration],
     origins: dict[str, Origin],
 ) -> None:
     """Declares one tool, if it is of a kind that can be, and named; of a name twice the first counts."""
-    match convert(tool, _Kind, where).type:
+    match kind:
         case "function":
-            function = convert(tool, _Function, where)
-            own, description, parameters = function.name, function.description or "", function.parameters
-            origin = Origin(own or "", namespace)
+            own, told, parameters = tool.get("name"), tool.get("description"), tool.get("parameters")
+            if not (_is(own, str) and _is(told, str) and _is(parameters, dict)):
+                convert(tool, _Function, where)  # says what is wrong
+            description = told or ""
         case "custom":
             custom = convert(tool, _Custom, where)
             grammar = custom.format.definition if custom.format is not None else None
             own, description, parameters = custom.name, with_grammar(custom.description, grammar), FREE_TEXT
-            origin = Origin(own or "", namespace, "custom")
         case "local_shell" if not namespace:
             own, description, parameters = LOCAL_SHELL, "Runs a command on the user's machine.", _SHELL_PARAMETERS
-            origin = Origin(LOCAL_SHELL, kind="local_shell")
         case _:
             return
     name = joined(namespace, own or "")
     if own and name not in declared:
         declared[name] = FunctionDeclaration(name, description, parameters)
-        if namespace or origin.kind != "function":
-            origins[name] = origin
+        if namespace or kind != "function":
+            origins[name] = Origin(own, namespace, kind)

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, Usage
+from antigravity_proxy.canonical.chunk import FILTERED, Chunk, Usage
 from antigravity_proxy.canonical.content import ABSENT, Blob, FunctionCall, Part
 from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Stamp
@@ -119,10 +119,24 @@ class ResponsesWalk(PartWalk):
 
     def _walk(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
-            self._maker = chunk.model_version or self._maker
+            if chunk.model_version:
+                self._maker = chunk.model_version
             for candidate in chunk.candidates:
-                if candidate.index == 0:  # one response holds one answer
-                    self._candidate(candidate)
+                if candidate.index:
+                    continue  # one response holds one answer
+                for part in candidate.content.parts:
+                    if self._options.search and not part.thought:
+                        self._held.append(part)  # the search is told at the end, and stands before the text
+                    elif part.text and not part.thought:
+                        self._text(part.text)  # what nearly all parts are, the short way
+                    else:
+                        self._part(part)
+                if candidate.finish_reason:
+                    self._finish = candidate.finish_reason
+                if candidate.grounding_metadata:
+                    self._grounding = candidate.grounding_metadata
+                if candidate.logprobs_result:
+                    self._logprobs += log_probabilities(candidate.logprobs_result)
             if chunk.usage_metadata:
                 self._usage = chunk.usage_metadata
             if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
@@ -154,24 +168,13 @@ class ResponsesWalk(PartWalk):
             return "max_output_tokens"
         return "content_filter" if self._finish in FILTERED else ""
 
-    def _candidate(self, candidate: Candidate) -> None:
-        for part in candidate.content.parts:
-            if self._options.search and not part.thought:
-                self._held.append(part)  # the search is told at the end, and stands before the text
-            else:
-                self._part(part)
-        if candidate.finish_reason:
-            self._finish = candidate.finish_reason
-        if candidate.grounding_metadata:
-            self._grounding = candidate.grounding_metadata
-        if candidate.logprobs_result:
-            self._logprobs += log_probabilities(candidate.logprobs_result)
-
     def _text(self, text: str) -> None:
         item = self._open
         if item is None or not item.is_message:
             item = self._open_message()
-        self._write(item, text)
+        self._size += text_size(text)
+        item.texts.append(text)
+        self._delta(item, text)
 
     def _thought(self, text: str, signature: str) -> None:
         """A signature ends its thought; one without a thought is nobody's."""
@@ -181,14 +184,11 @@ class ResponsesWalk(PartWalk):
         if text:
             if item is None or item.is_message:
                 item = self._open_thought()
-            self._write(item, text)
+            self._size += text_size(text)
+            item.texts.append(text)
+            self._delta(item, text)
         if signature and item is not None and not item.is_message:
             self._close_thought(item, self._wrapped("t", signature))
-
-    def _write(self, item: OpenItem, text: str) -> None:
-        self._size += text_size(text)
-        item.texts.append(text)
-        self._delta(item, text)
 
     def _open_message(self) -> OpenItem:
         self._close_item()

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from google.genai import types
+from hypothesis import given
+from hypothesis import strategies as st
 
 from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.chunk import Chunk
@@ -46,6 +49,83 @@ def test_odd_answers_lose_nothing_but_their_thoughts() -> None:
     odd = {"candidates": [candidate({"text": "x", "thought": True})["candidates"][0], {"content": {}}, {}]}
     out = json.loads(GeminiStream(False).feed(chunks(odd))[6:])
     assert out["candidates"] == [{"content": {"role": "model", "parts": []}}, {"content": {}}, {}]
+
+
+# --- as the official package reads it ---------------------------------------------------------------------------
+
+_parts = st.one_of(
+    st.sampled_from(["a", " ", "é\n", "😀", ""]).map(lambda text: {"text": text}),
+    st.sampled_from(["hm", " ", ""]).map(lambda text: {"text": text, "thought": True}),
+    st.just({"text": "hm", "thought": True, "thoughtSignature": "c2ln"}),
+    st.just({"text": "", "thoughtSignature": "c2ln"}),
+    st.just({"functionCall": {"name": "f", "args": {"a": 1}}, "thoughtSignature": "c2ln"}),
+    st.just({"functionCall": {"name": "f", "id": "1"}}),
+    st.just({"inlineData": {"mimeType": "image/png", "data": "AAAA"}}),
+    st.just({"executableCode": {"language": "PYTHON", "code": "1"}}),
+)
+_fields = st.fixed_dictionaries(
+    {},
+    optional={
+        "finishReason": st.sampled_from(["STOP", "MAX_TOKENS", "SAFETY"]),
+        "index": st.integers(0, 1),
+        "groundingMetadata": st.just({"webSearchQueries": ["q"]}),
+    },
+)
+_responses = st.lists(
+    st.one_of(
+        st.builds(lambda parts, fields: candidate(*parts, **fields), st.lists(_parts, max_size=4), _fields),
+        st.just({"usageMetadata": {"promptTokenCount": 3, "totalTokenCount": 3}, "modelVersion": "m"}),
+        st.just({"promptFeedback": {"blockReason": "SAFETY"}, "responseId": "r"}),
+    ),
+    max_size=6,
+)
+
+
+def told(response: Any, index: int) -> list[Any]:
+    """What the package finds of an answer, text and thoughts as runs."""
+    found: list[Any] = []
+    parts = [
+        part
+        for each in response.candidates or ()
+        if (each.index or 0) == index
+        for part in (each.content.parts if each.content is not None else None) or ()
+    ]
+    for part in parts:
+        plain = part.model_dump(exclude_none=True)
+        if set(plain) <= {"text", "thought"} and found and set(found[-1]) == set(plain):
+            found[-1]["text"] += plain["text"]
+        elif plain != {"text": ""}:
+            found.append(plain)
+    return [part for part in found if part.get("text") != "" or len(part) > 2 or "thought_signature" in part]
+
+
+@given(_responses, st.booleans(), st.integers(0, 6))
+def test_the_official_package_takes_every_form_and_they_agree(responses: list[Any], shown: bool, cut: int) -> None:
+    given_chunks = chunks(*responses)
+    forms = [
+        form.feed(given_chunks[:cut]) + form.feed(given_chunks[cut:]) + form.close()
+        for form in (GeminiStream(shown), GeminiArrayStream(shown))
+    ]
+    events = [json.loads(line.removeprefix(b"data: ")) for line in forms[0].split(b"\r\n\r\n")[:-1]]
+    assert json.loads(forms[1]) == events
+    document = GeminiDocument(shown)
+    document.feed(given_chunks)
+    read = types.GenerateContentResponse.model_validate
+    whole = read(json.loads(document.close()))
+    pieces = [read(event) for event in events]
+    together = read({"candidates": [each for event in events for each in event.get("candidates", [])]})
+    for index in (0, 1):
+        assert told(whole, index) == told(together, index)
+        ends = [
+            each.finish_reason
+            for piece in pieces
+            for each in piece.candidates or ()
+            if (each.index or 0) == index and each.finish_reason
+        ]
+        mine = [each for each in whole.candidates or () if (each.index or 0) == index]
+        assert [each.finish_reason for each in mine if each.finish_reason] == ends[-1:]
+    usages = [piece.usage_metadata for piece in pieces if piece.usage_metadata]
+    assert [whole.usage_metadata] == (usages[-1:] or [None])
 
 
 def test_an_event_stays_on_one_line() -> None:

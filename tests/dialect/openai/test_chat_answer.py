@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
+from msgspec.structs import replace
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
@@ -19,7 +20,7 @@ from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, Prompt
 from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, Part
 from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.dialect.openai.chat_answer import ChatDocument, ChatStream, new_answer
-from antigravity_proxy.dialect.openai.chat_walk import ChatOptions
+from antigravity_proxy.dialect.openai.chat_walk import MOST_CHOICES, ChatOptions
 from antigravity_proxy.errors import UpstreamOverloaded
 
 MakeStamp = Callable[..., Stamp]
@@ -430,6 +431,38 @@ def test_the_official_stream_state_accumulates_our_stream(stamp: MakeStamp, chun
     assert [c.function.arguments for c in first.message.tool_calls] == ['{"city":"Oslo"}', '{"city":"Tromsø"}']
     assert final.usage is not None
     assert final.usage.total_tokens == 170
+
+
+def test_choices_begin_in_their_order_and_those_that_nobody_asked_for_are_dropped(stamp: MakeStamp) -> None:
+    told = [text("c", index=2, finish="STOP"), text("a"), text("x", index=-1), text("y", index=MOST_CHOICES)]
+    begun = [e["choices"][0]["index"] for e in events(streamed(told, STREAM, stamp())) if "role" in str(e)]
+    assert begun == [0, 1, 2]
+    found = document(told, DOCUMENT, stamp())["choices"]
+    assert [(c["index"], c["message"]["content"]) for c in found] == [(0, "a"), (1, ""), (2, "c")]
+
+
+@given(_chunks, _options)
+def test_the_official_stream_state_comes_to_the_document(chunks: list[Chunk], options: ChatOptions) -> None:
+    options = replace(options, custom_tools=frozenset())  # of which the package's state knows nothing
+    state: ChatCompletionStreamState[Any] = ChatCompletionStreamState()
+    for event in events(streamed(chunks, options, counting_stamp())):
+        state.handle_chunk(ChatCompletionChunk.model_validate(event))
+    found = state.current_completion_snapshot
+    whole = ChatCompletion.model_validate(document(chunks, options, counting_stamp()))
+    assert (found.id, found.model, found.created, found.usage) == (whole.id, whole.model, whole.created, whole.usage)
+    choices = sorted(found.choices, key=lambda choice: choice.index)
+    assert [choice.index for choice in choices] == [choice.index for choice in whole.choices]
+    for streamed_choice, choice in zip(choices, whole.choices, strict=True):
+        said, message = streamed_choice.message, choice.message
+        assert streamed_choice.finish_reason == choice.finish_reason
+        assert said.content == (message.content or "")
+        assert getattr(said, "reasoning_content", None) == getattr(message, "reasoning_content", None)
+        made = [(c.id, c.function.name, c.function.arguments) for c in said.tool_calls or () if c.type == "function"]
+        assert made == [
+            (c.id, c.function.name, c.function.arguments) for c in message.tool_calls or () if c.type == "function"
+        ]
+        scores = streamed_choice.logprobs.content if streamed_choice.logprobs is not None else None
+        assert (scores or []) == (choice.logprobs.content if choice.logprobs is not None else [])
 
 
 def test_the_official_types_take_the_rarer_forms(stamp: MakeStamp) -> None:

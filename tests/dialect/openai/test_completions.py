@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
+from openai._models import construct_type
 from openai.types import Completion
 from support.mutations import WRONG, as_param, at, of_another_type, paths, replaced
 
@@ -17,6 +18,7 @@ from antigravity_proxy.canonical.call import Call, Reasoning, Sampling
 from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import Content, FunctionCall, Part
 from antigravity_proxy.dialect.base import Answer, Decoded, Stamp
+from antigravity_proxy.dialect.openai.chat_walk import MOST_CHOICES
 from antigravity_proxy.dialect.openai.completions_request import CompletionRequest, decode
 from antigravity_proxy.errors import BadRequest, UpstreamOverloaded
 
@@ -285,6 +287,39 @@ def test_log_probabilities_in_their_old_form() -> None:
     }
     sent = [event["choices"][0]["logprobs"] for event in events(streamed(told, logprobs=1, echo=True))]
     assert [offset for each in sent if each for offset in each["text_offset"]] == [3, 5, 6, 8]
+
+
+_told = st.lists(
+    st.builds(
+        text,
+        st.sampled_from(["a", " ", "é\n", "😀", ""]),
+        st.integers(-1, 5) | st.just(MOST_CHOICES),
+        finish=st.sampled_from(["", "", "STOP", "MAX_TOKENS", "SAFETY"]),
+        usage=st.sampled_from([None, USAGE]),
+    ),
+    max_size=6,
+)
+
+
+@given(_told, st.booleans())
+def test_the_official_package_takes_both_forms_and_they_agree(told: list[Chunk], echo: bool) -> None:
+    fields = {"prompt": ["a:", "b:"], "n": 2, "echo": echo}
+    whole = Completion.model_validate(document(told, **fields))
+    texts: dict[int, str] = {}
+    ends: dict[int, str] = {}
+    usage = None
+    for event in events(streamed(told, **fields, stream_options={"include_usage": True})):
+        piece: Any = construct_type(type_=Completion, value=event)  # as the package itself does
+        usage = piece.usage or usage
+        for choice in piece.choices:
+            assert choice.index not in ends
+            texts[choice.index] = texts.get(choice.index, "") + choice.text
+            if choice.finish_reason:
+                ends[choice.index] = choice.finish_reason
+    assert [(c.index, c.text, c.finish_reason) for c in whole.choices] == [
+        (index, said, ends[index]) for index, said in sorted(texts.items())
+    ]
+    assert whole.usage == usage
 
 
 def test_a_stream_that_fails_ends_in_an_error_and_nothing_else() -> None:
