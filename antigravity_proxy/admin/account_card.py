@@ -35,7 +35,7 @@ def card(shown: Shown, now: float, *, changeable: bool) -> Tag:
         ),
         tags.p(tags.code(shown.id), class_="id"),
         tags.p(shown.why[:1].upper() + shown.why[1:], class_="why") if shown.why else "",
-        tags.ul(*(_cooling(each, now) for each in shown.cooling), class_="cooling") if shown.cooling else "",
+        tags.ul(*(_cooling(each, now) for each in shown.cooling), class_="waits") if shown.cooling else "",
         _trouble(shown, now),
         _quotas(shown.bars, now),
         _actions(shown) if changeable else "",

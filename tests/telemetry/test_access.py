@@ -10,6 +10,7 @@ import pytest
 from antigravity_proxy.logs import Output
 from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.record import Attempt, Record
+from antigravity_proxy.telemetry.trace import Trace
 
 
 def record(**fields: Any) -> Record:
@@ -127,3 +128,9 @@ def test_refused_requests_can_not_flood_it(form: str) -> None:
 
 def test_served_requests_are_all_written() -> None:
     assert len(written("text", *[record() for _ in range(500)])) == 500
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_trace_is_told_where_there_is_one(form: str) -> None:
+    (line,) = written(form, record(trace=Trace("a" * 32, "b" * 16, "c" * 16, True)))
+    assert ("trace=" if form == "text" else '"trace":"') + "a" * 32 in line

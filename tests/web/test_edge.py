@@ -306,6 +306,28 @@ def test_a_drain_waits_for_the_last_byte_and_cuts_at_the_deadline() -> None:
     assert cut == [1]
 
 
+def test_a_drain_answers_what_is_on_its_way() -> None:
+    """A connection that was just made, and a request of which a part is there; one that stays silent is let go."""
+    edge = Edge()
+    made, made_transport = edge.connect()
+    half, half_transport = edge.connect()
+    half.dataReceived(request()[:20])
+    silent, silent_transport = edge.connect()
+    edge.site.drain(edge.clock, 30.0)
+    assert not made_transport.disconnecting
+    assert not half_transport.disconnecting
+    made.dataReceived(request())
+    half.dataReceived(request()[20:])
+    for transport in (made_transport, half_transport):
+        assert b"200 OK" in transport.value()
+        assert transport.disconnecting
+    assert not silent_transport.disconnecting
+    edge.clock.pump([1.0] * 3)
+    assert silent_transport.disconnecting
+    for channel in (made, half, silent):
+        channel.connectionLost(None)
+
+
 def test_a_drain_of_nothing_is_over_at_once() -> None:
     edge = Edge()
     cut: list[int] = []
