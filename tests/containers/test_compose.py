@@ -24,6 +24,7 @@ from support.containers import (
     engine,
     give,
     project,
+    remove_images,
     until,
     volume,
 )
@@ -175,7 +176,7 @@ def test_an_update_is_another_tag_and_the_way_back_the_old_one(tmp_path: Path) -
                 [daemon] = found.containers("proxy")
                 assert daemon.inspect("{{.Config.Image}}").endswith(f"{IMAGE}:{tag}")
     finally:
-        engine("rmi", f"{IMAGE}:{after}", check=False)
+        remove_images(f"{IMAGE}:{after}")
 
 
 def test_an_account_is_added_through_the_hosts_browser_and_serves_at_once(tmp_path: Path) -> None:
