@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import hiredis
+from OpenSSL.SSL import Error
+from service_identity import VerificationError
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
@@ -112,7 +114,7 @@ class Connection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self.is_open:
-            self._over("Redis has closed the connection")
+            self._over(_why(reason))
         if not self._gone.called:
             self._gone.callback(None)
 
@@ -127,3 +129,9 @@ class Connection(Protocol):
             if len(pipeline.answers) == pipeline.count:
                 self._pipelines.popleft()
                 pipeline.done.callback(pipeline.answers)
+
+
+def _why(reason: Failure) -> str:
+    if reason.check(VerificationError) or (reason.check(Error) and "verify failed" in str(reason.value)):
+        return "Redis' certificate can't be verified"
+    return "TLS with Redis fails" if reason.check(Error) else "Redis has closed the connection"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import hiredis
-from OpenSSL.SSL import Error
-from twisted.internet.defer import CancelledError, TimeoutError
+from OpenSSL.crypto import Error
+from twisted.internet.defer import TimeoutError
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionRefusedError, DNSLookupError
 from twisted.internet.error import TimeoutError as ConnectTimeout
@@ -104,9 +104,7 @@ class Dialler:
     async def _step(self, connection: Connection, commands: Sequence[Command]) -> list[Any]:
         try:
             answers: list[Any] = await connection.ask(commands).addTimeout(GREETING_SECONDS, self._reactor)
-        except (TimeoutError, CancelledError) as e:
-            if isinstance(e, CancelledError) and not isinstance(e, TimeoutError):
-                raise
+        except TimeoutError:
             raise Lost("Redis does not answer") from None
         for answer in answers:
             if isinstance(answer, hiredis.ReplyError):

@@ -64,6 +64,7 @@ class Link:
         self._connection: Connection | None = None
         self._epoch: bytes | None = None
         self._running: Deferred[None] | None = None
+        self._stopped = False
         self._resting: Deferred[None] | None = None
         self.state = State.RESTING
         self.status = status.Status()
@@ -84,6 +85,7 @@ class Link:
 
     def stop(self) -> Deferred[None]:
         """Ends it; fires when what was said last has left, or after a moment."""
+        self._stopped = True
         running, self._running = self._running, None
         ended = succeed(None) if self._connection is None else self._connection.end(self._clock)
         if running is not None:
@@ -118,6 +120,11 @@ class Link:
                 await self._live(connection)
             except Lost as e:
                 reason = str(e)
+            except Exception:
+                if self._stopped:
+                    raise
+                log.failure("the link to Redis has broken")
+                reason = "Redis is not connected"
             failures = 1 if self._clock.seconds() - began >= status.HOLDS else failures + 1
             self._tell(self.status.down(reason))
             self.state = State.WAITING
@@ -201,7 +208,7 @@ class Link:
         try:
             await self._resting
         except CancelledError:
-            if connection.is_open or self._running is None:
+            if connection.is_open or self._stopped:
                 raise
         finally:
             self._resting = None
@@ -216,10 +223,8 @@ class Link:
         if self._resting is not None:
             self._resting.cancel()
 
-    def _ended(self, failure: Failure) -> None:
+    def _ended(self, _: Failure) -> None:
         self.state = State.RESTING
-        if failure.check(CancelledError) is None:
-            log.failure("the link to Redis has broken", failure)
 
     def _tell(self, news: bool) -> None:
         """One line for each change."""

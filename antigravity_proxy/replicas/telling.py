@@ -18,8 +18,15 @@ log = Logger()
 #: seconds that changes gather before they are told; sessions alone, which nobody needs that soon, gather longer
 HASTE = 0.005
 LEISURE = 0.05
+#: the same for each replica: among very many, Redis has to tell everybody of every batch
+LEISURE_EACH = 0.0025
 #: seconds that Redis has to take a batch
 BATCH_SECONDS = 2.0
+
+
+def leisure(replicas: int) -> float:
+    """Seconds that sessions gather among so many replicas."""
+    return max(LEISURE, LEISURE_EACH * replicas)
 
 
 class Teller:
@@ -37,7 +44,7 @@ class Teller:
         """There may be something to tell."""
         if self._under_way or not self._outbox or not self._link.is_up:
             return
-        pause = HASTE if self._outbox.urgent else LEISURE
+        pause = HASTE if self._outbox.urgent else leisure(self._link.replicas)
         if self._next is None:
             self._next = self._clock.callLater(pause, self._tell)
         elif pause == HASTE and self._next.getTime() > self._clock.seconds() + HASTE:
