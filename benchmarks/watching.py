@@ -1,4 +1,4 @@
-"""Measures what the status page costs while somebody looks at it, and how long one turn of the reactor takes at most: CPU milliseconds.
+"""Measures what the status page costs while somebody looks at it: CPU milliseconds in all, and of the longest turn.
 
 python benchmarks/watching.py
 """
