@@ -99,6 +99,7 @@ def test_a_json_line() -> None:
     ],
 )
 @pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.row("log lines")
 def test_a_model_name_forges_nothing_and_shows_no_secret(form: str, asked: str) -> None:
     (line,) = written(form, record(asked=asked))
     assert line.isprintable()
@@ -117,6 +118,7 @@ def test_a_line_with_nothing_known_and_an_odd_name() -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.row("log flood")
 def test_refused_requests_can_not_flood_it(form: str) -> None:
     refused = [record(attempts=[], status=401, began=float(i) / 1000) for i in range(2000)]
     lines = written(form, *refused, record(began=2.0))
