@@ -47,10 +47,11 @@ def session_key(name: str, model: str) -> bytes:
 class Lease:
     """One account, held for one attempt with one model. Release it exactly once, whatever happened.
 
-    ``traceparent`` is the header under which upstream is told of the attempt; empty: none.
+    ``traceparent`` is the header under which upstream is told of the attempt, ``upstream_trace`` the id that it calls
+    it by itself; empty: none.
     """
 
-    __slots__ = ("_pool", "_released", "model", "state", "traceparent")
+    __slots__ = ("_pool", "_released", "model", "state", "traceparent", "upstream_trace")
 
     def __init__(self, pool: Pool, state: AccountState, model: str) -> None:
         self._pool = pool
@@ -58,6 +59,7 @@ class Lease:
         self.state = state
         self.model = model
         self.traceparent = b""
+        self.upstream_trace = ""
 
     def succeeded(self) -> None:
         """The account served: its strikes for this model are forgotten."""
