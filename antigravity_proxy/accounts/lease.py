@@ -10,11 +10,11 @@ from antigravity_proxy.accounts.state import ALL_MODELS, AccountState
 class Lease:
     """One account, held for one attempt with one model. Release it exactly once, whatever happened.
 
-    ``on_release`` is told of the account when it is given back.
-    ``traceparent`` is the header under which upstream is told of the attempt; empty: none.
+    ``on_release`` is told of the account when it is given back. ``traceparent`` is the header under which upstream is
+    told of the attempt, ``upstream_trace`` the id that it calls it by itself; empty: none.
     """
 
-    __slots__ = ("_on_release", "_released", "model", "state", "traceparent")
+    __slots__ = ("_on_release", "_released", "model", "state", "traceparent", "upstream_trace")
 
     def __init__(self, on_release: Callable[[AccountState], object], state: AccountState, model: str) -> None:
         self._on_release = on_release
@@ -22,6 +22,7 @@ class Lease:
         self.state = state
         self.model = model
         self.traceparent = b""
+        self.upstream_trace = ""
 
     def succeeded(self) -> None:
         """The account served: its strikes for this model are forgotten."""

@@ -43,6 +43,7 @@ async def post(
     if client.gone:
         raise ClientGone
     exchange, response = await _open(resources, lease, token, url, body, client, silence)
+    lease.upstream_trace = _header(response, b"x-cloudaicompanion-trace-id") or ""
     if response.code != 200:
         raise await _refused(resources, lease.state, token, exchange, response)
     return exchange, response

@@ -98,6 +98,7 @@ class Failover:
                 lease.succeeded()
                 return result
             finally:
+                noted.upstream_trace = lease.upstream_trace
                 noted.took = self._resources.clock.seconds() - self._client.record.began - noted.began
                 lease.release()
             lease = await self._next(lease.state, failed, base)
