@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import secrets
 import shlex
 import ssl
 import subprocess
@@ -75,6 +76,14 @@ def volume(directory: Path, accounts: int = 2) -> VolumeWriter:
     written = write_volume(directory, accounts=accounts, api_key=KEY)
     give(directory)
     return written
+
+
+def redis_url(directory: Path) -> None:
+    """The secret that replicas and their Redis share."""
+    (directory / "secrets").mkdir(exist_ok=True)
+    url = f"redis://antigravity:{secrets.token_hex(24)}@redis:6379/0\n"
+    (directory / "secrets/redis_url").write_text(url)
+    give(directory / "secrets")
 
 
 def give(directory: Path) -> None:
@@ -182,9 +191,14 @@ def remove(*names: str) -> None:
 class Project:
     """What a compose file brought up."""
 
-    def __init__(self, name: str, ports: dict[str, int]) -> None:
+    def __init__(self, name: str, ports: dict[str, int], bring_up: Callable[..., Any]) -> None:
         self.name = name
         self.ports = ports
+        self._bring_up = bring_up
+
+    def again(self, *arguments: str) -> None:
+        """Brings it up with other arguments."""
+        self._bring_up(*arguments)
 
     def containers(self, service: str) -> list[Container]:
         """The containers of a service."""
@@ -214,21 +228,25 @@ def project(
     name = f"antigravity-test-{ports['GOOGLE']}"
     beside = directory / "google.yml"
     beside.write_text(_GOOGLE.format(service=service, port=ports["GOOGLE"], network=network))
-    secrets = directory / "secrets"
-    secrets.mkdir(exist_ok=True)
+    secret_files = directory / "secrets"
+    secret_files.mkdir(exist_ok=True)
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("PROXY_", "GOOGLE_"))},
         **{f"{key}_PORT_HOST": str(port) for key, port in ports.items()},
         "ANTIGRAVITY_UID": str(OWNER),
         "ANTIGRAVITY_GID": str(OWNER),
-        "SECRETS_DIR_HOST": str(secrets),
+        "SECRETS_DIR_HOST": str(secret_files),
         **{key: str(value) for key, value in settings.items()},
     }
     files = ["-f", str(file), *(["-f", str(beside)] if google else [])]
     compose = [*COMPOSE, "-p", name, *files]
-    found = Project(name, ports)
-    try:
+
+    def bring_up(*arguments: str) -> None:
         run([*compose, "up", "--detach", *arguments], 240, env=environment, cwd=file.parent)
+
+    found = Project(name, ports, bring_up)
+    try:
+        bring_up(*arguments)
         yield found
     finally:
         left = engine("ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={name}").split()
