@@ -20,7 +20,7 @@ RUN /opt/antigravity/bin/pip install --no-deps --no-build-isolation . \
 FROM build AS test
 COPY . .
 RUN python -m venv .venv && .venv/bin/pip install --config-settings editable_mode=compat -e '.[dev]'
-CMD [".venv/bin/python", "-m", "pytest"]
+CMD [".venv/bin/python", "-m", "pytest", "-n", "2", "--dist", "loadfile"]
 
 FROM ${BASE} AS production
 LABEL org.opencontainers.image.title="antigravity-proxy" \

@@ -6,7 +6,7 @@ MATRIX := build/matrix.md
 BIN := $(VENV)/bin
 LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
 
-.PHONY: help demo run test test-hostile test-replicas test-clients test-containers fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
+.PHONY: help demo run test test-hostile test-replicas test-clients test-browser test-containers fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -30,14 +30,19 @@ test-replicas: $(VENV)/.dev ## several daemons on one Redis, and Redis in troubl
 test-clients: $(VENV)/.dev $(CLIENTS)/.python $(CLIENTS)/.node ## real clients, agents among them, against the daemon (about two minutes)
 	$(BIN)/python -m pytest -n 2 -m clients tests/clients
 
+test-browser: $(VENV)/.browser ## the admin pages in a real, headless browser (about a minute)
+	@if ! { command -v chromium && command -v chromedriver; } >/dev/null; then \
+	echo "no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver): the browser tests are skipped"; else \
+	$(BIN)/python -m pytest -m browser tests/browser; fi
+
 test-containers: $(VENV)/.dev ## image and compose files, in real containers; CONTAINER= and COMPOSE= name other commands than Docker's (about five minutes)
 	$(BIN)/python -m pytest -rP -m containers tests/containers
 
 fuzz: $(VENV)/.dev ## new random examples for the tests that take any (about ten minutes)
 	$(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
 
-hammer: $(VENV)/.dev ## thousands of snapshots against writers that don't stop (about ten minutes)
-	HAMMER_SNAPSHOTS=2000 $(BIN)/python -m pytest -n 2 -rP tests/volume/test_hammer.py
+hammer: $(VENV)/.dev ## thousands of snapshots against writers that don't stop, a minute of two writers (about ten minutes)
+	HAMMER_SNAPSHOTS=2000 WRITERS_SECONDS=60 $(BIN)/python -m pytest -n 2 -rP tests/volume/test_hammer.py tests/e2e/test_two_writers.py
 
 lint: $(VENV)/.dev ## style, types, import layers, known vulnerabilities
 	$(BIN)/ruff check .
@@ -80,6 +85,10 @@ $(VENV)/.dev: setup.cfg pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[dev]'
 	touch $@ $(VENV)/.runtime
+
+$(VENV)/.browser: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[browser]'
+	touch $@
 
 $(CLIENTS)/.python: tests/clients/python/requirements.txt
 	$(PYTHON) -m venv --clear $(CLIENTS)/venv

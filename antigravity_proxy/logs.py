@@ -25,12 +25,11 @@ from twisted.logger import (
 )
 from zope.interface import implementer
 
+from antigravity_proxy.secret import LOOKS_PRIVATE
+
 log = Logger()
 
-_SECRETS = re.compile(
-    r"ya29\.[\w.-]+|1//[\w-]+|(?<=Bearer )\S+|AIza[\w-]+|sk-[\w-]{8,}|(?<=[?&]key=)[^&\s]+"
-    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
-)
+_SECRETS = re.compile(LOOKS_PRIVATE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 #: fields of an event that the JSON form shows besides the message
 _SHOWN = frozenset(

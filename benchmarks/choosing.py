@@ -32,6 +32,9 @@ def pool_of(count: int, cooling: float) -> Pool:
     pool = Pool(clock, lambda: 1e6 + clock.seconds(), random.random)
     token = Token(Secret("ya29.x"), Secret("1//x"), 4e9)
     pool.update(Account(f"account-{n}", "google", Secret(""), Secret(""), "active", token) for n in range(count))
+    while clock.getDelayedCalls():  # they are taken in slices
+        clock.advance(0)
+    assert len(pool.states) == count
     for n, state in enumerate(pool.states):
         if n < count * cooling:
             state.cooldowns["m"] = Cooldown(1e5 + n)

@@ -30,13 +30,14 @@ def capacity(
 ) -> tuple[ModelCapacity, ...]:
     """What the accounts can serve at this moment; an account at the limit of its leases counts as usable."""
     serving = [state for state in states if policy.is_usable(state, now)]
-    plain = sum(not state.cooldowns and not state.quota for state in serving)
-    others = [state for state in serving if state.cooldowns or state.quota]
+    others = [state for state in serving if state.cooldowns or state.quota or state.offered is not None]
+    plain = len(serving) - len(others)
     return tuple(_of_model(model, others, plain, rules, now) for model in models)
 
 
 def _of_model(model: str, others: list[AccountState], plain: int, rules: Rules, now: Moment) -> ModelCapacity:
-    """``plain``: how many have neither a cooldown nor a known quota, and so serve every model."""
+    """``plain``: how many have neither a cooldown nor a known quota or list of models, and so serve every model."""
+    others = [state for state in others if policy.is_offered(state, model)]
     found = [policy.standing(state, model, rules, now) for state in others]
     cooling = [each.cools for each in found if each.cools]
     usable = plain + sum(each.rank is not None or each.full for each in found)

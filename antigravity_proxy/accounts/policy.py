@@ -43,8 +43,9 @@ class Moment(NamedTuple):
 Rank = tuple[int, int, float, int, float]
 #: the place of the leases in a rank
 IN_FLIGHT = 3
-#: upstream had trouble with it a moment ago; it has to renew its token first; the desktop app calls it rate limited
-TROUBLED, TOKENLESS, MARKED = 4, 2, 1
+#: upstream doesn't offer it the model; had trouble with it a moment ago; it has to renew its token first; the desktop
+#: app calls it rate limited
+UNOFFERED, TROUBLED, TOKENLESS, MARKED = 8, 4, 2, 1
 
 
 class Standing(NamedTuple):
@@ -137,13 +138,21 @@ def standing(state: AccountState, model: str, rules: Rules, now: Moment) -> Stan
     troubled = state.last_until > now.monotonic
     account = state.account
     rank = (
-        troubled * TROUBLED + (not live) * TOKENLESS + (account.status == "rate_limited") * MARKED,
+        (not is_offered(state, model)) * UNOFFERED
+        + troubled * TROUBLED
+        + (not live) * TOKENLESS
+        + (account.status == "rate_limited") * MARKED,
         -_PREFERRED if account.id == rules.preferred else -rules.priorities.get(account.id, 0),
         -left if rules.mode == "performance-first" else 0.0,
         state.in_flight,
         state.turn,
     )
     return Standing(rank, min(resets_at, state.last_until) if troubled else resets_at)
+
+
+def is_offered(state: AccountState, model: str) -> bool:
+    """Whether upstream would let the account use the model, as far as is known."""
+    return state.offered is None or model in state.offered
 
 
 def next_turn(state: AccountState, model: str, current: float, now: Moment) -> float:

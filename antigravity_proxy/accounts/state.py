@@ -52,6 +52,7 @@ class AccountState:
         "expires_at",
         "in_flight",
         "last_until",
+        "offered",
         "on_change",
         "project",
         "project_asked",
@@ -87,6 +88,8 @@ class AccountState:
         self.refused: Secret | None = None  # the last token that upstream refused, until a success
         #: what was last learnt of its quotas, by model: from the volume or from upstream
         self.quota: Mapping[str, ModelQuota] = account.quota or _NO_QUOTA
+        #: the models that upstream lets it use; None: not known
+        self.offered: frozenset[str] | None = None
         self.project: str | None = account.token.project_id
         self.project_asked = float("-inf")  # monotonic seconds: when upstream was last asked for it
         self.project_refused: str | None = None  # the last that upstream refused
@@ -110,6 +113,12 @@ class AccountState:
         self.expires_at = grant.expires_at
         self.refresh_token = grant.refresh_token or self.refresh_token
         self.on_change(self)
+
+    def offers(self, models: frozenset[str] | None) -> None:
+        """Takes the models that upstream lets it use; None: not known."""
+        if models != self.offered:
+            self.offered = models
+            self.on_change(self)
 
     def observed(self, figures: Mapping[str, ModelQuota]) -> None:
         """Takes what upstream says of its quotas; of models that it doesn't name what was known stays."""

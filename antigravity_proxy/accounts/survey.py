@@ -53,9 +53,10 @@ class _Plan(Struct, gc=False):
 
 
 class _Kind(Struct, eq=False):
-    """What so many accounts are offered alike."""
+    """What so many accounts are offered alike, and the ids of it."""
 
     offers: Offers
+    ids: frozenset[str] | None
     accounts: int = 0
 
 
@@ -162,9 +163,9 @@ class Survey:
         moment = self._pool.now()
         if not policy.in_use(state):
             self._note(state, None)
-            self._put(state, now + self._about(SOON))
+            self._put(state, now + self._leisurely(SOON))
         elif not policy.has_live_token(state, moment):
-            self._put(state, now + self._about(TOKENLESS))
+            self._put(state, now + self._leisurely(TOKENLESS))
         elif not plan.wanted and self._pool.last_leased < plan.asked and now - plan.asked < IDLE_EVERY:
             self._put(state, now + self._about(EVERY))
         else:
@@ -203,14 +204,20 @@ class Survey:
     def _about(self, seconds: float) -> float:
         return seconds * (1 + JITTER * (2 * self._jitter() - 1))
 
+    def _leisurely(self, seconds: float) -> float:
+        """For what may go on for long: of very many accounts each waits longer."""
+        return self._about(seconds) * (1 + len(self._plans) / 1000)
+
     def _note(self, state: AccountState, offers: Offers | None) -> None:
         """The account is offered this; tells what all are offered, if that has changed."""
         before = self._offered.pop(state, None)
         known = len(self._kinds)
         if offers is not None:
-            kind = self._kinds.setdefault(offers, _Kind(offers))
+            ids = frozenset(offer.id for offer in offers.models) or None
+            kind = self._kinds.setdefault(offers, _Kind(offers, ids))
             kind.accounts += 1
             self._offered[state] = kind
+            state.offers(kind.ids)
         changed = len(self._kinds) > known
         if before is not None:
             before.accounts -= 1

@@ -39,6 +39,7 @@ class Access:
         self._trusted = trusted
         self._clock = clock
         self._sessions: Expiring[Session] = Expiring(SESSION_SECONDS)
+        self._visitors: Expiring[Session] = Expiring(SESSION_SECONDS)  # apart: they must not push out who logged in
         self._throttle = Throttle()
 
     @property
@@ -50,6 +51,7 @@ class Access:
         """These keys are in force now."""
         if not keys.same_as(self._keys):
             self._sessions.clear()
+            self._visitors.clear()
         self._keys = keys
 
     def refusal(self, request: Any, after: str = "/") -> Rendered | None:
@@ -112,12 +114,25 @@ class Access:
         shown = cookie(request, _FORM)
         return bool(shown) and hmac.compare_digest(token.encode(), shown.encode()) and not self.is_foreign(request)
 
-    def begin(self, request: Any, *, is_login: bool) -> Session:
-        """A new session, whatever cookie came along; the one before ends."""
+    def begin(self, request: Any) -> Session:
+        """The session of somebody who showed a key: a new one, whatever cookie came along; the one before ends."""
         self.end(request)
-        name, session = secrets.token_urlsafe(32), Session(secrets.token_urlsafe(32), is_login)
-        self._sessions.put(name, session, self._clock())
         self._answers.set_cookie(request, _FORM, "", 0.0)
+        return self._new(request, self._sessions, is_login=True)
+
+    def visit(self, request: Any) -> Session:
+        """The session of a request that may pass: where no key is asked for too, its token guards every change.
+
+        A program that shows a key in a header has none, and none is kept for it.
+        """
+        session = self.session(request)
+        if session is not None:
+            return session
+        return self._new(request, self._visitors, is_login=False) if self._keys.open else Session("", is_login=False)
+
+    def _new(self, request: Any, kept: Expiring[Session], *, is_login: bool) -> Session:
+        name, session = secrets.token_urlsafe(32), Session(secrets.token_urlsafe(32), is_login)
+        kept.put(name, session, self._clock())
         self._answers.set_cookie(request, _SESSION, name, SESSION_SECONDS)
         return session
 
@@ -127,8 +142,8 @@ class Access:
 
     def session(self, request: Any) -> Session | None:
         """The request's session."""
-        name = cookie(request, _SESSION)
-        return self._sessions.get(name, self._clock()) if name else None
+        name, now = cookie(request, _SESSION), self._clock()
+        return (self._sessions.get(name, now) or self._visitors.get(name, now)) if name else None
 
     def is_foreign(self, request: Any) -> bool:
         """Whether another site's page sent the form, as browsers tell (Fetch Metadata, else ``Origin``)."""

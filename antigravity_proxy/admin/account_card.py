@@ -35,8 +35,9 @@ def card(shown: Shown, now: float, *, changeable: bool) -> Tag:
         ),
         tags.p(tags.code(shown.id), class_="id"),
         tags.p(shown.why[:1].upper() + shown.why[1:], class_="why") if shown.why else "",
-        tags.ul(*(_cooling(each, now) for each in shown.cooling), class_="cooling") if shown.cooling else "",
+        tags.ul(*(_cooling(each, now) for each in shown.cooling), class_="waits") if shown.cooling else "",
         _trouble(shown, now),
+        _link(shown),
         _quotas(shown.bars, now),
         _actions(shown) if changeable else "",
         id=f"a-{shown.id}",
@@ -55,6 +56,15 @@ def _trouble(shown: Shown, now: float) -> Tag | str:
         return ""
     model = f" ({trouble.model})" if trouble.model else ""
     return tags.p("Last error: ", trouble.reason, model, ", ", since(trouble.at, now), " ago", class_="last")
+
+
+def _link(shown: Shown) -> Tag | str:
+    """To Google's own page, for whoever owns the account."""
+    link = shown.trouble.link.reveal() if shown.trouble is not None else ""
+    if not link:
+        return ""
+    away = {"href": link, "rel": "noreferrer noopener", "target": "_blank"}
+    return tags.p(tags.a("Open Google's page for its owner", **away), class_="owner")
 
 
 def _quotas(bars: tuple[Bar, ...], now: float) -> Tag | str:

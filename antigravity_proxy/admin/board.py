@@ -18,6 +18,8 @@ from antigravity_proxy.admin.place import Place
 from antigravity_proxy.admin.settings_shown import Line
 from antigravity_proxy.admin.survey import Listed, Selection, Status, Traffic, VolumeShown
 
+#: characters of an account's id where there is little room
+_SHORT = 8
 #: what a kind of accounts is called
 _CALLED = {
     "ready": "ready",
@@ -154,20 +156,21 @@ def _figures(listed: Listed, traffic: Traffic) -> Tag:
     counts, minutes = listed.counts, traffic.minutes
     requests = sum(minute.requests for minute in minutes)
     failed = sum(minute.failed + minute.limited for minute in minutes)
-    resting = counts["cooling"] + counts["limited"]
+    ready, resting = counts["ready"] + counts["busy"], counts["cooling"] + counts["limited"]
     figures = [
-        (counts["ready"] + counts["busy"], "accounts ready", "ready" if counts["ready"] else ""),
-        (resting, "cooling, some or all models", "cooling" if resting else ""),
-        (counts["paused"], "paused", "paused" if counts["paused"] else ""),
-        (counts["out"], "out of use", "out" if counts["out"] else ""),
-        (traffic.under_way, "requests under way", ""),
-        (traffic.streams, "of them streams", ""),
-        (traffic.leases, "held by upstream", ""),
-        (requests, "requests, last hour", ""),
-        (failed, "of them failed", "out" if failed else ""),
+        ("ready", ready, "accounts ready"),
+        ("cooling", resting, "cooling, some or all models"),
+        ("paused", counts["paused"], "paused"),
+        ("out", counts["out"], "out of use"),
+        ("", traffic.under_way, f"requests under way, {number(traffic.streams, 'stream')}"),
+        ("", requests, "requests in the last hour"),
+        ("out", failed, "of them failed"),
     ]
     return tags.dl(
-        *(tags.div(tags.dt(words), tags.dd(f"{count:,}"), class_=f"figure {kind}") for count, words, kind in figures),
+        *(
+            tags.div(tags.dt(words), tags.dd(f"{count:,}"), class_=f"figure {kind if count else ''}")
+            for kind, count, words in figures
+        ),
         id="figures",
     )
 
@@ -203,7 +206,7 @@ def _faults(faults: tuple[Fault, ...], now: float) -> Tag:
             tags.td(since(fault.at, now), " ago"),
             tags.td(tags.b("in stream" if fault.in_stream else str(fault.status)), " ", tags.code(fault.code)),
             tags.td(fault.model or "\N{EN DASH}"),
-            tags.td(number(fault.attempts, "attempt"), f", last by {fault.account}" if fault.account else ""),
+            tags.td(number(fault.attempts, "attempt"), *_last(fault.account)),
         )
         for fault in faults
     ]
@@ -211,6 +214,11 @@ def _faults(faults: tuple[Fault, ...], now: float) -> Tag:
     table = tags.table(tags.thead(head), tags.tbody(*rows))
     region = {"role": "region", "aria-label": "Recent errors", "tabindex": "0"}
     return tags.section(tags.h2("Recent errors"), tags.div(table, class_="scroll", **region), id="faults")
+
+
+def _last(account: str) -> list[Tag | str]:
+    """Who tried last: so much of its id that it is found among the accounts."""
+    return [", last by ", tags.code(account[:_SHORT], title=account)] if account else []
 
 
 def _volume(volume: VolumeShown, now: float) -> Tag:

@@ -42,7 +42,7 @@ class LoginPages:
         refusal = self._access.wrong_key(request, [fields.get("key", "").encode()], after)
         if refusal is not None:
             return self._answers.send(request, refusal)
-        self._access.begin(request, is_login=True)
+        self._access.begin(request)
         log.info("somebody logged in to the admin pages")
         return self._answers.redirect(request, 303, self._answers.place.path(after))
 

@@ -43,7 +43,7 @@ class Session(Struct):
 
     def is_own(self, token: str) -> bool:
         """Whether a form came from a page of this session."""
-        return hmac.compare_digest(self.token.encode(), token.encode())
+        return bool(self.token) and hmac.compare_digest(self.token.encode(), token.encode())
 
     def take_told(self) -> str:
         """What there is to say, once."""

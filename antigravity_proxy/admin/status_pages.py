@@ -58,8 +58,7 @@ class StatusPages:
         refusal = self._access.refusal(request)
         if refusal is not None:
             return self._answers.send(request, refusal)
-        # where no key is asked for there is a session all the same: its token guards every change
-        session = self._access.session(request) or self._access.begin(request, is_login=False)
+        session = self._access.visit(request)
         selection = Selection.of(query(request))
         status = await self._survey.look(selection)
         live = f"{self._answers.place.path('/events')}{query_of(selection)}"

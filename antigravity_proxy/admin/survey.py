@@ -65,11 +65,10 @@ class VolumeShown(Struct, frozen=True):
 
 
 class Traffic(Struct, frozen=True):
-    """Requests that are under way, those of them that stream, attempts at upstream; and the last hour."""
+    """Requests that are under way, those of them that stream; and the last hour."""
 
     under_way: int
     streams: int
-    leases: int
     minutes: tuple[Minute, ...]
 
 
@@ -146,7 +145,7 @@ class Survey:
             now=now.epoch,
             headline=headline(condition, counts, minutes),
             listed=Listed(selection, pages, counts, listed),
-            traffic=Traffic(ledger.open_count, ledger.stream_count, pool.deeds.held, minutes),
+            traffic=Traffic(ledger.open_count, ledger.stream_count, minutes),
             faults=sources.history.faults(),
             volume=_volume(sources.state(), condition),
             settings=settings_shown.lines(settings, config, pool.rules, read_only=sources.read_only),
@@ -159,7 +158,7 @@ def _volume(state: VolumeState, condition: Condition) -> VolumeShown:
         database=condition.database,
         read_only=condition.read_only,
         read_at=state.read_at,
-        stale_since=None if age is None or age < _STALE else condition.epoch - age,
+        stale_since=None if age is None or (age < _STALE and not state.error) else condition.epoch - age,
         keys=state.key_count,
         findings=tuple(finding.message for finding in state.key_findings),
         bad=tuple(

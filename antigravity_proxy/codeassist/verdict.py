@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 
 from antigravity_proxy import errors
 from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.secret import Secret
 
 
 class Step(Enum):
@@ -43,7 +44,8 @@ class Verdict(Struct, frozen=True):
 
     ``delay`` is the cooldown in seconds that upstream stated; None: take ``ladder`` (seconds) by the number of
     consecutive failures. ``source`` is where the delay stood, for the log. ``model`` is an upstream id to cool besides
-    the one sent. ``error`` is what the client is told when nothing is left to try.
+    the one sent. ``error`` is what the client is told when nothing is left to try. ``link`` is where the account's
+    owner can act; it identifies the account.
     """
 
     row: int
@@ -56,6 +58,7 @@ class Verdict(Struct, frozen=True):
     delay: float | None = None
     source: str = ""
     model: str = ""
+    link: Secret = Secret("")
 
 
 #: seconds (upstream.md 6.3, column "cooldown")
@@ -321,7 +324,7 @@ def judge(failure: Failure) -> Verdict:
     for statuses, recognised, verdict in _TABLE:
         if code in statuses and recognised(failure):
             if not _timed(verdict):
-                return structs.replace(verdict, model=failure.model)
+                return structs.replace(verdict, model=failure.model, link=Secret(failure.link))
             return structs.replace(verdict, delay=failure.delay, source=failure.delay_source, model=failure.model)
     if 500 <= code <= 599:
         return _TROUBLE.get(code, _OTHER_5XX)

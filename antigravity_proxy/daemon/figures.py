@@ -61,9 +61,7 @@ def of_accounts(pool: Pool) -> tuple[Figure, ...]:
         Figure(
             "antigravity_model_free_in_seconds",
             "Seconds until an account can serve a model; 0: one can now; absent: time alone brings none back.",
-            lambda: [
-                ((model,), seconds) for model, *_ in pool.standings() if (seconds := pool.free_in(model)) is not None
-            ],
+            lambda: _free_in(pool),
             ("model",),
         ),
     )
@@ -140,6 +138,13 @@ def _standings(pool: Pool) -> Values:
     for model, ready, cooling in pool.standings():
         yield (model, "ready"), ready
         yield (model, "cooling"), cooling
+
+
+def _free_in(pool: Pool) -> Values:
+    for model, ready, _ in pool.standings():
+        seconds = 0.0 if ready else pool.free_in(model)
+        if seconds is not None:
+            yield (model,), seconds
 
 
 def _rows(state: VolumeState) -> Values:

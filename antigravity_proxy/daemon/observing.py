@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.application.service import MultiService
 from twisted.logger import ILogObserver
 
 from antigravity_proxy import logs
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.daemon import figures
 from antigravity_proxy.daemon.condition import Conditions
+from antigravity_proxy.daemon.process import hex_digits
 from antigravity_proxy.logs import Output
 from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.settings.resolve import Settings, SettingsError
@@ -24,10 +26,11 @@ from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.web.edge import GuardedSite
 
 
-class Observing:
-    """The observers. Raises SettingsError for a log file that can't be written."""
+class Observing(MultiService):
+    """The observers. Raises SettingsError for a log file that can't be written, or traces that can't be made."""
 
     def __init__(self, reactor: Any, settings: Settings) -> None:
+        super().__init__()
         self._reactor = reactor
         self._settings = settings
         self.output = _output(settings)
@@ -38,6 +41,21 @@ class Observing:
         if settings.log_level in ("debug", "info"):
             self.ledger.observe(self._access)
         self.ledger.observe(self.metrics)
+        self.loop.setServiceParent(self)
+        if settings.otlp_endpoint is not None:
+            self._trace(settings.otlp_endpoint)
+
+    def _trace(self, endpoint: str) -> None:
+        try:
+            from antigravity_proxy.telemetry import tracing
+        except ImportError:
+            raise SettingsError(
+                "OTEL_EXPORTER_OTLP_ENDPOINT: traces need more packages: pip install 'antigravity-proxy[otel]'"
+            ) from None
+        traces = tracing.exporting(self._reactor, epoch, hex_digits, endpoint)
+        traces.setServiceParent(self)
+        self.ledger.new_trace = traces.new_trace
+        self.ledger.observe(traces)
 
     def log_observer(self) -> ILogObserver:
         """What writes events to the log."""

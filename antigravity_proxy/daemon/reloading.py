@@ -75,5 +75,5 @@ class Reloading:
         if late:
             log.warn("changed, but in effect at the next start only: {names}", names=", ".join(late))
         for follower in self._followers:
-            follower.use(fresh)
+            follower.use(self.in_effect)
         log.info("settings re-read")

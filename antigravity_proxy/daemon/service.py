@@ -100,7 +100,7 @@ class Daemon(MultiService):
         self._ticker = Ticker(reactor)
         self._signals: Signals | None = None
         self._observing = observing = Observing(reactor, settings)
-        observing.loop.setServiceParent(self)
+        observing.setServiceParent(self)
         self.ledger = observing.ledger
 
         self._egresses = configured(reactor, self._ticker, settings)

@@ -31,12 +31,6 @@ class Signals:
         for name, call in self._calls.items():
             self._handle(name, self._later(call))
 
-    def restore(self) -> None:
-        """Everything as it was before."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before.clear()
-
     def _later(self, call: Callable[[], None]) -> Callable[[int, Any], None]:
         return lambda number, frame: self._reactor.callFromThread(call)
 

@@ -30,6 +30,8 @@ BODY_MIN_RATE = 1024
 WRITE_STALL = 120.0
 #: how long a refused client's bytes are swallowed, so that it can read the refusal
 LINGER_SECONDS = 2.0
+#: how long a drain waits for the first byte on a connection that was just made
+ARRIVAL_SECONDS = 1.0
 LINGER_BYTES = 1 << 20
 #: connections at a time, if the process may have as many descriptors; above it that many are told to come again
 MAX_CONNECTIONS = 10_000

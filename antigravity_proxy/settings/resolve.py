@@ -71,6 +71,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     drain_seconds: float
     log_level: str
     log_format: str
+    otlp_endpoint: str | None
     log_file: str | None
     sources: Mapping[str, str]
 

@@ -113,6 +113,8 @@ TABLE: tuple[Setting, ...] = (
             "how long SIGTERM waits for open streams"),
     Setting("log_level", "LOG_LEVEL", parse.one_of("debug", "info", "warn", "error"), "info", "what is logged"),
     Setting("log_format", "LOG_FORMAT", parse.one_of("text", "json"), "text", "how it is logged"),
+    Setting("otlp_endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT", parse.url, None,
+            "where OpenTelemetry traces go (OTLP over HTTP); needs the extra 'otel'; default: there are none"),
     Setting("log_file", "LOG_FILE", parse.text, None,
             "a file to log to instead of stdout; SIGHUP and SIGUSR1 open it anew, after its rotation"),
 )  # fmt: skip

@@ -78,16 +78,23 @@ class Record(Struct, kw_only=True):
 Observer = Callable[[Record], None]
 
 
+def no_trace() -> Trace | None:
+    """No trace begins here."""
+    return None
+
+
 class Ledger:
     """Opens a record for each request, and shows it to every observer when it is closed.
 
-    ``seconds`` is the monotonic clock. ``open_count`` is how many requests are under way, ``stream_count`` how many of
+    ``seconds`` is the monotonic clock. ``new_trace`` begins one for a request whose client names none.
+    ``open_count`` is how many requests are under way, ``stream_count`` how many of
     them are streamed.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
         self._observers: list[Observer] = []
+        self.new_trace: Callable[[], Trace | None] = no_trace
         self.open_count = 0
         self.stream_count = 0
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from antigravity_proxy.volume import files, wal
+from antigravity_proxy.volume import exclusion, files, wal
 
 MAGIC = b"SQLite format 3\x00"
 JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
@@ -96,7 +96,8 @@ class _Absent(_Moved):
 
 def probe(database: Path) -> Probe:
     """The state of the database's three files at this moment; None for one that is absent. Raises OSError."""
-    return {suffix: _stamp(_beside(database, suffix), size) for suffix, size in _HEADS.items()}
+    with exclusion.reading():
+        return {suffix: _stamp(_beside(database, suffix), size) for suffix, size in _HEADS.items()}
 
 
 def take(database: Path, *, monotonic: Callable[[], float], sleep: Callable[[float], None]) -> Snapshot:
@@ -107,7 +108,8 @@ def take(database: Path, *, monotonic: Callable[[], float], sleep: Callable[[flo
     deadline = monotonic() + PATIENCE
     for attempt in count(1):
         try:
-            return _attempt(database)
+            with exclusion.reading():
+                return _attempt(database)
         except (_Moved, OSError) as e:
             if monotonic() >= deadline:
                 raise _given_up(database, e) from e

@@ -20,7 +20,7 @@ from msgspec import Struct
 from antigravity_proxy import lenient
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret, SecretBytes
-from antigravity_proxy.volume import files, keys, mounts, pauses, place, schema
+from antigravity_proxy.volume import exclusion, files, keys, mounts, pauses, place, schema
 from antigravity_proxy.volume.layout import Layout
 from antigravity_proxy.volume.sealed import PREFIX, Malformed, Unsealer, WrongKey, is_sealed, opens, seal
 from antigravity_proxy.volume.snapshot import VolumeError
@@ -145,8 +145,7 @@ class VolumeWriter:
         """A connection within a transaction that holds the write lock; committed at the end, or as if never begun."""
         database = self._layout.database
         try:
-            self._check(create)
-            with closing(sqlite3.connect(database, timeout=BUSY, isolation_level=None)) as db:
+            with exclusion.writing(BUSY), self._connected(create) as db:
                 db.text_factory = lambda raw: raw.decode("utf-8", "replace")
                 if create and db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                     with suppress(sqlite3.OperationalError):  # somebody is in there: the mode it has serves too
@@ -162,7 +161,12 @@ class VolumeWriter:
         except sqlite3.Error as e:
             raise NotWritten(f"{database.name} can't be written: {e}") from e
         except OSError as e:
-            raise NotWritten(f"the data directory can't be written: {e.strerror or type(e).__name__}") from e
+            raise NotWritten(f"the data directory can't be written: {e.strerror or e}") from e
+
+    def _connected(self, create: bool) -> closing[sqlite3.Connection]:
+        """A connection, closed in the end. Raises NotWritten, OSError, sqlite3.Error."""
+        self._check(create)
+        return closing(sqlite3.connect(self._layout.database, timeout=BUSY, isolation_level=None))
 
     def _check(self, create: bool) -> None:
         """Whether writing may be tried at all; ``create``: makes an empty file, for this user alone, if there is none.

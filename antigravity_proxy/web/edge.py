@@ -24,6 +24,7 @@ from twisted.web.resource import IResource
 from antigravity_proxy import errors
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.settings.limits import (
+    ARRIVAL_SECONDS,
     BODY_CHECK_SECONDS,
     BODY_MIN_RATE,
     HEAD_DEADLINE,
@@ -47,6 +48,7 @@ class _Wait(Enum):
     BODY = BODY_CHECK_SECONDS
     NEXT = IDLE_SECONDS
     LINGER = LINGER_SECONDS
+    ARRIVAL = ARRIVAL_SECONDS
     NOTHING = None
 
 
@@ -148,6 +150,7 @@ class GuardedChannel(http.HTTPChannel):
     _received = 0  # bytes since then
     _stalled_since = 0.0  # monotonic seconds, 0: the client takes what we send
     _refused = False
+    _draining = False
 
     def connectionMade(self) -> None:
         site = self.site
@@ -162,7 +165,7 @@ class GuardedChannel(http.HTTPChannel):
             if self._received > LINGER_BYTES:
                 self.transport.loseConnection()
             return
-        if self._waits_for is _Wait.NEXT:
+        if self._waits_for is _Wait.NEXT or self._waits_for is _Wait.ARRIVAL:
             self._wait(_Wait.HEAD)
         super().dataReceived(data)
 
@@ -209,6 +212,13 @@ class GuardedChannel(http.HTTPChannel):
         self._wait(_Wait.NEXT)
         super().requestDone(request)
 
+    def checkPersistence(self, request: http.Request, version: bytes) -> bool:
+        """Not after a request whose head came during a drain; Twisted would drop one on a channel that is not."""
+        if self._draining:
+            request.responseHeaders.setRawHeaders(b"connection", [b"close"])
+            return False
+        return bool(super().checkPersistence(request, version))
+
     def check_framing(self, request: GuardedRequest) -> None:
         """Refuses what Twisted lets pass: a Transfer-Encoding that isn't just ``chunked``, and not exactly one Host.
 
@@ -245,10 +255,14 @@ class GuardedChannel(http.HTTPChannel):
         self._wait(_Wait.LINGER)
 
     def drain(self) -> None:
-        """Finishes what runs and takes nothing more; an idle kept-alive connection goes now."""
-        self.persistent = 0
-        if not self._handlingRequest:
+        """Finishes what runs or arrives, and takes nothing more; an idle kept-alive connection goes now."""
+        self._draining = True
+        if self._waits_for is _Wait.NEXT:
             self.loseConnection()
+        elif self._waits_for is not _Wait.HEAD:
+            self.persistent = 0
+        elif not self._received:
+            self._wait(_Wait.ARRIVAL)
 
     def pauseProducing(self) -> None:  # our send buffer is full
         super().pauseProducing()
@@ -274,7 +288,7 @@ class GuardedChannel(http.HTTPChannel):
             return
         if self._waits_for is _Wait.BODY and self._received >= limit * BODY_MIN_RATE:
             self._wait(_Wait.BODY)  # it makes progress
-        elif self._waits_for is _Wait.LINGER:
+        elif self._waits_for is _Wait.LINGER or self._waits_for is _Wait.ARRIVAL:
             self._wait(_Wait.NEXT)
             self.transport.loseConnection()
         elif self._waits_for is _Wait.BODY:

@@ -117,5 +117,5 @@ class ApiGate:
             request.request_id, _METHODS.get(method, "OTHER"), route.dialect, _NAMES[route.operation]
         )
         record.client = address_of(request, self._trusted)
-        record.trace = own_trace(request.requestHeaders, self._hex(16))
+        record.trace = own_trace(request.requestHeaders, self._hex) or self._ledger.new_trace()
         return record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from twisted.web.http_headers import Headers
 
@@ -25,7 +26,9 @@ def own_id(headers: Headers) -> str:
     return text if _SAFE.fullmatch(text) and redact(text) == text else ""
 
 
-def own_trace(headers: Headers, span: str) -> Trace | None:
-    """The trace that the client's ``traceparent`` names, with our own ``span`` in it; None: there is none."""
+def own_trace(headers: Headers, hex_digits: Callable[[int], str]) -> Trace | None:
+    """The trace that the client's ``traceparent`` names, with a new span of ours in it; None: there is none."""
     values = headers.getRawHeaders(b"traceparent")
-    return trace.parse(values[0].decode("latin-1"), span) if values is not None and len(values) == 1 else None
+    if values is None or len(values) != 1:
+        return None
+    return trace.parse(values[0].decode("latin-1"), hex_digits(16))

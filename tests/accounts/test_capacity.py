@@ -22,7 +22,9 @@ def test_each_model_has_its_own_count_and_reset() -> None:
     busy.cooldowns["x"] = Cooldown(1.0)
     busy.in_flight = 1
     dead.barred = "why"
-    states = [free, cooling, used_up, flagged, busy, dead]
+    without = AccountState(account("g"))
+    without.offers(frozenset({"x"}))
+    states = [without, free, cooling, used_up, flagged, busy, dead]
     assert capacity(["m", "n"], states, Rules(max_leases=1), NOW) == (
         ModelCapacity("m", 2, 2, NOW.epoch + 30, 0.0),
         ModelCapacity("n", 4, 0, None, 0.375),

@@ -98,6 +98,18 @@ def test_trouble_a_moment_ago_and_the_apps_mark_come_last() -> None:
     assert policy.standing(troubled, "m", RULES, NOW).again == 105.0
 
 
+def test_an_account_that_is_not_offered_the_model_comes_last_of_all() -> None:
+    unknown, offered, without = state("u"), state("o"), state("w")
+    offered.offers(frozenset({"m", "n"}))
+    without.offers(frozenset({"n"}))
+    troubled = state("t", expiry_timestamp=0.0, status="rate_limited")
+    troubled.last_until = 105.0
+    assert rank(unknown)[0] == rank(offered)[0] == rank(without, model="n")[0] == 0
+    assert rank(troubled) < rank(without)
+    without.offers(None)
+    assert rank(without)[0] == 0
+
+
 def test_priorities_come_before_idleness_and_the_preferred_account_before_all() -> None:
     rules = Rules(preferred="p", priorities={"high": 2, "low": -1})
     accounts = [state(name) for name in ("low", "other", "high", "p")]

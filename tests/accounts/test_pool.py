@@ -275,6 +275,17 @@ def test_what_upstream_says_of_a_quota_is_in_effect_at_once() -> None:
     assert used(made) == "b"
 
 
+def test_who_is_not_offered_a_model_serves_it_only_if_nobody_else_can() -> None:
+    made, _ = pool("a", "b")
+    by_name(made)["a"].offers(frozenset({"other"}))
+    assert [used(made) for _ in range(3)] == ["b"] * 3
+    assert [used(made, session=S) for _ in range(2)] == ["b"] * 2
+    made.penalise(by_name(made)["b"], "m", limited(30))
+    assert used(made) == "a"
+    by_name(made)["a"].offers(frozenset({"m"}))
+    assert used(made, session=S) == "a"
+
+
 def test_a_quota_that_is_used_up_is_told() -> None:
     made, _ = pool("a")
     told: list[AccountState] = []

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from antigravity_proxy.accounts import survey
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.shared import LocalState
-from antigravity_proxy.accounts.survey import AT_ONCE, EVERY, IDLE_EVERY, PAUSE, SOON, Survey
+from antigravity_proxy.accounts.survey import AT_ONCE, EVERY, IDLE_EVERY, PAUSE, SOON, TOKENLESS, Survey
 from antigravity_proxy.canonical.offers import ModelQuota, Offer, Offers
 from antigravity_proxy.codeassist import verdict
 from antigravity_proxy.codeassist.available import Available
@@ -85,6 +85,7 @@ def test_every_account_is_asked_one_after_the_other_and_again_every_five_minutes
     assert here.after(EVERY - 1) == [("a", 0.0), ("b", PAUSE), ("c", 2 * PAUSE)]
     assert [name for name, _ in here.after(EVERY)] == ["a", "b", "c"]
     assert [state.quota for state in here.pool.states] == [HALF] * 3
+    assert [state.offered for state in here.pool.states] == [{"m"}] * 3
 
 
 def test_the_start_has_other_things_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,15 +167,25 @@ def test_what_fails_is_asked_later_and_later_and_changes_nothing() -> None:
 
 
 def test_only_who_can_serve_is_asked() -> None:
-    here = Surveyed("a", expiry_timestamp=EPOCH - 1)
-    here.has("a", "b", provider="anthropic", expiry_timestamp=EPOCH - 1)
+    here = Surveyed("a", "b", "c", provider="anthropic")
     assert here.after(EVERY) == []
-    here.has("a")
+    here.has("d", expiry_timestamp=EPOCH - 1)
+    assert here.after(EVERY) == []
+    here.has("d")
     (a,) = here.pool.states
-    assert [name for name, _ in here.after(SOON + 1)] == ["a"]
+    assert [name for name, _ in here.after(SOON + 1)] == ["d"]
     a.barred = "why"
     assert here.after(EVERY + SOON) == []
     assert here.told == [offering("m"), Offers()]
+
+
+def test_very_many_that_can_not_be_asked_are_passed_over_a_few_at_a_time() -> None:
+    names = [str(n) for n in range(500)]
+    here = Surveyed(*names, expiry_timestamp=EPOCH - 1)
+    here.clock.advance(0)
+    assert here.after(TOKENLESS) == []
+    here.has(*names)
+    assert len(here.after(3 * TOKENLESS)) > 100
 
 
 def test_what_all_are_offered_together_is_told_when_it_changes() -> None:
@@ -191,6 +202,10 @@ def test_what_all_are_offered_together_is_told_when_it_changes() -> None:
     here.has("d")
     here.after(1)
     assert here.told[4:] == [offering("m")]
+    (d,) = here.pool.states
+    for _ in range(2):
+        here.survey.left(d)
+    assert here.told[5:] == [Offers()]
 
 
 def test_an_account_that_leaves_during_a_look_leaves_nothing_behind() -> None:
@@ -210,7 +225,8 @@ def test_its_end_is_the_end() -> None:
     here.answers["a"] = Deferred(cancelled.append)
     here.clock.advance(0)
     assert here.clock.getDelayedCalls()
-    here.survey.stop()
+    for _ in range(2):
+        here.survey.stop()
     assert len(cancelled) == 1
     assert here.clock.getDelayedCalls() == []
     here.has("a", "b", "c")

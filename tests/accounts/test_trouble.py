@@ -8,6 +8,7 @@ from antigravity_proxy.accounts.trouble import Trouble, of_verdict
 from antigravity_proxy.codeassist import verdict
 from antigravity_proxy.codeassist.failure import Failure
 from antigravity_proxy.codeassist.verdict import Verdict
+from antigravity_proxy.secret import Secret
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,26 @@ def test_the_reason_is_about_the_account_and_the_model_where_only_that_is_concer
 @pytest.mark.parametrize("given", [verdict.UNREACHABLE, verdict.judge(Failure(400)), verdict.CUT_OFF])
 def test_what_is_no_matter_of_the_account_is_not_told(given: Verdict) -> None:
     assert of_verdict(given, "m", 5.0) is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "link"),
+    [
+        (
+            Failure(403, reason="VALIDATION_REQUIRED", link="https://accounts.google.com/v"),
+            "https://accounts.google.com/v",
+        ),
+        (Failure(403, appeal=True, link="https://support/appeal"), "https://support/appeal"),
+        (Failure(403, reason="VALIDATION_REQUIRED", link="javascript:alert(1)"), ""),
+        (Failure(403, reason="VALIDATION_REQUIRED"), ""),
+        (Failure(403, link="https://elsewhere"), ""),
+    ],
+)
+def test_the_owners_page_is_told_where_the_owner_has_to_act(failure: Failure, link: str) -> None:
+    found = of_verdict(verdict.judge(failure), "m", 5.0)
+    assert found is not None
+    assert found.link == Secret(link)
+    assert not link or link not in repr(found)
 
 
 def test_every_row_that_sets_an_account_aside_has_its_own_words() -> None:

@@ -122,3 +122,11 @@ def test_of_many_models_the_further_ones_open() -> None:
     html = flat(card(shown(state, Rules(), {""}, NOW), NOW.epoch, changeable=False))
     assert "3 more models" in html
     assert html.count("<svg") == 9
+
+
+@pytest.mark.parametrize("link", ["https://accounts.google.com/verify?a=1&b=2", "javascript:alert(1)", ""])
+def test_googles_page_for_the_owner_is_linked_where_there_is_one(link: str) -> None:
+    state = penalised(Failure(403, reason="VALIDATION_REQUIRED", link=link))
+    html = flat(card(shown(state, Rules(), {""}, NOW), NOW.epoch, changeable=False))
+    assert ('<a href="https://accounts.google.com/verify?a=1&amp;b=2"' in html) == link.startswith("https://")
+    assert "javascript" not in html

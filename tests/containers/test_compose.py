@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 from support.browser import Browser, consent, hidden
+from support.command import call
 from support.containers import (
     COMPOSE_FILES,
+    IMAGE,
     KEY,
     OWNER,
     Client,
@@ -22,10 +24,11 @@ from support.containers import (
     engine,
     give,
     project,
+    remove_images,
     until,
     volume,
 )
-from support.volumes import copy_of, expected, trace
+from support.volumes import copy_of, expected, reader_of, trace
 
 from antigravity_proxy.simulator.consent import CLIENT_ID, CLIENT_SECRET
 
@@ -140,6 +143,40 @@ def test_every_stored_volume_opens_and_stays_untouched(tmp_path: Path, name: str
         assert KEY not in engine("inspect", daemon.name)
         assert client.ask("GET", "/v1/models").status == 200
     assert trace(directory) == before
+
+
+def test_a_backup_taken_beside_the_daemon_opens_elsewhere(tmp_path: Path) -> None:
+    """As operations.md has it: a container of its own, a directory of the host's, the drill."""
+    volume(tmp_path / "data")
+    for name in ("backup", "drill"):
+        (tmp_path / name).mkdir(mode=0o700)
+        give(tmp_path / name)
+    before = trace(tmp_path / "data")
+    with project(COMPOSE_FILES / "compose.prod.yml", tmp_path, ANTIGRAVITY_DATA_DIR_HOST=tmp_path / "data") as found:
+        command = ("antigravity-proxy", "backup", "/backup", "--keep", "14")
+        found.compose("run", "--rm", "-T", "--volume", f"{tmp_path}/backup:/backup", "proxy", *command)
+    assert trace(tmp_path / "data") == before
+    [file] = (tmp_path / "backup").glob("*.tar")
+    assert call("restore", "--data-dir", tmp_path / "drill", file).exit_code == 0
+    assert len(reader_of(tmp_path / "drill").read().accounts) == 2
+
+
+def test_an_update_is_another_tag_and_the_way_back_the_old_one(tmp_path: Path) -> None:
+    volume(tmp_path / "data")
+    after = f"test-{os.getpid()}"
+    engine("tag", IMAGE, f"{IMAGE}:{after}")
+    try:
+        with project(
+            COMPOSE_FILES / "compose.prod.yml", tmp_path, ANTIGRAVITY_DATA_DIR_HOST=tmp_path / "data"
+        ) as found:
+            client = Client(found.ports["PROXY"])
+            for tag in (after, "latest"):
+                found.compose("up", "--detach", ANTIGRAVITY_TAG=tag)
+                until(client.is_ready)
+                [daemon] = found.containers("proxy")
+                assert daemon.inspect("{{.Config.Image}}").endswith(f"{IMAGE}:{tag}")
+    finally:
+        remove_images(f"{IMAGE}:{after}")
 
 
 def test_an_account_is_added_through_the_hosts_browser_and_serves_at_once(tmp_path: Path) -> None:

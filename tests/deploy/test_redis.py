@@ -34,9 +34,8 @@ def test_both_have_the_same_configuration_and_the_documented_rights() -> None:
     documented = re.search(r"^user antigravity on .*(?:\n  .*)*", (ROOT / "docs/scaling.md").read_text(), re.M)
     assert documented is not None
     assert " ".join(documented[0].split()).replace(">PASSWORD", "#HASH") in one
-    assert [re.sub(r"/run/secrets/\S*redis_url", "URL", script) for script in scripts()][0] == re.sub(
-        r"/run/secrets/\S*redis_url", "URL", scripts()[1]
-    )
+    compose, pod = (re.sub(r"/run/secrets/\S*redis_url", "URL", script) for script in scripts())
+    assert compose == pod
 
 
 def started(tmp_path: Path, url: str) -> tuple[subprocess.Popen[str], RedisServer]:
@@ -44,12 +43,14 @@ def started(tmp_path: Path, url: str) -> tuple[subprocess.Popen[str], RedisServe
     server = RedisServer(tmp_path)
     (tmp_path / "redis_url").write_text(url)
     shutil.copy(CONFIGURATIONS[0], tmp_path / "original.conf")
-    script = scripts()[0].replace("/run/secrets/redis_url", str(tmp_path / "redis_url"))
-    script = script.replace("/etc/antigravity/redis.conf", str(tmp_path / "original.conf"))
-    script = script.replace("/tmp/redis.conf", str(tmp_path / "redis.conf"))
-    script = script.replace(
-        f"exec redis-server {tmp_path}/redis.conf", f"exec redis-server {tmp_path}/redis.conf --port {server.port}"
-    )
+    script = scripts()[0]
+    for there, here in (
+        ("/run/secrets/redis_url", f"{tmp_path}/redis_url"),
+        ("/etc/antigravity/redis.conf", f"{tmp_path}/original.conf"),
+        ("redis-server /tmp/redis.conf", f"redis-server /tmp/redis.conf --port {server.port}"),
+        ("/tmp/redis.conf", f"{tmp_path}/redis.conf"),
+    ):
+        script = script.replace(there, here)
     process = subprocess.Popen(
         ["sh", "-euc", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path
     )

@@ -344,6 +344,18 @@ async def test_without_a_key_the_page_is_open_on_loopback_and_its_changes_are_gu
 
 
 @deferred(30)
+async def test_programs_that_look_at_the_page_push_nobody_out(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        access = here.stack.daemon.admin.access
+        for _ in range(3):
+            page = await here.get("/", Browser(), x_api_key=KEY)
+            assert (page.status, "set-cookie" in page.headers) == (200, False)
+        assert (len(access._sessions), len(access._visitors)) == (1, 0)
+        answer = await in_thread(Browser().post, here.url + "/accounts", {"pause": FIRST, "token": ""}, x_api_key=KEY)
+        assert answer.status == 403
+
+
+@deferred(30)
 async def test_a_login_leads_to_pages_of_ours_alone(tmp_path: Path) -> None:
     async with site(tmp_path, logged_in=False) as here:
         url = here.url + "/login"

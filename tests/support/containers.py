@@ -188,17 +188,27 @@ def remove(*names: str) -> None:
         engine("rm", "--force", name, check=False)
 
 
+def remove_images(*names: str) -> None:
+    """Takes these names away, and the images that have no other."""
+    for name in names:
+        engine("rmi", name, check=False)
+
+
 class Project:
     """What a compose file brought up."""
 
-    def __init__(self, name: str, ports: dict[str, int], bring_up: Callable[..., Any]) -> None:
+    def __init__(self, name: str, ports: dict[str, int], command: list[str], directory: Path) -> None:
         self.name = name
         self.ports = ports
-        self._bring_up = bring_up
+        self._command = command
+        self._directory = directory
+        self.environment: dict[str, str] = {}
 
-    def again(self, *arguments: str) -> None:
-        """Brings it up with other arguments."""
-        self._bring_up(*arguments)
+    def compose(self, *arguments: str, check: bool = True, **settings: str) -> str:
+        """One of compose's commands for this project; gives what it printed."""
+        environment = self.environment | settings
+        done = run([*self._command, *arguments], 240, check, env=environment, cwd=self._directory)
+        return done.stdout + done.stderr
 
     def containers(self, service: str) -> list[Container]:
         """The containers of a service."""
@@ -230,7 +240,9 @@ def project(
     beside.write_text(_GOOGLE.format(service=service, port=ports["GOOGLE"], network=network))
     secret_files = directory / "secrets"
     secret_files.mkdir(exist_ok=True)
-    environment = {
+    files = ["-f", str(file), *(["-f", str(beside)] if google else [])]
+    found = Project(name, ports, [*COMPOSE, "-p", name, *files], file.parent)
+    found.environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("PROXY_", "GOOGLE_"))},
         **{f"{key}_PORT_HOST": str(port) for key, port in ports.items()},
         "ANTIGRAVITY_UID": str(OWNER),
@@ -238,17 +250,12 @@ def project(
         "SECRETS_DIR_HOST": str(secret_files),
         **{key: str(value) for key, value in settings.items()},
     }
-    files = ["-f", str(file), *(["-f", str(beside)] if google else [])]
-    compose = [*COMPOSE, "-p", name, *files]
-
-    def bring_up(*arguments: str) -> None:
-        run([*compose, "up", "--detach", *arguments], 240, env=environment, cwd=file.parent)
-
-    found = Project(name, ports, bring_up)
     try:
-        bring_up(*arguments)
+        found.compose("up", "--detach", *arguments)
         yield found
     finally:
         left = engine("ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={name}").split()
         remove(*left)
-        run([*compose, "down", "--volumes"], env=environment, cwd=file.parent, check=False)
+        found.compose("down", "--volumes", check=False)
+        built = engine("images", "--format={{.Repository}}:{{.Tag}}").split()
+        remove_images(*(image for image in built if name in image))

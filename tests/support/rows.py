@@ -82,6 +82,10 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("read-only", "writing calls in READONLY_MODE", "40/40 refused with 403, 404 or 405; 0 token exchanges"),
         Row("redaction", "upstream repeats tokens and addresses in errors", "24/24 removed"),
         Row("tracebacks", "tracebacks, paths, versions, TRACE", "28/28 show none"),
+        Row("canaries", "marked tokens, keys, addresses and prompts planted everywhere, log level debug", "0 found"),
+        Row("log lines", "CR LF, ESC, forged lines by model, path, user agent, key", "escaped, one line"),
+        Row("log flood", "refused requests", "bounded lines; <= 1,000 B each, 0 tracebacks"),
+        Row("containers", "what containers may do", "read-only, no capabilities, no new privileges, no socket"),
         Row("public pages", "health pages", "no address, token, path or account id"),
         Row(
             "ssrf",

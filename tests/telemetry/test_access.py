@@ -10,6 +10,7 @@ import pytest
 from antigravity_proxy.logs import Output
 from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.record import Attempt, Record
+from antigravity_proxy.telemetry.trace import Trace
 
 
 def record(**fields: Any) -> Record:
@@ -98,6 +99,7 @@ def test_a_json_line() -> None:
     ],
 )
 @pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.row("log lines")
 def test_a_model_name_forges_nothing_and_shows_no_secret(form: str, asked: str) -> None:
     (line,) = written(form, record(asked=asked))
     assert line.isprintable()
@@ -116,6 +118,7 @@ def test_a_line_with_nothing_known_and_an_odd_name() -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.row("log flood")
 def test_refused_requests_can_not_flood_it(form: str) -> None:
     refused = [record(attempts=[], status=401, began=float(i) / 1000) for i in range(2000)]
     lines = written(form, *refused, record(began=2.0))
@@ -127,3 +130,9 @@ def test_refused_requests_can_not_flood_it(form: str) -> None:
 
 def test_served_requests_are_all_written() -> None:
     assert len(written("text", *[record() for _ in range(500)])) == 500
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_trace_is_told_where_there_is_one(form: str) -> None:
+    (line,) = written(form, record(trace=Trace("a" * 32, "b" * 16, "c" * 16, True)))
+    assert ("trace=" if form == "text" else '"trace":"') + "a" * 32 in line

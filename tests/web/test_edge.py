@@ -206,6 +206,7 @@ def test_a_long_answer_has_no_deadline_of_its_own() -> None:
     assert b"late" in transport.value()
 
 
+@pytest.mark.row("reader gone silent")
 def test_a_reader_that_stalls_is_dropped_and_one_that_goes_on_is_not() -> None:
     edge = Edge()
     channel, transport = edge.connect()
@@ -220,6 +221,7 @@ def test_a_reader_that_stalls_is_dropped_and_one_that_goes_on_is_not() -> None:
     assert transport.aborted
 
 
+@pytest.mark.row("shedding")
 def test_above_the_cap_clients_are_told_to_come_again_and_far_above_closed_at_once() -> None:
     edge = Edge(max_connections=2)
     edge.connect()
@@ -304,6 +306,28 @@ def test_a_drain_waits_for_the_last_byte_and_cuts_at_the_deadline() -> None:
     assert stuck_transport.aborted
     stuck.connectionLost(None)
     assert cut == [1]
+
+
+def test_a_drain_answers_what_is_on_its_way() -> None:
+    """A connection that was just made, and a request of which a part is there; one that stays silent is let go."""
+    edge = Edge()
+    made, made_transport = edge.connect()
+    half, half_transport = edge.connect()
+    half.dataReceived(request()[:20])
+    silent, silent_transport = edge.connect()
+    edge.site.drain(edge.clock, 30.0)
+    assert not made_transport.disconnecting
+    assert not half_transport.disconnecting
+    made.dataReceived(request())
+    half.dataReceived(request()[20:])
+    for transport in (made_transport, half_transport):
+        assert b"200 OK" in transport.value()
+        assert transport.disconnecting
+    assert not silent_transport.disconnecting
+    edge.clock.pump([1.0] * 3)
+    assert silent_transport.disconnecting
+    for channel in (made, half, silent):
+        channel.connectionLost(None)
 
 
 def test_a_drain_of_nothing_is_over_at_once() -> None:

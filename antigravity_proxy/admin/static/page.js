@@ -30,39 +30,54 @@ function count() {
   }
 }
 
-// makes an element like another one, and touches nothing that is alike: focus, selection and what is open stay
+// whether one node may become another: what has an id is that and no other; else the tag and the first class count
+function alike(one, other) {
+  return one.nodeName === other.nodeName && (one.id ?? "") === (other.id ?? "") && (one.id || kind(one) === kind(other));
+}
+
+function kind(node) {
+  return node.classList ? (node.classList[0] ?? "") : "";
+}
+
+// makes a node like another one, and touches nothing that is the same: focus, selection and what is open stay
 function become(old, wanted) {
-  if (old.nodeType !== wanted.nodeType || old.nodeName !== wanted.nodeName || old.id !== wanted.id) {
-    old.replaceWith(wanted);
-    return;
-  }
-  if (old.nodeType === Node.TEXT_NODE) {
+  if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.data !== wanted.data) old.data = wanted.data;
     return;
   }
-  if (old.nodeType !== Node.ELEMENT_NODE) return;
   for (const { name } of [...old.attributes]) {
     if (!wanted.hasAttribute(name) && name !== "open") old.removeAttribute(name);
   }
-  for (const { name, value } of [...wanted.attributes]) {
+  for (const { name, value } of wanted.attributes) {
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
-  const byId = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
-  [...wanted.childNodes].forEach((child, index) => {
-    const known = child.id ? byId.get(child.id) : undefined;
-    const here = old.childNodes[index];
-    if (known && known !== here) old.insertBefore(known, here || null);
-    const place = old.childNodes[index];
-    if (place) become(place, child);
-    else old.append(child);
-  });
-  while (old.childNodes.length > wanted.childNodes.length) old.lastChild.remove();
+  let here = old.firstChild;
+  for (const child of [...wanted.childNodes]) {
+    let match = here;
+    while (match && !alike(match, child)) match = match.nextSibling;
+    if (!match) {
+      old.insertBefore(child, here);
+      continue;
+    }
+    while (here !== match) {
+      const gone = here;
+      here = here.nextSibling;
+      gone.remove();
+    }
+    become(match, child);
+    here = match.nextSibling;
+  }
+  while (here) {
+    const gone = here;
+    here = here.nextSibling;
+    gone.remove();
+  }
 }
 
 function show(id, html) {
   const old = document.getElementById(id);
   const parsed = new DOMParser().parseFromString(html, "text/html").body.firstElementChild;
-  if (old && parsed) become(old, document.adoptNode(parsed));
+  if (old && parsed && alike(old, parsed)) become(old, document.adoptNode(parsed));
 }
 
 let ahead = 0; // seconds by which the daemon's clock is ahead of this machine's

@@ -27,12 +27,10 @@ _INNER_SCHEMAS = frozenset({"items", "additionalProperties", "anyOf", "prefixIte
 _NESTED = (dict, list)
 
 
-def to_camel(value: Any) -> Any:
+def to_camel(value: dict[str, Any] | list[Any]) -> Any:
     """The value with every known level's keys in camelCase; where both spellings stand, the camelCase one wins."""
     if isinstance(value, list):
         return [to_camel(item) if isinstance(item, _NESTED) else item for item in value]
-    if not isinstance(value, dict):
-        return value
     out: dict[str, Any] = {}
     for key, item in value.items():
         name = _camel(key) if "_" in key else key

@@ -279,8 +279,8 @@ def test_deep_bodies_are_taken_or_refused(field: str) -> None:
         ],
     }[field]
     request = body(**{field: deep})
-    taken = []
-    for depth in (*range(1, 1000), 3000, 100_000):
+    taken, depths = [], [*range(1, 1000), 3000, 100_000]
+    for depth in depths:
         try:
             decode(request.replace(b'"DEEP"', b"[" * depth + b"]" * depth))
         except BadRequest as e:
@@ -288,8 +288,8 @@ def test_deep_bodies_are_taken_or_refused(field: str) -> None:
                 raise
         else:
             taken.append(depth)
-    assert taken == list(range(1, len(taken) + 1))
-    assert len(taken) > 200
+    assert taken == depths[: len(taken)]  # how many depends on the version of Python
+    assert 200 < len(taken) < len(depths)
 
 
 @pytest.mark.parametrize("raw", [b"\xff", b"\\ud800", b"\\u12", b"\x01"])

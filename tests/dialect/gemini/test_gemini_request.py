@@ -133,7 +133,7 @@ def test_where_both_spellings_stand_the_camel_one_wins() -> None:
     assert call({"generationConfig": {"topK": 1, "top_k": 2}}).sampling.top_k == 1
     schema = {"type": "OBJECT", "minItems": 1, "min_items": 2, "anyOf": [[{"x": 1}]], "properties": 7}
     assert call({"generationConfig": {"responseSchema": schema}}).output.schema["minItems"] == 1
-    assert call({"generationConfig": {"responseSchema": [schema]}}).output == OutputFormat()
+    assert call({"generationConfig": {"responseSchema": [schema, True]}}).output == OutputFormat()
     assert call({"_private": 1}).contents
 
 

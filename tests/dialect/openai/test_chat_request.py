@@ -287,8 +287,8 @@ def test_several_wrong_values_at_once_do_no_harm_either(data: st.DataObject) -> 
 
 def test_deep_schemas_are_taken_or_refused() -> None:
     request = body(tools=[{"type": "function", "function": {"name": "f", "parameters": {"enum": "DEEP"}}}])
-    taken = []
-    for depth in (*range(1, 1000), 3000, 100_000):
+    taken, depths = [], [*range(1, 1000), 3000, 100_000]
+    for depth in depths:
         try:
             decode(request.replace(b'"DEEP"', b"[" * depth + b"]" * depth))
         except BadRequest as e:
@@ -296,8 +296,8 @@ def test_deep_schemas_are_taken_or_refused() -> None:
                 raise
         else:
             taken.append(depth)
-    assert taken == list(range(1, len(taken) + 1))
-    assert len(taken) > 200
+    assert taken == depths[: len(taken)]  # how many depends on the version of Python
+    assert 200 < len(taken) < len(depths)
 
 
 @pytest.mark.parametrize("raw", [b"\xff", b"\\ud800", b"\\u12", b"\x01"])
