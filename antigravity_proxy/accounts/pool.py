@@ -15,17 +15,17 @@ from antigravity_proxy import errors
 from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.capacity import ModelCapacity, capacity
 from antigravity_proxy.accounts.deeds import Deeds
+from antigravity_proxy.accounts.hearing import Hearing
 from antigravity_proxy.accounts.order import Order
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.slices import Slices
-from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown, unwatched
+from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, unwatched
 from antigravity_proxy.accounts.tally import Tally, tally
 from antigravity_proxy.accounts.trouble import of_verdict
 from antigravity_proxy.accounts.waiting import WaitingLine
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.codeassist.verdict import Scope, Verdict
 from antigravity_proxy.volume.accounts import Account
 
@@ -112,7 +112,7 @@ class Pool:
         #: when an account was last leased (monotonic seconds)
         self.last_leased = float("-inf")
         self.deeds = Deeds()
-        self._shared.listen(self)
+        self._shared.listen(Hearing(self._states, clock))
 
     @property
     def states(self) -> Collection[AccountState]:
@@ -264,7 +264,7 @@ class Pool:
         for key in policy.cooldown_keys(verdict, model):
             length = self._strike(state, key, verdict, now)
             flagged = policy.waits_for_a_person(verdict)
-            if self._cool(state, key, now + length, flagged):
+            if state.cool(key, now + length, now, flagged=flagged):
                 self._shared.cooled(state.account.id, key, length, flagged)
         state.trouble = trouble or state.trouble
         self._changed(state)
@@ -307,42 +307,6 @@ class Pool:
         state.forgive()
         self._shared.forgiven(identity)
         return True
-
-    def on_forgiven(self, account: str) -> None:
-        """At another replica somebody takes an account back into use (``shared.Listener``)."""
-        state = self._states.get(account)
-        if state is not None:
-            state.forgive()
-
-    def on_cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
-        """Another replica has set an account aside (``shared.Listener``)."""
-        state = self._states.get(account)
-        if state is not None and self._cool(state, key, self._clock.seconds() + seconds, flagged):
-            self._changed(state)
-
-    def on_renewed(self, account: str, grant: Grant) -> None:
-        """Another replica has a new token (``shared.Listener``)."""
-        state = self._states.get(account)
-        if state is not None and grant.expires_at > state.expires_at and grant.access_token != state.refused:
-            state.renewed(grant)
-
-    def on_barred(self, account: str, sign_in: str, reason: str) -> None:
-        """Another replica takes an account out of use (``shared.Listener``)."""
-        state = self._states.get(account)
-        if state is not None and state.sign_in == sign_in:
-            state.bar(reason)
-
-    def on_observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
-        """Upstream has told another replica of an account's quotas (``shared.Listener``)."""
-        state = self._states.get(account)
-        if state is not None:
-            state.observed(figures)
-
-    def on_project(self, account: str, project: str) -> None:
-        """Another replica has looked up a project (``shared.Listener``)."""
-        state = self._states.get(account)
-        if state is not None and state.project is None and project != state.project_refused:
-            state.project = project
 
     def _choose(self, model: str, tried: Collection[AccountState], session: bytes, keep: bool) -> AccountState | None:
         now = self.now()
@@ -421,14 +385,6 @@ class Pool:
             strikes = max(strikes - 1, 0)
         state.strikes[key, verdict.row] = strikes + 1
         return policy.cooldown_length(verdict, strikes, self._jitter(), self._rules)
-
-    def _cool(self, state: AccountState, key: str, until: float, flagged: bool) -> bool:
-        """Sets it aside, unless it is for longer; says whether it did."""
-        known = state.cooldowns.get(key)
-        if until <= (self._clock.seconds() if known is None else known.until):
-            return False
-        state.cooldowns[key] = Cooldown(until, flagged)
-        return True
 
 
 def _free_again(seconds: int, now: float) -> str:
