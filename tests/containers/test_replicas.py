@@ -52,8 +52,13 @@ class Farm:
 
     def health(self, replica: Container) -> Any:
         """What a replica says of itself."""
-        said = replica.call("curl", "-s", "http://127.0.0.1:8045/health").stdout
+        said = self.page(replica, "health")
         return json.loads(said) if said.startswith("{") else {}
+
+    def page(self, replica: Container, name: str) -> str:
+        """One of its own pages."""
+        read = "import sys, urllib.request as u; sys.stdout.buffer.write(u.urlopen(sys.argv[1]).read())"
+        return replica.call("python", "-c", read, f"http://127.0.0.1:8045/{name}").stdout
 
     def together(self, count: int, seconds: float = 30) -> None:
         """Waits until so many run, and know of each other."""
@@ -126,7 +131,7 @@ def test_all_serve_and_know_of_each_other(farm: Farm) -> None:
     assert {farm.client.chat().status for _ in range(30)} == {200}
     farm.up.google()
     assert google.ask("GET", "/__stats").json["requests"] > limited["requests"]
-    texts = [each.call("curl", "-s", "http://127.0.0.1:8045/metrics").stdout for each in farm.replicas]
+    texts = [farm.page(each, "metrics") for each in farm.replicas]
     assert all(f"antigravity_replicas {float(REPLICAS)}" in text for text in texts)
 
 
