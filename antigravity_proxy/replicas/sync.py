@@ -161,6 +161,8 @@ class Sync:
         async for page in self._reading.facts(accounts):
             now = self._clock.seconds()
             for account, kind, sealed in page:
+                if knowledge.outbox.holds(account, kind):
+                    continue  # learnt while Redis was away: newer than what it knows
                 if isinstance(sealed, bytes):
                     knowledge.take_fact(account, kind, sealed, now)
                 elif knowledge.mirror.held(account, kind, now) is not None:
