@@ -42,7 +42,10 @@ class Knowledge:
         return self.mirror.names.get(account) or self._vault.account(account)
 
     def recall(self, account: str, now: float) -> bool:
-        """Tells the listener what is known of an account; says whether the account is new here."""
+        """Tells the listener what is known of an account; says whether the account is new here.
+
+        Of one that is not, what a changed row may have made true: quotas and projects it knows, or better.
+        """
         mirror = self.mirror
         is_new = account not in mirror.names
         name = self.name(account)
@@ -50,7 +53,8 @@ class Knowledge:
         for cooling in mirror.cooling_of(name, now):
             self._listener.on_cooled(account, cooling.model, cooling.until - now, cooling.flagged)
         for fact in mirror.facts_of(name, now):
-            self._tell_listener(account, fact)
+            if is_new or isinstance(fact, Bar | Token):
+                self._tell_listener(account, fact)
         return is_new
 
     # what this process learns
