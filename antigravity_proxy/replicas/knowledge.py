@@ -12,7 +12,7 @@ from antigravity_proxy.accounts.shared import Listener
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.replicas import facts, wire
-from antigravity_proxy.replicas.facts import Bar, Fact, Project, Quotas, Token
+from antigravity_proxy.replicas.facts import Bar, Fact, Quotas, Token
 from antigravity_proxy.replicas.mirror import Cooling, Mirror
 from antigravity_proxy.replicas.outbox import Batch, Outbox
 from antigravity_proxy.replicas.sessions import Sessions
@@ -156,16 +156,14 @@ class Knowledge:
 
     def _tell_listener(self, account: str, fact: Fact) -> None:
         listener = self._listener
-        match fact:
-            case Token():
-                listener.on_renewed(account, grant(fact))
-            case Bar(sign_in, reason):
-                listener.on_barred(account, sign_in, reason)
-            case Project(project):
-                if project:
-                    listener.on_project(account, project)
-            case Quotas(figures):
-                listener.on_observed(account, {model: ModelQuota(*each) for model, each in figures.items()})
+        if isinstance(fact, Token):
+            listener.on_renewed(account, grant(fact))
+        elif isinstance(fact, Bar):
+            listener.on_barred(account, fact.sign_in, fact.reason)
+        elif isinstance(fact, Quotas):
+            listener.on_observed(account, {model: ModelQuota(*each) for model, each in fact.figures.items()})
+        elif fact.project:
+            listener.on_project(account, fact.project)
 
 
 def grant(token: Token) -> Grant:
