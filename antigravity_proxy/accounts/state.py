@@ -101,14 +101,6 @@ class AccountState:
         text = "\0".join(part.reveal() if isinstance(part, Secret) else str(part) for part in parts)
         return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
-    def cool(self, key: str, until: float, now: float, *, flagged: bool) -> bool:
-        """Sets it aside until then, unless it is for longer; says whether it did. Times in monotonic seconds."""
-        known = self.cooldowns.get(key)
-        if until <= (now if known is None else known.until):
-            return False
-        self.cooldowns[key] = Cooldown(until, flagged)
-        return True
-
     def bar(self, reason: str) -> None:
         """Out of use until its row changes."""
         self.barred = reason

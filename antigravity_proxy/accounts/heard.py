@@ -1,57 +1,58 @@
-"""What other replicas have learnt comes into effect here: ``shared.Listener`` over a pool's accounts."""
+"""What other replicas learnt, taken into effect here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from twisted.internet.interfaces import IReactorTime
+from collections.abc import Callable, Mapping
 
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist.oauth import Grant
 
 
-class Hearing:
-    """Changes the accounts of ``states``, by id; what is told of others changes nothing."""
+class Heard:
+    """Implements ``shared.Listener`` over the accounts that are here; news of others is passed over.
 
-    __slots__ = ("_clock", "_states")
+    ``set_aside`` sets an account aside, for a model's key, for so many seconds from now, flagged or not.
+    """
 
-    def __init__(self, states: Mapping[str, AccountState], clock: IReactorTime) -> None:
+    def __init__(
+        self, states: Mapping[str, AccountState], set_aside: Callable[[AccountState, str, float, bool], object]
+    ) -> None:
         self._states = states
-        self._clock = clock
+        self._set_aside = set_aside
+
+    def on_forgiven(self, account: str) -> None:
+        """At another replica somebody takes an account back into use."""
+        state = self._states.get(account)
+        if state is not None:
+            state.forgive()
 
     def on_cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
-        """Sets it aside."""
-        state, now = self._states.get(account), self._clock.seconds()
-        if state is not None and state.cool(key, now + seconds, now, flagged=flagged):
-            state.on_change(state)
+        """Another replica has set an account aside."""
+        state = self._states.get(account)
+        if state is not None:
+            self._set_aside(state, key, seconds, flagged)
 
     def on_renewed(self, account: str, grant: Grant) -> None:
-        """Takes the token, if it lives longer than the account's own, and upstream has not refused it."""
+        """Another replica has a new token."""
         state = self._states.get(account)
         if state is not None and grant.expires_at > state.expires_at and grant.access_token != state.refused:
             state.renewed(grant)
 
     def on_barred(self, account: str, sign_in: str, reason: str) -> None:
-        """Takes it out of use, if its row holds that sign-in."""
+        """Another replica takes an account out of use."""
         state = self._states.get(account)
         if state is not None and state.sign_in == sign_in:
             state.bar(reason)
 
-    def on_forgiven(self, account: str) -> None:
-        """Takes it back into use."""
-        state = self._states.get(account)
-        if state is not None:
-            state.forgive()
-
     def on_observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
-        """Takes the figures."""
+        """Upstream has told another replica of an account's quotas."""
         state = self._states.get(account)
         if state is not None:
             state.observed(figures)
 
     def on_project(self, account: str, project: str) -> None:
-        """Takes it where none is known, and upstream has not refused this one."""
+        """Another replica has looked up a project."""
         state = self._states.get(account)
         if state is not None and state.project is None and project != state.project_refused:
             state.project = project
