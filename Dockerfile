@@ -23,9 +23,13 @@ RUN python -m venv .venv && .venv/bin/pip install --config-settings editable_mod
 CMD [".venv/bin/python", "-m", "pytest", "-n", "2", "--dist", "loadfile"]
 
 FROM ${BASE} AS production
+ARG BASE
+ARG REVISION=unknown
 LABEL org.opencontainers.image.title="antigravity-proxy" \
       org.opencontainers.image.description="OpenAI-, Anthropic- and Gemini-compatible APIs over the accounts of a credential volume" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="${BASE}" \
+      org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/antigravity /opt/antigravity
 # health checks that were written for curl (-f URL) work too
 COPY compose/curl /usr/local/bin/curl

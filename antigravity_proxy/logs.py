@@ -25,12 +25,11 @@ from twisted.logger import (
 )
 from zope.interface import implementer
 
+from antigravity_proxy.secret import LOOKS_PRIVATE
+
 log = Logger()
 
-_SECRETS = re.compile(
-    r"ya29\.[\w.-]+|1//[\w-]+|(?<=Bearer )\S+|AIza[\w-]+|sk-[\w-]{8,}|(?<=[?&]key=)[^&\s]+"
-    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
-)
+_SECRETS = re.compile(LOOKS_PRIVATE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 #: fields of an event that the JSON form shows besides the message
 _SHOWN = frozenset(
@@ -70,7 +69,7 @@ class Output:
     """
 
     def __init__(self, path: str | None) -> None:
-        self._path = path
+        self._path = None if path is None else os.path.abspath(path)  # twistd changes its directory
         self._out: TextIO = sys.stdout if path is None else _appended(path)
 
     def write(self, line: str) -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+#: what tokens, keys and e-mail addresses look like in the words of others
+LOOKS_PRIVATE = (
+    r"ya29\.[\w.-]+|1//[\w-]+|(?<=Bearer )\S+|AIza[\w-]+|sk-[\w-]{8,}|(?<=[?&]key=)[^&\s]+"
+    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+)
+
 
 class Secret:
     """Text that hides itself in ``repr``, ``str``, logs and tracebacks; only ``reveal`` gives it out.

@@ -64,7 +64,7 @@ def test_nothing_that_windows_lacks_is_imported(tmp_path: Path) -> None:
 import sys
 for name in {UNIX_ONLY}:
     sys.modules[name] = None
-from antigravity_proxy import cli
+from antigravity_proxy.cli import main as cli
 from antigravity_proxy.operator import accounts, backup, bundle, copy, export, healthcheck, keychain, keys
 from antigravity_proxy.operator import report, restore
 from antigravity_proxy.volume import place, writer

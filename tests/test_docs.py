@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from support.matrix import BEGIN, END
+from support.rows import SECTIONS
+
 from antigravity_proxy.settings.table import TABLE, Setting
 
 ROOT = Path(__file__).parents[1]
@@ -59,3 +62,13 @@ def test_the_images_dependencies_are_locked_each_with_checksums() -> None:
         name = re.match(r"\s+([A-Za-z-]+)", line)
         assert name is not None
         assert re.search(rf"^{name[1].lower()}==\S+ \\\n    --hash=sha256:", locked, re.M), name[1]
+
+
+def test_the_table_of_faults_and_attacks_is_whole_and_all_of_it_holds() -> None:
+    text = (ROOT / "docs/security.md").read_text()
+    table = text.partition(BEGIN)[2].partition(END)[0]
+    for rows in SECTIONS.values():
+        for row in rows:
+            assert f"| {row.fault} | {row.bound} | " in table, row.name
+    assert "FAILED" not in table
+    assert "NOT TESTED" not in table

@@ -54,6 +54,7 @@ def test_plain_words_stay() -> None:
     assert redact(text) == text
 
 
+@pytest.mark.row("log lines")
 def test_control_characters_can_not_forge_a_line() -> None:
     assert one_line("a\r\nb\x1b[31m\u2028c\x85") == "a\\r\\nb\\x1b[31m\\u2028c\\x85"
 

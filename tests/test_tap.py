@@ -54,6 +54,7 @@ def test_help_documents_every_setting() -> None:
         (("--no-such-option",), {}, r"option --no-such-option not recognized"),
     ],
 )
+@pytest.mark.row("bad start")
 def test_a_wrong_setting_is_one_clear_line(
     tmp_path: Path, options: tuple[str, ...], environment: dict[str, str], told: str
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_wrong_setting_is_one_clear_line(
     assert "secret" not in said.replace("client_secret", "")
 
 
+@pytest.mark.row("open address")
 def test_no_key_on_an_open_address_is_refused(tmp_path: Path) -> None:
     write_volume(tmp_path, accounts=1)
     done = twistd("--proxy-host=0.0.0.0", ANTIGRAVITY_DATA_DIR=str(tmp_path))
@@ -73,6 +75,7 @@ def test_no_key_on_an_open_address_is_refused(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.row("bad start")
 def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -84,6 +87,7 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.row("bad start")
 def test_a_taken_admin_port_is_one_line_that_names_its_setting(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -13,11 +13,13 @@ from antigravity_proxy.admin.accounts import KINDS
 from antigravity_proxy.admin.chart import Series, chart
 from antigravity_proxy.admin.headline import Headline
 from antigravity_proxy.admin.history import Fault
-from antigravity_proxy.admin.markup import dot, flat, moment, number, since, tags
+from antigravity_proxy.admin.markup import dot, hole, moment, number, since, tags
 from antigravity_proxy.admin.place import Place
 from antigravity_proxy.admin.settings_shown import Line
 from antigravity_proxy.admin.survey import Listed, Selection, Status, Traffic, VolumeShown
 
+#: the id of the list that the accounts stand in
+LIST = "accounts"
 #: characters of an account's id where there is little room
 _SHORT = 8
 #: what a kind of accounts is called
@@ -32,11 +34,15 @@ _CALLED = {
 
 
 class Fragment(NamedTuple):
-    """A part of the page: the element's id, what it shows (equal: it looks the same), and how it is drawn."""
+    """A part of the page: the element's id, what it shows (equal: it looks the same), and how it is drawn.
+
+    ``parts``: the ids of further fragments that stand in it, in its hole of that name.
+    """
 
     id: str
     shows: Any
     draw: Callable[[], Tag]
+    parts: tuple[str, ...] = ()
 
 
 class Board:
@@ -48,7 +54,7 @@ class Board:
         self._addable = addable
 
     def fragments(self, status: Status) -> Iterator[Fragment]:
-        """Every part; the list of accounts before the accounts in it."""
+        """Every part; the list of accounts after the accounts in it."""
         now, listed = status.now, status.listed
         yield Fragment("headline", status.headline, lambda: _headline(status.headline))
         yield Fragment("figures", (listed.counts, status.traffic), lambda: _figures(listed, status.traffic))
@@ -56,23 +62,22 @@ class Board:
         yield Fragment("tabs", (listed.counts, listed.selection, listed.pages), lambda: self._tabs(listed))
         cards = self._cards(status)
         ids = tuple(each.id for each in cards)
-        yield Fragment("accounts", ids, lambda: self._list(cards))
         yield from cards
+        yield Fragment(LIST, ids, lambda: self._list(is_empty=not ids), ids)
         yield Fragment("faults", status.faults, lambda: _faults(status.faults, now))
         yield Fragment("volume", status.volume, lambda: _volume(status.volume, now))
         yield Fragment("settings", status.settings, lambda: _settings(status.settings))
 
-    def page(self, status: Status) -> Tag:
-        """The whole of it."""
-        drawn = {fragment.id: fragment.draw for fragment in self.fragments(status)}
+    def page(self) -> Tag:
+        """The whole of it, with a hole for each fragment but the accounts."""
         return tags.main(
-            drawn["headline"](),
-            drawn["figures"](),
-            tags.section(tags.h2("Accounts"), drawn["tabs"](), drawn["accounts"](), class_="wide"),
-            drawn["traffic"](),
-            drawn["faults"](),
-            drawn["volume"](),
-            drawn["settings"](),
+            hole("headline"),
+            hole("figures"),
+            tags.section(tags.h2("Accounts"), hole("tabs"), hole(LIST), class_="wide"),
+            hole("traffic"),
+            hole("faults"),
+            hole("volume"),
+            hole("settings"),
             class_="board",
         )
 
@@ -86,10 +91,9 @@ class Board:
             for shown in status.listed.accounts
         ]
 
-    def _list(self, cards: list[Fragment]) -> Tag:
-        if not cards:
-            return tags.ul(tags.li(self._empty(), class_="empty"), id="accounts", class_="accounts")
-        return tags.ul(*(each.draw() for each in cards), id="accounts", class_="accounts")
+    def _list(self, *, is_empty: bool) -> Tag:
+        within = tags.li(self._empty(), class_="empty") if is_empty else hole("parts")
+        return tags.ul(within, id=LIST, class_="accounts")
 
     def _empty(self) -> Tag:
         if self._addable():
@@ -136,11 +140,6 @@ def query_of(selection: Selection) -> str:
     return f"?{urlencode(given)}" if given else ""
 
 
-def html(fragment: Fragment) -> str:
-    """The fragment as text."""
-    return flat(fragment.draw())
-
-
 def _headline(shown: Headline) -> Tag:
     reasons = tags.ul(*(tags.li(reason) for reason in shown.reasons)) if shown.reasons else ""
     return tags.section(
@@ -182,6 +181,7 @@ def _traffic(traffic: Traffic) -> Tag:
         Series("refused", "refused", tuple(minute.refused for minute in minutes)),
         Series("limited", "rate limited", tuple(minute.limited for minute in minutes)),
         Series("failed", "failed", tuple(minute.failed for minute in minutes)),
+        Series("left", "left by the client", tuple(minute.left for minute in minutes)),
     ]
     streams = [Series("streams", "streams", tuple(minute.streams for minute in minutes))]
     tokens = [Series("tokens", "tokens", tuple(minute.tokens for minute in minutes))]

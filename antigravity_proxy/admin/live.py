@@ -12,7 +12,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from antigravity_proxy.admin.board import Board, html
+from antigravity_proxy.admin.board import Board, Fragment
+from antigravity_proxy.admin.drawing import Drawing
 from antigravity_proxy.admin.survey import Selection, Survey
 from antigravity_proxy.ticker import Ticker
 
@@ -52,13 +53,13 @@ class Watcher:
 class Live:
     """Sends to all watchers. While there is none, nothing is looked at."""
 
-    def __init__(self, ticker: Ticker, survey: Survey, board: Board, boot: str) -> None:
+    def __init__(self, ticker: Ticker, survey: Survey, board: Board, drawing: Drawing, boot: str) -> None:
         self._ticker = ticker
         self._survey = survey
         self._board = board
+        self._drawing = drawing
         self._boot = boot
         self._watchers: list[Watcher] = []
-        self._drawn: dict[str, tuple[Any, str]] = {}  # fragments as they were drawn last
         self._looking: Deferred[None] | None = None
         self._looked_at = 0.0
 
@@ -106,27 +107,25 @@ class Live:
                 continue
             status = await self._survey.look(watcher.selection)
             if watcher in self._watchers:
-                self._send(watcher, self._changed(watcher, list(self._board.fragments(status))), now)
+                changed = await self._changed(watcher, list(self._board.fragments(status)))
+                self._send(watcher, changed, now)
 
     def _looked(self, outcome: Any) -> None:
         self._looking = None
         if isinstance(outcome, Failure) and not outcome.check(CancelledError):
             log.failure("the status page could not be kept up to date", outcome)
 
-    def _changed(self, watcher: Watcher, fragments: list[Any]) -> list[tuple[str, str]]:
+    async def _changed(self, watcher: Watcher, fragments: list[Fragment]) -> list[tuple[str, str]]:
         """What is to be replaced, as id and HTML; a list that is replaced brings what stands in it."""
-        changed: list[tuple[str, str]] = []
-        is_new_list = watcher.shows.get("accounts") != next(f.shows for f in fragments if f.id == "accounts")
-        for fragment in fragments:
-            if watcher.shows.get(fragment.id) != fragment.shows and not (is_new_list and fragment.id.startswith("a-")):
-                drawn = self._drawn.get(fragment.id)
-                if drawn is None or drawn[0] != fragment.shows or fragment.id == "accounts":
-                    drawn = self._drawn[fragment.id] = (fragment.shows, html(fragment))
-                changed.append((fragment.id, drawn[1]))
-        watcher.shows = {fragment.id: fragment.shows for fragment in fragments}
-        return changed
+        changed = {each.id: each for each in fragments if watcher.shows.get(each.id) != each.shows}
+        brought = {part for each in changed.values() for part in each.parts}
+        texts = await self._drawing.texts(each for each in fragments if each.id in changed or each.id in brought)
+        watcher.shows = {each.id: each.shows for each in fragments}
+        return [(each, texts[each]) for each in changed if each not in brought]
 
     def _send(self, watcher: Watcher, changed: list[tuple[str, str]], now: float) -> None:
+        if watcher not in self._watchers:
+            return
         if changed:
             watcher.request.write(b"data: %s\n\n" % msgspec.json.encode(changed))
             watcher.silent_since = now
@@ -144,4 +143,3 @@ class Live:
             self._watchers.remove(watcher)
         if not self._watchers:
             self._ticker.leave(self)
-            self._drawn.clear()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from twisted.web.template import Tag, flattenString
+from twisted.web.template import Comment, Tag, flattenString
 
 #: seconds in a minute, an hour, a day
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -28,6 +30,16 @@ def flat(tag: Tag) -> str:
     if failed:
         raise failed[0]
     return done[0].decode()
+
+
+def hole(name: str) -> Comment:
+    """A place for HTML that is drawn apart; nobody else's text can be one, since its angle brackets are escaped."""
+    return Comment(f"hole {name}")
+
+
+def filled(html: str, parts: Mapping[str, str]) -> str:
+    """The HTML with its holes filled; what is put into them is not looked at."""
+    return re.sub("<!--hole ([a-z]+)-->", lambda found: parts[found[1]], html)
 
 
 def until(epoch: float, now: float) -> Tag:

@@ -6,13 +6,14 @@ anything else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from twisted.web.template import Tag
 
 from antigravity_proxy import __version__
 from antigravity_proxy.admin.http import Headers
-from antigravity_proxy.admin.markup import flat, tags
+from antigravity_proxy.admin.markup import filled, flat, tags
 from antigravity_proxy.admin.place import Place
 from antigravity_proxy.admin.static import ICON, SCRIPT, STYLE
 from antigravity_proxy.dialect.base import Rendered
@@ -102,8 +103,19 @@ class Pages:
         """A page with a few lines in the middle."""
         return self.whole(status, title, tags.main(tags.h1(title), *body, class_="small"))
 
-    def whole(self, status: int, title: str, *body: Tag | str, live: str = "", boot: str = "") -> Rendered:
-        """A whole page. ``live``: where its script listens for changes; ``boot`` names the daemon that it is of."""
+    def whole(
+        self,
+        status: int,
+        title: str,
+        *body: Tag | str,
+        live: str = "",
+        boot: str = "",
+        parts: Mapping[str, str] | None = None,
+    ) -> Rendered:
+        """A whole page. ``live``: where its script listens for changes; ``boot`` names the daemon that it is of.
+
+        ``parts``: HTML for the holes in its body.
+        """
         path = self._place.path
         head = tags.head(
             tags.meta(charset="utf-8"),
@@ -117,4 +129,4 @@ class Pages:
         foot = tags.footer(f"antigravity-proxy {__version__}")
         attributes = {"data-live": live, "data-boot": boot} if live else {}
         page = tags.html(head, tags.body(*body, foot, **attributes), lang="en")
-        return Rendered(status, f"<!doctype html>\n{flat(page)}\n".encode())
+        return Rendered(status, f"<!doctype html>\n{filled(flat(page), parts or {})}\n".encode())

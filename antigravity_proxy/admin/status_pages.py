@@ -13,6 +13,7 @@ from twisted.web.template import Tag
 from antigravity_proxy.admin.access import Access
 from antigravity_proxy.admin.board import Board, query_of
 from antigravity_proxy.admin.changes import ACTIONS, Action, Changes, NotChanged
+from antigravity_proxy.admin.drawing import Drawing
 from antigravity_proxy.admin.http import Answers, content_type, form, query
 from antigravity_proxy.admin.live import Live
 from antigravity_proxy.admin.markup import tags
@@ -46,7 +47,8 @@ class StatusPages:
         self._addable = addable
         self._boot = secrets.token_hex(8)
         self._board = Board(answers.place, changeable=not changes.read_only, addable=addable)
-        self._live = Live(ticker, survey, self._board, self._boot)
+        self._drawing = Drawing(ticker.clock)
+        self._live = Live(ticker, survey, self._board, self._drawing, self._boot)
 
     def stop(self) -> None:
         """Ends what is live."""
@@ -63,8 +65,10 @@ class StatusPages:
         status = await self._survey.look(selection)
         live = f"{self._answers.place.path('/events')}{query_of(selection)}"
         level = {"well": "All is well", "attention": "Look here", "broken": "Broken"}[status.headline.level]
-        body = [self._top(session), self._told(session), self._board.page(status)]
-        return self._answers.send(request, self._pages.whole(200, level, *body, live=live, boot=self._boot))
+        body = [self._top(session), self._told(session), self._board.page()]
+        parts = await self._drawing.texts(self._board.fragments(status), anew=True)
+        page = self._pages.whole(200, level, *body, live=live, boot=self._boot, parts=parts)
+        return self._answers.send(request, page)
 
     async def events(self, request: Any) -> bytes:
         """What changes on it, from now on."""

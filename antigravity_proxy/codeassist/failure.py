@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from antigravity_proxy.codeassist import durations
+from antigravity_proxy.secret import LOOKS_PRIVATE
 
 #: gRPC status names and the HTTP status that each stands for (upstream.md 6.3)
 HTTP_STATUS = {
@@ -96,11 +97,11 @@ def read(
     )
 
 
-_PRIVATE = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|projects/[\w.:-]+|ya29\.[\w.-]+|1//[\w-]+")
+_PRIVATE = re.compile(rf"projects/[\w.:-]+|{LOOKS_PRIVATE}")
 
 
 def for_client(message: str) -> str:
-    """Upstream's words as a client may read them: without addresses, project ids and tokens (translation.md 10)."""
+    """Upstream's words as a client may read them: no addresses, project ids, tokens or keys (translation.md 10)."""
     return _PRIVATE.sub("[removed]", message) or "Upstream refused the request."
 
 

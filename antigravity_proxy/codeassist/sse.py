@@ -93,4 +93,5 @@ class SSEDecoder:
     def _grow(self, size: int) -> None:
         self._size += size
         if self._size > self._limit:
+            self._pending, self._data = [], []  # who keeps the error must not keep these
             raise EventTooLargeError(f"an event of more than {self._limit} bytes")

@@ -255,6 +255,7 @@ class _Collected:
     def data_received(self, data: bytes) -> None:
         self._size += len(data)
         if self._size > self._limit:
+            self._pieces.clear()  # who keeps the error must not keep these
             raise TooLarge(f"more than {self._limit} bytes")
         self._pieces.append(data)
 

@@ -195,6 +195,8 @@ def test_an_appeal_link_bars_the_account() -> None:
 def test_what_identifies_people_is_removed_for_clients() -> None:
     text = failure.for_client("user a.b+c@example.com in projects/secret-1 with ya29.abc-def and 1//0gxyz")
     assert text == "user [removed] in [removed] with [removed] and [removed]"
+    text = failure.for_client("at https://x/?key=abc&y=1 with AIzaSyA-1_2 as Bearer abc.def")
+    assert text == "at https://x/?key=[removed]&y=1 with [removed] as Bearer [removed]"
     assert failure.for_client("") == "Upstream refused the request."
 
 

@@ -84,6 +84,7 @@ def test_a_line_or_event_without_end_is_refused(pieces: list[bytes]) -> None:
         decoder.feed(piece)
     with pytest.raises(EventTooLargeError, match="100 bytes"):
         decoder.feed(pieces[-1])
+    assert decoder.close() == []  # what was refused is not kept
 
 
 def test_the_limit_is_per_event_not_per_stream() -> None:

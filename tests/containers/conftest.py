@@ -12,7 +12,15 @@ from support.containers import CONTAINER, IMAGE, ROOT, engine, run
 
 #: what stands in each planted secret
 CANARY = "canary-that-no-image-may-hold"
-_PLANTED = ("compose/.env", "compose/secrets/proxy_api_key", ".env", "cloud_accounts.db", ".keys/master.key", "my.pem")
+_PLANTED = (
+    "compose/.env",
+    "compose/settings.env",
+    "compose/secrets/proxy_api_key",
+    ".env",
+    "cloud_accounts.db",
+    ".keys/master.key",
+    "my.pem",
+)
 
 # the format that carries HEALTHCHECK; Docker has no other
 os.environ["BUILDAH_FORMAT"] = "docker"

@@ -24,6 +24,7 @@ from support.containers import (
     engine,
     give,
     project,
+    remove_images,
     until,
     volume,
 )
@@ -58,7 +59,7 @@ def test_the_demo_serves_and_ends(tmp_path: Path) -> None:
         client = Client(found.ports["PROXY"], key="sk-demo")
         use(client, 3)
         [demo] = found.containers("demo")
-        assert "curl -N http://127.0.0.1:8045/v1/chat/completions" in demo.logs()
+        until(lambda: "curl -N http://127.0.0.1:8045/v1/chat/completions" in demo.logs())
         engine("stop", demo.name)
         assert demo.status() == 0
 
@@ -95,6 +96,17 @@ def test_beside_the_desktop_app_it_serves_reads_and_leaves_everything_as_it_is(t
         page = Browser().get(f"http://localhost:{found.ports['ADMIN']}/login")
         assert page.status == 200
         assert trace(directory) == before
+
+
+def test_any_setting_may_stand_in_a_file(tmp_path: Path) -> None:
+    volume(tmp_path / "data")
+    (tmp_path / "settings.env").write_text("PROXY_MAX_BODY=1KiB\n")
+    settings = {"ANTIGRAVITY_DATA_DIR_HOST": tmp_path / "data", "SETTINGS_FILE_HOST": tmp_path / "settings.env"}
+    with project(COMPOSE_FILES / "compose.prod.yml", tmp_path, **settings) as found:
+        client = Client(found.ports["PROXY"])
+        until(client.is_ready)
+        assert client.chat().status == 200
+        assert client.chat(user="x" * 2000).status == 413
 
 
 def test_sigterm_lets_an_open_stream_finish(tmp_path: Path) -> None:
@@ -175,7 +187,7 @@ def test_an_update_is_another_tag_and_the_way_back_the_old_one(tmp_path: Path) -
                 [daemon] = found.containers("proxy")
                 assert daemon.inspect("{{.Config.Image}}").endswith(f"{IMAGE}:{tag}")
     finally:
-        engine("rmi", f"{IMAGE}:{after}", check=False)
+        remove_images(f"{IMAGE}:{after}")
 
 
 def test_an_account_is_added_through_the_hosts_browser_and_serves_at_once(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 import uuid
 
+import pytest
 from twisted.internet import reactor
 from twisted.internet.task import Clock
 
 from antigravity_proxy.daemon.process import hex_digits, keep_monotonic_time, new_uuid
 
 
+@pytest.mark.row("clock jumps")
 def test_a_jump_of_the_wall_clock_moves_no_timer() -> None:
     """The reactor's own seconds are the monotonic clock's."""
     assert abs(reactor.seconds() - time.monotonic()) < 1

@@ -42,6 +42,7 @@ def test_the_examples_defaults_are_the_files_own() -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
+@pytest.mark.row("containers")
 def test_every_container_is_hardened(name: str) -> None:
     for service in services(name).values():
         assert service["read_only"] is True

@@ -283,6 +283,7 @@ async def test_the_json_array_form_of_geminis_stream(tmp_path: Path) -> None:
         assert (await running.request("POST", path + "?alt=xml", body)).status == 400
 
 
+@pytest.mark.row("buffering")
 @deferred()
 async def test_the_first_event_is_passed_on_at_once(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:
@@ -314,6 +315,7 @@ async def test_a_stalled_reader_slows_upstream_down(tmp_path: Path) -> None:
         await until(lambda: running.simulator.requests[0].closed_by_peer)
 
 
+@pytest.mark.row("sigterm")
 @deferred(20)
 async def test_a_drain_lets_an_open_stream_finish(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:

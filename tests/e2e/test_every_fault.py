@@ -138,6 +138,7 @@ async def asked(running: Stack, ask: Ask, stream: bool, name: str, fault: Fault,
 @pytest.mark.row("unfinished")
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.row("one bad account")
 @deferred(60)
 async def test_what_is_told_and_who_is_asked(
     tmp_path: Path, dialect: str, stream: bool, monkeypatch: pytest.MonkeyPatch

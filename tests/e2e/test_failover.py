@@ -52,6 +52,7 @@ async def streamed(running: Stack) -> Any:
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.row("one bad account")
 @deferred()
 async def test_another_account_answers(tmp_path: Path, fault: Fault, stream: bool) -> None:
     async with stack(tmp_path) as running:
@@ -94,6 +95,7 @@ async def test_a_collected_answer_that_breaks_is_asked_for_anew(tmp_path: Path, 
 
 
 @pytest.mark.row("all cooling")
+@pytest.mark.row("all cooling")
 @deferred()
 async def test_when_all_are_limited_the_client_is_told_when_and_upstream_is_left_alone(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:
@@ -117,6 +119,7 @@ async def test_one_models_limit_leaves_the_others_free(tmp_path: Path) -> None:
         assert (await running.chat(model="claude-sonnet-4-6")).status == 200
 
 
+@pytest.mark.row("refused request")
 @pytest.mark.row("refused request")
 @deferred()
 async def test_a_refused_request_is_not_tried_elsewhere(tmp_path: Path) -> None:
@@ -159,6 +162,7 @@ async def test_lost_signatures_are_replaced_once(tmp_path: Path) -> None:
         assert signatures == ["QUJD", "skip_thought_signature_validator"]
 
 
+@pytest.mark.row("always failing")
 @deferred()
 async def test_trouble_everywhere_ends_after_three_attempts(tmp_path: Path) -> None:
     async with stack(tmp_path, accounts=5) as running:
@@ -180,6 +184,7 @@ async def test_with_one_account_trouble_is_tried_again_on_it(tmp_path: Path) -> 
         assert first != second
 
 
+@pytest.mark.row("unreachable")
 @deferred()
 async def test_an_unreachable_host_is_passed_over_for_a_while(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:
@@ -190,6 +195,7 @@ async def test_an_unreachable_host_is_passed_over_for_a_while(tmp_path: Path) ->
         assert running.daemon.bases.in_order(running.daemon._reactor.seconds())[-1].startswith(b"http://127.0.0.1:1/")
 
 
+@pytest.mark.row("unreachable")
 @deferred()
 async def test_no_upstream_at_all_is_502(tmp_path: Path) -> None:
     async with stack(tmp_path, PROXY_INTERNAL_BASE_URLS="http://127.0.0.1:1") as running:
@@ -197,6 +203,7 @@ async def test_no_upstream_at_all_is_502(tmp_path: Path) -> None:
         assert answer.status == 502
 
 
+@pytest.mark.row("stalled upstream")
 @deferred()
 async def test_a_silent_upstream_is_504(tmp_path: Path) -> None:
     async with stack(tmp_path, PROXY_REQUEST_TIMEOUT="0.3") as running:
@@ -205,6 +212,7 @@ async def test_a_silent_upstream_is_504(tmp_path: Path) -> None:
         assert answer.status == 504
 
 
+@pytest.mark.row("one refresh")
 @deferred()
 async def test_an_expired_token_is_renewed_once_for_all(tmp_path: Path) -> None:
     async with stack(tmp_path, accounts=0) as running:
@@ -232,6 +240,7 @@ async def test_tokens_are_renewed_before_they_end_without_any_request(
         assert tokens(running) == []
 
 
+@pytest.mark.row("bad refreshes")
 @deferred()
 async def test_a_401_is_answered_by_a_new_token_on_the_same_account(tmp_path: Path) -> None:
     async with stack(tmp_path, accounts=1) as running:
@@ -241,6 +250,7 @@ async def test_a_401_is_answered_by_a_new_token_on_the_same_account(tmp_path: Pa
         assert len(running.simulator.refreshes) == 1
 
 
+@pytest.mark.row("bad refreshes")
 @deferred()
 async def test_a_401_with_the_new_token_too_sets_the_account_aside(tmp_path: Path) -> None:
     async with stack(tmp_path, accounts=1) as running:
@@ -275,6 +285,7 @@ async def test_a_refresh_that_hangs_or_fails_is_waited_for_by_nobody_who_has_ano
         assert set(trace(running.volume.directory)) == set(before)
 
 
+@pytest.mark.row("bad refreshes")
 @pytest.mark.row("bad refreshes")
 @deferred()
 async def test_a_revoked_sign_in_takes_the_account_out_and_a_new_row_brings_it_back(tmp_path: Path) -> None:
@@ -346,6 +357,7 @@ async def test_a_wrong_project_is_asked_for_anew(tmp_path: Path) -> None:
         assert [r.json.get("project") for r in running.simulator.requests] == ["project-0", "simulated-project"]
 
 
+@pytest.mark.row("client leaves")
 @deferred()
 async def test_a_client_that_leaves_ends_the_upstream_request_and_is_not_replayed(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:

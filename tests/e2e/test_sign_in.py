@@ -38,6 +38,7 @@ def lines() -> Iterator[list[str]]:
     globalLogPublisher.removeObserver(observe)
 
 
+@pytest.mark.row("sign-in attacks")
 @deferred(30)
 async def test_somebody_signs_in_and_the_account_serves_at_once(tmp_path: Path, lines: list[str]) -> None:
     async with site(tmp_path, logged_in=False) as here:
@@ -98,6 +99,7 @@ async def test_a_key_header_serves_instead_of_a_session_and_a_mapped_port_and_an
         assert len(here.addresses()) == 2
 
 
+@pytest.mark.row("sign-in attacks")
 @deferred(30)
 async def test_a_forged_or_replayed_state_exchanges_nothing(tmp_path: Path, lines: list[str]) -> None:
     async with site(tmp_path) as here:
@@ -116,6 +118,7 @@ async def test_a_forged_or_replayed_state_exchanges_nothing(tmp_path: Path, line
         assert any("its state is unknown, used or too old" in line for line in lines)
 
 
+@pytest.mark.row("sign-in attacks")
 @deferred(30)
 async def test_a_state_of_another_browser_or_host_is_refused_and_used_up(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
@@ -132,6 +135,7 @@ async def test_a_state_of_another_browser_or_host_is_refused_and_used_up(tmp_pat
         assert (await here.get("/auth/start", Host="[")).status == 400
 
 
+@pytest.mark.row("sign-in attacks")
 @deferred(30)
 async def test_a_state_ages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with site(tmp_path) as here:
@@ -154,6 +158,7 @@ async def test_two_sign_ins_may_be_under_way_in_one_browser(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "vector", ["<script>alert(1)</script>", '"><img src=x onerror=1>', "access_denied", "'\r\nX: y"]
 )
+@pytest.mark.row("sign-in attacks")
 @deferred(30)
 async def test_nothing_that_the_query_says_is_shown_as_it_is(tmp_path: Path, vector: str, lines: list[str]) -> None:
     async with site(tmp_path) as here:
@@ -279,6 +284,8 @@ async def test_a_client_with_a_key_is_named_in_the_token(tmp_path: Path) -> None
         assert account.token.oauth_client_key == "own"
 
 
+@pytest.mark.row("sign-in attacks")
+@pytest.mark.row("page attacks")
 @deferred(30)
 async def test_a_login_from_another_site_is_refused(tmp_path: Path) -> None:
     async with site(tmp_path, logged_in=False) as here:
@@ -301,6 +308,8 @@ async def test_a_login_from_another_site_is_refused(tmp_path: Path) -> None:
             assert (await here.log_in(**good)).status == 303
 
 
+@pytest.mark.row("sign-in attacks")
+@pytest.mark.row("page attacks")
 @deferred(30)
 async def test_a_session_can_not_be_fixed_beforehand(tmp_path: Path) -> None:
     async with site(tmp_path, logged_in=False) as here:
@@ -318,6 +327,7 @@ async def test_a_session_can_not_be_fixed_beforehand(tmp_path: Path) -> None:
         assert (await here.get("/auth/start", attacker)).status == 401  # a new login ends the one before
 
 
+@pytest.mark.row("page attacks")
 @deferred(30)
 async def test_guessing_keys_is_slowed_down_for_forms_and_headers_together(tmp_path: Path, lines: list[str]) -> None:
     async with site(tmp_path, logged_in=False) as here:
@@ -439,6 +449,7 @@ async def with_an_old_token(here: Site) -> None:
     await until(lambda: bool(here.stack.daemon.state.accounts))
 
 
+@pytest.mark.row("tokens in memory")
 @deferred(30)
 async def test_a_renewed_token_goes_to_the_volume_unless_it_is_read_only(tmp_path: Path) -> None:
     async with site(tmp_path, logged_in=False, ACCOUNTS="0") as here:

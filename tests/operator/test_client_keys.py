@@ -25,6 +25,7 @@ def at(tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.row("key files")
 def test_a_key_is_shown_once_and_only_its_hash_is_kept(at: dict[str, str]) -> None:
     done = call("client-key", "add", "laptop", **at)
     assert done.exit_code == 0, done.output

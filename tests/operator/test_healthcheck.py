@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from support.stack import free_port
 
-from antigravity_proxy.cli import command
+from antigravity_proxy.cli.main import command
 from antigravity_proxy.operator import healthcheck
 
 ANSWERS = {
@@ -100,7 +100,8 @@ def test_the_command_asks_where_the_daemon_listens(server: int, path: str, statu
 
 def test_a_health_check_does_not_load_twisted() -> None:
     code = (
-        "import atexit, sys; from antigravity_proxy import cli; atexit.register(lambda: print(*sys.modules)); "
+        "import atexit, sys; from antigravity_proxy.cli import main as cli\n"
+        "atexit.register(lambda: print(*sys.modules)); "
         "cli.main(['healthcheck', '--url', 'x'])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout.split()

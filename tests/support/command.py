@@ -6,7 +6,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from antigravity_proxy.cli import command
+from antigravity_proxy.cli.main import command
 
 
 def call(*arguments: str | Path, **environ: str) -> Result:

@@ -179,6 +179,12 @@ def remove(*names: str) -> None:
         engine("rm", "--force", name, check=False)
 
 
+def remove_images(*names: str) -> None:
+    """Takes these names away, and the images that have no other."""
+    for name in names:
+        engine("rmi", name, check=False)
+
+
 class Project:
     """What a compose file brought up."""
 
@@ -242,5 +248,5 @@ def project(
         left = engine("ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={name}").split()
         remove(*left)
         found.compose("down", "--volumes", check=False)
-        for image in engine("images", "--format={{.Repository}}:{{.Tag}}", f"--filter=reference=*{name}*").split():
-            engine("rmi", image, check=False)
+        built = engine("images", "--format={{.Repository}}:{{.Tag}}").split()
+        remove_images(*(image for image in built if name in image))

@@ -21,13 +21,24 @@ def event(text: str, *, last: bool = False, end: bytes = b"\r\n\r\n") -> bytes:
     return _EVENT % (text.encode(), b',"finishReason":"STOP"' if last else b"") + end
 
 
+def answer(
+    status: bytes = b"200 OK", kind: bytes = b"text/event-stream", body: bytes = event("Hello", last=True)
+) -> Act:
+    """An act: a whole answer."""
+    head = b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+    return lambda s: s.sendall(head % (status, kind, len(body)) + body)
+
+
 class FarEnd:
-    """``act`` may be changed at any time. ``requests`` counts what arrived; ``left`` says when each peer had gone."""
+    """``act`` may be changed at any time. ``requests`` counts what arrived, ``seen`` holds it; ``left`` says when each
+    peer had gone.
+    """
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
         self.act: Act = lambda s: None
         self.requests = 0
+        self.seen: list[bytes] = []
         self.left: list[float] = []
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -55,6 +66,7 @@ class FarEnd:
             while length and len(body) < int(length[1]):
                 body += s.recv(65536)
             self.requests += 1
+            self.seen.append(head + b"\r\n\r\n" + body)
             self.act(s)
 
 

@@ -82,6 +82,10 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("read-only", "writing calls in READONLY_MODE", "40/40 refused with 403, 404 or 405; 0 token exchanges"),
         Row("redaction", "upstream repeats tokens and addresses in errors", "24/24 removed"),
         Row("tracebacks", "tracebacks, paths, versions, TRACE", "28/28 show none"),
+        Row("canaries", "marked tokens, keys, addresses and prompts planted everywhere, log level debug", "0 found"),
+        Row("log lines", "CR LF, ESC, forged lines by model, path, user agent, key", "escaped, one line"),
+        Row("log flood", "refused requests", "bounded lines; <= 1,000 B each, 0 tracebacks"),
+        Row("containers", "what containers may do", "read-only, no capabilities, no new privileges, no socket"),
         Row("public pages", "health pages", "no address, token, path or account id"),
         Row(
             "ssrf",
@@ -91,6 +95,11 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("origins", "foreign origins", "15/15 without * or reflection"),
         Row("rebinding", "DNS rebinding against a keyless daemon", "names that are not ours: 403"),
         Row("html", "HTML from upstream", "never as HTML; nosniff"),
+        Row(
+            "page attacks",
+            "the operator's pages: XSS, CSRF, clickjacking, open redirect, session fixation, guessed keys",
+            "nothing changed, nobody let in or led away",
+        ),
         Row("sign-in attacks", "XSS, forged or reused state, PKCE", "escaped; 4xx without exchange; S256"),
         Row("key files", "files that are made", "0600 in directories 0700"),
         Row(

@@ -48,7 +48,15 @@ def post(path: str, content: bytes, *lines: str, key: str = KEY) -> bytes:
 class Target:
     """A running daemon, and its volume."""
 
-    def __init__(self, directory: Path, upstream: str, accounts: int = 2, key: str = KEY, **settings: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        upstream: str,
+        accounts: int = 2,
+        key: str = KEY,
+        before: tuple[str, ...] = (),
+        **settings: str,
+    ) -> None:
         self.port = free_port()
         self.volume: VolumeWriter = write_volume(directory / "volume", accounts=accounts, api_key=key)
         self.log_path = directory / "daemon.log"
@@ -70,11 +78,12 @@ class Target:
             }
             | settings
         )
+        self.before = before
         self.process = self.start()
 
-    def start(self, before: tuple[str, ...] = ()) -> Process:
+    def start(self) -> Process:
         """Starts the daemon; ``before`` is what runs it."""
-        argv = [*before, sys.executable, *TWISTD]
+        argv = [*self.before, sys.executable, *TWISTD]
         url = f"http://127.0.0.1:{self.port}/health/live"
         return Process(argv, url, self.environment, self.log_path)
 

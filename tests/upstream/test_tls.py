@@ -64,6 +64,7 @@ class Hello(Resource):
     [("localhost", True, True), ("localhost", False, False), ("other.example", True, False)],
 )
 @pytest.mark.parametrize("kind", ["", "http", "socks5"])
+@pytest.mark.row("upstream TLS")
 @deferred()
 async def test_chain_and_name_are_verified(tmp_path: Path, host: str, trusted: bool, works: bool, kind: Any) -> None:
     """Directly, and through a proxy: that is not who is talked to."""

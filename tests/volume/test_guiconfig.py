@@ -66,6 +66,7 @@ def test_the_apps_own_files(name: str) -> None:
         b'{"proxy": {"api_key": false}}',
     ],
 )
+@pytest.mark.row("broken config")
 def test_half_written_and_wrongly_shaped_files_are_unreadable_and_never_mean_no_key(content: bytes) -> None:
     with pytest.raises(Unreadable, match=r"^gui_config\.json"):
         guiconfig.parse(content)

@@ -48,6 +48,7 @@ def judge(found: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("style", hammer.STYLES)
+@pytest.mark.row("half copies")
 def test_no_snapshot_is_torn_or_stale(tmp_path: Path, style: str) -> None:
     judge(hammered(tmp_path, style))
 

@@ -69,6 +69,7 @@ def test_a_checkpointed_log_with_the_writer_still_there_is_read(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("suffixes", [("", "-wal"), ("", "-wal", "-shm")])
+@pytest.mark.row("half copies")
 def test_a_copied_directory_is_read_with_and_without_shared_memory(tmp_path: Path, suffixes: tuple[str, ...]) -> None:
     db = make_database(tmp_path / "cloud_accounts.db")
     renumber(db, 1)
@@ -82,6 +83,7 @@ def test_a_copied_directory_is_read_with_and_without_shared_memory(tmp_path: Pat
     db.close()
 
 
+@pytest.mark.row("half copies")
 def test_the_shared_memory_of_an_earlier_moment_does_no_harm(tmp_path: Path) -> None:
     db = make_database(tmp_path / "cloud_accounts.db")
     copy = tmp_path / "copy"

@@ -94,6 +94,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+@pytest.mark.row("bad rows")
 def test_a_bad_row_is_told_and_hides_no_other(bad: Row) -> None:
     found = AccountReader().read([row("a"), bad, row("c")], (KEY,))
     assert [account.id for account in found.accounts] == ["a", "c"]

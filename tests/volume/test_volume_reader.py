@@ -41,6 +41,7 @@ def reader(writer: VolumeWriter, clock: Clock) -> VolumeReader:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.row("schemas")
 def test_the_stored_volumes_read_whole_and_stay_untouched(name: str, tmp_path: Path) -> None:
     volume = copy_of(name, tmp_path)
     before = trace(volume)
@@ -126,6 +127,7 @@ def test_a_wrapped_key_is_told_only_while_rows_stay_closed(writer: VolumeWriter)
 
 
 @pytest.mark.parametrize("damage", ["noise", "half", "empty", "deleted", "table dropped"])
+@pytest.mark.row("broken volume")
 def test_a_broken_database_leaves_the_last_good_accounts_in_force(
     writer: VolumeWriter, reader: VolumeReader, clock: Clock, damage: str
 ) -> None:

@@ -49,6 +49,7 @@ def test_the_replay_gives_what_sqlite_gives_wherever_the_log_is_cut(tmp_path: Pa
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.row("half copies")
 def test_the_replay_stops_where_sqlite_stops_at_a_broken_frame(tmp_path: Path, seed: int) -> None:
     db, log = make_log(tmp_path, seed)
     rng = random.Random(seed)

@@ -56,6 +56,7 @@ def execute(directory: Path, words: str, *values: Any) -> None:
         db.execute(words, values)
 
 
+@pytest.mark.row("key files")
 def test_a_volume_begins_with_a_schema_a_key_and_the_row(tmp_path: Path) -> None:
     written = writer_of(tmp_path).add(ALICE)
     assert (written.is_new, written.key_file) == (True, ".keys/master.key")

@@ -206,6 +206,7 @@ def test_a_long_answer_has_no_deadline_of_its_own() -> None:
     assert b"late" in transport.value()
 
 
+@pytest.mark.row("reader gone silent")
 def test_a_reader_that_stalls_is_dropped_and_one_that_goes_on_is_not() -> None:
     edge = Edge()
     channel, transport = edge.connect()
@@ -220,6 +221,7 @@ def test_a_reader_that_stalls_is_dropped_and_one_that_goes_on_is_not() -> None:
     assert transport.aborted
 
 
+@pytest.mark.row("shedding")
 def test_above_the_cap_clients_are_told_to_come_again_and_far_above_closed_at_once() -> None:
     edge = Edge(max_connections=2)
     edge.connect()

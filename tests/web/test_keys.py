@@ -34,6 +34,7 @@ def headers(**fields: str | bytes) -> Headers:
         (headers(authorization="Bearer wrong", x_api_key="sk-right"), b""),
     ],
 )
+@pytest.mark.row("false keys")
 def test_right_keys_pass(sent: Headers, query: bytes) -> None:
     RING.check(sent, query)
 
@@ -56,6 +57,7 @@ def test_right_keys_pass(sent: Headers, query: bytes) -> None:
         (headers(x_forwarded_for="127.0.0.1", api_key="sk-right"), b""),
     ],
 )
+@pytest.mark.row("false keys")
 def test_everything_else_is_refused(sent: Headers, query: bytes) -> None:
     with pytest.raises(Unauthorized):
         RING.check(sent, query)

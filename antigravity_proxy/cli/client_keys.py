@@ -1,0 +1,90 @@
+"""``antigravity-proxy client-key``: clients' own keys."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from antigravity_proxy.cli.common import data_dir_option, start_of
+
+_keys_file = click.option(
+    "--file",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file of clients' keys (default: PROXY_CLIENT_KEYS_FILE).",
+)
+
+
+@click.group("client-key")
+def client_key() -> None:
+    """Clients' own keys, each with a name and its limits. The daemon follows their file."""
+
+
+@client_key.command("add")
+@data_dir_option
+@_keys_file
+@click.argument("name")
+@click.option("--expires", metavar="WHEN", help="90d, 12h, 4w, or a date such as 2027-01-31 (UTC).")
+@click.option("--requests-per-minute", type=click.IntRange(1, 100_000), help="Requests within any minute.")
+@click.option("--concurrent", type=click.IntRange(1, 100_000), help="Requests under way at a time, streams above all.")
+@click.option("--models", metavar="PATTERNS", default="", help="Models it may use, such as 'gemini-*,claude-sonnet-*'.")
+def add_client_key(
+    data_dir: Path | None,
+    file: Path | None,
+    name: str,
+    expires: str | None,
+    requests_per_minute: int | None,
+    concurrent: int | None,
+    models: str,
+) -> None:
+    """Makes a key for the client NAME, and prints it: this once, since only its hash is kept."""
+    from antigravity_proxy.operator import clientkeys
+
+    start, now = start_of(data_dir), _now()
+    path = clientkeys.place_of(file, start.settings, start.places.directory)
+    plain, key = clientkeys.new(
+        name,
+        now,
+        expires=clientkeys.moment(expires, now) if expires else None,
+        per_minute=requests_per_minute,
+        concurrent=concurrent,
+        models=tuple(word for item in models.split(",") if (word := item.strip())),
+    )
+    clientkeys.add(path, key)
+    click.echo(plain)
+    click.echo(f"{path}: {name} was added. The key above is shown this once.", err=True)
+
+
+@client_key.command("list")
+@data_dir_option
+@_keys_file
+@click.option("--json", "as_json", is_flag=True, help="A JSON array.")
+def list_client_keys(data_dir: Path | None, file: Path | None, as_json: bool) -> None:
+    """Lists the clients' keys by name, with their limits; never a key."""
+    from antigravity_proxy.operator import clientkeys
+
+    start = start_of(data_dir)
+    keys = clientkeys.load(clientkeys.place_of(file, start.settings, start.places.directory))
+    click.echo(clientkeys.as_json(keys) if as_json else clientkeys.as_text(keys, _now()) or "No client has a key.")
+
+
+@client_key.command("revoke")
+@data_dir_option
+@_keys_file
+@click.argument("name")
+def revoke_client_key(data_dir: Path | None, file: Path | None, name: str) -> None:
+    """Takes the key of the client NAME out of force: within a second, where the daemon runs."""
+    from antigravity_proxy.operator import clientkeys
+
+    start = start_of(data_dir)
+    path = clientkeys.place_of(file, start.settings, start.places.directory)
+    clientkeys.revoke(path, name)
+    click.echo(f"{path}: {name} was revoked")
+
+
+def _now() -> datetime:
+    from antigravity_proxy.startup import epoch
+
+    return datetime.fromtimestamp(int(epoch()), UTC)

@@ -1,0 +1,128 @@
+"""The command itself, and the sub-commands that belong to no group."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from antigravity_proxy import __version__
+from antigravity_proxy.cli.accounts import accounts
+from antigravity_proxy.cli.client_keys import client_key
+from antigravity_proxy.cli.common import WRONG, data_dir_option, options_of, start_of
+from antigravity_proxy.cli.copies import backup, export, restore
+from antigravity_proxy.cli.keys import key
+
+if TYPE_CHECKING:
+    from antigravity_proxy.operator.report import Report
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs a sub-command and ends the process with its exit status (2 for a wrong command line)."""
+    command(argv, prog_name="antigravity-proxy")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="antigravity-proxy %(version)s")
+def command() -> None:
+    """Operates antigravity-proxy. The daemon itself is `twistd antigravity`."""
+
+
+@command.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=8045, show_default=True, help="The API's port; 0: a free one."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The API's address; 0.0.0.0 in a container.")
+def demo(port: int, host: str) -> None:
+    """The real daemon on a simulated Google: no account, no network."""
+    from antigravity_proxy.demo import run
+
+    sys.exit(run(port, host))
+
+
+@command.command()
+@click.option("--url", help="The page to ask (default: /health at PROXY_HOST and PROXY_PORT).")
+def healthcheck(url: str | None) -> None:
+    """Asks /health: exit status 0 when it is well, else 1."""
+    from antigravity_proxy.operator import healthcheck
+
+    sys.exit(healthcheck.run(url or healthcheck.default_url(os.environ)))
+
+
+@command.command()
+@data_dir_option
+@click.option("--watch", is_flag=True, help="Go on, and report whenever something changes, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a report, in one line.")
+@click.option("--offline", is_flag=True, help="Don't ask whether Google's hosts can be reached.")
+def check(data_dir: Path | None, watch: bool, as_json: bool, offline: bool) -> None:
+    """Looks at settings, volume, keys, every account, and the way to upstream.
+
+    Exit status 0: the daemon would serve; 1: something is wrong; 2: wrong options.
+    """
+    from twisted.internet.task import react
+
+    from antigravity_proxy.operator import check as checking
+    from antigravity_proxy.settings.resolve import SettingsError
+    from antigravity_proxy.startup import epoch
+
+    form = checking.as_json if as_json else checking.as_text
+
+    def tell(report: Report) -> None:
+        click.echo(form(report) + ("\n" if watch and not as_json else ""))
+
+    async def run(reactor: Any) -> None:
+        options = options_of(data_dir)
+        try:
+            if watch:
+                await checking.watch(reactor, options, os.environ, offline=offline, epoch=epoch, tell=tell)
+            report = await checking.check(reactor, options, os.environ, offline=offline, epoch=epoch)
+        except SettingsError as e:
+            click.echo(f"Error: {e}", err=True)
+            raise SystemExit(WRONG) from None
+        tell(report)
+        raise SystemExit(0 if report.well else WRONG)
+
+    react(run)
+
+
+@command.command()
+@data_dir_option
+def login(data_dir: Path | None) -> None:
+    """Adds a Google account from a machine without a browser: prints a URL, takes the address it ends at.
+
+    The data directory must be writable; the daemon need not run.
+    """
+    from twisted.internet.task import react
+
+    from antigravity_proxy.operator.login import Login
+    from antigravity_proxy.startup import epoch
+
+    async def run(reactor: Any) -> None:
+        entered = Login(reactor, start_of(data_dir), epoch)
+        begun = entered.begin()
+        click.echo(f"Open this address in any browser, and allow access:\n\n{begun.url}\n")
+        click.echo("The browser is then sent to an address on localhost, which need not load. Copy it from the bar.")
+        added = await entered.finish(begun, click.prompt("Address", prompt_suffix=": "))
+        if added.written.key_file:
+            click.echo(f"A new master key was made: {added.written.key_file}")
+        what = "added" if added.written.is_new else "signed in again"
+        click.echo(f"{added.email.reveal()}: {what}")
+
+    async def told(reactor: Any) -> None:
+        try:
+            await run(reactor)
+        except click.Abort:
+            raise SystemExit(WRONG) from None
+        except click.ClickException as e:
+            click.echo(f"Error: {e.format_message()}", err=True)
+            raise SystemExit(WRONG) from None
+
+    react(told)
+
+
+for each in (accounts, backup, restore, export, key, client_key):
+    command.add_command(each)
