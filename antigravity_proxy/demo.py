@@ -53,8 +53,9 @@ model="gemini-3-flash", stream=True, messages=[{{"role": "user", "content": "Hel
   for chunk in stream: print(chunk.choices[0].delta.content or "", end="", flush=True)
 
 Health: {url}/health    Models: {url}/v1/models
-Everything Google would say is made up here. Ctrl-C ends the demo and removes everything.
+{status}Everything Google would say is made up here. Ctrl-C ends the demo and removes everything.
 """
+_STATUS = "Status page: http://localhost:{port}/ (log in with the key; sign-in and every button work)\n"
 
 
 def run(port: int, host: str = "127.0.0.1") -> int:
@@ -79,19 +80,25 @@ def run(port: int, host: str = "127.0.0.1") -> int:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def daemon_environment(simulator: Simulator, volume: Path, port: int, host: str = "127.0.0.1") -> dict[str, str]:
-    """The environment of a daemon that serves a throwaway volume from a simulated Google."""
+def daemon_environment(
+    simulator: Simulator, volume: Path, port: int, host: str = "127.0.0.1", admin_port: int = 0
+) -> dict[str, str]:
+    """The environment of a daemon that serves a throwaway volume from a simulated Google.
+
+    ``admin_port``: where its admin pages are, which may write that volume; 0: there are none, and it is read-only.
+    """
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return (
         kept
         | simulator.environment
         | {
             "ANTIGRAVITY_DATA_DIR": str(volume),
-            "READONLY_MODE": "true",
+            "READONLY_MODE": "false" if admin_port else "true",
             "PROXY_HOST": host,
             "PROXY_PORT": str(port),
             "PROXY_DRAIN_SECONDS": str(DRAIN),
-            "OAUTH_LISTEN_PORT": "0",  # another daemon, or the desktop app, may have the usual one
+            "OAUTH_LISTEN_PORT": str(admin_port),  # another daemon, or the desktop app, may have the usual one
+            "OAUTH_CALLBACK_PORT": str(admin_port or 8888),
         }
     )
 
@@ -105,6 +112,8 @@ class _Demo:
         self._url = f"http://127.0.0.1:{port}"
         self._port = port
         self._host = host
+        # not for other machines, nor for a container's host: the simulated consent page is on this one alone
+        self._admin_port = _free(0, host) if host == "127.0.0.1" else 0
         self._agent = Agent(reactor, connectTimeout=POLL)
         self._gone: Deferred[None] = Deferred()
         self._ending = False
@@ -123,7 +132,7 @@ class _Demo:
             _Daemon(self._ended),
             sys.executable,
             [sys.executable, *TWISTD],
-            env=daemon_environment(self._simulator, self._volume, self._port, self._host),
+            env=daemon_environment(self._simulator, self._volume, self._port, self._host, self._admin_port),
             path=str(self._directory),
         )
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
@@ -136,7 +145,8 @@ class _Demo:
             if self._ending:
                 return
             if ready:
-                sys.stdout.write(_TEXT.format(url=self._url, key=KEY))
+                status = _STATUS.format(port=self._admin_port) if self._admin_port else ""
+                sys.stdout.write(_TEXT.format(url=self._url, key=KEY, status=status))
                 sys.stdout.flush()
                 return
             await deferLater(self._reactor, POLL)

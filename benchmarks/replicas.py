@@ -26,7 +26,8 @@ from processes import TICKS, free_port
 from twisted.internet import reactor as installed
 from twisted.internet.task import deferLater, react
 
-from antigravity_proxy.accounts.pool import Pool, session_key
+from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.replicas.connection import Connection
 from antigravity_proxy.replicas.dialling import Dialler
 from antigravity_proxy.replicas.facts import Project, Token, encode

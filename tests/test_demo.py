@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +84,17 @@ def test_the_printed_lines_work_and_ctrl_c_leaves_nothing_behind(
     assert process.wait(10) == 0
     assert not list(tmp_path.iterdir())
     assert not is_listening(printed)
+
+
+def test_the_printed_status_page_is_there(demo: tuple[subprocess.Popen[str], str]) -> None:
+    page = re.search(r"^Status page: (http://localhost:\d+/)", demo[1], re.M)
+    assert page is not None
+    request = urllib.request.Request(page[1], headers={"x-api-key": "sk-demo"})
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+        body = answer.read().decode()
+    assert "All is well" in body
+    assert "Add an account" in body
+    assert body.count(">Pause<") == 3
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP])

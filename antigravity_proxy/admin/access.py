@@ -101,7 +101,7 @@ class Access:
 
     def login(self, request: Any, status: int, trouble: str = "", after: str = "/") -> Rendered:
         """The login form, which leads to ``after``; ``trouble``: why it is shown again."""
-        if self._keys.closed:
+        if not self._keys.has_plain:
             trouble = "No API key is in force, so nobody can log in: set PROXY_API_KEY. /health of the API says why."
         token = secrets.token_urlsafe(32)
         self._answers.set_cookie(request, _FORM, token, ATTEMPT_SECONDS)

@@ -15,7 +15,7 @@ from antigravity_proxy.accounts.state import ALL_MODELS, AccountState
 from antigravity_proxy.accounts.trouble import Trouble
 from antigravity_proxy.secret import masked
 
-#: out: serves nobody until somebody acts; limited: some models cool; busy: at the limit of its leases
+#: out: can't serve, and mostly waits for somebody; limited: some models cool; busy: at the limit of its leases
 Kind = Literal["out", "paused", "cooling", "limited", "busy", "ready"]
 KINDS: tuple[Kind, ...] = ("ready", "busy", "limited", "cooling", "paused", "out")
 

@@ -181,6 +181,7 @@ def _traffic(traffic: Traffic) -> Tag:
         Series("refused", "refused", tuple(minute.refused for minute in minutes)),
         Series("limited", "rate limited", tuple(minute.limited for minute in minutes)),
         Series("failed", "failed", tuple(minute.failed for minute in minutes)),
+        Series("left", "left by the client", tuple(minute.left for minute in minutes)),
     ]
     streams = [Series("streams", "streams", tuple(minute.streams for minute in minutes))]
     tokens = [Series("tokens", "tokens", tuple(minute.tokens for minute in minutes))]

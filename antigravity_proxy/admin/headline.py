@@ -35,7 +35,7 @@ def headline(condition: Condition, counts: Mapping[Kind, int], minutes: Sequence
         known = "the last good state serves on" if condition.ever_read else "nothing of it was ever read"
         trouble.insert(0, f"The volume can't be read: {condition.database}; {known}")
     if counts["out"] and not trouble:  # else the warnings tell more of them
-        trouble.append(f"{number(counts['out'], 'account')} can't serve until somebody acts: see below")
+        trouble.append(f"{number(counts['out'], 'account')} out of use: see below why")
     if (words := _failing(minutes)) is not None:
         trouble.append(words)
     reasons = tuple(trouble)

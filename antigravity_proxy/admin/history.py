@@ -25,7 +25,8 @@ class Minute(Struct):
     """What ended in one minute; ``number`` counts minutes of the monotonic clock.
 
     ``failed``: no answer, or an answer broken off, for a reason of ours or of upstream's; ``limited``: 429;
-    ``refused``: the request itself was wrong. ``streams`` are among the others. ``tokens`` in and out.
+    ``refused``: the request itself was wrong; ``left``: the client hung up before an answer began. ``streams`` are
+    among the others. ``tokens`` in and out.
     """
 
     number: int
@@ -33,13 +34,14 @@ class Minute(Struct):
     limited: int = 0
     failed: int = 0
     refused: int = 0
+    left: int = 0
     streams: int = 0
     tokens: int = 0
 
     @property
     def requests(self) -> int:
         """All of them."""
-        return self.served + self.limited + self.failed + self.refused
+        return self.served + self.limited + self.failed + self.refused + self.left
 
 
 class Fault(Struct, frozen=True):
@@ -69,6 +71,9 @@ class History:
         minute = self._minute()
         minute.streams += record.streamed
         minute.tokens += record.tokens_in + record.tokens_out
+        if record.status == CLIENT_LEFT:
+            minute.left += 1
+            return
         if not record.error:
             minute.served += 1
             return
@@ -78,7 +83,7 @@ class History:
             minute.refused += 1
         else:
             minute.failed += 1
-        if record.status != CLIENT_LEFT and not record.refused:
+        if not record.refused:
             self._faults.appendleft(self._fault(record))
 
     def minutes(self) -> tuple[Minute, ...]:

@@ -37,7 +37,7 @@ class Observing(MultiService):
         self.ledger = Ledger(reactor.seconds)
         self.metrics = Metrics()
         self.loop = LoopWatch(reactor, self.metrics.lag.observe)
-        self._access = AccessLog(self.output, settings.log_format, epoch)
+        self._access = AccessLog(self.output, settings.log_format, epoch, detailed=settings.log_level == "debug")
         if settings.log_level in ("debug", "info"):
             self.ledger.observe(self._access)
         self.ledger.observe(self.metrics)

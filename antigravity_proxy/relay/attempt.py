@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.web.iweb import IResponse
 
-from antigravity_proxy.accounts.pool import Lease
+from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.codeassist import failure, verdict
 from antigravity_proxy.codeassist.events import UpstreamErrorEvent
@@ -43,6 +43,7 @@ async def post(
     if client.gone:
         raise ClientGone
     exchange, response = await _open(resources, lease, token, url, body, client, silence)
+    lease.upstream_trace = _header(response, b"x-cloudaicompanion-trace-id") or ""
     if response.code != 200:
         raise await _refused(resources, lease.state, token, exchange, response)
     return exchange, response

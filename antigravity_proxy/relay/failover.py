@@ -13,7 +13,7 @@ from typing import TypeVar
 from twisted.internet.task import deferLater
 
 from antigravity_proxy import errors
-from antigravity_proxy.accounts.pool import Lease
+from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.codeassist.failure import for_client
 from antigravity_proxy.codeassist.oauth import RefreshRejected
@@ -98,6 +98,7 @@ class Failover:
                 lease.succeeded()
                 return result
             finally:
+                noted.upstream_trace = lease.upstream_trace
                 noted.took = self._resources.clock.seconds() - self._client.record.began - noted.began
                 lease.release()
             lease = await self._next(lease.state, failed, base)

@@ -26,14 +26,16 @@ _PLAIN = re.compile(r"[^\s\"'=\\]+")
 class AccessLog:
     """Writes records as ``text`` or ``json``. An observer of the ledger.
 
-    ``epoch`` is the wall clock in epoch seconds. Of very many refused requests only some are written; how many were
-    not stands in the next line; ``left_out`` counts them all.
+    ``epoch`` is the wall clock in epoch seconds. With ``detailed`` upstream's own ids of the attempts are told too. Of
+    very many refused requests only some are written; how many were not stands in the next line; ``left_out`` counts
+    them all.
     """
 
-    def __init__(self, out: Output, form: str, epoch: Callable[[], float]) -> None:
+    def __init__(self, out: Output, form: str, epoch: Callable[[], float], *, detailed: bool = False) -> None:
         self._out = out
         self._render = _as_json if form == "json" else _as_text
         self._epoch = epoch
+        self._detailed = detailed
         self._cheap = Bucket(_CHEAP_RATE, _CHEAP_BURST)
         self._left_out = 0
         self.left_out = 0
@@ -44,12 +46,13 @@ class AccessLog:
             self._left_out += 1
             self.left_out += 1
             return
-        line = self._render(timestamp(self._epoch()), record, self._left_out)
+        traces = [_clean(each.upstream_trace[:_LONGEST_NAME]) for each in record.attempts if self._detailed]
+        line = self._render(timestamp(self._epoch()), record, traces, self._left_out)
         self._left_out = 0
         self._out.write(line)
 
 
-def _as_text(time: str, record: Record, left_out: int) -> str:
+def _as_text(time: str, record: Record, traces: list[str], left_out: int) -> str:
     failed = ",".join([attempt.reason for attempt in record.attempts if attempt.reason])
     first = "-" if record.first_byte is None else _ms(record.first_byte)
     return (
@@ -61,11 +64,12 @@ def _as_text(time: str, record: Record, left_out: int) -> str:
         f"{f' error={record.error}' if record.error else ''}{' stream' if record.streamed else ''}"
         f"{' left' if record.client_left else ''} client={record.client or '-'} key={_name(record.key)} {record.id}"
         f"{f' trace={record.trace.id}' if record.trace else ''}"
+        f"{f' upstream={_name(_list(traces))}' if traces else ''}"
         f"{f' ({left_out} refused before it are not shown)' if left_out else ''}\n"
     )
 
 
-def _as_json(time: str, record: Record, left_out: int) -> str:
+def _as_json(time: str, record: Record, traces: list[str], left_out: int) -> str:
     fields: dict[str, Any] = {
         "time": time,
         "level": "info",
@@ -94,9 +98,15 @@ def _as_json(time: str, record: Record, left_out: int) -> str:
     }
     if record.trace:
         fields["trace"] = record.trace.id
+    if traces:
+        fields["upstream"] = traces
     if left_out:
         fields["not_shown"] = left_out
     return json.encode(fields).decode() + "\n"
+
+
+def _list(words: list[str]) -> str:
+    return ",".join(word or "-" for word in words)
 
 
 def _ms(seconds: float) -> int:

@@ -115,7 +115,12 @@ class Metrics:
             "request_duration_seconds", "Request to end of answer.", _DURATION_BUCKETS, "dialect", "family", "stream"
         )
         self.first_byte = histogram(
-            "first_byte_seconds", "Request to first byte of answer.", _FIRST_BYTE_BUCKETS, "dialect", "family", "stream"
+            "first_byte_seconds",
+            "Request to first byte of an answer that is no error.",
+            _FIRST_BYTE_BUCKETS,
+            "dialect",
+            "family",
+            "stream",
         )
         self.bytes_out = counter("response_bytes", "Bytes of answers' bodies.", "dialect")
         self.tokens = counter("tokens", "Tokens as upstream counted them.", "family", "direction")
@@ -152,7 +157,7 @@ class Metrics:
         if record.bytes_out:
             kind.bytes_out.inc(record.bytes_out)
         if record.attempts:
-            if record.first_byte is not None:
+            if record.first_byte is not None and record.status < 400:
                 kind.first_byte.observe(record.first_byte)
             self._count_attempts(record.attempts)
         if record.tokens_in or record.tokens_out:

@@ -22,7 +22,8 @@ class Attempt(Struct):
 
     ``reason`` is empty for one that served, else why it failed: a name from the decision table, with its ``row``
     (`codeassist.verdict`), or BROKEN_OFF. ``status`` is upstream's HTTP status where it refused. ``span`` is the id
-    under which upstream was told of it, 16 hex digits, empty without a trace.
+    under which upstream was told of it, 16 hex digits, empty without a trace; ``upstream_trace`` is upstream's own id
+    of it (upstream.md 2), any text at all.
     """
 
     account: str
@@ -32,6 +33,7 @@ class Attempt(Struct):
     reason: str = BROKEN_OFF
     status: int = 0
     span: str = ""
+    upstream_trace: str = ""
 
 
 class Record(Struct, kw_only=True):

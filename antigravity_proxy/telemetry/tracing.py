@@ -119,6 +119,7 @@ class Tracing(Service):
             "antigravity.account": attempt.account,
             "error.type": attempt.reason,
             "antigravity.row": attempt.row,
+            "antigravity.upstream_trace": redact(one_line(attempt.upstream_trace[:_LONGEST_NAME])),
             "http.response.status_code": attempt.status,
         }
         return ReadableSpan(

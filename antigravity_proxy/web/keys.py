@@ -30,6 +30,11 @@ class KeyRing:
         """Whether no key at all would pass."""
         return not self._keys and not self._clients and not self.open
 
+    @property
+    def has_plain(self) -> bool:
+        """Whether there is a plain key: no other opens the admin pages."""
+        return bool(self._keys)
+
     def same_as(self, other: KeyRing) -> bool:
         """Whether both let the same plain keys pass."""
         return (self._keys, self.open) == (other._keys, other.open)

@@ -108,6 +108,7 @@ def test_a_name_that_is_the_address_is_masked_and_shown_once() -> None:
     assert shown(state, Rules(), {""}, NOW).name == ""
 
 
+@pytest.mark.row("page attacks")
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "&lt;b&gt;", "a\0b"])
 def test_a_name_is_text_whatever_it_is(name: str) -> None:
     state = in_pool(name, email=Secret(f"{name}@example.com"), quota={name: ModelQuota(0.5)})[1]

@@ -52,7 +52,7 @@ def test_the_reasons_are_words_to_act_on() -> None:
         "The volume can't be read: gone; the last good state serves on",
         "set X",
     )
-    assert told(ready=1, out=1).reasons == ("1 account can't serve until somebody acts: see below",)
+    assert told(ready=1, out=1).reasons == ("1 account out of use: see below why",)
     assert "nothing of it was ever read" in told(condition={"database": "gone", "ever_read": False}).reasons[0]
 
 

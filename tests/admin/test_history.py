@@ -35,7 +35,7 @@ def test_each_request_counts_in_its_minute_by_how_it_ended() -> None:
     clock.advance(60)
     made.note(record())
     *quiet, before, now = made.minutes()
-    assert (before.served, before.limited, before.refused, before.failed) == (2, 1, 2, 2)
+    assert (before.served, before.limited, before.refused, before.failed, before.left) == (2, 1, 1, 2, 1)
     assert (before.requests, before.streams, before.tokens) == (7, 2, 7)
     assert (now.requests, now.served) == (1, 1)
     assert (len(quiet), sum(minute.requests for minute in quiet)) == (MINUTES - 2, 0)
@@ -83,4 +83,5 @@ def test_who_hung_up_or_showed_no_key_is_no_error_of_ours() -> None:
     made.note(record(status=CLIENT_LEFT, error="client_left"))
     made.note(record(status=401, error="unauthorized", refused=True))
     assert made.faults() == ()
-    assert made.minutes()[-1].refused == 2
+    minute = made.minutes()[-1]
+    assert (minute.refused, minute.left) == (1, 1)

@@ -57,14 +57,14 @@ async def test_a_connection_that_ends_in_each_phase(
                 far.requests.clear()
                 told = await in_thread(ask, stream)
                 if place >= FINISHED:
-                    assert (told.text, told.status, bool(told.end), len(far.requests)) == (TEXT, None, True, 1), place
+                    assert (told.text, told.status, bool(told.end), len(far.generating)) == (TEXT, None, True, 1), place
                 elif stream and place >= BEGUN:
-                    assert (told.status, told.end, len(far.requests)) == (0, "", 1), place
+                    assert (told.status, told.end, len(far.generating)) == (0, "", 1), place
                     assert told.text, place
                     assert TEXT.startswith(told.text), place
                 else:
                     judge_untold(told, place)
-                    assert len(far.requests) == 3, place
+                    assert len(far.generating) == 3, place
                 assert all(not state.in_flight for state in running.daemon.pool.states)
 
 

@@ -10,6 +10,7 @@ from support.deferreds import deferred, in_thread, until
 from support.stack import KEY, Stack, stack
 
 from antigravity_proxy.simulator import faults
+from antigravity_proxy.simulator.faults import Fault
 from antigravity_proxy.telemetry.record import Record
 
 CHAT = "/v1/chat/completions"
@@ -59,6 +60,10 @@ async def test_why_attempts_failed(tmp_path: Path) -> None:
         assert (first.row, first.reason, first.status) == (1, "quota", 429)
         assert (second.row, second.reason) == (0, "")
         assert first.account != second.account
+        told = Fault(status=403, body=b"{}", headers=(("x-cloudaicompanion-trace-id", "upstreams-own"),))
+        running.simulator.script(told, model="claude-sonnet-4-6")
+        await running.chat(model="claude-sonnet-4-6")
+        assert [attempt.upstream_trace for attempt in seen.pop().attempts] == ["upstreams-own", ""]
 
 
 @deferred()

@@ -285,6 +285,7 @@ async def test_a_client_with_a_key_is_named_in_the_token(tmp_path: Path) -> None
 
 
 @pytest.mark.row("sign-in attacks")
+@pytest.mark.row("page attacks")
 @deferred(30)
 async def test_a_login_from_another_site_is_refused(tmp_path: Path) -> None:
     async with site(tmp_path, logged_in=False) as here:
@@ -308,6 +309,7 @@ async def test_a_login_from_another_site_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.row("sign-in attacks")
+@pytest.mark.row("page attacks")
 @deferred(30)
 async def test_a_session_can_not_be_fixed_beforehand(tmp_path: Path) -> None:
     async with site(tmp_path, logged_in=False) as here:
@@ -325,6 +327,7 @@ async def test_a_session_can_not_be_fixed_beforehand(tmp_path: Path) -> None:
         assert (await here.get("/auth/start", attacker)).status == 401  # a new login ends the one before
 
 
+@pytest.mark.row("page attacks")
 @deferred(30)
 async def test_guessing_keys_is_slowed_down_for_forms_and_headers_together(tmp_path: Path, lines: list[str]) -> None:
     async with site(tmp_path, logged_in=False) as here:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from antigravity_proxy.admin import live
 from antigravity_proxy.codeassist import verdict
 from antigravity_proxy.codeassist.failure import Failure
 from antigravity_proxy.volume import mounts
+from antigravity_proxy.web.clientkeys import ClientKey, digest
 from antigravity_proxy.web.keys import KeyRing
 
 FIRST, SECOND = (f"00000000-0000-4000-8000-{number:012}" for number in range(2))
@@ -51,6 +53,7 @@ def paused(here: Site) -> set[str]:
     return {account.id for account in reader_of(here.directory).read().accounts if account.paused}
 
 
+@pytest.mark.row("page attacks")
 @deferred(30)
 async def test_the_page_shows_everything_and_nothing_secret(tmp_path: Path) -> None:
     async with site(tmp_path, logged_in=False, ACCOUNTS="2") as here:
@@ -300,6 +303,7 @@ async def test_read_only_shows_everything_and_changes_nothing(tmp_path: Path) ->
         assert trace(here.directory) == before
 
 
+@pytest.mark.row("page attacks")
 @deferred(30)
 async def test_no_other_sites_page_changes_anything(tmp_path: Path) -> None:
     async with site(tmp_path, ACCOUNTS="1") as here:
@@ -325,6 +329,7 @@ async def test_no_other_sites_page_changes_anything(tmp_path: Path) -> None:
         assert (await in_thread(here.browser.post, url, good)).status == 303
 
 
+@pytest.mark.row("page attacks")
 @deferred(30)
 async def test_without_a_key_the_page_is_open_on_loopback_and_its_changes_are_guarded_all_the_same(
     tmp_path: Path,
@@ -343,6 +348,22 @@ async def test_without_a_key_the_page_is_open_on_loopback_and_its_changes_are_gu
         assert paused(here) == set()
 
 
+@pytest.mark.row("page attacks")
+@deferred(30)
+async def test_a_clients_own_key_opens_the_api_and_no_page(tmp_path: Path) -> None:
+    async with site(tmp_path, logged_in=False) as here:
+        own = ClientKey("phone", digest(b"sk-phone").decode(), datetime(2026, 1, 1, tzinfo=UTC))
+        here.stack.daemon.gate.keys = KeyRing([KEY], [own])
+        here.stack.daemon.admin.use(KeyRing([KEY], [own]))
+        assert (await here.stack.request("GET", "/v1/models", authorization="Bearer sk-phone")).status == 200
+        assert (await here.log_in("sk-phone")).status == 401
+        assert (await here.get("/", Browser(), x_api_key="sk-phone")).status == 401
+        assert (await ask(here, "pause", FIRST, authorization="Bearer sk-phone")).status == 401
+        here.stack.daemon.admin.use(KeyRing([], [own]))
+        assert b"nobody can log in" in (await here.get("/", Browser())).body
+        assert paused(here) == set()
+
+
 @deferred(30)
 async def test_programs_that_look_at_the_page_push_nobody_out(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
@@ -355,6 +376,7 @@ async def test_programs_that_look_at_the_page_push_nobody_out(tmp_path: Path) ->
         assert answer.status == 403
 
 
+@pytest.mark.row("page attacks")
 @deferred(30)
 async def test_a_login_leads_to_pages_of_ours_alone(tmp_path: Path) -> None:
     async with site(tmp_path, logged_in=False) as here:
@@ -448,6 +470,7 @@ async def test_without_an_account_the_page_says_how_to_get_one(tmp_path: Path) -
         assert b'href="/auth/start"' in page.body
 
 
+@pytest.mark.row("page attacks")
 @deferred(30)
 async def test_a_broken_volume_is_told_and_no_query_gets_onto_the_page(tmp_path: Path, no_leaks: list[Any]) -> None:
     async with site(tmp_path) as here:

@@ -29,6 +29,11 @@ class Upstream:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def generating(self) -> list[bytes]:
+        """The requests for answers: the daemon asks for its accounts' quotas whenever it likes."""
+        return [request for request in self.requests if b"enerateContent" in request.partition(b"\r\n")[0]]
+
 
 class _Connection(Protocol):
     def __init__(self, upstream: Upstream) -> None:

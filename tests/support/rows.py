@@ -95,6 +95,11 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("origins", "foreign origins", "15/15 without * or reflection"),
         Row("rebinding", "DNS rebinding against a keyless daemon", "names that are not ours: 403"),
         Row("html", "HTML from upstream", "never as HTML; nosniff"),
+        Row(
+            "page attacks",
+            "the operator's pages: XSS, CSRF, clickjacking, open redirect, session fixation, guessed keys",
+            "nothing changed, nobody let in or led away",
+        ),
         Row("sign-in attacks", "XSS, forged or reused state, PKCE", "escaped; 4xx without exchange; S256"),
         Row("key files", "files that are made", "0600 in directories 0700"),
         Row(
@@ -158,5 +163,6 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("other signals", "HUP, USR1, PIPE", "alive, the stream whole"),
         Row("bad start", "a taken port, bad settings", "status 1 or 2, one line that names it, <= 10 s"),
         Row("start", "a start", "<= 3 s"),
+        Row("redis away", "Redis closed, mute, nonsense", "8/8 served from what is known, who asks it waits <= 50 ms"),
     ),
 }

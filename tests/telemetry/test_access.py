@@ -36,11 +36,11 @@ def record(**fields: Any) -> Record:
     return Record(**usual | fields)
 
 
-def written(form: str, *records: Record) -> list[str]:
+def written(form: str, *records: Record, detailed: bool = False) -> list[str]:
     lines: list[str] = []
     out = Output(None)
     out.write = lines.append  # type: ignore[method-assign]
-    log = AccessLog(out, form, lambda: 0.0)
+    log = AccessLog(out, form, lambda: 0.0, detailed=detailed)
     for each in records:
         log(each)
     assert all(line.endswith("\n") for line in lines)
@@ -136,3 +136,14 @@ def test_served_requests_are_all_written() -> None:
 def test_the_trace_is_told_where_there_is_one(form: str) -> None:
     (line,) = written(form, record(trace=Trace("a" * 32, "b" * 16, "c" * 16, True)))
     assert ("trace=" if form == "text" else '"trace":"') + "a" * 32 in line
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_upstreams_own_ids_are_told_at_debug(form: str) -> None:
+    attempts = [Attempt("one", 0.0), Attempt("two", 0.0, reason="", upstream_trace='x" key=root\r\n')]
+    assert "upstream" not in written(form, record(attempts=attempts))[0]
+    (line,) = written(form, record(attempts=attempts), detailed=True)
+    if form == "text":
+        assert line.endswith(r' upstream="-,x\" key=root\\r\\n"')
+    else:
+        assert json.loads(line)["upstream"] == ["", 'x" key=root\\r\\n']
