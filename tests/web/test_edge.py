@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -223,7 +224,7 @@ def test_a_long_answer_has_no_deadline_of_its_own() -> None:
 
 
 @pytest.mark.row("reader gone silent")
-def test_a_reader_that_stalls_is_dropped_and_one_that_goes_on_is_not() -> None:
+def test_a_reader_that_stalls_is_dropped_and_one_that_goes_on_is_not(observe: Callable[[str], None]) -> None:
     edge = Edge()
     channel, transport = edge.connect()
     channel.dataReceived(request(b"slow"))
@@ -235,6 +236,7 @@ def test_a_reader_that_stalls_is_dropped_and_one_that_goes_on_is_not() -> None:
     channel.pauseProducing()
     edge.pass_time(limits.WRITE_STALL + 2)
     assert transport.aborted
+    observe("dropped after 120 s by the clock, one that goes on is not")
 
 
 @pytest.mark.row("shedding")
