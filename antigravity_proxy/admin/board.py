@@ -144,10 +144,10 @@ def _headline(shown: Headline) -> Tag:
     reasons = tags.ul(*(tags.li(reason) for reason in shown.reasons)) if shown.reasons else ""
     return tags.section(
         tags.div(class_="sign", **{"aria-hidden": "true"}),
-        tags.div(tags.h1(shown.title), tags.p(shown.said), reasons),
+        # the verdict alone is read aloud when it changes: the figures below change with every request
+        tags.div(tags.div(tags.h1(shown.title), role="status"), tags.p(shown.said), reasons),
         id="headline",
         class_=f"headline {shown.level}",
-        role="status",
     )
 
 

@@ -399,6 +399,21 @@ async def test_a_login_leads_to_pages_of_ours_alone(tmp_path: Path) -> None:
 
 
 @deferred(30)
+async def test_behind_tls_cookies_go_no_other_way(tmp_path: Path) -> None:
+    async with site(tmp_path, logged_in=False) as here:
+        for headers, secure in (
+            ({}, False),
+            ({"X-Forwarded-Proto": "http"}, False),
+            ({"X-Forwarded-Proto": "https"}, True),
+        ):
+            answer = await here.log_in(**headers)
+            cookies = [each.lower() for each in answer.headers.get_all("set-cookie")]
+            assert len(cookies) == 2
+            for cookie in cookies:
+                assert ("secure" in cookie, "httponly" in cookie, "samesite=strict" in cookie) == (secure, True, True)
+
+
+@deferred(30)
 async def test_logging_out_ends_the_session(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         own = hidden(await here.get("/"))
