@@ -14,9 +14,9 @@ from antigravity_proxy.admin.chart import Series, chart
 from antigravity_proxy.admin.headline import Headline
 from antigravity_proxy.admin.history import Fault
 from antigravity_proxy.admin.markup import dot, hole, moment, number, since, tags
+from antigravity_proxy.admin.overview import Listed, Selection, Status, Traffic, VolumeShown
 from antigravity_proxy.admin.place import Place
 from antigravity_proxy.admin.settings_shown import Line
-from antigravity_proxy.admin.survey import Listed, Selection, Status, Traffic, VolumeShown
 
 #: the id of the list that the accounts stand in
 LIST = "accounts"
