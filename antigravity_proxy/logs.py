@@ -69,7 +69,7 @@ class Output:
     """
 
     def __init__(self, path: str | None) -> None:
-        self._path = path
+        self._path = None if path is None else os.path.abspath(path)  # twistd changes its directory
         self._out: TextIO = sys.stdout if path is None else _appended(path)
 
     def write(self, line: str) -> None:

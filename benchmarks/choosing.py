@@ -15,7 +15,9 @@ from collections.abc import Callable
 
 from twisted.internet.task import Clock
 
-from antigravity_proxy.accounts.pool import Lease, Pool, session_key
+from antigravity_proxy.accounts.lease import Lease
+from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.accounts.state import Cooldown
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume.accounts import Account, Token

@@ -26,7 +26,8 @@ from processes import TICKS, free_port
 from twisted.internet import reactor as installed
 from twisted.internet.task import deferLater, react
 
-from antigravity_proxy.accounts.pool import Pool, session_key
+from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.replicas.connection import Connection
 from antigravity_proxy.replicas.dialling import Dialler
 from antigravity_proxy.replicas.facts import Project, Token, encode
@@ -92,7 +93,7 @@ async def replica(port: int | None) -> tuple[Pool, Replicas | None]:
         pool = Pool(reactor, epoch, lambda: 0.5)
         await pool.update(accounts(1000))
         return pool, None
-    shared = Replicas(reactor, epoch, redis_url(f"redis://127.0.0.1:{port}"))
+    shared = Replicas(reactor, epoch, Dialler(reactor, redis_url(f"redis://127.0.0.1:{port}")))
     pool = Pool(reactor, epoch, lambda: 0.5, shared=shared)
     shared.use_key(KEY)
     await pool.update(accounts(1000))

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from antigravity_proxy import errors
-from antigravity_proxy.accounts import policy
+from antigravity_proxy.accounts import policy, refusal
 from antigravity_proxy.accounts.capacity import ModelCapacity, capacity
 from antigravity_proxy.accounts.deeds import Deeds
+from antigravity_proxy.accounts.heard import Heard
+from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.order import Order
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.shared import LocalState, SharedState
+from antigravity_proxy.accounts.shared import LocalState, SharedState, session_key
 from antigravity_proxy.accounts.slices import Slices
-from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown, unwatched
+from antigravity_proxy.accounts.state import AccountState, Cooldown, unwatched
 from antigravity_proxy.accounts.tally import Tally, tally
 from antigravity_proxy.accounts.trouble import of_verdict
 from antigravity_proxy.accounts.waiting import WaitingLine
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.codeassist.verdict import Scope, Verdict
 from antigravity_proxy.volume.accounts import Account
 
@@ -37,43 +35,6 @@ _AT_ONCE = 250
 _COUNTED_AT_ONCE = 10_000
 #: models whose order is kept; clients can name more, if the user's mapping lets them
 _MAX_ORDERS = 64
-
-
-def session_key(name: str, model: str) -> bytes:
-    """A conversation's key for ``model``: upstream's prompt caches are one for each model."""
-    return hashlib.blake2b(f"{model}\0{name}".encode("utf-8", "replace"), digest_size=16).digest()
-
-
-class Lease:
-    """One account, held for one attempt with one model. Release it exactly once, whatever happened.
-
-    ``traceparent`` is the header under which upstream is told of the attempt, ``upstream_trace`` the id that it calls
-    it by itself; empty: none.
-    """
-
-    __slots__ = ("_pool", "_released", "model", "state", "traceparent", "upstream_trace")
-
-    def __init__(self, pool: Pool, state: AccountState, model: str) -> None:
-        self._pool = pool
-        self._released = False
-        self.state = state
-        self.model = model
-        self.traceparent = b""
-        self.upstream_trace = ""
-
-    def succeeded(self) -> None:
-        """The account served: its strikes for this model are forgotten."""
-        state = self.state
-        state.refused = None
-        if state.strikes:
-            forgotten = (self.model, ALL_MODELS)
-            state.strikes = {key: count for key, count in state.strikes.items() if key[0] not in forgotten}
-
-    def release(self) -> None:
-        """Gives the account back; a second call does nothing."""
-        if not self._released:
-            self._released = True
-            self._pool.released(self.state)
 
 
 class Pool:
@@ -114,7 +75,9 @@ class Pool:
         #: when an account was last leased (monotonic seconds)
         self.last_leased = float("-inf")
         self.deeds = Deeds()
-        self._shared.listen(self)
+        #: takes into effect what other replicas learnt
+        self.heard = Heard(self._states, self._set_aside)
+        self._shared.listen(self.heard)
 
     @property
     def states(self) -> Collection[AccountState]:
@@ -212,18 +175,11 @@ class Pool:
         return None if free_at is None else free_at - now.monotonic
 
     def refusal(self, model: str) -> errors.ProxyError:
-        """Why nothing can be leased for ``model``, as the client is told (upstream.md 6.3, "Rules around it")."""
+        """Why nothing can be leased for ``model``, as the client is told."""
         if self.is_full(model):
-            return errors.Unavailable(f"All accounts are busy with {model}.", retry_after=1)
+            return refusal.busy(model)
         seconds = self.free_in(model)
-        if seconds:
-            whole = max(1, math.ceil(round(seconds, 6)))
-            return errors.RateLimited(
-                f"All accounts are rate limited for {model}; {_free_again(whole, self._epoch())}.", retry_after=whole
-            )
-        if not self._states:
-            return errors.Unavailable("No account can be read from the credential volume; /health says why.")
-        return errors.Unavailable(f"No account is usable for {model} at the moment; /health says why.")
+        return refusal.cooling(model, seconds, self._epoch()) if seconds else refusal.unusable(model, len(self._states))
 
     def usable(self) -> int:
         """How many accounts can serve, cooling or not; as ``tally`` counts."""
@@ -310,41 +266,9 @@ class Pool:
         self._shared.forgiven(identity)
         return True
 
-    def on_forgiven(self, account: str) -> None:
-        """At another replica somebody takes an account back into use (``shared.Listener``)."""
-        state = self._states.get(account)
-        if state is not None:
-            state.forgive()
-
-    def on_cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
-        """Another replica has set an account aside (``shared.Listener``)."""
-        state = self._states.get(account)
-        if state is not None and self._cool(state, key, self._clock.seconds() + seconds, flagged):
+    def _set_aside(self, state: AccountState, key: str, seconds: float, flagged: bool) -> None:
+        if self._cool(state, key, self._clock.seconds() + seconds, flagged):
             self._changed(state)
-
-    def on_renewed(self, account: str, grant: Grant) -> None:
-        """Another replica has a new token (``shared.Listener``)."""
-        state = self._states.get(account)
-        if state is not None and grant.expires_at > state.expires_at and grant.access_token != state.refused:
-            state.renewed(grant)
-
-    def on_barred(self, account: str, sign_in: str, reason: str) -> None:
-        """Another replica takes an account out of use (``shared.Listener``)."""
-        state = self._states.get(account)
-        if state is not None and state.sign_in == sign_in:
-            state.bar(reason)
-
-    def on_observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
-        """Upstream has told another replica of an account's quotas (``shared.Listener``)."""
-        state = self._states.get(account)
-        if state is not None:
-            state.observed(figures)
-
-    def on_project(self, account: str, project: str) -> None:
-        """Another replica has looked up a project (``shared.Listener``)."""
-        state = self._states.get(account)
-        if state is not None and state.project is None and project != state.project_refused:
-            state.project = project
 
     def _choose(self, model: str, tried: Collection[AccountState], session: bytes, keep: bool) -> AccountState | None:
         now = self.now()
@@ -393,7 +317,7 @@ class Pool:
         self.deeds.held += 1
         self._turn = max(self._turn, state.turn)
         state.turn = policy.next_turn(state, model, self._turn, now)
-        return Lease(self, state, model)
+        return Lease(self.released, state, model)
 
     def _order(self, model: str, now: Moment) -> Order:
         order = self._orders.get(model)
@@ -431,16 +355,3 @@ class Pool:
             return False
         state.cooldowns[key] = Cooldown(until, flagged)
         return True
-
-
-def _free_again(seconds: int, now: float) -> str:
-    """The moment in words, for clients that ignore ``Retry-After`` (translation.md 10); ``now`` in epoch seconds."""
-    moment = _utc(now + seconds)
-    hours, rest = divmod(seconds, 3600)
-    minutes = rest // 60
-    length = f"{hours} h {minutes} m" if hours else f"{minutes} m {rest % 60} s" if minutes else f"{seconds} s"
-    return f"the first is free again at {moment} (in {length})"
-
-
-def _utc(epoch: float) -> str:
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,6 +7,7 @@ anyway.
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Protocol
@@ -25,6 +26,11 @@ SESSION_SECONDS = 3600.0
 
 Renewal = Callable[[], Coroutine[Deferred[Any], Any, Grant]]
 LookUp = Callable[[], Awaitable[str | None]]
+
+
+def session_key(name: str, model: str) -> bytes:
+    """A conversation's key for ``model``: upstream's prompt caches are one for each model."""
+    return hashlib.blake2b(f"{model}\0{name}".encode("utf-8", "replace"), digest_size=16).digest()
 
 
 class Listener(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.web.iweb import IResponse
 
-from antigravity_proxy.accounts.pool import Lease
+from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.codeassist import failure, verdict
 from antigravity_proxy.codeassist.events import UpstreamErrorEvent

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 from twisted.logger import Logger
 
-from antigravity_proxy.accounts.pool import Lease
+from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.estimate import around_tokens, input_tokens
 from antigravity_proxy.canonical.models import Model

@@ -13,7 +13,7 @@ from typing import TypeVar
 from twisted.internet.task import deferLater
 
 from antigravity_proxy import errors
-from antigravity_proxy.accounts.pool import Lease
+from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.codeassist.failure import for_client
 from antigravity_proxy.codeassist.oauth import RefreshRejected

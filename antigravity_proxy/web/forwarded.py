@@ -8,10 +8,15 @@ from typing import Any
 
 from antigravity_proxy.settings.parse import Network
 
+#: how a socket for both IPs shows an IPv4 address (RFC 4291 2.5.5.2)
+_MAPPED = "::ffff:"
+
 
 def address_of(request: Any, trusted: Sequence[Network]) -> str:
     """The address of the client of a Twisted request, as ``client_address`` finds it; empty if it has none."""
     peer: str = getattr(request.getClientAddress(), "host", "")
+    if peer.startswith(_MAPPED) and "." in peer:
+        peer = peer.removeprefix(_MAPPED)
     if not trusted:
         return peer
     forwarded = request.requestHeaders.getRawHeaders(b"x-forwarded-for", ())

@@ -8,8 +8,10 @@ from support.accounts import account
 from twisted.internet.task import Clock
 
 from antigravity_proxy import errors
-from antigravity_proxy.accounts.pool import _MAX_ORDERS, Lease, Pool, session_key
+from antigravity_proxy.accounts.lease import Lease
+from antigravity_proxy.accounts.pool import _MAX_ORDERS, Pool
 from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist import verdict

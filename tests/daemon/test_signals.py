@@ -49,7 +49,7 @@ def test_hup_usr1_and_pipe_are_survived_and_a_second_term_ends_at_once(tmp_path:
             daemon.until("draining")
             assert daemon.child.poll() is None
             daemon.signal("SIGTERM")
-            assert daemon.end(2) == -signal.SIGTERM
+            assert daemon.end(5) == -signal.SIGTERM
             assert waiting.recv(100) == b""
         assert "Traceback" not in daemon.log
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from support.deferreds import deferred, wait
+from support.redis import needs_redis, redis_server
 from support.stack import free_port
 from support.volumes import EPOCH, copy_of, update
 from twisted.internet import reactor
@@ -103,6 +105,25 @@ async def test_wrong_settings_are_raised(writer: VolumeWriter) -> None:
         await checked(writer.directory, PROXY_PORT="x")
 
 
+@needs_redis
+@deferred(20)
+async def test_the_replicas_redis_is_asked_and_is_no_reason_to_fail(writer: VolumeWriter, tmp_path: Path) -> None:
+    simulator = Simulator(reactor)
+    simulator.start()
+    with redis_server(tmp_path) as redis:
+        environment = simulator.environment | {"ANTIGRAVITY_DATA_DIR": str(writer.directory), "REDIS_URL": redis.url}
+        there = await check.check(reactor, {}, environment, offline=False, epoch=lambda: EPOCH)
+        redis.kill()
+        away = await check.check(reactor, {}, environment, offline=False, epoch=lambda: EPOCH)
+    said = [next(finding for finding in found.findings if finding.subject == "redis") for found in (there, away)]
+    assert [finding.level for finding in said] == ["ok", "warning"]
+    assert said[0].message.startswith("Redis answers (")
+    assert said[1].message == "Redis refuses connections: replicas don't share what they learn"
+    assert there.well
+    assert away.well
+    await simulator.stop()
+
+
 @deferred()
 async def test_upstream_is_asked_without_an_account(writer: VolumeWriter) -> None:
     simulator = Simulator(reactor)
@@ -137,6 +158,18 @@ async def test_watching_tells_of_changes_alone(writer: VolumeWriter, monkeypatch
     with pytest.raises(CancelledError):
         await watching
     assert [len(each.accounts) for each in told[:2]] == [2, 3]
+
+
+@deferred()
+async def test_the_log_that_a_writer_keeps_open_is_no_change(writer: VolumeWriter) -> None:
+    before = await checked(writer.directory)
+    app = sqlite3.connect(writer.directory / "cloud_accounts.db", isolation_level=None)
+    app.execute("UPDATE settings SET value = 1")
+    app.execute("CREATE TABLE large AS SELECT hex(randomblob(500000)) AS x")
+    after = await checked(writer.directory)
+    assert report.render(before) != report.render(after)
+    assert check._gist(before) == check._gist(after)
+    app.close()
 
 
 def test_the_command_ends_with_the_verdict(writer: VolumeWriter, tmp_path: Path) -> None:

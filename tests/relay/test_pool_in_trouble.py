@@ -12,9 +12,8 @@ from support.relayed import EPOCH, Request, Surroundings
 
 from antigravity_proxy import errors
 from antigravity_proxy.accounts import policy
-from antigravity_proxy.accounts.pool import session_key
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.shared import SESSION_SECONDS
+from antigravity_proxy.accounts.shared import SESSION_SECONDS, session_key
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist import verdict
 from antigravity_proxy.codeassist.failure import Failure

@@ -10,7 +10,7 @@ from support.redis import RedisServer, needs_redis, redis_server
 from support.replicas import Replica, Upstream, accounts, all_well, farm
 from twisted.internet.defer import Deferred, gatherResults
 
-from antigravity_proxy.accounts.pool import session_key
+from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist import verdict
 from antigravity_proxy.codeassist.failure import Failure

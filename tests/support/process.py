@@ -47,7 +47,7 @@ class Running:
         """Sends it a signal."""
         os.kill(self.child.pid, getattr(signal, name))
 
-    def until(self, words: str, count: int = 1, seconds: float = 10) -> None:
+    def until(self, words: str, count: int = 1, seconds: float = 30) -> None:
         """Waits until its log has these words so often."""
         deadline = time.monotonic() + seconds
         while self.log.count(words) < count:

@@ -8,7 +8,8 @@ from support.accounts import account
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
-from antigravity_proxy.accounts.pool import Lease, Pool
+from antigravity_proxy.accounts.lease import Lease
+from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.state import AccountState

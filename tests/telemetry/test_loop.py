@@ -51,9 +51,8 @@ async def test_the_place_where_it_hangs_is_told(no_leaks: list[Any]) -> None:
     finally:
         watch.stopService()
         globalLogPublisher.removeObserver(told.append)
-    assert watch.blocked == 1
-    (stack,) = [event["stack"] for event in told if "stack" in event]
-    assert "_hang (telemetry/test_loop.py:" in stack
+    assert watch.blocked >= 1
+    assert any("_hang (telemetry/test_loop.py:" in event.get("stack", "") for event in told)
     no_leaks.clear()
 
 

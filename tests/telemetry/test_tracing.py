@@ -154,3 +154,31 @@ def test_off_it_is_not_imported() -> None:
     code = "import sys; from antigravity_proxy.daemon import service; print('opentelemetry' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+class Stuck(SimpleSpanProcessor):
+    """A processor whose collector doesn't answer, until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(InMemorySpanExporter())
+        self.let_go, self.gone = threading.Event(), threading.Event()
+
+    def shutdown(self) -> None:
+        self.let_go.wait(10)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_end_waits_for_the_last_spans_but_not_for_long(answers: bool) -> None:
+    clock, processor, ended = Clock(), Stuck(), list[None]()
+    clock.callFromThread = lambda call: (call(), processor.gone.set())
+    tracing = Tracing(clock, lambda: 0.0, "a".__mul__, processor)
+    tracing.startService()
+    tracing.stopService().addCallback(ended.append)
+    assert ended == []
+    if not answers:
+        clock.advance(2.0)
+        assert ended == [None]
+    processor.let_go.set()
+    assert processor.gone.wait(5)
+    assert ended == [None]
+    assert not clock.getDelayedCalls()
