@@ -29,6 +29,7 @@ WHOLE = (
     "accounts/rules.py",
     "accounts/shared.py",
     "replicas/facts.py",
+    "replicas/knowledge.py",
     "replicas/mirror.py",
     "replicas/outbox.py",
     "replicas/sessions.py",

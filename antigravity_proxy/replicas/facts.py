@@ -55,15 +55,11 @@ KINDS = tuple(each.kind for each in (Token, Bar, Project, Quotas))
 
 def life(fact: Fact, epoch: float) -> float:
     """Seconds for which it is to be remembered; ``epoch`` in seconds."""
-    match fact:
-        case Token(_, expires_at):
-            return expires_at - epoch
-        case Bar():
-            return BAR_SECONDS
-        case Project(project):
-            return PROJECT_SECONDS if project else NO_PROJECT_SECONDS
-        case Quotas():
-            return QUOTA_SECONDS
+    if isinstance(fact, Token):
+        return fact.expires_at - epoch
+    if isinstance(fact, Project):
+        return PROJECT_SECONDS if fact.project else NO_PROJECT_SECONDS
+    return BAR_SECONDS if isinstance(fact, Bar) else QUOTA_SECONDS
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -12,7 +12,7 @@ from antigravity_proxy.accounts.shared import Listener
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.replicas import facts, wire
-from antigravity_proxy.replicas.facts import Bar, Fact, Project, Quotas, Token
+from antigravity_proxy.replicas.facts import Bar, Fact, Quotas, Token
 from antigravity_proxy.replicas.mirror import Cooling, Mirror
 from antigravity_proxy.replicas.outbox import Batch, Outbox
 from antigravity_proxy.replicas.sessions import Sessions
@@ -42,7 +42,10 @@ class Knowledge:
         return self.mirror.names.get(account) or self._vault.account(account)
 
     def recall(self, account: str, now: float) -> bool:
-        """Tells the listener what is known of an account; says whether the account is new here."""
+        """Tells the listener what is known of an account; says whether the account is new here.
+
+        Of one that is not, what a changed row may have made true: quotas and projects it knows, or better.
+        """
         mirror = self.mirror
         is_new = account not in mirror.names
         name = self.name(account)
@@ -50,7 +53,8 @@ class Knowledge:
         for cooling in mirror.cooling_of(name, now):
             self._listener.on_cooled(account, cooling.model, cooling.until - now, cooling.flagged)
         for fact in mirror.facts_of(name, now):
-            self._tell_listener(account, fact)
+            if is_new or isinstance(fact, Bar | Token):
+                self._tell_listener(account, fact)
         return is_new
 
     # what this process learns
@@ -152,16 +156,14 @@ class Knowledge:
 
     def _tell_listener(self, account: str, fact: Fact) -> None:
         listener = self._listener
-        match fact:
-            case Token():
-                listener.on_renewed(account, grant(fact))
-            case Bar(sign_in, reason):
-                listener.on_barred(account, sign_in, reason)
-            case Project(project):
-                if project:
-                    listener.on_project(account, project)
-            case Quotas(figures):
-                listener.on_observed(account, {model: ModelQuota(*each) for model, each in figures.items()})
+        if isinstance(fact, Token):
+            listener.on_renewed(account, grant(fact))
+        elif isinstance(fact, Bar):
+            listener.on_barred(account, fact.sign_in, fact.reason)
+        elif isinstance(fact, Quotas):
+            listener.on_observed(account, {model: ModelQuota(*each) for model, each in fact.figures.items()})
+        elif fact.project:
+            listener.on_project(account, fact.project)
 
 
 def grant(token: Token) -> Grant:

@@ -62,10 +62,8 @@ class Leases:
             except Lost:
                 break
             found = work.read(value) if isinstance(value, bytes) else None
-            if found is None and claimed:
-                return await self._holding(work.lease, do)
             if claimed:
-                self._release(work.lease)
+                return await self._holding(work, found, do)
             if found is not None:
                 return found
             if isinstance(holder, bytes) and holder.startswith(_FAILED):
@@ -91,19 +89,21 @@ class Leases:
             raise Lost(self._link.status.trouble)
         return answers[0] is not None, answers[1], answers[2]
 
-    async def _holding(self, lease: bytes, do: Callable[[], Awaitable[T]]) -> T:
-        keeping = LoopingCall(self._keep_up, lease)
+    async def _holding(self, work: Shared[T], found: T | None, do: Callable[[], Awaitable[T]]) -> T:
+        """Does the work under its lease, unless it is done: what the holder before us told was heard by now."""
+        keeping = LoopingCall(self._keep_up, work.lease)
         keeping.clock = self._clock
         keeping.start(KEEP_UP, now=False)
         mark = b""
         try:
-            return await do()
+            found = work.known() if found is None else found
+            return await do() if found is None else found
         except RefreshRejected as e:
             mark = _FAILED if e.kind == "temporary" else b""
             raise
         finally:
             keeping.stop()
-            self._release(lease, mark)
+            self._release(work.lease, mark)
 
     def _keep_up(self, lease: bytes) -> None:
         self._link.ask([(b"PEXPIRE", lease, round(LEASE * 1000))]).addErrback(lambda _: None)

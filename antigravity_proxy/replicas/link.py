@@ -137,7 +137,11 @@ class Link:
         self._connection = connection
         self._epoch = None
         try:
-            self._checked(await self._answers([(b"SUBSCRIBE", self._keys.channel), (b"PING",)], answers=1))
+            now = self._clock.seconds()
+            (answer,) = await self._answers([(b"SUBSCRIBE", self._keys.channel), (b"TIME",)], answers=1)
+            if isinstance(answer, hiredis.ReplyError):
+                raise Lost(status.meaning(str(answer)))
+            self._take_time(answer, now)
             is_well = await self._beat()
             self.state = State.UP
             if is_well:
@@ -167,10 +171,9 @@ class Link:
                 (b"ZCARD", keys.replicas),
             ]
         )
-        took = self._clock.seconds() - now
-        self._take_time(answers[0], now, took)
         if not self.note(answers):
             return False
+        took = self._take_time(answers[0], now)
         self.replicas = answers[-1] if isinstance(answers[-1], int) else 0
         lost_memory = self._epoch not in (None, answers[2])
         self._epoch = answers[2]
@@ -182,13 +185,16 @@ class Link:
             self.on_fresh()
         return True
 
-    def _take_time(self, answer: Any, sent: float, took: float) -> None:
+    def _take_time(self, answer: Any, sent: float) -> float:
+        """Sets our idea of Redis' clock; returns the seconds that the answer took. Raises Lost."""
+        took = self._clock.seconds() - sent
         try:
             seconds, microseconds = map(int, answer)
         except (TypeError, ValueError):
             raise Lost("Redis answers nonsense") from None
         if took <= SLOW or not self.time.offset:
             self.time.sample(sent, sent + took, seconds + microseconds / 1e6)
+        return took
 
     async def _answers(self, commands: Sequence[Command], answers: int | None = None) -> list[Any]:
         """Answers that the connection stands or falls with."""
@@ -196,11 +202,6 @@ class Link:
         if connection is None:
             raise Lost("Redis is not connected")
         return await connection.ask(commands, answers).addTimeout(HEARTBEAT_SECONDS, self._clock, _too_late)
-
-    def _checked(self, answers: Sequence[Any]) -> None:
-        for answer in answers:
-            if isinstance(answer, hiredis.ReplyError):
-                raise Lost(status.meaning(str(answer)))
 
     async def _rest(self, connection: Connection) -> None:
         """Waits for the next heartbeat; raises Lost as soon as the connection is lost."""

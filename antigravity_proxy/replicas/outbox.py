@@ -55,6 +55,10 @@ class Outbox:
         waiting = self._waiting
         return bool(waiting.cooling or waiting.facts or waiting.gone or waiting.forgiven or waiting.released)
 
+    def holds(self, account: str, kind: str) -> bool:
+        """Whether a fact is waiting to be told."""
+        return (account, kind) in self._waiting.facts
+
     def waiting_sessions(self) -> list[tuple[bytes, str]]:
         """Sessions that were bound and not yet told."""
         return list(self._waiting.sessions.items())

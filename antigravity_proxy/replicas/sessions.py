@@ -56,10 +56,7 @@ class Sessions:
         """What this process has bound, the newest first: what it can tell a store that has forgotten everything."""
         for own in self._own:
             for session in own:
-                accounts = (generation.get(session) for generation in self._generations)
-                account = next((account for account in accounts if account is not None), None)
-                if account is not None:
-                    yield session, account
+                yield session, next(known[session] for known in self._generations if session in known)
 
     def _advance(self, now: float) -> None:
         if self._turn is None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 NOT_YET = "Redis is not connected yet"
 #: answers in a row without trouble after which a trouble is over: it is told of once, not at each turn
 STEADY = 3
+#: with each trouble that comes back before so many more it takes twice as many, and at most these
+LASTING = 60
 #: seconds before the second, third, … attempt to connect; each is shortened by chance by up to a half
 BACK_OFF = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 #: seconds after which a connection counts as one that holds
@@ -49,12 +51,13 @@ def pause(failures: int, jitter: float) -> float:
 class Status:
     """``trouble``: what is wrong, empty: nothing. ``changes``: how often it changed between well and not."""
 
-    __slots__ = ("_steady", "changes", "trouble")
+    __slots__ = ("_needed", "_steady", "changes", "trouble")
 
     def __init__(self) -> None:
         self.trouble = NOT_YET
         self.changes = 0
-        self._steady = STEADY
+        self._steady = STEADY + LASTING  # answers without trouble since the last
+        self._needed = STEADY
 
     @property
     def well(self) -> bool:
@@ -72,15 +75,15 @@ class Status:
     def answered(self, trouble: str = "") -> bool:
         """Redis has answered, well or not; says whether that changes anything."""
         if trouble:
+            if self.well:
+                self._needed = STEADY if self._steady >= self._needed + LASTING else min(2 * self._needed, LASTING)
             self._steady = 0
             return self._become(trouble)
         self._steady += 1
-        return self._steady >= STEADY and self._become("")
+        return self._steady >= self._needed and self._become("")
 
     def _become(self, trouble: str) -> bool:
         news = trouble != self.trouble
         self.changes += bool(trouble) != bool(self.trouble)
         self.trouble = trouble
-        if not trouble:
-            self._steady = STEADY
         return news

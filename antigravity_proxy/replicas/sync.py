@@ -29,6 +29,8 @@ T = TypeVar("T")
 PAGE = 250
 #: seconds for a page
 PAGE_SECONDS = 2.0
+#: seconds after which a round that broke off is begun anew
+_AGAIN = 5.0
 #: seconds between two pages of sessions that are told again
 _BREATH = 0.02
 #: seconds by which the ends of a cooldown may differ, here and there, and be the same
@@ -60,8 +62,9 @@ class Reading:
         for page in pages(accounts, PAGE // len(KINDS)):
             asked = [(account, kind) for account in page for kind in KINDS]
             values = await self._ask((b"MGET", *(self._keys.fact(kind, account) for account, kind in asked)))
-            found = values if isinstance(values, list) else []
-            yield [(account, kind, value) for (account, kind), value in zip(asked, found, strict=False)]
+            if not isinstance(values, list) or len(values) != len(asked):
+                raise Lost("Redis answers nonsense")
+            yield [(account, kind, value) for (account, kind), value in zip(asked, values, strict=True)]
 
     async def _scan(self, command: bytes, key: bytes) -> AsyncIterator[list[Any]]:
         cursor = b"0"
@@ -112,23 +115,33 @@ class Sync:
             running.cancel()
 
     def _begin(self, *, whole: bool) -> None:
-        running = Deferred.fromCoroutine(self._go(whole=whole))
-        if not running.called:
-            self._round = running
-        running.addErrback(self._broken_off)
+        running = self._round = Deferred.fromCoroutine(self._go(whole=whole))
+        running.addErrback(self._broken_off).addBoth(self._ended, running)
 
     def _broken_off(self, failure: Failure) -> None:
-        if failure.check(Lost, CancelledError) is None:
+        if failure.check(CancelledError) is None:
             log.failure("the state of Redis could not be read", failure)
 
+    def _ended(self, _: None, running: Deferred[None]) -> None:
+        if self._round is running:
+            self._round = None
+
     async def _go(self, *, whole: bool) -> None:
+        """One round; one that breaks off while the connection holds is begun anew."""
         await deferLater(self._clock, 0)  # accounts join by the thousand
-        if whole:
-            await self._cooldowns()
-            await self._sessions()
-        while self._unread:
-            await self._facts(list(islice(self._unread, PAGE)))
-        self._round = None
+        while True:
+            try:
+                if whole:
+                    await self._cooldowns()
+                    await self._sessions()
+                while self._unread:
+                    await self._facts(list(islice(self._unread, PAGE)))
+            except Lost:
+                if not self._link.is_up:
+                    return
+                await deferLater(self._clock, _AGAIN)
+            else:
+                return
 
     async def _cooldowns(self) -> None:
         knowledge, seen = self._knowledge, dict[tuple[str, str], float]()
@@ -161,6 +174,8 @@ class Sync:
         async for page in self._reading.facts(accounts):
             now = self._clock.seconds()
             for account, kind, sealed in page:
+                if knowledge.outbox.holds(account, kind):
+                    continue  # learnt while Redis was away: newer than what it knows
                 if isinstance(sealed, bytes):
                     knowledge.take_fact(account, kind, sealed, now)
                 elif knowledge.mirror.held(account, kind, now) is not None:

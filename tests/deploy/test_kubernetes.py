@@ -57,20 +57,29 @@ def test_the_example_builds_to_valid_objects_in_its_namespace(version: str) -> N
         kubernetes_validate.validate(manifest, version, strict=True)
     namespaces = {each["metadata"].get("namespace") for each in built if each["kind"] != "Namespace"}
     assert namespaces == {"antigravity"}
-    [deployment] = [each for each in built if each["kind"] == "Deployment"]
+    named = {(each["kind"], each["metadata"]["name"]): each for each in built}
+    deployment = named["Deployment", "antigravity-proxy"]
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "registry.example/antigravity-proxy:0.1.0"
     variables = {each["name"] for each in container["env"]}
     assert {"READONLY_MODE", "PROXY_API_KEY_FILE", "GOOGLE_CLIENT_SECRET_FILE"} <= variables
-    [policy] = [each for each in built if each["kind"] == "NetworkPolicy"]
-    assert policy["spec"]["egress"][-1]["to"][0]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "redis"}
+    policy = named["NetworkPolicy", "antigravity-proxy"]
+    redis = named["Deployment", "redis"]["spec"]["template"]
+    assert policy["spec"]["egress"][-1]["to"][0]["podSelector"]["matchLabels"] == redis["metadata"]["labels"]
+    [entry] = named["NetworkPolicy", "redis"]["spec"]["ingress"]
+    assert entry["from"][0]["podSelector"]["matchLabels"] == deployment["spec"]["template"]["metadata"]["labels"]
+    config = next(each["configMap"] for each in redis["spec"]["volumes"] if "configMap" in each)
+    assert ("ConfigMap", config["name"]) in named
 
 
-@pytest.mark.parametrize("directory", [BASE, EXAMPLE, KUBERNETES / "components/monitoring"], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "directory", [BASE, EXAMPLE, *sorted((KUBERNETES / "components").iterdir())], ids=lambda each: each.name
+)
 def test_each_kustomization_names_what_is_there_and_uses_what_is_known(directory: Path) -> None:
     """A patch names an object of the base; a field unknown to this test is none that kustomize was tried with."""
     [kustomization] = load(directory / "kustomization.yaml")
     known = {"apiVersion", "kind", "resources", "labels", "namespace", "images", "patches", "components"}
+    known.add("configMapGenerator")
     assert set(kustomization) <= known
     for name in kustomization.get("resources", []):
         assert (directory / name).exists(), name
@@ -85,15 +94,16 @@ def test_each_kustomization_names_what_is_there_and_uses_what_is_known(directory
         assert (part["kind"], part["metadata"]["name"]) in base
 
 
-def pod() -> Manifest:
-    """The base's pod."""
-    [deployment] = load(BASE / "deployment.yaml")
+def pod(directory: Path = BASE) -> Manifest:
+    """The pod of a directory's deployment, the base's if none is named."""
+    [deployment] = load(directory / "deployment.yaml")
     found: Manifest = deployment["spec"]["template"]["spec"]
     return found
 
 
-def test_the_pod_keeps_to_the_restricted_profile() -> None:
-    spec = pod()
+@pytest.mark.parametrize("directory", [BASE, KUBERNETES / "components/redis"], ids=lambda each: each.name)
+def test_the_pod_keeps_to_the_restricted_profile(directory: Path) -> None:
+    spec = pod(directory)
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antigravity_proxy.replicas.status import BACK_OFF, NOT_YET, STEADY, Status, meaning, pause
+from antigravity_proxy.replicas.status import BACK_OFF, LASTING, NOT_YET, STEADY, Status, meaning, pause
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,21 @@ def test_a_trouble_is_over_only_when_redis_answers_steadily() -> None:
         assert not status.answered()
     assert status.answered()
     assert status.well
+
+
+def test_a_trouble_that_comes_back_is_not_told_of_at_each_turn() -> None:
+    status = Status()
+    status.up()
+    told = 0
+    for _ in range(400):
+        told += status.answered("" if status.trouble else "Redis is full")
+        told += status.answered()
+    assert told < 40
+    for _ in range(2 * LASTING + 1):
+        status.answered()
+    assert status.well
+    status.answered("Redis is slow")
+    assert [status.answered() for _ in range(STEADY)] == [False, False, True]
 
 
 def test_attempts_come_ever_later_and_not_in_step() -> None:

@@ -66,6 +66,8 @@ def test_cooldowns_only_get_longer() -> None:
 def test_facts_are_set_with_their_end_and_told_sealed() -> None:
     outbox = Outbox()
     outbox.tell("a", "t")
+    assert outbox.holds("a", "t")
+    assert not outbox.holds("a", "p")
     found = told(outbox)
     assert found[0] == (b"SET", b"antigravity:1:0011:t:a", b"sealed", b"PX", 60_000)
     assert message(found).facts == [("t", "a", b"sealed")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import secrets
 import shlex
 import ssl
 import subprocess
@@ -75,6 +76,14 @@ def volume(directory: Path, accounts: int = 2) -> VolumeWriter:
     written = write_volume(directory, accounts=accounts, api_key=KEY)
     give(directory)
     return written
+
+
+def redis_url(directory: Path) -> None:
+    """The secret that replicas and their Redis share."""
+    (directory / "secrets").mkdir(exist_ok=True)
+    url = f"redis://antigravity:{secrets.token_hex(24)}@redis:6379/0\n"
+    (directory / "secrets/redis_url").write_text(url)
+    give(directory / "secrets")
 
 
 def give(directory: Path) -> None:
@@ -229,8 +238,8 @@ def project(
     name = f"antigravity-test-{ports['GOOGLE']}"
     beside = directory / "google.yml"
     beside.write_text(_GOOGLE.format(service=service, port=ports["GOOGLE"], network=network))
-    secrets = directory / "secrets"
-    secrets.mkdir(exist_ok=True)
+    secret_files = directory / "secrets"
+    secret_files.mkdir(exist_ok=True)
     files = ["-f", str(file), *(["-f", str(beside)] if google else [])]
     found = Project(name, ports, [*COMPOSE, "-p", name, *files], file.parent)
     found.environment = {
@@ -238,7 +247,7 @@ def project(
         **{f"{key}_PORT_HOST": str(port) for key, port in ports.items()},
         "ANTIGRAVITY_UID": str(OWNER),
         "ANTIGRAVITY_GID": str(OWNER),
-        "SECRETS_DIR_HOST": str(secrets),
+        "SECRETS_DIR_HOST": str(secret_files),
         **{key: str(value) for key, value in settings.items()},
     }
     try:
