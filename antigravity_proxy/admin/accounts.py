@@ -36,7 +36,7 @@ class Cooling(Struct, frozen=True):
 
 
 class Shown(Struct, frozen=True):
-    """An account. ``why``: what keeps it out, in words. ``has_project``: false once upstream was asked for one in vain."""
+    """An account. ``why``: what keeps it out, in words. ``has_project``: false once upstream was asked in vain."""
 
     id: str
     email: str
