@@ -22,8 +22,8 @@ from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.survey import Survey
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.admin.history import History
+from antigravity_proxy.admin.overview import Sources
 from antigravity_proxy.admin.service import Admin, sign_in
-from antigravity_proxy.admin.survey import Sources
 from antigravity_proxy.daemon.account_calls import UpstreamCalls, VolumeCalls
 from antigravity_proxy.daemon.condition import Conditions
 from antigravity_proxy.daemon.following import Following
