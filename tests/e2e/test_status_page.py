@@ -224,6 +224,8 @@ async def test_a_pause_survives_a_restart(tmp_path: Path) -> None:
         assert (await ask(here, "pause", FIRST)).status == 200
         health = (await here.stack.request("GET", "/health")).json
         assert (health["status"], health["usable"], health["volume"]["paused"]) == ("degraded", 0, 1)
+        metrics = (await here.stack.request("GET", "/metrics")).body
+        assert b"antigravity_accounts_paused 1.0" in metrics
         before = here.directory
     assert {account.id for account in reader_of(before).read().accounts if account.paused} == {FIRST}
 
