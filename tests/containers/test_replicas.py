@@ -158,7 +158,7 @@ def test_redis_restarts_under_load(farm: Farm) -> None:
     with load(farm) as outcomes:
         engine("restart", "--time", "1", redis.name)
         time.sleep(3)
-        farm.together(REPLICAS)
+        farm.together(REPLICAS, 60)  # engines take a while to tell its new address
     assert not lost(farm, "Redis restarted", outcomes)
 
 
