@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -137,6 +138,18 @@ async def test_watching_tells_of_changes_alone(writer: VolumeWriter, monkeypatch
     with pytest.raises(CancelledError):
         await watching
     assert [len(each.accounts) for each in told[:2]] == [2, 3]
+
+
+@deferred()
+async def test_the_log_that_a_writer_keeps_open_is_no_change(writer: VolumeWriter) -> None:
+    before = await checked(writer.directory)
+    app = sqlite3.connect(writer.directory / "cloud_accounts.db", isolation_level=None)
+    app.execute("UPDATE settings SET value = 1")
+    app.execute("CREATE TABLE large AS SELECT hex(randomblob(500000)) AS x")
+    after = await checked(writer.directory)
+    assert report.render(before) != report.render(after)
+    assert check._gist(before) == check._gist(after)
+    app.close()
 
 
 def test_the_command_ends_with_the_verdict(writer: VolumeWriter, tmp_path: Path) -> None:
