@@ -22,7 +22,7 @@ test: $(VENV)/.dev ## the whole proof, with coverage
 	$(BIN)/python tests/coverage_gate.py
 
 test-hostile: $(VENV)/.dev ## every fault and attack of docs/security.md, with its table (about five minutes)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "hostile or row" --matrix $(MATRIX)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "hostile or row" --matrix=$(MATRIX)
 
 test-replicas: $(VENV)/.dev ## several daemons on one Redis, and Redis in trouble (about two minutes; needs redis-server)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m replicas tests/replicas

@@ -93,7 +93,7 @@ async def replica(port: int | None) -> tuple[Pool, Replicas | None]:
         pool = Pool(reactor, epoch, lambda: 0.5)
         await pool.update(accounts(1000))
         return pool, None
-    shared = Replicas(reactor, epoch, redis_url(f"redis://127.0.0.1:{port}"))
+    shared = Replicas(reactor, epoch, Dialler(reactor, redis_url(f"redis://127.0.0.1:{port}")))
     pool = Pool(reactor, epoch, lambda: 0.5, shared=shared)
     shared.use_key(KEY)
     await pool.update(accounts(1000))

@@ -22,8 +22,8 @@ from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.survey import Survey
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.admin.history import History
+from antigravity_proxy.admin.overview import Sources
 from antigravity_proxy.admin.service import Admin, sign_in
-from antigravity_proxy.admin.survey import Sources
 from antigravity_proxy.daemon.account_calls import UpstreamCalls, VolumeCalls
 from antigravity_proxy.daemon.condition import Conditions
 from antigravity_proxy.daemon.following import Following
@@ -182,7 +182,8 @@ class Daemon(MultiService):
         )
         pages = HealthPages(self.conditions.now, observing.metrics.render).resource()
         api = ApiResource(resources, lambda: following.catalogue, gate, pages, hex_digits, self.ledger)
-        self.site = GuardedSite(api, gate, self._ticker, max_connections=room_for_connections(limits.MAX_CONNECTIONS))
+        self._room = room_for_connections(limits.MAX_CONNECTIONS)
+        self.site = GuardedSite(api, gate, self._ticker, max_connections=self._room)
         observing.watch(self.site, self.pool, self._volume, lambda: following.state, replicas, self.conditions)
         self._listeners = Listeners(reactor, settings, self.site, self.admin.site, handed)
         notifier.setServiceParent(self)
@@ -220,6 +221,8 @@ class Daemon(MultiService):
         if self._signals is not None:
             self._reactor.callLater(0, self._signals.install)  # Twisted takes them when the reactor starts
         self._listeners.announce()
+        if self._room < limits.MAX_CONNECTIONS:
+            log.info("{count} clients at a time: the limit of open files allows no more", count=self._room)
         self._opening = self._reactor.callLater(limits.FIRST_READ, self._open)
         self._survey.start()
         if self._settings.clients:

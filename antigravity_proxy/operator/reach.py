@@ -1,4 +1,4 @@
-"""Whether Google's hosts can be reached the way the daemon would go: any answer counts, no account is used."""
+"""Whether Google's hosts, and the replicas' Redis, can be reached as the daemon would: no account is used."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
 
 from antigravity_proxy.operator.report import Finding
+from antigravity_proxy.replicas.connection import Lost
+from antigravity_proxy.replicas.store import dialler_of
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import configured
@@ -21,13 +23,16 @@ PATIENCE = 10.0
 
 
 async def reach(reactor: Any, settings: Settings) -> list[Finding]:
-    """Asks each host once. Raises SettingsError for an egress proxy or trust roots that can't be used."""
+    """Asks each host once; any answer counts. Raises SettingsError for a proxy or TLS files that can't be used."""
     ticker = Ticker(reactor)
     egresses = configured(reactor, ticker, settings)
     egress = egresses.default()
     agent = Agent.usingEndpointFactory(reactor, egress.endpoints, egress.pool)
     try:
-        return [finding async for finding in _asked(reactor, agent, settings)]
+        return [
+            *[finding async for finding in _asked(reactor, agent, settings)],
+            *[finding async for finding in _shared(reactor, settings)],
+        ]
     finally:
         await egresses.close()
         ticker.stop()
@@ -47,6 +52,20 @@ async def _asked(reactor: Any, agent: Agent, settings: Settings) -> AsyncIterato
         else:
             ms = round((reactor.seconds() - began) * 1000)
             yield Finding("upstream", "ok", f"{origin} answers (status {response.code}, {ms} ms)")
+
+
+async def _shared(reactor: Any, settings: Settings) -> AsyncIterator[Finding]:
+    """Without its Redis a replica serves on, and knows less."""
+    dialler, began = dialler_of(reactor, settings), reactor.seconds()
+    if dialler is None:
+        return
+    try:
+        connection = await dialler.connect()
+    except Lost as e:
+        yield Finding("redis", "warning", f"{e}: replicas don't share what they learn")
+    else:
+        yield Finding("redis", "ok", f"Redis answers ({round((reactor.seconds() - began) * 1000)} ms)")
+        await connection.end(reactor)
 
 
 def _words(error: Exception) -> str:

@@ -30,7 +30,6 @@ from antigravity_proxy.replicas.telling import Teller
 from antigravity_proxy.replicas.vault import Vault
 from antigravity_proxy.replicas.wire import Keys
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.settings.redis_url import RedisUrl
 from antigravity_proxy.settings.resolve import Settings, SettingsError
 
 #: seconds that the volume and Redis have to be there
@@ -55,13 +54,13 @@ class Replicas(Service):
     """The store that all replicas of a volume share; ``accounts.shared.SharedState`` says what its methods promise.
 
     Until the volume's master key is known, and while Redis is away, it serves this process alone. ``epoch`` is the wall
-    clock in seconds. Raises OSError for TLS files that can't be used.
+    clock in seconds.
     """
 
-    def __init__(self, reactor: Any, epoch: Callable[[], float], url: RedisUrl) -> None:
+    def __init__(self, reactor: Any, epoch: Callable[[], float], dialler: Dialler) -> None:
         self._clock: IReactorTime = reactor
         self._epoch = epoch
-        self._dialler = Dialler(reactor, url)
+        self._dialler = dialler
         self._sender = secrets.token_hex(6)  # names this process among all
         self._key: Secret | None = None
         self._started = float("inf")
@@ -221,10 +220,16 @@ class Replicas(Service):
 
 def configured(reactor: Any, epoch: Callable[[], float], settings: Settings) -> Replicas | None:
     """What the settings describe; None: this process shares with nobody. Raises SettingsError."""
+    dialler = dialler_of(reactor, settings)
+    return None if dialler is None else Replicas(reactor, epoch, dialler)
+
+
+def dialler_of(reactor: Any, settings: Settings) -> Dialler | None:
+    """What connects to the Redis of the settings; None: they name none. Raises SettingsError."""
     if settings.redis_url is None:
         return None
     try:
-        return Replicas(reactor, epoch, settings.redis_url)
+        return Dialler(reactor, settings.redis_url)
     except OSError as e:
         where, what = f"REDIS_URL ({settings.sources['redis_url']})", e.filename or "a TLS file"
         raise SettingsError(f"{where}: {what} can't be used: {e.strerror or e}") from None

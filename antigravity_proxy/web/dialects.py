@@ -29,6 +29,7 @@ from antigravity_proxy.dialect.openai import (
 from antigravity_proxy.dialect.openai import errors as openai_errors
 from antigravity_proxy.dialect.openai import models as openai_models
 from antigravity_proxy.errors import ProxyError
+from antigravity_proxy.web.clientkeys import ClientKey
 from antigravity_proxy.web.edge import GuardedRequest
 from antigravity_proxy.web.hints import session_of
 from antigravity_proxy.web.routes import DialectName, Operation, Route
@@ -73,13 +74,18 @@ def id_header(route: Route) -> bytes:
 
 
 def models(route: Route, catalogue: Catalogue, request: GuardedRequest) -> Rendered:
-    """The list of models, or one of them, in the route's dialect; raises ModelNotFound, BadRequest."""
+    """The list of models that the client may use, or one, in the route's dialect; raises ModelNotFound, BadRequest."""
     dialect: Any = _MODELS[route.dialect]
+    key: ClientKey | None = request.client_key
+    listed = catalogue.public()
+    if key is not None and key.models:
+        listed = tuple(model for model in listed if key.may_use(catalogue.resolve(model.id).id))
     rendered: Rendered
     if route.operation is Operation.MODEL:
-        rendered = dialect.render_one(catalogue.find(route.model), route.model)
+        found = next((model for model in listed if model.id == route.model), None)
+        rendered = dialect.render_one(found, route.model)
     else:
-        rendered = dialect.render_list(catalogue.public(), _query(request))
+        rendered = dialect.render_list(listed, _query(request))
     return rendered
 
 

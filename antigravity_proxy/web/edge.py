@@ -160,6 +160,8 @@ class GuardedChannel(http.HTTPChannel):
         super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
+        if self._waits_for is _Wait.NEXT:
+            self._wait(_Wait.HEAD)
         self._received += len(data)
         if self._refused:  # lingering close: swallow a little, never parse
             if self._received > LINGER_BYTES:
@@ -291,7 +293,7 @@ class GuardedChannel(http.HTTPChannel):
         elif self._waits_for is _Wait.LINGER or self._waits_for is _Wait.ARRIVAL:
             self._wait(_Wait.NEXT)
             self.transport.loseConnection()
-        elif self._waits_for is _Wait.BODY:
+        elif self._waits_for is _Wait.BODY or (self._waits_for is _Wait.HEAD and self._received):
             self.refuse(errors.RequestTimeout("The request was not received in time."))
         else:
             self.transport.abortConnection()

@@ -12,7 +12,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from support.containers import COMPOSE_FILES, Client, Container, Project, engine, project, redis_url, until, volume
+from support.containers import (
+    COMPOSE_FILES,
+    Client,
+    Container,
+    Project,
+    engine,
+    project,
+    redis_url,
+    subnet,
+    until,
+    volume,
+)
 
 pytestmark = pytest.mark.containers
 
@@ -78,8 +89,7 @@ def farm(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]
     directory = tmp_path_factory.mktemp("replicas")
     volume(directory / "data", accounts=8)
     redis_url(directory)
-    subnet = f"10.{time.monotonic_ns() % 200 + 20}.{time.monotonic_ns() % 250}.0/24"
-    settings = {"ANTIGRAVITY_DATA_DIR_HOST": directory / "data", "FRONT_SUBNET": subnet}
+    settings = {"ANTIGRAVITY_DATA_DIR_HOST": directory / "data", "FRONT_SUBNET": subnet()}
     file = COMPOSE_FILES / "compose.scale.yml"
     with project(file, directory, "--scale", f"proxy={REPLICAS}", network="egress", **settings) as up:
         found = Farm(up)

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet import reactor
 from twisted.internet.task import Clock
 
-from antigravity_proxy.daemon.process import hex_digits, keep_monotonic_time, new_uuid
+from antigravity_proxy.daemon.process import hex_digits, keep_monotonic_time, new_uuid, room_for_connections
 
 
 @pytest.mark.row("clock jumps")
@@ -28,3 +28,34 @@ def test_ids_are_random_and_well_formed() -> None:
     assert len({new_uuid() for _ in range(100)}) == 100
     assert uuid.UUID(new_uuid()).version == 4
     assert len(hex_digits(24)) == 24
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "may", "room", "left"),
+    [
+        (1024, 65_536, True, 10_000, 20_064),
+        (1024, -1, True, 10_000, 20_064),
+        (1024, 4096, True, 2016, 4096),
+        (1024, 65_536, False, 480, 1024),
+        (65_536, 65_536, True, 10_000, 65_536),
+        (-1, -1, True, 10_000, -1),
+        (64, 64, True, 1, 64),
+    ],
+)
+def test_as_many_clients_as_there_are_descriptors_for(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, may: bool, room: int, left: int
+) -> None:
+    """Two for each client, one of them upstream, and some for the daemon itself; more are taken where there are any."""
+    resource = pytest.importorskip("resource")
+    infinity = resource.RLIM_INFINITY
+    limits = [infinity if soft < 0 else soft, infinity if hard < 0 else hard]
+
+    def change(_: int, wanted: tuple[int, int]) -> None:
+        if not may:
+            raise ValueError("not permitted")
+        limits[:] = wanted
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(limits))
+    monkeypatch.setattr(resource, "setrlimit", change)
+    assert room_for_connections(10_000) == room
+    assert limits[0] == (infinity if left < 0 else left)

@@ -78,6 +78,12 @@ async def test_each_key_has_its_limits_told_in_the_dialect(tmp_path: Path) -> No
         assert (await ask(running, "narrow")).status == 200
 
         assert (await ask(running, "flash", GENERATE)).status == 200
+        own = {"authorization": "Bearer sk-ag-flash"}
+        listed = (await running.request("GET", "/v1/models", **own)).json["data"]
+        assert "gemini-3-flash" in [model["id"] for model in listed]
+        assert not [model["id"] for model in listed if model["id"].startswith("claude-")]
+        assert (await running.request("GET", "/v1/models/gemini-3-flash", **own)).status == 200
+        assert (await running.request("GET", "/v1/models/claude-sonnet-4-6", **own)).status == 404
         for each, body in ((CHAT, {"model": "gemini-pro-agent"}), (MESSAGES, {"model": "claude-sonnet-4-6"})):
             refused = await ask(running, "flash", each, **body)
             assert refused.status == 403

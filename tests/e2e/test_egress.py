@@ -10,7 +10,6 @@ from support.deferreds import deferred, until
 from support.proxies import Kind, proxy
 from support.stack import Stack, free_port, stack
 
-from antigravity_proxy.relay import failover
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.simulator.faults import Fault
 
@@ -105,8 +104,7 @@ async def test_an_accounts_broken_proxy_is_no_other_accounts_trouble(tmp_path: P
 
 @pytest.mark.row("redirects")
 @deferred()
-async def test_no_redirect_takes_a_token_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failover, "TROUBLE_PAUSE", 0.001)
+async def test_no_redirect_takes_a_token_along(tmp_path: Path) -> None:
     async with stack(tmp_path, accounts=0) as elsewhere, stack(tmp_path / "second", accounts=0) as running:
         location = (("location", f"{elsewhere.simulator.url}/v1internal:loadCodeAssist"),)
         await with_accounts(running, {})

@@ -17,7 +17,6 @@ from support.sdks import DIALECTS, QUESTION, Ask, Told
 from support.stack import Stack, stack
 
 from antigravity_proxy import ticker
-from antigravity_proxy.relay import failover
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault
 
@@ -140,10 +139,7 @@ async def asked(running: Stack, ask: Ask, stream: bool, name: str, fault: Fault,
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.row("one bad account")
 @deferred(60)
-async def test_what_is_told_and_who_is_asked(
-    tmp_path: Path, dialect: str, stream: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(failover, "TROUBLE_PAUSE", 0.001)
+async def test_what_is_told_and_who_is_asked(tmp_path: Path, dialect: str, stream: bool) -> None:
     well = Told(TEXT, ENDS[dialect][0])
     async with stack(tmp_path) as running:
         with DIALECTS[dialect](running.url) as ask:
@@ -194,7 +190,6 @@ async def test_what_comes_of_silence_and_of_hard_ends(
     tmp_path: Path, dialect: str, stream: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that take time, or meet a kept connection: that proves stale once, and costs no account anything."""
-    monkeypatch.setattr(failover, "TROUBLE_PAUSE", 0.001)
     monkeypatch.setattr(ticker, "INTERVAL", 0.05)
     async with stack(tmp_path, PROXY_REQUEST_TIMEOUT="0.4") as running:
         with DIALECTS[dialect](running.url) as ask:

@@ -11,6 +11,7 @@ from support.stack import Stack, stack
 from support.volumes import trace
 from twisted.internet.defer import Deferred, gatherResults
 
+from antigravity_proxy import ticker
 from antigravity_proxy.accounts import renewals
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault
@@ -205,7 +206,8 @@ async def test_no_upstream_at_all_is_502(tmp_path: Path) -> None:
 
 @pytest.mark.row("stalled upstream")
 @deferred()
-async def test_a_silent_upstream_is_504(tmp_path: Path) -> None:
+async def test_a_silent_upstream_is_504(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticker, "INTERVAL", 0.05)
     async with stack(tmp_path, PROXY_REQUEST_TIMEOUT="0.3") as running:
         running.simulator.script(Fault(silent=True), times=3)
         answer = await running.chat()

@@ -25,7 +25,7 @@ from support.stack import KEY
 from support.volumes import reader_of
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-SECONDS = float(os.environ.get("WRITERS_SECONDS", "3"))
+SECONDS = float(os.environ.get("WRITERS_SECONDS", "2"))
 
 #: as the desktop app writes: a connection for each change, busy time-out of three seconds, one statement, closed again
 APP = """

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from support.deferreds import deferred, wait
+from support.redis import needs_redis, redis_server
 from support.stack import free_port
 from support.volumes import EPOCH, copy_of, update
 from twisted.internet import reactor
@@ -102,6 +103,25 @@ async def test_accounts_that_lack_something_are_told_apart(writer: VolumeWriter)
 async def test_wrong_settings_are_raised(writer: VolumeWriter) -> None:
     with pytest.raises(SettingsError, match="PROXY_PORT"):
         await checked(writer.directory, PROXY_PORT="x")
+
+
+@needs_redis
+@deferred(20)
+async def test_the_replicas_redis_is_asked_and_is_no_reason_to_fail(writer: VolumeWriter, tmp_path: Path) -> None:
+    simulator = Simulator(reactor)
+    simulator.start()
+    with redis_server(tmp_path) as redis:
+        environment = simulator.environment | {"ANTIGRAVITY_DATA_DIR": str(writer.directory), "REDIS_URL": redis.url}
+        there = await check.check(reactor, {}, environment, offline=False, epoch=lambda: EPOCH)
+        redis.kill()
+        away = await check.check(reactor, {}, environment, offline=False, epoch=lambda: EPOCH)
+    said = [next(finding for finding in found.findings if finding.subject == "redis") for found in (there, away)]
+    assert [finding.level for finding in said] == ["ok", "warning"]
+    assert said[0].message.startswith("Redis answers (")
+    assert said[1].message == "Redis refuses connections: replicas don't share what they learn"
+    assert there.well
+    assert away.well
+    await simulator.stop()
 
 
 @deferred()

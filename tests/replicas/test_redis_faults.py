@@ -181,6 +181,7 @@ class Says(Protocol):
             self.transport.write(self.words)
 
 
+@pytest.mark.row("redis away")
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
@@ -209,6 +210,7 @@ async def test_whatever_else_listens_there_is_no_harm(words: bytes, reason: str)
     await port.stopListening()
 
 
+@pytest.mark.row("redis away")
 @deferred(20)
 async def test_a_port_where_nobody_is_and_a_name_that_nobody_has() -> None:
     with socket.socket() as free:

@@ -78,6 +78,11 @@ def volume(directory: Path, accounts: int = 2) -> VolumeWriter:
     return written
 
 
+def subnet() -> str:
+    """A network that nothing else here uses, most probably; none of those that engines take by themselves."""
+    return f"10.{time.monotonic_ns() % 60 + 100}.{time.monotonic_ns() // 60 % 250}.0/24"
+
+
 def redis_url(directory: Path) -> None:
     """The secret that replicas and their Redis share."""
     (directory / "secrets").mkdir(exist_ok=True)

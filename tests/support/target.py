@@ -169,6 +169,13 @@ class Upstream:
         """Requests for answers so far."""
         return self.stats()["requests"]
 
+    @contextmanager
+    def left_alone(self) -> Iterator[None]:
+        """Fails if a request arrives meanwhile."""
+        before = self.requests
+        yield
+        assert self.requests == before
+
 
 class Peak:
     """Watches a process's memory while a block runs: ``grown`` is its highest growth in MiB."""

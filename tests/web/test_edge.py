@@ -155,13 +155,29 @@ def test_ambiguous_framing_is_refused(lines: bytes) -> None:
     assert not edge.resource.bodies
 
 
-def test_a_head_that_drips_is_dropped() -> None:
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_head_that_drips_gets_408_and_is_dropped(kept: bool) -> None:
     edge = Edge()
     channel, transport = edge.connect()
+    if kept:
+        channel.dataReceived(request())
+        transport.clear()
+    channel.dataReceived(b"POST /v1/messages HTTP/1.1\r\n")
     for _ in range(int(limits.HEAD_DEADLINE)):
         channel.dataReceived(b"X")
         edge.pass_time(1)
+    assert transport.value().startswith(b"HTTP/1.1 408 ")
+    assert b'{"type":"error"' in transport.value()
+    edge.pass_time(limits.LINGER_SECONDS + 1)
+    assert transport.disconnecting
+
+
+def test_a_connection_that_never_says_anything_is_dropped() -> None:
+    edge = Edge()
+    _, transport = edge.connect()
+    edge.pass_time(limits.HEAD_DEADLINE + 1)
     assert transport.aborted
+    assert not transport.value()
 
 
 def test_a_body_that_drips_gets_408() -> None:
