@@ -78,13 +78,12 @@ def silent(farm: Farm) -> Iterator[Future[tuple[int, float, str]]]:
         answer = farm.client.chat()
         return answer.status, time.monotonic() - began, answer.body.decode()
 
-    before = sum(farm.served())
     farm.up.google(first_ms=SILENCE * 1000)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(ask)
         until(lambda: asked.running())
         time.sleep(1)  # it has reached upstream, whose knobs may be turned again
-        assert sum(farm.served()) == before
+        assert not asked.done(), asked.result()
         farm.up.google()
         yield asked
 
