@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
-import re
 import socket
 import threading
 import time
@@ -19,6 +18,7 @@ from support.containers import (
     Client,
     Container,
     Project,
+    caddy_version,
     engine,
     project,
     redis_url,
@@ -197,18 +197,12 @@ def test_a_client_that_leaves_ends_the_request_upstream(farm: Farm) -> None:
     farm.up.google()
 
 
-#: from this version on Caddy passes a request with a body on when it could not connect at all
-PASSES_ON = (2, 11, 2)
-
-
 def test_a_daemon_that_dies_costs_only_the_requests_that_it_was_serving(farm: Farm) -> None:
     """They fail as errors; no other fails, and the balancer goes on without it.
 
     An older Caddy also answers 502 to who comes in the moment before it knows; to nobody later.
     """
-    found = re.search(r"(\d+)\.(\d+)\.(\d+)", farm.caddy.call("caddy", "version").stdout)
-    assert found is not None
-    passes_on = tuple(map(int, found.groups())) >= PASSES_ON
+    version, passes_on = caddy_version(farm.caddy)
     clients = 16
     farm.up.google(events=40, delay_ms=100)
     over = threading.Event()
@@ -232,7 +226,7 @@ def test_a_daemon_that_dies_costs_only_the_requests_that_it_was_serving(farm: Fa
     farm.up.google()
     failed = [outcome for outcome in outcomes if not outcome.good]
     served, others = ([each for each in failed if (each.began < killed) is one] for one in (True, False))
-    print(f"Caddy {found[0]}: {len(outcomes)} requests, {serving} under way at the daemon that was killed")
+    print(f"Caddy {version}: {len(outcomes)} requests, {serving} under way at the daemon that was killed")
     print(f"failed: {len(served)} of them, and {[round(each.began - killed, 2) for each in others]} s after it")
     assert 0 < len(served) <= serving
     assert not (others and passes_on)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import secrets
 import shlex
 import ssl
@@ -76,6 +77,17 @@ def volume(directory: Path, accounts: int = 2) -> VolumeWriter:
     written = write_volume(directory, accounts=accounts, api_key=KEY)
     give(directory)
     return written
+
+
+#: from this version on Caddy passes a request with a body on when it could not connect at all
+_PASSES_ON = (2, 11, 2)
+
+
+def caddy_version(caddy: Container) -> tuple[str, bool]:
+    """Caddy's version, and whether it passes on what it could not send at all."""
+    found = re.search(r"(\d+)\.(\d+)\.(\d+)", caddy.call("caddy", "version").stdout)
+    assert found is not None
+    return found[0], tuple(map(int, found.groups())) >= _PASSES_ON
 
 
 def subnet() -> str:
