@@ -274,5 +274,8 @@ def project(
         left = engine("ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={name}").split()
         remove(*left)
         found.compose("down", "--volumes", check=False)
+        for kind in ("network", "volume"):  # what `down` has left, because it knew nothing of scaled containers
+            for each in engine(kind, "ls", "--quiet", f"--filter=label=com.docker.compose.project={name}").split():
+                engine(kind, "rm", each, check=False)
         built = engine("images", "--format={{.Repository}}:{{.Tag}}").split()
         remove_images(*(image for image in built if name in image))
