@@ -22,8 +22,8 @@ _ALLOWED = {
     "antigravity_proxy.admin.accounts.Shown.email",  # these four are masked already
     "antigravity_proxy.admin.changes.Changed.email",
     "antigravity_proxy.admin.changes.Found.email",
-    "antigravity_proxy.admin.survey.BadRow.email",
-    "antigravity_proxy.admin.survey.VolumeShown.keys",  # how many
+    "antigravity_proxy.admin.overview.BadRow.email",
+    "antigravity_proxy.admin.overview.VolumeShown.keys",  # how many
     "antigravity_proxy.replicas.facts.Token.access_token",  # on its way to the store, sealed; its repr hides it
     "antigravity_proxy.settings.table.Setting.secret",  # whether it is one
     "antigravity_proxy.telemetry.record.Record.key",  # a key's name

@@ -36,6 +36,7 @@ def card(shown: Shown, now: float, *, changeable: bool) -> Tag:
         tags.p(tags.code(shown.id), class_="id"),
         tags.p(shown.why[:1].upper() + shown.why[1:], class_="why") if shown.why else "",
         tags.ul(*(_cooling(each, now) for each in shown.cooling), class_="waits") if shown.cooling else "",
+        "" if shown.has_project else tags.p("It has no project of its own that upstream takes.", class_="last"),
         _trouble(shown, now),
         _link(shown),
         _quotas(shown.bars, now),

@@ -36,7 +36,7 @@ class Cooling(Struct, frozen=True):
 
 
 class Shown(Struct, frozen=True):
-    """An account. ``why``: what keeps it out, in words."""
+    """An account. ``why``: what keeps it out, in words. ``has_project``: false once upstream was asked in vain."""
 
     id: str
     email: str
@@ -47,6 +47,7 @@ class Shown(Struct, frozen=True):
     cooling: tuple[Cooling, ...]
     bars: tuple[Bar, ...]
     trouble: Trouble | None
+    has_project: bool = True
 
 
 def kind_of(state: AccountState, rules: Rules, now: Moment) -> Kind:
@@ -83,6 +84,7 @@ def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Mome
         cooling=_cooling(state, now),
         bars=_bars(state, now),
         trouble=state.trouble,
+        has_project=bool(state.project) or state.project_asked == float("-inf"),
     )
 
 

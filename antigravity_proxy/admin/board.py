@@ -14,9 +14,9 @@ from antigravity_proxy.admin.chart import Series, chart
 from antigravity_proxy.admin.headline import Headline
 from antigravity_proxy.admin.history import Fault
 from antigravity_proxy.admin.markup import dot, hole, moment, number, since, tags
+from antigravity_proxy.admin.overview import Listed, Selection, Status, Traffic, VolumeShown
 from antigravity_proxy.admin.place import Place
 from antigravity_proxy.admin.settings_shown import Line
-from antigravity_proxy.admin.survey import Listed, Selection, Status, Traffic, VolumeShown
 
 #: the id of the list that the accounts stand in
 LIST = "accounts"
@@ -144,10 +144,10 @@ def _headline(shown: Headline) -> Tag:
     reasons = tags.ul(*(tags.li(reason) for reason in shown.reasons)) if shown.reasons else ""
     return tags.section(
         tags.div(class_="sign", **{"aria-hidden": "true"}),
-        tags.div(tags.h1(shown.title), tags.p(shown.said), reasons),
+        # the verdict alone is read aloud when it changes: the figures below change with every request
+        tags.div(tags.div(tags.h1(shown.title), role="status"), tags.p(shown.said), reasons),
         id="headline",
         class_=f"headline {shown.level}",
-        role="status",
     )
 
 

@@ -41,14 +41,15 @@ class Answers:
         return self.send(request, Rendered(status, b"", ((b"location", url.encode("ascii")),)))
 
     def set_cookie(self, request: Any, name: str, value: str, seconds: float, same_site: str = "strict") -> None:
-        """A cookie that no script reads; for 0 seconds: none any more."""
+        """A cookie that no script reads, and behind TLS no other way carries; for 0 seconds: none any more."""
+        behind_tls = request.getHeader(b"x-forwarded-proto") == b"https"  # whoever lies about it harms but himself
         request.addCookie(
             name,
             value,
             path="/",
             max_age=str(int(seconds)),
             httpOnly=True,
-            secure=self.place.is_secure,
+            secure=self.place.is_secure or behind_tls,
             sameSite=same_site,
         )
 

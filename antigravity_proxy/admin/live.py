@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from antigravity_proxy.admin.board import Board, Fragment
 from antigravity_proxy.admin.drawing import Drawing
-from antigravity_proxy.admin.survey import Selection, Survey
+from antigravity_proxy.admin.overview import Overview, Selection
 from antigravity_proxy.ticker import Ticker
 
 log = Logger()
@@ -53,9 +53,9 @@ class Watcher:
 class Live:
     """Sends to all watchers. While there is none, nothing is looked at."""
 
-    def __init__(self, ticker: Ticker, survey: Survey, board: Board, drawing: Drawing, boot: str) -> None:
+    def __init__(self, ticker: Ticker, overview: Overview, board: Board, drawing: Drawing, boot: str) -> None:
         self._ticker = ticker
-        self._survey = survey
+        self._overview = overview
         self._board = board
         self._drawing = drawing
         self._boot = boot
@@ -76,7 +76,7 @@ class Live:
         request.notifyFinish().addBoth(self._left, watcher)
         request.registerProducer(watcher, True)
         # a daemon that was started anew has another name: then the page is not up to date as a whole
-        hello = f"retry: 2000\nevent: boot\ndata: {self._boot} {self._survey.epoch():.1f}\n\n"
+        hello = f"retry: 2000\nevent: boot\ndata: {self._boot} {self._overview.epoch():.1f}\n\n"
         request.write(hello.encode())
         self._ticker.watch(self)
         self._looked_at = 0.0
@@ -92,7 +92,7 @@ class Live:
 
     def tick(self, now: float) -> None:
         """Looks, unless a look is under way, or it is too early for so many accounts."""
-        if self._looking is not None or now - self._looked_at < self._survey.size / _EACH_SECOND - 0.5:
+        if self._looking is not None or now - self._looked_at < self._overview.size / _EACH_SECOND - 0.5:
             return
         self._looked_at = now
         looking = self._looking = Deferred.fromCoroutine(self._look(now))
@@ -105,7 +105,7 @@ class Live:
             if not watcher.may_stay():
                 self._end(watcher)
                 continue
-            status = await self._survey.look(watcher.selection)
+            status = await self._overview.look(watcher.selection)
             if watcher in self._watchers:
                 changed = await self._changed(watcher, list(self._board.fragments(status)))
                 self._send(watcher, changed, now)

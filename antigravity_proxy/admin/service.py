@@ -16,12 +16,12 @@ from antigravity_proxy.admin.flow import SignIn
 from antigravity_proxy.admin.gate import AdminGate
 from antigravity_proxy.admin.http import Answers
 from antigravity_proxy.admin.login_pages import LoginPages
+from antigravity_proxy.admin.overview import Overview, Sources
 from antigravity_proxy.admin.pages import Pages
 from antigravity_proxy.admin.place import Place
 from antigravity_proxy.admin.resource import AdminResource
 from antigravity_proxy.admin.signin_pages import SignInPages
 from antigravity_proxy.admin.status_pages import StatusPages
-from antigravity_proxy.admin.survey import Sources, Survey
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egresses
@@ -72,7 +72,7 @@ class Admin:
             answers,
             made,
             access,
-            Survey(sources, Slices(reactor)),
+            Overview(sources, Slices(reactor)),
             Changes(sources.pool, stored, sources.state, read_only=read_only),
             ticker,
             addable=lambda: not read_only and bool(sources.settings().clients),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.settings.table import TABLE
 from antigravity_proxy.volume.guiconfig import GuiConfig
 
+#: whom a URL names, and maybe with what password
+_USERINFO = re.compile(r"//[^/@\s]*@")
 #: fields that stand under another name, or nowhere, in the resolved settings
 _CLIENT = frozenset({"client_id", "client_secret"})
 
@@ -90,4 +93,4 @@ def _text(value: Any) -> str:
         return ", ".join(map(_text, value))
     if isinstance(value, dict):
         return ", ".join(f"{key}={each}" for key, each in value.items())
-    return str(value)
+    return _USERINFO.sub("//…@", str(value))

@@ -18,8 +18,8 @@ from antigravity_proxy.admin.http import Answers, content_type, form, query
 from antigravity_proxy.admin.live import Live
 from antigravity_proxy.admin.markup import tags
 from antigravity_proxy.admin.memory import Session
+from antigravity_proxy.admin.overview import Overview, Selection
 from antigravity_proxy.admin.pages import Pages
-from antigravity_proxy.admin.survey import Selection, Survey
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.web.keys import keys_shown
@@ -36,24 +36,24 @@ class StatusPages:
     """The page and what belongs to it."""
 
     def __init__(
-        self, answers: Answers, pages: Pages, access: Access, survey: Survey, changes: Changes, ticker: Ticker,
+        self, answers: Answers, pages: Pages, access: Access, overview: Overview, changes: Changes, ticker: Ticker,
         *, addable: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._answers = answers
         self._pages = pages
         self._access = access
-        self._survey = survey
+        self._overview = overview
         self._changes = changes
         self._addable = addable
         self._boot = secrets.token_hex(8)
         self._board = Board(answers.place, changeable=not changes.read_only, addable=addable)
         self._drawing = Drawing(ticker.clock)
-        self._live = Live(ticker, survey, self._board, self._drawing, self._boot)
+        self._live = Live(ticker, overview, self._board, self._drawing, self._boot)
 
     def stop(self) -> None:
         """Ends what is live."""
         self._live.stop()
-        self._survey.stop()
+        self._overview.stop()
 
     async def page(self, request: Any) -> bytes:
         """The whole page."""
@@ -62,7 +62,7 @@ class StatusPages:
             return self._answers.send(request, refusal)
         session = self._access.visit(request)
         selection = Selection.of(query(request))
-        status = await self._survey.look(selection)
+        status = await self._overview.look(selection)
         live = f"{self._answers.place.path('/events')}{query_of(selection)}"
         level = {"well": "All is well", "attention": "Look here", "broken": "Broken"}[status.headline.level]
         body = [self._top(session), self._told(session), self._board.page()]

@@ -80,6 +80,7 @@ def of_volume(clock: IReactorTime, volume: VolumeService, state: Callable[[], Vo
         _count("volume_reads_failed", "Reads that could not read what is there.", lambda: volume.failed_reads),
         _gauge("volume_bytes", "Size of the account database.", lambda: state().size),
         Figure("antigravity_volume_rows", "Account rows, by state.", lambda: _rows(state()), ("state",)),
+        _gauge("accounts_paused", "Accounts that somebody has paused for this proxy.", lambda: state().paused),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,40 +15,29 @@ from twisted.python.components import Componentized
 
 from antigravity_proxy import startup
 from antigravity_proxy.accounts.pool import Pool
-from antigravity_proxy.accounts.renewals import Renewals
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.shared import LocalState, SharedState
-from antigravity_proxy.accounts.survey import Survey
-from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.admin.history import History
+from antigravity_proxy.admin.overview import Sources
 from antigravity_proxy.admin.service import Admin, sign_in
-from antigravity_proxy.admin.survey import Sources
-from antigravity_proxy.daemon.account_calls import UpstreamCalls, VolumeCalls
+from antigravity_proxy.daemon.account_calls import VolumeCalls
 from antigravity_proxy.daemon.condition import Conditions
 from antigravity_proxy.daemon.following import Following
+from antigravity_proxy.daemon.leasing import Leasing
 from antigravity_proxy.daemon.listeners import Listeners
 from antigravity_proxy.daemon.observing import Observing
 from antigravity_proxy.daemon.process import (
     hex_digits,
     keep_monotonic_time,
-    new_uuid,
     room_for_connections,
     tune_garbage_collection,
 )
 from antigravity_proxy.daemon.reloading import Reloading
 from antigravity_proxy.daemon.signals import Signals
 from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
-from antigravity_proxy.relay.bases import BaseUrls
-from antigravity_proxy.relay.projects import Projects
-from antigravity_proxy.relay.resources import Resources
-from antigravity_proxy.relay.signatures import Signatures
-from antigravity_proxy.replicas.store import configured as shared_state
 from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.ticker import Ticker
-from antigravity_proxy.upstream.egress import configured
-from antigravity_proxy.upstream.oauth import OAuthClient
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.volume.writing import WriterService
@@ -77,8 +65,8 @@ def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
 class Daemon(MultiService):
     """The whole daemon as a service: the volume's watch, the account pool, the API listener, the admin listener."""
 
+    leasing: Leasing
     pool: Pool
-    bases: BaseUrls
     gate: ApiGate
     admin: Admin
     site: GuardedSite
@@ -103,41 +91,23 @@ class Daemon(MultiService):
         observing.setServiceParent(self)
         self.ledger = observing.ledger
 
-        self._egresses = configured(reactor, self._ticker, settings)
-        oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
-        self.bases = bases = BaseUrls(settings.base_urls)
-        upstream = UpstreamCalls(reactor, settings, oauth, self._egresses, bases)
         self._volume = VolumeService(reactor, start.reader, self._take)
         self._volume.setServiceParent(self)
         writer = WriterService(reactor, start.writer)
         writer.setServiceParent(self)
         stored = VolumeCalls(writer, self._volume)
 
-        self._replicas = replicas = shared_state(reactor, epoch, settings)
-        shared: SharedState = LocalState()
-        if replicas is not None:
-            replicas.setServiceParent(self)
-            shared = replicas
-        self.pool = Pool(reactor, epoch, random.random, Rules.of(settings, start.state.config), shared)
-        self._tokens = TokenKeeper(
-            reactor, epoch, upstream.refresh, shared, None if read_only else stored.keep, self.pool.deeds
+        self.leasing = leasing = Leasing(
+            reactor,
+            self._ticker,
+            settings,
+            Rules.of(settings, start.state.config),
+            None if read_only else stored.keep,
+            lambda offers: self._following.offered(offers),
         )
-        self.pool.on_tokenless = self._tokens.live
-        self._renewals = Renewals(reactor, self.pool.now, lambda: self.pool.states, self._tokens)
-        self._projects = Projects(reactor, upstream.project, settings.fallback_project, shared)
-        resources = Resources(
-            ticker=self._ticker,
-            epoch=epoch,
-            jitter=random.random,
-            new_uuid=new_uuid,
-            hex_digits=hex_digits,
-            pool=self.pool,
-            tokens=self._tokens,
-            projects=self._projects,
-            egresses=self._egresses,
-            bases=bases,
-            signatures=Signatures(reactor),
-        )
+        self.pool = leasing.pool
+        if leasing.replicas is not None:
+            leasing.replicas.setServiceParent(self)
 
         self.gate = gate = ApiGate(
             ring,
@@ -149,7 +119,7 @@ class Daemon(MultiService):
             origins=settings.cors_origins,
             trusted=settings.trusted_proxies,
         )
-        signing_in = sign_in(reactor, settings, oauth, self._egresses, stored.store)
+        signing_in = sign_in(reactor, settings, leasing.oauth, leasing.egresses, stored.store)
         history = History(reactor.seconds, epoch)
         self.ledger.observe(history.note)
         sources = Sources(
@@ -163,35 +133,32 @@ class Daemon(MultiService):
         )
         self.admin = Admin(reactor, self._ticker, settings, signing_in, stored, ring, sources)
         self._following = following = Following(
-            settings, start.state, keys, self.pool, self._egresses, gate, self.admin, replicas
+            settings, start.state, keys, self.pool, leasing.egresses, gate, self.admin, leasing.replicas
         )
-        self._survey = survey = Survey(reactor, self.pool, upstream.available, following.offered, random.random, shared)
-        self.pool.on_joined, self.pool.on_left = survey.joined, survey.left
-        self.pool.on_exhausted = survey.exhausted
         self.conditions = Conditions(
             reactor,
             settings,
             lambda: following.state,
             self._volume,
             self.pool,
-            self._tokens,
+            leasing.tokens,
             gate,
-            replicas,
+            leasing.replicas,
             key_file,
             writable=writable,
         )
         pages = HealthPages(self.conditions.now, observing.metrics.render).resource()
-        api = ApiResource(resources, lambda: following.catalogue, gate, pages, hex_digits, self.ledger)
+        api = ApiResource(leasing.resources, lambda: following.catalogue, gate, pages, hex_digits, self.ledger)
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
         self.site = GuardedSite(api, gate, self._ticker, max_connections=self._room)
-        observing.watch(self.site, self.pool, self._volume, lambda: following.state, replicas, self.conditions)
+        observing.watch(self.site, self.pool, self._volume, lambda: following.state, leasing.replicas, self.conditions)
         self._listeners = Listeners(reactor, settings, self.site, self.admin.site, handed)
         notifier.setServiceParent(self)
         self._reloading = Reloading(
             settings,
             lambda: handed.told(start.resolve(following.state.config)),
             lambda: self._volume.read(),
-            upstream,
+            leasing.upstream,
             signing_in,
             following,
             self.conditions,
@@ -224,9 +191,7 @@ class Daemon(MultiService):
         if self._room < limits.MAX_CONNECTIONS:
             log.info("{count} clients at a time: the limit of open files allows no more", count=self._room)
         self._opening = self._reactor.callLater(limits.FIRST_READ, self._open)
-        self._survey.start()
-        if self._settings.clients:
-            self._renewals.start()
+        self.leasing.start()
         self.conditions.tell()
 
     def _follow_clients(self, path: str | None) -> KeyFile | None:
@@ -274,10 +239,6 @@ class Daemon(MultiService):
         if cut:
             log.warn("{count} connections were cut at the deadline", count=cut)
         yield admin_drained
-        self._survey.stop()
-        self._renewals.stop()
-        self._tokens.stop()
-        self._projects.stop()
-        yield self._egresses.close()
+        yield self.leasing.stop()
         self._ticker.stop()
         yield super().stopService()

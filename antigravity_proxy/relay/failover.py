@@ -123,10 +123,10 @@ class Failover:
         own_egress = state.account.token.upstream_proxy_url is not None
         verdict = for_request(failed.verdict, failed.failure, self._model, own_egress=own_egress)
         self._rows.append(verdict.row)
+        if self._client.gone:  # which breaks the connection to upstream: that is not the host's fault
+            raise ClientGone
         if verdict.row == NETWORK_ROW and verdict.step is Step.NEXT_BASE:
             self._resources.bases.failed(base, self._resources.clock.seconds())
-        if self._client.gone:
-            raise ClientGone
         lease: Lease | None = None
         if self._client.started or verdict.step is Step.STOP:
             self._pool.penalise(state, self._model, verdict)

@@ -1,4 +1,4 @@
-"""The way to Redis: address, TLS, sentinels, login. Everything within a few seconds, or it counts as failed."""
+"""The way to Redis: address, TLS, sentinels, login. Each step within some seconds, or it counts as failed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from antigravity_proxy.replicas.wire import Command
 from antigravity_proxy.settings.redis_url import RedisUrl
 from antigravity_proxy.upstream.endpoints import SystemAndExtraRoots
 
-#: seconds to connect, TLS included
+#: seconds to connect to an address
 CONNECT_SECONDS = 3.0
+#: seconds for that and for finding the address: a first name server that is mute takes five of them by itself
+DIAL_SECONDS = 15.0
 #: seconds for an answer to each step of the greeting
 GREETING_SECONDS = 2.0
 #: of a client's commands these say what it needs of a user's rights (docs/scaling.md)
@@ -90,7 +92,7 @@ class Dialler:
             options = optionsForClientTLS(host, trustRoot=self._roots, clientCertificate=self._certificate)
             endpoint = wrapClientTLS(options, endpoint)
         try:
-            connection: Connection = await endpoint.connect(_Connections()).addTimeout(CONNECT_SECONDS, self._reactor)
+            connection: Connection = await endpoint.connect(_Connections()).addTimeout(DIAL_SECONDS, self._reactor)
         except (ConnectionRefusedError, DNSLookupError, ConnectTimeout, TimeoutError, ConnectError) as e:
             raise Lost(_why(e)) from None
         return connection

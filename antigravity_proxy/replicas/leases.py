@@ -98,8 +98,8 @@ class Leases:
         try:
             found = work.known() if found is None else found
             return await do() if found is None else found
-        except RefreshRejected as e:
-            mark = _FAILED if e.kind == "temporary" else b""
+        except RefreshRejected:
+            mark = _FAILED  # also where the account is out of use now: the others may hear of that a moment later
             raise
         finally:
             keeping.stop()

@@ -55,6 +55,7 @@ class Egress:
                 b"Authorization": [b"Bearer " + token.reveal().encode("latin-1")],
                 b"Content-Type": [b"application/json"],
                 b"Accept": [accept],
+                b"Accept-Encoding": [b"identity"],
                 b"User-Agent": self._user_agent,
             }
         )

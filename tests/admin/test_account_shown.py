@@ -131,3 +131,15 @@ def test_googles_page_for_the_owner_is_linked_where_there_is_one(link: str) -> N
     html = flat(card(shown(state, Rules(), {""}, NOW), NOW.epoch, changeable=False))
     assert ('<a href="https://accounts.google.com/verify?a=1&amp;b=2"' in html) == link.startswith("https://")
     assert "javascript" not in html
+
+
+@pytest.mark.parametrize(
+    ("project", "asked", "told"), [("p", 5.0, False), (None, float("-inf"), False), (None, 5.0, True), ("", 5.0, True)]
+)
+def test_an_account_without_a_project_is_shown_as_such_once_upstream_was_asked(
+    project: str | None, asked: float, told: bool
+) -> None:
+    state = in_pool()[1]
+    state.project, state.project_asked = project, asked
+    html = flat(card(shown(state, Rules(), {""}, NOW), NOW.epoch, changeable=False))
+    assert ("no project of its own" in html) == told

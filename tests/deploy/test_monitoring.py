@@ -72,7 +72,7 @@ async def test_every_query_asks_for_what_there_is_and_everything_is_asked_for(tm
     async with stack(tmp_path) as running:
         running.simulator.script(faults.quota_exhausted_for("60s"))
         await running.chat(stream=True)
-        await running.daemon._tokens.renew(next(iter(running.daemon.pool.states)))
+        await running.daemon.leasing.tokens.renew(next(iter(running.daemon.pool.states)))
         await running.request("GET", "/v1/models", authorization="")
         replicas: Any = object()  # their figures' names are all that is asked for
         shared = Figures(figures.of_replicas(replicas)).describe()

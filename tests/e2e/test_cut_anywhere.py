@@ -12,8 +12,6 @@ from support.deferreds import deferred, in_thread
 from support.sdks import DIALECTS, Told
 from support.stack import stack
 
-from antigravity_proxy.relay import failover
-
 _EVENT = b'data: {"response":{"candidates":[{"content":{"role":"model","parts":[{"text":"%b"}]}%b}]}}\r\n\r\n'
 _PIECES = ["Grüß".encode(), " dich, 世".encode(), "界!".encode()]
 TEXT = b"".join(_PIECES).decode()
@@ -46,10 +44,7 @@ PHASES = sorted({0, 5, 20, len(HEAD) - 1, *_CHUNKS})
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("dialect", DIALECTS)
 @deferred(60)
-async def test_a_connection_that_ends_in_each_phase(
-    tmp_path: Path, dialect: str, stream: bool, then: Then, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(failover, "TROUBLE_PAUSE", 0.001)
+async def test_a_connection_that_ends_in_each_phase(tmp_path: Path, dialect: str, stream: bool, then: Then) -> None:
     async with upstream(WHOLE, then) as far, stack(tmp_path, PROXY_INTERNAL_BASE_URLS=far.url) as running:
         with DIALECTS[dialect](running.url) as ask:
             for place in PHASES:
@@ -74,9 +69,8 @@ def judge_untold(told: Told, place: int) -> None:
 
 
 @deferred()
-async def test_a_connection_that_ends_within_the_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_that_ends_within_the_request(tmp_path: Path) -> None:
     """Upstream hangs up before it has read what it was sent."""
-    monkeypatch.setattr(failover, "TROUBLE_PAUSE", 0.001)
     far = upstream(b"", "resets", before_body=True)
     async with far as deaf, stack(tmp_path, PROXY_INTERNAL_BASE_URLS=deaf.url) as running:
         for stream in (False, True):

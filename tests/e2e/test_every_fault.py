@@ -17,7 +17,6 @@ from support.sdks import DIALECTS, QUESTION, Ask, Told
 from support.stack import Stack, stack
 
 from antigravity_proxy import ticker
-from antigravity_proxy.relay import failover
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault
 
@@ -126,7 +125,7 @@ def failed(case: Case, dialect: str) -> tuple[int, str]:
 async def asked(running: Stack, ask: Ask, stream: bool, name: str, fault: Fault, times: int) -> tuple[Told, list[str]]:
     """What the client made of it, and the tokens that upstream was asked with: two fresh accounts, none left leased."""
     await running.daemon.pool.update([account(f"{name}.{times}.{n}".replace(" ", "_")) for n in "ab"])
-    running.daemon.bases._avoid.clear()
+    running.daemon.leasing.bases._avoid.clear()
     running.simulator._script.clear()
     running.simulator.requests.clear()
     running.simulator.script(fault, times=times)
@@ -140,10 +139,7 @@ async def asked(running: Stack, ask: Ask, stream: bool, name: str, fault: Fault,
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.row("one bad account")
 @deferred(60)
-async def test_what_is_told_and_who_is_asked(
-    tmp_path: Path, dialect: str, stream: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(failover, "TROUBLE_PAUSE", 0.001)
+async def test_what_is_told_and_who_is_asked(tmp_path: Path, dialect: str, stream: bool) -> None:
     well = Told(TEXT, ENDS[dialect][0])
     async with stack(tmp_path) as running:
         with DIALECTS[dialect](running.url) as ask:
@@ -194,7 +190,6 @@ async def test_what_comes_of_silence_and_of_hard_ends(
     tmp_path: Path, dialect: str, stream: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that take time, or meet a kept connection: that proves stale once, and costs no account anything."""
-    monkeypatch.setattr(failover, "TROUBLE_PAUSE", 0.001)
     monkeypatch.setattr(ticker, "INTERVAL", 0.05)
     async with stack(tmp_path, PROXY_REQUEST_TIMEOUT="0.4") as running:
         with DIALECTS[dialect](running.url) as ask:

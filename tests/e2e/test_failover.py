@@ -11,6 +11,7 @@ from support.stack import Stack, stack
 from support.volumes import trace
 from twisted.internet.defer import Deferred, gatherResults
 
+from antigravity_proxy import ticker
 from antigravity_proxy.accounts import renewals
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault
@@ -188,11 +189,13 @@ async def test_with_one_account_trouble_is_tried_again_on_it(tmp_path: Path) -> 
 @deferred()
 async def test_an_unreachable_host_is_passed_over_for_a_while(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:
-        running.daemon.bases._urls.insert(0, b"http://127.0.0.1:1/v1internal")
+        running.daemon.leasing.bases._urls.insert(0, b"http://127.0.0.1:1/v1internal")
         assert (await running.chat("One conversation")).status == 200
         assert (await running.chat("Another")).status == 200
         assert tokens(running) == ["ya29.sim-1", "ya29.sim-0"]
-        assert running.daemon.bases.in_order(running.daemon._reactor.seconds())[-1].startswith(b"http://127.0.0.1:1/")
+        assert running.daemon.leasing.bases.in_order(running.daemon._reactor.seconds())[-1].startswith(
+            b"http://127.0.0.1:1/"
+        )
 
 
 @pytest.mark.row("unreachable")
@@ -205,7 +208,8 @@ async def test_no_upstream_at_all_is_502(tmp_path: Path) -> None:
 
 @pytest.mark.row("stalled upstream")
 @deferred()
-async def test_a_silent_upstream_is_504(tmp_path: Path) -> None:
+async def test_a_silent_upstream_is_504(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticker, "INTERVAL", 0.05)
     async with stack(tmp_path, PROXY_REQUEST_TIMEOUT="0.3") as running:
         running.simulator.script(Fault(silent=True), times=3)
         answer = await running.chat()

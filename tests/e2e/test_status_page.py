@@ -224,6 +224,8 @@ async def test_a_pause_survives_a_restart(tmp_path: Path) -> None:
         assert (await ask(here, "pause", FIRST)).status == 200
         health = (await here.stack.request("GET", "/health")).json
         assert (health["status"], health["usable"], health["volume"]["paused"]) == ("degraded", 0, 1)
+        metrics = (await here.stack.request("GET", "/metrics")).body
+        assert b"antigravity_accounts_paused 1.0" in metrics
         before = here.directory
     assert {account.id for account in reader_of(before).read().accounts if account.paused} == {FIRST}
 
@@ -396,6 +398,21 @@ async def test_a_login_leads_to_pages_of_ours_alone(tmp_path: Path) -> None:
         for query in ("?after=//evil.example", "?next=https://evil.example"):
             assert b"evil" not in (await here.get("/login" + query)).body
             assert b"evil" not in (await here.get("/auth/start" + query, Browser())).body
+
+
+@deferred(30)
+async def test_behind_tls_cookies_go_no_other_way(tmp_path: Path) -> None:
+    async with site(tmp_path, logged_in=False) as here:
+        for headers, secure in (
+            ({}, False),
+            ({"X-Forwarded-Proto": "http"}, False),
+            ({"X-Forwarded-Proto": "https"}, True),
+        ):
+            answer = await here.log_in(**headers)
+            cookies = [each.lower() for each in answer.headers.get_all("set-cookie")]
+            assert len(cookies) == 2
+            for cookie in cookies:
+                assert ("secure" in cookie, "httponly" in cookie, "samesite=strict" in cookie) == (secure, True, True)
 
 
 @deferred(30)

@@ -169,6 +169,15 @@ def test_a_host_that_breaks_off_or_is_silent_comes_last_for_a_while(trouble: Ver
     assert Request(around).bases == [b"http://two"]
 
 
+def test_a_client_that_leaves_is_no_failure_of_the_host() -> None:
+    around = Surroundings("a", "b")
+    request = Request(around)
+    request.client.gone = True
+    request.end(BROKEN)
+    assert isinstance(request.done[0], ClientGone)
+    assert Request(around).bases == [b"http://one"]
+
+
 def test_no_host_at_all_is_tried_three_times_by_turns() -> None:
     request = Request(Surroundings("a"))
     for _ in range(3):

@@ -135,7 +135,7 @@ async def test_a_refused_sign_in_is_tried_by_one_alone(redis: RedisServer) -> No
         await all_well(*replicas)
         assert await gatherResults(map(refused, replicas)) == 3 * [RefreshRejected]
         assert google.asked == ["a"]
-        assert all(each.state("a").barred for each in replicas)
+        await until(lambda: all(each.state("a").barred for each in replicas))
         late = make(accounts("a", expiry_timestamp=0.0))
         await until(lambda: bool(late.state("a").barred))
         other = make(accounts("a", expiry_timestamp=0.0, refresh_token=Secret("1//new")))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import secrets
 import shlex
 import ssl
@@ -76,6 +77,22 @@ def volume(directory: Path, accounts: int = 2) -> VolumeWriter:
     written = write_volume(directory, accounts=accounts, api_key=KEY)
     give(directory)
     return written
+
+
+#: from this version on Caddy passes a request with a body on when it could not connect at all
+_PASSES_ON = (2, 11, 2)
+
+
+def caddy_version(caddy: Container) -> tuple[str, bool]:
+    """Caddy's version, and whether it passes on what it could not send at all."""
+    found = re.search(r"(\d+)\.(\d+)\.(\d+)", caddy.call("caddy", "version").stdout)
+    assert found is not None
+    return found[0], tuple(map(int, found.groups())) >= _PASSES_ON
+
+
+def subnet() -> str:
+    """A network that nothing else here uses, most probably; none of those that engines take by themselves."""
+    return f"10.{time.monotonic_ns() % 60 + 100}.{time.monotonic_ns() // 60 % 250}.0/24"
 
 
 def redis_url(directory: Path) -> None:
@@ -257,5 +274,8 @@ def project(
         left = engine("ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={name}").split()
         remove(*left)
         found.compose("down", "--volumes", check=False)
+        for kind in ("network", "volume"):  # what `down` has left, because it knew nothing of scaled containers
+            for each in engine(kind, "ls", "--quiet", f"--filter=label=com.docker.compose.project={name}").split():
+                engine(kind, "rm", each, check=False)
         built = engine("images", "--format={{.Repository}}:{{.Tag}}").split()
         remove_images(*(image for image in built if name in image))

@@ -208,6 +208,7 @@ async def test_an_exchange_through_a_proxy_keeps_its_connection(scheme: str, scr
         assert b"simulated-project" in await exchange.read(9999)
     assert len(made) == 1
     assert simulator.loads[0].headers.getRawHeaders("user-agent") == ["ua"]
+    assert simulator.loads[0].headers.getRawHeaders("accept-encoding") == ["identity"]
     await egress.forget_idle()
     ticker.stop()
     await port.stopListening()

@@ -105,7 +105,7 @@ class Sources(Struct, frozen=True):
     read_only: bool
 
 
-class Survey:
+class Overview:
     """Looks at the daemon for the page."""
 
     def __init__(self, sources: Sources, slices: Slices) -> None:
