@@ -21,7 +21,6 @@ from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.relay.signatures import Signatures
-from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.replicas.store import configured as shared_state
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.startup import epoch
@@ -51,8 +50,8 @@ class Leasing:
         self.oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
         self.bases = BaseUrls(settings.base_urls)
         self.upstream = UpstreamCalls(reactor, settings, self.oauth, self.egresses, self.bases)
-        self.replicas: Replicas | None = shared_state(reactor, epoch, settings)
-        shared: SharedState = LocalState() if self.replicas is None else self.replicas
+        self.replicas = replicas = shared_state(reactor, epoch, settings)
+        shared: SharedState = LocalState() if replicas is None else replicas
         self.pool = pool = Pool(reactor, epoch, random.random, rules, shared)
         self.tokens = TokenKeeper(reactor, epoch, self.upstream.refresh, shared, keep, pool.deeds)
         self._renewals = Renewals(reactor, pool.now, lambda: pool.states, self.tokens)
@@ -72,7 +71,7 @@ class Leasing:
             projects=self._projects,
             egresses=self.egresses,
             bases=self.bases,
-            signatures=Signatures(reactor),
+            signatures=Signatures(reactor, None if replicas is None else lambda: replicas.signatures),
         )
 
     def start(self) -> None:

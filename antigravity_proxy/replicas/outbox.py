@@ -20,13 +20,17 @@ V = TypeVar("V")
 BATCH = 500
 #: sessions that wait, at most: of more, the oldest are told to nobody
 MAX_WAITING = 50_000
+#: the same for signatures, which are larger
+SIGNATURES_BATCH = 100
+MAX_SIGNATURES = 500
 
 
 class Batch(Struct, frozen=True):
     """What is told at once.
 
     Sessions with their accounts; cooldowns; facts to tell and to retract, by account and kind; forgiven accounts with
-    their cooldowns; leases to let go, with what stays in them.
+    their cooldowns; leases to let go, with what stays in them; signatures by name, sealed: empty where one is
+    gone, None where it is used.
     """
 
     sessions: dict[bytes, str]
@@ -35,6 +39,7 @@ class Batch(Struct, frozen=True):
     gone: dict[tuple[str, str], None]
     forgiven: dict[str, list[Cooling]]
     released: dict[bytes, bytes]
+    signatures: dict[str, bytes | None]
 
     def __len__(self) -> int:
         return sum(len(getattr(self, name)) for name in self.__struct_fields__)
@@ -44,7 +49,7 @@ class Outbox:
     """Waiting changes. ``urgent``: some are awaited by others, whatever else there is."""
 
     def __init__(self) -> None:
-        self._waiting = Batch({}, {}, {}, {}, {}, {})
+        self._waiting = Batch({}, {}, {}, {}, {}, {}, {})
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -53,7 +58,7 @@ class Outbox:
     def urgent(self) -> bool:
         """Whether more than sessions is waiting."""
         waiting = self._waiting
-        return bool(waiting.cooling or waiting.facts or waiting.gone or waiting.forgiven or waiting.released)
+        return len(waiting) > len(waiting.sessions)
 
     def holds(self, account: str, kind: str) -> bool:
         """Whether a fact is waiting to be told."""
@@ -67,9 +72,7 @@ class Outbox:
         """A session was bound."""
         sessions = self._waiting.sessions
         sessions[session] = account
-        if len(sessions) > MAX_WAITING:
-            for oldest in list(islice(sessions, BATCH)):
-                del sessions[oldest]
+        _bound(sessions, MAX_WAITING, BATCH)
 
     def cool(self, cooling: Cooling) -> None:
         """An account was set aside."""
@@ -92,6 +95,18 @@ class Outbox:
         """A lease, by its key in Redis, is to be let go after all else; ``mark`` stays in it for a moment."""
         self._waiting.released[lease] = mark
 
+    def sign(self, name: str, sealed: bytes) -> None:
+        """A signature is remembered under this name; empty: no longer."""
+        signatures = self._waiting.signatures
+        signatures[name] = sealed
+        _bound(signatures, MAX_SIGNATURES, SIGNATURES_BATCH)
+
+    def touch(self, name: str) -> None:
+        """A signature is used: it is to live on."""
+        signatures = self._waiting.signatures
+        signatures.setdefault(name, None)
+        _bound(signatures, MAX_SIGNATURES, SIGNATURES_BATCH)
+
     def take(self) -> Batch:
         """The next batch, the oldest first. Leases are let go only with the last of what is waiting."""
         waiting = self._waiting
@@ -102,6 +117,7 @@ class Outbox:
             _taken(waiting.gone, BATCH),
             _taken(waiting.forgiven, BATCH),
             {},
+            _taken(waiting.signatures, SIGNATURES_BATCH),
         )
         if not waiting.facts:
             batch.released.update(_taken(waiting.released, BATCH))
@@ -110,10 +126,18 @@ class Outbox:
     def put_back(self, batch: Batch) -> None:
         """It did not get there; newer changes of the same things stay."""
         waiting = self._waiting
-        for name in ("sessions", "cooling", "facts", "gone", "forgiven"):
+        for name in ("sessions", "cooling", "facts", "gone", "forgiven", "signatures"):
             mine, theirs = getattr(waiting, name), getattr(batch, name)
             for key, value in theirs.items():
                 mine.setdefault(key, value)
+        _bound(waiting.signatures, MAX_SIGNATURES, SIGNATURES_BATCH)
+
+
+def _bound(waiting: dict[Any, Any], at_most: int, at_once: int) -> None:
+    """Forgets the oldest of what is too much."""
+    if len(waiting) > at_most:
+        for oldest in list(islice(waiting, at_once)):
+            del waiting[oldest]
 
 
 def _taken(waiting: dict[K, V], at_most: int) -> dict[K, V]:

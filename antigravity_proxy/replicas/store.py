@@ -24,6 +24,7 @@ from antigravity_proxy.replicas.facts import Bar, Fact, Project, Quotas, Token
 from antigravity_proxy.replicas.knowledge import Knowledge, grant
 from antigravity_proxy.replicas.leases import Leases, Shared
 from antigravity_proxy.replicas.link import Link
+from antigravity_proxy.replicas.signatures import SharedSignatures
 from antigravity_proxy.replicas.status import NOT_YET
 from antigravity_proxy.replicas.sync import Sync
 from antigravity_proxy.replicas.telling import Teller
@@ -107,6 +108,11 @@ class Replicas(Service):
             trouble = ""
         return Sharing(trouble, max(self._link.replicas, 1), status.changes, len(self._knowledge.outbox))
 
+    @property
+    def signatures(self) -> SharedSignatures:
+        """Thought signatures; another key has others."""
+        return self._signatures
+
     def _assemble(self, vault: Vault) -> None:
         clock, sender = self._clock, self._sender
         self._link = link = Link(clock, self._dialler, Keys(vault.namespace), sender)
@@ -114,6 +120,7 @@ class Replicas(Service):
         self._teller = teller = Teller(clock, link, knowledge)
         self._sync = Sync(clock, link, knowledge, teller.wake)
         self._leases = Leases(clock, link, knowledge.outbox, teller.wake, sender)
+        self._signatures = SharedSignatures(link, knowledge.keys, vault, knowledge.outbox, teller.wake)
         link.on_fresh = self._sync.everything
         link.on_lost = self._sync.stop
         link.on_message = self._hear

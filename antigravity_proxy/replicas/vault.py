@@ -2,7 +2,7 @@
 
 Several volumes may share one Redis, and two releases one volume during a rolling update: each volume and each version
 of the form has a namespace of its own. Who can read Redis, but not the volume, learns which models cool on how many
-accounts, and no more: accounts and sessions are keyed digests, everything else is sealed.
+accounts, and no more: accounts, sessions and what was signed are keyed digests, everything else is sealed.
 """
 
 from __future__ import annotations
@@ -28,19 +28,23 @@ class Vault:
         self._cipher = AESGCM(_derived(master, b"seal"))
         self._account_key = _derived(master, b"accounts")
         self._session_key = _derived(master, b"sessions")
+        self._signature_key = _derived(master, b"signatures")
         self.namespace = f"antigravity:{VERSION}:{_derived(master, b'namespace')[:8].hex()}"
 
     def account(self, identity: str) -> str:
         """An account's name in Redis: 22 characters."""
-        digest = hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16, key=self._account_key)
-        return base64.urlsafe_b64encode(digest.digest()).decode().rstrip("=")
+        return _name(identity.encode("utf-8", "surrogatepass"), self._account_key)
 
     def session(self, session: bytes) -> bytes:
         """A session's name in Redis: 16 bytes."""
         return hashlib.blake2b(session, digest_size=16, key=self._session_key).digest()
 
+    def signature(self, digest: bytes) -> str:
+        """The name in Redis of what is found by a digest: 22 characters."""
+        return _name(digest, self._signature_key)
+
     def seal(self, identity: str, kind: str, plain: bytes) -> bytes:
-        """Sealed for this account and this use alone."""
+        """Sealed for this account, or whatever has that name, and this use alone."""
         nonce = os.urandom(_NONCE)
         return nonce + self._cipher.encrypt(nonce, plain, _bound_to(identity, kind))
 
@@ -50,6 +54,11 @@ class Vault:
             return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], _bound_to(identity, kind))
         except (InvalidTag, ValueError):
             return None
+
+
+def _name(what: bytes, key: bytes) -> str:
+    digest = hashlib.blake2b(what, digest_size=16, key=key).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def _derived(master: bytes, use: bytes) -> bytes:

@@ -5,6 +5,7 @@
 | ``<ns>:c`` | sorted set: account, model and flag of a cooldown, by its end in Redis' milliseconds | 30 days unused |
 | ``<ns>:s:<bucket>`` | hash: session to account, bound or used in that half hour | two hours later |
 | ``<ns>:t``, ``:b``, ``:p``, ``:q:<account>`` | sealed: token, bar, project, quotas | with the fact |
+| ``<ns>:g:<name>`` | sealed: a thought signature | an hour after its last use |
 | ``<ns>:l:<work>:<account>`` | who does that work | within seconds |
 | ``<ns>:e`` | a random word: another one means that everything was lost | a day |
 | ``<ns>:r`` | sorted set: replicas, by when they were last heard of | a minute |
@@ -27,6 +28,7 @@ Command = tuple[bytes | str | int, ...]
 
 _COOLDOWNS_SECONDS = 30 * 86_400
 _MARK_MILLISECONDS = 1000
+_SIGNATURE_SECONDS = 3600
 _SESSIONS_SECONDS = int(GENERATION * (KEPT + 1))
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -48,6 +50,10 @@ class Keys:
     def fact(self, kind: str, account: str) -> bytes:
         """A fact of an account."""
         return b"%b:%b:%b" % (self.channel, kind.encode(), account.encode())
+
+    def signature(self, name: str) -> bytes:
+        """A thought signature."""
+        return b"%b:g:%b" % (self.channel, name.encode())
 
     def lease(self, work: str, account: str) -> bytes:
         """Who does that work on an account."""
@@ -155,6 +161,7 @@ def commands(
     gone = [keys.fact(kind, account) for account, kind in batch.gone]
     if gone:
         found.append((b"DEL", *gone))
+    found += (_signature(keys.signature(name), value) for name, value in batch.signatures.items())
     message = Message(
         sender,
         list(batch.sessions),
@@ -168,6 +175,12 @@ def commands(
     for lease, mark in batch.released.items():
         found.append((b"SET", lease, mark, b"PX", _MARK_MILLISECONDS) if mark else (b"DEL", lease))
     return found
+
+
+def _signature(key: bytes, value: bytes | None) -> Command:
+    if value is None:
+        return (b"EXPIRE", key, _SIGNATURE_SECONDS)
+    return (b"SET", key, value, b"EX", _SIGNATURE_SECONDS) if value else (b"DEL", key)
 
 
 def _member(cooling: Cooling) -> bytes:

@@ -113,6 +113,7 @@ class ApiResource(Resource):
             client.prepare(_headers(answer.content_type, model.id), None)
             client.finish(answer.close())
             return
+        await memory.recall(call)
         generation: Generation | FanOut
         if call.choices == 1 and not decoded.more:
             generation = Generation(resources, call, model, memory, lambda: new_answer(stamp), client)

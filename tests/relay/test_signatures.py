@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from msgspec import Raw
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.content import Content, FunctionCall, Part
 from antigravity_proxy.canonical.models import MODELS
-from antigravity_proxy.relay.signatures import KEPT_FOR, MAX_LENGTH, Memory, Signatures, new_digest
+from antigravity_proxy.relay.signatures import (
+    ABSENT_FOR,
+    KEPT_FOR,
+    MAX_LENGTH,
+    TOUCHED_EACH,
+    Memory,
+    Signatures,
+    new_digest,
+)
 
 FLASH, SONNET, OSS = MODELS["gemini-3-flash"], MODELS["claude-sonnet-4-6"], MODELS["gpt-oss-120b-medium"]
 IMAGE = MODELS["gemini-3-pro-image"]
@@ -174,3 +184,119 @@ def test_nothing_of_a_conversation_stands_in_the_store() -> None:
     assert "U2ln" in held
     for word in ("secret", "name", "call_id", "laptop"):
         assert word not in held
+
+
+class Elsewhere:
+    """What all replicas find: ``found`` by digest. It says what it was told and asked."""
+
+    def __init__(self) -> None:
+        self.found: dict[bytes, str] = {}
+        self.touched: list[bytes] = []
+        self.asked: list[int] = []
+        self.answers = True
+
+    def remember(self, digest: bytes, signature: str) -> None:
+        self.found[digest] = signature
+
+    def touch(self, digest: bytes) -> None:
+        self.touched.append(digest)
+
+    def forget(self, digest: bytes) -> None:
+        self.found.pop(digest, None)
+
+    async def find(self, digests: Sequence[bytes]) -> dict[bytes, str]:
+        self.asked.append(len(digests))
+        return {digest: self.found.get(digest, "") for digest in digests} if self.answers else {}
+
+
+class Farm:
+    """Two replicas' stores over one ``elsewhere``."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.elsewhere = Elsewhere()
+        self.one, self.two = (Signatures(self.clock, lambda: self.elsewhere) for _ in range(2))
+
+    def through(self, store: Signatures, made: Call, model: Any = FLASH) -> tuple[Part, ...]:
+        """The parts of a request that comes in there."""
+        using = memory(store, made, model)
+        recalling = Deferred.fromCoroutine(using.recall(made))
+        assert recalling.called
+        recalling.addErrback(lambda failure: failure.raiseException())
+        return using.restored(made).contents[1].parts
+
+
+def test_what_one_replica_saw_signed_another_puts_back_and_asks_for_once() -> None:
+    farm = Farm()
+    memory(farm.one, call()).call_signed("c1", "U2ln")
+    memory(farm.one, call(), SONNET).thought_signed(digest("hm"), "U2ln")
+    for _ in range(2):
+        assert farm.through(farm.two, call(called())) == (called("c1", "gemini:U2ln"),)
+        assert farm.through(farm.two, call(thought("hm")), SONNET) == (thought("hm", "claude:U2ln"),)
+    assert farm.elsewhere.asked == [1, 1]
+
+
+def test_others_are_asked_only_for_what_the_model_wants_and_nobody_here_has() -> None:
+    farm = Farm()
+    memory(farm.one, call()).call_signed("c1", "U2ln")
+    for parts in ((), (called(),), (called("own", "gemini:own"),), (Part(text="so"), called(), called("beside it"))):
+        made = call(Part(text="so"), *parts)
+        assert len(farm.through(farm.one, made)) == len(parts) + 1
+    farm.through(farm.one, call(called("strange"), thought("hm")), OSS)
+    assert farm.elsewhere.asked == []
+    farm.through(farm.one, call(called("strange"), called("beside it")))
+    assert farm.elsewhere.asked == [1]
+
+
+def test_what_nobody_has_is_not_asked_for_again_for_a_minute_unless_nobody_answered() -> None:
+    farm = Farm()
+    farm.elsewhere.answers = False
+    farm.through(farm.two, call(called()))
+    farm.elsewhere.answers = True
+    for _ in range(2):
+        assert farm.through(farm.two, call(called())) == (called(),)
+    assert farm.elsewhere.asked == [1, 1]
+    farm.clock.advance(ABSENT_FOR)
+    memory(farm.one, call()).call_signed("c1", "U2ln")
+    assert farm.through(farm.two, call(called())) == (called("c1", "gemini:U2ln"),)
+
+
+def test_what_is_used_lives_on_elsewhere_and_what_was_refused_does_not() -> None:
+    farm = Farm()
+    memory(farm.one, call()).call_signed("c1", "U2ln")
+    farm.through(farm.one, call(called()))
+    assert farm.elsewhere.touched == []  # told a moment ago
+    farm.through(farm.two, call(called()))
+    farm.through(farm.two, call(called()))
+    assert len(farm.elsewhere.touched) == 1
+    farm.clock.advance(TOUCHED_EACH)
+    using = memory(farm.one, call(called()))
+    using.restored(call(called()))
+    assert len(farm.elsewhere.touched) == 2
+    using.forget()
+    assert farm.elsewhere.found == {}
+
+
+def test_an_answer_that_comes_while_others_are_asked_counts() -> None:
+    farm = Farm()
+    asking: Deferred[dict[bytes, str]] = Deferred()
+    keys: list[bytes] = []
+
+    async def find(digests: Sequence[bytes]) -> dict[bytes, str]:
+        keys.extend(digests)
+        return await asking
+
+    farm.elsewhere.find = find  # type: ignore[method-assign]
+    using = memory(farm.one, call(called()))
+    recalling = Deferred.fromCoroutine(using.recall(call(called())))
+    using.call_signed("c1", "U2ln")
+    asking.callback({keys[0]: ""})
+    assert recalling.called
+    assert restored(farm.one, call(called())) == (called("c1", "gemini:U2ln"),)
+
+
+def test_a_process_alone_asks_nobody() -> None:
+    store = Signatures(Clock())
+    for coroutine in (memory(store, call(called())).recall(call(called())), store.fetch([b"a"])):
+        assert Deferred.fromCoroutine(coroutine).called
+    assert len(store) == 0

@@ -21,7 +21,7 @@ from antigravity_proxy.secret import Secret
 pytestmark = needs_redis
 
 LIMITED = verdict.judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=30))
-CANARIES = (b"ya29", b"1//", b"example.com", b"conversation", b"project-of", b"secret")
+CANARIES = (b"ya29", b"1//", b"example.com", b"conversation", b"project-of", b"secret", b"U2lnbmVk")
 
 
 @pytest.fixture(scope="module")
@@ -249,8 +249,9 @@ async def test_redis_sees_no_token_address_project_or_prompt_and_every_key_ends(
         one.pool.penalise(one.state("b"), "m", verdict.judge(Failure(403, appeal=True)))
         one.pool.observed_quota("b", {"m": ModelQuota(0.5, None)})
         one.serving("conversation about secret things")
+        one.shared.signatures.remember(b"digest of a secret call", "U2lnbmVk")
         await Projects(one.reactor, lambda state: _given("project-of-mine"), None, one.shared)._look_up(one.state("b"))
-        await until(lambda: len({key.split(b":")[3] for key in redis.all_keys()}) == 8)  # c, s, t, b, p, q, e, r
+        await until(lambda: len({key.split(b":")[3] for key in redis.all_keys()}) == 9)  # c, s, t, b, p, q, g, e, r
         redis.ask("CONFIG", "SET", "rdbcompression", "no")
         redis.ask("SAVE")
         dump = (redis.directory / "dump.rdb").read_bytes()

@@ -35,6 +35,8 @@ def test_names_are_the_same_at_every_replica_and_say_nothing() -> None:
     assert one.account("someone@example.com") == two.account("someone@example.com")
     assert one.account("a") != other.account("a")
     assert one.session(b"s") == two.session(b"s") != other.session(b"s")
+    assert one.signature(b"s") == two.signature(b"s") != other.signature(b"s")
+    assert len(one.signature(b"s")) == 22
     assert one.namespace == two.namespace != other.namespace
     assert one.namespace.startswith("antigravity:1:")
     assert "someone" not in one.account("someone@example.com")

@@ -88,6 +88,37 @@ def test_a_forgiven_account_loses_cooldowns_and_bar() -> None:
     assert [command[0] for command in told(outbox)] == [b"DEL", b"PUBLISH"]
 
 
+def test_signatures_are_set_touched_and_removed_and_nobody_is_told() -> None:
+    outbox = Outbox()
+    outbox.sign("new", b"sealed")
+    outbox.touch("new")
+    outbox.touch("used")
+    outbox.touch("refused")
+    outbox.sign("refused", b"")
+    outbox.touch("refused")
+    assert outbox.urgent
+    assert told(outbox) == [
+        (b"SET", b"antigravity:1:0011:g:new", b"sealed", b"EX", 3600),
+        (b"EXPIRE", b"antigravity:1:0011:g:used", 3600),
+        (b"DEL", b"antigravity:1:0011:g:refused"),
+    ]
+
+
+def test_signatures_that_wait_are_bounded_also_where_they_come_back() -> None:
+    outbox = Outbox()
+    for number in range(501):
+        outbox.sign(str(number), b"sealed")
+    assert len(outbox) == 401
+    lost = outbox.take()
+    assert list(lost.signatures) == [str(number) for number in range(100, 200)]
+    for number in range(200):
+        outbox.touch(f"later {number}")
+    outbox.put_back(lost)
+    assert len(outbox) == 401
+    left = outbox.take().signatures
+    assert next(iter(left)) == "400"  # the oldest are given up
+
+
 def test_leases_are_let_go_after_all_else() -> None:
     outbox = Outbox()
     outbox.tell("a", "t")
