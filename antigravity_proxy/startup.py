@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -11,11 +12,13 @@ from typing import Any
 from msgspec import Struct
 
 from antigravity_proxy.secret import SecretBytes
+from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.resolve import Resolver, Settings
 from antigravity_proxy.volume import layout
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.layout import Layout
 from antigravity_proxy.volume.reader import VolumeReader, VolumeState
+from antigravity_proxy.volume.threads import HANGS, within
 from antigravity_proxy.volume.writer import VolumeWriter
 
 
@@ -40,19 +43,31 @@ def begin(options: Mapping[str, Any], environ: Mapping[str, str]) -> Start:
     places = layout.single(Path(data_dir)) if data_dir else _of_desktop(environ)
     master_key = resolver.one("master_key")
     key = SecretBytes.fromhex(master_key.reveal()) if master_key is not None else None
-    reader = VolumeReader(
-        places,
-        key,
-        monotonic=time.monotonic,
-        epoch=epoch,
-        sleep=time.sleep,
+    reader, state = _first_look(
+        lambda: VolumeReader(places, key, monotonic=time.monotonic, epoch=epoch, sleep=time.sleep)
     )
-    state = reader.read_config()
 
     def resolve(config: GuiConfig | None) -> Settings:
         return resolver.all(_gui_values(config))
 
     return Start(resolve(state.config), places, reader, VolumeWriter(places, key, epoch), state, resolve)
+
+
+def _first_look(new_reader: Callable[[], VolumeReader]) -> tuple[VolumeReader, VolumeState]:
+    """A reader that has read the configuration; in a mount that hangs a fresh one, and nothing is known yet."""
+    reader = new_reader()
+    try:
+        return reader, within(limits.FIRST_READ, reader.read_config)
+    except TimeoutError:
+        return new_reader(), VolumeState(error=HANGS)
+
+
+def is_writable(directory: Path) -> bool:
+    """Whether files can be made there; not where that can't be found out in a moment."""
+    try:
+        return within(limits.FIRST_READ, lambda: os.access(directory, os.W_OK))
+    except TimeoutError:
+        return False
 
 
 def _of_desktop(environ: Mapping[str, str]) -> Layout:

@@ -15,6 +15,7 @@ from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.startup import epoch
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
+from antigravity_proxy.volume.threads import HANGS
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.health import Condition
 from antigravity_proxy.web.health import Volume as VolumeHealth
@@ -107,7 +108,7 @@ class Conditions:
         if state.error:
             return state.error
         if busy_since is not None and self._clock.seconds() - busy_since > limits.SLOW_READ:
-            return "a read of the data directory hangs"
+            return HANGS
         return "connected" if state.read_at is not None else "not read yet"
 
     def _volume_health(self, state: VolumeState) -> VolumeHealth:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -79,7 +78,7 @@ class Daemon(MultiService):
         self._notifier = notifier
         self._opening: Any = None
         self._settings = settings = start.settings
-        writable = os.access(start.places.directory, os.W_OK)
+        writable = startup.is_writable(start.places.directory)
         read_only = settings.read_only or not writable
         keys = KeyPolicy.of(settings)
         self._key_file = key_file = self._follow_clients(settings.client_keys_file)

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import RLock
 
+from antigravity_proxy.volume.threads import HANGS
+
 _LOCK = RLock()
 
 
@@ -26,7 +28,7 @@ def reading() -> Iterator[None]:
 def writing(patience: float) -> Iterator[None]:
     """While SQLite has the database open; raises TimeoutError if a read doesn't end within ``patience`` seconds."""
     if not _LOCK.acquire(timeout=patience):
-        raise TimeoutError("a read of the data directory hangs")
+        raise TimeoutError(HANGS)
     try:
         yield
     finally:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
+
+T = TypeVar("T")
+
+#: what health says while that is so
+HANGS = "a read of the data directory hangs"
 
 
 class _Thread(Thread):
@@ -43,3 +49,17 @@ class OwnThread:
         stopping = _Thread(target=self._threads.stop)
         stopping.start()
         stopping.join(patience)
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """Does the work while the caller waits, for so long at most: TimeoutError, and what hangs is left behind."""
+    outcome: Future[T] = Future()
+
+    def do() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as e:
+            outcome.set_exception(e)
+
+    _Thread(target=do).start()
+    return outcome.result(seconds)

@@ -155,7 +155,7 @@ async def test_accounts_are_changed_by_keyboard_alone(tmp_path: Path, window: Wi
             window.tab_to(f"remove-{first}")
             window.keys(ENTER)
             window.shows("Remove this account?", "h1")
-            window.driver.find_element("css selector", "button.danger").send_keys(ENTER)
+            window.find("button.danger").send_keys(ENTER)
             window.shows("was removed", ".told")
             window.shows("1 of 1 account can serve now")
 
@@ -195,11 +195,11 @@ async def test_everything_works_without_a_script(tmp_path: Path, window: Window)
             window.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
             try:
                 window.open(f"{here.url}/")
-                window.driver.find_element("id", "key").send_keys(KEY, ENTER)
+                window.find("#key").send_keys(KEY, ENTER)
                 for action, words in (("pause", "Every account is paused"), ("resume", "All is well")):
-                    window.driver.find_element("id", f"{action}-{identity(0)}").click()
+                    window.click(f"#{action}-{identity(0)}")
                     window.wait(lambda words=words: window.driver.find_elements("xpath", f"//h1[.='{words}']"))
-                assert "reload" in window.driver.find_element("id", "live").text
+                assert "reload" in window.find("#live").text
             finally:
                 window.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 

@@ -121,9 +121,14 @@ class Window:
         """Waits until the words stand there."""
         self.wait(lambda: words in self.text(selector))
 
+    def find(self, selector: str) -> Any:
+        """What stands there, as soon as it does: a page may be on its way."""
+        self.wait(lambda: self.driver.find_elements("css selector", selector))
+        return self.driver.find_element("css selector", selector)
+
     def click(self, selector: str) -> None:
-        """Clicks, and gives what follows from it a moment to begin."""
-        self.driver.find_element("css selector", selector).click()
+        """Clicks."""
+        self.find(selector).click()
 
     def keys(self, *keys: str) -> None:
         """Types, wherever the focus is."""
