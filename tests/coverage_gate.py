@@ -17,7 +17,7 @@ WHOLE = (
     "codeassist",
     "dialect",
     "errors.py",
-    "lenient.py",
+    "coerce.py",
     "secret.py",
     "settings",
     "accounts/capacity.py",
