@@ -17,7 +17,12 @@ WHOLE = (
     "codeassist",
     "dialect",
     "errors.py",
+<<<<<<< HEAD
     "coerce.py",
+=======
+    "generatecontent",
+    "lenient.py",
+>>>>>>> main
     "secret.py",
     "settings",
     "accounts/capacity.py",
