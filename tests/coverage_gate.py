@@ -17,12 +17,8 @@ WHOLE = (
     "codeassist",
     "dialect",
     "errors.py",
-<<<<<<< HEAD
-    "coerce.py",
-=======
     "generatecontent",
-    "lenient.py",
->>>>>>> main
+    "coerce.py",
     "secret.py",
     "settings",
     "accounts/capacity.py",
