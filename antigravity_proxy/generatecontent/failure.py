@@ -35,6 +35,10 @@ HTTP_STATUS = {
 }
 
 _MAX_NESTING = 3  # a message may hold the JSON of another error (upstream.md 6.1)
+#: characters of any text of upstream's that are judged, logged and passed on: it may repeat a whole request
+MAX_TEXT = 4096
+#: details, violations and links that are looked at; Google sends two or three
+_MAX_ITEMS = 64
 
 
 class Failure(Struct, frozen=True):
@@ -102,7 +106,7 @@ _PRIVATE = re.compile(rf"projects/[\w.:-]+|{LOOKS_PRIVATE}")
 
 def for_client(message: str) -> str:
     """Upstream's words as a client may read them: no addresses, project ids, tokens or keys (translation.md 10)."""
-    return _PRIVATE.sub("[removed]", message) or "Upstream refused the request."
+    return _PRIVATE.sub("[removed]", message[:MAX_TEXT]) or "Upstream refused the request."
 
 
 def _error_object(body: bytes) -> dict[str, Any]:
@@ -122,8 +126,8 @@ def _error_object(body: bytes) -> dict[str, Any]:
         if not isinstance(error, dict):
             break
         found = {**found, **error}  # an inner error without details keeps the outer's
-        text = _text(error.get("message"))
-        if not text.lstrip().startswith(("{", "[")):
+        text = error.get("message", "")
+        if not isinstance(text, str) or not text.lstrip().startswith(("{", "[")):
             break
     return found
 
@@ -138,7 +142,7 @@ def _delay(
         (durations.duration(retry_info.get("retryDelay")), "retryDelay"),
         (durations.duration(metadata.get("quotaResetDelay")), "quotaResetDelay"),
         (durations.retry_after(retry_after, now), "Retry-After"),
-        (durations.in_message(message), "message"),
+        (durations.in_message(message, now), "message"),
     )
     for seconds, source in stated:
         if seconds is not None:
@@ -164,8 +168,8 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return value[:_MAX_ITEMS] if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return value[:MAX_TEXT] if isinstance(value, str) else ""

@@ -1,78 +1,243 @@
 """Makes one node of a JSON Schema plain: without references, ``allOf`` and alternatives. Pure, total, bounded.
 
-What can't be said by one plain node is told as a hint (translation.md 2.4).
+Alternatives are united, so that whatever fits one of them fits the plain node; what a plain node can't say is given as
+a hint (translation.md 2.4). Work is linear in the schema: each node is looked at once for each place it stands in.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 MAX_DEPTH = 32
 MAX_NODES = 10_000
+#: references that lead from one to the next until a node is reached; a longer chain is a dead end
+MAX_HOPS = 32
 #: what references may bring in, since each use of one writes its target out again: so much, and so many times the
 #: document; in values and hundreds of characters
 EXPANSION, EXPANSION_FACTOR = 2_000, 3
 _MAX_WEIGHT = 100_000
 ANYTHING = "any JSON value"
+#: alternatives, and names in each, that a hint lists
+_SHOWN_ALTERNATIVES = 12
 
 #: keywords that give a schema its type
 SHAPING = frozenset({"type", "properties", "items", "prefixItems", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"})
+#: keywords that have a field of their own in ``Flat``
+_STRUCTURE = frozenset({
+    "properties", "required", "items", "prefixItems", "additionalProperties", "allOf", "anyOf", "oneOf", "$ref",
+})  # fmt: skip
 _TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
 _RANK = {"object": 2, "array": 1}
+_NUMBERS = frozenset({"integer", "number"})
 
 Schema = dict[str, Any]
 Refs = tuple[str, ...]
 
 
-class Flattener:
-    """One document: where its references point, and how much may still be visited.
+class At(Struct, frozen=True, gc=False):
+    """A schema of the document, and the references that lead to it."""
 
-    ``keep_alternatives``: those of a node that says nothing else of its type stay, as ``anyOf``.
+    value: Any
+    refs: Refs = ()
+
+
+class Many(Struct, frozen=True):
+    """Several schemas that hold together, or of which any one does."""
+
+    how: Literal["all", "any"]
+    members: tuple[Source, ...]
+
+
+Source = At | Many
+
+
+class Flat:
+    """A plain node. ``words`` are its keywords but for those that hold schemas, which have fields of their own.
+
+    ``properties`` has for each name what holds together for it. ``unions`` are alternatives that are not united yet,
+    a list for each ``anyOf`` or ``oneOf``. ``cycle`` is the reference of a node that stands within itself; ``is_dead``:
+    its reference can't be followed.
     """
 
-    def __init__(self, root: Any, *, keep_alternatives: bool) -> None:
+    __slots__ = (
+        "cycle",
+        "hints",
+        "is_dead",
+        "items",
+        "more",
+        "nullable",
+        "prefix",
+        "properties",
+        "required",
+        "unions",
+        "words",
+    )
+
+    def __init__(self, words: Schema | None = None, cycle: str = "") -> None:
+        self.words: Schema = words or {}
+        self.properties: dict[str, list[Source]] | None = None
+        self.required: dict[str, None] = {}
+        self.items: list[Source] | None = None
+        self.prefix: list[Source] | None = None
+        self.more: Source | bool | None = None
+        self.nullable = False
+        self.unions: list[list[Flat]] = []
+        self.hints: list[str] = []
+        self.cycle = cycle
+        self.is_dead = False
+
+    @property
+    def is_shaped(self) -> bool:
+        """Whether it says of which type a value is."""
+        return bool(
+            self.properties is not None
+            or self.items is not None
+            or self.prefix is not None
+            or self.cycle
+            or self.words.keys() & SHAPING
+        )
+
+    @property
+    def is_null(self) -> bool:
+        """Whether only null fits."""
+        words = self.words
+        return words.get("type") == "null" or words.get("enum") == [None] or words.get("const", 0) is None
+
+    @property
+    def takes_null(self) -> bool:
+        """Whether null fits besides."""
+        words, kinds = self.words, self.words.get("type")
+        values = words.get("enum")
+        return (
+            self.nullable
+            or words.get("nullable") is True
+            or (isinstance(kinds, list) and "null" in kinds)
+            or (isinstance(values, list) and None in values)
+        )
+
+    @property
+    def literals(self) -> list[str]:
+        """The texts of a node that is nothing but string constants; none otherwise."""
+        words = self.words
+        values = [words["const"]] if "const" in words else words.get("enum")
+        return values if isinstance(values, list) and all(map(is_text, values)) else []
+
+
+class Flattener:
+    """One document: where its references point, and how much may still be visited."""
+
+    def __init__(self, root: Any) -> None:
         self._root = root
-        self._keeps = keep_alternatives
         self._nodes = 0
         self._allowance: int | None = None
         self._weights: dict[str, int] = {}
 
-    def flat(self, node: Schema, hints: list[str], depth: int, refs: Refs) -> tuple[Schema, Refs]:
-        """The plain node, and the references that led to it; ``refs`` are those that led to ``node``.
-
-        Over the limits, a plain object.
-        """
+    def flat(self, source: Source, depth: int) -> Flat:
+        """The plain node, its alternatives not yet united. Over the limits, a plain object."""
         self._nodes += 1
         if depth > MAX_DEPTH or self._nodes > MAX_NODES:
-            return {"type": "object"}, refs
-        target, refs = self._resolved(node, refs)
-        if target is None:
-            name = str(node["$ref"]).rpartition("/")[2].strip("#") or "value"
-            return {"type": "object", "description": f"{name}, nested"}, refs
-        if isinstance(target.get("allOf"), list):
-            target, refs = self._merged(target, depth, refs)
-        branches = target.get("anyOf") if isinstance(target.get("anyOf"), list) else target.get("oneOf")
-        rest = {key: value for key, value in target.items() if key not in ("anyOf", "oneOf")}
-        if not isinstance(branches, list):
-            return rest, refs
-        return self._branch(rest, [branch for branch in branches if isinstance(branch, dict)], hints, depth, refs)
+            return Flat({"type": "object"})
+        if isinstance(source, Many):
+            members = (self.flat(member, depth + 1) for member in source.members)
+            if source.how == "any":
+                found = Flat()
+                found.unions.append(list(members))
+                return self.united(found)
+            found = Flat()
+            for member in members:
+                _join(found, member)
+            return found
+        if not isinstance(source.value, dict):
+            return Flat()
+        node, refs, cycle = self._resolved(source.value, source.refs)
+        if node is None:
+            name = str(cycle).rpartition("/")[2].strip("#") or "value"
+            words = {"type": "object", "description": f"{name}, nested"}
+            dead = Flat(words, cycle if cycle in refs else "")
+            dead.is_dead = True
+            return dead
+        found = _own(node, refs)
+        if isinstance(parts := node.get("allOf"), list):
+            for part in parts:
+                if isinstance(part, dict) and not (more := self.flat(At(part, refs), depth + 1)).is_dead:
+                    _join(found, more)
+        for word in ("anyOf", "oneOf"):
+            if isinstance(branches := node.get(word), list):
+                some = [self.flat(At(branch, refs), depth + 1) for branch in branches if isinstance(branch, dict)]
+                found.unions.append(some)
+        return found
 
-    def _resolved(self, node: Schema, refs: Refs) -> tuple[Schema | None, Refs]:
-        """Follows ``$ref`` within the document; None for a cycle or a dead end."""
+    def target(self, ref: str) -> At:
+        """The schema that a reference of the document names, as the beginning of a definition of its own."""
+        return At(self._target(ref), (ref,))
+
+    def united(self, flat: Flat) -> Flat:
+        """The node with what its alternatives come to."""
+        unions, flat.unions = flat.unions, []
+        for branches in unions:
+            united = self._union(branches, shaped=flat.is_shaped)
+            if united is not None:
+                _join(flat, united)
+        return flat
+
+    def alternatives(self, flat: Flat) -> list[Flat] | None:
+        """The alternatives of a node that says nothing else of its type, null left out; None for any other node."""
+        if flat.is_shaped or len(flat.unions) != 1:
+            return None
+        some = [branch for branch in flat.unions[0] if not branch.is_null]
+        nullable = flat.nullable or len(some) < len(flat.unions[0])
+        if len(some) == 1 and some[0].unions and not some[0].is_shaped:  # alternatives of alternatives
+            flat.nullable, flat.unions = nullable or some[0].takes_null, some[0].unions
+            flat.words = {**some[0].words, **flat.words}
+            return self.alternatives(flat)
+        if all(branch.literals for branch in some) or (len(some) < 2 and not any(branch.cycle for branch in some)):
+            return None
+        flat.nullable = nullable
+        return some
+
+    def _union(self, branches: list[Flat], *, shaped: bool) -> Flat | None:
+        """What fits any of the branches; None: they say nothing of the type."""
+        plain = [self.united(branch) for branch in branches]
+        some = [branch for branch in plain if not branch.is_null]
+        nullable = len(some) < len(plain) or any(branch.takes_null for branch in some)
+        if shaped:  # alternatives that only constrain say nothing of the type
+            some = [branch for branch in some if branch.is_shaped]
+        if not some:
+            if not nullable:
+                return None
+            found = Flat()
+            found.nullable = True
+            return found
+        literals = [branch.literals for branch in some]
+        if all(literals):
+            found = Flat({"enum": [text for texts in literals for text in texts]})
+            if len(some) == 1:
+                found.words = {**some[0].words, **found.words}
+        else:
+            found = _of_one_kind(some)
+        found.nullable = nullable or found.nullable
+        return found
+
+    def _resolved(self, node: Schema, refs: Refs) -> tuple[Schema | None, Refs, str]:
+        """Follows ``$ref`` within the document; None, and the reference, for a cycle or a dead end."""
+        hops = 0
         while isinstance(ref := node.get("$ref"), str):
-            target = self._target(ref)
-            if ref in refs or not isinstance(target, dict):
-                return None, refs
-            if not self._affordable(ref, target):
-                return None, refs
+            hops += 1
+            target = self._target(ref) if ref not in refs and hops <= MAX_HOPS else None
+            if not isinstance(target, dict) or not self._affordable(ref, target):
+                return None, refs, ref
             refs = (*refs, ref)
             node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
-        return node, refs
+        return node, refs, ""
 
     def _affordable(self, ref: str, target: Schema) -> bool:
         if self._allowance is None:
             self._allowance = EXPANSION + EXPANSION_FACTOR * _weight(self._root)
+        if self._allowance < 0:
+            return False
         if ref not in self._weights:
             self._weights[ref] = _weight(target)
         self._allowance -= self._weights[ref]
@@ -93,56 +258,11 @@ class Flattener:
                 return None
         return found
 
-    def _merged(self, node: Schema, depth: int, refs: Refs) -> tuple[Schema, Refs]:
-        """``allOf``: properties and required united, of everything else the first."""
-        out = {key: value for key, value in node.items() if key != "allOf"}
-        followed = refs
-        for part in node["allOf"]:
-            self._nodes += 1
-            if not isinstance(part, dict) or depth > MAX_DEPTH or self._nodes > MAX_NODES:
-                continue
-            target, seen = self._resolved(part, refs)
-            if target is None:
-                continue
-            if isinstance(target.get("allOf"), list):
-                target, seen = self._merged(target, depth + 1, seen)
-            followed += seen[len(refs) :]
-            _unite(out, target)
-        return out, followed
 
-    def _branch(
-        self, rest: Schema, branches: list[Schema], hints: list[str], depth: int, refs: Refs
-    ) -> tuple[Schema, Refs]:
-        """The node with the one alternative that is kept; the others are hinted at."""
-        found = [(branch, *self.flat(branch, [], depth + 1, refs)) for branch in branches]
-        some = [each for each in found if not _is_null(each[1])]
-        if len(some) < len(found):
-            rest["nullable"] = True
-        shaped = bool(rest.keys() & SHAPING)
-        if shaped:  # alternatives that only constrain say nothing of the type
-            some = [each for each in some if each[1].keys() & SHAPING]
-        if not some:
-            return rest, refs
-        literals = [_literals(flat) for _, flat, _ in some]
-        if all(literals):
-            rest["enum"] = [text for texts in literals for text in texts]
-            if any(flat.get("nullable") is True for _, flat, _ in some):
-                rest["nullable"] = True
-            return rest, refs
-        if self._keeps and len(some) > 1 and not shaped:
-            return {**rest, "anyOf": [branch for branch, _, _ in some]}, refs
-        kinds = ["string" if "anyOf" in flat else kind(flat, [])[0] for _, flat, _ in some]
-        best = max(range(len(some)), key=lambda i: (_RANK.get(kinds[i], 0), -i))
-        if others := dict.fromkeys(kind for i, kind in enumerate(kinds) if i != best):
-            hints.append(f"or: {', '.join(others)}")
-        _, flat, refs = some[best]
-        _unite(rest, {key: value for key, value in flat.items() if key != "anyOf"} if shaped else flat)
-        return rest, refs
-
-
-def kind(node: Schema, hints: list[str]) -> tuple[str, bool]:
+def kind(flat: Flat, hints: list[str]) -> tuple[str, bool]:
     """A plain node's one type, and whether it may be null."""
-    named = node.get("type")
+    words = flat.words
+    named = words.get("type")
     names = [name.lower() for name in (named if isinstance(named, list) else [named]) if isinstance(name, str)]
     names = [name for name in names if name in _TYPES]
     some = [name for name in names if name != "null"]
@@ -153,14 +273,14 @@ def kind(node: Schema, hints: list[str]) -> tuple[str, bool]:
         return some[0], nullable
     if nullable:
         return "string", True
-    if isinstance(node.get("properties"), dict) or isinstance(node.get("additionalProperties"), dict):
+    if flat.properties is not None or isinstance(flat.more, At | Many):
         return "object", False
-    if "items" in node or "prefixItems" in node:
+    if flat.items is not None or flat.prefix is not None:
         return "array", False
-    if "const" in node:
-        return _kind_of([node["const"]]), False
-    if isinstance(node.get("enum"), list):
-        return _kind_of(node["enum"]), False
+    if "const" in words:
+        return _kind_of([words["const"]]), False
+    if isinstance(words.get("enum"), list):
+        return _kind_of(words["enum"]), False
     hints.append(ANYTHING)
     return "string", False
 
@@ -168,6 +288,127 @@ def kind(node: Schema, hints: list[str]) -> tuple[str, bool]:
 def is_text(value: Any) -> bool:
     """Whether a value is a string."""
     return isinstance(value, str)
+
+
+def one(how: Literal["all", "any"], sources: list[Source]) -> Source:
+    """Several schemas as one."""
+    return sources[0] if len(sources) == 1 else Many(how, tuple(sources))
+
+
+def _own(node: Schema, refs: Refs) -> Flat:
+    """What a node without references says itself."""
+    found = Flat({key: value for key, value in node.items() if key not in _STRUCTURE})
+    required = node.get("required")
+    if isinstance(required, list):
+        found.required = dict.fromkeys(filter(is_text, required))
+    if isinstance(properties := node.get("properties"), dict):
+        found.properties = {}
+        for name, value in properties.items():
+            if value is False:
+                continue
+            found.properties[name] = [At(value, refs)]
+            if isinstance(value, dict) and value.get("required") is True:
+                found.required[name] = None
+    if "items" in node:
+        items = node["items"]
+        if isinstance(items, list):
+            found.prefix = [At(item, refs) for item in items[:MAX_DEPTH]]
+        found.items = [At(items, refs)] if isinstance(items, dict) and items else []
+    if isinstance(prefix := node.get("prefixItems"), list):
+        found.prefix = [At(item, refs) for item in prefix[:MAX_DEPTH]]
+    more = node.get("additionalProperties")
+    if more is False or isinstance(more, dict):
+        found.more = more if more is False else At(more, refs)
+    return found
+
+
+def _join(into: Flat, more: Flat) -> None:
+    """Adds what must hold besides: properties and required united, of everything else the first."""
+    for word, value in more.words.items():
+        into.words.setdefault(word, value)
+    if more.properties is not None:
+        into.properties = into.properties if into.properties is not None else {}
+        for name, sources in more.properties.items():
+            into.properties.setdefault(name, []).extend(sources)
+    into.required.update(more.required)
+    into.items = into.items or more.items
+    into.prefix = into.prefix or more.prefix
+    into.more = more.more if into.more is None else into.more
+    into.nullable = into.nullable or more.nullable
+    into.unions += more.unions
+    into.hints += more.hints
+    into.cycle = into.cycle or more.cycle
+
+
+def _of_one_kind(some: list[Flat]) -> Flat:
+    """What fits any of these, as far as one type can say it: the richest type, and the others as a hint."""
+    kinds = [kind(branch, [])[0] for branch in some]
+    best = max(range(len(some)), key=lambda i: (_RANK.get(kinds[i], 0), -i))
+    chosen = kinds[best]
+    together = _NUMBERS if chosen in _NUMBERS else {chosen}
+    alike = [branch for branch, each in zip(some, kinds, strict=True) if each in together]
+    found = alike[0] if len(alike) == 1 else _alike(alike)
+    if len(alike) > 1 and chosen in _NUMBERS:
+        found.words["type"] = "number" if "number" in kinds else "integer"
+    if others := [each for each in dict.fromkeys(kinds) if each not in together]:
+        found.hints.append(f"or: {', '.join(others)}")
+    return found
+
+
+def _alike(some: list[Flat]) -> Flat:
+    """What fits any of these nodes of one type."""
+    first, *others = some
+    words = {
+        word: value
+        for word, value in first.words.items()
+        if word not in ("enum", "const") and all(other.words.get(word) == value for other in others)
+    }
+    literals = [branch.literals for branch in some]
+    if all(literals):
+        words["enum"] = [text for texts in literals for text in texts]
+    found = Flat(words)
+    found.words.setdefault("type", kind(first, [])[0])
+    every: dict[str, list[Source]] = {}
+    for branch in some:
+        for name, sources in (branch.properties or {}).items():
+            every.setdefault(name, []).append(one("all", sources))
+    if every:
+        found.properties = {name: [one("any", sources)] for name, sources in every.items()}
+        found.hints += _shown_alternatives(some)
+    found.required = {name: None for name in first.required if all(name in other.required for other in others)}
+    items = [source for branch in some for source in ([one("all", branch.items)] if branch.items else [])]
+    items += [source for branch in some for source in branch.prefix or ()]
+    found.items = [one("any", items)] if items else None
+    mores = [branch.more for branch in some]
+    found.more = next((more for more in mores if isinstance(more, At | Many)), False if all_false(mores) else None)
+    for branch in some:
+        found.hints += (hint for hint in branch.hints if hint not in found.hints[:_SHOWN_ALTERNATIVES])
+    return found
+
+
+def all_false(values: list[Any]) -> bool:
+    """Whether each is ``False``."""
+    return all(value is False for value in values)
+
+
+def _shown_alternatives(some: list[Flat]) -> list[str]:
+    """Which properties go together: ``one of: {method: create, title}, {method: update, id}``."""
+    shown = []
+    for branch in some[:_SHOWN_ALTERNATIVES]:
+        properties = branch.properties or {}
+        told = {name: text for name, sources in properties.items() if (text := _only(sources))}
+        names = dict.fromkeys([*told, *(name for name in branch.required if name in properties)])
+        words = (f"{name}: {told[name]}" if name in told else name for name in list(names)[:_SHOWN_ALTERNATIVES])
+        shown.append(f"{{{', '.join(words)}}}")
+    different = list(dict.fromkeys(shown))
+    return [f"one of: {', '.join(different)}"] if len(different) > 1 else []
+
+
+def _only(sources: list[Source]) -> str:
+    """The one text that a property may have; empty for any other."""
+    value = sources[0].value if isinstance(sources[0], At) else None
+    literals = Flat(value).literals if isinstance(value, dict) else []
+    return literals[0] if len(literals) == 1 else ""
 
 
 def _kind_of(values: list[Any]) -> str:
@@ -179,18 +420,6 @@ def _kind_of(values: list[Any]) -> str:
     if some and len(numbers) == len(some):
         return "integer" if all(isinstance(value, int) for value in numbers) else "number"
     return "string"
-
-
-def _unite(out: Schema, more: Schema) -> None:
-    """Adds what ``more`` says: properties and required united, of everything else the first."""
-    for key, value in more.items():
-        known = out.get(key)
-        if key == "properties" and isinstance(known, dict) and isinstance(value, dict):
-            out[key] = {**value, **known}
-        elif key == "required" and isinstance(known, list) and isinstance(value, list):
-            out[key] = [*known, *value]
-        else:
-            out.setdefault(key, value)
 
 
 def _weight(value: Any) -> int:
@@ -207,13 +436,3 @@ def _weight(value: Any) -> int:
         elif isinstance(item, list):
             stack.extend(item)
     return total
-
-
-def _is_null(branch: Schema) -> bool:
-    return branch.get("type") == "null" or branch.get("enum") == [None] or branch.get("const", 0) is None
-
-
-def _literals(branch: Schema) -> list[str]:
-    """The texts of a branch that is nothing but string constants; none otherwise."""
-    values = [branch["const"]] if "const" in branch else branch.get("enum")
-    return values if isinstance(values, list) and all(map(is_text, values)) else []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import time
 
 import pytest
 from hypothesis import given
@@ -92,3 +94,23 @@ def test_the_limit_is_per_event_not_per_stream() -> None:
     for _ in range(50):
         assert decoder.feed(b"data: " + b"x" * 80 + b"\n") == []
         assert decoder.feed(b"\n") == [b"x" * 80]
+
+
+def test_lines_without_content_count() -> None:
+    decoder = SSEDecoder(limit=1000)
+    for _ in range(20):
+        decoder.feed(b"data:\n")
+    with pytest.raises(EventTooLargeError):
+        decoder.feed(b"data:\n")
+
+
+@pytest.mark.parametrize("line", [b"x" * 1024, b"data: " + b"x" * 1017 + b"\n", b"data:\n" * 146, b": " + b"x" * 1022])
+def test_a_large_event_in_small_pieces_costs_its_size(line: bytes) -> None:
+    decoder = SSEDecoder()
+    pieces = [b"data: ", *[line] * (16 * 1024)]
+    begin = time.process_time()
+    with contextlib.suppress(EventTooLargeError):
+        for piece in pieces:
+            decoder.feed(piece)
+        decoder.feed(b"\n\n")
+    assert time.process_time() - begin < 0.5

@@ -47,6 +47,11 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("deep JSON", "100,000 levels of JSON; a tool schema of 3,000", "10/10 refused with 4xx"),
         Row("odd text", "bad UTF-8, BOM, UTF-16, lone surrogates, NUL, NaN, 1e400, 5,000 digits", "54/54 never 5xx"),
         Row("wrong types", "a wrong type in every field, 3 dialects", ">= 417 cases: 4xx in shape or a harmless 2xx"),
+        Row(
+            "many things",
+            "20,000 of whatever a request, a tool's schema or upstream's words may have many of",
+            "<= 5 times the CPU of 5,000",
+        ),
         Row("large JSON", "a body of 15 MB", "/health meanwhile <= 1.5 s"),
         Row("gzip request", "a gzip bomb as a request", "415, 400 or 413; memory <= +100 MiB"),
     ),

@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.dialect import media
+from antigravity_proxy.dialect.limits import MAX_MESSAGES, at_most
 from antigravity_proxy.dialect.openai import custom_tools
 from antigravity_proxy.dialect.openai.conversation import Conversation, arguments
 from antigravity_proxy.dialect.openai.responses_content import ItemContent, parts, texts
@@ -99,6 +100,7 @@ def conversation(instructions: str | None, items: str | list[Raw]) -> tuple[tupl
     if isinstance(items, str):
         said.user([Part(text=items)] if items else [])
         return said.finish("input")
+    at_most(MAX_MESSAGES, "items", "input", len(items))
     reader = _Reader(said)
     for i, raw in enumerate(items):
         reader.read(raw, f"input[{i}]")
