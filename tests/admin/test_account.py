@@ -13,8 +13,7 @@ from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import AccountState
-from antigravity_proxy.admin.account_card import card
-from antigravity_proxy.admin.accounts import Bar, Cooling, kind_of, shown
+from antigravity_proxy.admin.account import Cooling, QuotaBar, card, kind_of, shown
 from antigravity_proxy.admin.markup import flat
 from antigravity_proxy.codeassist import verdict
 from antigravity_proxy.codeassist.failure import Failure
@@ -80,7 +79,7 @@ def test_everything_about_it_is_there_and_its_address_is_not() -> None:
     found = shown(state, Rules(), {""}, NOW)
     assert (found.email, found.name, found.kind, found.why) == ("a***@example.com", "Alice", "limited", "")
     assert found.cooling == (Cooling("m", 1_000_160),)
-    assert found.bars == (Bar("m", 100, None), Bar("n", 25, 1_000_400), Bar("o", 100, None))
+    assert found.bars == (QuotaBar("m", 100, None), QuotaBar("n", 25, 1_000_400), QuotaBar("o", 100, None))
     html = flat(card(found, NOW.epoch, changeable=True))
     assert "its quota is used up (m), " in html
     assert "alice" not in html

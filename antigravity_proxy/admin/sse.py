@@ -1,4 +1,4 @@
-"""The status page while somebody looks at it: what has changed is sent once a second, as server-sent events."""
+"""The status page's changes, sent once a second as server-sent events."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from antigravity_proxy.admin.board import Board, Fragment
-from antigravity_proxy.admin.drawing import Drawing
 from antigravity_proxy.admin.overview import Overview, Selection
+from antigravity_proxy.admin.page import Fragment, FragmentCache, Layout
 from antigravity_proxy.ticker import Ticker
 
 log = Logger()
@@ -50,14 +49,14 @@ class Watcher:
         self.is_stalled = True
 
 
-class Live:
+class EventStream:
     """Sends to all watchers. While there is none, nothing is looked at."""
 
-    def __init__(self, ticker: Ticker, overview: Overview, board: Board, drawing: Drawing, boot: str) -> None:
+    def __init__(self, ticker: Ticker, overview: Overview, board: Layout, drawing: FragmentCache, boot: str) -> None:
         self._ticker = ticker
         self._overview = overview
-        self._board = board
-        self._drawing = drawing
+        self._layout = board
+        self._cache = drawing
         self._boot = boot
         self._watchers: list[Watcher] = []
         self._looking: Deferred[None] | None = None
@@ -107,7 +106,7 @@ class Live:
                 continue
             status = await self._overview.look(watcher.selection)
             if watcher in self._watchers:
-                changed = await self._changed(watcher, list(self._board.fragments(status)))
+                changed = await self._changed(watcher, list(self._layout.fragments(status)))
                 self._send(watcher, changed, now)
 
     def _looked(self, outcome: Any) -> None:
@@ -119,7 +118,7 @@ class Live:
         """What is to be replaced, as id and HTML; a list that is replaced brings what stands in it."""
         changed = {each.id: each for each in fragments if watcher.shows.get(each.id) != each.shows}
         brought = {part for each in changed.values() for part in each.parts}
-        texts = await self._drawing.texts(each for each in fragments if each.id in changed or each.id in brought)
+        texts = await self._cache.texts(each for each in fragments if each.id in changed or each.id in brought)
         watcher.shows = {each.id: each.shows for each in fragments}
         return [(each, texts[each]) for each in changed if each not in brought]
 

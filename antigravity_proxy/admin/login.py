@@ -1,4 +1,4 @@
-"""Who gets in: API keys, sessions, and the throttle of those who guess. Whatever changes something is asked twice."""
+"""Access to the admin pages by API key or session, and the pages ``/login`` and ``/logout``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from antigravity_proxy.admin.http import Answers, cookie, hostname
-from antigravity_proxy.admin.memory import ATTEMPT_SECONDS, SESSION_SECONDS, Expiring, Session, Throttle
+from antigravity_proxy.admin.http import Answers, cookie, form, hostname
 from antigravity_proxy.admin.pages import Pages
+from antigravity_proxy.admin.sessions import ATTEMPT_SECONDS, SESSION_SECONDS, Expiring, Session, Throttle
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.settings.parse import Network
 from antigravity_proxy.web.forwarded import address_of
@@ -59,17 +59,17 @@ class Access:
 
         ``after``: the page that a login leads to.
         """
-        place = self._answers.place
+        base_url = self._answers.base_url
         if self._keys.open:
-            if not place.is_loopback:
+            if not base_url.is_loopback:
                 words = "No API key is set, so these pages are open on loopback alone: set PROXY_API_KEY."
                 return self._pages.message(403, "An API key is needed", words)
-            if not place.is_ours(hostname(request)):
+            if not base_url.is_ours(hostname(request)):
                 return self._pages.elsewhere(
                     400,
                     "Open this page under another address",
                     "No API key is set, so these pages answer under names that lead to this machine alone:",
-                    place.url(after),
+                    base_url.url(after),
                 )
             return None
         session = self.session(request)
@@ -154,4 +154,49 @@ class Access:
         if origin is None:
             return False
         host = (request.getHeader(b"host") or b"").decode("latin-1")
-        return origin.decode("latin-1") not in (f"http://{host}", f"https://{host}", self._answers.place.origin)
+        return origin.decode("latin-1") not in (f"http://{host}", f"https://{host}", self._answers.base_url.origin)
+
+
+log = Logger()
+
+#: the pages that a login may lead to
+_AFTER = ("/", "/auth/start")
+
+
+class LoginPages:
+    """Takes the API key and gives a session for it."""
+
+    def __init__(self, answers: Answers, pages: Pages, access: Access) -> None:
+        self._answers = answers
+        self._pages = pages
+        self._access = access
+
+    def form(self, request: Any) -> bytes:
+        """The login form."""
+        return self._answers.send(request, self._access.login(request, 200))
+
+    def login(self, request: Any) -> bytes:
+        """Takes the API key of the form, and begins a session."""
+        fields = form(request)
+        if fields is None:
+            return self._answers.send(request, self._pages.message(415, "That is no form", "Use the login form."))
+        after = fields.get("after", "/")
+        after = after if after in _AFTER else "/"
+        if not self._access.is_own_login(request, fields.get("token", "")):
+            log.warn("login refused: {reason}", reason="the form is not ours, or out of date")
+            page = self._access.login(request, 403, "The form was out of date. Please try again.", after)
+            return self._answers.send(request, page)
+        refusal = self._access.wrong_key(request, [fields.get("key", "").encode()], after)
+        if refusal is not None:
+            return self._answers.send(request, refusal)
+        self._access.begin(request)
+        log.info("somebody logged in to the admin pages")
+        return self._answers.redirect(request, 303, self._answers.base_url.path(after))
+
+    def logout(self, request: Any) -> bytes:
+        """Ends the session."""
+        fields, session = form(request) or {}, self._access.session(request)
+        if session is None or not session.is_own(fields.get("token", "")) or self._access.is_foreign(request):
+            return self._answers.send(request, self._pages.out_of_date())
+        self._access.end(request)
+        return self._answers.redirect(request, 303, self._answers.base_url.path("/login"))

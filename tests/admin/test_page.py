@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from antigravity_proxy.admin import drawing
-from antigravity_proxy.admin.board import Fragment
-from antigravity_proxy.admin.drawing import Drawing
+from antigravity_proxy.admin import page
 from antigravity_proxy.admin.markup import filled, flat, hole, tags
+from antigravity_proxy.admin.page import Fragment, FragmentCache
 
 
 class Canvas:
@@ -18,7 +17,7 @@ class Canvas:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.drawing = Drawing(self.clock)
+        self.cache = FragmentCache(self.clock)
         self.drawn: list[str] = []
 
     def fragment(self, identity: str, shows: object = 0, parts: tuple[str, ...] = ()) -> Fragment:
@@ -30,7 +29,7 @@ class Canvas:
 
     def texts(self, fragments: Iterable[Fragment], *, anew: bool = False) -> dict[str, str]:
         done: list[dict[str, str]] = []
-        Deferred.fromCoroutine(self.drawing.texts(fragments, anew=anew)).addCallback(done.append)
+        Deferred.fromCoroutine(self.cache.texts(fragments, anew=anew)).addCallback(done.append)
         while not done:
             assert self.clock.getDelayedCalls()
             self.clock.advance(0)
@@ -60,9 +59,9 @@ def test_parts_stand_in_their_whole_as_they_are_now() -> None:
 
 def test_many_are_drawn_over_several_turns() -> None:
     canvas = Canvas()
-    fragments = [canvas.fragment(str(number)) for number in range(2 * drawing._AT_ONCE + 1)]
-    running = Deferred.fromCoroutine(canvas.drawing.texts(fragments))
-    assert len(canvas.drawn) == drawing._AT_ONCE
+    fragments = [canvas.fragment(str(number)) for number in range(2 * page._AT_ONCE + 1)]
+    running = Deferred.fromCoroutine(canvas.cache.texts(fragments))
+    assert len(canvas.drawn) == page._AT_ONCE
     assert not running.called
     canvas.clock.advance(0)
     assert len(canvas.drawn) == len(fragments)
@@ -71,9 +70,9 @@ def test_many_are_drawn_over_several_turns() -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     canvas = Canvas()
-    for number in range(3 * drawing._MOST):
+    for number in range(3 * page._MOST):
         canvas.texts([canvas.fragment(str(number))])
-        assert len(canvas.drawing._drawn) <= drawing._MOST
+        assert len(canvas.cache._drawn) <= page._MOST
 
 
 def test_text_is_never_a_hole() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antigravity_proxy.admin.memory import WRONG_KEY_SECONDS, WRONG_KEYS, Attempt, Expiring, Throttle
+from antigravity_proxy.admin.sessions import WRONG_KEY_SECONDS, WRONG_KEYS, Attempt, Expiring, Throttle
 
 
 def test_a_value_is_there_until_its_time_is_over_and_is_taken_once() -> None:

@@ -1,21 +1,21 @@
-"""The status page, as fragments that are drawn anew one by one when what they show has changed. Pure."""
+"""The status page: its fragments, their order, and a cache of their HTML; a fragment is drawn when it changes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.web.template import Tag
 
-from antigravity_proxy.admin.account_card import card
-from antigravity_proxy.admin.accounts import KINDS
-from antigravity_proxy.admin.chart import Series, chart
+from antigravity_proxy.admin.account import KINDS, card
 from antigravity_proxy.admin.headline import Headline
-from antigravity_proxy.admin.history import Fault
-from antigravity_proxy.admin.markup import dot, hole, moment, number, since, tags
+from antigravity_proxy.admin.history import RecentError
+from antigravity_proxy.admin.http import BaseUrl
+from antigravity_proxy.admin.markup import Series, chart, dot, filled, flat, hole, moment, number, since, tags
 from antigravity_proxy.admin.overview import Listed, Selection, Status, Traffic, VolumeShown
-from antigravity_proxy.admin.place import Place
 from antigravity_proxy.admin.settings_shown import Line
 
 #: the id of the list that the accounts stand in
@@ -45,11 +45,11 @@ class Fragment(NamedTuple):
     parts: tuple[str, ...] = ()
 
 
-class Board:
+class Layout:
     """Draws the page. ``changeable``: accounts may be changed here; ``addable``: and added."""
 
-    def __init__(self, place: Place, *, changeable: bool, addable: Callable[[], bool]) -> None:
-        self._place = place
+    def __init__(self, base_url: BaseUrl, *, changeable: bool, addable: Callable[[], bool]) -> None:
+        self._base_url = base_url
         self._changeable = changeable
         self._addable = addable
 
@@ -97,7 +97,7 @@ class Board:
 
     def _empty(self) -> Tag:
         if self._addable():
-            way = tags.a("Sign in with a Google account", href=self._place.path("/auth/start"))
+            way = tags.a("Sign in with a Google account", href=self._base_url.path("/auth/start"))
             return tags.p("No account here. ", way, ", or add one in the desktop app.")
         return tags.p("No account here.")
 
@@ -130,7 +130,7 @@ class Board:
         return tags.li(tags.a(mark, words, href=self._to(selection), **here))
 
     def _to(self, selection: Selection) -> str:
-        return f"{self._place.path('/')}{query_of(selection)}"
+        return f"{self._base_url.path('/')}{query_of(selection)}"
 
 
 def query_of(selection: Selection) -> str:
@@ -198,7 +198,7 @@ def _traffic(traffic: Traffic) -> Tag:
     )
 
 
-def _faults(faults: tuple[Fault, ...], now: float) -> Tag:
+def _faults(faults: tuple[RecentError, ...], now: float) -> Tag:
     if not faults:
         return tags.section(tags.h2("Recent errors"), tags.p("None since the start.", class_="none"), id="faults")
     rows = [
@@ -267,3 +267,38 @@ def _settings(lines: tuple[Line, ...]) -> Tag:
         id="settings",
         class_="wide",
     )
+
+
+#: fragments that are drawn in one turn: some two milliseconds
+_AT_ONCE = 2
+#: fragments whose text is kept; more than the pages that may be watched show in ordinary times
+_MOST = 1000
+
+
+class FragmentCache:
+    """Remembers what it has drawn."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._drawn: dict[str, tuple[Any, str]] = {}
+
+    async def texts(self, fragments: Iterable[Fragment], *, anew: bool = False) -> dict[str, str]:
+        """The fragments' HTML by their ids; what stands in another comes before that.
+
+        ``anew``: as of now, for a page without a script to count its times; else as it was drawn when it last changed.
+        """
+        texts: dict[str, str] = {}
+        count = 0
+        for fragment in fragments:
+            drawn = self._drawn.get(fragment.id)
+            if anew or drawn is None or drawn[0] != fragment.shows:
+                if count and count % _AT_ONCE == 0:
+                    await deferLater(self._clock, 0)
+                count += 1
+                drawn = self._drawn[fragment.id] = (fragment.shows, flat(fragment.draw()))
+            texts[fragment.id] = drawn[1]
+            if fragment.parts:
+                texts[fragment.id] = filled(drawn[1], {"parts": "".join(texts[part] for part in fragment.parts)})
+        if len(self._drawn) > _MOST:
+            self._drawn.clear()
+        return texts

@@ -1,4 +1,4 @@
-"""What the admin pages remember, and how long: sign-ins begun, sessions, wrong keys. No I/O; times are monotonic."""
+"""Sessions, sign-ins under way, the throttle of wrong keys: all bounded in number and time. No I/O, monotonic times."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ class Attempt(Struct, frozen=True):
 class Session(Struct):
     """What a browser may do that shows the session's cookie. ``token`` must come with every change (CSRF).
 
-    ``is_login``: it showed an API key. ``told``: what the next page has to say, once.
+    ``is_login``: it showed an API key. ``notice``: words that the next page shows, once.
     """
 
     token: str
     is_login: bool
-    told: str = ""
+    notice: str = ""
 
     def is_own(self, token: str) -> bool:
         """Whether a form came from a page of this session."""
         return bool(self.token) and hmac.compare_digest(self.token.encode(), token.encode())
 
-    def take_told(self) -> str:
-        """What there is to say, once."""
-        told, self.told = self.told, ""
-        return told
+    def take_notice(self) -> str:
+        """The notice; the second call returns none."""
+        notice, self.notice = self.notice, ""
+        return notice
 
 
 class Expiring(Generic[T]):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from antigravity_proxy.admin.place import Place
+from antigravity_proxy.admin.http import BaseUrl
 from antigravity_proxy.settings.resolve import Resolver
 
 
-def place(url: str = "", **settings: str) -> Place:
+def place(url: str = "", **settings: str) -> BaseUrl:
     given = settings | ({"OAUTH_REDIRECT_URL": url} if url else {})
-    return Place.of(Resolver({}, given, lambda path: "").all({}))
+    return BaseUrl.of(Resolver({}, given, lambda path: "").all({}))
 
 
 def test_by_default_it_is_this_machines_port() -> None:
