@@ -28,7 +28,7 @@ class Follower(Protocol):
         ...
 
 
-class Reloading:
+class Reloader:
     """Resolves the settings anew, with the options and the environment of the start.
 
     So what can change is what stands in files: secrets by their ``…_FILE``, and gui_config. ``resolve`` raises

@@ -37,7 +37,7 @@ class _Connections(Factory):
     protocol = Connection
 
 
-class Dialler:
+class Connector:
     """Makes connections as the URL says. Raises OSError where its TLS files can't be used."""
 
     def __init__(self, reactor: Any, url: RedisUrl) -> None:

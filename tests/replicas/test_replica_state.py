@@ -9,10 +9,10 @@ import pytest
 
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist.oauth import Grant
+from antigravity_proxy.replicas.cache import Cooling
 from antigravity_proxy.replicas.facts import Bar, Project, Quotas, Token
-from antigravity_proxy.replicas.knowledge import Knowledge
-from antigravity_proxy.replicas.mirror import Cooling
 from antigravity_proxy.replicas.sessions import GENERATION
+from antigravity_proxy.replicas.state import ReplicaState
 from antigravity_proxy.replicas.vault import Vault
 from antigravity_proxy.replicas.wire import RedisTime
 
@@ -57,7 +57,7 @@ class One:
         self.told = Told()
         self.time = RedisTime()
         self.time.sample(now, now, EPOCH)
-        self.knows = Knowledge(Vault(master), self.time, lambda: EPOCH, self.told, name)
+        self.knows = ReplicaState(Vault(master), self.time, lambda: EPOCH, self.told, name)
 
     def says(self) -> list[tuple[Any, ...]]:
         """The commands of all that it has to tell."""

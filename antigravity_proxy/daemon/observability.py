@@ -10,8 +10,8 @@ from twisted.logger import ILogObserver
 
 from antigravity_proxy import logs
 from antigravity_proxy.accounts.pool import Pool
-from antigravity_proxy.daemon import figures
-from antigravity_proxy.daemon.condition import Conditions
+from antigravity_proxy.daemon import gauges
+from antigravity_proxy.daemon.health import Health
 from antigravity_proxy.daemon.process import hex_digits
 from antigravity_proxy.logs import Output
 from antigravity_proxy.replicas.store import Replicas
@@ -26,7 +26,7 @@ from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.web.edge import GuardedSite
 
 
-class Observing(MultiService):
+class Observability(MultiService):
     """The observers. Raises SettingsError for a log file that can't be written, or traces that can't be made."""
 
     def __init__(self, reactor: Any, settings: Settings) -> None:
@@ -68,16 +68,16 @@ class Observing(MultiService):
         volume: VolumeService,
         state: Callable[[], VolumeState],
         replicas: Replicas | None,
-        conditions: Conditions,
+        health: Health,
     ) -> None:
         """Metrics tell of these too from now on."""
         self.metrics.watch(
             (
-                *figures.of_traffic(self.ledger, site, self._access, self.loop),
-                *figures.of_accounts(pool),
-                *figures.of_volume(self._reactor, volume, state),
-                *figures.of_replicas(replicas),
-                *figures.of_condition(self._reactor, conditions),
+                *gauges.of_traffic(self.ledger, site, self._access, self.loop),
+                *gauges.of_accounts(pool),
+                *gauges.of_volume(self._reactor, volume, state),
+                *gauges.of_replicas(replicas),
+                *gauges.of_health(self._reactor, health),
             )
         )
 

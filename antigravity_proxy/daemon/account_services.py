@@ -29,7 +29,7 @@ from antigravity_proxy.upstream.egress import configured as ways_out
 from antigravity_proxy.upstream.oauth import OAuthClient
 
 
-class Leasing:
+class AccountServices:
     """Built before what serves with it. ``rules`` are the ones at the start.
 
     ``keep`` stores renewed tokens, None: they stay in memory; ``offered`` is told what upstream offers the accounts.

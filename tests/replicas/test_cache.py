@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from antigravity_proxy.replicas import facts, mirror
+from antigravity_proxy.replicas import cache, facts
+from antigravity_proxy.replicas.cache import Cache, Cooling, Held
 from antigravity_proxy.replicas.facts import Bar, Project, Quotas, Token
-from antigravity_proxy.replicas.mirror import Cooling, Held, Mirror
 
 
 def cooling(account: str = "a", model: str = "m", until: float = 10.0, flagged: bool = False) -> Cooling:
@@ -14,7 +14,7 @@ def cooling(account: str = "a", model: str = "m", until: float = 10.0, flagged: 
 
 
 def test_the_longest_cooldown_counts() -> None:
-    known = Mirror()
+    known = Cache()
     assert known.cool(cooling(until=10), 0.0)
     assert not known.cool(cooling(until=5), 0.0)
     assert not known.cool(cooling(until=10), 0.0)
@@ -26,7 +26,7 @@ def test_the_longest_cooldown_counts() -> None:
 
 
 def test_a_forgiven_account_is_as_if_nothing_had_been() -> None:
-    known = Mirror()
+    known = Cache()
     known.cool(cooling(), 0.0)
     known.cool(cooling(model="n"), 0.0)
     known.cool(cooling("b"), 0.0)
@@ -39,7 +39,7 @@ def test_a_forgiven_account_is_as_if_nothing_had_been() -> None:
 
 
 def test_facts_end() -> None:
-    known = Mirror()
+    known = Cache()
     assert known.hold("a", Project("p"), 10.0, 0.0)
     assert known.held("a", "p", 9.0) == Held(Project("p"), 10.0)
     assert known.held("a", "p", 10.0) is None
@@ -48,7 +48,7 @@ def test_facts_end() -> None:
 
 
 def test_what_is_known_already_is_no_news_unless_it_holds_for_longer() -> None:
-    known = Mirror()
+    known = Cache()
     known.hold("a", Bar("s", "r"), 10.0, 0.0)
     assert not known.hold("a", Bar("s", "r"), 10.0, 0.0)
     assert known.hold("a", Bar("s", "r"), 20.0, 0.0)
@@ -56,7 +56,7 @@ def test_what_is_known_already_is_no_news_unless_it_holds_for_longer() -> None:
 
 
 def test_tokens_only_get_newer() -> None:
-    known = Mirror()
+    known = Cache()
     assert known.hold("a", Token("new", 1000.0), 10.0, 0.0)
     assert not known.hold("a", Token("older", 900.0), 20.0, 0.0)
     assert known.hold("a", Token("newest", 2000.0), 20.0, 0.0)
@@ -64,8 +64,8 @@ def test_tokens_only_get_newer() -> None:
 
 
 def test_there_is_an_end_to_cooldowns_of_accounts_that_are_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mirror, "MAX_COOLING", 10)
-    known = Mirror()
+    monkeypatch.setattr(cache, "MAX_COOLING", 10)
+    known = Cache()
     for number in range(10):
         known.cool(cooling(f"past {number}", until=1.0), 0.0)
     assert known.cool(cooling("a", until=10.0), 2.0)

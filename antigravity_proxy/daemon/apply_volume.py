@@ -29,7 +29,7 @@ _PROBLEMS_TOLD = 20
 _STATUSES = frozenset({"active", "rate_limited", "expired"})
 
 
-class Following:
+class VolumeApplier:
     """Takes each state of the volume into effect. ``state`` is the last one, ``catalogue`` what its names mean."""
 
     def __init__(

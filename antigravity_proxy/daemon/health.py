@@ -25,7 +25,7 @@ from antigravity_proxy.web.warnings import Surroundings, warnings
 log = Logger()
 
 
-class Conditions:
+class Health:
     """Looks at the daemon's parts. ``writable``: whether the data directory is; ``draining`` is set by who ends it."""
 
     def __init__(

@@ -12,8 +12,8 @@ from antigravity_proxy.accounts.shared import Listener
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.replicas import facts, wire
+from antigravity_proxy.replicas.cache import Cache, Cooling
 from antigravity_proxy.replicas.facts import Bar, Fact, Quotas, Token
-from antigravity_proxy.replicas.mirror import Cooling, Mirror
 from antigravity_proxy.replicas.outbox import Batch, Outbox
 from antigravity_proxy.replicas.sessions import Sessions
 from antigravity_proxy.replicas.vault import Vault
@@ -21,7 +21,7 @@ from antigravity_proxy.replicas.wire import Keys, Message, RedisTime
 from antigravity_proxy.secret import Secret
 
 
-class Knowledge:
+class ReplicaState:
     """Of one volume. ``epoch`` is the wall clock in seconds, which tokens end by; ``sender`` names this process."""
 
     def __init__(
@@ -33,26 +33,26 @@ class Knowledge:
         self._sender = sender
         self._listener = listener
         self.keys = Keys(vault.namespace)
-        self.mirror = Mirror()
+        self.cache = Cache()
         self.sessions = Sessions()
         self.outbox = Outbox()
 
     def name(self, account: str) -> str:
         """The account's name in Redis."""
-        return self.mirror.names.get(account) or self._vault.account(account)
+        return self.cache.names.get(account) or self._vault.account(account)
 
     def recall(self, account: str, now: float) -> bool:
         """Tells the listener what is known of an account; says whether the account is new here.
 
         Of one that is not, what a changed row may have made true: quotas and projects it knows, or better.
         """
-        mirror = self.mirror
-        is_new = account not in mirror.names
+        cache = self.cache
+        is_new = account not in cache.names
         name = self.name(account)
-        mirror.join(account, name)
-        for cooling in mirror.cooling_of(name, now):
+        cache.join(account, name)
+        for cooling in cache.cooling_of(name, now):
             self._listener.on_cooled(account, cooling.model, cooling.until - now, cooling.flagged)
-        for fact in mirror.facts_of(name, now):
+        for fact in cache.facts_of(name, now):
             if is_new or isinstance(fact, Bar | Token):
                 self._tell_listener(account, fact)
         return is_new
@@ -62,18 +62,18 @@ class Knowledge:
     def cool(self, account: str, model: str, seconds: float, flagged: bool, now: float) -> None:
         """Sets an account aside."""
         cooling = Cooling(self.name(account), model, now + seconds, flagged)
-        if self.mirror.cool(cooling, now):
+        if self.cache.cool(cooling, now):
             self.outbox.cool(cooling)
 
     def forgive(self, account: str) -> None:
         """Takes an account back into use."""
         name = self.name(account)
-        self.outbox.forgive(name, self.mirror.forgive(name))
+        self.outbox.forgive(name, self.cache.forgive(name))
 
     def learn(self, account: str, fact: Fact, now: float) -> None:
         """Takes a fact."""
         name = self.name(account)
-        if self.mirror.hold(name, fact, now + facts.life(fact, self._epoch()), now):
+        if self.cache.hold(name, fact, now + facts.life(fact, self._epoch()), now):
             self.outbox.tell(name, fact.kind)
 
     def bind(self, session: bytes, account: str, now: float) -> None:
@@ -89,11 +89,11 @@ class Knowledge:
         account, fresh = found
         if not fresh:
             self._bind(name, account, now)
-        return self.mirror.identities.get(account)
+        return self.cache.identities.get(account)
 
     def fact(self, name: str, kind: str, now: float) -> Fact | None:
         """What is known of an account, by its name in Redis."""
-        held = self.mirror.held(name, kind, now)
+        held = self.cache.held(name, kind, now)
         return None if held is None else held.fact
 
     def commands(self, batch: Batch, now: float) -> list[wire.Command]:
@@ -114,29 +114,29 @@ class Knowledge:
 
     def take_cooling(self, cooling: Cooling, now: float) -> None:
         """Takes a cooldown."""
-        account = self.mirror.identities.get(cooling.account)
-        if self.mirror.cool(cooling, now) and account is not None:
+        account = self.cache.identities.get(cooling.account)
+        if self.cache.cool(cooling, now) and account is not None:
             self._listener.on_cooled(account, cooling.model, cooling.until - now, cooling.flagged)
 
     def take_fact(self, name: str, kind: str, sealed: bytes, now: float) -> None:
         """Takes a fact; one of an account that is not here, or that this volume's key does not open, is none."""
-        account, fact = self.mirror.identities.get(name), self.opened(name, kind, sealed)
+        account, fact = self.cache.identities.get(name), self.opened(name, kind, sealed)
         if account is None or fact is None:
             return
-        if self.mirror.hold(name, fact, now + facts.life(fact, self._epoch()), now):
+        if self.cache.hold(name, fact, now + facts.life(fact, self._epoch()), now):
             self._tell_listener(account, fact)
 
     def opened(self, name: str, kind: str, sealed: bytes) -> Fact | None:
         """The fact in sealed bytes."""
-        account = self.mirror.identities.get(name)
+        account = self.cache.identities.get(name)
         plain = None if account is None else self._vault.open(account, kind, sealed)
         fact = None if plain is None else facts.decode(plain)
         return fact if fact is not None and fact.kind == kind else None
 
     def _hear_of_accounts(self, message: Message, now: float) -> None:
         for name in message.forgiven:
-            self.mirror.forgive(name)
-            account = self.mirror.identities.get(name)
+            self.cache.forgive(name)
+            account = self.cache.identities.get(name)
             if account is not None:
                 self._listener.on_forgiven(account)
         for name, model, until, flagged in message.cooling:
@@ -149,7 +149,7 @@ class Knowledge:
         self.outbox.bind(session, name)
 
     def _sealed(self, now: float, name: str, kind: str) -> tuple[bytes, float] | None:
-        held, account = self.mirror.held(name, kind, now), self.mirror.identities.get(name)
+        held, account = self.cache.held(name, kind, now), self.cache.identities.get(name)
         if held is None or account is None:
             return None
         return self._vault.seal(account, kind, facts.encode(held.fact)), held.until - now

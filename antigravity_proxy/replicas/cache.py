@@ -31,7 +31,7 @@ class Held(Struct, frozen=True, gc=False):
     until: float
 
 
-class Mirror:
+class Cache:
     """Everything by the account's name in Redis; ``identities`` and ``names`` lead from that to its id and back."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from support.redis import SERVER, RedisServer, needs_redis, redis_server
 from support.replicas import Replica, all_well, farm
 from support.stack import free_port
 
-from antigravity_proxy.replicas.dialling import Dialler
+from antigravity_proxy.replicas.connector import Connector
 from antigravity_proxy.settings.redis_url import redis_url
 
 pytestmark = needs_redis
@@ -99,7 +99,7 @@ async def test_tls_is_verified_and_may_want_a_certificate_of_ours(tmp_path: Path
 )
 def test_tls_files_of_no_use_end_the_start(query: str, words: str) -> None:
     with pytest.raises(OSError, match=words):
-        Dialler(None, redis_url(f"rediss://localhost?{query}"))
+        Connector(None, redis_url(f"rediss://localhost?{query}"))
 
 
 class Sentinel(RedisServer):

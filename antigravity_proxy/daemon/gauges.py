@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 
 from antigravity_proxy.accounts.pool import Pool
-from antigravity_proxy.daemon.condition import Conditions
+from antigravity_proxy.daemon.health import Health
 from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.loop import LoopWatch
@@ -96,9 +96,9 @@ def of_replicas(replicas: Replicas | None) -> tuple[Figure, ...]:
     )
 
 
-def of_condition(clock: IReactorTime, conditions: Conditions) -> tuple[Figure, ...]:
+def of_health(clock: IReactorTime, health: Health) -> tuple[Figure, ...]:
     """What the health page says."""
-    lately = _Lately(clock, conditions)
+    lately = _Lately(clock, health)
     return (
         Figure("antigravity_health", "1 for the status that /health tells.", lambda: _statuses(lately()), ("status",)),
         _gauge("accounts_usable", "Accounts that can serve, cooling or not.", lambda: lately().usable),
@@ -110,16 +110,16 @@ def of_condition(clock: IReactorTime, conditions: Conditions) -> tuple[Figure, .
 class _Lately:
     """The daemon's condition, at most a second old: to look at very many accounts takes milliseconds."""
 
-    def __init__(self, clock: IReactorTime, conditions: Conditions) -> None:
+    def __init__(self, clock: IReactorTime, health: Health) -> None:
         self._clock = clock
-        self._conditions = conditions
+        self._health = health
         self._seen = float("-inf")
         self._last: Condition | None = None
 
     def __call__(self) -> Condition:
         now = self._clock.seconds()
         if self._last is None or now - self._seen > 1.0:
-            self._last, self._seen = self._conditions.now(), now
+            self._last, self._seen = self._health.now(), now
         return self._last
 
 

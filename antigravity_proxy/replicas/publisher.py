@@ -9,9 +9,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from antigravity_proxy.replicas.connection import Lost
-from antigravity_proxy.replicas.knowledge import Knowledge
 from antigravity_proxy.replicas.link import Link
 from antigravity_proxy.replicas.outbox import Batch
+from antigravity_proxy.replicas.state import ReplicaState
 
 log = Logger()
 
@@ -29,14 +29,14 @@ def leisure(replicas: int) -> float:
     return max(LEISURE, LEISURE_EACH * replicas)
 
 
-class Teller:
+class Publisher:
     """Empties the outbox while the link is up."""
 
-    def __init__(self, clock: IReactorTime, link: Link, knowledge: Knowledge) -> None:
+    def __init__(self, clock: IReactorTime, link: Link, state: ReplicaState) -> None:
         self._clock = clock
         self._link = link
-        self._knowledge = knowledge
-        self._outbox = knowledge.outbox
+        self._state = state
+        self._outbox = state.outbox
         self._under_way = False
         self._next: IDelayedCall | None = None
 
@@ -65,7 +65,7 @@ class Teller:
             self._send(self._outbox.take())
 
     def _send(self, batch: Batch) -> None:
-        commands = self._knowledge.commands(batch, self._clock.seconds())
+        commands = self._state.commands(batch, self._clock.seconds())
         self._link.ask(commands, BATCH_SECONDS).addCallbacks(self._told, self._not_told, errbackArgs=(batch,))
 
     def _told(self, answers: list[Any]) -> None:
