@@ -17,6 +17,7 @@ WHOLE = (
     "codeassist",
     "dialect",
     "errors.py",
+    "generatecontent",
     "lenient.py",
     "secret.py",
     "settings",

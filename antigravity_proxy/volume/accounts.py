@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from antigravity_proxy import lenient
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.codeassist import durations
 from antigravity_proxy.codeassist.enrolment import usable_project_id
+from antigravity_proxy.generatecontent import durations
 from antigravity_proxy.secret import Secret, SecretBytes
 from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.sealed import Malformed, Unsealer, WrongKey

@@ -19,7 +19,7 @@ from support.volumes import reader_of, trace, update
 from antigravity_proxy import ticker
 from antigravity_proxy.admin import live
 from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.volume import mounts
 from antigravity_proxy.web.clientkeys import ClientKey, digest
 from antigravity_proxy.web.keys import KeyRing

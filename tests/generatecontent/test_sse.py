@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antigravity_proxy.codeassist.sse import EventTooLargeError, SSEDecoder
+from antigravity_proxy.generatecontent.sse import EventTooLargeError, SSEDecoder
 
 STREAM = (
     ": a comment\r\n"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antigravity_proxy.codeassist.schema import MAX_HINT, clean_parameters, clean_response
+from antigravity_proxy.generatecontent.schema import MAX_HINT, clean_parameters, clean_response
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 ANY = {"type": "string", "description": "any JSON value"}

@@ -17,7 +17,7 @@ from antigravity_proxy.canonical.content import ABSENT
 
 
 class UpstreamErrorEvent(Exception):
-    """The event is an error object; ``body`` is its JSON text, for ``codeassist.failure.read``."""
+    """The event is an error object; ``body`` is its JSON text, for ``generatecontent.failure.read``."""
 
     def __init__(self, body: bytes) -> None:
         super().__init__("upstream sent an error in its answer")

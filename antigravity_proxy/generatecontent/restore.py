@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from antigravity_proxy.canonical.chunk import Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import Content, FunctionCall, Part
-from antigravity_proxy.codeassist.names import NameMap
+from antigravity_proxy.generatecontent.names import NameMap
 
 
 class Restore:

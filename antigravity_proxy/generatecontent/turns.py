@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from antigravity_proxy.canonical.content import Content, FunctionCall, FunctionResponse, Part
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.signature import bare
-from antigravity_proxy.codeassist.names import NameMap
+from antigravity_proxy.generatecontent.names import NameMap
 
 #: stands for a signature that was lost; Gemini takes it, Claude doesn't (translation.md 2.6)
 DUMMY_SIGNATURE = "skip_thought_signature_validator"

@@ -8,9 +8,9 @@ import pytest
 
 from antigravity_proxy.canonical.chunk import Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import Content
-from antigravity_proxy.codeassist.events import read_event
-from antigravity_proxy.codeassist.names import NameMap
-from antigravity_proxy.codeassist.restore import Restore, rewritten
+from antigravity_proxy.generatecontent.events import read_event
+from antigravity_proxy.generatecontent.names import NameMap
+from antigravity_proxy.generatecontent.restore import Restore, rewritten
 
 
 def chunk(*parts: object, **more: object) -> Chunk:

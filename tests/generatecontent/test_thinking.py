@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from antigravity_proxy.canonical.call import Reasoning
 from antigravity_proxy.canonical.models import MODELS, Model
-from antigravity_proxy.codeassist.thinking import ThinkingConfig, fit_output, thinking_config
+from antigravity_proxy.generatecontent.thinking import ThinkingConfig, fit_output, thinking_config
 
 OFF, NOTHING = Reasoning("off", show=False), Reasoning()
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from antigravity_proxy.codeassist import durations
+from antigravity_proxy.generatecontent import durations
 from antigravity_proxy.secret import LOOKS_PRIVATE
 
 #: gRPC status names and the HTTP status that each stands for (upstream.md 6.3)

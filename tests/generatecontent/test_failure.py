@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antigravity_proxy import errors
-from antigravity_proxy.codeassist import durations, failure, verdict
+from antigravity_proxy.codeassist import verdict
 from antigravity_proxy.codeassist.verdict import Scope, Step
+from antigravity_proxy.generatecontent import durations, failure
 
 EXAMPLES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data/golden/errors.json").read_text())
 SCOPES = {"account": Scope.ACCOUNT, "account+model": Scope.ACCOUNT_MODEL, None: Scope.NONE}

@@ -11,10 +11,10 @@ from support.agent_tools import agent_tools
 
 from antigravity_proxy.canonical.call import Call, FunctionDeclaration, ToolChoice
 from antigravity_proxy.canonical.models import MODELS, Model
-from antigravity_proxy.codeassist import tools
-from antigravity_proxy.codeassist.names import NameMap
-from antigravity_proxy.codeassist.tools import declarations, tool_config
 from antigravity_proxy.errors import BadRequest
+from antigravity_proxy.generatecontent import tools
+from antigravity_proxy.generatecontent.names import NameMap
+from antigravity_proxy.generatecontent.tools import declarations, tool_config
 
 GEMINI, CLAUDE = MODELS["gemini-3-flash"], MODELS["claude-sonnet-4-6"]
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "propertyOrdering": ["city"]}

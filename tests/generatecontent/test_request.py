@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from antigravity_proxy.canonical.call import Call, FunctionDeclaration, OutputFormat, Reasoning, Sampling, ToolChoice
 from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, FunctionResponse, Part
 from antigravity_proxy.canonical.models import MODELS, Model
-from antigravity_proxy.codeassist.request import Quirk, count_tokens_body, prepare, quirk_for
-from antigravity_proxy.codeassist.turns import DUMMY_SIGNATURE
 from antigravity_proxy.errors import BadRequest
+from antigravity_proxy.generatecontent.request import Quirk, count_tokens_body, prepare, quirk_for
+from antigravity_proxy.generatecontent.turns import DUMMY_SIGNATURE
 from antigravity_proxy.simulator.validate import Refused, check_count, check_generate
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antigravity_proxy.codeassist.names import NameMap
+from antigravity_proxy.generatecontent.names import NameMap
 
 VALID = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 

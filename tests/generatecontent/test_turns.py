@@ -11,8 +11,8 @@ from msgspec import Raw
 
 from antigravity_proxy.canonical.content import Blob, Content, FileData, FunctionCall, FunctionResponse, Part
 from antigravity_proxy.canonical.models import MODELS, Model
-from antigravity_proxy.codeassist.names import NameMap
-from antigravity_proxy.codeassist.turns import DUMMY_SIGNATURE, arrange, can_think
+from antigravity_proxy.generatecontent.names import NameMap
+from antigravity_proxy.generatecontent.turns import DUMMY_SIGNATURE, arrange, can_think
 
 GEMINI, GEMINI_2, CLAUDE = MODELS["gemini-3-flash"], MODELS["gemini-2.5-flash"], MODELS["claude-sonnet-4-6"]
 GPT, NEWER, IMAGE = MODELS["gpt-oss-120b-medium"], MODELS["gemini-3.6-flash-high"], MODELS["gemini-3-pro-image"]

@@ -10,9 +10,9 @@ from msgspec import Raw, Struct
 from antigravity_proxy.canonical.call import Call, ToolChoice
 from antigravity_proxy.canonical.content import ABSENT
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.codeassist.names import NameMap
-from antigravity_proxy.codeassist.schema import clean_parameters
 from antigravity_proxy.errors import BadRequest
+from antigravity_proxy.generatecontent.names import NameMap
+from antigravity_proxy.generatecontent.schema import clean_parameters
 
 #: declarations that upstream takes (upstream.md 8.4)
 MAX_DECLARATIONS = 512

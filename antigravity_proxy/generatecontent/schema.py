@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from antigravity_proxy.codeassist.flatten import ANYTHING, MAX_DEPTH, SHAPING, Flattener, Refs, Schema, is_text, kind
+from antigravity_proxy.generatecontent.flatten import (
+    ANYTHING,
+    MAX_DEPTH,
+    SHAPING,
+    Flattener,
+    Refs,
+    Schema,
+    is_text,
+    kind,
+)
 
 MAX_HINT = 300
 

@@ -20,12 +20,12 @@ from antigravity_proxy.canonical.call import Call, Sampling
 from antigravity_proxy.canonical.content import ABSENT, Content, Part
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.pictures import PictureForm
-from antigravity_proxy.codeassist import schema, turns
-from antigravity_proxy.codeassist.names import NameMap
-from antigravity_proxy.codeassist.restore import Restore
-from antigravity_proxy.codeassist.thinking import ThinkingConfig, fit_output, thinking_config
-from antigravity_proxy.codeassist.tools import MAX_DECLARATIONS, Declaration, ToolConfig, declarations, tool_config
 from antigravity_proxy.errors import BadRequest
+from antigravity_proxy.generatecontent import schema, turns
+from antigravity_proxy.generatecontent.names import NameMap
+from antigravity_proxy.generatecontent.restore import Restore
+from antigravity_proxy.generatecontent.thinking import ThinkingConfig, fit_output, thinking_config
+from antigravity_proxy.generatecontent.tools import MAX_DECLARATIONS, Declaration, ToolConfig, declarations, tool_config
 
 _PICTURE = "image_gen"
 
