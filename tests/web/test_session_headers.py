@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.web.http_headers import Headers
 
-from antigravity_proxy.web.hints import session_of
+from antigravity_proxy.web.session_headers import session_of
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 from antigravity_proxy.errors import ClientLimited, Unauthorized
 from antigravity_proxy.telemetry.record import Record
-from antigravity_proxy.web.clientkeys import ClientKey
+from antigravity_proxy.web.client_keys import ClientKey
 
 _MINUTE = 60.0
 #: seconds after which a client with too many requests under way may look again: nobody knows when one ends
 _AGAIN = 2
 
 
-class Allowances:
+class RateLimits:
     """Counts by key name, so that a key whose limits change keeps its counts.
 
     ``seconds`` is the monotonic clock, ``epoch`` the wall clock. An observer of the ledger: a record that closes is a

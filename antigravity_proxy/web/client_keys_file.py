@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from antigravity_proxy.settings.limits import CLIENT_KEYS_POLL
 from antigravity_proxy.volume import files
 from antigravity_proxy.volume.threads import OwnThread
-from antigravity_proxy.web.clientkeys import ClientKey, ClientKeysError, parse
+from antigravity_proxy.web.client_keys import ClientKey, ClientKeysError, parse
 
 log = Logger()
 
@@ -34,7 +34,7 @@ def read(path: Path) -> tuple[ClientKey, ...]:
     return parse(content)
 
 
-class KeyFile(Service):
+class ClientKeysFile(Service):
     """Follows the file. ``take`` is called with its keys whenever they are others than before.
 
     A file that is gone or broken changes nothing; ``trouble`` says what is wrong with it.

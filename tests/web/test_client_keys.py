@@ -13,10 +13,10 @@ from twisted.internet.task import Clock
 
 from antigravity_proxy.errors import ClientLimited, Unauthorized
 from antigravity_proxy.telemetry.record import Record
-from antigravity_proxy.web import keyfile
-from antigravity_proxy.web.allowances import Allowances
-from antigravity_proxy.web.clientkeys import ClientKey, ClientKeysError, digest, parse, render
-from antigravity_proxy.web.keyfile import KeyFile
+from antigravity_proxy.web import client_keys_file
+from antigravity_proxy.web.client_keys import ClientKey, ClientKeysError, digest, parse, render
+from antigravity_proxy.web.client_keys_file import ClientKeysFile
+from antigravity_proxy.web.rate_limits import RateLimits
 
 CREATED = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -77,15 +77,15 @@ def test_models_by_pattern() -> None:
 
 
 class Counting:
-    """Allowances on a clock."""
+    """RateLimits on a clock."""
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.allowances = Allowances(self.clock.seconds, lambda: CREATED.timestamp() + self.clock.seconds())
+        self.rate_limits = RateLimits(self.clock.seconds, lambda: CREATED.timestamp() + self.clock.seconds())
 
     def take(self, key: ClientKey, *, asks_model: bool = True) -> Record:
         record = Record(id="req_1", began=0.0, key=key.name)
-        self.allowances.take(key, record, asks_model=asks_model)
+        self.rate_limits.take(key, record, asks_model=asks_model)
         return record
 
 
@@ -114,17 +114,17 @@ def test_requests_under_way_are_counted_until_their_records_close() -> None:
         counting.take(limited)
     assert refusal.value.retry_after == 2
     for record in (first, Record(id="req_1", began=0.0, key="laptop"), Record(id="x", began=0.0)):
-        counting.allowances(record)
+        counting.rate_limits(record)
     counting.take(limited)
     with pytest.raises(ClientLimited):
         counting.take(limited)
-    counting.allowances(second)
+    counting.rate_limits(second)
     counting.take(limited)
 
 
 def test_a_refused_rate_holds_no_place() -> None:
     counting, limited = Counting(), key(concurrent=1, requests_per_minute=1)
-    counting.allowances(counting.take(limited))
+    counting.rate_limits(counting.take(limited))
     with pytest.raises(ClientLimited, match="a minute"):
         counting.take(limited)
     counting.clock.advance(60)
@@ -146,8 +146,8 @@ class Followed:
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.clock = Clock()
         self.taken: list[tuple[str, ...]] = []
-        monkeypatch.setattr(keyfile, "OwnThread", lambda reactor, name: self)
-        self.file = KeyFile(self.clock, path, lambda keys: self.taken.append(tuple(each.name for each in keys)))
+        monkeypatch.setattr(client_keys_file, "OwnThread", lambda reactor, name: self)
+        self.file = ClientKeysFile(self.clock, path, lambda keys: self.taken.append(tuple(each.name for each in keys)))
         self.file.startService()
 
     def start(self) -> None:

@@ -8,8 +8,8 @@ import pytest
 from twisted.web.http_headers import Headers
 
 from antigravity_proxy.errors import Unauthorized
-from antigravity_proxy.web.clientkeys import ClientKey, digest
-from antigravity_proxy.web.keys import KeyRing
+from antigravity_proxy.web.client_keys import ClientKey, digest
+from antigravity_proxy.web.key_ring import KeyRing
 
 RING = KeyRing(["sk-right", "sk-sécond"])
 
