@@ -19,7 +19,7 @@ from antigravity_proxy.settings import limits
 from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.simulator.volume import write_volume
 from antigravity_proxy.volume.reader import VolumeReader
-from antigravity_proxy.volume.threads import HANGS
+from antigravity_proxy.volume.threads import HANGS, within
 
 
 class Mount:
