@@ -18,7 +18,7 @@ WHOLE = (
     "dialect",
     "errors.py",
     "generatecontent",
-    "lenient.py",
+    "coerce.py",
     "secret.py",
     "settings",
     "accounts/capacity.py",

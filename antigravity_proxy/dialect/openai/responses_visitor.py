@@ -18,8 +18,8 @@ from antigravity_proxy.canonical.chunk import FILTERED, Chunk, Usage
 from antigravity_proxy.canonical.content import ABSENT, Blob, FunctionCall, Part
 from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.openai import free_text
-from antigravity_proxy.dialect.openai.answer_parts import citations, log_probabilities
+from antigravity_proxy.dialect.openai import custom_tools
+from antigravity_proxy.dialect.openai.parts import log_probabilities, text_citations
 from antigravity_proxy.dialect.openai.responses_document import (
     Item,
     Response,
@@ -35,9 +35,9 @@ from antigravity_proxy.dialect.openai.responses_document import (
 )
 from antigravity_proxy.dialect.openai.responses_tools import Origin
 from antigravity_proxy.dialect.openai.usage import counted
-from antigravity_proxy.dialect.pieces import Grounding, call_id, compact, grounding
+from antigravity_proxy.dialect.parts import Grounding, call_id, compact, grounding
 from antigravity_proxy.dialect.signatures import Kind, family_of, wrap
-from antigravity_proxy.dialect.walk import PartWalk
+from antigravity_proxy.dialect.visitor import PartVisitor
 
 _json = msgspec.json.Encoder().encode
 
@@ -71,7 +71,7 @@ class OpenItem:
         self.texts: list[str] = []
 
 
-class ResponsesWalk(PartWalk):
+class ResponsesVisitor(PartVisitor):
     """Walks over chunks; subclasses hear the events by ``_event`` and ``_delta``."""
 
     __slots__ = (
@@ -220,7 +220,7 @@ class ResponsesWalk(PartWalk):
     def _close_message(self, item: OpenItem, status: str) -> None:
         self._open = None
         text = self._final("".join(item.texts))
-        cited = citations(self._grounding, text) if self._grounding else []
+        cited = text_citations(self._grounding, text) if self._grounding else []
         annotations = [{"type": "url_citation", **citation} for citation in cited]
         logprobs, self._logprobs = self._logprobs, []
         for i, annotation in enumerate(annotations):
@@ -251,7 +251,7 @@ class ResponsesWalk(PartWalk):
         origin = self._options.origins.get(call.name) or Origin(call.name)
         if origin.kind == "custom":
             identity, called = self._identity("ctc_"), call_id(call, "call_", self._stamp, signature)
-            text = free_text.called_with(args)
+            text = custom_tools.called_with(args)
             self._added(custom_item(identity, called, origin, ""))
             self._written(identity, b"custom_tool_call_input", b"input", text)
             self._done(custom_item(identity, called, origin, text))

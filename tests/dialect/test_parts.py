@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from antigravity_proxy.canonical.content import Blob, FunctionCall, Part
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.pieces import Grounding, Web, call_id, code_block, compact, data_url, grounding, unfenced
+from antigravity_proxy.dialect.parts import Grounding, Web, call_id, code_block, compact, data_url, grounding, unfenced
 
 STAMP = Stamp(0, lambda digits: "0" * digits)
 MADE = "toolu_" + "0" * 24

@@ -13,7 +13,7 @@ from support.volumes import EPOCH, copy_of, reader_of, trace
 from twisted.internet.task import Clock
 
 from antigravity_proxy.simulator.volume import write_volume
-from antigravity_proxy.volume import layout, pauses
+from antigravity_proxy.volume import layout, paused
 from antigravity_proxy.volume.reader import VolumeReader
 from antigravity_proxy.volume.writer import NotWritten, VolumeWriter
 
@@ -27,7 +27,7 @@ def execute(directory: Path, words: str, *values: Any) -> list[Any]:
         return db.execute(words, values).fetchall()
 
 
-def paused(directory: Path, reader: VolumeReader | None = None) -> set[str]:
+def paused_ids(directory: Path, reader: VolumeReader | None = None) -> set[str]:
     state = (reader or reader_of(directory)).read()
     found = {account.id for account in state.accounts if account.paused}
     assert state.paused == len(found)
@@ -49,12 +49,12 @@ def paused(directory: Path, reader: VolumeReader | None = None) -> set[str]:
     ],
 )
 def test_whatever_stands_there_is_read_as_ids(value: object, ids: set[str]) -> None:
-    assert pauses.parse(value) == ids
+    assert paused.parse(value) == ids
 
 
 def test_what_is_composed_is_parsed_again() -> None:
-    assert pauses.compose({"b", 'a"\u00e9'}) == '["a\\"\u00e9","b"]'
-    assert pauses.parse(pauses.compose({"b", 'a"\u00e9'})) == {"b", 'a"\u00e9'}
+    assert paused.compose({"b", 'a"\u00e9'}) == '["a\\"\u00e9","b"]'
+    assert paused.parse(paused.compose({"b", 'a"\u00e9'})) == {"b", 'a"\u00e9'}
 
 
 def test_a_pause_is_in_the_volume_and_the_rows_stay_as_they_are(tmp_path: Path) -> None:
@@ -62,14 +62,14 @@ def test_a_pause_is_in_the_volume_and_the_rows_stay_as_they_are(tmp_path: Path) 
     first, second = volume.add(0), volume.add(1)
     before = execute(tmp_path, "SELECT * FROM accounts ORDER BY id")
     writer, reader = writer_of(tmp_path), reader_of(tmp_path)
-    assert paused(tmp_path, reader) == set()
+    assert paused_ids(tmp_path, reader) == set()
     assert [writer.pause(each, paused=True) for each in (first, second, first)] == [True] * 3
-    assert paused(tmp_path, reader) == {first, second}
+    assert paused_ids(tmp_path, reader) == {first, second}
     assert execute(tmp_path, "SELECT key FROM settings") == [("antigravity_proxy.paused.v1",)]
     assert writer.pause(first, paused=False)
-    assert paused(tmp_path, reader) == {second}
+    assert paused_ids(tmp_path, reader) == {second}
     assert writer.pause(second, paused=False)
-    assert paused(tmp_path, reader) == set()
+    assert paused_ids(tmp_path, reader) == set()
     assert execute(tmp_path, "SELECT * FROM settings") == []
     assert execute(tmp_path, "SELECT * FROM accounts ORDER BY id") == before
 
@@ -114,8 +114,8 @@ def test_the_apps_own_volumes_keep_their_settings(tmp_path: Path, name: str) -> 
     before = execute(directory, "SELECT * FROM settings ORDER BY key")
     identity = reader_of(directory).read().accounts[0].id
     assert writer_of(directory).pause(identity, paused=True)
-    assert paused(directory) == {identity}
-    assert execute(directory, "SELECT * FROM settings WHERE key <> ? ORDER BY key", pauses.KEY) == before
+    assert paused_ids(directory) == {identity}
+    assert execute(directory, "SELECT * FROM settings WHERE key <> ? ORDER BY key", paused.KEY) == before
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_odd_settings_pause_nobody_and_hide_nothing(tmp_path: Path, spoil: str) 
     identity = write_volume(tmp_path, accounts=1).add(0)
     writer_of(tmp_path).pause(identity, paused=True)
     execute(tmp_path, spoil)
-    assert paused(tmp_path) == set()
+    assert paused_ids(tmp_path) == set()
     assert len(reader_of(tmp_path).read().accounts) == 1
 
 

@@ -8,13 +8,12 @@ import msgspec
 import pytest
 
 from antigravity_proxy.canonical.call import OutputFormat, Reasoning, Sampling
-from antigravity_proxy.dialect.openai.chat_settings import Settings, output_format, reasoning, sampling
-from antigravity_proxy.dialect.openai.settings import choices
+from antigravity_proxy.dialect.openai.settings import ChatSettings, choices, output_format, reasoning, sampling
 from antigravity_proxy.errors import BadRequest
 
 
-def given(**fields: Any) -> Settings:
-    return msgspec.json.decode(msgspec.json.encode(fields), type=Settings)
+def given(**fields: Any) -> ChatSettings:
+    return msgspec.json.decode(msgspec.json.encode(fields), type=ChatSettings)
 
 
 @pytest.mark.parametrize(

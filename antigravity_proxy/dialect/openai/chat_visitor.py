@@ -12,10 +12,10 @@ from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import Part
 from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.openai.answer_parts import log_probabilities
 from antigravity_proxy.dialect.openai.chat_parts import citations, image, tool_call
+from antigravity_proxy.dialect.openai.parts import log_probabilities
 from antigravity_proxy.dialect.openai.usage import counted
-from antigravity_proxy.dialect.pieces import code_block
+from antigravity_proxy.dialect.parts import code_block
 
 #: answers that one request may have: 16 prompts with 8 each (translation.md 3.3, 4)
 MOST_CHOICES = 128
@@ -69,7 +69,7 @@ class Choice:
         return "content_filter" if self.finish in FILTERED else "stop"
 
 
-class ChatWalk(ABC):
+class ChatVisitor(ABC):
     """Walks over chunks; subclasses take what it finds by ``_emit``."""
 
     __slots__ = ("_choices", "_options", "_size", "_stamp", "_usage", "id")

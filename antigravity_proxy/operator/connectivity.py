@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import treq
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
 
-from antigravity_proxy.operator.report import Finding
 from antigravity_proxy.replicas.connection import Lost
 from antigravity_proxy.replicas.store import connector_of
 from antigravity_proxy.settings.resolve import Settings
@@ -21,8 +21,18 @@ from antigravity_proxy.upstream.egress import configured
 #: seconds that a host may take to answer
 PATIENCE = 10.0
 
+Level = Literal["ok", "warning", "error"]
 
-async def reach(reactor: Any, settings: Settings) -> list[Finding]:
+
+class Finding(Struct, frozen=True):
+    """One thing that was looked at: how it is, in words to act on."""
+
+    subject: str
+    level: Level
+    message: str
+
+
+async def connectivity(reactor: Any, settings: Settings) -> list[Finding]:
     """Asks each host once; any answer counts. Raises SettingsError for a proxy or TLS files that can't be used."""
     ticker = Ticker(reactor)
     egresses = configured(reactor, ticker, settings)

@@ -14,7 +14,7 @@ from support.deferreds import deferred, in_thread
 from support.stack import KEY
 from support.volumes import reader_of
 
-from antigravity_proxy.operator import asking
+from antigravity_proxy.operator import healthcheck
 
 FIRST = "00000000-0000-4000-8000-000000000000"
 
@@ -116,4 +116,4 @@ def test_whatever_answers_there_gets_no_key_passed_on_and_does_nothing_to_the_te
     [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("10.0.0.1", "10.0.0.1"), ("localhost", "localhost")],
 )
 def test_where_the_daemon_is_from_this_machine(host: str, seen: str) -> None:
-    assert asking.on_this_machine(host) == seen
+    assert healthcheck.on_this_machine(host) == seen

@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from antigravity_proxy.settings.resolve import Settings
-from antigravity_proxy.volume import place
+from antigravity_proxy.volume import atomic
 from antigravity_proxy.web.client_keys import PREFIX, ClientKey, ClientKeysError, digest, parse, render
 
 _LASTING = re.compile(r"([0-9]{1,5})([dhw])")
@@ -131,7 +131,7 @@ def _save(path: Path, keys: tuple[ClientKey, ...]) -> None:
     """Writes the file anew; made by root it belongs to whom it belonged to before, else to its directory's owner."""
     try:
         whose = (path if path.exists() else path.parent).stat()
-        place.whole(path, render(keys))
+        atomic.write(path, render(keys))
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             os.chown(path, whose.st_uid, whose.st_gid)
     except OSError as e:
@@ -142,7 +142,7 @@ def _save(path: Path, keys: tuple[ClientKey, ...]) -> None:
 def _locked(path: Path) -> Iterator[None]:
     """Keeps others who change the file away meanwhile, where the system offers that."""
     try:
-        place.directory(path.parent)
+        atomic.make_directory(path.parent)
         if sys.platform == "win32":
             yield
             return

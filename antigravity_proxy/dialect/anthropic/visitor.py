@@ -14,9 +14,9 @@ from antigravity_proxy.canonical.content import ABSENT, Blob, FunctionCall
 from antigravity_proxy.canonical.estimate import text_size, tokens
 from antigravity_proxy.dialect.anthropic.search import Page, Stretch, pages, stretches
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.pieces import call_id, compact, data_url, grounding
+from antigravity_proxy.dialect.parts import call_id, compact, data_url, grounding
 from antigravity_proxy.dialect.signatures import Kind, family_of, wrap
-from antigravity_proxy.dialect.walk import PartWalk
+from antigravity_proxy.dialect.visitor import PartVisitor
 
 
 class MessageOptions(Struct, frozen=True):
@@ -73,7 +73,7 @@ class StopDetails(Struct, frozen=True, tag_field="type", tag="refusal"):
     explanation: str | None = None
 
 
-class MessageWalk(PartWalk):
+class MessageVisitor(PartVisitor):
     """Walks over chunks; subclasses are told what happens, one content block after the other."""
 
     __slots__ = (

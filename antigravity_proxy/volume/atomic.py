@@ -11,14 +11,14 @@ from pathlib import Path
 LEFTOVERS = ("-wal", "-shm", "-journal")
 
 
-def directory(path: Path) -> None:
+def make_directory(path: Path) -> None:
     """Makes a directory, and those above it, for this user alone. Raises OSError."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def whole(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes) -> None:
     """The file with that content, mode 0600, replaced in one step and on the disk when this returns. Raises OSError."""
-    directory(path.parent)
+    make_directory(path.parent)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -30,10 +30,10 @@ def whole(path: Path, content: bytes) -> None:
         with suppress(OSError):
             os.unlink(name)
         raise
-    settle(path.parent)
+    sync_directory(path.parent)
 
 
-def settle(path: Path) -> None:
+def sync_directory(path: Path) -> None:
     """Makes a directory's entries last through a power cut, where the system offers that."""
     if hasattr(os, "O_DIRECTORY"):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -43,7 +43,7 @@ def settle(path: Path) -> None:
             os.close(descriptor)
 
 
-def without_leftovers(database: Path) -> None:
+def remove_leftovers(database: Path) -> None:
     """Removes what an earlier database left beside its place."""
     for suffix in LEFTOVERS:
         database.with_name(database.name + suffix).unlink(missing_ok=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from antigravity_proxy.canonical.content import Blob, FunctionCall, Part
-from antigravity_proxy.dialect.pieces import code_block
+from antigravity_proxy.dialect.parts import code_block
 
 
-class PartWalk(ABC):
+class PartVisitor(ABC):
     """Hands each part to the method for its kind; code is text."""
 
     __slots__ = ()

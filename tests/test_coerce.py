@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from antigravity_proxy import lenient
+from antigravity_proxy import coerce
 
 
 @pytest.mark.parametrize(
     ("value", "found"), [(" a ", "a"), ("", None), (" \n", None), (1, None), (None, None), (b"a", None)]
 )
 def test_text(value: object, found: str | None) -> None:
-    assert lenient.text(value) == found
+    assert coerce.text(value) == found
 
 
 @pytest.mark.parametrize(
@@ -28,9 +28,9 @@ def test_text(value: object, found: str | None) -> None:
     ],
 )
 def test_number(value: object, found: float | None) -> None:
-    assert lenient.number(value) == found
+    assert coerce.number(value) == found
 
 
 @pytest.mark.parametrize(("value", "found"), [({"a": 1}, {"a": 1}), ([], {}), (None, {}), ("{}", {})])
 def test_mapping(value: object, found: dict[str, object]) -> None:
-    assert lenient.mapping(value) == found
+    assert coerce.mapping(value) == found

@@ -10,7 +10,7 @@ from antigravity_proxy.volume.accounts import Account, Accounts
 CONFIRM = 1.5
 
 
-class Departures:
+class Removals:
     """The accounts in force, and since when some of them are not in the volume any more.
 
     What a snapshot adds is certain, since its token opens; what it lacks may only be torn away.
