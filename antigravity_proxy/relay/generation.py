@@ -9,8 +9,8 @@ from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.codeassist.request import Prepared, prepare, quirk_for
 from antigravity_proxy.dialect.base import Answer
+from antigravity_proxy.generatecontent.request import Prepared, prepare, quirk_for
 from antigravity_proxy.relay.attempt import AttemptFailed, deliver, live_token, post
 from antigravity_proxy.relay.client import Client, ClientGone
 from antigravity_proxy.relay.failover import Failover
@@ -103,7 +103,7 @@ class Generation:
         self._prepared = None
 
     def _repair(self, failed: AttemptFailed) -> bool:
-        """Leaves out what upstream refused to read, and remembers it for the model (upstream.md 4.3, row 17)."""
+        """Leaves out what upstream refused to read, and remembers it for the model (upstream.md 4.3, 6.3 row 17)."""
         quirks = self._resources.quirks
         known = quirks.get(self._model.id, frozenset())
         quirk = quirk_for(self._model, failed.failure.message) if failed.failure is not None else None

@@ -16,7 +16,7 @@ from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.admin.account import Cooling, QuotaBar, card, kind_of, shown
 from antigravity_proxy.admin.markup import flat
 from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume.accounts import ModelQuota
 
