@@ -16,14 +16,14 @@ from support.agent_tools import agent_tools
 from antigravity_proxy.canonical.call import Call, FunctionDeclaration
 from antigravity_proxy.canonical.chunk import Chunk
 from antigravity_proxy.canonical.models import MODELS
-from antigravity_proxy.codeassist import tools
-from antigravity_proxy.codeassist.events import read_event
-from antigravity_proxy.codeassist.names import NameMap
 from antigravity_proxy.daemon.process import tune_garbage_collection
 from antigravity_proxy.dialect.anthropic import request as anthropic
 from antigravity_proxy.dialect.base import Decoded, Stamp
 from antigravity_proxy.dialect.gemini import request as gemini
 from antigravity_proxy.dialect.openai import chat_request, completions_request, responses_request
+from antigravity_proxy.generatecontent import tools
+from antigravity_proxy.generatecontent.events import read_event
+from antigravity_proxy.generatecontent.names import NameMap
 
 EVENTS = 1_000
 TURNS = 20

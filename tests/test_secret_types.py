@@ -28,7 +28,7 @@ _ALLOWED = {
     "antigravity_proxy.settings.table.Setting.secret",  # whether it is one
     "antigravity_proxy.telemetry.record.Record.key",  # a key's name
     "antigravity_proxy.volume.layout.Layout.keys",  # where they lie
-    "antigravity_proxy.web.clientkeys._File.keys",  # hashes
+    "antigravity_proxy.web.client_keys._File.keys",  # hashes
 }
 
 

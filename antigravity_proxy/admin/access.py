@@ -15,7 +15,7 @@ from antigravity_proxy.admin.pages import Pages
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.settings.parse import Network
 from antigravity_proxy.web.forwarded import address_of
-from antigravity_proxy.web.keys import KeyRing, keys_shown
+from antigravity_proxy.web.key_ring import KeyRing, keys_shown
 
 log = Logger()
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.web.hosts import Hosts
-from antigravity_proxy.web.keys import is_loopback
+from antigravity_proxy.web.key_policy import is_loopback
 
 #: where the provider sends browsers back to, unless a reverse proxy maps another path here
 CALLBACK = "/oauth-callback"

@@ -22,7 +22,7 @@ from antigravity_proxy.admin.overview import Overview, Selection
 from antigravity_proxy.admin.pages import Pages
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.ticker import Ticker
-from antigravity_proxy.web.keys import keys_shown
+from antigravity_proxy.web.key_ring import keys_shown
 
 
 class _Asked(Struct, forbid_unknown_fields=True):

@@ -1,7 +1,7 @@
 """What a client asks, in no dialect: the one form that every dialect decodes to. Data only.
 
 A Call knows nothing of the target model; what a target needs (thinking budgets, forced tool modes, schema cleaning,
-role order) is decided later, in one place, by ``codeassist.request``.
+role order) is decided later, in one place, by ``generatecontent.request``.
 """
 
 from __future__ import annotations

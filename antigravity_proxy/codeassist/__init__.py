@@ -1,1 +1,1 @@
-"""Upstream's wire form: requests and envelopes out, events and errors in. Pure."""
+"""Code Assist's own: which project, which models, who signs in, and the table of what follows a failure. Pure."""

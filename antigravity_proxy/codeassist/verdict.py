@@ -13,7 +13,7 @@ from enum import Enum
 from msgspec import Struct, structs
 
 from antigravity_proxy import errors
-from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.secret import Secret
 
 

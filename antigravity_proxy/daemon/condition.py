@@ -16,10 +16,10 @@ from antigravity_proxy.startup import epoch
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.volume.threads import HANGS
+from antigravity_proxy.web.client_keys_file import ClientKeysFile
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.health import Condition
 from antigravity_proxy.web.health import Volume as VolumeHealth
-from antigravity_proxy.web.keyfile import KeyFile
 from antigravity_proxy.web.warnings import Surroundings, warnings
 
 log = Logger()
@@ -38,7 +38,7 @@ class Conditions:
         tokens: TokenKeeper,
         gate: ApiGate,
         replicas: Replicas | None,
-        key_file: KeyFile | None,
+        key_file: ClientKeysFile | None,
         *,
         writable: bool,
     ) -> None:

@@ -17,9 +17,9 @@ from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.reader import VolumeState
-from antigravity_proxy.web.clientkeys import ClientKey
+from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.gate import ApiGate
-from antigravity_proxy.web.keys import KeyPolicy
+from antigravity_proxy.web.key_policy import KeyPolicy
 
 log = Logger()
 

@@ -40,13 +40,13 @@ from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.volume.writing import WriterService
-from antigravity_proxy.web.allowances import Allowances
 from antigravity_proxy.web.api import ApiResource
+from antigravity_proxy.web.client_keys_file import ClientKeysFile
 from antigravity_proxy.web.edge import GuardedSite
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.health import HealthPages
-from antigravity_proxy.web.keyfile import KeyFile
-from antigravity_proxy.web.keys import KeyPolicy
+from antigravity_proxy.web.key_policy import KeyPolicy
+from antigravity_proxy.web.rate_limits import RateLimits
 
 log = Logger()
 
@@ -113,7 +113,7 @@ class Daemon(MultiService):
             settings.max_body,
             hex_digits,
             self.ledger,
-            Allowances(reactor.seconds, epoch),
+            RateLimits(reactor.seconds, epoch),
             hosts=(settings.host, *settings.allowed_hosts),
             origins=settings.cors_origins,
             trusted=settings.trusted_proxies,
@@ -193,11 +193,11 @@ class Daemon(MultiService):
         self.leasing.start()
         self.conditions.tell()
 
-    def _follow_clients(self, path: str | None) -> KeyFile | None:
+    def _follow_clients(self, path: str | None) -> ClientKeysFile | None:
         """The file of clients' keys, if there is to be one."""
         if path is None:
             return None
-        found = KeyFile(self._reactor, Path(path), lambda keys: self._following.take_clients(keys))
+        found = ClientKeysFile(self._reactor, Path(path), lambda keys: self._following.take_clients(keys))
         found.setServiceParent(self)
         return found
 

@@ -18,9 +18,9 @@ from antigravity_proxy.operator.report import Finding, Report, examine, render
 from antigravity_proxy.operator.restore import is_interrupted
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.startup import Start
-from antigravity_proxy.web.clientkeys import ClientKeysError
-from antigravity_proxy.web.keyfile import read
-from antigravity_proxy.web.keys import KeyPolicy
+from antigravity_proxy.web.client_keys import ClientKeysError
+from antigravity_proxy.web.client_keys_file import read
+from antigravity_proxy.web.key_policy import KeyPolicy
 from antigravity_proxy.web.warnings import Surroundings
 
 #: seconds between two looks when watching, and between two questions to upstream

@@ -16,7 +16,7 @@ import msgspec
 
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.volume import place
-from antigravity_proxy.web.clientkeys import PREFIX, ClientKey, ClientKeysError, digest, parse, render
+from antigravity_proxy.web.client_keys import PREFIX, ClientKey, ClientKeysError, digest, parse, render
 
 _LASTING = re.compile(r"([0-9]{1,5})([dhw])")
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}

@@ -6,12 +6,13 @@ from twisted.web.iweb import IResponse
 
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
-from antigravity_proxy.codeassist import failure, verdict
-from antigravity_proxy.codeassist.events import UpstreamErrorEvent
-from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.codeassist import verdict
 from antigravity_proxy.codeassist.oauth import RefreshRejected
-from antigravity_proxy.codeassist.sse import EventTooLargeError
 from antigravity_proxy.codeassist.verdict import Verdict
+from antigravity_proxy.generatecontent import failure
+from antigravity_proxy.generatecontent.events import UpstreamErrorEvent
+from antigravity_proxy.generatecontent.failure import Failure
+from antigravity_proxy.generatecontent.sse import EventTooLargeError
 from antigravity_proxy.relay.client import Client, ClientGone
 from antigravity_proxy.relay.reader import AnswerReader, ModelFailed
 from antigravity_proxy.relay.resources import Resources

@@ -10,8 +10,8 @@ from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.estimate import around_tokens, input_tokens
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.codeassist.request import count_tokens_body
 from antigravity_proxy.errors import ProxyError
+from antigravity_proxy.generatecontent.request import count_tokens_body
 from antigravity_proxy.relay.attempt import AttemptFailed, unary
 from antigravity_proxy.relay.client import Client
 from antigravity_proxy.relay.failover import Failover

@@ -15,9 +15,9 @@ from twisted.internet.task import deferLater
 from antigravity_proxy import errors
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
-from antigravity_proxy.codeassist.failure import for_client
 from antigravity_proxy.codeassist.oauth import RefreshRejected
 from antigravity_proxy.codeassist.verdict import NETWORK_ROW, UNREACHABLE, Scope, Step, Verdict, for_request
+from antigravity_proxy.generatecontent.failure import for_client
 from antigravity_proxy.relay.attempt import AttemptFailed
 from antigravity_proxy.relay.budget import RetryBudget
 from antigravity_proxy.relay.client import Client, ClientGone

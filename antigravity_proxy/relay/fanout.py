@@ -18,9 +18,9 @@ from twisted.python.failure import Failure
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Chunk, Usage
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.codeassist.restore import rewritten
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.errors import ProxyError
+from antigravity_proxy.generatecontent.restore import rewritten
 from antigravity_proxy.relay.client import Client
 from antigravity_proxy.relay.generation import Generation
 from antigravity_proxy.relay.resources import Resources

@@ -9,8 +9,8 @@ from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.codeassist.request import Prepared, prepare, quirk_for
 from antigravity_proxy.dialect.base import Answer
+from antigravity_proxy.generatecontent.request import Prepared, prepare, quirk_for
 from antigravity_proxy.relay.attempt import AttemptFailed, deliver, live_token, post
 from antigravity_proxy.relay.client import Client, ClientGone
 from antigravity_proxy.relay.failover import Failover

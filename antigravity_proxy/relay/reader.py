@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Raw
 
 from antigravity_proxy.canonical.chunk import MODEL_FAILED, Candidate, Chunk, Usage
-from antigravity_proxy.codeassist.events import UnreadableEvent, UpstreamErrorEvent, read_event
-from antigravity_proxy.codeassist.request import Prepared
-from antigravity_proxy.codeassist.sse import SSEDecoder
 from antigravity_proxy.dialect.base import Answer
+from antigravity_proxy.generatecontent.events import UnreadableEvent, UpstreamErrorEvent, read_event
+from antigravity_proxy.generatecontent.request import Prepared
+from antigravity_proxy.generatecontent.sse import SSEDecoder
 from antigravity_proxy.relay.client import Client
 from antigravity_proxy.relay.signatures import Memory, new_digest
 

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.tokens import TokenKeeper
-from antigravity_proxy.codeassist.request import Quirk
+from antigravity_proxy.generatecontent.request import Quirk
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.signatures import Signatures

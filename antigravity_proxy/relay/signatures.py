@@ -20,8 +20,8 @@ from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.signature import made_by
-from antigravity_proxy.codeassist.request import conversation_id
-from antigravity_proxy.codeassist.turns import merged
+from antigravity_proxy.generatecontent.request import conversation_id
+from antigravity_proxy.generatecontent.turns import merged
 
 #: the longest unused go first
 MAX_ENTRIES = 10_000

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from twisted.internet.interfaces import IReactorTime
 
-from antigravity_proxy.codeassist import failure
+from antigravity_proxy.generatecontent import failure
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import ACCOUNT_METHOD_BODY, ACCOUNT_METHOD_SECONDS
 from antigravity_proxy.upstream.egress import Egress

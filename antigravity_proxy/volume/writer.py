@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from antigravity_proxy import lenient
+from antigravity_proxy import coerce
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret, SecretBytes
 from antigravity_proxy.volume import exclusion, files, keys, mounts, pauses, place, schema
@@ -271,7 +271,7 @@ def _renewed(token: dict[str, Any], used: Secret, grant: Grant, now: float) -> d
     if token.get("refresh_token") != used.reveal():
         return token
     merged = dict(token)
-    if (lenient.number(token.get("expiry_timestamp")) or 0.0) < int(grant.expires_at):
+    if (coerce.number(token.get("expiry_timestamp")) or 0.0) < int(grant.expires_at):
         merged["access_token"] = grant.access_token.reveal()
         merged["expires_in"] = max(0, round(grant.expires_at - now))
         merged["expiry_timestamp"] = int(grant.expires_at)

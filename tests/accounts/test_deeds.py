@@ -6,7 +6,7 @@ from support.relayed import Request, Surroundings
 
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.generatecontent.failure import Failure
 
 LIMITED = Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=10.0)
 

@@ -15,8 +15,8 @@ from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.codeassist.failure import Failure
 from antigravity_proxy.codeassist.oauth import Grant
+from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.secret import Secret
 
 

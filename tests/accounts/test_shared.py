@@ -14,8 +14,8 @@ from antigravity_proxy.accounts.shared import Listener, LocalState, LookUp, Rene
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.codeassist.failure import Failure
 from antigravity_proxy.codeassist.oauth import Grant
+from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.secret import Secret
 
 BARRED = Failure(403, appeal=True)

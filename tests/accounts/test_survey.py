@@ -19,7 +19,7 @@ from antigravity_proxy.accounts.survey import AT_ONCE, EVERY, IDLE_EVERY, PAUSE,
 from antigravity_proxy.canonical.offers import ModelQuota, Offer, Offers
 from antigravity_proxy.codeassist import verdict
 from antigravity_proxy.codeassist.available import Available
-from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.generatecontent.failure import Failure
 
 EPOCH = 1_000_000.0
 HALF = {"m": ModelQuota(0.5)}

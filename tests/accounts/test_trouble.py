@@ -6,8 +6,8 @@ import pytest
 
 from antigravity_proxy.accounts.trouble import Trouble, of_verdict
 from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.codeassist.failure import Failure
 from antigravity_proxy.codeassist.verdict import Verdict
+from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.secret import Secret
 
 

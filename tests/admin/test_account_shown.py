@@ -17,7 +17,7 @@ from antigravity_proxy.admin.account_card import card
 from antigravity_proxy.admin.accounts import Bar, Cooling, kind_of, shown
 from antigravity_proxy.admin.markup import flat
 from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume.accounts import ModelQuota
 

@@ -13,7 +13,7 @@ from support.stack import KEY
 from support.volumes import update
 
 from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.simulator import faults
 
 pytestmark = pytest.mark.browser

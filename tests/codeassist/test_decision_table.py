@@ -9,9 +9,10 @@ import pytest
 
 from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.codeassist import failure, verdict
-from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.codeassist import verdict
 from antigravity_proxy.codeassist.verdict import Scope, Step
+from antigravity_proxy.generatecontent import failure
+from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault
 

@@ -8,9 +8,9 @@ from itertools import chain, count
 import pytest
 
 from antigravity_proxy.canonical.chunk import Chunk
-from antigravity_proxy.codeassist.events import read_event
-from antigravity_proxy.codeassist.sse import SSEDecoder
 from antigravity_proxy.dialect.base import Stamp
+from antigravity_proxy.generatecontent.events import read_event
+from antigravity_proxy.generatecontent.sse import SSEDecoder
 
 
 @pytest.fixture

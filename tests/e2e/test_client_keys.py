@@ -13,7 +13,7 @@ from support.stack import Answer, Stack, stack
 from twisted.internet.defer import Deferred
 
 from antigravity_proxy.simulator.faults import Fault
-from antigravity_proxy.web.clientkeys import ClientKey, digest, render
+from antigravity_proxy.web.client_keys import ClientKey, digest, render
 
 CHAT, MESSAGES, GENERATE = "/v1/chat/completions", "/v1/messages", "/v1beta/models/gemini-3-flash:generateContent"
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)

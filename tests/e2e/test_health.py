@@ -41,7 +41,8 @@ def all_well(running: Stack) -> None:
 
 def all_cool(running: Stack) -> None:
     """Every account waits for its quota."""
-    from antigravity_proxy.codeassist import failure, verdict
+    from antigravity_proxy.codeassist import verdict
+    from antigravity_proxy.generatecontent import failure
 
     limited = verdict.judge(failure.Failure(429, reason="QUOTA_EXHAUSTED", delay=60.0))
     for state in running.daemon.pool.states:

@@ -19,10 +19,10 @@ from support.volumes import reader_of, trace, update
 from antigravity_proxy import ticker
 from antigravity_proxy.admin import live
 from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.volume import mounts
-from antigravity_proxy.web.clientkeys import ClientKey, digest
-from antigravity_proxy.web.keys import KeyRing
+from antigravity_proxy.web.client_keys import ClientKey, digest
+from antigravity_proxy.web.key_ring import KeyRing
 
 FIRST, SECOND = (f"00000000-0000-4000-8000-{number:012}" for number in range(2))
 

@@ -27,7 +27,7 @@ from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.simulator.volume import VolumeWriter, write_volume
 from antigravity_proxy.volume import layout
 from antigravity_proxy.volume import writer as volume_writer
-from antigravity_proxy.web import clientkeys
+from antigravity_proxy.web import client_keys
 
 
 @pytest.fixture
@@ -203,6 +203,6 @@ async def test_the_file_of_clients_keys_is_looked_at(writer: VolumeWriter, tmp_p
     found = await checked(writer.directory, PROXY_CLIENT_KEYS_FILE=str(path))
     assert found.well
     assert "PROXY_CLIENT_KEYS_FILE: it isn't there" in report.render(found)
-    path.write_bytes(clientkeys.render(()))
+    path.write_bytes(client_keys.render(()))
     found = await checked(writer.directory, PROXY_CLIENT_KEYS_FILE=str(path))
     assert "0 clients have keys of their own" in report.render(found)

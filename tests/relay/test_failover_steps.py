@@ -12,8 +12,8 @@ from antigravity_proxy import errors
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.accounts.waiting import QUEUE_SECONDS
-from antigravity_proxy.codeassist.failure import Failure
 from antigravity_proxy.codeassist.verdict import BROKEN, SILENT, UNREACHABLE, Verdict, judge
+from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.relay.client import ClientGone
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume.accounts import Account

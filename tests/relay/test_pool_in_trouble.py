@@ -16,7 +16,7 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import SESSION_SECONDS, session_key
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.relay.client import ClientGone
 from antigravity_proxy.secret import Secret
 

@@ -17,7 +17,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
 from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.codeassist.failure import Failure
+from antigravity_proxy.generatecontent.failure import Failure
 
 pytestmark = needs_redis
 

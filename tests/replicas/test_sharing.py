@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred, gatherResults
 from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.codeassist.failure import Failure
 from antigravity_proxy.codeassist.oauth import RefreshRejected
+from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.secret import Secret
 

@@ -6,7 +6,8 @@ from email.utils import formatdate
 
 import pytest
 
-from antigravity_proxy.codeassist import failure, oauth, verdict
+from antigravity_proxy.codeassist import oauth, verdict
+from antigravity_proxy.generatecontent import failure
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault
 

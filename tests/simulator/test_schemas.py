@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antigravity_proxy.codeassist.schema import clean_parameters, clean_response
+from antigravity_proxy.generatecontent.schema import clean_parameters, clean_response
 from antigravity_proxy.simulator.schemas import (
     CLAUDE_KEYWORDS,
     JSON_KEYWORDS,

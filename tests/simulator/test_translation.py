@@ -18,7 +18,7 @@ from antigravity_proxy.canonical.call import (
 )
 from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, FunctionResponse, Part
 from antigravity_proxy.canonical.models import MODELS, Model
-from antigravity_proxy.codeassist.request import Quirk, count_tokens_body, prepare
+from antigravity_proxy.generatecontent.request import Quirk, count_tokens_body, prepare
 from antigravity_proxy.simulator.validate import check_count, check_generate
 
 OBJECT = Raw(b'{"x":1}')

@@ -15,8 +15,8 @@ from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.codeassist.failure import Failure
 from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
+from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.relay.attempt import AttemptFailed, _judged
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.failover import Failover

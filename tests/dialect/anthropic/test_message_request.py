@@ -17,10 +17,10 @@ from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Candidate, Chunk
 from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.models import MODELS
-from antigravity_proxy.codeassist.request import prepare
 from antigravity_proxy.dialect.anthropic.request import MessagesRequest, decode, decode_count
 from antigravity_proxy.dialect.base import Answer, Decoded, Stamp
 from antigravity_proxy.errors import BadRequest
+from antigravity_proxy.generatecontent.request import prepare
 
 STAMP = Stamp(1, lambda digits: "0" * digits)
 USER = {"role": "user", "content": "hi"}

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from antigravity_proxy.canonical.call import Call, FunctionDeclaration, ToolChoice
-from antigravity_proxy.codeassist.schema import clean_parameters
 from antigravity_proxy.dialect.anthropic.request import decode_count
 from antigravity_proxy.errors import BadRequest
+from antigravity_proxy.generatecontent.schema import clean_parameters
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 OWN = {"name": "f", "description": "F", "input_schema": SCHEMA}

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.chunk import Chunk
-from antigravity_proxy.codeassist.events import read_event
-from antigravity_proxy.codeassist.sse import SSEDecoder
 from antigravity_proxy.dialect.gemini import models
 from antigravity_proxy.dialect.gemini.answer import GeminiArrayStream, GeminiDocument, GeminiStream, render_count
 from antigravity_proxy.dialect.gemini.errors import render
 from antigravity_proxy.errors import BadRequest, MethodNotAllowed, ModelNotFound, RateLimited, UpstreamOverloaded
+from antigravity_proxy.generatecontent.events import read_event
+from antigravity_proxy.generatecontent.sse import SSEDecoder
 
 
 def chunks(*responses: Any) -> list[Chunk]:

@@ -15,11 +15,11 @@ from support.mutations import WRONG, Path, as_param, at, attempt, is_harmless, o
 from antigravity_proxy.canonical.call import Call, FunctionDeclaration, OutputFormat, Reasoning, Sampling, ToolChoice
 from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, FunctionResponse, Part
-from antigravity_proxy.codeassist.request import prepare
 from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.dialect.openai import responses_request
 from antigravity_proxy.dialect.openai.responses_request import ResponsesRequest, decode
 from antigravity_proxy.errors import BadRequest
+from antigravity_proxy.generatecontent.request import prepare
 
 STAMP = Stamp(1, lambda digits: "0" * digits)
 USER: dict[str, Any] = {"role": "user", "content": "hi"}

@@ -1,0 +1,92 @@
+"""Reads one upstream answer, or one event of a streamed one, into a canonical chunk. Pure (upstream.md 5).
+
+Every field is optional and unknown ones are ignored. A field of an unexpected type counts as absent: it never costs
+the rest of the event.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from antigravity_proxy.canonical.chunk import Chunk
+from antigravity_proxy.canonical.content import ABSENT
+
+
+class UpstreamErrorEvent(Exception):
+    """The event is an error object; ``body`` is its JSON text, for ``generatecontent.failure.read``."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__("upstream sent an error in its answer")
+        self.body = body
+
+
+class UnreadableEvent(Exception):
+    """The event is not a JSON object; it is skipped (upstream.md 6.3, "Rules around it")."""
+
+
+class _Envelope(Struct):
+    response: Raw = ABSENT
+    error: Raw = ABSENT
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+_chunk = msgspec.json.Decoder(Chunk)
+_set = msgspec.structs.force_setattr
+
+_WHERE = re.compile(r" - at `\$([^`]*)`$")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+#: how many fields of wrong type one event may have before it counts as unreadable
+_MAX_WRONG_FIELDS = 32
+
+
+def read_event(payload: bytes) -> Chunk:
+    """Decodes the payload of one event, or a whole unary answer.
+
+    Raises UpstreamErrorEvent for an error object, UnreadableEvent for what is no JSON object.
+    """
+    try:
+        envelope = _envelope.decode(payload)
+        if envelope.error:
+            raise UpstreamErrorEvent(payload)
+        raw = bytes(envelope.response) or payload
+        chunk = _chunk.decode(raw)
+    except msgspec.ValidationError:
+        return _read_leniently(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
+        raise UnreadableEvent("not JSON") from e
+    _set(chunk, "raw", raw)
+    return chunk
+
+
+def _read_leniently(payload: bytes) -> Chunk:
+    """The slow way for an event with fields of unexpected types: those fields are taken out."""
+    try:
+        value: Any = msgspec.json.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
+        raise UnreadableEvent("not JSON") from e
+    if isinstance(value, dict) and isinstance(value.get("response"), dict):
+        value = value["response"]
+    if not isinstance(value, dict):
+        raise UnreadableEvent("not an object")
+    for _ in range(_MAX_WRONG_FIELDS):
+        try:
+            chunk = msgspec.convert(value, Chunk)
+        except msgspec.ValidationError as e:
+            _remove(value, str(e))
+        else:
+            _set(chunk, "raw", msgspec.json.encode(value))
+            return chunk
+    raise UnreadableEvent("too many fields of unexpected types")
+
+
+def _remove(value: Any, complaint: str) -> None:
+    """Takes out the field that msgspec complains of (its path stands at the end of the message)."""
+    where = _WHERE.search(complaint)
+    *way, last = [key or int(index) for key, index in _STEP.findall(where[1] if where else "")]
+    for step in way:
+        value = value[step]
+    del value[last]

@@ -1,0 +1,321 @@
+"""A canonical call as one model takes it: everything that depends on the target, in one place. Pure (upstream.md 4).
+
+The same call gives the same bytes, so that upstream's prompt cache can hit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+
+from antigravity_proxy.canonical import pictures
+from antigravity_proxy.canonical.call import Call, Sampling
+from antigravity_proxy.canonical.content import ABSENT, Content, Part
+from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.pictures import PictureForm
+from antigravity_proxy.errors import BadRequest
+from antigravity_proxy.generatecontent import schema, turns
+from antigravity_proxy.generatecontent.names import NameMap
+from antigravity_proxy.generatecontent.restore import Restore
+from antigravity_proxy.generatecontent.thinking import ThinkingConfig, fit_output, thinking_config
+from antigravity_proxy.generatecontent.tools import MAX_DECLARATIONS, Declaration, ToolConfig, declarations, tool_config
+
+_PICTURE = "image_gen"
+
+
+class Quirk(Enum):
+    """Something that a model refused to read, and that is left out from then on (upstream.md 4.3, 8.3, row 17)."""
+
+    NO_STOP_SEQUENCES = "stopSequences"
+    NO_PRESENCE_PENALTY = "presencePenalty"
+    NO_FREQUENCY_PENALTY = "frequencyPenalty"
+    NO_LOGPROBS = "logprobs"
+    PLAIN_THINKING = "thinkingBudget"
+    SHORT_SCHEMA = "responseJsonSchema"
+    NO_PREFILL = "prefill"
+    LOST_SIGNATURES = "signatures"
+    SMALLER_PICTURE = "imageSize"
+
+
+#: which quirk cures a refusal whose message has these words, case and underscores aside; and for which models
+_CURES: tuple[tuple[re.Pattern[str], Quirk, Callable[[Model], bool]], ...] = (
+    (re.compile(r"stopsequences"), Quirk.NO_STOP_SEQUENCES, lambda model: True),
+    (re.compile(r"presencepenalty"), Quirk.NO_PRESENCE_PENALTY, lambda model: True),
+    (re.compile(r"frequencypenalty"), Quirk.NO_FREQUENCY_PENALTY, lambda model: True),
+    (re.compile(r"logprobs"), Quirk.NO_LOGPROBS, lambda model: True),
+    (re.compile(r"thinkingbudget|thinkinglevel"), Quirk.PLAIN_THINKING, lambda model: model.thinking is not None),
+    (re.compile(r"response(json)?schema"), Quirk.SHORT_SCHEMA, lambda model: model.family != "claude"),
+    (re.compile(r"image ?size"), Quirk.SMALLER_PICTURE, lambda model: model.image),
+    (re.compile(r"prefill|must end with a user"), Quirk.NO_PREFILL, lambda model: model.takes_prefill),
+    (re.compile(r"thoughtsignature|\bsignature\b|must be 'thinking'"), Quirk.LOST_SIGNATURES, lambda model: True),
+)
+
+
+def quirk_for(model: Model, message: str) -> Quirk | None:
+    """What to change for a request that ``model`` refused with 400 and this message; None: nothing helps."""
+    words = message.lower().replace("_", "")
+    return next((quirk for pattern, quirk, fits in _CURES if fits(model) and pattern.search(words)), None)
+
+
+class GenerationConfig(Sampling, frozen=True, rename="camel", omit_defaults=True):
+    """``generationConfig``: the sampling settings and what is decided here."""
+
+    thinking_config: ThinkingConfig | None = None
+    response_mime_type: str = ""
+    response_json_schema: Raw = ABSENT
+    response_schema: Raw = ABSENT
+
+
+class Request(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The inner ``request``."""
+
+    contents: list[Content]
+    system_instruction: Content | None = None
+    generation_config: Raw = ABSENT
+    tools: tuple[Raw, ...] = ()
+    tool_config: ToolConfig | None = None
+    safety_settings: tuple[Raw, ...] = ()
+    session_id: str = ""
+
+
+class Envelope(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What is posted."""
+
+    model: str
+    request_id: str
+    user_agent: str
+    request_type: str
+    request: Raw
+    project: str | None = None
+
+
+class Prepared:
+    """A request ready to be sent, again and again: the inner part is encoded once.
+
+    ``opening`` stands for the conversation's opening, as the ``sessionId``; empty for a picture: each is its own.
+    """
+
+    __slots__ = ("_request", "model", "opening", "request_type", "restore")
+
+    def __init__(self, model: Model, request: bytes, request_type: str, restore: Restore, opening: str = "") -> None:
+        self.model = model
+        self.opening = opening
+        self.request_type = request_type
+        self.restore = restore
+        self._request = Raw(request)
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether a picture is asked for, which comes whole and late."""
+        return self.request_type == _PICTURE
+
+    def envelope(self, project: str | None, request_id: str, user_agent: str) -> bytes:
+        """The body of one attempt; ``request_id`` must be fresh for each."""
+        kind, request = self.request_type, self._request
+        return msgspec.json.encode(Envelope(self.model.id, request_id, user_agent, kind, request, project))
+
+
+def prepare(
+    call: Call, model: Model, quirks: frozenset[Quirk] = frozenset(), conversation: str | None = None
+) -> Prepared:
+    """Makes the request; raises BadRequest for what can't be asked of any model.
+
+    ``conversation`` is the call's ``conversation_id``, where that is known already.
+    """
+    try:
+        if model.image:
+            return _prepare_image(call, model, quirks)
+        return _prepare(call, model, quirks, conversation_id(call) if conversation is None else conversation)
+    except RecursionError:  # a schema may be as deep as its decoder allowed
+        raise BadRequest("The request is nested too deeply.") from None
+
+
+def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: str) -> Prepared:
+    names = NameMap(_names(call))
+    contents = _contents(call, model, names, quirks)
+    declared, wrapped = declarations(call, model, names) if call.tools else ([], frozenset[str]())
+    choice = (
+        tool_config(call.tool_choice, model, names, {tool.name for tool in call.tools[:MAX_DECLARATIONS]})
+        if declared or call.tool_choice.names
+        else None
+    )
+    thinking = thinking_config(call.reasoning, model)
+    if thinking is not None and model.family == "claude":
+        forced = choice is not None and choice.function_calling_config.mode == "ANY"
+        if forced or Quirk.LOST_SIGNATURES in quirks or not turns.can_think(contents, model):
+            thinking = None
+    system = list(call.system)
+    config = _generation_config(call, model, thinking, quirks, bool(declared), system)
+    search = call.web_search and not declared and call.tool_choice.mode != "none"
+    request = Request(
+        contents=contents,
+        system_instruction=_system(system),
+        generation_config=config,
+        tools=_tools(declared, search, call),
+        tool_config=choice,
+        safety_settings=call.safety_settings,
+        session_id=conversation,
+    )
+    restore = Restore(names, wrapped, only_first_call=not call.parallel_tool_calls)
+    kind = "web_search" if search else "agent"
+    return Prepared(model, msgspec.json.encode(request), kind, restore, request.session_id)
+
+
+def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk]) -> Prepared:
+    """Image models take contents and the picture's form, nothing else (upstream.md 8.5)."""
+    names = NameMap(_names(call))
+    contents = _contents(call, model, names, quirks)
+    if (system := _system(list(call.system))) is not None:
+        contents[0] = Content("user", system.parts + contents[0].parts)
+    config = {"candidateCount": Raw(b"1")}
+    if form := _picture_form(call, quirks):
+        config["imageConfig"] = form
+    request = Request(contents, generation_config=Raw(msgspec.json.encode(config)))
+    return Prepared(model, msgspec.json.encode(request), _PICTURE, Restore(names, frozenset(), only_first_call=False))
+
+
+def _picture_form(call: Call, quirks: frozenset[Quirk]) -> Raw:
+    """``imageConfig``: the client's, else what the model's name says; one size smaller if this one was refused."""
+    given = call.extra_config.get("imageConfig")
+    if given is not None and Quirk.SMALLER_PICTURE not in quirks:
+        return given
+    try:
+        form = pictures.of_name(call.model) if given is None else msgspec.json.decode(given, type=PictureForm)
+    except msgspec.MsgspecError:
+        return given or ABSENT
+    if Quirk.SMALLER_PICTURE in quirks:
+        form = replace(form, image_size=pictures.SMALLER.get(form.image_size, ""))
+    return Raw(msgspec.json.encode(form)) if form != PictureForm() else ABSENT
+
+
+def _contents(call: Call, model: Model, names: NameMap, quirks: frozenset[Quirk]) -> list[Content]:
+    lost, prefill = Quirk.LOST_SIGNATURES in quirks, Quirk.NO_PREFILL not in quirks
+    return turns.arrange(call.contents, model, names, lost_signatures=lost, prefill=prefill)
+
+
+def count_tokens_body(call: Call, model: Model) -> bytes:
+    """The body of ``:countTokens``: contents alone, since it refuses more (upstream.md 4.5)."""
+    contents = turns.arrange(call.contents, model, NameMap(_names(call)))
+    spoken = [Content(turn.role, tuple(_spoken(part) for part in turn.parts)) for turn in contents]
+    return msgspec.json.encode({"request": {"model": f"models/{model.id}", "contents": spoken}})
+
+
+def _spoken(part: Part) -> Part:
+    """A thought counts as plain text, which can't be empty; a signature isn't counted."""
+    if not (part.thought or part.thought_signature):
+        return part
+    return replace(part, text=part.text or "." if part.thought else part.text, thought=False, thought_signature="")
+
+
+def _names(call: Call) -> list[str]:
+    """Every function name of the call, the declared ones first."""
+    names = [tool.name for tool in call.tools]
+    for content in call.contents:
+        for part in content.parts:
+            if part.function_call is not None:
+                names.append(part.function_call.name)
+            elif part.function_response is not None:
+                names.append(part.function_response.name)
+    return names
+
+
+def _system(texts: list[str]) -> Content | None:
+    parts = tuple(Part(text=text) for text in texts if text)
+    return Content("user", parts) if parts else None
+
+
+def _tools(declared: list[Declaration], search: bool, call: Call) -> tuple[Raw, ...]:
+    """One element with all functions, or search, or the Gemini dialect's own tools: upstream refuses a mixture."""
+    if declared:
+        return (Raw(msgspec.json.encode({"functionDeclarations": declared})),)
+    if search:
+        return (Raw(b'{"googleSearch":{}}'),)
+    return call.builtin_tools
+
+
+def _generation_config(
+    call: Call, model: Model, thinking: ThinkingConfig | None, quirks: frozenset[Quirk], tools: bool, system: list[str]
+) -> Raw:
+    sampling = call.sampling
+    output, thinking = fit_output(sampling.max_output_tokens, thinking, model)
+    if thinking is not None and Quirk.PLAIN_THINKING in quirks:
+        thinking = ThinkingConfig(thinking.include_thoughts)
+    thinking_claude = model.family == "claude" and thinking is not None
+    top_p = _within(sampling.top_p, 0, 1)
+    no_logprobs = Quirk.NO_LOGPROBS in quirks
+    mime, json_schema, short_schema = _output(call, model, quirks, tools, system)
+    config = GenerationConfig(
+        temperature=None if thinking_claude else _within(sampling.temperature, 0, 2),
+        top_p=None if thinking_claude and (top_p or 0) < 0.95 else top_p,
+        top_k=None if thinking_claude or sampling.top_k is None else max(sampling.top_k, 1),
+        max_output_tokens=output,
+        stop_sequences=() if Quirk.NO_STOP_SEQUENCES in quirks else sampling.stop_sequences[:5],
+        seed=sampling.seed,
+        presence_penalty=None if Quirk.NO_PRESENCE_PENALTY in quirks else sampling.presence_penalty,
+        frequency_penalty=None if Quirk.NO_FREQUENCY_PENALTY in quirks else sampling.frequency_penalty,
+        response_logprobs=sampling.response_logprobs and not no_logprobs,
+        logprobs=None if no_logprobs else sampling.logprobs,
+        thinking_config=thinking,
+        response_mime_type=mime,
+        response_json_schema=json_schema,
+        response_schema=short_schema,
+    )
+    text = msgspec.json.encode(config)
+    if call.extra_config:
+        text = msgspec.json.encode({**msgspec.json.decode(text, type=dict[str, Raw]), **call.extra_config})
+    return Raw(text) if text != b"{}" else ABSENT
+
+
+def _within(value: float | None, low: float, high: float) -> float | None:
+    """Out of range is brought into it, as upstream would refuse it (upstream.md 8.4)."""
+    return value if value is None or low <= value <= high else min(max(value, low), high)
+
+
+def _output(call: Call, model: Model, quirks: frozenset[Quirk], tools: bool, system: list[str]) -> tuple[str, Raw, Raw]:
+    """Mime type, schema, schema by the short list. Where upstream can't be told, the model is (translation.md 2.5)."""
+    output = call.output
+    if output.kind == "text":
+        return "", ABSENT, ABSENT
+    if model.family == "claude" or (tools and model.generation < 3):
+        system.append(_in_words(output.schema))
+        return "", ABSENT, ABSENT
+    if output.kind == "json" or not isinstance(output.schema, dict):
+        return "application/json", ABSENT, ABSENT
+    if Quirk.SHORT_SCHEMA in quirks:
+        short = schema.clean_response(output.schema, short=True)
+        return "application/json", ABSENT, Raw(msgspec.json.encode(short))
+    return "application/json", Raw(msgspec.json.encode(schema.clean_response(output.schema))), ABSENT
+
+
+def _in_words(wanted: Any) -> str:
+    if not isinstance(wanted, dict):
+        return "Answer with one JSON value only, no prose, no code fence."
+    return (
+        "Answer with one JSON value only, valid against this JSON Schema, no prose, no code fence:\n"
+        + msgspec.json.encode(wanted).decode()
+    )
+
+
+def conversation_id(call: Call) -> str:
+    """Stable for a conversation, as its ``sessionId``, so that upstream's prompt cache can hit (upstream.md 4.1).
+
+    Made from what the client calls it, and from how it opens: the name may be its user's, who has several.
+    """
+    digest = hashlib.sha256()
+    for text in (call.session, *_opening(call)):
+        digest.update(text[:4096].encode("utf-8", "replace"))
+    return "-" + str(int.from_bytes(digest.digest()[:8], "big") >> 1)
+
+
+def _opening(call: Call) -> Iterator[str]:
+    """What every request of a conversation begins with."""
+    yield from call.system
+    for part in call.contents[0].parts if call.contents else ():
+        yield part.text or (part.inline_data.data if part.inline_data is not None else "")

@@ -1,0 +1,259 @@
+"""The order of turns that upstream insists on, and signatures where it wants them. Pure (upstream.md 4.4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Iterator
+from functools import partial
+from itertools import chain, groupby
+from operator import attrgetter
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+
+from antigravity_proxy.canonical.content import Content, FunctionCall, FunctionResponse, Part
+from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.signature import bare
+from antigravity_proxy.generatecontent.names import NameMap
+
+#: stands for a signature that was lost; Gemini takes it, Claude doesn't (translation.md 2.6)
+DUMMY_SIGNATURE = "skip_thought_signature_validator"
+_CONTINUE = "Continue from where the last message ends, without repeating it."
+_NOTHING = Raw(b"{}")
+_INTERRUPTED = Raw(b'{"error":"no result: the call was interrupted"}')
+_BAD_ID = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def arrange(
+    contents: Iterable[Content], model: Model, names: NameMap, *, lost_signatures: bool = False, prefill: bool = True
+) -> list[Content]:
+    """The conversation as the model takes it.
+
+    ``lost_signatures``: upstream refused those that it came with, so they are replaced or dropped. ``prefill``: the
+    conversation may end with the model's own turn, if this model can go on with it.
+    """
+    turns = merged(_filtered(contents))
+    turns = _paired(turns, model, names)
+    turns = _signed(turns, model, lost_signatures)
+    turns = merged(turn for turn in turns if turn.parts)
+    if not turns or turns[0].role != "user":
+        turns.insert(0, Content("user", (Part(text="."),)))
+    if turns[-1].role == "model" and not (prefill and model.takes_prefill):
+        turns.append(Content("user", (Part(text=_CONTINUE),)))
+    return turns
+
+
+def can_think(turns: list[Content], model: Model) -> bool:
+    """Whether thinking may be on: Claude's calls of the current turn must follow a signed thought (4.4 rule 4)."""
+    if model.family != "claude":
+        return True
+    for turn in reversed(turns):
+        if turn.role == "model":
+            calls = any(part.function_call is not None for part in turn.parts)
+            return not calls or turn.parts[0].thought  # only signed ones are left
+        if _begins_a_turn(turn):
+            return True
+    return True
+
+
+def _filtered(contents: Iterable[Content]) -> Iterator[Content]:
+    """Without empty parts, and with a role everywhere that fits the parts."""
+    for content in contents:
+        role = "model" if content.role == "model" else "user"
+        if content.parts and role == content.role and all(_fits(part, role) for part in content.parts):
+            yield content
+            continue
+        for speaker, parts in groupby(filter(_says_something, content.parts), partial(_speaker, role)):
+            if speaker == "user":
+                parts = (replace(part, thought_signature="") for part in parts)
+            yield Content(speaker, tuple(parts))
+
+
+def _fits(part: Part, role: str) -> bool:
+    return _says_something(part) and _speaker(role, part) == role and not (role == "user" and part.thought_signature)
+
+
+def _speaker(role: str, part: Part) -> str:
+    """Whose a part is: calls and thoughts are the model's and results the user's, whatever turn they stand in."""
+    if part.function_call is not None or part.thought:
+        return "model"
+    return "user" if part.function_response is not None else role
+
+
+def _says_something(part: Part) -> bool:
+    return bool(
+        part.text
+        or (part.thought and part.text is not None and part.thought_signature)  # Claude's may stand alone
+        or part.function_call is not None
+        or part.function_response is not None
+        or part.inline_data is not None
+        or part.file_data is not None
+        or part.executable_code
+        or part.code_execution_result
+    )
+
+
+def merged(contents: Iterable[Content]) -> list[Content]:
+    """Neighbours of one role become one turn."""
+    turns: list[Content] = []
+    for role, neighbours in groupby(contents, attrgetter("role")):
+        first, *more = neighbours
+        parts = chain(first.parts, *(content.parts for content in more))
+        turns.append(Content(role, tuple(parts)) if more else first)
+    return turns
+
+
+class _Called(Struct, frozen=True):
+    """A call of the turn before: as the client wrote it, and as it is sent."""
+
+    written: FunctionCall
+    sent: FunctionCall
+
+
+def _paired(turns: list[Content], model: Model, names: NameMap) -> list[Content]:
+    """Every call is followed by its result, in the order of calls; a result without a call becomes text."""
+    out: list[Content] = []
+    awaited: list[_Called] = []
+    for turn in turns:
+        if turn.role == "model":
+            awaited = _calls(turn, model, names, len(out))
+            out.append(_with_calls(turn, awaited) if awaited else turn)
+        elif awaited or any(part.function_response is not None for part in turn.parts):
+            out.append(Content("user", _answered(turn, awaited, model)))
+            awaited = []
+        else:
+            out.append(turn)
+    if awaited:
+        out.append(Content("user", tuple(_missing(called.sent) for called in awaited)))
+    return out
+
+
+def _calls(turn: Content, model: Model, names: NameMap, position: int) -> list[_Called]:
+    """A turn's calls, with the names and ids that are sent."""
+    calls: list[_Called] = []
+    for part in turn.parts:
+        if (call := part.function_call) is not None:
+            identity = call.id
+            if model.family == "claude":  # demands an id, and matching ones
+                identity = _BAD_ID.sub("_", identity) or f"call_{position}_{len(calls)}"
+            calls.append(_Called(call, FunctionCall(names.there(call.name), call.args or _NOTHING, identity)))
+    return calls
+
+
+def _with_calls(turn: Content, calls: list[_Called]) -> Content:
+    sent = iter(calls)
+    parts = (p if p.function_call is None else replace(p, function_call=next(sent).sent) for p in turn.parts)
+    return Content(turn.role, tuple(parts))
+
+
+def _answered(turn: Content, calls: list[_Called], model: Model) -> tuple[Part, ...]:
+    """A user turn's parts after a turn with ``calls``: results first, then their media, then the rest."""
+    rest: list[Part] = []
+    results: dict[int, FunctionResponse] = {}
+    for part in turn.parts:
+        response = part.function_response
+        if response is None:
+            rest.append(part)
+        elif (index := _call_of(response, calls, results)) is not None:
+            results[index] = response
+        else:
+            rest += (_as_text(response), *response.parts)
+    parts: list[Part] = []
+    media: list[Part] = []
+    for index, called in enumerate(calls):
+        found = results.get(index)
+        if found is None:
+            parts.append(_missing(called.sent))
+            continue
+        inner = found.parts if model.reads_media_in_results else ()
+        media += () if inner else found.parts
+        answer = FunctionResponse(called.sent.name, found.response or _NOTHING, called.sent.id, inner)
+        parts.append(Part(function_response=answer))
+    return (*parts, *media, *rest)
+
+
+def _call_of(response: FunctionResponse, calls: list[_Called], taken: Container[int]) -> int | None:
+    """Which call a result belongs to: by id, else, where one of the two has no id, by name in order."""
+    free = [(index, called.written) for index, called in enumerate(calls) if index not in taken]
+    if response.id:
+        same = next((index for index, call in free if call.id == response.id), None)
+        if same is not None:
+            return same
+    return next((index for index, call in free if call.name == response.name and not (call.id and response.id)), None)
+
+
+def _missing(call: FunctionCall) -> Part:
+    return Part(function_response=FunctionResponse(call.name, _INTERRUPTED, call.id))
+
+
+def _as_text(response: FunctionResponse) -> Part:
+    body = bytes(response.response).decode("utf-8", "replace")
+    try:
+        value = msgspec.json.decode(body)
+    except msgspec.MsgspecError:
+        value = None
+    if isinstance(value, dict) and len(value) == 1:
+        inner = next(iter(value.values()))
+        body = inner if isinstance(inner, str) else body
+    return Part(text=f"[result of an unknown tool call {response.id or response.name}]\n{body}")
+
+
+def _signed(turns: list[Content], model: Model, lost: bool) -> list[Content]:
+    """Signatures and thoughts of earlier turns as the model's family wants them (translation.md 2.6)."""
+    if model.family == "gemini":
+        return [_for_gemini(turn, model, lost) if turn.role == "model" else turn for turn in turns]
+    current = max((i for i, turn in enumerate(turns) if _begins_a_turn(turn)), default=-1)
+    keeps = model.family == "claude" and not lost
+    return [
+        _for_others(turn, model, keep_thoughts=keeps and i > current) if turn.role == "model" else turn
+        for i, turn in enumerate(turns)
+    ]
+
+
+def _own(part: Part, model: Model) -> Part:
+    """The part with its signature as it is sent; without it, if another family made it."""
+    signature = part.thought_signature
+    kept = bare(signature, model.family)
+    return part if kept == signature else replace(part, thought_signature=kept)
+
+
+def _begins_a_turn(turn: Content) -> bool:
+    """Whether this is a new question, and not results (which users' words or media may accompany)."""
+    return turn.role == "user" and all(part.function_response is None for part in turn.parts)
+
+
+def _for_gemini(turn: Content, model: Model, lost: bool) -> Content:
+    """Signed parts as they are; the first call of the turn is signed in any case, by the dummy if need be."""
+    parts: list[Part] = []
+    called = False
+    for part in turn.parts:
+        if part.thought_signature:
+            part = replace(part, thought_signature="") if lost else _own(part, model)
+        if part.thought and not (part.thought_signature and part.text):
+            continue
+        if part.function_call is not None and not called:
+            called = True
+            if model.needs_signatures and not part.thought_signature:
+                part = replace(part, thought_signature=DUMMY_SIGNATURE)
+        parts.append(part)
+    return Content(turn.role, tuple(parts))
+
+
+def _for_others(turn: Content, model: Model, *, keep_thoughts: bool) -> Content:
+    """Signed thoughts if they are to be kept; a signature elsewhere is Gemini's.
+
+    Claude's thought is streamed in pieces, its signature alone at the end: clients that keep them so get it whole.
+    """
+    parts: list[Part] = []
+    told = ""  # by the unsigned thoughts right before
+    for part in turn.parts:
+        if part.thought and not part.thought_signature:
+            told += part.text or ""
+            continue
+        if not part.thought:
+            parts.append(replace(part, thought_signature="") if part.thought_signature else part)
+        elif keep_thoughts and (part := _own(part, model)).thought_signature:
+            parts.append(part if part.text or not told else replace(part, text=told))
+        told = ""
+    return Content(turn.role, tuple(parts))

@@ -1,0 +1,94 @@
+"""Upstream's events become chunks; what is wrong in one never costs the rest."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antigravity_proxy.generatecontent.events import UnreadableEvent, UpstreamErrorEvent, read_event
+
+
+def test_the_envelope_is_opened_and_the_text_kept_byte_for_byte() -> None:
+    inner = b'{"candidates": [{"content":{"role":"model","parts":[{"text":"a \\u00e9"}]}}], "responseId":"r"}'
+    chunk = read_event(b'{"response": ' + inner + b', "traceId":"t"}')
+    assert chunk.raw == inner
+    assert chunk.candidates[0].content.parts[0].text == "a é"
+    assert chunk.response_id == "r"
+
+
+def test_an_answer_without_the_envelope_is_read_too() -> None:
+    chunk = read_event(b'{"candidates":[{"finishReason":"STOP"}]}')
+    assert chunk.candidates[0].finish_reason == "STOP"
+
+
+def test_a_call_keeps_its_arguments_as_written() -> None:
+    chunk = read_event(
+        b'{"response":{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":'
+        b'{"n": 1.0000000000000000001, "big": 12345678901234567890123}}}]}}]}}'
+    )
+    call = chunk.candidates[0].content.parts[0].function_call
+    assert call is not None
+    assert bytes(call.args) == b'{"n": 1.0000000000000000001, "big": 12345678901234567890123}'
+
+
+@pytest.mark.parametrize("body", [b'{"error":{"code":503}}', b'{"response":{}, "error":"no"}'])
+def test_an_error_object_is_raised_with_its_text(body: bytes) -> None:
+    with pytest.raises(UpstreamErrorEvent) as e:
+        read_event(body)
+    assert e.value.body == body
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"garbage", b"[]", b"3", b'"text"', b'{"response":', b"\xff\xfe", b"[" * 100_000, b"null"]
+)
+def test_what_is_no_object_is_unreadable(body: bytes) -> None:
+    with pytest.raises(UnreadableEvent):
+        read_event(body)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"usageMetadata": "many"},
+        {"usageMetadata": {"promptTokenCount": "3"}},
+        {"modelVersion": 3},
+        {"promptFeedback": []},
+        {"candidates": [{"index": "0", "content": {"parts": [{"text": "kept"}]}}]},
+        {"candidates": [{"content": {"parts": [{"text": 7}, {"text": "kept"}]}}]},
+        {"candidates": [{"content": {"parts": [{"text": "kept", "functionCall": "f", "inlineData": 1}]}}]},
+        {"candidates": [None, {"content": {"parts": [{"text": "kept"}]}, "finishReason": None}]},
+    ],
+)
+def test_a_field_of_the_wrong_type_counts_as_absent(wrong: dict[str, object]) -> None:
+    body = {"candidates": [{"content": {"parts": [{"text": "kept"}]}}]} | wrong
+    chunk = read_event(json.dumps({"response": body}).encode())
+    texts = [part.text for candidate in chunk.candidates for part in candidate.content.parts]
+    assert "kept" in texts
+    assert json.loads(chunk.raw)["candidates"]
+
+
+def test_too_many_wrong_fields_are_unreadable() -> None:
+    parts = [{"text": 1}] * 40
+    with pytest.raises(UnreadableEvent):
+        read_event(json.dumps({"candidates": [{"content": {"parts": parts}}]}).encode())
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+keys = st.sampled_from(["response", "candidates", "content", "parts", "text", "usageMetadata", "index", "functionCall"])
+answers = st.recursive(
+    json_values, lambda inner: st.dictionaries(keys, inner | st.lists(inner, max_size=2)), max_leaves=12
+)
+
+
+@given(answers)
+def test_no_json_raises_anything_else(value: object) -> None:
+    with contextlib.suppress(UnreadableEvent, UpstreamErrorEvent):
+        read_event(json.dumps(value).encode())

@@ -1,0 +1,284 @@
+"""Error bodies in all their shapes become facts, and facts become the row of the decision table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antigravity_proxy import errors
+from antigravity_proxy.codeassist import verdict
+from antigravity_proxy.codeassist.verdict import Scope, Step
+from antigravity_proxy.generatecontent import durations, failure
+
+EXAMPLES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data/golden/errors.json").read_text())
+SCOPES = {"account": Scope.ACCOUNT, "account+model": Scope.ACCOUNT_MODEL, None: Scope.NONE}
+
+
+def judged(http_status: int, *, now: float = 0.0, retry_after: str | None = None, **error: Any) -> verdict.Verdict:
+    body = json.dumps({"error": {"code": http_status, **error}}).encode()
+    return verdict.judge(failure.read(body, now, http_status=http_status, retry_after=retry_after))
+
+
+def info(reason: str, **metadata: str) -> dict[str, Any]:
+    return {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "metadata": metadata}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e["name"])
+def test_every_example_finds_its_row(example: dict[str, Any]) -> None:
+    said = failure.read(
+        json.dumps(example["body"]).encode(),
+        0.0,
+        http_status=example["http_status"],
+        date=example["headers"].get("date"),
+    )
+    found = verdict.judge(said)
+    expect = example["expect"]
+    assert found.row == expect["row"]
+    assert found.scope is SCOPES[expect["scope"]]
+    if expect["delay_s"] is not None:
+        assert (found.delay or found.ladder[0]) == pytest.approx(expect["delay_s"], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("479.417207ms", 0.479417207),
+        ("13h19m1.2s", 47941.2),
+        ("2m0.5s", 120.5),
+        ("51820.6s", 51820.6),
+        ("1us", 1e-6),
+        ("5ns", 5e-9),
+        ("", None),
+        ("5", None),
+        ("5 s", None),
+        ("-5s", None),
+        ("5s later", None),
+        (5, None),
+        (None, None),
+    ],
+)
+def test_durations_are_read_by_the_grammar(text: Any, seconds: float | None) -> None:
+    assert durations.duration(text) == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_a_duration_may_be_an_object() -> None:
+    assert durations.duration({"seconds": 3, "nanos": 500_000_000}) == 3.5
+    assert durations.duration({"seconds": "12"}) == 12
+    assert durations.duration({"seconds": []}) is None
+
+
+@pytest.mark.parametrize(
+    ("sentence", "seconds"),
+    [
+        ("Your quota will reset after 1h2m3s.", 3723),
+        ("Please retry in 12.3s", 12.3),
+        ("retry after 5 s", 5),
+        ("limits reset in 2m", 120),
+        ("nothing of the kind", None),
+    ],
+)
+def test_a_wait_is_found_in_a_sentence(sentence: str, seconds: float | None) -> None:
+    assert durations.in_message(sentence) == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize("text", ["nonsense", "", None, 5, "2026-13-40T00:00:00Z"])
+def test_a_time_that_is_none_is_absent(text: Any) -> None:
+    assert durations.timestamp(text) is None
+
+
+def test_times_are_read_with_and_without_a_zone() -> None:
+    assert durations.timestamp("1970-01-01T00:01:00Z") == 60
+    assert durations.timestamp("1970-01-01T00:01:00") == 60
+
+
+def test_retry_after_is_a_number_or_a_date() -> None:
+    assert durations.retry_after("120", 0) == 120
+    assert durations.retry_after("Thu, 01 Jan 1970 00:02:00 GMT", 60) == 60
+    assert durations.retry_after("soon", 0) is None
+    assert durations.retry_after(None, 0) is None
+
+
+def test_stated_waits_are_clamped_to_eight_days_and_at_least_a_second() -> None:
+    assert durations.clamp(0) == durations.clamp(-5) == 1.0
+    assert durations.clamp(1e9) == 8 * 86400
+    assert durations.clamp(0.4) == 0.4
+
+
+def test_the_reset_time_counts_from_the_answers_own_date() -> None:
+    body = json.dumps(
+        {"error": {"details": [info("QUOTA_EXHAUSTED", quotaResetTimeStamp="1970-01-01T01:00:00Z")]}}
+    ).encode()
+    said = failure.read(body, 999.0, http_status=429, date="Thu, 01 Jan 1970 00:30:00 GMT")
+    assert (said.delay, said.delay_source) == (1800.0, "quotaResetTimeStamp")
+    assert failure.read(body, 600.0, http_status=429).delay == 3000.0
+
+
+@pytest.mark.parametrize(
+    ("details", "retry_after", "message", "source"),
+    [
+        (
+            [info("X", quotaResetDelay="5s"), {"@type": "…RetryInfo", "retryDelay": "7s"}],
+            "9",
+            "retry in 3s",
+            "retryDelay",
+        ),
+        ([info("X", quotaResetDelay="5s")], "9", "retry in 3s", "quotaResetDelay"),
+        ([], "9", "retry in 3s", "Retry-After"),
+        ([], None, "retry in 3s", "message"),
+        ([], None, "", ""),
+    ],
+)
+def test_the_first_source_that_states_a_wait_is_taken(
+    details: list[Any], retry_after: str | None, message: str, source: str
+) -> None:
+    body = json.dumps({"error": {"message": message, "details": details}}).encode()
+    assert failure.read(body, 0.0, http_status=429, retry_after=retry_after).delay_source == source
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>no</html>", b"\xff", b"[]", b"3", b'{"error":[]}', b"[" * 100_000])
+def test_a_body_without_an_error_leaves_the_status(body: bytes) -> None:
+    said = failure.read(body, 0.0, http_status=502)
+    assert (said.http_status, said.message) == (502, "")
+
+
+def test_an_error_may_be_a_plain_string() -> None:
+    assert failure.read(b'{"error":"no such thing"}', 0.0, http_status=404).message == "no such thing"
+
+
+def test_an_inner_error_without_details_keeps_the_outers() -> None:
+    inner = json.dumps({"error": {"message": "inner", "status": "RESOURCE_EXHAUSTED"}})
+    body = json.dumps({"error": {"message": inner, "details": [info("QUOTA_EXHAUSTED")]}}).encode()
+    said = failure.read(body, 0.0, http_status=429)
+    assert (said.message, said.reason) == ("inner", "QUOTA_EXHAUSTED")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        ({"code": 503}, 503),
+        ({"status": "RESOURCE_EXHAUSTED"}, 429),
+        ({"code": 200}, 500),
+        ({"code": "x"}, 500),
+        ({}, 500),
+    ],
+)
+def test_inside_a_stream_the_object_gives_the_status(error: dict[str, Any], status: int) -> None:
+    assert failure.read(json.dumps({"error": error}).encode(), 0.0).http_status == status
+
+
+def test_errors_within_errors_are_opened_three_deep() -> None:
+    text = "the innermost"
+    for _ in range(5):
+        text = json.dumps({"error": {"message": text, "status": "RESOURCE_EXHAUSTED"}})
+    said = failure.read(text.encode(), 0.0, http_status=429)
+    assert json.loads(json.loads(said.message)["error"]["message"])["error"]["message"] == "the innermost"
+
+
+def test_the_verification_link_is_the_accounts_own() -> None:
+    help_detail = {
+        "@type": "type.googleapis.com/google.rpc.Help",
+        "links": [{"url": "https://support.google.com/x"}, {"url": "https://accounts.example/verify"}, "junk"],
+    }
+    body = json.dumps({"error": {"details": [info("VALIDATION_REQUIRED"), help_detail]}}).encode()
+    assert failure.read(body, 0.0, http_status=403).link == "https://accounts.example/verify"
+
+
+def test_an_appeal_link_bars_the_account() -> None:
+    found = judged(403, details=[info("X", appeal_url="https://example/appeal")])
+    assert (found.row, found.scope) == (12, Scope.UNTIL_CHANGED)
+
+
+def test_what_identifies_people_is_removed_for_clients() -> None:
+    text = failure.for_client("user a.b+c@example.com in projects/secret-1 with ya29.abc-def and 1//0gxyz")
+    assert text == "user [removed] in [removed] with [removed] and [removed]"
+    text = failure.for_client("at https://x/?key=abc&y=1 with AIzaSyA-1_2 as Bearer abc.def")
+    assert text == "at https://x/?key=[removed]&y=1 with [removed] as Bearer [removed]"
+    assert failure.for_client("") == "Upstream refused the request."
+
+
+@given(
+    st.recursive(
+        st.none() | st.text(max_size=4) | st.integers(),
+        lambda v: (
+            st.lists(v)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["error", "code", "message", "status", "details", "@type", "metadata", "violations", "links"]
+                ),
+                v,
+            )
+        ),
+    )
+)
+def test_reading_and_judging_never_raise(value: Any) -> None:
+    for status in (200, 400, 403, 429, 503):
+        verdict.judge(failure.read(json.dumps(value).encode(), 0.0, http_status=status))
+
+
+TABLE = [
+    (429, {"details": [info("QUOTA_EXHAUSTED")]}, 1, errors.RateLimited),
+    (
+        429,
+        {"details": [{"@type": "QuotaFailure", "violations": [{"quotaId": "RequestsPerDay"}, 3]}]},
+        1,
+        errors.RateLimited,
+    ),
+    (429, {"details": [info("RATE_LIMIT_EXCEEDED", quotaResetDelay="301s")]}, 1, errors.RateLimited),
+    (429, {"details": [info("RATE_LIMIT_EXCEEDED", quotaResetDelay="300s")]}, 2, errors.RateLimited),
+    (429, {"details": [info("MODEL_CAPACITY_EXHAUSTED")]}, 3, errors.UpstreamOverloaded),
+    (429, {"details": [info("INSUFFICIENT_G1_CREDITS_BALANCE")]}, 4, errors.RateLimited),
+    (429, {}, 5, errors.RateLimited),
+    (503, {"message": "No capacity available for model x"}, 6, errors.UpstreamOverloaded),
+    (500, {}, 7, errors.UpstreamFailed),
+    (501, {}, 7, errors.UpstreamBroken),
+    (502, {}, 7, errors.UpstreamBroken),
+    (503, {}, 7, errors.UpstreamOverloaded),
+    (504, {}, 7, errors.UpstreamTimeout),
+    (529, {}, 7, errors.UpstreamOverloaded),
+    (408, {}, 8, errors.UpstreamOverloaded),
+    (499, {}, 8, errors.UpstreamOverloaded),
+    (302, {}, 9, errors.UpstreamBroken),
+    (401, {}, 10, errors.Unavailable),
+    (403, {"details": [info("VALIDATION_REQUIRED")]}, 11, errors.Unavailable),
+    (
+        403,
+        {"message": "This account has been disabled for a violation of the Terms of Service"},
+        12,
+        errors.Unavailable,
+    ),
+    (403, {"message": "Gemini Code Assist license missing (#3501)"}, 13, errors.Unavailable),
+    (403, {"details": [info("CONSUMER_INVALID")]}, 13, errors.Unavailable),
+    (403, {"message": "Permission denied on resource project x"}, 13, errors.Unavailable),
+    (400, {"message": "Invalid project resource name projects/x"}, 14, errors.Unavailable),
+    (404, {"message": "Resource projects/x could not be found"}, 14, errors.Unavailable),
+    (403, {"message": "no"}, 15, errors.Forbidden),
+    (404, {"message": "Requested entity was not found."}, 16, errors.ModelNotFound),
+    (400, {"message": "Expected `thinking`: must be 'thinking'"}, 17, errors.BadRequest),
+    (400, {"status": "FAILED_PRECONDITION", "message": "User location is not supported"}, 18, errors.BadRequest),
+    (400, {"message": "The input token count (2000001) exceeds"}, 19, errors.ContextOverflow),
+    (400, {"message": "Unknown name"}, 20, errors.BadRequest),
+    (409, {}, 20, errors.BadRequest),
+    (413, {}, 21, errors.BodyTooLarge),
+]
+
+
+@pytest.mark.parametrize(("status", "error", "row", "told"), TABLE)
+def test_each_row_of_the_table(status: int, error: dict[str, Any], row: int, told: type[Exception]) -> None:
+    found = judged(status, **error)
+    assert (found.row, found.error) == (row, told)
+
+
+def test_only_quota_and_capacity_rows_take_a_stated_time() -> None:
+    assert judged(403, retry_after="5").delay is None
+    assert judged(503, retry_after="5", message="No capacity available").delay == 5
+    assert judged(429, retry_after="5").delay == 5
+
+
+def test_a_word_in_the_message_never_decides_where_the_reason_does() -> None:
+    found = judged(429, message="No capacity available; terms of service", details=[info("QUOTA_EXHAUSTED", model="m")])
+    assert (found.row, found.model, found.step) == (1, "m", Step.NEXT_ACCOUNT)

@@ -1,0 +1,94 @@
+"""The decoder gives the same events however the bytes are cut."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antigravity_proxy.generatecontent.sse import EventTooLargeError, SSEDecoder
+
+STREAM = (
+    ": a comment\r\n"
+    'data: {"a":"Tromsø"}\r\n\r\n'
+    "event: ping\n"
+    "data:no space\n"
+    "data: second line\n"
+    "\n"
+    "id: 7\rdata: with CR\r\r"
+    "\n\n"
+    "data: \n\n"
+    'data: {"last":"without an empty line …"}'
+).encode()
+EVENTS = [
+    '{"a":"Tromsø"}'.encode(),
+    b"no space\nsecond line",
+    b"with CR",
+    b"",
+    '{"last":"without an empty line …"}'.encode(),
+]
+
+
+def decode(pieces: list[bytes]) -> list[bytes]:
+    decoder = SSEDecoder()
+    events = [event for piece in pieces for event in decoder.feed(piece)]
+    return events + decoder.close()
+
+
+def test_all_line_ends_comments_and_fields_are_understood() -> None:
+    assert decode([STREAM]) == EVENTS
+
+
+def test_byte_by_byte_gives_the_same() -> None:
+    assert decode([STREAM[i : i + 1] for i in range(len(STREAM))]) == EVENTS
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=12))
+def test_any_cut_gives_the_same(cuts: list[int]) -> None:
+    edges = [0, *sorted(cuts), len(STREAM)]
+    assert decode([STREAM[a:b] for a, b in itertools.pairwise(edges)]) == EVENTS
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=40), max_size=6),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.integers(1, 9),
+)
+def test_any_events_survive_any_line_end(texts: list[str], line_end: str, size: int) -> None:
+    stream = "".join(f"data: {text}{line_end}{line_end}" for text in texts).encode()
+    assert decode([stream[i : i + size] for i in range(0, len(stream), size)]) == [text.encode() for text in texts]
+
+
+def test_an_event_is_returned_as_soon_as_its_empty_line_is_there() -> None:
+    decoder = SSEDecoder()
+    assert decoder.feed(b"data: 1\n\nda") == [b"1"]
+    assert decoder.feed(b"ta: 2\n") == []
+    assert decoder.feed(b"\n") == [b"2"]
+
+
+def test_an_empty_feed_between_cr_and_lf_changes_nothing() -> None:
+    decoder = SSEDecoder()
+    assert decoder.feed(b"data: 1\r") == []
+    assert decoder.feed(b"") == []
+    assert decoder.feed(b"\n\r\n") == [b"1"]
+
+
+@pytest.mark.parametrize(
+    "pieces", [[b"data: " + b"x" * 101], [b"x" * 60, b"x" * 60], [b"data: " + b"x" * 60 + b"\n"] * 2]
+)
+def test_a_line_or_event_without_end_is_refused(pieces: list[bytes]) -> None:
+    decoder = SSEDecoder(limit=100)
+    for piece in pieces[:-1]:
+        decoder.feed(piece)
+    with pytest.raises(EventTooLargeError, match="100 bytes"):
+        decoder.feed(pieces[-1])
+    assert decoder.close() == []  # what was refused is not kept
+
+
+def test_the_limit_is_per_event_not_per_stream() -> None:
+    decoder = SSEDecoder(limit=100)
+    for _ in range(50):
+        assert decoder.feed(b"data: " + b"x" * 80 + b"\n") == []
+        assert decoder.feed(b"\n") == [b"x" * 80]
