@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet import tcp
+from twisted.internet import abstract, tcp
 
-#: the transports whose way out is known: plain TCP, of clients and of upstream
-_PLAIN = frozenset({tcp.Server, tcp.Client})
+#: the transports whose way out is known: plain TCP, of clients and of upstream; none where Twisted keeps its buffers
+#: elsewhere
+_PLAIN = (
+    frozenset({tcp.Server, tcp.Client})
+    if "_tempDataBuffer" in abstract.FileDescriptor.__init__.__code__.co_names
+    and hasattr(abstract.FileDescriptor, "dataBuffer")
+    else frozenset()
+)
 #: more than a socket's buffer takes anyway
 _MOST = 256 << 10
 

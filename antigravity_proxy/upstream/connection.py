@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, Protocol
 
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IAddress, IProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -49,15 +49,15 @@ class Listener(Protocol):
     def body_ended(self) -> None:
         """The body is whole; the connection is somebody else's from now on."""
 
-    def failed(self, error: Exception, *, nothing_received: bool) -> None:
+    def failed(self, error: BaseException, *, nothing_received: bool) -> None:
         """The connection ended too early. ``nothing_received``: before the first byte of a response."""
 
 
 class Owner(Protocol):
     """Where a connection goes between exchanges."""
 
-    def released(self, connection: Connection) -> None:
-        """It can serve another request."""
+    def released(self, connection: Connection, *, first: bool) -> None:
+        """It has served a request, its first one or not, and can serve another."""
 
     def retired(self, connection: Connection) -> None:
         """It can't, and is to be closed in order."""
@@ -258,8 +258,8 @@ class Connection:
         if self.connected:
             if self._persistent and not surplus:
                 self._resume_socket()  # a paused one in the pool would hang whoever gets it next
-                self.reused = True
-                self._owner.released(self)
+                first, self.reused = not self.reused, True
+                self._owner.released(self, first=first)
             else:
                 self._owner.retired(self)
         if listener is not None:
@@ -275,7 +275,9 @@ class Connection:
         if state is _State.BODY and isinstance(body, UntilClose) and reason.check(ConnectionDone):
             listener.body_ended()
         else:
-            listener.failed(reason.value, nothing_received=state is _State.SENT and not self._received)
+            listener.failed(
+                reason.value or ConnectionLost(), nothing_received=state is _State.SENT and not self._received
+            )
 
     def _fail(self, error: Exception) -> None:
         listener, self._listener = self._listener, None

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, cast
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.web.client import URI
-from twisted.web.iweb import IAgentEndpointFactory
 
 from antigravity_proxy.settings.limits import IDLE_CONNECTION_SECONDS, IDLE_CONNECTIONS_PER_HOST, LINGER_SECONDS
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.connection import Connection, ConnectionFactory, Origin
+
+
+class Endpoints(Protocol):
+    """Where connections come from."""
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        """The endpoint for a URI's host."""
+        ...
+
+    def remember_session(self, origin: Origin, transport: Any) -> None:
+        """A connection to that origin works: the next one may resume its TLS session."""
+        ...
 
 
 class Connections:
@@ -18,7 +30,7 @@ class Connections:
 
     __slots__ = ("_closed", "_closing", "_endpoints", "_idle", "_ticker")
 
-    def __init__(self, ticker: Ticker, endpoints: IAgentEndpointFactory) -> None:
+    def __init__(self, ticker: Ticker, endpoints: Endpoints) -> None:
         self._ticker = ticker
         self._endpoints = endpoints
         self._idle: dict[Origin, list[Connection]] = {}
@@ -37,11 +49,13 @@ class Connections:
         """A new connection. Fails with what the endpoint fails with; may be cancelled."""
         endpoint = self._endpoints.endpointForURI(uri)
         factory: Any = ConnectionFactory(self, (uri.scheme, uri.host, uri.port))
-        connecting: Deferred[Connection] = endpoint.connect(factory)
-        return connecting
+        connecting: Any = endpoint.connect(factory)
+        return cast("Deferred[Connection]", connecting)
 
-    def released(self, connection: Connection) -> None:
-        """It has served a request, and may serve another."""
+    def released(self, connection: Connection, *, first: bool) -> None:
+        """It has served a request (its ``first`` one), and may serve another."""
+        if first:
+            self._endpoints.remember_session(connection.origin, connection.transport)
         kept = self._idle.setdefault(connection.origin, [])
         if len(kept) >= IDLE_CONNECTIONS_PER_HOST:
             self._close(connection)
@@ -52,6 +66,7 @@ class Connections:
 
     def retired(self, connection: Connection) -> None:
         """It serves nothing more: upstream closes it, or it said more than its answer."""
+        self._endpoints.remember_session(connection.origin, connection.transport)
         self._close(connection)
 
     def lost(self, connection: Connection) -> None:

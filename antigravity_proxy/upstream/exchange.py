@@ -133,8 +133,7 @@ class Exchange:
         try:
             connection = self._connections.take((uri.scheme, uri.host, uri.port)) or await self._connect(uri)
             self._connection = connection
-            opened: Deferred[ResponseHead] = Deferred(lambda _: self.abort())
-            self._opened = opened
+            opened = self._opened = Deferred[ResponseHead](self._give_up)
             connection.request(head, body or b"", self)
             return await opened
         finally:
@@ -163,7 +162,7 @@ class Exchange:
 
         Raises Broken or Silent, or what the receiver raised.
         """
-        done = self._done = Deferred(self._give_up)
+        done = self._done = Deferred[None](self._give_up)
         self._receive = receiver.data_received
         self.listen()
         if consumer is not None:
@@ -174,10 +173,11 @@ class Exchange:
         await done
 
     def abort(self) -> None:
-        """Drops the connection now, if it is still this exchange's."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.abort()
+        """Drops the connection now, if it is still this exchange's; whoever waits for it gets Broken."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        self._drop()
+        self._fail(Broken("dropped"))
 
     def listen(self) -> None:
         """Upstream is expected to say something from now on."""
@@ -193,7 +193,7 @@ class Exchange:
         if self._connecting is not None:
             self._connecting.cancel()
             return
-        self.abort()
+        self._drop()
         self._fail(Silent("upstream said nothing for too long"))
 
     def head_received(self, head: ResponseHead) -> None:
@@ -210,7 +210,7 @@ class Exchange:
         try:
             self._receive(data)
         except Exception as e:
-            self.abort()
+            self._drop()
             self._fail(e)
 
     def body_ended(self) -> None:
@@ -221,7 +221,7 @@ class Exchange:
         if done is not None:
             done.callback(None)
 
-    def failed(self, error: Exception, *, nothing_received: bool) -> None:
+    def failed(self, error: BaseException, *, nothing_received: bool) -> None:
         """The connection's: it ended too early."""
         connection, self._connection = self._connection, None
         if self._opened is None:
@@ -246,13 +246,20 @@ class Exchange:
             self._connection.resume()
 
     def stopProducing(self) -> None:
-        """The client's: it is gone."""
+        """The client's: it is gone. Whoever serves it learns that by itself, and cancels ``pipe``."""
         self._consumer = None
-        self.abort()
-        self._fail(Broken("nobody takes the answer any more"))
+        self._drop()
+        self._end()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abort()
 
     def _give_up(self, _: object) -> None:
-        self.abort()
+        """The Deferred that is waited for was cancelled."""
+        self._opened = self._done = None
+        self._drop()
         self._end()
 
     def _end(self) -> None:
@@ -263,7 +270,7 @@ class Exchange:
         if consumer is not None:
             consumer.unregisterProducer()
 
-    def _fail(self, error: ExchangeError | Exception, cause: Exception | None = None) -> None:
+    def _fail(self, error: Exception, cause: BaseException | None = None) -> None:
         error.__cause__ = cause or error.__cause__
         self._end()
         opened, done = self._opened, self._done
@@ -293,4 +300,3 @@ class _Collected:
 
     def body(self) -> bytes:
         return b"".join(self._pieces)
-
