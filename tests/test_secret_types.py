@@ -19,7 +19,7 @@ _HARMLESS = {
     "antigravity_proxy.simulator",
 }
 _ALLOWED = {
-    "antigravity_proxy.admin.accounts.Shown.email",  # these four are masked already
+    "antigravity_proxy.admin.account.Shown.email",  # these four are masked already
     "antigravity_proxy.admin.changes.Changed.email",
     "antigravity_proxy.admin.changes.Found.email",
     "antigravity_proxy.admin.overview.BadRow.email",
@@ -28,7 +28,7 @@ _ALLOWED = {
     "antigravity_proxy.settings.table.Setting.secret",  # whether it is one
     "antigravity_proxy.telemetry.record.Record.key",  # a key's name
     "antigravity_proxy.volume.layout.Layout.keys",  # where they lie
-    "antigravity_proxy.web.clientkeys._File.keys",  # hashes
+    "antigravity_proxy.web.client_keys._File.keys",  # hashes
 }
 
 

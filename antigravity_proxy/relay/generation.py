@@ -103,7 +103,7 @@ class Generation:
         self._prepared = None
 
     def _repair(self, failed: AttemptFailed) -> bool:
-        """Leaves out what upstream refused to read, and remembers it for the model (upstream.md 4.3, row 17)."""
+        """Leaves out what upstream refused to read, and remembers it for the model (upstream.md 4.3, 6.3 row 17)."""
         quirks = self._resources.quirks
         known = quirks.get(self._model.id, frozenset())
         quirk = quirk_for(self._model, failed.failure.message) if failed.failure is not None else None

@@ -26,7 +26,7 @@ from antigravity_proxy.relay.signatures import Memory
 from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.web import capacity, dialects
 from antigravity_proxy.web.client import HttpClient
-from antigravity_proxy.web.clientkeys import ClientKey
+from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.edge import GuardedRequest
 from antigravity_proxy.web.gate import ApiGate
 from antigravity_proxy.web.routes import Operation, Route

@@ -29,10 +29,10 @@ from antigravity_proxy.dialect.openai import (
 from antigravity_proxy.dialect.openai import errors as openai_errors
 from antigravity_proxy.dialect.openai import models as openai_models
 from antigravity_proxy.errors import ProxyError
-from antigravity_proxy.web.clientkeys import ClientKey
+from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.edge import GuardedRequest
-from antigravity_proxy.web.hints import session_of
 from antigravity_proxy.web.routes import DialectName, Operation, Route
+from antigravity_proxy.web.session_headers import session_of
 
 _ERRORS: dict[DialectName, RenderError] = {
     "openai": openai_errors.render,

@@ -9,13 +9,13 @@ from antigravity_proxy.errors import ProxyError
 from antigravity_proxy.settings.parse import Network
 from antigravity_proxy.telemetry.record import CLIENT_LEFT, Ledger, Record
 from antigravity_proxy.web import dialects
-from antigravity_proxy.web.allowances import Allowances
 from antigravity_proxy.web.cors import Cors
 from antigravity_proxy.web.edge import GuardedRequest
 from antigravity_proxy.web.forwarded import address_of
 from antigravity_proxy.web.hosts import Hosts
 from antigravity_proxy.web.identity import own_id, own_trace
-from antigravity_proxy.web.keys import KeyRing
+from antigravity_proxy.web.key_ring import KeyRing
+from antigravity_proxy.web.rate_limits import RateLimits
 from antigravity_proxy.web.routes import PREFLIGHT, Operation, Route, match
 
 _READING = (b"GET", b"HEAD")
@@ -35,7 +35,7 @@ class ApiGate:
         max_body: int,
         hex_digits: Callable[[int], str],
         ledger: Ledger,
-        allowances: Allowances,
+        rate_limits: RateLimits,
         *,
         hosts: Iterable[str] = (),
         origins: Iterable[str] = (),
@@ -45,11 +45,11 @@ class ApiGate:
         self.max_body = max_body
         self._hex = hex_digits
         self._ledger = ledger
-        self._allowances = allowances
+        self._rate_limits = rate_limits
         self._hosts = Hosts(hosts)
         self._cors = Cors(origins)
         self._trusted = trusted
-        ledger.observe(allowances)
+        ledger.observe(rate_limits)
 
     def admit(self, request: GuardedRequest, method: bytes, target: bytes) -> None:
         """Notes the route, an id and the client's key on the request; raises Unauthorized, Forbidden, ClientLimited."""
@@ -77,7 +77,7 @@ class ApiGate:
         key = self.keys.check(headers, target.partition(b"?")[2])
         if key is not None:
             request.client_key, request.record.key = key, key.name
-            self._allowances.take(key, request.record, asks_model="POST" in route.methods)
+            self._rate_limits.take(key, request.record, asks_model="POST" in route.methods)
 
     def render(self, request: GuardedRequest, error: ProxyError) -> Rendered:
         """The error in the dialect of the request's path, as far as that is known."""

@@ -13,7 +13,7 @@ from support.stack import Answer, Stack, stack
 from twisted.internet.defer import Deferred
 
 from antigravity_proxy.simulator.faults import Fault
-from antigravity_proxy.web.clientkeys import ClientKey, digest, render
+from antigravity_proxy.web.client_keys import ClientKey, digest, render
 
 CHAT, MESSAGES, GENERATE = "/v1/chat/completions", "/v1/messages", "/v1beta/models/gemini-3-flash:generateContent"
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -104,7 +104,7 @@ async def test_the_file_is_in_effect_within_a_second_or_two_and_a_broken_one_ope
         assert (await ask(running, "laptop")).status == 200
         for broken in (b"", b"{", b'{"version":1,"keys":[{}]}'):
             path.write_bytes(broken)
-            file = running.daemon.conditions._key_file
+            file = running.daemon.health._key_file
             await until(lambda: file.trouble != "", 3.0)  # noqa: B023
             assert (await ask(running, "laptop")).status == 200
             assert (await running.request("GET", "/v1/models", authorization="")).status == 401

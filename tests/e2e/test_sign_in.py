@@ -22,7 +22,7 @@ from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault
 from antigravity_proxy.upstream import oauth
 from antigravity_proxy.volume import mounts
-from antigravity_proxy.web.keys import KeyRing
+from antigravity_proxy.web.key_ring import KeyRing
 
 
 @pytest.fixture

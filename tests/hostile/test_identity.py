@@ -22,7 +22,7 @@ from support.target import CHAT, GENERATE, MESSAGES, STREAM, Target, Upstream, b
 from twisted.web.http_headers import Headers
 
 from antigravity_proxy.errors import Unauthorized
-from antigravity_proxy.web.keys import KeyRing
+from antigravity_proxy.web.key_ring import KeyRing
 
 pytestmark = pytest.mark.hostile
 

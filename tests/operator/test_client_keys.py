@@ -11,8 +11,8 @@ import pytest
 from support.command import call
 
 from antigravity_proxy.simulator.volume import write_volume
-from antigravity_proxy.web.clientkeys import digest
-from antigravity_proxy.web.keyfile import read
+from antigravity_proxy.web.client_keys import digest
+from antigravity_proxy.web.client_keys_file import read
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from support.deferreds import deferred
 from support.stack import stack
 from twisted.internet.task import Clock
 
-from antigravity_proxy.daemon import observing
+from antigravity_proxy.daemon import observability
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.telemetry.record import Attempt, Record
 from antigravity_proxy.telemetry.trace import Trace
@@ -145,7 +145,7 @@ def test_without_the_packages_it_is_one_line(tmp_path: Path, monkeypatch: pytest
     environment = {"ANTIGRAVITY_DATA_DIR": str(tmp_path), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
     settings = startup.begin({}, environment).settings
     with pytest.raises(SettingsError, match=r"pip install 'antigravity-proxy\[otel\]'"):
-        observing.Observing(Clock(), settings)
+        observability.Observability(Clock(), settings)
 
 
 def test_off_it_is_not_imported() -> None:

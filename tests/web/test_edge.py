@@ -15,10 +15,10 @@ from antigravity_proxy.errors import Unauthorized
 from antigravity_proxy.settings import limits
 from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.ticker import Ticker
-from antigravity_proxy.web.allowances import Allowances
 from antigravity_proxy.web.edge import GuardedRequest, GuardedSite
 from antigravity_proxy.web.gate import ApiGate
-from antigravity_proxy.web.keys import KeyRing
+from antigravity_proxy.web.key_ring import KeyRing
+from antigravity_proxy.web.rate_limits import RateLimits
 
 
 class Recorder(Resource):
@@ -48,8 +48,8 @@ class Edge:
         self.records: list[Record] = []
         ledger = Ledger(self.clock.seconds)
         ledger.observe(self.records.append)
-        allowances = Allowances(self.clock.seconds, self.clock.seconds)
-        gate = ApiGate(KeyRing(["k"]), max_body, lambda count: "0" * count, ledger, allowances)
+        rate_limits = RateLimits(self.clock.seconds, self.clock.seconds)
+        gate = ApiGate(KeyRing(["k"]), max_body, lambda count: "0" * count, ledger, rate_limits)
         self.site = GuardedSite(self.resource, gate, Ticker(self.clock), **options)
 
     def connect(self) -> tuple[Any, Any]:

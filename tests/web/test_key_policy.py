@@ -10,8 +10,9 @@ from twisted.web.http_headers import Headers
 from antigravity_proxy.errors import Unauthorized
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume.guiconfig import GuiConfig
-from antigravity_proxy.web.clientkeys import ClientKey
-from antigravity_proxy.web.keys import KeyPolicy, KeyRing
+from antigravity_proxy.web.client_keys import ClientKey
+from antigravity_proxy.web.key_policy import KeyPolicy
+from antigravity_proxy.web.key_ring import KeyRing
 
 KEYED, KEYLESS = GuiConfig(api_key=Secret("sk-gui")), GuiConfig()
 

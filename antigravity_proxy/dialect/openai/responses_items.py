@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.dialect import media
-from antigravity_proxy.dialect.openai import free_text
+from antigravity_proxy.dialect.openai import custom_tools
 from antigravity_proxy.dialect.openai.conversation import Conversation, arguments
 from antigravity_proxy.dialect.openai.responses_content import ItemContent, parts, texts
 from antigravity_proxy.dialect.openai.responses_tools import LOCAL_SHELL, joined
@@ -152,7 +152,7 @@ class _Reader:
         self._call(joined(item.namespace, item.name), arguments(item.arguments), item)
 
     def custom_call(self, item: _CustomCall, where: str) -> None:
-        self._call(joined(item.namespace, item.name), free_text.arguments(item.input), item)
+        self._call(joined(item.namespace, item.name), custom_tools.arguments(item.input), item)
 
     def local_shell_call(self, item: _ShellCall, where: str) -> None:
         action = {name: value for name, value in (item.action or {}).items() if name != "type"}

@@ -16,7 +16,7 @@ from antigravity_proxy.dialect.openai.responses_answer import new_answer
 from antigravity_proxy.dialect.openai.responses_document import ReasoningEcho, Response
 from antigravity_proxy.dialect.openai.responses_items import conversation
 from antigravity_proxy.dialect.openai.responses_tools import ChoiceWord, read_tools, tool_choice
-from antigravity_proxy.dialect.openai.responses_walk import ResponsesOptions
+from antigravity_proxy.dialect.openai.responses_visitor import ResponsesOptions
 from antigravity_proxy.dialect.openai.settings import (
     MAX_TOP_LOGPROBS,
     by_effort,
