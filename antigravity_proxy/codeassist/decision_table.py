@@ -101,41 +101,6 @@ _OVERLOADED = "The upstream service is overloaded."
 _REFUSED = "Upstream refused the request."
 _UNREACHABLE = "The upstream service could not be reached."
 
-_QUOTA = Verdict(
-    cause=Cause.QUOTA,
-    step=Step.NEXT_ACCOUNT,
-    scope=Scope.ACCOUNT_MODEL,
-    error=errors.RateLimited,
-    operator_words="its quota is used up",
-    client_words=_LIMITED,
-    ladder=_QUOTA_LADDER,
-    takes_stated_delay=True,
-    takes_app_backoff=True,
-    uses_quota=True,
-    is_temporary=True,
-)
-_RATE_LIMIT = Verdict(
-    cause=Cause.RATE_LIMIT,
-    step=Step.NEXT_ACCOUNT,
-    scope=Scope.ACCOUNT_MODEL,
-    error=errors.RateLimited,
-    operator_words="it reached a rate limit",
-    client_words=_LIMITED,
-    ladder=_BURST_LADDER,
-    takes_stated_delay=True,
-    is_temporary=True,
-)
-_NO_CREDITS = Verdict(
-    cause=Cause.NO_CREDITS,
-    step=Step.NEXT_ACCOUNT,
-    scope=Scope.ACCOUNT_MODEL,
-    error=errors.RateLimited,
-    operator_words="its credits are used up",
-    client_words=_LIMITED,
-    ladder=_HOUR,
-    takes_stated_delay=True,
-    is_temporary=True,
-)
 _EXHAUSTED = Verdict(
     cause=Cause.EXHAUSTED,
     step=Step.NEXT_ACCOUNT,
@@ -147,6 +112,23 @@ _EXHAUSTED = Verdict(
     takes_stated_delay=True,
     takes_app_backoff=True,
     is_temporary=True,
+)
+_QUOTA = structs.replace(
+    _EXHAUSTED, cause=Cause.QUOTA, operator_words="its quota is used up", ladder=_QUOTA_LADDER, uses_quota=True
+)
+_RATE_LIMIT = structs.replace(
+    _EXHAUSTED,
+    cause=Cause.RATE_LIMIT,
+    operator_words="it reached a rate limit",
+    ladder=_BURST_LADDER,
+    takes_app_backoff=False,
+)
+_NO_CREDITS = structs.replace(
+    _EXHAUSTED,
+    cause=Cause.NO_CREDITS,
+    operator_words="its credits are used up",
+    ladder=_HOUR,
+    takes_app_backoff=False,
 )
 _NO_CAPACITY = Verdict(
     cause=Cause.NO_CAPACITY,
@@ -199,15 +181,12 @@ _NEEDS_VALIDATION = Verdict(
     blames_account=True,
     needs_owner=True,
 )
-_BARRED = Verdict(
+_BARRED = structs.replace(
+    _NEEDS_VALIDATION,
     cause=Cause.BARRED,
-    step=Step.NEXT_ACCOUNT,
     scope=Scope.UNTIL_CHANGED,
-    error=errors.Unavailable,
     operator_words="Google has barred it from this service",
-    client_words=_NOT_ALLOWED,
-    blames_account=True,
-    needs_owner=True,
+    ladder=(),
 )
 _WRONG_PROJECT = Verdict(
     cause=Cause.WRONG_PROJECT,
