@@ -27,7 +27,6 @@ WHOLE = (
     "accounts/order.py",
     "accounts/policy.py",
     "accounts/reasons.py",
-    "accounts/refusal.py",
     "accounts/rules.py",
     "accounts/shared.py",
     "accounts/trouble.py",
@@ -55,6 +54,7 @@ WHOLE = (
     "telemetry/record.py",
     "telemetry/trace.py",
     "web/identity.py",
+    "relay/exhausted.py",
     "relay/signatures.py",
     "web/routes.py",
 )
