@@ -20,6 +20,7 @@ WHOLE = (
     "generatecontent",
     "coerce.py",
     "secret.py",
+    "http1/parser.py",
     "settings",
     "accounts/capacity.py",
     "accounts/heard.py",
@@ -27,7 +28,6 @@ WHOLE = (
     "accounts/order.py",
     "accounts/policy.py",
     "accounts/reasons.py",
-    "accounts/refusal.py",
     "accounts/rules.py",
     "accounts/shared.py",
     "accounts/trouble.py",
@@ -55,6 +55,7 @@ WHOLE = (
     "telemetry/record.py",
     "telemetry/trace.py",
     "web/identity.py",
+    "relay/exhausted.py",
     "relay/signatures.py",
     "web/routes.py",
 )

@@ -15,8 +15,8 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.admin.account import Cooling, QuotaBar, card, kind_of, shown
 from antigravity_proxy.admin.markup import flat
-from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.generatecontent.failure import Failure
+from antigravity_proxy.canonical.verdict import Failure
+from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume.accounts import ModelQuota
 
@@ -35,7 +35,7 @@ def in_pool(called: str = "X", **fields: object) -> tuple[Pool, AccountState]:
 def penalised(*failures: Failure) -> AccountState:
     pool, state = in_pool()
     for failure in failures:
-        pool.penalise(state, "m", verdict.judge(failure))
+        pool.penalise(state, "m", judge(failure))
     return state
 
 
@@ -75,7 +75,7 @@ def test_the_kinds(make: Callable[[], AccountState], kind: str) -> None:
 def test_everything_about_it_is_there_and_its_address_is_not() -> None:
     quota = {"n": ModelQuota(0.254, 1_000_400.0), "m": ModelQuota(0.0, 1_000_000.0), "o": ModelQuota(1.0, None)}
     pool, state = in_pool(quota=quota, email=Secret("alice@example.com"), called="Alice")
-    pool.penalise(state, "m", verdict.judge(Failure(429, reason="QUOTA_EXHAUSTED", delay=60.0)))
+    pool.penalise(state, "m", judge(Failure(429, reason="QUOTA_EXHAUSTED", delay=60.0)))
     found = shown(state, Rules(), {""}, NOW)
     assert (found.email, found.name, found.kind, found.why) == ("a***@example.com", "Alice", "limited", "")
     assert found.cooling == (Cooling("m", 1_000_160),)

@@ -41,10 +41,10 @@ def all_well(running: Stack) -> None:
 
 def all_cool(running: Stack) -> None:
     """Every account waits for its quota."""
-    from antigravity_proxy.codeassist import verdict
-    from antigravity_proxy.generatecontent import failure
+    from antigravity_proxy.canonical.verdict import Failure
+    from antigravity_proxy.codeassist.decision_table import judge
 
-    limited = verdict.judge(failure.Failure(429, reason="QUOTA_EXHAUSTED", delay=60.0))
+    limited = judge(Failure(429, reason="QUOTA_EXHAUSTED", delay=60.0))
     for state in running.daemon.pool.states:
         running.daemon.pool.penalise(state, "gemini-3-flash", limited)
 

@@ -18,8 +18,8 @@ from support.volumes import reader_of, trace, update
 
 from antigravity_proxy import ticker
 from antigravity_proxy.admin import sse
-from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.generatecontent.failure import Failure
+from antigravity_proxy.canonical.verdict import Failure
+from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.volume import mounts
 from antigravity_proxy.web.client_keys import ClientKey, digest
 from antigravity_proxy.web.key_ring import KeyRing
@@ -107,7 +107,7 @@ async def test_what_changes_is_seen_without_a_reload(tmp_path: Path) -> None:
         assert f'data-boot="{stream.boot.split()[0]}"' in boot
         pool = here.stack.daemon.pool
         state = next(state for state in pool.states if state.account.id == FIRST)
-        pool.penalise(state, "m", verdict.judge(Failure(401)))
+        pool.penalise(state, "m", judge(Failure(401)))
         await stream.until(f"a-{FIRST}", "Cooling")
         assert f"a-{SECOND}" not in stream.last
         assert "settings" not in stream.last
@@ -203,7 +203,7 @@ async def test_an_account_is_paused_resumed_reset_and_removed_by_the_page(tmp_pa
         assert (await act(here, resume=FIRST)).status == 303
         assert paused(here) == set()
         state = next(state for state in here.stack.daemon.pool.states if state.account.id == FIRST)
-        here.stack.daemon.pool.penalise(state, "m", verdict.judge(Failure(403, appeal=True)))
+        here.stack.daemon.pool.penalise(state, "m", judge(Failure(403, appeal=True)))
         assert b"Google has barred it" in (await here.get("/")).body
         assert (await act(here, reset=FIRST)).status == 303
         assert b"Google has barred it" not in (await here.get("/")).body
@@ -451,7 +451,7 @@ async def test_many_accounts_come_in_pages_and_by_kind(tmp_path: Path) -> None:
     async with site(tmp_path, ACCOUNTS="120") as here:
         pool = here.stack.daemon.pool
         for state in list(pool.states)[:60]:
-            pool.penalise(state, "m", verdict.judge(Failure(401)))
+            pool.penalise(state, "m", judge(Failure(401)))
 
         async def page(query: str) -> tuple[int, str]:
             body = (await here.get("/" + query)).body.decode()

@@ -49,7 +49,7 @@ def record(trace: Trace | None, **fields: Any) -> Record:
         "duration": 2.0,
         "first_byte": 0.5,
         "attempts": [
-            Attempt("one", 0.1, 0.2, 1, "quota", 429, "2" * 16),
+            Attempt("one", 0.1, 0.2, "quota", 429, "2" * 16),
             Attempt("two", 0.3, 1.7, reason="", span="3" * 16),
         ],
     }
