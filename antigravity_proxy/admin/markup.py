@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -73,7 +74,7 @@ def span(seconds: float) -> str:
 
 def dated(epoch: float) -> float:
     """A moment (epoch seconds) between 1970 and 9999: other systems' numbers may be no date at all."""
-    return max(0.0, min(_LAST, epoch)) if epoch == epoch else 0.0  # noqa: PLR0124: only NaN differs from itself
+    return 0.0 if math.isnan(epoch) else max(0.0, min(_LAST, epoch))
 
 
 def moment(epoch: float) -> str:
