@@ -8,7 +8,8 @@ from antigravity_proxy.admin.place import CALLBACK, Place
 from antigravity_proxy.admin.static import FILES
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.errors import MethodNotAllowed, NotFound, ProxyError
-from antigravity_proxy.web.edge import GuardedRequest
+from antigravity_proxy.web.bodies import BodyUse
+from antigravity_proxy.web.edge import Admission, GuardedRequest
 
 #: an API key in a form is the most that is ever sent here
 MAX_BODY = 16 << 10
@@ -30,6 +31,15 @@ _TITLES = {
 }
 
 
+class AdminAdmission(Admission, kw_only=True):
+    """The path, as it is within the admin pages."""
+
+    path: str
+
+
+AdminRequest = GuardedRequest[AdminAdmission]
+
+
 class AdminGate:
     """The gate of the admin listener."""
 
@@ -40,7 +50,7 @@ class AdminGate:
         self._pages = pages
         self._headers = headers
 
-    def admit(self, request: GuardedRequest, method: bytes, target: bytes) -> None:
+    def admit(self, request: AdminRequest, method: bytes, target: bytes) -> None:
         """Notes the path on the request; raises NotFound, MethodNotAllowed."""
         path = self._place.inner(target.partition(b"?")[0].decode("latin-1"))
         allowed = _METHODS.get(path)
@@ -48,9 +58,11 @@ class AdminGate:
             raise NotFound("The status page is at /, and an account is added at /auth/start.")
         if method.decode("latin-1") not in allowed:
             raise MethodNotAllowed("The method is not allowed here.", allow=allowed)
-        request.route = path
+        request.admission = AdminAdmission(
+            path=path, body=BodyUse.KEPT if method == b"POST" else BodyUse.REFUSED, holder=request.channel.address
+        )
 
-    def render(self, request: GuardedRequest, error: ProxyError) -> Rendered:
+    def render(self, request: AdminRequest, error: ProxyError) -> Rendered:
         """The error as a page."""
         title = _TITLES.get(error.status, "The request can't be served")
         page = self._pages.message(error.status, title, error.message)
@@ -58,8 +70,8 @@ class AdminGate:
         further = ((b"allow", ", ".join(allow).encode()),) if allow else ()
         return Rendered(page.status, page.body, (*self._headers, *further))
 
-    def refused(self, request: GuardedRequest, error: ProxyError, answer: Rendered) -> None:
+    def refused(self, request: AdminRequest, error: ProxyError, answer: Rendered) -> None:
         """No record is kept of these pages."""
 
-    def lost(self, request: GuardedRequest) -> None:
+    def lost(self, request: AdminRequest) -> None:
         """As ``refused``."""

@@ -10,13 +10,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 
+from antigravity_proxy.admin.gate import AdminRequest
 from antigravity_proxy.admin.http import Answers
 from antigravity_proxy.admin.login_pages import LoginPages
 from antigravity_proxy.admin.pages import Pages
 from antigravity_proxy.admin.signin_pages import SignInPages
 from antigravity_proxy.admin.static import FILES
 from antigravity_proxy.admin.status_pages import StatusPages
-from antigravity_proxy.web.edge import GuardedRequest
 
 log = Logger()
 
@@ -92,6 +92,6 @@ class _Routed(Resource):
         super().__init__()
         self._inner = inner
 
-    def render(self, request: GuardedRequest) -> Any:
-        request.postpath = [part.encode("ascii") for part in request.route.split("/")[1:]]
+    def render(self, request: AdminRequest) -> Any:
+        request.postpath = [part.encode("ascii") for part in request.admitted.path.split("/")[1:]]
         return self._inner.render(request)

@@ -27,8 +27,8 @@ from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.upstream.oauth import OAuthClient
 from antigravity_proxy.volume.writer import NewAccount, Written
-from antigravity_proxy.web.edge import GuardedSite
 from antigravity_proxy.web.key_ring import KeyRing
+from antigravity_proxy.web.site import GuardedSite
 
 #: connections at a time; people with browsers need few
 _MAX_CONNECTIONS = 200

@@ -42,11 +42,12 @@ from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.volume.writing import WriterService
 from antigravity_proxy.web.api import ApiResource
 from antigravity_proxy.web.client_keys_file import ClientKeysFile
-from antigravity_proxy.web.edge import GuardedSite
-from antigravity_proxy.web.gate import ApiGate
+from antigravity_proxy.web.decoding import Decoding
+from antigravity_proxy.web.gate import ApiAdmission, ApiGate
 from antigravity_proxy.web.health import HealthPages
 from antigravity_proxy.web.key_policy import KeyPolicy
 from antigravity_proxy.web.rate_limits import RateLimits
+from antigravity_proxy.web.site import GuardedSite
 
 log = Logger()
 
@@ -68,7 +69,7 @@ class Daemon(MultiService):
     pool: Pool
     gate: ApiGate
     admin: Admin
-    site: GuardedSite
+    site: GuardedSite[ApiAdmission]
     ledger: Ledger
     conditions: Conditions
 
@@ -108,12 +109,15 @@ class Daemon(MultiService):
         if leasing.replicas is not None:
             leasing.replicas.setServiceParent(self)
 
+        rate_limits = RateLimits(reactor.seconds, epoch)
+        decoding = Decoding(reactor)
+        decoding.setServiceParent(self)
         self.gate = gate = ApiGate(
             ring,
             settings.max_body,
             hex_digits,
             self.ledger,
-            RateLimits(reactor.seconds, epoch),
+            rate_limits,
             hosts=(settings.host, *settings.allowed_hosts),
             origins=settings.cors_origins,
             trusted=settings.trusted_proxies,
@@ -146,8 +150,17 @@ class Daemon(MultiService):
             key_file,
             writable=writable,
         )
-        pages = HealthPages(self.conditions.now, observing.metrics.render).resource()
-        api = ApiResource(leasing.resources, lambda: following.catalogue, gate, pages, hex_digits, self.ledger)
+        pages = HealthPages(self.conditions.now, observing.metrics.render, reactor.seconds).resource()
+        api = ApiResource(
+            leasing.resources,
+            lambda: following.catalogue,
+            gate,
+            pages,
+            hex_digits,
+            self.ledger,
+            decoding,
+            rate_limits,
+        )
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
         self.site = GuardedSite(api, gate, self._ticker, max_connections=self._room)
         observing.watch(self.site, self.pool, self._volume, lambda: following.state, leasing.replicas, self.conditions)
