@@ -13,7 +13,7 @@ from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
 
 from antigravity_proxy.replicas.connection import Lost
-from antigravity_proxy.replicas.store import dialler_of
+from antigravity_proxy.replicas.store import connector_of
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import configured
@@ -66,7 +66,7 @@ async def _asked(reactor: Any, agent: Agent, settings: Settings) -> AsyncIterato
 
 async def _shared(reactor: Any, settings: Settings) -> AsyncIterator[Finding]:
     """Without its Redis a replica serves on, and knows less."""
-    dialler, began = dialler_of(reactor, settings), reactor.seconds()
+    dialler, began = connector_of(reactor, settings), reactor.seconds()
     if dialler is None:
         return
     try:

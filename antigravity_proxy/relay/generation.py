@@ -109,7 +109,7 @@ class Generation:
         quirk = quirk_for(self._model, failed.failure.message) if failed.failure is not None else None
         if quirk is None or quirk in known or self._call is None:
             return False
-        if failed.verdict.row == 17:  # a matter of this conversation, not of the model
+        if failed.verdict.about_signature:  # a matter of this conversation, not of the model
             self._memory.forget()
         else:
             quirks[self._model.id] = known | {quirk}

@@ -178,7 +178,7 @@ class GuardedChannel(http.HTTPChannel):
             return False
         return bool(super().checkPersistence(request, version))
 
-    def check_framing(self, request: GuardedRequest) -> None:
+    def check_framing(self, request: GuardedRequest[Any]) -> None:
         """Refuses what Twisted lets pass: a Transfer-Encoding that isn't just ``chunked``, and not exactly one Host.
 
         RFC 9112 3.2, 6.3.

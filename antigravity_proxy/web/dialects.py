@@ -51,9 +51,9 @@ class TokenCount(Struct, frozen=True):
 class Dialect(Struct, frozen=True):
     """One client dialect.
 
-    ``id_header`` carries our id of the request. A request that has one of the headers ``marks`` is of this dialect where
-    its path is of several. ``decoders`` raise BadRequest; the list of models takes the query, and raises BadRequest; one
-    model may be None, with the name that was asked for, and raises ModelNotFound.
+    ``id_header`` carries our id of the request. Where a path is of several dialects, one of the headers ``marks`` makes
+    the request one of this. ``decoders`` raise BadRequest. ``render_models`` takes the query, and raises BadRequest;
+    ``render_model`` takes the name that was asked for, and raises ModelNotFound for None.
     """
 
     name: DialectName

@@ -16,8 +16,9 @@ from antigravity_proxy.web import routes
 from antigravity_proxy.web.edge import SERVER_NAME
 from antigravity_proxy.web.kept import Kept
 
-#: seconds for which a page's bytes are kept, however often it is asked for; health must be fresher than metrics
-_HEALTH_KEPT, _METRICS_KEPT = 0.1, 1.0
+#: how often a page is made, a second and at once, however often it is asked for; health must be fresh
+_HEALTH_RATE, _HEALTH_BURST = 10.0, 10.0
+_METRICS_RATE, _METRICS_BURST = 1.0, 5.0
 #: who accepts this gets it; everybody else the plain form, whatever else their Accept says
 _OPENMETRICS = b"application/openmetrics-text"
 
@@ -103,7 +104,7 @@ class HealthPages:
     """``/health``, ``/health/live``, ``/health/ready``, ``/metrics``; and ``/``, which some clients probe first.
 
     ``metrics`` gives content type and text for an ``Accept`` header. ``seconds`` is the monotonic clock: whoever asks
-    again within a moment gets the same bytes.
+    too often gets the last bytes.
     """
 
     app = Klein()
@@ -116,8 +117,8 @@ class HealthPages:
     ) -> None:
         self._condition = condition
         self._metrics = metrics
-        self._health_pages: Kept[str, _Page] = Kept(_HEALTH_KEPT, seconds)
-        self._metrics_pages: Kept[bool, _Page] = Kept(_METRICS_KEPT, seconds)
+        self._health_pages: Kept[str, _Page] = Kept(_HEALTH_RATE, _HEALTH_BURST, seconds)
+        self._metrics_pages: Kept[bool, _Page] = Kept(_METRICS_RATE, _METRICS_BURST, seconds)
 
     def resource(self) -> IResource:
         """The pages as a resource."""
@@ -143,10 +144,8 @@ class HealthPages:
 
     @app.route(routes.METRICS, methods=["GET", "HEAD"])
     def metrics(self, request: IRequest) -> bytes:
-        wants_openmetrics = _OPENMETRICS in (request.getHeader(b"accept") or b"")
-        return _send(
-            request, self._metrics_pages.get(wants_openmetrics, lambda: self._render_metrics(wants_openmetrics))
-        )
+        openmetrics = _OPENMETRICS in (request.getHeader(b"accept") or b"")
+        return _send(request, self._metrics_pages.get(openmetrics, lambda: self._render_metrics(openmetrics)))
 
     def _render_health(self) -> _Page:
         health = judge(self._condition())

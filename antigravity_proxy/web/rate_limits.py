@@ -49,9 +49,7 @@ class RateLimits:
     def _count(self, key: ClientKey, record: Record, count: int) -> None:
         under_way = self._under_way.setdefault(key.name, {})
         if key.concurrent is not None and sum(under_way.values()) + count > key.concurrent:
-            words = (
-                f"This API key may have {key.concurrent} requests under way at a time; each choice and prompt counts."
-            )
+            words = f"This API key may have {key.concurrent} requests under way at a time; each choice counts."
             raise ClientLimited(words, retry_after=_AGAIN)
         if key.requests_per_minute is not None:
             self._note(key.name, key.requests_per_minute, count)
@@ -63,6 +61,6 @@ class RateLimits:
             times.popleft()
         if len(times) + count > limit:
             oldest = times[min(len(times), len(times) + count - limit) - 1] if times else now
-            words = f"This API key may send {limit} requests a minute; each choice and prompt counts."
+            words = f"This API key may send {limit} requests a minute; each choice counts."
             raise ClientLimited(words, retry_after=max(1, math.ceil(oldest + _MINUTE - now)))
         times.extend([now] * count)
