@@ -6,7 +6,6 @@ from typing import Any
 
 from klein import Klein
 from twisted.internet.defer import CancelledError
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 
@@ -20,8 +19,6 @@ from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.errors import MethodNotAllowed, NotFound, ProxyError
 from antigravity_proxy.web.bodies import BodyUse
 from antigravity_proxy.web.edge import Admission, GuardedRequest
-
-log = Logger()
 
 #: bytes of a body; an API key in a form is the longest that is ever sent here
 MAX_BODY = 16 << 10
@@ -87,13 +84,13 @@ class AdminResource:
     @app.route(SCRIPT.route, methods=["GET"])
     @app.route(ICON.route, methods=["GET"])
     def static(self, request: Any) -> bytes:
-        return self._answers.send(request, FILES[request.route].rendered())
+        return self._answers.send(request, FILES[request.admitted.path].rendered())
 
     @app.handle_errors(Exception)
     def failed(self, request: Any, failure: Failure) -> bytes:
         """Logs a fault of ours; the page doesn't show it."""
         if not failure.check(CancelledError):
-            log.failure("an admin page failed", failure)
+            request.channel.site.failed(failure)
         return self._answers.send(request, self._pages.message(500, "Something went wrong here", "The log says what."))
 
 

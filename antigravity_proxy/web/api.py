@@ -31,7 +31,6 @@ from antigravity_proxy.web.client import HttpClient
 from antigravity_proxy.web.decoding import Decoding
 from antigravity_proxy.web.dialects import DIALECTS, Dialect, Incoming, TokenCount
 from antigravity_proxy.web.gate import ApiAdmission, ApiGate, ApiRequest
-from antigravity_proxy.web.rate_limits import RateLimits
 from antigravity_proxy.web.routes import Operation, Route
 from antigravity_proxy.web.session_headers import session_of
 
@@ -57,7 +56,6 @@ class ApiResource(Resource):
         hex_digits: Callable[[int], str],
         ledger: Ledger,
         decoding: Decoding,
-        rate_limits: RateLimits,
     ) -> None:
         super().__init__()
         self._resources = resources
@@ -67,7 +65,6 @@ class ApiResource(Resource):
         self._hex = hex_digits
         self._ledger = ledger
         self._decoding = decoding
-        self._rate_limits = rate_limits
 
     def render(self, request: ApiRequest) -> Any:
         """Serves one request; never raises."""
@@ -139,7 +136,7 @@ class ApiResource(Resource):
         resources, call, record = self._resources, decoded.call, client.record
         model = self._model(admission, call, record)
         if admission.key is not None and decoded.asks_upstream:
-            self._rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
+            self._gate.rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
         if call.stream:
             self._ledger.streams(record)
         memory = Memory(resources.signatures, record.key, call, model)

@@ -70,7 +70,7 @@ class ApiGate:
         self.max_body = max_body
         self._hex = hex_digits
         self._ledger = ledger
-        self._rate_limits = rate_limits
+        self.rate_limits = rate_limits
         self._hosts = Hosts(hosts)
         self._cors = Cors(origins)
         self._trusted = trusted
@@ -110,7 +110,7 @@ class ApiGate:
         key = self.keys.check(headers, target.partition(b"?")[2])
         if key is not None:
             admission.key, record.key = key, key.name
-            self._rate_limits.take(key, record, asks_model="POST" in admission.route.methods)
+            self.rate_limits.take(key, record, asks_model="POST" in admission.route.methods)
 
     def render(self, request: ApiRequest, error: ProxyError) -> Rendered:
         """The error in the dialect of the request's path, as far as that is known."""
