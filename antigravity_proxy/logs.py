@@ -36,6 +36,7 @@ _SHOWN = frozenset(
     {
         "account",
         "attempts",
+        "cause",
         "delay",
         "id",
         "kind",
@@ -44,7 +45,6 @@ _SHOWN = frozenset(
         "ms",
         "operation",
         "reason",
-        "row",
         "scope",
         "status",
     }

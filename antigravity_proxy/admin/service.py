@@ -10,17 +10,13 @@ from twisted.web.client import Agent
 
 from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.admin import pages
-from antigravity_proxy.admin.access import Access
 from antigravity_proxy.admin.changes import Changes, Stored
-from antigravity_proxy.admin.flow import SignIn
-from antigravity_proxy.admin.gate import AdminGate
-from antigravity_proxy.admin.http import Answers
-from antigravity_proxy.admin.login_pages import LoginPages
+from antigravity_proxy.admin.http import Answers, BaseUrl
+from antigravity_proxy.admin.login import Access, LoginPages
 from antigravity_proxy.admin.overview import Overview, Sources
 from antigravity_proxy.admin.pages import Pages
-from antigravity_proxy.admin.place import Place
-from antigravity_proxy.admin.resource import AdminResource
-from antigravity_proxy.admin.signin_pages import SignInPages
+from antigravity_proxy.admin.resource import AdminGate, AdminResource
+from antigravity_proxy.admin.signin import SignIn, SignInPages
 from antigravity_proxy.admin.status_pages import StatusPages
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.ticker import Ticker
@@ -64,8 +60,8 @@ class Admin:
     ) -> None:
         self._reactor = reactor
         read_only = sources.read_only
-        place, headers = Place.of(settings), pages.headers(settings.auth_url)
-        made, answers = Pages(place), Answers(place, headers)
+        base_url, headers = BaseUrl.of(settings), pages.headers(settings.auth_url)
+        made, answers = Pages(base_url), Answers(base_url, headers)
         self.access = access = Access(answers, made, keys, settings.trusted_proxies, reactor.seconds)
         self.signing_in = SignInPages(answers, made, access, signing_in, reactor.seconds, read_only=read_only)
         self.status = StatusPages(
@@ -78,7 +74,7 @@ class Admin:
             addable=lambda: not read_only and bool(sources.settings().clients),
         )
         routes = AdminResource(answers, made, LoginPages(answers, made, access), self.signing_in, self.status)
-        gate = AdminGate(place, made, headers)
+        gate = AdminGate(base_url, made, headers)
         self.site = GuardedSite(routes.resource(), gate, ticker, max_connections=_MAX_CONNECTIONS)
 
     def use(self, keys: KeyRing) -> None:

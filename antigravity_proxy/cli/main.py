@@ -18,7 +18,7 @@ from antigravity_proxy.cli.copies import backup, export, restore
 from antigravity_proxy.cli.keys import key
 
 if TYPE_CHECKING:
-    from antigravity_proxy.operator.report import Report
+    from antigravity_proxy.operator.check import Report
 
 
 def main(argv: Sequence[str] | None = None) -> None:

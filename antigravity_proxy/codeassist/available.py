@@ -12,8 +12,8 @@ from typing import Any
 from msgspec import Struct
 
 from antigravity_proxy.canonical.offers import ModelQuota, Offer, Offers
+from antigravity_proxy.coerce import mapping, number, text
 from antigravity_proxy.generatecontent import durations
-from antigravity_proxy.lenient import mapping, number, text
 
 _MAX_TOKENS = 1 << 31
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from antigravity_proxy import lenient
+from antigravity_proxy import coerce
 
 #: the reason of an error that hides an account's tier and project: its organisation's doing (upstream.md 3.1)
 SECURITY_POLICY = "SECURITY_POLICY_VIOLATED"
@@ -46,7 +46,7 @@ class Operation(Struct, frozen=True):
 
 def usable_project_id(project: object) -> str | None:
     """A project id that requests may carry: not blank, no placeholder, no resource path (credential-volume.md 1.3)."""
-    found = lenient.text(project)
+    found = coerce.text(project)
     return None if found is None or _PLACEHOLDER_PROJECT.fullmatch(found) else found
 
 
@@ -65,12 +65,12 @@ def onboard_body(tier: str, project: str | None) -> bytes:
 
 def read_enrolment(answer: dict[str, Any]) -> Enrolment:
     """Reads the answer of ``loadCodeAssist``."""
-    current = lenient.mapping(answer.get("currentTier"))
+    current = coerce.mapping(answer.get("currentTier"))
     allowed = _mappings(answer.get("allowedTiers"))
-    default = next((lenient.text(tier.get("id")) for tier in allowed if tier.get("isDefault") is True), None)
-    codes = (lenient.text(tier.get("reasonCode")) for tier in _mappings(answer.get("ineligibleTiers")))
+    default = next((coerce.text(tier.get("id")) for tier in allowed if tier.get("isDefault") is True), None)
+    codes = (coerce.text(tier.get("reasonCode")) for tier in _mappings(answer.get("ineligibleTiers")))
     obstacles = tuple(code for code in codes if code)
-    admitted = default or lenient.text(current.get("id")) or FREE_TIER
+    admitted = default or coerce.text(current.get("id")) or FREE_TIER
     return Enrolment(
         project=_project(answer.get("cloudaicompanionProject")),
         is_enrolled=bool(current),
@@ -81,12 +81,12 @@ def read_enrolment(answer: dict[str, Any]) -> Enrolment:
 
 def read_operation(answer: dict[str, Any]) -> Operation:
     """Reads the answer of ``onboardUser``, or that of its operation."""
-    name = lenient.text(answer.get("name")) or ""
-    error = lenient.mapping(answer.get("error"))
+    name = coerce.text(answer.get("name")) or ""
+    error = coerce.mapping(answer.get("error"))
     return Operation(
         name=name if _OPERATION.fullmatch(name) else "",
         is_done=answer.get("done") is True,
-        project=_project(lenient.mapping(answer.get("response")).get("cloudaicompanionProject")),
+        project=_project(coerce.mapping(answer.get("response")).get("cloudaicompanionProject")),
         error=f"code {error.get('code')}" if error else "",
     )
 

@@ -19,18 +19,18 @@ from antigravity_proxy.admin.history import History
 from antigravity_proxy.admin.overview import Sources
 from antigravity_proxy.admin.service import Admin, sign_in
 from antigravity_proxy.daemon.account_calls import VolumeCalls
-from antigravity_proxy.daemon.condition import Conditions
-from antigravity_proxy.daemon.following import Following
-from antigravity_proxy.daemon.leasing import Leasing
+from antigravity_proxy.daemon.account_services import AccountServices
+from antigravity_proxy.daemon.apply_volume import VolumeApplier
+from antigravity_proxy.daemon.health import Health
 from antigravity_proxy.daemon.listeners import Listeners
-from antigravity_proxy.daemon.observing import Observing
+from antigravity_proxy.daemon.observability import Observability
 from antigravity_proxy.daemon.process import (
     hex_digits,
     keep_monotonic_time,
     room_for_connections,
     tune_garbage_collection,
 )
-from antigravity_proxy.daemon.reloading import Reloading
+from antigravity_proxy.daemon.reload import Reloader
 from antigravity_proxy.daemon.signals import Signals
 from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
 from antigravity_proxy.settings import limits
@@ -64,13 +64,13 @@ def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
 class Daemon(MultiService):
     """The whole daemon as a service: the volume's watch, the account pool, the API listener, the admin listener."""
 
-    leasing: Leasing
+    account_services: AccountServices
     pool: Pool
     gate: ApiGate
     admin: Admin
     site: GuardedSite
     ledger: Ledger
-    conditions: Conditions
+    health: Health
 
     def __init__(self, reactor: Any, start: Start, handed: Sockets, notifier: Notifier) -> None:
         super().__init__()
@@ -86,9 +86,9 @@ class Daemon(MultiService):
         ring = keys.at_start(start.state.config, absent=start.state.config_absent)
         self._ticker = Ticker(reactor)
         self._signals: Signals | None = None
-        self._observing = observing = Observing(reactor, settings)
-        observing.setServiceParent(self)
-        self.ledger = observing.ledger
+        self._observability = observability = Observability(reactor, settings)
+        observability.setServiceParent(self)
+        self.ledger = observability.ledger
 
         self._volume = VolumeService(reactor, start.reader, self._take)
         self._volume.setServiceParent(self)
@@ -96,17 +96,17 @@ class Daemon(MultiService):
         writer.setServiceParent(self)
         stored = VolumeCalls(writer, self._volume)
 
-        self.leasing = leasing = Leasing(
+        self.account_services = services = AccountServices(
             reactor,
             self._ticker,
             settings,
             Rules.of(settings, start.state.config),
             None if read_only else stored.keep,
-            lambda offers: self._following.offered(offers),
+            lambda offers: self._applier.offered(offers),
         )
-        self.pool = leasing.pool
-        if leasing.replicas is not None:
-            leasing.replicas.setServiceParent(self)
+        self.pool = services.pool
+        if services.replicas is not None:
+            services.replicas.setServiceParent(self)
 
         self.gate = gate = ApiGate(
             ring,
@@ -118,61 +118,63 @@ class Daemon(MultiService):
             origins=settings.cors_origins,
             trusted=settings.trusted_proxies,
         )
-        signing_in = sign_in(reactor, settings, leasing.oauth, leasing.egresses, stored.store)
+        signing_in = sign_in(reactor, settings, services.oauth, services.egresses, stored.store)
         history = History(reactor.seconds, epoch)
         self.ledger.observe(history.note)
         sources = Sources(
-            settings=lambda: self._reloading.in_effect,
+            settings=lambda: self._reloader.in_effect,
             pool=self.pool,
             state=lambda: self.state,
-            condition=lambda: self.conditions.now(),
+            condition=lambda: self.health.now(),
             ledger=self.ledger,
             history=history,
             read_only=read_only,
         )
         self.admin = Admin(reactor, self._ticker, settings, signing_in, stored, ring, sources)
-        self._following = following = Following(
-            settings, start.state, keys, self.pool, leasing.egresses, gate, self.admin, leasing.replicas
+        self._applier = applier = VolumeApplier(
+            settings, start.state, keys, self.pool, services.egresses, gate, self.admin, services.replicas
         )
-        self.conditions = Conditions(
+        self.health = Health(
             reactor,
             settings,
-            lambda: following.state,
+            lambda: applier.state,
             self._volume,
             self.pool,
-            leasing.tokens,
+            services.tokens,
             gate,
-            leasing.replicas,
+            services.replicas,
             key_file,
             writable=writable,
         )
-        pages = HealthPages(self.conditions.now, observing.metrics.render).resource()
-        api = ApiResource(leasing.resources, lambda: following.catalogue, gate, pages, hex_digits, self.ledger)
+        pages = HealthPages(self.health.now, observability.metrics.render).resource()
+        api = ApiResource(services.resources, lambda: applier.catalogue, gate, pages, hex_digits, self.ledger)
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
         self.site = GuardedSite(api, gate, self._ticker, max_connections=self._room)
-        observing.watch(self.site, self.pool, self._volume, lambda: following.state, leasing.replicas, self.conditions)
+        observability.watch(self.site, self.pool, self._volume, lambda: applier.state, services.replicas, self.health)
         self._listeners = Listeners(reactor, settings, self.site, self.admin.site, handed)
         notifier.setServiceParent(self)
-        self._reloading = Reloading(
+        self._reloader = Reloader(
             settings,
-            lambda: handed.told(start.resolve(following.state.config)),
+            lambda: handed.told(start.resolve(applier.state.config)),
             lambda: self._volume.read(),
-            leasing.upstream,
+            services.upstream,
             signing_in,
-            following,
-            self.conditions,
+            applier,
+            self.health,
         )
 
     @property
     def state(self) -> VolumeState:
         """The state of the volume that is in effect."""
-        return self._following.state
+        return self._applier.state
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
         """Takes its place in the application, and gives that our log."""
         if isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._observing.log_observer())
-            self._signals = Signals(self._reactor, self._reload, self._observing.output.reopen)  # the process is ours
+            parent.setComponent(ILogObserver, self._observability.log_observer())
+            self._signals = Signals(
+                self._reactor, self._reload, self._observability.output.reopen
+            )  # the process is ours
         super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
@@ -190,20 +192,20 @@ class Daemon(MultiService):
         if self._room < limits.MAX_CONNECTIONS:
             log.info("{count} clients at a time: the limit of open files allows no more", count=self._room)
         self._opening = self._reactor.callLater(limits.FIRST_READ, self._open)
-        self.leasing.start()
-        self.conditions.tell()
+        self.account_services.start()
+        self.health.tell()
 
     def _follow_clients(self, path: str | None) -> ClientKeysFile | None:
         """The file of clients' keys, if there is to be one."""
         if path is None:
             return None
-        found = ClientKeysFile(self._reactor, Path(path), lambda keys: self._following.take_clients(keys))
+        found = ClientKeysFile(self._reactor, Path(path), lambda keys: self._applier.take_clients(keys))
         found.setServiceParent(self)
         return found
 
     def _reload(self) -> None:
-        self._observing.output.reopen()
-        self._reloading.reload()
+        self._observability.output.reopen()
+        self._reloader.reload()
         if self._key_file is not None:
             self._key_file.look().addErrback(
                 lambda failure: log.failure("the clients' keys could not be read", failure)
@@ -211,9 +213,9 @@ class Daemon(MultiService):
 
     def _take(self, state: VolumeState) -> None:
         """A state of the volume takes effect; from the first one on, clients are let in."""
-        taken = self._following.take(state)
+        taken = self._applier.take(state)
         taken.addCallback(lambda _: self._open())
-        taken.addCallback(lambda _: self.conditions.tell())
+        taken.addCallback(lambda _: self.health.tell())
 
     def _open(self) -> None:
         if self._opening is not None:
@@ -226,7 +228,7 @@ class Daemon(MultiService):
     @inlineCallbacks
     def stopService(self) -> Any:
         """Drains: no new connections, open answers to their last byte, up to the deadline."""
-        self.conditions.draining = True
+        self.health.draining = True
         if self._opening is not None:
             self._opening.cancel()
             self._opening = None
@@ -238,6 +240,6 @@ class Daemon(MultiService):
         if cut:
             log.warn("{count} connections were cut at the deadline", count=cut)
         yield admin_drained
-        yield self.leasing.stop()
+        yield self.account_services.stop()
         self._ticker.stop()
         yield super().stopService()

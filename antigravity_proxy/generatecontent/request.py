@@ -31,7 +31,7 @@ _PICTURE = "image_gen"
 
 
 class Quirk(Enum):
-    """Something that a model refused to read, and that is left out from then on (upstream.md 4.3, 8.3, row 17)."""
+    """Something that a model refused to read, and that is left out from then on (upstream.md 4.3, 8.3, 6.3 row 17)."""
 
     NO_STOP_SEQUENCES = "stopSequences"
     NO_PRESENCE_PENALTY = "presencePenalty"

@@ -9,10 +9,8 @@ from pathlib import Path
 
 from click import ClickException
 
-from antigravity_proxy.operator import copy
-from antigravity_proxy.operator.backup import outside
-from antigravity_proxy.operator.copy import DATABASE, VolumeCopy
-from antigravity_proxy.volume import place
+from antigravity_proxy.operator.backup import DATABASE, VolumeCopy, copy_volume, is_known, outside
+from antigravity_proxy.volume import atomic
 from antigravity_proxy.volume.layout import Layout
 
 
@@ -22,9 +20,9 @@ def export(places: Layout, destination: Path) -> VolumeCopy:
     Keys come before the database that may need them. Raises ClickException.
     """
     outside(places, destination)
-    volume = copy.take(places)
+    volume = copy_volume(places)
     try:
-        place.directory(destination)
+        atomic.make_directory(destination)
         for name in sorted(volume.files, key=lambda name: name == DATABASE):
             _update(destination / name, volume.files[name])
         for path in _ours(destination):
@@ -39,11 +37,11 @@ def _update(path: Path, content: bytes) -> None:
     if path.is_file() and path.read_bytes() == content:
         return
     if path.name == DATABASE:
-        place.without_leftovers(path)
-    place.whole(path, content)
+        atomic.remove_leftovers(path)
+    atomic.write(path, content)
 
 
 def _ours(destination: Path) -> list[Path]:
     """What an export may have put there: files that belong to a volume."""
     found = [*destination.glob("*"), *destination.glob(".keys/*"), *destination.glob(".mk")]
-    return [path for path in found if path.is_file() and copy.is_known(path.relative_to(destination).as_posix())]
+    return [path for path in found if path.is_file() and is_known(path.relative_to(destination).as_posix())]

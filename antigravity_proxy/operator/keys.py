@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from antigravity_proxy.operator.keychain import Keychain, KeychainError
 from antigravity_proxy.secret import Secret, SecretBytes
-from antigravity_proxy.volume import database, files, keys, layout, place, safestorage, snapshot
+from antigravity_proxy.volume import atomic, database, files, keys, layout, safestorage, snapshot
 from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.layout import Layout
 from antigravity_proxy.volume.sealed import is_sealed, opens
@@ -105,11 +105,11 @@ def export(candidates: Iterable[Candidate], directory: Path) -> list[Path]:
     known = set(keys.find(directory).keys)
     written: list[Path] = []
     try:
-        place.directory(inside)
+        atomic.make_directory(inside)
         for candidate in candidates:
             if candidate.key not in known:
                 path = _free(inside)
-                place.whole(path, candidate.key.hex().encode() + b"\n")
+                atomic.write(path, candidate.key.hex().encode() + b"\n")
                 written.append(path)
                 known.add(candidate.key)
     except OSError as e:

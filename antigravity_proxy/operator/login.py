@@ -9,8 +9,8 @@ from typing import Any
 from click import ClickException
 from twisted.internet.threads import deferToThread
 
-from antigravity_proxy.admin.flow import READ_ONLY, Added, Begun, SignIn, SignInFailed
 from antigravity_proxy.admin.service import sign_in
+from antigravity_proxy.admin.signin import READ_ONLY, Added, Begun, SignIn, SignInFailed
 from antigravity_proxy.codeassist.signin import Callback, read_pasted
 from antigravity_proxy.settings.resolve import Settings, SettingsError
 from antigravity_proxy.startup import Start

@@ -13,15 +13,14 @@ from pathlib import Path
 
 from click import ClickException
 
-from antigravity_proxy.operator import bundle
-from antigravity_proxy.operator.copy import DATABASE
-from antigravity_proxy.volume import place, wal
+from antigravity_proxy.operator.backup import DATABASE, Manifest, read_archive
+from antigravity_proxy.volume import atomic, wal
 
 #: a restore that was decided, in the data directory
 DECIDED = ".restore"
 
 
-def restore(directory: Path, backup: Path, *, force: bool, read_only: bool) -> bundle.Manifest:
+def restore(directory: Path, backup: Path, *, force: bool, read_only: bool) -> Manifest:
     """Puts the backup's files into the data directory. Raises ClickException, with the volume as it was.
 
     ``force``: also over another volume, or one that the desktop app seems to be using.
@@ -33,20 +32,20 @@ def restore(directory: Path, backup: Path, *, force: bool, read_only: bool) -> b
         content = backup.read_bytes()
     except OSError as e:
         raise ClickException(f"{backup}: {e.strerror or e}") from e
-    manifest, volume = bundle.read(content)
+    manifest, volume = read_archive(content)
     if not force:
         _refuse_to_overwrite(directory)
     try:
-        place.directory(directory)
+        atomic.make_directory(directory)
         staging = Path(tempfile.mkdtemp(prefix=".restore-", suffix=".part", dir=directory))
         try:
             for name, each in volume.files.items():
-                place.whole(staging / name, each)
-            place.settle(staging)
+                atomic.write(staging / name, each)
+            atomic.sync_directory(staging)
             os.rename(staging, directory / DECIDED)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-        place.settle(directory)
+        atomic.sync_directory(directory)
     except OSError as e:
         raise ClickException(f"{directory}: {e.strerror or e}; nothing was changed") from e
     resume(directory, read_only=read_only)
@@ -63,11 +62,11 @@ def resume(directory: Path, *, read_only: bool) -> None:
         waiting = [path for path in decided.rglob("*") if path.is_file()]
         for path in sorted(waiting, key=lambda path: path.name == DATABASE):
             target = directory / path.relative_to(decided)
-            place.directory(target.parent)
+            atomic.make_directory(target.parent)
             if path.name == DATABASE:
-                place.without_leftovers(target)
+                atomic.remove_leftovers(target)
             os.replace(path, target)
-            place.settle(target.parent)
+            atomic.sync_directory(target.parent)
         shutil.rmtree(decided)
     except OSError as e:
         raise ClickException(f"{directory}: {e.strerror or e}; finish with 'restore --resume'") from e

@@ -6,12 +6,11 @@ from twisted.web.iweb import IResponse
 
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
-from antigravity_proxy.codeassist import verdict
+from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
+from antigravity_proxy.codeassist import decision_table
 from antigravity_proxy.codeassist.oauth import RefreshRejected
-from antigravity_proxy.codeassist.verdict import Verdict
 from antigravity_proxy.generatecontent import failure
 from antigravity_proxy.generatecontent.events import UpstreamErrorEvent
-from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.generatecontent.sse import EventTooLargeError
 from antigravity_proxy.relay.client import Client, ClientGone
 from antigravity_proxy.relay.reader import AnswerReader, ModelFailed
@@ -29,7 +28,7 @@ class AttemptFailed(Exception):
     """The attempt came to no answer; ``verdict`` says what that means, ``failure`` what upstream said (if it did)."""
 
     def __init__(self, what: Verdict, said: Failure | None = None) -> None:
-        super().__init__(f"row {what.row}")
+        super().__init__(what.cause.value)
         self.verdict = what
         self.failure = said
 
@@ -60,10 +59,10 @@ async def unary(resources: Resources, lease: Lease, url: bytes, body: bytes, cli
     try:
         return await exchange.read(MAX_DOCUMENT)
     except Silent as e:
-        raise AttemptFailed(verdict.SILENT) from e
+        raise _failed(Cause.SILENT) from e
     except ExchangeError as e:
         exchange.abort()
-        raise AttemptFailed(verdict.BROKEN) from e
+        raise _failed(Cause.BROKEN) from e
 
 
 async def live_token(resources: Resources, state: AccountState) -> Secret:
@@ -73,7 +72,7 @@ async def live_token(resources: Resources, state: AccountState) -> Secret:
         try:
             await resources.tokens.renew(state)
         except RefreshRejected as e:
-            raise AttemptFailed(verdict.NO_TOKEN) from e
+            raise _failed(Cause.NO_TOKEN) from e
         token = state.access_token
     return token
 
@@ -91,7 +90,7 @@ async def _open(
     try:
         egress = resources.egresses.of(lease.state.account)
     except Unreachable as e:
-        raise AttemptFailed(verdict.UNREACHABLE) from e
+        raise _failed(Cause.UNREACHABLE) from e
     headers = egress.headers(url, token)
     if lease.traceparent:
         headers.addRawHeader(b"traceparent", lease.traceparent)
@@ -101,14 +100,14 @@ async def _open(
             return exchange, await exchange.open(b"POST", url, headers, body)
         except Stale as e:
             if last or client.gone:
-                raise AttemptFailed(verdict.BROKEN) from e
+                raise _failed(Cause.BROKEN) from e
             egress.forget_idle()
         except Unreachable as e:
-            raise AttemptFailed(verdict.UNREACHABLE) from e
+            raise _failed(Cause.UNREACHABLE) from e
         except Silent as e:
-            raise AttemptFailed(verdict.SILENT) from e
+            raise _failed(Cause.SILENT) from e
         except ExchangeError as e:
-            raise AttemptFailed(verdict.BROKEN) from e
+            raise _failed(Cause.BROKEN) from e
     raise AssertionError("unreachable")
 
 
@@ -134,8 +133,8 @@ async def _refused(
 def _judged(resources: Resources, state: AccountState, token: Secret, said: Failure) -> AttemptFailed:
     """What upstream said, judged; a refused token is not used again."""
     if said.http_status == 401 and not resources.tokens.expire(state, token):
-        return AttemptFailed(verdict.TOKEN_REFUSED, said)
-    return AttemptFailed(verdict.judge(said), said)
+        return AttemptFailed(decision_table.WITHOUT_BODY[Cause.TOKEN_REFUSED], said)
+    return AttemptFailed(decision_table.judge(said), said)
 
 
 async def deliver(
@@ -157,16 +156,20 @@ async def deliver(
     except UpstreamErrorEvent as e:
         raise _judged(resources, state, token, failure.read(e.body, resources.epoch())) from e
     except ModelFailed as e:
-        raise AttemptFailed(verdict.MODEL_FAILED) from e
+        raise _failed(Cause.MODEL_FAILED) from e
     except (ExchangeError, EventTooLargeError) as e:
         exchange.abort()
         if reader.finished:  # what is missing is not the answer's
             return
         if isinstance(e, Silent):
-            raise AttemptFailed(verdict.SILENT) from e
-        raise AttemptFailed(verdict.CUT_OFF if reader.has_candidate else verdict.BROKEN) from e
+            raise _failed(Cause.SILENT) from e
+        raise _failed(Cause.CUT_OFF if reader.has_candidate else Cause.BROKEN) from e
     if not (reader.finished or reader.blocked):
-        raise AttemptFailed(verdict.CUT_OFF if reader.has_candidate else verdict.EMPTY)
+        raise _failed(Cause.CUT_OFF if reader.has_candidate else Cause.EMPTY)
+
+
+def _failed(cause: Cause) -> AttemptFailed:
+    return AttemptFailed(decision_table.WITHOUT_BODY[cause])
 
 
 def _header(response: IResponse, name: bytes) -> str | None:

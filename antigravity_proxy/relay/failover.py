@@ -12,12 +12,11 @@ from typing import TypeVar
 
 from twisted.internet.task import deferLater
 
-from antigravity_proxy import errors
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.canonical.verdict import Scope, Step, Verdict
 from antigravity_proxy.codeassist.oauth import RefreshRejected
-from antigravity_proxy.codeassist.verdict import NETWORK_ROW, UNREACHABLE, Scope, Step, Verdict, for_request
-from antigravity_proxy.generatecontent.failure import for_client
+from antigravity_proxy.relay import exhausted
 from antigravity_proxy.relay.attempt import AttemptFailed
 from antigravity_proxy.relay.budget import RetryBudget
 from antigravity_proxy.relay.client import Client, ClientGone
@@ -30,8 +29,6 @@ T = TypeVar("T")
 TROUBLE_PAUSE = 0.5
 #: seconds by which a wait is longer than the cooldown that it waits for: timers may be early by a rounding error
 _MARGIN = 0.001
-#: rows whose message tells the caller what is wrong with the request itself
-_CALLERS_FAULT = frozenset({17, 18, 19, 20})
 
 
 class Failover:
@@ -50,7 +47,7 @@ class Failover:
         "_pool",
         "_repair",
         "_resources",
-        "_rows",
+        "_seen",
         "_session",
         "_tried",
     )
@@ -70,7 +67,7 @@ class Failover:
         self._repair = repair
         self._session = session
         self._tried: set[AccountState] = set()
-        self._rows: list[int] = []
+        self._seen: list[Verdict] = []
         self._bases = resources.bases.in_order(resources.clock.seconds())  # one order for all attempts
         self._base = 0
         self._budget = RetryBudget(resources.clock.seconds())
@@ -82,7 +79,7 @@ class Failover:
         """
         lease = self._lease() or await self._later()
         if lease is None:
-            raise self._pool.refusal(self._model)
+            raise exhausted.no_account(self._model, self._pool.shortage(self._model), self._resources.epoch())
         while True:
             base = self._bases[self._base % len(self._bases)]
             noted = self._note(lease)
@@ -91,7 +88,7 @@ class Failover:
             except AttemptFailed as e:
                 failed = e
                 if not self._client.gone:
-                    noted.row, noted.reason = e.verdict.row, e.verdict.name
+                    noted.reason = e.verdict.cause.value
                     noted.status = 0 if e.failure is None else e.failure.http_status
             else:
                 noted.reason = ""
@@ -121,11 +118,11 @@ class Failover:
     async def _next(self, state: AccountState, failed: AttemptFailed, base: bytes) -> Lease:
         """The lease to go on with after a failure at a base URL, or the error that ends the request."""
         own_egress = state.account.token.upstream_proxy_url is not None
-        verdict = for_request(failed.verdict, failed.failure, self._model, own_egress=own_egress)
-        self._rows.append(verdict.row)
+        verdict = failed.verdict.applied(failed.failure, self._model, own_egress=own_egress)
+        self._seen.append(verdict)
         if self._client.gone:  # which breaks the connection to upstream: that is not the host's fault
             raise ClientGone
-        if verdict.row == NETWORK_ROW and verdict.step is Step.NEXT_BASE:
+        if verdict.about_host:
             self._resources.bases.failed(base, self._resources.clock.seconds())
         lease: Lease | None = None
         if self._client.started or verdict.step is Step.STOP:
@@ -140,7 +137,10 @@ class Failover:
         else:
             lease = await self._next_account(state, verdict)
         if lease is None:
-            raise self._error(failed)
+            lack = self._pool.shortage(self._model)
+            raise exhausted.nothing_left(
+                failed.verdict, failed.failure, self._seen, self._model, lack, self._resources.epoch()
+            )
         return lease
 
     def _in_time(self) -> bool:
@@ -152,9 +152,9 @@ class Failover:
 
     async def _next_base(self, state: AccountState, verdict: Verdict) -> Lease | None:
         """The next base URL with the next untried account, as far as the retry budget goes."""
-        may = self._budget.spend_trouble(model_missing=verdict.row == 16) and self._in_time()
+        may = self._budget.spend_trouble(model_missing=verdict.model_missing) and self._in_time()
         self._base += 1
-        if verdict is UNREACHABLE:  # this account has received nothing: it is as good as before
+        if verdict.never_sent:  # this account has received nothing: it is as good as before
             return self._again(state) if may else None
         self._tried.add(state)
         self._pool.penalise(state, self._model, verdict)
@@ -209,7 +209,7 @@ class Failover:
         self._pool.penalise(state, self._model, verdict)
         mine = state.account.token.upstream_proxy_url
         self._tried.update(s for s in self._pool.states if s.account.token.upstream_proxy_url == mine)
-        is_dead = verdict.row == NETWORK_ROW
+        is_dead = verdict.about_egress
         if not self._in_time() or not (is_dead or self._budget.once("egress")):
             return None
         lease = self._lease()
@@ -235,26 +235,6 @@ class Failover:
         await deferLater(self._resources.clock, seconds)
         if self._client.gone:
             raise ClientGone
-
-    def _error(self, failed: AttemptFailed) -> errors.ProxyError:
-        """What the client is told when nothing is left (the column "client" of upstream.md 6.3)."""
-        verdict, said = failed.verdict, failed.failure
-        if verdict.row in _CALLERS_FAULT and said is not None:
-            return verdict.error(for_client(said.message), upstream_status=said.status or None)
-        refusal = self._pool.refusal(self._model)
-        if verdict.error is errors.RateLimited:
-            if self._pool.free_in(self._model) != 0:
-                return refusal
-            sentence = f"All accounts that were tried are rate limited for {self._model}; another is free in 1 s."
-            return errors.RateLimited(sentence, retry_after=1)
-        if verdict.row in (3, 6):
-            return verdict.error(verdict.sentence, retry_after=refusal.retry_after)
-        if verdict.row >= 10 and verdict.row <= 15:
-            if any(row < 10 for row in self._rows) and isinstance(refusal, errors.RateLimited):
-                return refusal
-            if verdict.error is errors.Forbidden and set(self._rows) != {15}:
-                return errors.Unavailable(verdict.sentence)
-        return verdict.error(verdict.sentence)
 
 
 def _let_go(e: BaseException | None) -> None:

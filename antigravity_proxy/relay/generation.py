@@ -103,13 +103,13 @@ class Generation:
         self._prepared = None
 
     def _repair(self, failed: AttemptFailed) -> bool:
-        """Leaves out what upstream refused to read, and remembers it for the model (upstream.md 4.3, row 17)."""
+        """Leaves out what upstream refused to read, and remembers it for the model (upstream.md 4.3, 6.3 row 17)."""
         quirks = self._resources.quirks
         known = quirks.get(self._model.id, frozenset())
         quirk = quirk_for(self._model, failed.failure.message) if failed.failure is not None else None
         if quirk is None or quirk in known or self._call is None:
             return False
-        if failed.verdict.row == 17:  # a matter of this conversation, not of the model
+        if failed.verdict.about_signature:  # a matter of this conversation, not of the model
             self._memory.forget()
         else:
             quirks[self._model.id] = known | {quirk}

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from antigravity_proxy import lenient
+from antigravity_proxy import coerce
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist.enrolment import usable_project_id
 from antigravity_proxy.generatecontent import durations
@@ -102,7 +102,7 @@ class AccountReader:
         problems: list[RowProblem] = []
         known: dict[str, _Known] = {}
         for row in rows:
-            identity = lenient.text(row["id"])
+            identity = coerce.text(row["id"])
             if identity is None:
                 problems.append(RowProblem("(no id)", "the row has no id"))
                 continue
@@ -134,10 +134,10 @@ def _problem(identity: str, row: Row, reason: str, *, sealed: bool) -> RowProble
 def _plain(row: Row) -> tuple[str, Secret, Secret, str]:
     """Provider, e-mail address, name and status: what stands in a row unsealed."""
     return (
-        lenient.text(row["provider"]) or "",
-        Secret(lenient.text(row["email"]) or ""),
-        Secret(lenient.text(row.get("name")) or ""),
-        lenient.text(row.get("status")) or "active",
+        coerce.text(row["provider"]) or "",
+        Secret(coerce.text(row["email"]) or ""),
+        Secret(coerce.text(row.get("name")) or ""),
+        coerce.text(row.get("status")) or "active",
     )
 
 
@@ -146,7 +146,7 @@ def _read(identity: str, row: Row, before: _Known | None, unsealer: Unsealer) ->
         token, key = before.token, before.key
     else:
         token, key = _token(row["token_json"], unsealer), unsealer.used
-    egress = lenient.text(row.get("proxy_url"))
+    egress = coerce.text(row.get("proxy_url"))
     provider, email, name, status = _plain(row)
     account = Account(
         id=identity,
@@ -158,8 +158,8 @@ def _read(identity: str, row: Row, before: _Known | None, unsealer: Unsealer) ->
         if token.upstream_proxy_url or not egress
         else msgspec.structs.replace(token, upstream_proxy_url=Secret(egress)),
         quota=_quota(row.get("quota_json"), unsealer),
-        created_at=lenient.number(row.get("created_at")) or 0.0,
-        last_used=lenient.number(row.get("last_used")) or 0.0,
+        created_at=coerce.number(row.get("created_at")) or 0.0,
+        last_used=coerce.number(row.get("last_used")) or 0.0,
         paused="paused" in row,
     )
     return _Known(row, token, account, key)
@@ -180,15 +180,15 @@ def _token(field: object, unsealer: Unsealer) -> Token:
     refresh = _bearer(value, "refresh_token")
     if not access and not refresh:
         raise _BadRow("its token holds neither an access token nor a refresh token")
-    egress = lenient.text(value.get("upstream_proxy_url"))
+    egress = coerce.text(value.get("upstream_proxy_url"))
     return Token(
         access_token=access,
         refresh_token=refresh,
-        expiry_timestamp=(lenient.number(value.get("expiry_timestamp")) or 0.0) if access else 0.0,
+        expiry_timestamp=(coerce.number(value.get("expiry_timestamp")) or 0.0) if access else 0.0,
         project_id=usable_project_id(value.get("project_id")),
-        session_id=lenient.text(value.get("session_id")),
+        session_id=coerce.text(value.get("session_id")),
         upstream_proxy_url=Secret(egress) if egress else None,
-        oauth_client_key=lenient.text(value.get("oauth_client_key")),
+        oauth_client_key=coerce.text(value.get("oauth_client_key")),
     )
 
 
@@ -206,12 +206,12 @@ def _quota(field: object, unsealer: Unsealer) -> Mapping[str, ModelQuota] | None
     if not isinstance(field, str):
         return None
     try:
-        models = lenient.mapping(_decoded(field, unsealer)).get("models")
+        models = coerce.mapping(_decoded(field, unsealer)).get("models")
     except (Malformed, WrongKey, ValueError):
         return None
     found = {}
-    for model, values in lenient.mapping(models).items():
-        percentage = lenient.number(lenient.mapping(values).get("percentage"))
+    for model, values in coerce.mapping(models).items():
+        percentage = coerce.number(coerce.mapping(values).get("percentage"))
         if percentage is not None:
             remaining = min(max(percentage, 0.0), 100.0) / 100.0
             found[model] = ModelQuota(remaining, durations.timestamp(values.get("resetTime")))

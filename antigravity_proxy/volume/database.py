@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from antigravity_proxy.volume import pauses, wal
+from antigravity_proxy.volume import paused, wal
 from antigravity_proxy.volume.snapshot import NotReady, Snapshot, VolumeError
 
 Row = dict[str, Any]
@@ -73,9 +73,9 @@ def _rows(connection: sqlite3.Connection) -> list[Row]:
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     found = connection.execute(f"SELECT {', '.join(wanted)} FROM accounts{order}")  # noqa: S608 - constant names
     rows = [dict(zip(wanted, row, strict=True)) for row in found]
-    paused = _paused(connection)
-    for row in rows if paused else ():
-        if row["id"] in paused:
+    paused_ids = _paused(connection)
+    for row in rows if paused_ids else ():
+        if row["id"] in paused_ids:
             row["paused"] = True
     return rows
 
@@ -83,10 +83,10 @@ def _rows(connection: sqlite3.Connection) -> list[Row]:
 def _paused(connection: sqlite3.Connection) -> frozenset[str]:
     """The ids of the paused accounts; none where the table is missing, or not as the app makes it."""
     try:
-        found = connection.execute("SELECT value FROM settings WHERE key = ?", (pauses.KEY,)).fetchone()
+        found = connection.execute("SELECT value FROM settings WHERE key = ?", (paused.KEY,)).fetchone()
     except sqlite3.OperationalError:
         return frozenset()
-    return frozenset() if found is None else pauses.parse(found[0])
+    return frozenset() if found is None else paused.parse(found[0])
 
 
 @contextmanager

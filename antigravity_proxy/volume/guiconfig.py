@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from antigravity_proxy import lenient
+from antigravity_proxy import coerce
 from antigravity_proxy.secret import Secret
 
 
@@ -53,7 +53,7 @@ def parse(content: bytes) -> GuiConfig:
         raise Unreadable("gui_config.json: 'proxy.api_key' is no text")
     read = _Section(proxy)
     return GuiConfig(
-        api_key=Secret(found) if (found := lenient.text(key)) is not None else None,
+        api_key=Secret(found) if (found := coerce.text(key)) is not None else None,
         port=read.port(),
         request_timeout=read.seconds("request_timeout", allow_zero=False),
         upstream_proxy=read.upstream_proxy(),
@@ -79,7 +79,7 @@ class _Section:
         value = self._values.get(name, "")
         if not isinstance(value, str):
             self._note(name, "is no text")
-        return lenient.text(value)
+        return coerce.text(value)
 
     def flag(self, name: str) -> bool | None:
         value = self._values.get(name)
@@ -93,7 +93,7 @@ class _Section:
         """A number of seconds; a negative one is none, or nothing at all."""
         if name not in self._values:
             return None
-        value = lenient.number(self._values[name])
+        value = coerce.number(self._values[name])
         if value is None or (value <= 0 and not allow_zero):
             self._note(name, "is no number of seconds")
             return None
@@ -102,7 +102,7 @@ class _Section:
     def port(self) -> int | None:
         if "port" not in self._values:
             return None
-        value = lenient.number(self._values["port"])
+        value = coerce.number(self._values["port"])
         if value is None or not value.is_integer() or not 0 < value < 65536:
             self._note("port", "is no port number")
             return None
@@ -114,14 +114,14 @@ class _Section:
         if not isinstance(value, list):
             self._note(name, "is no list of seconds")
             return None
-        return tuple(step for step in map(lenient.number, value) if step is not None and step > 0) or None
+        return tuple(step for step in map(coerce.number, value) if step is not None and step > 0) or None
 
     def names(self, name: str) -> dict[str, str]:
         """A mapping of model names; pairs with anything but text are left out."""
         value = self._values.get(name, {})
         if not isinstance(value, dict):
             self._note(name, "is no object")
-        return {key: model for key, value in lenient.mapping(value).items() if (model := lenient.text(value))}
+        return {key: model for key, value in coerce.mapping(value).items() if (model := coerce.text(value))}
 
     def upstream_proxy(self) -> Secret | None:
         value = self._values.get("upstream_proxy", {})
@@ -130,7 +130,7 @@ class _Section:
             return None
         if value.get("enabled") is not True:
             return None
-        url = lenient.text(value.get("url"))
+        url = coerce.text(value.get("url"))
         if url is None:
             self._note("upstream_proxy", "is enabled, but has no url")
             return None

@@ -12,10 +12,10 @@ from antigravity_proxy.secret import Secret, SecretBytes
 from antigravity_proxy.volume import database, files, guiconfig, keys, mounts, snapshot
 from antigravity_proxy.volume.accounts import Account, AccountReader, Accounts, RowProblem
 from antigravity_proxy.volume.database import Row
-from antigravity_proxy.volume.departures import Departures
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.keys import KeyFinding, Keys
 from antigravity_proxy.volume.layout import Layout
+from antigravity_proxy.volume.removals import Removals
 
 #: the app truncates its configuration and writes it anew: so often, with a pause of so many seconds, we look again
 _CONFIG_ATTEMPTS, _CONFIG_PAUSE = 5, 0.02
@@ -77,7 +77,7 @@ class VolumeReader:
         self._epoch = epoch
         self._sleep = sleep
         self._accounts = AccountReader()
-        self._departures = Departures()
+        self._removals = Removals()
         self._last_read: tuple[bytes, tuple[SecretBytes, ...]] | None = None  # fingerprint of the snapshot, keys
         self._state = VolumeState()
 
@@ -91,7 +91,7 @@ class VolumeReader:
 
     def removed(self, identity: str) -> None:
         """The account was removed by ourselves: the next round need not doubt it."""
-        self._departures.dismiss(identity)
+        self._removals.dismiss(identity)
         self._last_read = None
 
     def signature(self) -> object:
@@ -147,9 +147,9 @@ class VolumeReader:
         try:
             copy = snapshot.take(self._layout.database, monotonic=self._monotonic, sleep=self._sleep)
             this_read = copy.fingerprint(), material
-            if this_read != self._last_read or self._departures.pending:
+            if this_read != self._last_read or self._removals.pending:
                 read = self._accounts.read(_drained(database.rows(copy)), material)
-                state = self._with_rows(state, self._departures.confirm(read, now))
+                state = self._with_rows(state, self._removals.confirm(read, now))
                 self._last_read = this_read
         except snapshot.VolumeError as e:
             return replace(state, error=str(e))
@@ -163,7 +163,7 @@ class VolumeReader:
         )
 
     def _with_rows(self, state: VolumeState, read: Accounts) -> VolumeState:
-        unconfirmed = self._departures.pending
+        unconfirmed = self._removals.pending
         paused = sum(account.paused for account in read.accounts)
         return replace(
             state,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from antigravity_proxy.volume.departures import CONFIRM
 from antigravity_proxy.volume.reader import VolumeState
+from antigravity_proxy.volume.removals import CONFIRM
 
 #: seconds between two looks at the files' signature
 POLL = 0.25

@@ -1,8 +1,8 @@
 """A private copy of the live database by plain file reads, accepted only if it is a state that was really committed.
 
 SQLite never opens the volume itself, in any mode: it would fail, lie, or leave files behind (credential-volume.md 2.1).
-The algorithm and its proof stand in 2.3 there. No modification time is trusted: the clock that made it may be another
-machine's.
+The algorithm and its proof: credential-volume.md 2.3. No modification time is trusted: the clock that made it may be
+another machine's.
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from antigravity_proxy import lenient
+from antigravity_proxy import coerce
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret, SecretBytes
-from antigravity_proxy.volume import exclusion, files, keys, mounts, pauses, place, schema
+from antigravity_proxy.volume import atomic, exclusion, files, keys, mounts, paused, schema
 from antigravity_proxy.volume.layout import Layout
 from antigravity_proxy.volume.sealed import PREFIX, Malformed, Unsealer, WrongKey, is_sealed, opens, seal
 from antigravity_proxy.volume.snapshot import VolumeError
@@ -203,7 +203,7 @@ class VolumeWriter:
         if sealed:
             raise NotWritten("the accounts that are there are sealed, and their key is missing: put it into .keys/")
         key = SecretBytes(secrets.token_bytes(32))
-        place.whole(self._layout.directory / NEW_KEY, key.hex().encode())
+        atomic.write(self._layout.directory / NEW_KEY, key.hex().encode())
         return key, NEW_KEY
 
     def _check_new_key(self) -> None:
@@ -231,17 +231,17 @@ def _has(db: sqlite3.Connection, identity: str) -> bool:
 
 
 def _paused(db: sqlite3.Connection) -> frozenset[str]:
-    found = db.execute("SELECT value FROM settings WHERE key = ?", (pauses.KEY,)).fetchone()
-    return frozenset() if found is None else pauses.parse(found[0])
+    found = db.execute("SELECT value FROM settings WHERE key = ?", (paused.KEY,)).fetchone()
+    return frozenset() if found is None else paused.parse(found[0])
 
 
 def _keep_paused(db: sqlite3.Connection, ids: frozenset[str]) -> None:
     """Keeps those of the ids whose accounts are still there; nothing at all where none is paused."""
     there = [identity for identity in ids if _has(db, identity)]
     if there:
-        db.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", (pauses.KEY, pauses.compose(there)))
+        db.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", (paused.KEY, paused.compose(there)))
     else:
-        db.execute("DELETE FROM settings WHERE key = ?", (pauses.KEY,))
+        db.execute("DELETE FROM settings WHERE key = ?", (paused.KEY,))
 
 
 def _has_prefix(db: sqlite3.Connection) -> bool:
@@ -271,7 +271,7 @@ def _renewed(token: dict[str, Any], used: Secret, grant: Grant, now: float) -> d
     if token.get("refresh_token") != used.reveal():
         return token
     merged = dict(token)
-    if (lenient.number(token.get("expiry_timestamp")) or 0.0) < int(grant.expires_at):
+    if (coerce.number(token.get("expiry_timestamp")) or 0.0) < int(grant.expires_at):
         merged["access_token"] = grant.access_token.reveal()
         merged["expires_in"] = max(0, round(grant.expires_at - now))
         merged["expiry_timestamp"] = int(grant.expires_at)

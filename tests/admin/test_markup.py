@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antigravity_proxy.admin.chart import Series, chart
-from antigravity_proxy.admin.markup import flat, number, since, span, tags, until
+from antigravity_proxy.admin.markup import Series, chart, flat, number, since, span, tags, until
 
 
 @pytest.mark.parametrize(

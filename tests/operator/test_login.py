@@ -14,7 +14,7 @@ from support.deferreds import deferred, in_thread
 from support.simulated import running
 from support.volumes import reader_of, trace
 
-from antigravity_proxy.admin.flow import Begun
+from antigravity_proxy.admin.signin import Begun
 from antigravity_proxy.operator.login import checked
 
 COMMAND = [sys.executable, "-m", "antigravity_proxy.cli", "login"]

@@ -14,9 +14,8 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
-from antigravity_proxy.codeassist import verdict
+from antigravity_proxy.canonical.verdict import Failure, Verdict
 from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
-from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.relay.attempt import AttemptFailed, _judged
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.failover import Failover
@@ -124,7 +123,7 @@ class Request:
         await self.around.resources.projects.of(lease.state)
         return await self._end
 
-    def end(self, what: Failure | verdict.Verdict | None = None) -> Request:
+    def end(self, what: Failure | Verdict | None = None) -> Request:
         """Ends the attempt under way: well, or as upstream says, or as the connection shows."""
         end, state = self._end, self.leases[-1].state
         if what is None:

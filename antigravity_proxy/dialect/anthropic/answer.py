@@ -15,9 +15,9 @@ from msgspec import Raw, Struct
 from antigravity_proxy.canonical.chunk import Chunk
 from antigravity_proxy.dialect.anthropic.errors import error_body
 from antigravity_proxy.dialect.anthropic.search import Page, Stretch
-from antigravity_proxy.dialect.anthropic.walk import MessageOptions, MessageWalk, StopDetails, UsageAtEnd
+from antigravity_proxy.dialect.anthropic.visitor import MessageOptions, MessageVisitor, StopDetails, UsageAtEnd
 from antigravity_proxy.dialect.base import Answer, Rendered, Stamp
-from antigravity_proxy.dialect.pieces import unfenced
+from antigravity_proxy.dialect.parts import unfenced
 from antigravity_proxy.errors import ProxyError
 
 _json = msgspec.json.Encoder().encode
@@ -37,7 +37,7 @@ def new_answer(options: MessageOptions, stamp: Stamp) -> Answer:
     return MessageStream(options, stamp) if options.stream else MessageDocument(options, stamp)
 
 
-class MessageStream(MessageWalk):
+class MessageStream(MessageVisitor):
     """``stream: true``: server-sent events from ``message_start`` to ``message_stop``."""
 
     __slots__ = ("_delta_begins", "_index", "_out")
@@ -160,7 +160,7 @@ class _Message(Struct):
     usage: _Usage
 
 
-class MessageDocument(MessageWalk):
+class MessageDocument(MessageVisitor):
     """The whole message in one JSON document: the stream's events, folded; asked-for JSON loses its code fence."""
 
     __slots__ = ("_blocks", "_said", "_signature")

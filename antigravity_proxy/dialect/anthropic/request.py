@@ -11,14 +11,14 @@ from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.anthropic.answer import new_answer
 from antigravity_proxy.dialect.anthropic.messages import Message, System, conversation
 from antigravity_proxy.dialect.anthropic.settings import (
-    Settings,
+    MessageSettings,
     hides_thoughts,
     output_format,
     reasoning,
     sampling,
 )
 from antigravity_proxy.dialect.anthropic.tools import Choice, Tool, declared, in_parallel, tool_choice
-from antigravity_proxy.dialect.anthropic.walk import MessageOptions
+from antigravity_proxy.dialect.anthropic.visitor import MessageOptions
 from antigravity_proxy.dialect.base import Decoded
 from antigravity_proxy.dialect.parse import parse
 from antigravity_proxy.dialect.session import session_name
@@ -31,7 +31,7 @@ _ELSEWHERE = re.compile(
 _NOTHING = {"type": "text", "text": ""}
 
 
-class MessagesRequest(Settings, kw_only=True):
+class MessagesRequest(MessageSettings, kw_only=True):
     """The body; unknown fields are ignored, null is absent."""
 
     model: str

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from antigravity_proxy.dialect.pieces import Grounding
+from antigravity_proxy.dialect.parts import Grounding
 
 
 class Page(Struct, frozen=True, tag_field="type", tag="web_search_result"):

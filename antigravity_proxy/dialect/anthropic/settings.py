@@ -45,7 +45,7 @@ class _Metadata(Struct):
     user_id: str | None = None
 
 
-class Settings(Struct, kw_only=True):
+class MessageSettings(Struct, kw_only=True):
     """The part of the body that says how to generate; null is absent. ``output_format`` is the older place."""
 
     max_tokens: Whole | None = None
@@ -59,7 +59,7 @@ class Settings(Struct, kw_only=True):
     metadata: _Metadata | None = None
 
 
-def sampling(settings: Settings) -> Sampling:
+def sampling(settings: MessageSettings) -> Sampling:
     """Sampling settings; raises BadRequest for values out of range."""
     return Sampling(
         temperature=within(settings.temperature, "temperature", 0, 1),
@@ -70,7 +70,7 @@ def sampling(settings: Settings) -> Sampling:
     )
 
 
-def reasoning(settings: Settings) -> Reasoning:
+def reasoning(settings: MessageSettings) -> Reasoning:
     """How to think, and whether the client may be shown it: only if it asked for thinking. Raises BadRequest."""
     effort = settings.output_config.effort if settings.output_config is not None else None
     match settings.thinking:
@@ -84,12 +84,12 @@ def reasoning(settings: Settings) -> Reasoning:
             return Reasoning("off", show=False)
 
 
-def hides_thoughts(settings: Settings) -> bool:
+def hides_thoughts(settings: MessageSettings) -> bool:
     """Whether thoughts are sent without their text."""
     return settings.thinking is not None and settings.thinking.display == "omitted"
 
 
-def output_format(settings: Settings) -> OutputFormat:
+def output_format(settings: MessageSettings) -> OutputFormat:
     """The form of the answer."""
     config = settings.output_config
     wanted = config.format if config is not None and config.format is not None else settings.output_format

@@ -13,9 +13,9 @@ from antigravity_proxy.canonical.chunk import FILTERED, Chunk, Usage
 from antigravity_proxy.canonical.estimate import TOKENS_PER_SECOND, text_size
 from antigravity_proxy.dialect.base import Answer, Stamp
 from antigravity_proxy.dialect.openai import audio_segments
-from antigravity_proxy.dialect.openai.answer_parts import log_probabilities
 from antigravity_proxy.dialect.openai.audio_segments import Heard
 from antigravity_proxy.dialect.openai.errors import error_object
+from antigravity_proxy.dialect.openai.parts import log_probabilities
 from antigravity_proxy.dialect.openai.usage import counted, text_tokens_of
 from antigravity_proxy.errors import BadRequest, ProxyError
 

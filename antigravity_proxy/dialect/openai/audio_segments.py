@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from antigravity_proxy.dialect.pieces import UNREADABLE, unfenced
+from antigravity_proxy.dialect.parts import UNREADABLE, unfenced
 from antigravity_proxy.errors import UpstreamBroken
 
 #: seconds; nothing that fits in a request is as long

@@ -1,7 +1,7 @@
 """Encodes chat answers, streamed and whole (translation.md 3.2, 3.4). Pure.
 
-Both forms come from one walk over upstream's parts (``chat_walk``), so they agree by construction. A plain text delta
-is the hot path: constant bytes around one JSON string.
+Both forms come from one walk over upstream's parts (``chat_visitor``), so they agree by construction. A plain text
+delta is the hot path: constant bytes around one JSON string.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import msgspec
 
 from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Answer, Stamp
-from antigravity_proxy.dialect.openai.chat_walk import ChatOptions, Choice, Kind
+from antigravity_proxy.dialect.openai.chat_visitor import ChatOptions, Choice, Kind
 from antigravity_proxy.dialect.openai.choices_forms import ChoicesDocument, ChoicesStream
-from antigravity_proxy.dialect.pieces import unfenced
+from antigravity_proxy.dialect.parts import unfenced
 
 _json = msgspec.json.Encoder().encode
 

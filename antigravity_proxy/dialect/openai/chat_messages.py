@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.dialect import media
-from antigravity_proxy.dialect.openai import free_text
-from antigravity_proxy.dialect.openai.chat_content import MessageContent, Url, image, parts, texts
+from antigravity_proxy.dialect.openai import custom_tools
+from antigravity_proxy.dialect.openai.chat_parts import MessageContent, Url, image_of, parts, texts
 from antigravity_proxy.dialect.openai.conversation import Conversation, arguments
 from antigravity_proxy.errors import BadRequest
 
@@ -96,7 +96,7 @@ def _assistant(message: Message, said: Conversation, where: str) -> list[Part]:
     if message.refusal:
         found.append(Part(text=message.refusal))
     for i, generated in enumerate(message.images or ()):
-        found.append(image(generated.image_url, f"{where}.images[{i}].image_url"))
+        found.append(image_of(generated.image_url, f"{where}.images[{i}].image_url"))
     for i, call in enumerate(message.tool_calls or ()):
         found.append(_call(call, said, f"{where}.tool_calls[{i}]"))
     if message.function_call is not None:
@@ -109,7 +109,7 @@ def _call(call: ToolCall, said: Conversation, where: str) -> Part:
     if call.function is not None:
         name, args = call.function.name, arguments(call.function.arguments)
     elif call.custom is not None:
-        name, args = call.custom.name, free_text.arguments(call.custom.input)
+        name, args = call.custom.name, custom_tools.arguments(call.custom.input)
     else:
         raise BadRequest("A tool call needs a function.", param=f"{where}.function")
     return said.call(name, args, call.id or "", call.signature)

@@ -11,16 +11,15 @@ from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.base import Decoded
 from antigravity_proxy.dialect.openai.chat_answer import new_answer
 from antigravity_proxy.dialect.openai.chat_messages import Message, conversation
-from antigravity_proxy.dialect.openai.chat_settings import Settings, output_format, reasoning, sampling
 from antigravity_proxy.dialect.openai.chat_tools import Choice, Function, LegacyChoice, Tool, declared, tool_choice
-from antigravity_proxy.dialect.openai.chat_walk import ChatOptions
-from antigravity_proxy.dialect.openai.settings import choices
+from antigravity_proxy.dialect.openai.chat_visitor import ChatOptions
+from antigravity_proxy.dialect.openai.settings import ChatSettings, choices, output_format, reasoning, sampling
 from antigravity_proxy.dialect.parse import parse
 from antigravity_proxy.dialect.session import session_name
 from antigravity_proxy.errors import BadRequest
 
 
-class ChatRequest(Settings, kw_only=True):
+class ChatRequest(ChatSettings, kw_only=True):
     """The body; unknown fields are ignored, null is absent."""
 
     model: str

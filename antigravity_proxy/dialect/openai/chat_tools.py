@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import FunctionDeclaration, ToolChoice
-from antigravity_proxy.dialect.openai.free_text import FREE_TEXT, with_grammar
+from antigravity_proxy.dialect.openai.custom_tools import FREE_TEXT, with_grammar
 from antigravity_proxy.errors import BadRequest
 
 

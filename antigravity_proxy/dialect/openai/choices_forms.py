@@ -10,14 +10,14 @@ import msgspec
 
 from antigravity_proxy.canonical.chunk import Chunk
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.openai.chat_walk import ChatOptions, ChatWalk, Choice
+from antigravity_proxy.dialect.openai.chat_visitor import ChatOptions, ChatVisitor, Choice
 from antigravity_proxy.dialect.openai.errors import error_object
 from antigravity_proxy.errors import ProxyError
 
 _json = msgspec.json.Encoder().encode
 
 
-class ChoicesStream(ChatWalk):
+class ChoicesStream(ChatVisitor):
     """Pieces of the same object as server-sent events, ended by ``[DONE]``."""
 
     __slots__ = ("_head", "_out", "_tail")
@@ -67,7 +67,7 @@ class ChoicesStream(ChatWalk):
         """Sends a choice's last piece."""
 
 
-class ChoicesDocument(ChatWalk):
+class ChoicesDocument(ChatVisitor):
     """The whole answer in one JSON document: the stream's pieces, folded."""
 
     __slots__ = ("_found",)

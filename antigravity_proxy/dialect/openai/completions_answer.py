@@ -11,7 +11,7 @@ import msgspec
 
 from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Answer, Stamp
-from antigravity_proxy.dialect.openai.chat_walk import ChatOptions, ChatWalk, Choice, Kind
+from antigravity_proxy.dialect.openai.chat_visitor import ChatOptions, ChatVisitor, Choice, Kind
 from antigravity_proxy.dialect.openai.choices_forms import ChoicesDocument, ChoicesStream
 
 _json = msgspec.json.Encoder().encode
@@ -22,7 +22,7 @@ def new_answer(options: ChatOptions, stamp: Stamp) -> Answer:
     return CompletionStream(options, stamp) if options.stream else CompletionDocument(options, stamp)
 
 
-class _Completion(ChatWalk):
+class _Completion(ChatVisitor):
     """What both forms share."""
 
     __slots__ = ()

@@ -10,7 +10,7 @@ from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.base import Decoded
 from antigravity_proxy.dialect.numbers import Whole, whole
-from antigravity_proxy.dialect.openai.chat_walk import ChatOptions
+from antigravity_proxy.dialect.openai.chat_visitor import ChatOptions
 from antigravity_proxy.dialect.openai.completions_answer import new_answer
 from antigravity_proxy.dialect.openai.settings import (
     MAX_TOP_LOGPROBS,

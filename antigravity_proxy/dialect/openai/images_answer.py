@@ -14,7 +14,7 @@ from antigravity_proxy.canonical.estimate import TOKENS_PER_MEDIA
 from antigravity_proxy.dialect.base import Answer, Stamp
 from antigravity_proxy.dialect.openai.errors import error_object
 from antigravity_proxy.dialect.openai.usage import text_tokens_of
-from antigravity_proxy.dialect.pieces import data_url
+from antigravity_proxy.dialect.parts import data_url
 from antigravity_proxy.errors import ModerationBlocked, ProxyError, UpstreamBroken
 
 _json = msgspec.json.Encoder().encode

@@ -14,8 +14,8 @@ from antigravity_proxy.canonical.chunk import Chunk
 from antigravity_proxy.dialect.base import Answer, Stamp
 from antigravity_proxy.dialect.openai.errors import error_object
 from antigravity_proxy.dialect.openai.responses_document import Response
-from antigravity_proxy.dialect.openai.responses_walk import OpenItem, ResponsesOptions, ResponsesWalk
-from antigravity_proxy.dialect.pieces import unfenced
+from antigravity_proxy.dialect.openai.responses_visitor import OpenItem, ResponsesOptions, ResponsesVisitor
+from antigravity_proxy.dialect.parts import unfenced
 from antigravity_proxy.errors import ProxyError
 
 _json = msgspec.json.Encoder().encode
@@ -33,7 +33,7 @@ def new_answer(options: ResponsesOptions, stamp: Stamp) -> Answer:
     return ResponsesStream(options, stamp) if options.stream else ResponsesDocument(options, stamp)
 
 
-class ResponsesStream(ResponsesWalk):
+class ResponsesStream(ResponsesVisitor):
     """``stream: true``: events from ``response.created`` to exactly one that ends the response."""
 
     __slots__ = ("_next", "_out")
@@ -90,7 +90,7 @@ class ResponsesStream(ResponsesWalk):
         self._next += 1
 
 
-class ResponsesDocument(ResponsesWalk):
+class ResponsesDocument(ResponsesVisitor):
     """The whole response in one JSON document: the stream's last snapshot; asked-for JSON loses its code fence."""
 
     __slots__ = ()

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from antigravity_proxy.dialect.openai import free_text
+from antigravity_proxy.dialect.openai import custom_tools
 from antigravity_proxy.dialect.openai.responses_document import Item
 from antigravity_proxy.dialect.openai.responses_tools import Origin, ToolKind
 
@@ -47,7 +47,7 @@ def _function(origin: Origin, args: str, whole: bool) -> Item:
 
 
 def _custom(origin: Origin, args: str, whole: bool) -> Item:
-    return _named("custom_tool_call", origin) | {"input": free_text.called_with(args) if whole else ""}
+    return _named("custom_tool_call", origin) | {"input": custom_tools.called_with(args) if whole else ""}
 
 
 def _local_shell(origin: Origin, args: str, whole: bool) -> Item:
@@ -92,7 +92,7 @@ def _function_written(args: str, item: bytes, output: bytes) -> Iterator[Written
 
 
 def _custom_written(args: str, item: bytes, output: bytes) -> Iterator[Written]:
-    return _in_one_piece(b"custom_tool_call_input", b"input", free_text.called_with(args), item)
+    return _in_one_piece(b"custom_tool_call_input", b"input", custom_tools.called_with(args), item)
 
 
 def _in_one_piece(kind: bytes, field: bytes, text: str, item: bytes) -> Iterator[Written]:

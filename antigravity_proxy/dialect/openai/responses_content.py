@@ -6,8 +6,7 @@ from msgspec import Struct
 
 from antigravity_proxy.canonical.content import Part
 from antigravity_proxy.dialect import media
-from antigravity_proxy.dialect.openai import content
-from antigravity_proxy.dialect.openai.attachments import Sound, file_part, sound_part
+from antigravity_proxy.dialect.openai.parts import Sound, file_part, parts_of, sound_part, texts_of
 from antigravity_proxy.errors import BadRequest
 
 
@@ -66,12 +65,12 @@ def parts(contents: ItemContent, where: str, field: str) -> list[Part]:
     """The content of an item's ``field`` as parts, in order; raises BadRequest that names the part."""
     if isinstance(contents, list) and len(contents) == 1 and isinstance(only := contents[0], _Texts):
         return [Part(text=only.text)]  # as agents write almost all
-    return content.parts(contents, f"{where}.{field}", _part)
+    return parts_of(contents, f"{where}.{field}", _part)
 
 
 def texts(contents: ItemContent, where: str) -> list[str]:
     """The content where only text makes sense; raises BadRequest for anything else."""
-    return content.texts(contents, where, lambda part: part.text if isinstance(part, _Texts) else None)
+    return texts_of(contents, where, lambda part: part.text if isinstance(part, _Texts) else None)
 
 
 def _part(part: ContentPart, where: str) -> Part:

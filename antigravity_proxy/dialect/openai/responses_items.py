@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.content import ABSENT, Content, Part
 from antigravity_proxy.dialect import media
-from antigravity_proxy.dialect.openai import free_text
+from antigravity_proxy.dialect.openai import custom_tools
 from antigravity_proxy.dialect.openai.conversation import Conversation, arguments
 from antigravity_proxy.dialect.openai.responses_compaction import recalled
 from antigravity_proxy.dialect.openai.responses_content import ItemContent, parts, texts
@@ -30,7 +30,6 @@ from antigravity_proxy.dialect.openai.responses_tools import (
 from antigravity_proxy.dialect.parse import parse_at
 from antigravity_proxy.dialect.signatures import unwrap
 from antigravity_proxy.errors import BadRequest, NotFound
-
 
 #: the kind of an item that stands for one that is stored
 _REFERENCE = "item_reference"
@@ -145,12 +144,16 @@ class Said(Struct, frozen=True):
     compacts: bool
 
 
-def item_ids(items: str | list[Raw] | None) -> list[str]:
-    """The ids of stored items that stand for the items themselves; raises BadRequest."""
-    if not isinstance(items, list):
-        return []
-    heads = (_head(raw, f"input[{i}]") for i, raw in enumerate(items))
-    return [head.id for head in heads if head.type == _REFERENCE and isinstance(head.id, str)]
+def item_ids(items: str | list[Raw] | None) -> tuple[list[str], str]:
+    """The ids that stand for stored items, and the last id of any item, empty if none has one; raises BadRequest."""
+    named, last = [], ""
+    for i, raw in enumerate(items if isinstance(items, list) else ()):
+        head = _head(raw, f"input[{i}]")
+        if isinstance(head.id, str):
+            last = head.id
+            if head.type == _REFERENCE:
+                named.append(last)
+    return named, last
 
 
 def conversation(instructions: str | None, items: str | list[Raw] | None, memory: Memory = Memory()) -> Said:  # noqa: B008
@@ -245,7 +248,7 @@ class _Reader:
         self._call(joined(item.namespace, item.name), arguments(item.arguments), item)
 
     def custom_call(self, item: _CustomCall, where: str) -> None:
-        self._call(joined(item.namespace, item.name), free_text.arguments(item.input), item)
+        self._call(joined(item.namespace, item.name), custom_tools.arguments(item.input), item)
 
     def local_shell_call(self, item: _ShellCall, where: str) -> None:
         action = {name: value for name, value in (item.action or {}).items() if name != "type"}

@@ -17,7 +17,7 @@ from antigravity_proxy.dialect.openai.responses_compaction import summarising
 from antigravity_proxy.dialect.openai.responses_document import ReasoningEcho, Response
 from antigravity_proxy.dialect.openai.responses_items import Memory, conversation, item_ids
 from antigravity_proxy.dialect.openai.responses_tools import ChoiceWord, read_tools, tool_choice, tool_list
-from antigravity_proxy.dialect.openai.responses_walk import ResponsesOptions
+from antigravity_proxy.dialect.openai.responses_visitor import ResponsesOptions
 from antigravity_proxy.dialect.openai.settings import (
     MAX_TOP_LOGPROBS,
     by_effort,
@@ -78,10 +78,14 @@ _decoder = msgspec.json.Decoder(ResponsesRequest)
 
 
 class References(Struct, frozen=True):
-    """What a request refers to: the id of an earlier response, empty where it goes on with none, and ids of items."""
+    """What a request refers to: the id of an earlier response, empty where it goes on with none, and ids of items.
+
+    ``last`` is the last id of any of its items, empty if none has one: where it begins anew, it goes on from there.
+    """
 
     response: str
     items: list[str]
+    last: str
 
 
 class Understood(Struct, frozen=True):
@@ -104,7 +108,8 @@ def read(body: bytes) -> ResponsesRequest:
 
 def references(request: ResponsesRequest) -> References:
     """What has to be remembered to understand it; raises BadRequest."""
-    return References(request.previous_response_id or "", item_ids(request.input))
+    named, last = item_ids(request.input)
+    return References(request.previous_response_id or "", named, last)
 
 
 def decode(body: bytes) -> Decoded:

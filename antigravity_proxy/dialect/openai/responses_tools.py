@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import FunctionDeclaration, ToolChoice
-from antigravity_proxy.dialect.openai.free_text import FREE_TEXT, with_grammar
+from antigravity_proxy.dialect.openai.custom_tools import FREE_TEXT, with_grammar
 from antigravity_proxy.dialect.parse import convert
 
 LOCAL_SHELL = "local_shell"

@@ -1,11 +1,14 @@
-"""Settings that the OpenAI endpoints share: sampling, reasoning effort (translation.md 2.7, 2.11). Pure."""
+"""The settings of OpenAI requests: sampling, output format, reasoning (translation.md 2.5, 2.7, 2.11). Pure."""
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from msgspec import Struct
 
-from antigravity_proxy.canonical.call import Effort, Reasoning, Sampling
+from antigravity_proxy.canonical.call import Effort, OutputFormat, Reasoning, Sampling
 from antigravity_proxy.dialect.numbers import MAX_INT, Whole, whole, within
+from antigravity_proxy.errors import BadRequest
 
 MAX_CHOICES = 8
 MAX_TOP_LOGPROBS = 20
@@ -87,3 +90,114 @@ def _seed(seed: Whole | None) -> int | None:
     """Upstream's is 32 bits wide; larger ones are folded."""
     found = whole(seed, "seed", None, None)
     return found if found is None else found & MAX_INT
+
+
+# -- chat
+
+
+class _JsonSchema(Struct):
+    schema: dict[str, Any] | None = None
+
+
+class _ResponseFormat(Struct):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: _JsonSchema | None = None
+
+
+class _Reasoning(Struct):
+    """OpenRouter's form."""
+
+    effort: Effort | None = None
+    max_tokens: Whole | None = None
+    exclude: bool | None = None
+
+
+class _Thinking(Struct):
+    """Anthropic's form, which litellm passes on."""
+
+    type: Literal["enabled", "disabled", "adaptive"]
+    budget_tokens: Whole | None = None
+
+
+class _GoogleThinking(Struct):
+    include_thoughts: bool | None = None
+    thinking_budget: Whole | None = None
+    thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
+
+
+class _Google(Struct):
+    thinking_config: _GoogleThinking | None = None
+
+
+class _ExtraBody(Struct):
+    google: _Google | None = None
+
+
+class ChatSettings(CompletionSettings, kw_only=True):
+    """The part of the body that says how to generate; null is absent."""
+
+    max_completion_tokens: Whole | None = None
+    logprobs: bool | None = None
+    top_logprobs: Whole | None = None
+    response_format: _ResponseFormat | None = None
+    reasoning_effort: Effort | None = None
+    reasoning: _Reasoning | None = None
+    thinking: _Thinking | None = None
+    google: _Google | None = None
+    extra_body: _ExtraBody | None = None
+
+
+def sampling(settings: ChatSettings) -> Sampling:
+    """Sampling settings; raises BadRequest for values out of range."""
+    if settings.max_completion_tokens is not None:
+        limit = whole(settings.max_completion_tokens, "max_completion_tokens", 1)
+    else:
+        limit = whole(settings.max_tokens, "max_tokens", 1)
+    top_logprobs = whole(settings.top_logprobs, "top_logprobs", 0, MAX_TOP_LOGPROBS)
+    return completion_sampling(settings, limit, logprobs=bool(settings.logprobs), top_logprobs=top_logprobs)
+
+
+def output_format(settings: ChatSettings) -> OutputFormat:
+    """The form of the answer; raises BadRequest."""
+    wanted = settings.response_format
+    if wanted is None or wanted.type == "text":
+        return OutputFormat()
+    if wanted.type == "json_object":
+        return OutputFormat("json")
+    if wanted.json_schema is None or wanted.json_schema.schema is None:
+        raise BadRequest("The JSON schema is missing.", param="response_format.json_schema.schema")
+    return OutputFormat("schema", wanted.json_schema.schema)
+
+
+def reasoning(settings: ChatSettings) -> Reasoning:
+    """Thinking in all spellings that clients use; the first that says something counts. Raises BadRequest."""
+    if settings.reasoning_effort is not None:
+        return by_effort(settings.reasoning_effort, show=True)
+    if (said := settings.reasoning) is not None:
+        show = said.exclude is not True
+        if said.effort is not None:
+            return by_effort(said.effort, show=show)
+        if said.max_tokens is not None:
+            return _by_budget(said.max_tokens, show, "reasoning.max_tokens")
+        return Reasoning(show=show)
+    if (thinking := settings.thinking) is not None:
+        if thinking.type == "enabled":
+            return _by_budget(thinking.budget_tokens, True, "thinking.budget_tokens")
+        return thinking_off() if thinking.type == "disabled" else Reasoning("auto")
+    google = settings.google or (settings.extra_body.google if settings.extra_body is not None else None)
+    if google is not None and (config := google.thinking_config) is not None:
+        show = config.include_thoughts is not False
+        if config.thinking_level is not None:
+            return by_effort(config.thinking_level, show=show)
+        return _by_budget(config.thinking_budget, show, "google.thinking_config.thinking_budget")
+    return Reasoning()
+
+
+def _by_budget(budget: Whole | None, show: bool, param: str) -> Reasoning:
+    """A budget of 0 means off, of -1 that the model decides (Google's words)."""
+    tokens = whole(budget, param, -1)
+    if tokens == 0:
+        return thinking_off()
+    if tokens == -1:
+        return Reasoning("auto", show=show)
+    return Reasoning("on", tokens, show=show)

@@ -18,7 +18,7 @@ from msgspec import Raw
 from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, PromptFeedback, Usage
 from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, Part
 from antigravity_proxy.dialect.anthropic.answer import MessageDocument, MessageStream, new_answer, render_count
-from antigravity_proxy.dialect.anthropic.walk import MessageOptions
+from antigravity_proxy.dialect.anthropic.visitor import MessageOptions
 from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.errors import ContextOverflow, UpstreamOverloaded
 

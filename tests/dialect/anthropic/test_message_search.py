@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antigravity_proxy.dialect.anthropic.search import Page, pages, stretches
-from antigravity_proxy.dialect.pieces import Grounding, Segment, Source, Support, Web
+from antigravity_proxy.dialect.parts import Grounding, Segment, Source, Support, Web
 
 A, B = Source(Web("https://a.example", "A")), Source(Web("https://b.example", "B"))
 

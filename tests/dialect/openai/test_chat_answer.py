@@ -20,7 +20,7 @@ from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, Prompt
 from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, Part
 from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.dialect.openai.chat_answer import ChatDocument, ChatStream, new_answer
-from antigravity_proxy.dialect.openai.chat_walk import MOST_CHOICES, ChatOptions
+from antigravity_proxy.dialect.openai.chat_visitor import MOST_CHOICES, ChatOptions
 from antigravity_proxy.errors import UpstreamOverloaded
 
 MakeStamp = Callable[..., Stamp]

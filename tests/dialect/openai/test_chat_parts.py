@@ -9,8 +9,8 @@ from msgspec import Raw
 
 from antigravity_proxy.canonical.content import Blob, FunctionCall
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.openai.answer_parts import log_probabilities
 from antigravity_proxy.dialect.openai.chat_parts import citations, image, tool_call
+from antigravity_proxy.dialect.openai.parts import log_probabilities
 
 STAMP = Stamp(0, lambda digits: "0" * digits)
 MADE = "call_" + "0" * 24

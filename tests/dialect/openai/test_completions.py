@@ -18,7 +18,7 @@ from antigravity_proxy.canonical.call import Call, Reasoning, Sampling
 from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import Content, FunctionCall, Part
 from antigravity_proxy.dialect.base import Answer, Decoded, Stamp
-from antigravity_proxy.dialect.openai.chat_walk import MOST_CHOICES
+from antigravity_proxy.dialect.openai.chat_visitor import MOST_CHOICES
 from antigravity_proxy.dialect.openai.completions_request import CompletionRequest, decode
 from antigravity_proxy.errors import BadRequest, UpstreamOverloaded
 

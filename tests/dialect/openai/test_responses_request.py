@@ -310,7 +310,7 @@ def test_a_generated_image_is_the_models() -> None:
     "item", [{"type": "item_reference", "id": "msg_1"}, {"id": "msg_1"}, {"type": None, "id": "x"}]
 )
 def test_an_item_that_is_not_remembered_is_not_found(item: dict[str, Any]) -> None:
-    with pytest.raises(NotFound, match="is not stored here .* store: false") as caught:
+    with pytest.raises(NotFound, match=r"is not stored here .* store: false") as caught:
         decode(body(input=[USER, item]))
     assert caught.value.param == "input[1]"
 
