@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,15 +13,14 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.survey import Survey
 from antigravity_proxy.accounts.tokens import Keep, TokenKeeper
-from antigravity_proxy.canonical.offers import Offers
 from antigravity_proxy.daemon.account_calls import UpstreamCalls
+from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.process import hex_digits, new_uuid
 from antigravity_proxy.relay.bases import BaseUrls
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.relay.signatures import Signatures
 from antigravity_proxy.replicas.store import configured as shared_state
-from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.startup import epoch
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import configured as ways_out
@@ -32,7 +30,7 @@ from antigravity_proxy.upstream.oauth import OAuthClient
 class AccountServices:
     """Built before what serves with it. ``rules`` are the ones at the start.
 
-    ``keep`` stores renewed tokens, None: they stay in memory; ``offered`` is told what upstream offers the accounts.
+    ``keep`` stores renewed tokens, None: they stay in memory.
     Raises SettingsError.
     """
 
@@ -40,12 +38,11 @@ class AccountServices:
         self,
         reactor: Any,
         ticker: Ticker,
-        settings: Settings,
+        in_force: InForce,
         rules: Rules,
         keep: Keep | None,
-        offered: Callable[[Offers], object],
     ) -> None:
-        self._settings = settings
+        self._settings = settings = in_force.settings
         self.egresses = ways_out(reactor, ticker, settings)
         self.oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
         self.bases = BaseUrls(settings.base_urls)
@@ -56,7 +53,7 @@ class AccountServices:
         self.tokens = TokenKeeper(reactor, epoch, self.upstream.refresh, shared, keep, pool.deeds)
         self._renewals = Renewals(reactor, pool.now, lambda: pool.states, self.tokens)
         self._projects = Projects(reactor, self.upstream.project, settings.fallback_project, shared)
-        self._survey = Survey(reactor, pool, self.upstream.available, offered, random.random, shared)
+        self._survey = Survey(reactor, pool, self.upstream.available, in_force.offered, random.random, shared)
         pool.on_tokenless = self.tokens.live
         pool.on_joined, pool.on_left = self._survey.joined, self._survey.left
         pool.on_exhausted = self._survey.exhausted

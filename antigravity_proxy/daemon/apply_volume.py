@@ -10,8 +10,7 @@ from twisted.logger import Logger
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.admin.service import Admin
-from antigravity_proxy.canonical.catalogue import Catalogue
-from antigravity_proxy.canonical.offers import Offers
+from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.upstream.egress import Egresses
@@ -30,12 +29,11 @@ _STATUSES = frozenset({"active", "rate_limited", "expired"})
 
 
 class VolumeApplier:
-    """Takes each state of the volume into effect. ``state`` is the last one, ``catalogue`` what its names mean."""
+    """Takes each state of the volume into effect."""
 
     def __init__(
         self,
-        settings: Settings,
-        state: VolumeState,
+        in_force: InForce,
         keys: KeyPolicy,
         pool: Pool,
         egresses: Egresses,
@@ -43,27 +41,24 @@ class VolumeApplier:
         admin: Admin,
         replicas: Replicas | None,
     ) -> None:
-        self._settings = settings
+        self._in_force = in_force
         self._keys = keys
         self._pool = pool
         self._egresses = egresses
         self._gate = gate
         self._admin = admin
         self._replicas = replicas
-        self._offers = Offers()
         self._odd_statuses: set[str] = set()
-        self.state = state
-        self.catalogue = _catalogue(state.config, self._offers)
 
     def take(self, state: VolumeState) -> Deferred[None]:
         """This state is in effect from now on; its accounts when the Deferred fires, which never fails."""
-        before, self.state = self.state, state
+        in_force, before = self._in_force, self._in_force.state
+        in_force.take(state)
         if self._replicas is not None:
-            self._replicas.use_key(state.key or self._settings.master_key)
+            self._replicas.use_key(state.key or in_force.settings.master_key)
         updating = self._pool.update(state.accounts)
         if state.config != before.config:
-            self.catalogue = _catalogue(state.config, self._offers)
-            self._pool.rules = Rules.of(self._settings, state.config)
+            self._pool.rules = Rules.of(in_force.settings, state.config)
             self._redirect(state.config)
         self._use_keys()
         if not state.error:
@@ -79,34 +74,28 @@ class VolumeApplier:
 
     def use(self, settings: Settings) -> None:
         """These settings are in force now: keys and rules. A key in force stays where they leave none."""
-        self._settings = settings
+        config = self._in_force.state.config
         clients, self._keys = self._keys.clients, KeyPolicy.of(settings)
         self._keys.clients = clients
-        self._pool.rules = Rules.of(settings, self.state.config)
+        self._pool.rules = Rules.of(settings, config)
         if settings.upstream_proxy is not None and settings.sources["upstream_proxy"] != "gui_config":
             try:
                 self._egresses.redirect(settings.upstream_proxy)
             except ValueError as e:
                 log.warn("UPSTREAM_PROXY_URL can't be used: {reason}", reason=e)
         else:
-            self._redirect(self.state.config)
+            self._redirect(config)
         self._use_keys()
 
     def _use_keys(self) -> None:
-        ring = self._keys.decide(self.state.config, absent=self.state.config_absent)
+        ring = self._keys.decide(self._in_force.state.config, absent=self._in_force.state.config_absent)
         if ring is not None:
             self._gate.keys = ring
             self._admin.use(ring)
 
-    def offered(self, offers: Offers) -> None:
-        """What upstream offers to any of the accounts is this, from now on."""
-        self._offers = offers
-        self.catalogue = _catalogue(self.state.config, offers)
-        log.info("upstream offers {count} models", count=len(offers.models))
-
     def _redirect(self, config: GuiConfig | None) -> None:
         """The app's upstream proxy, unless the settings name one or the app's can't be used: then the last stays."""
-        if config is None or self._settings.sources["upstream_proxy"] not in ("gui_config", "default"):
+        if config is None or self._in_force.settings.sources["upstream_proxy"] not in ("gui_config", "default"):
             return
         try:
             self._egresses.redirect(config.upstream_proxy)
@@ -127,9 +116,3 @@ class VolumeApplier:
         for status in sorted({account.status for account in state.accounts} - _STATUSES - self._odd_statuses):
             self._odd_statuses.add(status)
             log.warn("accounts with the unknown status {status!r} are used like active ones", status=status)
-
-
-def _catalogue(config: GuiConfig | None, offers: Offers) -> Catalogue:
-    if config is None:
-        return Catalogue(offers=offers)
-    return Catalogue(config.custom_mapping, config.anthropic_mapping, offers)

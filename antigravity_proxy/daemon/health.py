@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.replicas.store import Replicas, Sharing
 from antigravity_proxy.settings import limits
-from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.startup import epoch
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
@@ -31,37 +29,31 @@ class Health:
     def __init__(
         self,
         clock: IReactorTime,
-        settings: Settings,
-        state: Callable[[], VolumeState],
+        in_force: InForce,
         volume: VolumeService,
         pool: Pool,
         tokens: TokenKeeper,
         gate: ApiGate,
         replicas: Replicas | None,
-        key_file: ClientKeysFile | None,
+        client_keys: ClientKeysFile | None,
         *,
         writable: bool,
     ) -> None:
         self._clock = clock
-        self._settings = settings
-        self._state = state
+        self._in_force = in_force
         self._volume = volume
         self._pool = pool
         self._tokens = tokens
         self._gate = gate
         self._replicas = replicas
-        self._key_file = key_file
+        self._client_keys = client_keys
         self._writable = writable
         self._told: frozenset[str] = frozenset()
         self.draining = False
 
-    def use(self, settings: Settings) -> None:
-        """These settings are in force now."""
-        self._settings = settings
-
     def now(self) -> Condition:
         """The condition at this moment."""
-        state = self._state()
+        state = self._in_force.state
         sharing = self._sharing()
         return Condition(
             epoch=epoch(),
@@ -69,7 +61,7 @@ class Health:
             ever_read=state.read_at is not None,
             accounts=len(state.accounts),
             usable=self._pool.usable(),
-            read_only=self._settings.read_only or not self._writable,
+            read_only=self._in_force.settings.read_only or not self._writable,
             draining=self.draining,
             volume=self._volume_health(state),
             apart="" if sharing is None else sharing.trouble,
@@ -82,14 +74,14 @@ class Health:
         sharing, tally = self._sharing(), self._pool.tally()
         around = Surroundings(
             keys_closed=self._gate.keys.closed,
-            client_keys="" if self._key_file is None else self._key_file.trouble,
+            client_keys="" if self._client_keys is None else self._client_keys.trouble,
             misconfigured=self._tokens.misconfigured,
             apart="" if sharing is None else sharing.trouble,
             writable=self._writable,
             barred=tally.barred,
             unverified=tally.unverified,
         )
-        return warnings(self._settings, self._state(), around)
+        return warnings(self._in_force.settings, self._in_force.state, around)
 
     def tell(self) -> None:
         """Tells the log of the warnings that are new since it was last told."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -12,6 +11,7 @@ from antigravity_proxy import logs
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.daemon import gauges
 from antigravity_proxy.daemon.health import Health
+from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.process import hex_digits
 from antigravity_proxy.logs import Output
 from antigravity_proxy.replicas.store import Replicas
@@ -21,7 +21,6 @@ from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.loop import LoopWatch
 from antigravity_proxy.telemetry.metrics import Metrics
 from antigravity_proxy.telemetry.record import Ledger
-from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.web.edge import GuardedSite
 
@@ -66,7 +65,7 @@ class Observability(MultiService):
         site: GuardedSite,
         pool: Pool,
         volume: VolumeService,
-        state: Callable[[], VolumeState],
+        in_force: InForce,
         replicas: Replicas | None,
         health: Health,
     ) -> None:
@@ -75,7 +74,7 @@ class Observability(MultiService):
             (
                 *gauges.of_traffic(self.ledger, site, self._access, self.loop),
                 *gauges.of_accounts(pool),
-                *gauges.of_volume(self._reactor, volume, state),
+                *gauges.of_volume(self._reactor, volume, lambda: in_force.state),
                 *gauges.of_replicas(replicas),
                 *gauges.of_health(self._reactor, health),
             )

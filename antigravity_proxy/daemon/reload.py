@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.settings.resolve import Settings, SettingsError
 from antigravity_proxy.settings.table import TABLE
 
@@ -37,24 +38,16 @@ class Reloader:
 
     def __init__(
         self,
-        settings: Settings,
+        in_force: InForce,
         resolve: Callable[[], Settings],
         read_volume: Callable[[], Deferred[Any]],
         *followers: Follower,
     ) -> None:
-        self._settings = self._at_start = settings
+        self._in_force = in_force
+        self._last = self._at_start = in_force.settings
         self._resolve = resolve
         self._read_volume = read_volume
         self._followers = followers
-
-    @property
-    def in_effect(self) -> Settings:
-        """What is in force: the start's settings, but for those that take effect while the daemon runs."""
-        last, sources = self._settings, dict(self._at_start.sources)
-        if last is self._at_start:
-            return last
-        sources |= {field: source for field, source in last.sources.items() if field in LIVE}
-        return replace(self._at_start, sources=sources, **{field: getattr(last, field) for field in LIVE})
 
     def reload(self) -> None:
         """Re-reads everything; what can't be used is told in the log."""
@@ -67,13 +60,20 @@ class Reloader:
         self._read_volume().addErrback(partial(log.failure, "the volume could not be read"))
 
     def _take(self, fresh: Settings) -> None:
-        before, self._settings = self._settings, fresh
+        before, self._last = self._last, fresh
         changed = [name for name in _NAMES if getattr(fresh, name, None) != getattr(before, name, None)]
         if fresh.clients != before.clients:
             changed.append("clients")
         late = [_NAMES[name] for name in changed if name not in LIVE]
         if late:
             log.warn("changed, but in effect at the next start only: {names}", names=", ".join(late))
+        self._in_force.settings = settings = self._with_live_of(fresh)
         for follower in self._followers:
-            follower.use(self.in_effect)
+            follower.use(settings)
         log.info("settings re-read")
+
+    def _with_live_of(self, fresh: Settings) -> Settings:
+        """The start's settings, but for those that take effect while the daemon runs."""
+        live = {field: source for field, source in fresh.sources.items() if field in LIVE}
+        sources = {**self._at_start.sources, **live}
+        return replace(self._at_start, sources=sources, **{field: getattr(fresh, field) for field in LIVE})

@@ -22,6 +22,7 @@ from antigravity_proxy.daemon.account_calls import VolumeCalls
 from antigravity_proxy.daemon.account_services import AccountServices
 from antigravity_proxy.daemon.apply_volume import VolumeApplier
 from antigravity_proxy.daemon.health import Health
+from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.listeners import Listeners
 from antigravity_proxy.daemon.observability import Observability
 from antigravity_proxy.daemon.process import (
@@ -34,6 +35,7 @@ from antigravity_proxy.daemon.reload import Reloader
 from antigravity_proxy.daemon.signals import Signals
 from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
 from antigravity_proxy.settings import limits
+from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.ticker import Ticker
@@ -76,105 +78,102 @@ class Daemon(MultiService):
         super().__init__()
         self._reactor = reactor
         self._notifier = notifier
-        self._opening: Any = None
         self._settings = settings = start.settings
+        self._in_force = in_force = InForce(settings, start.state)
+        self._ticker = ticker = Ticker(reactor)
+        self._signals: Signals | None = None
+        self._opening: Any = None
+
+        # what is seen of all that follows
+        self._observability = observability = Observability(reactor, settings)
+        self.ledger = ledger = observability.ledger
+
+        # the volume, and what is written into it
         writable = startup.is_writable(start.places.directory)
         read_only = settings.read_only or not writable
-        keys = KeyPolicy.of(settings)
-        self._key_file = key_file = self._follow_clients(settings.client_keys_file)
-        keys.clients = () if key_file is None else key_file.keys
-        ring = keys.at_start(start.state.config, absent=start.state.config_absent)
-        self._ticker = Ticker(reactor)
-        self._signals: Signals | None = None
-        self._observability = observability = Observability(reactor, settings)
-        observability.setServiceParent(self)
-        self.ledger = observability.ledger
-
-        self._volume = VolumeService(reactor, start.reader, self._take)
-        self._volume.setServiceParent(self)
+        self._volume = volume = VolumeService(reactor, start.reader)
         writer = WriterService(reactor, start.writer)
-        writer.setServiceParent(self)
-        stored = VolumeCalls(writer, self._volume)
+        stored = VolumeCalls(writer, volume)
 
-        self.account_services = services = AccountServices(
-            reactor,
-            self._ticker,
-            settings,
-            Rules.of(settings, start.state.config),
-            None if read_only else stored.keep,
-            lambda offers: self._applier.offered(offers),
-        )
-        self.pool = services.pool
-        if services.replicas is not None:
-            services.replicas.setServiceParent(self)
+        # the accounts
+        rules = Rules.of(settings, start.state.config)
+        keep = None if read_only else stored.keep
+        self.account_services = services = AccountServices(reactor, ticker, in_force, rules, keep)
+        self.pool = pool = services.pool
 
+        # the API listener
+        self._client_keys = client_keys = _client_keys(reactor, settings)
+        keys = KeyPolicy.of(settings)
+        keys.clients = () if client_keys is None else client_keys.keys
+        ring = keys.at_start(start.state.config, absent=start.state.config_absent)
+        limits_of_keys = RateLimits(reactor.seconds, epoch)
+        hosts = (settings.host, *settings.allowed_hosts)
+        origins, trusted = settings.cors_origins, settings.trusted_proxies
         self.gate = gate = ApiGate(
-            ring,
-            settings.max_body,
-            hex_digits,
-            self.ledger,
-            RateLimits(reactor.seconds, epoch),
-            hosts=(settings.host, *settings.allowed_hosts),
-            origins=settings.cors_origins,
-            trusted=settings.trusted_proxies,
+            ring, settings.max_body, hex_digits, ledger, limits_of_keys, hosts=hosts, origins=origins, trusted=trusted
         )
-        signing_in = sign_in(reactor, settings, services.oauth, services.egresses, stored.store)
-        history = History(reactor.seconds, epoch)
-        self.ledger.observe(history.note)
-        sources = Sources(
-            settings=lambda: self._reloader.in_effect,
-            pool=self.pool,
-            state=lambda: self.state,
-            condition=lambda: self.health.now(),
-            ledger=self.ledger,
-            history=history,
-            read_only=read_only,
-        )
-        self.admin = Admin(reactor, self._ticker, settings, signing_in, stored, ring, sources)
-        self._applier = applier = VolumeApplier(
-            settings, start.state, keys, self.pool, services.egresses, gate, self.admin, services.replicas
-        )
-        self.health = Health(
+        self.health = health = Health(
             reactor,
-            settings,
-            lambda: applier.state,
-            self._volume,
-            self.pool,
+            in_force,
+            volume,
+            pool,
             services.tokens,
             gate,
             services.replicas,
-            key_file,
+            client_keys,
             writable=writable,
         )
-        pages = HealthPages(self.health.now, observability.metrics.render).resource()
-        api = ApiResource(services.resources, lambda: applier.catalogue, gate, pages, hex_digits, self.ledger)
+        pages = HealthPages(health.now, observability.metrics.render).resource()
+        api = ApiResource(services.resources, lambda: in_force.catalogue, gate, pages, hex_digits, ledger)
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
-        self.site = GuardedSite(api, gate, self._ticker, max_connections=self._room)
-        observability.watch(self.site, self.pool, self._volume, lambda: applier.state, services.replicas, self.health)
-        self._listeners = Listeners(reactor, settings, self.site, self.admin.site, handed)
-        notifier.setServiceParent(self)
+        self.site = GuardedSite(api, gate, ticker, max_connections=self._room)
+
+        # the admin listener
+        signing_in = sign_in(reactor, settings, services.oauth, services.egresses, stored.store)
+        history = History(reactor.seconds, epoch)
+        ledger.observe(history.note)
+        sources = Sources(
+            settings=lambda: in_force.settings,
+            pool=pool,
+            state=lambda: in_force.state,
+            condition=health.now,
+            ledger=ledger,
+            history=history,
+            read_only=read_only,
+        )
+        self.admin = admin = Admin(reactor, ticker, settings, signing_in, stored, ring, sources)
+
+        # what changes all that while it runs
+        self._applier = applier = VolumeApplier(in_force, keys, pool, services.egresses, gate, admin, services.replicas)
+        volume.observe(self._take)
+        if client_keys is not None:
+            client_keys.observe(applier.take_clients)
         self._reloader = Reloader(
-            settings,
-            lambda: handed.told(start.resolve(applier.state.config)),
-            lambda: self._volume.read(),
+            in_force,
+            lambda: handed.told(start.resolve(in_force.state.config)),
+            volume.read,
             services.upstream,
             signing_in,
             applier,
-            self.health,
         )
+
+        self._listeners = Listeners(reactor, settings, self.site, admin.site, handed)
+        observability.watch(self.site, pool, volume, in_force, services.replicas, health)
+        for part in (client_keys, observability, volume, writer, services.replicas, notifier):
+            if part is not None:
+                part.setServiceParent(self)
 
     @property
     def state(self) -> VolumeState:
         """The state of the volume that is in effect."""
-        return self._applier.state
+        return self._in_force.state
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
         """Takes its place in the application, and gives that our log."""
         if isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, self._observability.log_observer())
-            self._signals = Signals(
-                self._reactor, self._reload, self._observability.output.reopen
-            )  # the process is ours
+            # the process is ours
+            self._signals = Signals(self._reactor, self._reload, self._observability.output.reopen)
         super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
@@ -195,19 +194,11 @@ class Daemon(MultiService):
         self.account_services.start()
         self.health.tell()
 
-    def _follow_clients(self, path: str | None) -> ClientKeysFile | None:
-        """The file of clients' keys, if there is to be one."""
-        if path is None:
-            return None
-        found = ClientKeysFile(self._reactor, Path(path), lambda keys: self._applier.take_clients(keys))
-        found.setServiceParent(self)
-        return found
-
     def _reload(self) -> None:
         self._observability.output.reopen()
         self._reloader.reload()
-        if self._key_file is not None:
-            self._key_file.look().addErrback(
+        if self._client_keys is not None:
+            self._client_keys.look().addErrback(
                 lambda failure: log.failure("the clients' keys could not be read", failure)
             )
 
@@ -243,3 +234,9 @@ class Daemon(MultiService):
         yield self.account_services.stop()
         self._ticker.stop()
         yield super().stopService()
+
+
+def _client_keys(reactor: Any, settings: Settings) -> ClientKeysFile | None:
+    """The file of clients' keys, if there is to be one."""
+    path = settings.client_keys_file
+    return None if path is None else ClientKeysFile(reactor, Path(path))

@@ -31,7 +31,7 @@ class ReplicaState:
         self._time = time
         self._epoch = epoch
         self._sender = sender
-        self._listener = listener
+        self.listener = listener
         self.keys = Keys(vault.namespace)
         self.cache = Cache()
         self.sessions = Sessions()
@@ -51,7 +51,7 @@ class ReplicaState:
         name = self.name(account)
         cache.join(account, name)
         for cooling in cache.cooling_of(name, now):
-            self._listener.on_cooled(account, cooling.model, cooling.until - now, cooling.flagged)
+            self.listener.on_cooled(account, cooling.model, cooling.until - now, cooling.flagged)
         for fact in cache.facts_of(name, now):
             if is_new or isinstance(fact, Bar | Token):
                 self._tell_listener(account, fact)
@@ -116,7 +116,7 @@ class ReplicaState:
         """Takes a cooldown."""
         account = self.cache.identities.get(cooling.account)
         if self.cache.cool(cooling, now) and account is not None:
-            self._listener.on_cooled(account, cooling.model, cooling.until - now, cooling.flagged)
+            self.listener.on_cooled(account, cooling.model, cooling.until - now, cooling.flagged)
 
     def take_fact(self, name: str, kind: str, sealed: bytes, now: float) -> None:
         """Takes a fact; one of an account that is not here, or that this volume's key does not open, is none."""
@@ -138,7 +138,7 @@ class ReplicaState:
             self.cache.forgive(name)
             account = self.cache.identities.get(name)
             if account is not None:
-                self._listener.on_forgiven(account)
+                self.listener.on_forgiven(account)
         for name, model, until, flagged in message.cooling:
             self.take_cooling(Cooling(name, model, self._time.ours(until), flagged), now)
         for kind, name, sealed in message.facts:
@@ -155,7 +155,7 @@ class ReplicaState:
         return self._vault.seal(account, kind, facts.encode(held.fact)), held.until - now
 
     def _tell_listener(self, account: str, fact: Fact) -> None:
-        listener = self._listener
+        listener = self.listener
         if isinstance(fact, Token):
             listener.on_renewed(account, grant(fact))
         elif isinstance(fact, Bar):

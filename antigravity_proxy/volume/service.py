@@ -25,14 +25,14 @@ _LAST_READ = 0.2
 class VolumeService(Service):
     """Reads the volume at the start and whenever its files change, in one thread of its own, one read at a time.
 
-    ``on_state`` is called on the reactor's thread with every state that brings something new. ``reads`` counts all,
+    Observers are called on the reactor's thread with every state that brings something new. ``reads`` counts all,
     ``failed_reads`` those that could not read what is there.
     """
 
-    def __init__(self, reactor: Any, reader: VolumeReader, on_state: Callable[[VolumeState], None]) -> None:
+    def __init__(self, reactor: Any, reader: VolumeReader) -> None:
         self._reactor = reactor
         self._reader = reader
-        self._on_state = on_state
+        self._observers: list[Callable[[VolumeState], None]] = []
         self._thread = OwnThread(reactor, "volume")
         self._schedule = Schedule()  # used in the thread alone
         self._revision: int | None = None
@@ -52,6 +52,10 @@ class VolumeService(Service):
     def busy_since(self) -> float | None:
         """When the oldest look or read under way was begun (monotonic seconds); None if there is none."""
         return self._begun[0] if self._begun else None
+
+    def observe(self, observer: Callable[[VolumeState], None]) -> None:
+        """Calls ``observer`` with each new state from now on."""
+        self._observers.append(observer)
 
     def startService(self) -> None:
         """Starts the thread and the looking; the first look reads."""
@@ -99,7 +103,8 @@ class VolumeService(Service):
     def _told(self, state: VolumeState) -> VolumeState:
         if self.running and state.revision != self._revision:
             self._revision = state.revision
-            self._on_state(state)
+            for observer in self._observers:
+                observer(state)
         return state
 
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:

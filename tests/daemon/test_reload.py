@@ -49,7 +49,7 @@ async def test_what_takes_a_new_start_is_told_and_left(tmp_path: Path) -> None:
             daemon._reload()
         finally:
             globalLogPublisher.removeObserver(observe)
-        assert daemon._applier._settings == daemon._settings
+        assert daemon._in_force.settings == daemon._settings
     assert "changed, but in effect at the next start only: PROXY_PORT, PROXY_DRAIN_SECONDS" in told
 
 

@@ -66,7 +66,8 @@ class Watch:
         self.reactor = Reactor()
         self.reader = reader
         self.told: list[VolumeState] = []
-        self.service = VolumeService(self.reactor, reader, self.told.append)
+        self.service = VolumeService(self.reactor, reader)
+        self.service.observe(self.told.append)
 
     def look(self, after: float = POLL) -> None:
         self.reactor.advance(after)
@@ -168,12 +169,14 @@ def test_a_fault_is_logged_and_the_looking_goes_on(watch: Watch, no_leaks: list[
 
 
 def test_a_fault_in_the_use_of_a_state_does_not_end_the_looking(watch: Watch, no_leaks: list[Any]) -> None:
-    tell = watch.service._on_state
-    watch.service._on_state = lambda state: 1 / 0  # type: ignore[assignment, return-value]
+    def fail(state: VolumeState) -> None:
+        raise ZeroDivisionError
+
+    watch.service._observers[0] = fail
     watch.reactor.from_thread()
     assert [failure.type for failure in no_leaks] == [ZeroDivisionError]
     no_leaks.clear()
-    watch.service._on_state = tell
+    watch.service._observers[0] = watch.told.append
     watch.reader.signed, watch.reader.state = 2, VolumeState(revision=2)
     watch.look()
     assert [state.revision for state in watch.told] == [2]
