@@ -57,6 +57,17 @@ class Response(Struct, frozen=True, kw_only=True):
     metadata: Raw
 
 
+def compaction_object(response: Response) -> dict[str, Any]:
+    """A response that is a compaction, as ``/v1/responses/compact`` answers it."""
+    return {
+        "id": response.id,
+        "object": "response.compaction",
+        "created_at": response.created_at,
+        "output": response.output,
+        "usage": response.usage,
+    }
+
+
 def usage_object(usage: Counted) -> dict[str, Any]:
     """``usage`` (translation.md 2.9)."""
     return {

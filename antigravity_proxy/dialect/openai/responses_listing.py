@@ -1,4 +1,4 @@
-"""Stored responses as they are shown again: one, its input items, that it is gone (contract.md 8). Pure.
+"""Stored responses as they are shown again: one, its input items, that it is gone (contract.md 8). Pure."""
 
 from __future__ import annotations
 

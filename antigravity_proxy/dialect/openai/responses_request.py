@@ -6,13 +6,14 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from antigravity_proxy.canonical.call import Call, Effort, OutputFormat, Reasoning, Sampling
 from antigravity_proxy.canonical.content import ABSENT
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.base import Decoded
 from antigravity_proxy.dialect.numbers import Whole, whole
-from antigravity_proxy.dialect.openai.responses_answer import new_answer
+from antigravity_proxy.dialect.openai.responses_answer import CompactionDocument, new_answer
 from antigravity_proxy.dialect.openai.responses_compaction import summarising
 from antigravity_proxy.dialect.openai.responses_document import ReasoningEcho, Response
 from antigravity_proxy.dialect.openai.responses_items import Memory, conversation, item_ids
@@ -74,7 +75,14 @@ class ResponsesRequest(Struct, kw_only=True):
     safety_identifier: str | None = None
 
 
+class _CountRequest(ResponsesRequest, kw_only=True):
+    """The body of a token count."""
+
+    model: str = ""
+
+
 _decoder = msgspec.json.Decoder(ResponsesRequest)
+_count_decoder = msgspec.json.Decoder(_CountRequest)
 
 
 class References(Struct, frozen=True):
@@ -97,13 +105,21 @@ class Understood(Struct, frozen=True):
 
 def read(body: bytes) -> ResponsesRequest:
     """The request in a body; raises BadRequest with the ``param`` at fault."""
-    request = parse(body, _decoder)
+    return _checked(parse(body, _decoder))
+
+
+def _checked(request: ResponsesRequest) -> ResponsesRequest:
     for name in ("conversation", "prompt"):
         if getattr(request, name) is not None:
             raise BadRequest(f"There is no {name} here: send the whole input instead.", param=name)
     if request.background:
         raise BadRequest("Responses can't be made in the background here.", param="background")
     return request
+
+
+def read_count(body: bytes) -> ResponsesRequest:
+    """The request in a body whose tokens are to be counted, in which everything may be left out; raises BadRequest."""
+    return _checked(parse(body, _count_decoder))
 
 
 def references(request: ResponsesRequest) -> References:
@@ -122,13 +138,28 @@ def understand(request: ResponsesRequest, memory: Memory = Memory(), *, stored: 
 
     ``stored``: its answer is kept, and says so.
     """
+    call, options, own = _understood(request, memory, stored=stored, compacts=False)
+    return Understood(Decoded(call, lambda stamp: new_answer(options, stamp)), own)
+
+
+def compaction(request: ResponsesRequest, memory: Memory) -> Decoded:
+    """The request for a summary alone of what it says, whole; raises BadRequest, NotFound."""
+    call, options, _ = _understood(request, memory, stored=False, compacts=True)
+    return Decoded(replace(call, stream=False), lambda stamp: CompactionDocument(options, stamp))
+
+
+def _understood(
+    request: ResponsesRequest, memory: Memory, *, stored: bool, compacts: bool
+) -> tuple[Call, ResponsesOptions, list[Raw]]:
     try:
-        return _understood(request, memory, stored)
+        return _read(request, memory, stored, compacts)
     except RecursionError:  # what could be read may still be too deep to be written, further down the stack
         raise BadRequest("The body is nested too deeply.") from None
 
 
-def _understood(request: ResponsesRequest, memory: Memory, stored: bool) -> Understood:
+def _read(
+    request: ResponsesRequest, memory: Memory, stored: bool, compacts: bool
+) -> tuple[Call, ResponsesOptions, list[Raw]]:
     if request.previous_response_id and not memory.before:
         raise PreviousResponseNotFound(
             f"Previous response with id '{request.previous_response_id[:80]}' not found.", param="previous_response_id"
@@ -159,7 +190,8 @@ def _understood(request: ResponsesRequest, memory: Memory, stored: bool) -> Unde
         stream=bool(request.stream),
         session=session_name(request.prompt_cache_key, request.metadata, request.user),
     )
-    if said.compacts:
+    compacts = compacts or said.compacts
+    if compacts:
         if memory.seal is None:
             raise BadRequest("Nothing can be sealed here, so no conversation be made shorter.", param="input")
         call = summarising(call)
@@ -170,10 +202,10 @@ def _understood(request: ResponsesRequest, memory: Memory, stored: bool) -> Unde
         show_thoughts=call.reasoning.show,
         search=call.web_search and not call.tools and call.tool_choice.mode != "none",
         json=call.output.kind != "text",
-        compact=memory.seal if said.compacts else None,
+        compact=memory.seal if compacts else None,
         input_estimate=input_tokens(call),
     )
-    return Understood(Decoded(call, lambda stamp: new_answer(options, stamp)), said.own)
+    return call, options, said.own
 
 
 def _output_format(request: ResponsesRequest) -> OutputFormat:
