@@ -22,6 +22,12 @@ _JSON = ((b"content-type", b"application/json"),)
 #: by an item's kind, what its id begins with; others' begin with "item"
 _PREFIXES = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}
 
+#: by a part's type, what it always has
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "output_text": {"annotations": [], "logprobs": []},
+    "input_image": {"detail": "auto"},
+}
+
 
 def render(response: Response) -> Rendered:
     """The response object."""
@@ -89,14 +95,17 @@ def _listed(raw: Raw, digits: str) -> dict[str, Any]:
     item = {"type": kind, "id": item.get("id") or f"{_PREFIXES.get(kind, 'item')}_{digits}"} | {
         name: value for name, value in item.items() if name not in ("type", "id")
     }
-    if kind == "message" and isinstance(item.get("content"), str):
-        text = item["content"]
-        is_models = item.get("role") == "assistant"
-        item["content"] = [
-            {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-            if is_models
-            else {"type": "input_text", "text": text}
-        ]
+    if kind == "message":
+        item["content"] = _content(
+            item.get("content"), "output_text" if item.get("role") == "assistant" else "input_text"
+        )
     if kind != "reasoning" and not item.get("status"):
         item["status"] = "completed"
     return item
+
+
+def _content(content: Any, kind: str) -> list[Any]:
+    """A message's content as a list of parts, each with all that its type has."""
+    if not isinstance(content, list):
+        content = [{"type": kind, "text": content or ""}]
+    return [_DEFAULTS.get(part["type"], {}) | part for part in content]
