@@ -21,6 +21,7 @@ from antigravity_proxy.admin.service import Admin, sign_in
 from antigravity_proxy.daemon.account_calls import VolumeCalls
 from antigravity_proxy.daemon.account_services import AccountServices
 from antigravity_proxy.daemon.apply_volume import VolumeApplier
+from antigravity_proxy.daemon.event_loop import poll_plainly
 from antigravity_proxy.daemon.health import Health
 from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.listeners import Listeners
@@ -58,6 +59,7 @@ def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
     from twisted.internet import reactor
 
     keep_monotonic_time(reactor)
+    poll_plainly(reactor)
     handed = sockets(reactor)
     start = startup.begin(options, environ)
     return Daemon(reactor, replace(start, settings=handed.told(start.settings)), handed, Notifier(reactor, environ))
