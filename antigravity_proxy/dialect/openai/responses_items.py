@@ -132,6 +132,9 @@ class Memory(Struct, frozen=True):
     unseal: Callable[[str], str | None] = lambda sealed: None
 
 
+NO_MEMORY = Memory()
+
+
 class Said(Struct, frozen=True):
     """What the input says. ``tools``: those that it declares, with their places. ``own``: its items, references
     resolved. ``compacts``: a summary is asked for instead of an answer.
@@ -156,7 +159,7 @@ def item_ids(items: str | list[Raw] | None) -> tuple[list[str], str]:
     return named, last
 
 
-def conversation(instructions: str | None, items: str | list[Raw] | None, memory: Memory = Memory()) -> Said:  # noqa: B008
+def conversation(instructions: str | None, items: str | list[Raw] | None, memory: Memory = NO_MEMORY) -> Said:
     """What is said in all; raises BadRequest, NotFound for an item that isn't remembered."""
     said = Conversation()
     said.system([instructions or ""])

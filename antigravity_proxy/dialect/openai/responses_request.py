@@ -16,7 +16,7 @@ from antigravity_proxy.dialect.numbers import Whole, whole
 from antigravity_proxy.dialect.openai.responses_answer import CompactionDocument, new_answer
 from antigravity_proxy.dialect.openai.responses_compaction import summarising
 from antigravity_proxy.dialect.openai.responses_document import ReasoningEcho, Response
-from antigravity_proxy.dialect.openai.responses_items import Memory, conversation, item_ids
+from antigravity_proxy.dialect.openai.responses_items import NO_MEMORY, Memory, conversation, item_ids
 from antigravity_proxy.dialect.openai.responses_tools import ChoiceWord, read_tools, tool_choice, tool_list
 from antigravity_proxy.dialect.openai.responses_visitor import ResponsesOptions
 from antigravity_proxy.dialect.openai.settings import (
@@ -133,7 +133,7 @@ def decode(body: bytes) -> Decoded:
     return understand(read(body)).decoded
 
 
-def understand(request: ResponsesRequest, memory: Memory = Memory(), *, stored: bool = False) -> Understood:  # noqa: B008
+def understand(request: ResponsesRequest, memory: Memory = NO_MEMORY, *, stored: bool = False) -> Understood:
     """The request as a call, with what it refers to; raises BadRequest, NotFound.
 
     ``stored``: its answer is kept, and says so.
