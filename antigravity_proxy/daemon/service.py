@@ -124,7 +124,7 @@ class Daemon(MultiService):
             writable=writable,
         )
         pages = HealthPages(health.now, observability.metrics.render).resource()
-        api = ApiResource(services.resources, lambda: in_force.catalogue, gate, pages, hex_digits, ledger)
+        api = ApiResource(services.relay, lambda: in_force.catalogue, gate, pages, hex_digits, ledger)
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
         self.site = GuardedSite(api, gate, ticker, max_connections=self._room)
 

@@ -17,11 +17,10 @@ from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.dialect.base import Decoded, Rendered, Stamp
-from antigravity_proxy.relay.client import ClientGone
+from antigravity_proxy.relay.context import ClientGone, RelayContext
 from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
-from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.relay.signatures import Memory
 from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.web import capacity, dialects
@@ -46,7 +45,7 @@ class ApiResource(Resource):
 
     def __init__(
         self,
-        resources: Resources,
+        context: RelayContext,
         catalogue: Callable[[], Catalogue],
         gate: ApiGate,
         public: IResource,
@@ -54,7 +53,7 @@ class ApiResource(Resource):
         ledger: Ledger,
     ) -> None:
         super().__init__()
-        self._resources = resources
+        self._context = context
         self._catalogue = catalogue
         self._gate = gate
         self._public = public
@@ -66,7 +65,7 @@ class ApiResource(Resource):
         route: Route = request.route
         if route.operation is Operation.PUBLIC and request.method in (b"GET", b"HEAD"):
             return self._public.render(request)
-        client = HttpClient(request, self._resources.ticker)
+        client = HttpClient(request, self._context.ticker)
         serving = Deferred.fromCoroutine(self._serve(request, route, client))
         request.notifyFinish().addErrback(_hung_up, client, serving)
         serving.addErrback(self._last_resort, request, client)
@@ -75,7 +74,7 @@ class ApiResource(Resource):
 
     async def _serve(self, request: GuardedRequest, route: Route, client: HttpClient) -> None:
         record = client.record
-        record.began = self._resources.clock.seconds()
+        record.began = self._context.clock.seconds()
         request.setHeader(dialects.id_header(route), request.request_id.encode())
         try:
             if route.operation is Operation.UNKNOWN:
@@ -101,12 +100,12 @@ class ApiResource(Resource):
             client.reply(self._gate.render(request, e))
 
     async def _generate(self, request: GuardedRequest, decoded: Decoded, client: HttpClient) -> None:
-        resources, call, record = self._resources, decoded.call, client.record
+        context, call, record = self._context, decoded.call, client.record
         model = self._model(request, call, record)
         if call.stream:
             self._ledger.streams(record)
-        memory = Memory(resources.signatures, record.key, call, model)
-        stamp = Stamp(int(resources.epoch()), self._hex, request.request_id, resources.epoch, memory.call_signed)
+        memory = Memory(context.signatures, record.key, call, model)
+        stamp = Stamp(int(context.epoch()), self._hex, request.request_id, context.epoch, memory.call_signed)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:
             answer = new_answer(stamp)
@@ -116,12 +115,12 @@ class ApiResource(Resource):
         await memory.recall(call)
         generation: Generation | FanOut
         if call.choices == 1 and not decoded.more:
-            generation = Generation(resources, call, model, memory, lambda: new_answer(stamp), client)
+            generation = Generation(context, call, model, memory, lambda: new_answer(stamp), client)
         else:
             calls = (call, *decoded.more)
             any_will_do = decoded.any_will_do
             generation = FanOut(
-                resources, calls, model, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do
+                context, calls, model, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do
             )
             del calls
         answer = generation.answer
@@ -149,14 +148,14 @@ class ApiResource(Resource):
         return model
 
     def _capacity(self) -> Rendered:
-        pool = self._resources.pool
+        pool = self._context.upstream.pool
         models = pool.capacity(self._catalogue().ids)
-        return capacity.render(models, len(pool.states), pool.usable(), self._resources.epoch())
+        return capacity.render(models, len(pool.states), pool.usable(), self._context.epoch())
 
     async def _count(self, request: GuardedRequest, route: Route, client: HttpClient) -> Rendered:
         call = dialects.decode_count(route, request)
         model = self._model(request, call, client.record)
-        return dialects.counted(route, await count_tokens(self._resources, call, model, client))
+        return dialects.counted(route, await count_tokens(self._context, call, model, client))
 
     def _last_resort(self, failure: Failure, request: GuardedRequest, client: HttpClient) -> None:
         """What nobody caught: a client that left is no fault; anything else is ours, and is told without details."""
