@@ -79,7 +79,7 @@ def main() -> int:
             measure(leasing(free, False)),
             measure(leasing(few, False)),
             measure(leasing(free, True)),
-            measure(lambda n, pool=none: (pool.lease("m"), pool.refusal("m"))),
+            measure(lambda n, pool=none: (pool.lease("m"), pool.shortage("m"))),
         ]
         over = over or any(mean > goal for mean, _ in found)
         shown = " | ".join(f"{mean:.1f} (slowest {slowest:.0f})" for mean, slowest in found)

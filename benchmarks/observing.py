@@ -14,7 +14,7 @@ from choosing import pool_of
 from msgspec.structs import replace
 
 from antigravity_proxy.canonical.models import MODELS
-from antigravity_proxy.daemon import figures
+from antigravity_proxy.daemon import gauges
 from antigravity_proxy.logs import Output
 from antigravity_proxy.startup import epoch
 from antigravity_proxy.telemetry.access import AccessLog
@@ -58,7 +58,7 @@ def per_look(accounts: int) -> float:
             record.status, record.family = status, "gemini"
             metrics(record)
     usable = Figure("antigravity_accounts_usable", "As the health page counts them.", single(pool.usable))
-    metrics.watch([*figures.of_accounts(pool), usable, replace(usable, name="antigravity_accounts_out_of_use")])
+    metrics.watch([*gauges.of_accounts(pool), usable, replace(usable, name="antigravity_accounts_out_of_use")])
     began = time.process_time()
     for _ in range(20):
         metrics.render("")

@@ -28,10 +28,10 @@ from twisted.internet.task import deferLater, react
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.shared import session_key
+from antigravity_proxy.replicas.cache import Cooling
 from antigravity_proxy.replicas.connection import Connection
-from antigravity_proxy.replicas.dialling import Dialler
+from antigravity_proxy.replicas.connector import Connector
 from antigravity_proxy.replicas.facts import Project, Token, encode
-from antigravity_proxy.replicas.mirror import Cooling
 from antigravity_proxy.replicas.outbox import Outbox
 from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.replicas.vault import Vault
@@ -93,7 +93,7 @@ async def replica(port: int | None) -> tuple[Pool, Replicas | None]:
         pool = Pool(reactor, epoch, lambda: 0.5)
         await pool.update(accounts(1000))
         return pool, None
-    shared = Replicas(reactor, epoch, Dialler(reactor, redis_url(f"redis://127.0.0.1:{port}")))
+    shared = Replicas(reactor, epoch, Connector(reactor, redis_url(f"redis://127.0.0.1:{port}")))
     pool = Pool(reactor, epoch, lambda: 0.5, shared=shared)
     shared.use_key(KEY)
     await pool.update(accounts(1000))
@@ -153,7 +153,7 @@ async def heard(port: int, shared: Any) -> None:
     """What others' conversations cost: batches of ten, as a replica sends them every 50 ms."""
     vault, outbox, time_ = Vault(bytes.fromhex(KEY.reveal())), Outbox(), RedisTime()
     keys = Keys(vault.namespace)
-    connection: Connection = await Dialler(reactor, redis_url(f"redis://127.0.0.1:{port}")).connect()
+    connection: Connection = await Connector(reactor, redis_url(f"redis://127.0.0.1:{port}")).connect()
     messages = []
     for number in range(2000):
         for each in range(10):
@@ -175,7 +175,7 @@ async def redis_part(port: int, pid: int) -> dict[str, float]:
     url = redis_url(f"redis://127.0.0.1:{port}")
     vault, time_ = Vault(bytes.fromhex(KEY.reveal())), RedisTime()
     keys = Keys(vault.namespace)
-    teller: Connection = await Dialler(reactor, url).connect()
+    teller: Connection = await Connector(reactor, url).connect()
     listeners: list[Connection] = []
 
     async def told(batches: int, size: int) -> float:
@@ -190,7 +190,7 @@ async def redis_part(port: int, pid: int) -> dict[str, float]:
     batches = 4000
     one, ten = await told(batches, 1), await told(batches, 11)
     for _ in range(50):
-        listener: Connection = await Dialler(reactor, url).connect()
+        listener: Connection = await Connector(reactor, url).connect()
         await listener.ask([(b"SUBSCRIBE", keys.channel), (b"PING",)], answers=1)
         listeners.append(listener)
     many = await told(batches // 4, 1)

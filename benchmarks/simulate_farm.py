@@ -12,7 +12,7 @@ import argparse
 import random
 from collections import defaultdict
 
-from antigravity_proxy.replicas.telling import HASTE, leisure
+from antigravity_proxy.replicas.publisher import HASTE, leisure
 
 #: Redis' CPU microseconds: a batch, a conversation or cooldown in it, its delivery to one replica, any other command
 BATCH, ITEM, DELIVERY, COMMAND = 12.5, 1.25, 4.55, 1.6

@@ -15,11 +15,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts.slices import Slices
-from antigravity_proxy.admin.board import Board
-from antigravity_proxy.admin.drawing import Drawing
 from antigravity_proxy.admin.history import History
+from antigravity_proxy.admin.http import BaseUrl
 from antigravity_proxy.admin.overview import Overview, Selection, Sources
-from antigravity_proxy.admin.place import Place
+from antigravity_proxy.admin.page import FragmentCache, Layout
 from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.settings.resolve import Resolver
 from antigravity_proxy.telemetry.record import Ledger
@@ -72,14 +71,14 @@ def measure(accounts: int) -> tuple[str, str, str, float]:
         history=History(time.monotonic, time.monotonic),
         read_only=False,
     )
-    overview, drawing = Overview(sources, Slices(clock)), Drawing(clock)
-    board = Board(Place.of(settings), changeable=True, addable=lambda: True)
+    overview, cache = Overview(sources, Slices(clock)), FragmentCache(clock)
+    layout = Layout(BaseUrl.of(settings), changeable=True, addable=lambda: True)
     told, longest = [], 0.0
     for anew in (None, True, False):
         for _ in range(2):  # the first warms up
             status = clock.drive(overview.look(Selection()))
             if anew is not None:
-                clock.drive(drawing.texts(board.fragments(status), anew=anew))
+                clock.drive(cache.texts(layout.fragments(status), anew=anew))
         told.append(clock.told())
         longest = max(longest, *clock.took)
     return told[0], told[1], told[2], longest * 1e3

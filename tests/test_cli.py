@@ -65,9 +65,9 @@ import sys
 for name in {UNIX_ONLY}:
     sys.modules[name] = None
 from antigravity_proxy.cli import main as cli
-from antigravity_proxy.operator import accounts, backup, bundle, copy, export, healthcheck, keychain, keys
-from antigravity_proxy.operator import report, restore
-from antigravity_proxy.volume import place, writer
+from antigravity_proxy.operator import accounts, backup, export, healthcheck, keychain, keys
+from antigravity_proxy.operator import restore
+from antigravity_proxy.volume import atomic, writer
 cli.main(["key", "check", "--data-dir", {str(tmp_path)!r}])
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

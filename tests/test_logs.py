@@ -71,10 +71,10 @@ def test_a_text_line() -> None:
 
 def test_a_json_line_shows_only_known_fields() -> None:
     log, out = logged("json")
-    log.info("told", account="id\n1", row=3, token=Secret("x"), password="hunter2")
+    log.info("told", account="id\n1", cause="quota", token=Secret("x"), password="hunter2")
     fields = json.loads(out.getvalue())
     assert fields["message"] == "told"
-    assert (fields["account"], fields["row"], fields["level"]) == ("id\\n1", 3, "info")
+    assert (fields["account"], fields["cause"], fields["level"]) == ("id\\n1", "quota", "info")
     assert "password" not in fields
     assert "token" not in fields
 

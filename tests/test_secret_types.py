@@ -19,7 +19,7 @@ _HARMLESS = {
     "antigravity_proxy.simulator",
 }
 _ALLOWED = {
-    "antigravity_proxy.admin.accounts.Shown.email",  # these four are masked already
+    "antigravity_proxy.admin.account.Shown.email",  # these four are masked already
     "antigravity_proxy.admin.changes.Changed.email",
     "antigravity_proxy.admin.changes.Found.email",
     "antigravity_proxy.admin.overview.BadRow.email",

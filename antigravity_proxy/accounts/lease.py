@@ -1,10 +1,24 @@
-"""A lease: one account, held while one attempt runs."""
+"""A lease: one account, held while one attempt runs; or why there is none."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState
+
+
+class Shortage(Struct, frozen=True):
+    """Why there is no lease for a model.
+
+    ``is_busy``: somebody could serve if it were not at the limit of its leases. ``free_in``: seconds until the first
+    that merely cools is free, 0: one is free now; None: time alone brings none back. ``accounts``: how many there are.
+    """
+
+    is_busy: bool
+    free_in: float | None
+    accounts: int
 
 
 class Lease:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState
-from antigravity_proxy.codeassist.verdict import Scope, Verdict
+from antigravity_proxy.canonical.verdict import Scope, Verdict
 
 #: seconds that an account stays last in order after upstream's own trouble (upstream.md 6.3 row 7)
 LAST_FOR = 8.0
@@ -23,13 +23,6 @@ JITTER = 0.1
 LEAST_SHARE = 0.05
 #: the priority of the preferred account: above every other
 _PREFERRED = 1 << 20
-#: rows whose cooldowns come from quotas and capacity: upstream may state their length
-_TIMED_ROWS = range(1, 7)
-#: rows whose default ladder the desktop app's back-off steps replace (upstream.md 6.3)
-_STEPPED_ROWS = frozenset({1, 5})
-_QUOTA_ROW = 1
-#: cooldowns of these rows wait for a person (upstream.md 6.3, "When every usable account cools")
-_FLAGGED_ROWS = frozenset({11})
 
 
 class Moment(NamedTuple):
@@ -173,9 +166,9 @@ def cooldown_length(verdict: Verdict, strikes: int, jitter: float, rules: Rules)
     if verdict.delay is not None:
         return float(-(-verdict.delay // 1))
     ladder = verdict.ladder
-    if not rules.breaker and verdict.row in _TIMED_ROWS:
+    if not rules.breaker and verdict.takes_stated_delay:
         ladder = ()
-    elif rules.backoff and verdict.row in _STEPPED_ROWS:
+    elif rules.backoff and verdict.takes_app_backoff:
         ladder = rules.backoff
     if not ladder:
         return 0.0
@@ -189,13 +182,3 @@ def cooldown_keys(verdict: Verdict, model: str) -> tuple[str, ...]:
     if verdict.scope is Scope.ACCOUNT_MODEL:
         return (model, verdict.model) if verdict.model and verdict.model != model else (model,)
     return ()
-
-
-def uses_up_a_quota(verdict: Verdict) -> bool:
-    """Whether the account's quota for a model, and for those that share it, is used up."""
-    return verdict.row == _QUOTA_ROW
-
-
-def waits_for_a_person(verdict: Verdict) -> bool:
-    """Whether the cooldown that follows is one that time alone does not end."""
-    return verdict.row in _FLAGGED_ROWS

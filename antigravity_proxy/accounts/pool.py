@@ -8,12 +8,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from antigravity_proxy import errors
-from antigravity_proxy.accounts import policy, refusal
+from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.capacity import ModelCapacity, capacity
 from antigravity_proxy.accounts.deeds import Deeds
 from antigravity_proxy.accounts.heard import Heard
-from antigravity_proxy.accounts.lease import Lease
+from antigravity_proxy.accounts.lease import Lease, Shortage
 from antigravity_proxy.accounts.order import Order
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.rules import Rules
@@ -24,7 +23,7 @@ from antigravity_proxy.accounts.tally import Tally, tally
 from antigravity_proxy.accounts.trouble import of_verdict
 from antigravity_proxy.accounts.waiting import WaitingLine
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.codeassist.verdict import Scope, Verdict
+from antigravity_proxy.canonical.verdict import Scope, Verdict
 from antigravity_proxy.volume.accounts import Account
 
 log = Logger()
@@ -174,12 +173,9 @@ class Pool:
         free_at = order.first_free(now)
         return None if free_at is None else free_at - now.monotonic
 
-    def refusal(self, model: str) -> errors.ProxyError:
-        """Why nothing can be leased for ``model``, as the client is told."""
-        if self.is_full(model):
-            return refusal.busy(model)
-        seconds = self.free_in(model)
-        return refusal.cooling(model, seconds, self._epoch()) if seconds else refusal.unusable(model, len(self._states))
+    def shortage(self, model: str) -> Shortage:
+        """Why nothing can be leased for ``model``."""
+        return Shortage(self.is_full(model), self.free_in(model), len(self._states))
 
     def usable(self) -> int:
         """How many accounts can serve, cooling or not; as ``tally`` counts."""
@@ -217,22 +213,21 @@ class Pool:
         if verdict.scope is Scope.LAST_IN_ORDER:
             state.last_until = max(state.last_until, now + (verdict.ladder[0] if verdict.ladder else policy.LAST_FOR))
         elif verdict.scope is Scope.UNTIL_CHANGED:
-            state.barred = trouble.reason if trouble is not None else verdict.sentence
+            state.barred = trouble.reason if trouble is not None else verdict.client_words
             self._shared.barred(state.account.id, state.sign_in, state.barred)
         for key in policy.cooldown_keys(verdict, model):
             length = self._strike(state, key, verdict, now)
-            flagged = policy.waits_for_a_person(verdict)
-            if self._cool(state, key, now + length, flagged):
-                self._shared.cooled(state.account.id, key, length, flagged)
+            if self._cool(state, key, now + length, verdict.needs_owner):
+                self._shared.cooled(state.account.id, key, length, verdict.needs_owner)
         state.trouble = trouble or state.trouble
         self._changed(state)
-        self.deeds.set_aside[verdict.name] += 1
-        if policy.uses_up_a_quota(verdict):
+        self.deeds.set_aside[verdict.cause.value] += 1
+        if verdict.uses_quota:
             self.on_exhausted(state)
         log.info(
-            "account {account} set aside: row {row}, {scope}, stated delay {delay} ({source})",
+            "account {account} set aside: {cause}, {scope}, stated delay {delay} ({source})",
             account=state.account.id,
-            row=verdict.row,
+            cause=verdict.cause.value,
             scope=verdict.scope.name,
             delay=verdict.delay,
             source=verdict.source or "none",
@@ -341,11 +336,11 @@ class Pool:
 
         What fails while the account is set aside was sent before: a burst of failures is one strike.
         """
-        strikes = state.strikes.get((key, verdict.row), 0)
+        strikes = state.strikes.get((key, verdict.cause), 0)
         cooldown = state.cooldowns.get(key)
         if cooldown is not None and cooldown.until > now:
             strikes = max(strikes - 1, 0)
-        state.strikes[key, verdict.row] = strikes + 1
+        state.strikes[key, verdict.cause] = strikes + 1
         return policy.cooldown_length(verdict, strikes, self._jitter(), self._rules)
 
     def _cool(self, state: AccountState, key: str, until: float, flagged: bool) -> bool:

@@ -61,6 +61,28 @@ class Listener(Protocol):
         ...
 
 
+class Unheard:
+    """A listener that takes no notice: before there is a pool that does."""
+
+    def on_cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
+        """Takes no notice."""
+
+    def on_renewed(self, account: str, grant: Grant) -> None:
+        """Takes no notice."""
+
+    def on_barred(self, account: str, sign_in: str, reason: str) -> None:
+        """Takes no notice."""
+
+    def on_forgiven(self, account: str) -> None:
+        """Takes no notice."""
+
+    def on_observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
+        """Takes no notice."""
+
+    def on_project(self, account: str, project: str) -> None:
+        """Takes no notice."""
+
+
 class SharedState(Protocol):
     """A store. What is not async returns at once, whatever happens elsewhere; ``now`` is in monotonic seconds."""
 

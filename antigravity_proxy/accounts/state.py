@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from antigravity_proxy.accounts.trouble import Trouble
 from antigravity_proxy.canonical.offers import ModelQuota
+from antigravity_proxy.canonical.verdict import Cause
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume.accounts import Account
@@ -76,7 +77,7 @@ class AccountState:
         self.turn = 0.0  # grows with every lease: the smallest has waited longest for its share
         self.last_until = 0.0  # monotonic seconds: until then chosen after the others
         self.cooldowns: dict[str, Cooldown] = {}
-        self.strikes: dict[tuple[str, int], int] = {}  # consecutive failures, by cooldown key and row
+        self.strikes: dict[tuple[str, Cause], int] = {}  # consecutive failures, by cooldown key
         self.trouble: Trouble | None = None  # the last
         self.barred = ""  # why it is out of use until its row changes; empty: in use
         self.expired = account.status == EXPIRED  # the app says so, and its token has not changed since

@@ -1,1 +1,1 @@
-"""The admin listener: signing in, for people with a browser."""
+"""The admin listener: the operator's status page and changes to accounts, login by API key, sign-in at Google."""

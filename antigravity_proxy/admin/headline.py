@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from antigravity_proxy.admin.accounts import Kind
+from antigravity_proxy.admin.account import Kind
 from antigravity_proxy.admin.history import Minute
 from antigravity_proxy.admin.markup import number
 from antigravity_proxy.web.health import Condition, judge

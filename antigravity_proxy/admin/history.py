@@ -44,7 +44,7 @@ class Minute(Struct):
         return self.served + self.limited + self.failed + self.refused + self.left
 
 
-class Fault(Struct, frozen=True):
+class RecentError(Struct, frozen=True):
     """One request that ended in an error: when (epoch seconds), what was asked, who tried last, what was told."""
 
     at: float
@@ -64,7 +64,7 @@ class History:
         self._seconds = seconds
         self._epoch = epoch
         self._minutes: deque[Minute] = deque(maxlen=MINUTES)
-        self._faults: deque[Fault] = deque(maxlen=ERRORS)
+        self._faults: deque[RecentError] = deque(maxlen=ERRORS)
 
     def note(self, record: Record) -> None:
         """Takes a record that is closed."""
@@ -90,7 +90,7 @@ class History:
         """The last hour, the oldest minute first, quiet ones included."""
         return tuple(self._filled())
 
-    def faults(self) -> tuple[Fault, ...]:
+    def faults(self) -> tuple[RecentError, ...]:
         """The last errors, the newest first."""
         return tuple(self._faults)
 
@@ -106,8 +106,8 @@ class History:
         for number in range(last - MINUTES + 1, last + 1):
             yield replace(known[number]) if number in known else Minute(number)
 
-    def _fault(self, record: Record) -> Fault:
-        return Fault(
+    def _fault(self, record: Record) -> RecentError:
+        return RecentError(
             at=self._epoch(),
             dialect=record.dialect,
             model=(record.model or record.asked)[:_LONGEST_NAME],

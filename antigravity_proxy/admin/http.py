@@ -1,15 +1,82 @@
-"""What admin pages have in common as HTTP: cookies, forms, answers."""
+"""The admin pages over HTTP: the URL they are reached at, answers, cookies, forms."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+from msgspec import Struct
 
-from antigravity_proxy.admin.place import Place
 from antigravity_proxy.dialect.base import Rendered
+from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.web.edge import SERVER_NAME
+from antigravity_proxy.web.hosts import Hosts
+from antigravity_proxy.web.key_policy import is_loopback
+
+#: where the provider sends browsers back to, unless a reverse proxy maps another path here
+CALLBACK = "/oauth-callback"
+
+
+class BaseUrl(Struct, frozen=True):
+    """``prefix`` is the path under which a reverse proxy shows the pages, without a slash at its end.
+
+    ``is_assumed``: nobody said where they are, it is the default. ``is_loopback``: only this machine reaches them.
+    """
+
+    origin: str
+    host: str
+    prefix: str
+    callback: str
+    is_secure: bool
+    is_assumed: bool
+    is_loopback: bool
+    hosts: Hosts
+
+    @classmethod
+    def of(cls, settings: Settings) -> BaseUrl:
+        """The place that the settings describe: that of the redirect URI."""
+        parts = urlsplit(settings.oauth_redirect_url)
+        return cls(
+            origin=f"{parts.scheme}://{parts.netloc}",
+            host=parts.hostname or "",
+            prefix=parts.path.removesuffix(CALLBACK) if parts.path.endswith(CALLBACK) else "",
+            callback=parts.path,
+            is_secure=parts.scheme == "https",
+            is_assumed=settings.sources["oauth_redirect_url"] == "default",
+            is_loopback=is_loopback(settings.oauth_listen_host),
+            hosts=Hosts((parts.hostname or "", *settings.allowed_hosts)),
+        )
+
+    def path(self, path: str) -> str:
+        """A path of ours as links have it."""
+        return self.prefix + path
+
+    def url(self, path: str) -> str:
+        """The same, whole."""
+        return self.origin + self.prefix + path
+
+    def inner(self, path: str) -> str:
+        """A path that a browser asked for, as routes have it, whether or not a reverse proxy took the prefix away."""
+        if path == self.callback:
+            return CALLBACK
+        if self.prefix and (path + "/").startswith(self.prefix + "/"):
+            return path.removeprefix(self.prefix) or "/"
+        return path
+
+    @property
+    def name(self) -> str:
+        """A short name of the prefix, for cookies; empty without a prefix."""
+        return hashlib.sha256(self.prefix.encode()).hexdigest()[:8] if self.prefix else ""
+
+    def is_ours(self, host: str) -> bool:
+        """Whether a host name leads here and nowhere else: where no key is asked for, no other name may be believed.
+
+        Another site's name may be made to point at this machine, and then its pages would count as ours.
+        """
+        return self.hosts.names(host)
+
 
 _FORM_TYPE = b"application/x-www-form-urlencoded"
 
@@ -19,8 +86,8 @@ Headers = tuple[tuple[bytes, bytes], ...]
 class Answers:
     """Sends pages with ``headers``, and sets cookies that belong to the ``place``."""
 
-    def __init__(self, place: Place, headers: Headers) -> None:
-        self.place = place
+    def __init__(self, base_url: BaseUrl, headers: Headers) -> None:
+        self.base_url = base_url
         self.headers = headers
 
     def send(self, request: Any, page: Rendered) -> bytes:
@@ -41,31 +108,54 @@ class Answers:
         return self.send(request, Rendered(status, b"", ((b"location", url.encode("ascii")),)))
 
     def set_cookie(self, request: Any, name: str, value: str, seconds: float, same_site: str = "strict") -> None:
-        """A cookie that no script reads, and behind TLS no other way carries; for 0 seconds: none any more."""
-        behind_tls = request.getHeader(b"x-forwarded-proto") == b"https"  # whoever lies about it harms but himself
+        """Sets a cookie that no script reads, and that behind TLS is sent over TLS only; 0 seconds remove it."""
         request.addCookie(
-            name,
+            self._cookie_name(request, name),
             value,
             path="/",
             max_age=str(int(seconds)),
             httpOnly=True,
-            secure=self.place.is_secure or behind_tls,
+            secure=self._is_secure(request),
             sameSite=same_site,
         )
 
+    def cookie(self, request: Any, name: str) -> str:
+        """The cookie's value, empty if the request has none of that name."""
+        value: bytes | None = request.getCookie(self._cookie_name(request, name).encode("ascii"))
+        return "" if value is None else value.decode("latin-1")
 
-def cookie(request: Any, name: str) -> str:
-    """The cookie's value, empty if it did not come along."""
-    value: bytes | None = request.getCookie(name.encode("ascii"))
-    return "" if value is None else value.decode("latin-1")
+    def _cookie_name(self, request: Any, name: str) -> str:
+        """``antigravity_``, the name, and what tells daemons under one host name apart: port and path prefix.
+
+        Browsers send a host's cookies to all its ports and paths (RFC 6265 8.5). Behind TLS the name begins with
+        ``__Host-``: no other host and no plain HTTP can set such a cookie (RFC 6265bis 4.1.3.2).
+        """
+        apart = [part for part in (port(request), self.base_url.name) if part]
+        guard = "__Host-" if self._is_secure(request) else ""
+        return "_".join((f"{guard}antigravity_{name}", *apart))
+
+    def _is_secure(self, request: Any) -> bool:
+        """True behind TLS. A client that lies about it harms nobody else."""
+        behind_tls: bool = request.getHeader(b"x-forwarded-proto") == b"https"
+        return self.base_url.is_secure or behind_tls
 
 
 def hostname(request: Any) -> str:
     """The host that the request names, without its port; empty for nonsense."""
+    return _host(request)[0]
+
+
+def port(request: Any) -> str:
+    """The port that the request names, in digits; empty for the scheme's own and for nonsense."""
+    return _host(request)[1]
+
+
+def _host(request: Any) -> tuple[str, str]:
     try:
-        return urlsplit(f"//{(request.getHeader(b'host') or b'').decode('latin-1')}").hostname or ""
+        parts = urlsplit(f"//{(request.getHeader(b'host') or b'').decode('latin-1')}")
+        return parts.hostname or "", "" if parts.port is None else str(parts.port)
     except ValueError:
-        return ""
+        return "", ""
 
 
 def content_type(request: Any) -> bytes:

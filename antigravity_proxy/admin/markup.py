@@ -1,13 +1,17 @@
-"""Small pieces of HTML, by ``twisted.web.template``, which escapes whatever is put into a tag. Pure."""
+"""Small pieces of HTML and SVG, by ``twisted.web.template``, which escapes all text put into a tag. Pure."""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from msgspec import Struct
 from twisted.web.template import Comment, Tag, flattenString
 
+#: the last moment that a date can have, in epoch seconds: the end of the year 9999
+_LAST = 253_402_300_799.0
 #: seconds in a minute, an hour, a day
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -44,11 +48,13 @@ def filled(html: str, parts: Mapping[str, str]) -> str:
 
 def until(epoch: float, now: float) -> Tag:
     """How long until a moment (epoch seconds), with the moment itself; the page's script counts it down."""
+    epoch = dated(epoch)
     return _time(epoch, span(epoch - now), "until")
 
 
 def since(epoch: float, now: float) -> Tag:
     """How long ago a moment was; the page's script counts it up."""
+    epoch = dated(epoch)
     return _time(epoch, span(now - epoch), "since")
 
 
@@ -66,9 +72,14 @@ def span(seconds: float) -> str:
     return f"{whole} s"
 
 
+def dated(epoch: float) -> float:
+    """A moment (epoch seconds) between 1970 and 9999: other systems' numbers may be no date at all."""
+    return 0.0 if math.isnan(epoch) else max(0.0, min(_LAST, epoch))
+
+
 def moment(epoch: float) -> str:
     """A moment as text, in UTC."""
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return datetime.fromtimestamp(dated(epoch), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def dot(kind: str) -> Tag:
@@ -84,3 +95,55 @@ def number(count: int, one: str, many: str = "") -> str:
 def _time(epoch: float, words: str, which: str) -> Tag:
     stamp = datetime.fromtimestamp(epoch, UTC).isoformat(timespec="seconds")
     return tags.time(words, datetime=stamp, title=moment(epoch), **{f"data-{which}": str(round(epoch))})
+
+
+#: the drawing's own units: a bar and the gap after it, and the height
+_STEP, _BAR, _HEIGHT = 5, 4, 48
+
+
+class Series(Struct, frozen=True):
+    """One kind of bars: its class in the style, its name, a count for each minute, the oldest first."""
+
+    kind: str
+    name: str
+    counts: tuple[int, ...]
+
+
+def chart(title: str, series: Sequence[Series]) -> Tag:
+    """Bars on top of each other, minute by minute, with a legend in figures. Read aloud it is one sentence."""
+    totals = [sum(counts) for counts in zip(*(each.counts for each in series), strict=True)]
+    top = max(1, *totals)
+    words = f"{title}, over the last hour: {sum(totals):,} in all, at most {max(totals):,} in one minute."
+    drawing = tags.svg(
+        *_stacked(series, top),
+        viewBox=f"0 0 {len(totals) * _STEP} {_HEIGHT}",
+        preserveAspectRatio="none",
+        role="img",
+        **{"aria-label": words},
+    )
+    legend = [
+        tags.li(tags.span(class_=f"key {each.kind}", **{"aria-hidden": "true"}), f"{sum(each.counts):,} {each.name}")
+        for each in series
+    ]
+    return tags.figure(
+        tags.figcaption(title, tags.span(f"peak {max(totals):,}", class_="peak")),
+        drawing,
+        tags.div(tags.span("an hour ago"), tags.span("now"), class_="axis", **{"aria-hidden": "true"}),
+        tags.ul(*legend, class_="legend"),
+        class_="chart",
+    )
+
+
+def _stacked(series: Sequence[Series], top: int) -> list[Tag]:
+    """One path for each series, above the ones before."""
+    below = [0] * len(series[0].counts)
+    paths = []
+    for each in series:
+        bars = []
+        for i, count in enumerate(each.counts):
+            if count:
+                foot, head = (round(_HEIGHT * (1 - value / top), 1) for value in (below[i], below[i] + count))
+                bars.append(f"M{i * _STEP} {foot:g}h{_BAR}V{head:g}h-{_BAR}z")
+            below[i] += count
+        paths.append(tags.path(d="".join(bars) or "M0 0", class_=each.kind))
+    return paths

@@ -1,23 +1,64 @@
-"""Everything that the status page shows at a moment, gathered from the daemon's parts."""
+"""A snapshot of everything that the status page shows, gathered from the daemon's parts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.singleflight import SingleFlight
 from antigravity_proxy.accounts.slices import Slices
-from antigravity_proxy.admin import accounts, settings_shown
-from antigravity_proxy.admin.accounts import KINDS, Kind, Shown
-from antigravity_proxy.admin.census import Census
+from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.admin import settings_shown
+from antigravity_proxy.admin.account import KINDS, Kind, Shown, kind_of, shown
 from antigravity_proxy.admin.headline import Headline, headline
-from antigravity_proxy.admin.history import Fault, History, Minute
+from antigravity_proxy.admin.history import History, Minute, RecentError
 from antigravity_proxy.secret import masked
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.web.health import Condition
+
+#: accounts that are looked at in one turn of the reactor: about a millisecond
+_AT_ONCE = 250
+
+
+class Counted(Struct, frozen=True):
+    """All accounts in the pool's order, and by kind."""
+
+    accounts: Sequence[AccountState] = ()
+    kinds: Mapping[Kind, Sequence[AccountState]] = {}
+
+
+class Census:
+    """Counts a pool's accounts by how they are doing."""
+
+    def __init__(self, pool: Pool, slices: Slices) -> None:
+        self._pool = pool
+        self._slices = slices
+        self._flights: SingleFlight[None] = SingleFlight()
+        self._counted = Counted()
+
+    async def now(self) -> Counted:
+        """The accounts as they are now; who asks while a count is under way gets its outcome."""
+        await self._flights.do(self, lambda: self._slices.run(self._counting()))
+        return self._counted
+
+    def stop(self) -> None:
+        """Gives up what is under way."""
+        self._flights.cancel()
+
+    def _counting(self) -> Iterator[None]:
+        kinds: dict[Kind, list[AccountState]] = {kind: [] for kind in KINDS}
+        rules, now = self._pool.rules, self._pool.now()
+        states = tuple(self._pool.states)
+        for number, state in enumerate(states, 1):
+            kinds[kind_of(state, rules, now)].append(state)
+            if number % _AT_ONCE == 0:
+                yield
+        self._counted = Counted(states, kinds)
+
 
 #: accounts on one page
 PAGE = 50
@@ -88,7 +129,7 @@ class Status(Struct, frozen=True):
     headline: Headline
     listed: Listed
     traffic: Traffic
-    faults: tuple[Fault, ...]
+    faults: tuple[RecentError, ...]
     volume: VolumeShown
     settings: tuple[settings_shown.Line, ...]
 
@@ -137,9 +178,7 @@ class Overview:
         pages = max(1, -(-len(states) // PAGE))
         selection = Selection(selection.kind, min(selection.page, pages))
         now, first = pool.now(), PAGE * (selection.page - 1)
-        listed = tuple(
-            accounts.shown(state, pool.rules, settings.clients, now) for state in states[first : first + PAGE]
-        )
+        listed = tuple(shown(state, pool.rules, settings.clients, now) for state in states[first : first + PAGE])
         config = sources.state().config
         return Status(
             now=now.epoch,

@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 from twisted.web.template import Tag
 
 from antigravity_proxy import __version__
-from antigravity_proxy.admin.http import Headers
+from antigravity_proxy.admin.http import BaseUrl, Headers
 from antigravity_proxy.admin.markup import filled, flat, tags
-from antigravity_proxy.admin.place import Place
 from antigravity_proxy.admin.static import ICON, SCRIPT, STYLE
 from antigravity_proxy.dialect.base import Rendered
 
@@ -43,14 +42,14 @@ def headers(auth_url: str) -> Headers:
 class Pages:
     """Makes pages whose links fit the ``place``."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, base_url: BaseUrl) -> None:
+        self._base_url = base_url
 
     def message(self, status: int, title: str, *paragraphs: str, again: bool = False) -> Rendered:
         """A page of plain words; ``again``: with the way to another sign-in."""
-        ways = [tags.a("Status page", href=self._place.path("/"))]
+        ways = [tags.a("Status page", href=self._base_url.path("/"))]
         if again:
-            ways.insert(0, tags.a("Sign in with a Google account", href=self._place.path("/auth/start")))
+            ways.insert(0, tags.a("Sign in with a Google account", href=self._base_url.path("/auth/start")))
         return self.small(status, title, *(tags.p(words) for words in paragraphs), tags.p(*ways, class_="ways"))
 
     def elsewhere(self, status: int, title: str, words: str, url: str) -> Rendered:
@@ -81,7 +80,7 @@ class Pages:
             ),
             tags.button("Log in", class_="primary"),
             method="post",
-            action=self._place.path("/login"),
+            action=self._base_url.path("/login"),
             class_="login",
         )
         return self.small(status, "Log in", told, form)
@@ -92,9 +91,9 @@ class Pages:
             tags.input(type="hidden", name="token", value=token),
             tags.input(type="hidden", name="confirmed", value="yes"),
             tags.button("Remove", class_="danger", name=action, value=account),
-            tags.a("Cancel", href=self._place.path("/"), class_="button", autofocus=""),
+            tags.a("Cancel", href=self._base_url.path("/"), class_="button", autofocus=""),
             method="post",
-            action=self._place.path("/accounts"),
+            action=self._base_url.path("/accounts"),
             class_="ways",
         )
         return self.small(200, title, tags.p(words), form)
@@ -116,7 +115,7 @@ class Pages:
 
         ``parts``: HTML for the holes in its body.
         """
-        path = self._place.path
+        path = self._base_url.path
         head = tags.head(
             tags.meta(charset="utf-8"),
             tags.meta(name="viewport", content="width=device-width, initial-scale=1"),

@@ -1,4 +1,4 @@
-"""The admin listener's routes, in Klein (contract.md 4); what each does stands in the module of its pages."""
+"""The admin listener's routes, in Klein (contract.md 4), and the gate that admits requests by them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,28 @@ from typing import Any
 
 from klein import Klein
 from twisted.internet.defer import CancelledError
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 
-from antigravity_proxy.admin.http import Answers
-from antigravity_proxy.admin.login_pages import LoginPages
+from antigravity_proxy.admin.http import CALLBACK, Answers, BaseUrl, Headers
+from antigravity_proxy.admin.login import LoginPages
 from antigravity_proxy.admin.pages import Pages
-from antigravity_proxy.admin.signin_pages import SignInPages
-from antigravity_proxy.admin.static import FILES
+from antigravity_proxy.admin.signin import SignInPages
+from antigravity_proxy.admin.static import FILES, ICON, SCRIPT, STYLE
 from antigravity_proxy.admin.status_pages import StatusPages
-from antigravity_proxy.web.edge import GuardedRequest
+from antigravity_proxy.dialect.base import Rendered
+from antigravity_proxy.errors import MethodNotAllowed, NotFound, ProxyError
+from antigravity_proxy.web.bodies import BodyUse
+from antigravity_proxy.web.edge import Admission, GuardedRequest
 
-log = Logger()
+#: bytes of a body; an API key in a form is the longest that is ever sent here
+MAX_BODY = 16 << 10
+_TITLES = {
+    404: "There is no such page",
+    405: "That can't be done here",
+    408: "The request took too long",
+    413: "That is too much",
+}
 
 
 class AdminResource:
@@ -67,20 +76,77 @@ class AdminResource:
     def start(self, request: Any) -> bytes:
         return self._signing_in.start(request)
 
-    @app.route("/oauth-callback", methods=["GET"])
+    @app.route(CALLBACK, methods=["GET"])
     async def callback(self, request: Any) -> bytes:
         return await self._signing_in.callback(request)
 
-    @app.route("/static/<name>", methods=["GET"])
-    def static(self, request: Any, name: str) -> bytes:
-        return self._answers.send(request, FILES[f"/static/{name}"].rendered())
+    @app.route(STYLE.route, methods=["GET"])
+    @app.route(SCRIPT.route, methods=["GET"])
+    @app.route(ICON.route, methods=["GET"])
+    def static(self, request: Any) -> bytes:
+        return self._answers.send(request, FILES[request.admitted.path].rendered())
 
     @app.handle_errors(Exception)
     def failed(self, request: Any, failure: Failure) -> bytes:
-        """A fault of ours: the log has it, the page does not."""
+        """Logs a fault of ours; the page doesn't show it."""
         if not failure.check(CancelledError):
-            log.failure("an admin page failed", failure)
+            request.channel.site.failed(failure)
         return self._answers.send(request, self._pages.message(500, "Something went wrong here", "The log says what."))
+
+
+class AdminAdmission(Admission, kw_only=True):
+    """The path, as it is within the admin pages."""
+
+    path: str
+
+
+AdminRequest = GuardedRequest[AdminAdmission]
+
+
+class AdminGate:
+    """Admits requests by their heads, before a body is read."""
+
+    max_body = MAX_BODY
+
+    def __init__(self, base_url: BaseUrl, pages: Pages, headers: Headers) -> None:
+        self._base_url = base_url
+        self._pages = pages
+        self._headers = headers
+        self._methods = _methods(AdminResource.app)
+
+    def admit(self, request: AdminRequest, method: bytes, target: bytes) -> None:
+        """Notes the path on the request. Raises NotFound, MethodNotAllowed."""
+        path = self._base_url.inner(target.partition(b"?")[0].decode("latin-1"))
+        allowed = self._methods.get(path)
+        if allowed is None:
+            raise NotFound("The status page is at /, and an account is added at /auth/start.")
+        if method.decode("latin-1") not in allowed:
+            raise MethodNotAllowed("The method is not allowed here.", allow=allowed)
+        request.admission = AdminAdmission(
+            path=path, body=BodyUse.KEPT if method == b"POST" else BodyUse.REFUSED, holder=request.channel.address
+        )
+
+    def render(self, request: AdminRequest, error: ProxyError) -> Rendered:
+        """The error as a page."""
+        title = _TITLES.get(error.status, "The request can't be served")
+        page = self._pages.message(error.status, title, error.message)
+        allow = error.allow if isinstance(error, MethodNotAllowed) else ()
+        further = ((b"allow", ", ".join(allow).encode()),) if allow else ()
+        return Rendered(page.status, page.body, (*self._headers, *further))
+
+    def refused(self, request: AdminRequest, error: ProxyError, answer: Rendered) -> None:
+        """No record is kept of these pages."""
+
+    def lost(self, request: AdminRequest) -> None:
+        """As ``refused``."""
+
+
+def _methods(app: Klein) -> dict[str, tuple[str, ...]]:
+    """The methods of each route's path. HEAD, which werkzeug adds to GET, would begin sign-ins and event streams."""
+    methods: dict[str, set[str]] = {}
+    for rule in app.url_map.iter_rules():
+        methods.setdefault(rule.rule, set()).update(rule.methods or ())
+    return {path: tuple(sorted(each - {"HEAD"})) for path, each in methods.items()}
 
 
 class _Routed(Resource):
@@ -92,6 +158,6 @@ class _Routed(Resource):
         super().__init__()
         self._inner = inner
 
-    def render(self, request: GuardedRequest) -> Any:
-        request.postpath = [part.encode("ascii") for part in request.route.split("/")[1:]]
+    def render(self, request: AdminRequest) -> Any:
+        request.postpath = [part.encode("ascii") for part in request.admitted.path.split("/")[1:]]
         return self._inner.render(request)

@@ -10,28 +10,26 @@ from twisted.web.client import Agent
 
 from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.admin import pages
-from antigravity_proxy.admin.access import Access
 from antigravity_proxy.admin.changes import Changes, Stored
-from antigravity_proxy.admin.flow import SignIn
-from antigravity_proxy.admin.gate import AdminGate
-from antigravity_proxy.admin.http import Answers
-from antigravity_proxy.admin.login_pages import LoginPages
+from antigravity_proxy.admin.http import Answers, BaseUrl
+from antigravity_proxy.admin.login import Access, LoginPages
 from antigravity_proxy.admin.overview import Overview, Sources
 from antigravity_proxy.admin.pages import Pages
-from antigravity_proxy.admin.place import Place
-from antigravity_proxy.admin.resource import AdminResource
-from antigravity_proxy.admin.signin_pages import SignInPages
+from antigravity_proxy.admin.resource import AdminGate, AdminResource
+from antigravity_proxy.admin.signin import SignIn, SignInPages
 from antigravity_proxy.admin.status_pages import StatusPages
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.upstream.oauth import OAuthClient
 from antigravity_proxy.volume.writer import NewAccount, Written
-from antigravity_proxy.web.edge import GuardedSite
 from antigravity_proxy.web.key_ring import KeyRing
+from antigravity_proxy.web.site import GuardedSite
 
 #: connections at a time; people with browsers need few
 _MAX_CONNECTIONS = 200
+#: of them from one address, so that no single one keeps the others out
+_MAX_PER_ADDRESS = _MAX_CONNECTIONS // 4
 #: seconds that sign-ins under way get at the end
 _DRAIN = 5.0
 
@@ -64,8 +62,8 @@ class Admin:
     ) -> None:
         self._reactor = reactor
         read_only = sources.read_only
-        place, headers = Place.of(settings), pages.headers(settings.auth_url)
-        made, answers = Pages(place), Answers(place, headers)
+        base_url, headers = BaseUrl.of(settings), pages.headers(settings.auth_url)
+        made, answers = Pages(base_url), Answers(base_url, headers)
         self.access = access = Access(answers, made, keys, settings.trusted_proxies, reactor.seconds)
         self.signing_in = SignInPages(answers, made, access, signing_in, reactor.seconds, read_only=read_only)
         self.status = StatusPages(
@@ -78,8 +76,10 @@ class Admin:
             addable=lambda: not read_only and bool(sources.settings().clients),
         )
         routes = AdminResource(answers, made, LoginPages(answers, made, access), self.signing_in, self.status)
-        gate = AdminGate(place, made, headers)
-        self.site = GuardedSite(routes.resource(), gate, ticker, max_connections=_MAX_CONNECTIONS)
+        gate = AdminGate(base_url, made, headers)
+        self.site = GuardedSite(
+            routes.resource(), gate, ticker, max_connections=_MAX_CONNECTIONS, max_per_address=_MAX_PER_ADDRESS
+        )
 
     def use(self, keys: KeyRing) -> None:
         """These API keys are in force now."""

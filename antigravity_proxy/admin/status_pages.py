@@ -10,16 +10,15 @@ import msgspec
 from msgspec import Struct
 from twisted.web.template import Tag
 
-from antigravity_proxy.admin.access import Access
-from antigravity_proxy.admin.board import Board, query_of
 from antigravity_proxy.admin.changes import ACTIONS, Action, Changes, NotChanged
-from antigravity_proxy.admin.drawing import Drawing
 from antigravity_proxy.admin.http import Answers, content_type, form, query
-from antigravity_proxy.admin.live import Live
+from antigravity_proxy.admin.login import Access
 from antigravity_proxy.admin.markup import tags
-from antigravity_proxy.admin.memory import Session
 from antigravity_proxy.admin.overview import Overview, Selection
+from antigravity_proxy.admin.page import FragmentCache, Layout, query_of
 from antigravity_proxy.admin.pages import Pages
+from antigravity_proxy.admin.sessions import Session
+from antigravity_proxy.admin.sse import EventStream
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.web.key_ring import keys_shown
@@ -46,13 +45,13 @@ class StatusPages:
         self._changes = changes
         self._addable = addable
         self._boot = secrets.token_hex(8)
-        self._board = Board(answers.place, changeable=not changes.read_only, addable=addable)
-        self._drawing = Drawing(ticker.clock)
-        self._live = Live(ticker, overview, self._board, self._drawing, self._boot)
+        self._layout = Layout(answers.base_url, changeable=not changes.read_only, addable=addable)
+        self._cache = FragmentCache(ticker.clock)
+        self._events = EventStream(ticker, overview, self._layout, self._cache, self._boot)
 
     def stop(self) -> None:
         """Ends what is live."""
-        self._live.stop()
+        self._events.stop()
         self._overview.stop()
 
     async def page(self, request: Any) -> bytes:
@@ -63,10 +62,10 @@ class StatusPages:
         session = self._access.visit(request)
         selection = Selection.of(query(request))
         status = await self._overview.look(selection)
-        live = f"{self._answers.place.path('/events')}{query_of(selection)}"
+        live = f"{self._answers.base_url.path('/events')}{query_of(selection)}"
         level = {"well": "All is well", "attention": "Look here", "broken": "Broken"}[status.headline.level]
-        body = [self._top(session), self._told(session), self._board.page()]
-        parts = await self._drawing.texts(self._board.fragments(status), anew=True)
+        body = [self._top(session), self._told(session), self._layout.page()]
+        parts = await self._cache.texts(self._layout.fragments(status), anew=True)
         page = self._pages.whole(200, level, *body, live=live, boot=self._boot, parts=parts)
         return self._answers.send(request, page)
 
@@ -75,11 +74,11 @@ class StatusPages:
         refusal = self._access.refusal(request)
         if refusal is not None:
             return self._answers.send(request, refusal)
-        if self._live.is_full:
+        if self._events.is_full:
             return self._answers.json(request, 503, {"error": "Too many pages are being watched."})
         kinds = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no"))
         self._answers.send(request, Rendered(200, b"", kinds))
-        await self._live.watch(request, Selection.of(query(request)), lambda: self._access.still_holds(request))
+        await self._events.watch(request, Selection.of(query(request)), lambda: self._access.still_holds(request))
         return b""
 
     async def change(self, request: Any) -> bytes:
@@ -115,9 +114,9 @@ class StatusPages:
             changed = await self._changes.do(action, account)
         except NotChanged as e:
             return self._answers.send(request, self._pages.message(e.status, "Nothing was changed", e.message))
-        session.told = changed.message
+        session.notice = changed.message
         anchor = "" if action == "remove" else f"#a-{changed.id}"
-        return self._answers.redirect(request, 303, self._answers.place.path("/") + anchor)
+        return self._answers.redirect(request, 303, self._answers.base_url.path("/") + anchor)
 
     async def _change_for_program(self, request: Any) -> bytes:
         """A browser sends this to another site only after asking, and is never allowed to; so no token is needed."""
@@ -141,7 +140,7 @@ class StatusPages:
 
     def _top(self, session: Session) -> Tag:
         """The line at the top, with the form that all buttons of the page belong to."""
-        path = self._answers.place.path
+        path = self._answers.base_url.path
         add = tags.a("Add an account", href=path("/auth/start"), class_="button") if self._addable() else ""
         token = tags.input(type="hidden", name="token", value=session.token)
         leave = tags.form(token, tags.button("Log out"), method="post", action=path("/logout"))
@@ -153,5 +152,5 @@ class StatusPages:
         )
 
     def _told(self, session: Session) -> Tag | str:
-        told = session.take_told()
+        told = session.take_notice()
         return tags.p(told, class_="told", role="status") if told else ""

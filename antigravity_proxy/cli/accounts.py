@@ -66,19 +66,19 @@ def list_accounts(data_dir: Path | None, as_json: bool, show: bool) -> None:
     """Lists every row, and why one can't serve."""
     import msgspec
 
-    from antigravity_proxy.operator import accounts, report
+    from antigravity_proxy.operator import accounts, check
     from antigravity_proxy.startup import epoch
 
     start = start_of(data_dir)
     state = start.reader.read()
     if state.error:
-        raise click.ClickException(state.error)
+        raise click.ClickException(f"{state.error} (data directory: {state.where})")
     lines = accounts.lines(state, start.settings.clients, epoch(), show=show)
-    click.echo(msgspec.json.encode(lines).decode() if as_json else report.render_accounts(lines) or "No accounts.")
+    click.echo(msgspec.json.encode(lines).decode() if as_json else check.render_accounts(lines) or "No accounts.")
 
 
 def _change(action: str, data_dir: Path | None, url: str | None, account: str) -> None:
-    from antigravity_proxy.operator import changes
+    from antigravity_proxy.operator import admin_client
 
     settings = start_of(data_dir).settings
-    click.echo(changes.change(settings, url or changes.default_url(settings), action, account))
+    click.echo(admin_client.change(settings, url or admin_client.default_url(settings), action, account))

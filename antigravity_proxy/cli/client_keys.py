@@ -40,19 +40,19 @@ def add_client_key(
     models: str,
 ) -> None:
     """Makes a key for the client NAME, and prints it: this once, since only its hash is kept."""
-    from antigravity_proxy.operator import clientkeys
+    from antigravity_proxy.operator import client_keys
 
     start, now = start_of(data_dir), _now()
-    path = clientkeys.place_of(file, start.settings, start.places.directory)
-    plain, key = clientkeys.new(
+    path = client_keys.place_of(file, start.settings, start.places.directory)
+    plain, key = client_keys.new(
         name,
         now,
-        expires=clientkeys.moment(expires, now) if expires else None,
+        expires=client_keys.moment(expires, now) if expires else None,
         per_minute=requests_per_minute,
         concurrent=concurrent,
         models=tuple(word for item in models.split(",") if (word := item.strip())),
     )
-    clientkeys.add(path, key)
+    client_keys.add(path, key)
     click.echo(plain)
     click.echo(f"{path}: {name} was added. The key above is shown this once.", err=True)
 
@@ -63,11 +63,11 @@ def add_client_key(
 @click.option("--json", "as_json", is_flag=True, help="A JSON array.")
 def list_client_keys(data_dir: Path | None, file: Path | None, as_json: bool) -> None:
     """Lists the clients' keys by name, with their limits; never a key."""
-    from antigravity_proxy.operator import clientkeys
+    from antigravity_proxy.operator import client_keys
 
     start = start_of(data_dir)
-    keys = clientkeys.load(clientkeys.place_of(file, start.settings, start.places.directory))
-    click.echo(clientkeys.as_json(keys) if as_json else clientkeys.as_text(keys, _now()) or "No client has a key.")
+    keys = client_keys.load(client_keys.place_of(file, start.settings, start.places.directory))
+    click.echo(client_keys.as_json(keys) if as_json else client_keys.as_text(keys, _now()) or "No client has a key.")
 
 
 @client_key.command("revoke")
@@ -76,11 +76,11 @@ def list_client_keys(data_dir: Path | None, file: Path | None, as_json: bool) ->
 @click.argument("name")
 def revoke_client_key(data_dir: Path | None, file: Path | None, name: str) -> None:
     """Takes the key of the client NAME out of force: within a second, where the daemon runs."""
-    from antigravity_proxy.operator import clientkeys
+    from antigravity_proxy.operator import client_keys
 
     start = start_of(data_dir)
-    path = clientkeys.place_of(file, start.settings, start.places.directory)
-    clientkeys.revoke(path, name)
+    path = client_keys.place_of(file, start.settings, start.places.directory)
+    client_keys.revoke(path, name)
     click.echo(f"{path}: {name} was revoked")
 
 

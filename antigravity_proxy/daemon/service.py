@@ -19,21 +19,24 @@ from antigravity_proxy.admin.history import History
 from antigravity_proxy.admin.overview import Sources
 from antigravity_proxy.admin.service import Admin, sign_in
 from antigravity_proxy.daemon.account_calls import VolumeCalls
-from antigravity_proxy.daemon.condition import Conditions
-from antigravity_proxy.daemon.following import Following
-from antigravity_proxy.daemon.leasing import Leasing
+from antigravity_proxy.daemon.account_services import AccountServices
+from antigravity_proxy.daemon.apply_volume import VolumeApplier
+from antigravity_proxy.daemon.event_loop import poll_plainly
+from antigravity_proxy.daemon.health import Health
+from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.listeners import Listeners
-from antigravity_proxy.daemon.observing import Observing
+from antigravity_proxy.daemon.observability import Observability
 from antigravity_proxy.daemon.process import (
     hex_digits,
     keep_monotonic_time,
     room_for_connections,
     tune_garbage_collection,
 )
-from antigravity_proxy.daemon.reloading import Reloading
+from antigravity_proxy.daemon.reload import Reloader
 from antigravity_proxy.daemon.signals import Signals
 from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
 from antigravity_proxy.settings import limits
+from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.ticker import Ticker
@@ -42,11 +45,12 @@ from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.volume.writing import WriterService
 from antigravity_proxy.web.api import ApiResource
 from antigravity_proxy.web.client_keys_file import ClientKeysFile
-from antigravity_proxy.web.edge import GuardedSite
-from antigravity_proxy.web.gate import ApiGate
+from antigravity_proxy.web.decoding import Decoding
+from antigravity_proxy.web.gate import ApiAdmission, ApiGate
 from antigravity_proxy.web.health import HealthPages
 from antigravity_proxy.web.key_policy import KeyPolicy
 from antigravity_proxy.web.rate_limits import RateLimits
+from antigravity_proxy.web.site import GuardedSite
 
 log = Logger()
 
@@ -56,6 +60,7 @@ def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
     from twisted.internet import reactor
 
     keep_monotonic_time(reactor)
+    poll_plainly(reactor)
     handed = sockets(reactor)
     start = startup.begin(options, environ)
     return Daemon(reactor, replace(start, settings=handed.told(start.settings)), handed, Notifier(reactor, environ))
@@ -64,115 +69,115 @@ def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
 class Daemon(MultiService):
     """The whole daemon as a service: the volume's watch, the account pool, the API listener, the admin listener."""
 
-    leasing: Leasing
+    account_services: AccountServices
     pool: Pool
     gate: ApiGate
     admin: Admin
-    site: GuardedSite
+    site: GuardedSite[ApiAdmission]
     ledger: Ledger
-    conditions: Conditions
+    health: Health
 
     def __init__(self, reactor: Any, start: Start, handed: Sockets, notifier: Notifier) -> None:
         super().__init__()
         self._reactor = reactor
         self._notifier = notifier
-        self._opening: Any = None
         self._settings = settings = start.settings
+        self._in_force = in_force = InForce(settings, start.state)
+        self._ticker = ticker = Ticker(reactor)
+        self._signals: Signals | None = None
+        self._opening: Any = None
+
+        # what is seen of all that follows
+        self._observability = observability = Observability(reactor, settings)
+        self.ledger = ledger = observability.ledger
+
+        # the volume, and what is written into it
         writable = startup.is_writable(start.places.directory)
         read_only = settings.read_only or not writable
-        keys = KeyPolicy.of(settings)
-        self._key_file = key_file = self._follow_clients(settings.client_keys_file)
-        keys.clients = () if key_file is None else key_file.keys
-        ring = keys.at_start(start.state.config, absent=start.state.config_absent)
-        self._ticker = Ticker(reactor)
-        self._signals: Signals | None = None
-        self._observing = observing = Observing(reactor, settings)
-        observing.setServiceParent(self)
-        self.ledger = observing.ledger
-
-        self._volume = VolumeService(reactor, start.reader, self._take)
-        self._volume.setServiceParent(self)
+        self._volume = volume = VolumeService(reactor, start.reader)
         writer = WriterService(reactor, start.writer)
-        writer.setServiceParent(self)
-        stored = VolumeCalls(writer, self._volume)
+        stored = VolumeCalls(writer, volume)
 
-        self.leasing = leasing = Leasing(
-            reactor,
-            self._ticker,
-            settings,
-            Rules.of(settings, start.state.config),
-            None if read_only else stored.keep,
-            lambda offers: self._following.offered(offers),
-        )
-        self.pool = leasing.pool
-        if leasing.replicas is not None:
-            leasing.replicas.setServiceParent(self)
+        # the accounts
+        rules = Rules.of(settings, start.state.config)
+        keep = None if read_only else stored.keep
+        self.account_services = services = AccountServices(reactor, ticker, in_force, rules, keep)
+        self.pool = pool = services.pool
 
+        # the API listener
+        self._client_keys = client_keys = _client_keys(reactor, settings)
+        keys = KeyPolicy.of(settings)
+        keys.clients = () if client_keys is None else client_keys.keys
+        ring = keys.at_start(start.state.config, absent=start.state.config_absent)
+        limits_of_keys = RateLimits(reactor.seconds, epoch)
+        hosts = (settings.host, *settings.allowed_hosts)
+        origins, trusted = settings.cors_origins, settings.trusted_proxies
         self.gate = gate = ApiGate(
-            ring,
-            settings.max_body,
-            hex_digits,
-            self.ledger,
-            RateLimits(reactor.seconds, epoch),
-            hosts=(settings.host, *settings.allowed_hosts),
-            origins=settings.cors_origins,
-            trusted=settings.trusted_proxies,
+            ring, settings.max_body, hex_digits, ledger, limits_of_keys, hosts=hosts, origins=origins, trusted=trusted
         )
-        signing_in = sign_in(reactor, settings, leasing.oauth, leasing.egresses, stored.store)
+        self.health = health = Health(
+            reactor,
+            in_force,
+            volume,
+            pool,
+            services.tokens,
+            gate,
+            services.replicas,
+            client_keys,
+            writable=writable,
+        )
+        pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()
+        decoding = Decoding(reactor)
+        api = ApiResource(services.relay, lambda: in_force.catalogue, gate, pages, hex_digits, ledger, decoding)
+        self._room = room_for_connections(limits.MAX_CONNECTIONS)
+        self.site = GuardedSite(api, gate, ticker, max_connections=self._room)
+
+        # the admin listener
+        signing_in = sign_in(reactor, settings, services.oauth, services.egresses, stored.store)
         history = History(reactor.seconds, epoch)
-        self.ledger.observe(history.note)
+        ledger.observe(history.note)
         sources = Sources(
-            settings=lambda: self._reloading.in_effect,
-            pool=self.pool,
-            state=lambda: self.state,
-            condition=lambda: self.conditions.now(),
-            ledger=self.ledger,
+            settings=lambda: in_force.settings,
+            pool=pool,
+            state=lambda: in_force.state,
+            condition=health.now,
+            ledger=ledger,
             history=history,
             read_only=read_only,
         )
-        self.admin = Admin(reactor, self._ticker, settings, signing_in, stored, ring, sources)
-        self._following = following = Following(
-            settings, start.state, keys, self.pool, leasing.egresses, gate, self.admin, leasing.replicas
-        )
-        self.conditions = Conditions(
-            reactor,
-            settings,
-            lambda: following.state,
-            self._volume,
-            self.pool,
-            leasing.tokens,
-            gate,
-            leasing.replicas,
-            key_file,
-            writable=writable,
-        )
-        pages = HealthPages(self.conditions.now, observing.metrics.render).resource()
-        api = ApiResource(leasing.resources, lambda: following.catalogue, gate, pages, hex_digits, self.ledger)
-        self._room = room_for_connections(limits.MAX_CONNECTIONS)
-        self.site = GuardedSite(api, gate, self._ticker, max_connections=self._room)
-        observing.watch(self.site, self.pool, self._volume, lambda: following.state, leasing.replicas, self.conditions)
-        self._listeners = Listeners(reactor, settings, self.site, self.admin.site, handed)
-        notifier.setServiceParent(self)
-        self._reloading = Reloading(
-            settings,
-            lambda: handed.told(start.resolve(following.state.config)),
-            lambda: self._volume.read(),
-            leasing.upstream,
+        self.admin = admin = Admin(reactor, ticker, settings, signing_in, stored, ring, sources)
+
+        # what changes all that while it runs
+        self._applier = applier = VolumeApplier(in_force, keys, pool, services.egresses, gate, admin, services.replicas)
+        volume.observe(self._take)
+        if client_keys is not None:
+            client_keys.observe(applier.take_clients)
+        self._reloader = Reloader(
+            in_force,
+            lambda: handed.told(start.resolve(in_force.state.config)),
+            volume.read,
+            services.upstream,
             signing_in,
-            following,
-            self.conditions,
+            applier,
         )
+
+        self._listeners = Listeners(reactor, settings, self.site, admin.site, handed)
+        observability.watch(self.site, pool, volume, in_force, services.replicas, health)
+        for part in (client_keys, observability, volume, writer, services.replicas, decoding, notifier):
+            if part is not None:
+                part.setServiceParent(self)
 
     @property
     def state(self) -> VolumeState:
         """The state of the volume that is in effect."""
-        return self._following.state
+        return self._in_force.state
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
         """Takes its place in the application, and gives that our log."""
         if isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._observing.log_observer())
-            self._signals = Signals(self._reactor, self._reload, self._observing.output.reopen)  # the process is ours
+            parent.setComponent(ILogObserver, self._observability.log_observer())
+            # the process is ours
+            self._signals = Signals(self._reactor, self._reload, self._observability.output.reopen)
         super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
@@ -190,30 +195,22 @@ class Daemon(MultiService):
         if self._room < limits.MAX_CONNECTIONS:
             log.info("{count} clients at a time: the limit of open files allows no more", count=self._room)
         self._opening = self._reactor.callLater(limits.FIRST_READ, self._open)
-        self.leasing.start()
-        self.conditions.tell()
-
-    def _follow_clients(self, path: str | None) -> ClientKeysFile | None:
-        """The file of clients' keys, if there is to be one."""
-        if path is None:
-            return None
-        found = ClientKeysFile(self._reactor, Path(path), lambda keys: self._following.take_clients(keys))
-        found.setServiceParent(self)
-        return found
+        self.account_services.start()
+        self.health.tell()
 
     def _reload(self) -> None:
-        self._observing.output.reopen()
-        self._reloading.reload()
-        if self._key_file is not None:
-            self._key_file.look().addErrback(
+        self._observability.output.reopen()
+        self._reloader.reload()
+        if self._client_keys is not None:
+            self._client_keys.look().addErrback(
                 lambda failure: log.failure("the clients' keys could not be read", failure)
             )
 
     def _take(self, state: VolumeState) -> None:
         """A state of the volume takes effect; from the first one on, clients are let in."""
-        taken = self._following.take(state)
+        taken = self._applier.take(state)
         taken.addCallback(lambda _: self._open())
-        taken.addCallback(lambda _: self.conditions.tell())
+        taken.addCallback(lambda _: self.health.tell())
 
     def _open(self) -> None:
         if self._opening is not None:
@@ -226,7 +223,7 @@ class Daemon(MultiService):
     @inlineCallbacks
     def stopService(self) -> Any:
         """Drains: no new connections, open answers to their last byte, up to the deadline."""
-        self.conditions.draining = True
+        self.health.draining = True
         if self._opening is not None:
             self._opening.cancel()
             self._opening = None
@@ -238,6 +235,12 @@ class Daemon(MultiService):
         if cut:
             log.warn("{count} connections were cut at the deadline", count=cut)
         yield admin_drained
-        yield self.leasing.stop()
+        yield self.account_services.stop()
         self._ticker.stop()
         yield super().stopService()
+
+
+def _client_keys(reactor: Any, settings: Settings) -> ClientKeysFile | None:
+    """The file of clients' keys, if there is to be one."""
+    path = settings.client_keys_file
+    return None if path is None else ClientKeysFile(reactor, Path(path))

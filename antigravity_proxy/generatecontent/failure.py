@@ -1,18 +1,16 @@
-"""Reads upstream's error bodies into facts. Pure; what follows from the facts stands in ``codeassist.verdict``.
+"""Reads upstream's error bodies into facts. Pure; what follows from the facts stands in an upstream's decision table.
 
 The shapes and their variants are those of upstream.md 6.1; a type that isn't the expected one counts as absent.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
+from antigravity_proxy.canonical.verdict import Failure
 from antigravity_proxy.generatecontent import durations
-from antigravity_proxy.secret import LOOKS_PRIVATE
 
 #: gRPC status names and the HTTP status that each stands for (upstream.md 6.3)
 HTTP_STATUS = {
@@ -39,27 +37,6 @@ _MAX_NESTING = 3  # a message may hold the JSON of another error (upstream.md 6.
 MAX_TEXT = 4096
 #: details, violations and links that are looked at; Google sends two or three
 _MAX_ITEMS = 64
-
-
-class Failure(Struct, frozen=True):
-    """What upstream said when it refused: facts only.
-
-    ``http_status`` is the answer's own status, or the error object's code inside a 200 stream. ``delay`` is the wait in
-    seconds that upstream states, None where it states none, and ``delay_source`` names where it stood. ``models`` are
-    further model ids that the error names. ``link`` is where the account's owner can verify or appeal.
-    """
-
-    http_status: int
-    status: str = ""
-    message: str = ""
-    reason: str = ""
-    domain: str = ""
-    quota_ids: tuple[str, ...] = ()
-    delay: float | None = None
-    delay_source: str = ""
-    model: str = ""
-    link: str = ""
-    appeal: bool = False
 
 
 def read(
@@ -99,14 +76,6 @@ def read(
         link=link,
         appeal=appeal,
     )
-
-
-_PRIVATE = re.compile(rf"projects/[\w.:-]+|{LOOKS_PRIVATE}")
-
-
-def for_client(message: str) -> str:
-    """Upstream's words as a client may read them: no addresses, project ids, tokens or keys (translation.md 10)."""
-    return _PRIVATE.sub("[removed]", message[:MAX_TEXT]) or "Upstream refused the request."
 
 
 def _error_object(body: bytes) -> dict[str, Any]:

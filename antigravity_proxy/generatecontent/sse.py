@@ -6,14 +6,12 @@ Only what upstream sends is kept: `data` lines. Comments and other fields are sk
 
 from __future__ import annotations
 
+from antigravity_proxy.canonical.wire import EventTooLargeError
+
 #: bytes that keeping a line takes, however short it is: many short ones count too
 _LINE_COST = 48
 #: one event may carry a generated image of many MB, but not more than this (upstream.md 5.2)
 MAX_EVENT_BYTES = 64 << 20
-
-
-class EventTooLargeError(Exception):
-    """An event, or a line without end, grew over the limit."""
 
 
 class SSEDecoder:

@@ -1,30 +1,116 @@
-"""``antigravity-proxy check``: settings, volume, keys, accounts and the way to upstream, once or watched."""
+"""``antigravity-proxy check``: settings, volume, keys, accounts and the way to upstream, once or watched.
+
+The report holds no secret, no address of an account and no path of a key.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from antigravity_proxy import startup
-from antigravity_proxy.operator.reach import reach
-from antigravity_proxy.operator.report import Finding, Report, examine, render
+from antigravity_proxy.operator import accounts
+from antigravity_proxy.operator.accounts import Line
+from antigravity_proxy.operator.connectivity import Finding, Level, connectivity
 from antigravity_proxy.operator.restore import is_interrupted
-from antigravity_proxy.settings.resolve import SettingsError
+from antigravity_proxy.settings.resolve import Settings, SettingsError
 from antigravity_proxy.startup import Start
+from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.web.client_keys import ClientKeysError
 from antigravity_proxy.web.client_keys_file import read
 from antigravity_proxy.web.key_policy import KeyPolicy
-from antigravity_proxy.web.warnings import Surroundings
+from antigravity_proxy.web.warnings import Surroundings, warnings
 
 #: seconds between two looks when watching, and between two questions to upstream
 LOOK, ASK = 2.0, 60.0
+
+
+class Report(Struct, frozen=True, rename="camel"):
+    """Everything that was found. ``well``: the daemon would serve, and nothing is in its way."""
+
+    well: bool
+    findings: tuple[Finding, ...]
+    accounts: tuple[Line, ...]
+
+
+def examine(
+    settings: Settings, state: VolumeState, around: Surroundings, further: Iterable[Finding], epoch: float
+) -> Report:
+    """The report on settings and volume; ``further`` findings join it. ``epoch`` in seconds."""
+    lines = accounts.lines(state, settings.clients, epoch, show=False)
+    findings = (
+        Finding("settings", "ok", f"listening on {settings.host}:{settings.port}; {_sources(settings)}"),
+        _volume(state, settings, around),
+        _keys(state),
+        _accounts(lines, state.paused),
+        *further,
+        *(Finding("warning", "warning", text) for text in warnings(settings, state, around)),
+    )
+    return Report(all(finding.level != "error" for finding in findings), findings, tuple(lines))
+
+
+def as_text(report: Report) -> str:
+    """The report as text: a line for each finding, one for each account, and the verdict."""
+    out = [f"{finding.subject:<9} {_MARKS[finding.level]:<8} {finding.message}" for finding in report.findings]
+    if report.accounts:
+        out += ["", render_accounts(report.accounts)]
+    out += ["", "All is well." if report.well else "Something is wrong: see the lines marked ERROR."]
+    return "\n".join(out)
+
+
+def render_accounts(lines: Sequence[Line]) -> str:
+    """A line for each account."""
+    width = max((len(line.email) for line in lines), default=0)
+    return "\n".join(f"  {line.id}  {line.email:<{width}}  {_condition(line)}" for line in lines)
+
+
+_MARKS = {"ok": "ok", "warning": "WARNING", "error": "ERROR"}
+
+
+def _condition(line: Line) -> str:
+    state = "usable" if line.usable else "not usable" if line.readable else "not readable"
+    return f"{state}: {line.reason}" if line.reason else state
+
+
+def _sources(settings: Settings) -> str:
+    """Where the settings come from that are not defaults; never a value."""
+    given = [f"{field} by {source}" for field, source in sorted(settings.sources.items()) if source != "default"]
+    return ", ".join(given) or "all settings are defaults"
+
+
+def _volume(state: VolumeState, settings: Settings, around: Surroundings) -> Finding:
+    if state.error:
+        return Finding("volume", "error", f"{state.error} (data directory: {state.where})")
+    mode = "read-only" if settings.read_only or not around.writable else "writable"
+    return Finding("volume", "ok", f"{mode}; a consistent snapshot of {max(1, state.size // 1024)} KB was taken")
+
+
+def _keys(state: VolumeState) -> Finding:
+    sealed = state.sealed_rows
+    if state.read_at is None:
+        return Finding("keys", "warning", f"{state.key_count} found, and no row to try them on")
+    if state.no_key_fits:
+        return Finding("keys", "error", f"{state.key_count} found, but none opens any row")
+    if sealed:
+        return Finding("keys", "error", f"{state.key_count} found; {sealed} rows stay sealed")
+    return Finding("keys", "ok", f"{state.key_count} found; every sealed row opens")
+
+
+def _accounts(lines: list[Line], paused: int) -> Finding:
+    usable = sum(line.usable for line in lines)
+    ready = sum(line.usable and not line.reason for line in lines)
+    level: Level = "error" if not ready else "ok" if ready + paused == len(lines) else "warning"
+    resting = f", {paused} paused" if paused else ""
+    lacking = f"; {usable - ready} of those lack something to serve now" if ready < usable else ""
+    return Finding("accounts", level, f"{len(lines)} rows, {usable} usable{resting}{lacking}")
 
 
 async def check(
@@ -32,7 +118,7 @@ async def check(
 ) -> Report:
     """One report. Raises SettingsError. ``offline``: upstream is not asked."""
     start = startup.begin(options, environ)
-    further = [] if offline else await reach(reactor, start.settings)
+    further = [] if offline else await connectivity(reactor, start.settings)
     return await _examined(start, further, epoch)
 
 
@@ -52,7 +138,7 @@ async def watch(
     asked_at = float("-inf")
     while True:
         if not offline and reactor.seconds() - asked_at >= ASK:
-            further, asked_at = await reach(reactor, start.settings), reactor.seconds()
+            further, asked_at = await connectivity(reactor, start.settings), reactor.seconds()
         report = await _examined(start, further, epoch)
         if told is None or _gist(report) != _gist(told):
             told = report
@@ -63,11 +149,6 @@ async def watch(
 def as_json(report: Report) -> str:
     """The report for programs: one JSON object in one line."""
     return msgspec.json.encode(report).decode()
-
-
-def as_text(report: Report) -> str:
-    """The report for people."""
-    return render(report)
 
 
 async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[], float]) -> Report:

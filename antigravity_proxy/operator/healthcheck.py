@@ -5,9 +5,8 @@ from __future__ import annotations
 import http.client
 import sys
 import urllib.error
+import urllib.request
 from collections.abc import Mapping
-
-from antigravity_proxy.operator.asking import on_this_machine, one_line, opener
 
 #: seconds that a health check may take
 PATIENCE = 5.0
@@ -34,3 +33,25 @@ def default_url(environ: Mapping[str, str]) -> str:
     """``/health`` where the daemon listens by these settings, as seen from the same machine."""
     host = environ.get("PROXY_HOST", "").strip() or "127.0.0.1"
     return f"http://{on_this_machine(host)}:{environ.get('PROXY_PORT', '').strip() or 8045}/health"
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """What is asked may carry a key: that is shown to nobody but whom it is meant for."""
+
+    def redirect_request(self, *args: object) -> None:
+        return None
+
+
+def opener() -> urllib.request.OpenerDirector:
+    """Opens URLs with no proxy of the environment's: it is for the way to Google, and couldn't reach a loopback."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+
+
+def on_this_machine(host: str) -> str:
+    """The host of a URL for an address that is listened on, as seen from the same machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - asked, not bound
+
+
+def one_line(text: str) -> str:
+    """What somebody else wrote as one line that does nothing to the terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

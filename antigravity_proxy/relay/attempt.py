@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from twisted.web.iweb import IResponse
-
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
-from antigravity_proxy.codeassist import verdict
+from antigravity_proxy.canonical.verdict import Cause, Failure, Step, Verdict
+from antigravity_proxy.canonical.wire import Access, EventTooLargeError, UpstreamErrorEvent, UpstreamRequest
 from antigravity_proxy.codeassist.oauth import RefreshRejected
-from antigravity_proxy.codeassist.verdict import Verdict
-from antigravity_proxy.generatecontent import failure
-from antigravity_proxy.generatecontent.events import UpstreamErrorEvent
-from antigravity_proxy.generatecontent.failure import Failure
-from antigravity_proxy.generatecontent.sse import EventTooLargeError
-from antigravity_proxy.relay.client import Client, ClientGone
+from antigravity_proxy.http1.parser import ResponseHead
+from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
 from antigravity_proxy.relay.reader import AnswerReader, ModelFailed
-from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.upstream.exchange import Exchange, ExchangeError, Silent, Stale, Unreachable
 
@@ -29,91 +24,85 @@ class AttemptFailed(Exception):
     """The attempt came to no answer; ``verdict`` says what that means, ``failure`` what upstream said (if it did)."""
 
     def __init__(self, what: Verdict, said: Failure | None = None) -> None:
-        super().__init__(f"row {what.row}")
+        super().__init__(what.cause.value)
         self.verdict = what
         self.failure = said
 
 
 async def post(
-    resources: Resources, lease: Lease, token: Secret, url: bytes, body: bytes, client: Client, silence: float = 0.0
-) -> tuple[Exchange, IResponse]:
-    """Sends a request; returns when the head of a 200 answer is there. Raises AttemptFailed, and ClientGone.
-
-    ``silence`` is the least patience with an upstream that says nothing, in seconds.
-    """
+    context: RelayContext, upstream: Upstream, lease: Lease, access: Access, request: UpstreamRequest, client: Client
+) -> tuple[Exchange, ResponseHead]:
+    """Sends a request; returns when the head of a 200 answer is there. Raises AttemptFailed, and ClientGone."""
     if client.gone:
         raise ClientGone
-    exchange, response = await _open(resources, lease, token, url, body, client, silence)
-    lease.upstream_trace = _header(response, b"x-cloudaicompanion-trace-id") or ""
+    exchange, response = await _open(context, upstream, lease, request, client)
+    lease.upstream_trace = response.field(upstream.wire.trace_header) or ""
     if response.code != 200:
-        raise await _refused(resources, lease.state, token, exchange, response)
+        raise await _refused(context, upstream, lease.state, access.token, exchange, response)
     return exchange, response
 
 
-async def unary(resources: Resources, lease: Lease, url: bytes, body: bytes, client: Client) -> bytes:
-    """Sends a request with the account's token and returns the whole body of a 200 answer.
-
-    Raises AttemptFailed, and ClientGone.
-    """
-    token = await live_token(resources, lease.state)
-    exchange, _ = await post(resources, lease, token, url, body, client)
+async def unary(
+    context: RelayContext, upstream: Upstream, lease: Lease, access: Access, request: UpstreamRequest, client: Client
+) -> bytes:
+    """Sends a request and returns the whole body of a 200 answer. Raises AttemptFailed, and ClientGone."""
+    exchange, _ = await post(context, upstream, lease, access, request, client)
     try:
         return await exchange.read(MAX_DOCUMENT)
     except Silent as e:
-        raise AttemptFailed(verdict.SILENT) from e
+        raise _failed(upstream, Cause.SILENT) from e
     except ExchangeError as e:
         exchange.abort()
-        raise AttemptFailed(verdict.BROKEN) from e
+        raise _failed(upstream, Cause.BROKEN) from e
 
 
-async def live_token(resources: Resources, state: AccountState) -> Secret:
+async def live_token(upstream: Upstream, state: AccountState) -> Secret:
     """The account's token, renewed first if it has expired; raises AttemptFailed."""
-    token = resources.tokens.live(state)
+    token = upstream.tokens.live(state)
     if token is None:
         try:
-            await resources.tokens.renew(state)
+            await upstream.tokens.renew(state)
         except RefreshRejected as e:
-            raise AttemptFailed(verdict.NO_TOKEN) from e
+            raise _failed(upstream, Cause.NO_TOKEN) from e
         token = state.access_token
     return token
 
 
 async def _open(
-    resources: Resources,
-    lease: Lease,
-    token: Secret,
-    url: bytes,
-    body: bytes,
-    client: Client,
-    silence: float,
-) -> tuple[Exchange, IResponse]:
+    context: RelayContext, upstream: Upstream, lease: Lease, request: UpstreamRequest, client: Client
+) -> tuple[Exchange, ResponseHead]:
     """The head of the answer. A kept connection that proves dead is replaced once, at nobody's charge."""
     try:
-        egress = resources.egresses.of(lease.state.account)
+        egress = context.egresses.of(lease.state.account)
     except Unreachable as e:
-        raise AttemptFailed(verdict.UNREACHABLE) from e
-    headers = egress.headers(url, token)
+        raise _failed(upstream, Cause.UNREACHABLE) from e
+    headers = egress.headers(request.url, request.headers)
     if lease.traceparent:
-        headers.addRawHeader(b"traceparent", lease.traceparent)
+        headers = (*headers, (b"traceparent", lease.traceparent))
     for last in (False, True):
-        exchange = egress.exchange(silence)
+        exchange = egress.exchange(request.silence)
         try:
-            return exchange, await exchange.open(b"POST", url, headers, body)
+            return exchange, await exchange.open(b"POST", request.url, headers, request.body)
         except Stale as e:
             if last or client.gone:
-                raise AttemptFailed(verdict.BROKEN) from e
+                raise _failed(upstream, Cause.BROKEN) from e
             egress.forget_idle()
         except Unreachable as e:
-            raise AttemptFailed(verdict.UNREACHABLE) from e
+            raise _failed(upstream, Cause.UNREACHABLE) from e
         except Silent as e:
-            raise AttemptFailed(verdict.SILENT) from e
+            raise _failed(upstream, Cause.SILENT) from e
         except ExchangeError as e:
-            raise AttemptFailed(verdict.BROKEN) from e
+            raise _failed(upstream, Cause.BROKEN) from e
     raise AssertionError("unreachable")
 
 
 async def _refused(
-    resources: Resources, state: AccountState, token: Secret, exchange: Exchange, response: IResponse
+    context: RelayContext,
+    upstream: Upstream,
+    state: AccountState,
+    token: Secret,
+    exchange: Exchange,
+    response: ResponseHead,
 ) -> AttemptFailed:
     """Reads an answer that is not 200 and judges it."""
     try:
@@ -121,54 +110,56 @@ async def _refused(
     except ExchangeError:
         exchange.abort()
         body = b""
-    said = failure.read(
+    said = upstream.wire.read_failure(
         body,
-        resources.epoch(),
+        context.epoch(),
         http_status=response.code,
-        date=_header(response, b"date"),
-        retry_after=_header(response, b"retry-after"),
+        date=response.field(b"date"),
+        retry_after=response.field(b"retry-after"),
     )
-    return _judged(resources, state, token, said)
+    return judged(upstream, state, token, said)
 
 
-def _judged(resources: Resources, state: AccountState, token: Secret, said: Failure) -> AttemptFailed:
+def judged(upstream: Upstream, state: AccountState, token: Secret, said: Failure) -> AttemptFailed:
     """What upstream said, judged; a refused token is not used again."""
-    if said.http_status == 401 and not resources.tokens.expire(state, token):
-        return AttemptFailed(verdict.TOKEN_REFUSED, said)
-    return AttemptFailed(verdict.judge(said), said)
+    verdict = upstream.wire.judge(said)
+    if verdict.step is Step.REFRESH and not upstream.tokens.expire(state, token):
+        verdict = upstream.wire.verdict(Cause.TOKEN_REFUSED)
+    return AttemptFailed(verdict, said)
 
 
 async def deliver(
-    resources: Resources,
+    context: RelayContext,
+    upstream: Upstream,
     state: AccountState,
     token: Secret,
     exchange: Exchange,
-    response: IResponse,
+    response: ResponseHead,
     reader: AnswerReader,
     client: Client,
 ) -> None:
     """Pipes a 200 answer through ``reader`` to its end; raises AttemptFailed when that is not a clean one."""
     try:
-        if (_header(response, b"content-type") or "").startswith("text/event-stream"):
+        if (response.field(b"content-type") or "").startswith("text/event-stream"):
             await exchange.pipe(reader, client.consumer)
             reader.end()
         else:
             reader.whole(await exchange.read(MAX_DOCUMENT))
     except UpstreamErrorEvent as e:
-        raise _judged(resources, state, token, failure.read(e.body, resources.epoch())) from e
+        said = upstream.wire.read_failure(e.body, context.epoch())
+        raise judged(upstream, state, token, said) from e
     except ModelFailed as e:
-        raise AttemptFailed(verdict.MODEL_FAILED) from e
+        raise _failed(upstream, Cause.MODEL_FAILED) from e
     except (ExchangeError, EventTooLargeError) as e:
         exchange.abort()
         if reader.finished:  # what is missing is not the answer's
             return
         if isinstance(e, Silent):
-            raise AttemptFailed(verdict.SILENT) from e
-        raise AttemptFailed(verdict.CUT_OFF if reader.has_candidate else verdict.BROKEN) from e
+            raise _failed(upstream, Cause.SILENT) from e
+        raise _failed(upstream, Cause.CUT_OFF if reader.has_candidate else Cause.BROKEN) from e
     if not (reader.finished or reader.blocked):
-        raise AttemptFailed(verdict.CUT_OFF if reader.has_candidate else verdict.EMPTY)
+        raise _failed(upstream, Cause.CUT_OFF if reader.has_candidate else Cause.EMPTY)
 
 
-def _header(response: IResponse, name: bytes) -> str | None:
-    values = response.headers.getRawHeaders(name)
-    return values[0].decode("latin-1") if values else None
+def _failed(upstream: Upstream, cause: Cause) -> AttemptFailed:
+    return AttemptFailed(upstream.wire.verdict(cause))

@@ -12,16 +12,15 @@ from typing import TypeVar
 
 from twisted.internet.task import deferLater
 
-from antigravity_proxy import errors
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.canonical.verdict import Scope, Step, Verdict
 from antigravity_proxy.codeassist.oauth import RefreshRejected
-from antigravity_proxy.codeassist.verdict import NETWORK_ROW, UNREACHABLE, Scope, Step, Verdict, for_request
-from antigravity_proxy.generatecontent.failure import for_client
+from antigravity_proxy.relay import exhausted
 from antigravity_proxy.relay.attempt import AttemptFailed
 from antigravity_proxy.relay.budget import RetryBudget
-from antigravity_proxy.relay.client import Client, ClientGone
-from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
+from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.telemetry.record import Attempt
 
 T = TypeVar("T")
@@ -30,8 +29,6 @@ T = TypeVar("T")
 TROUBLE_PAUSE = 0.5
 #: seconds by which a wait is longer than the cooldown that it waits for: timers may be early by a rounding error
 _MARGIN = 0.001
-#: rows whose message tells the caller what is wrong with the request itself
-_CALLERS_FAULT = frozenset({17, 18, 19, 20})
 
 
 class Failover:
@@ -46,34 +43,37 @@ class Failover:
         "_bases",
         "_budget",
         "_client",
+        "_context",
         "_model",
         "_pool",
         "_repair",
-        "_resources",
-        "_rows",
+        "_seen",
         "_session",
         "_tried",
+        "_upstream",
     )
 
     def __init__(
         self,
-        resources: Resources,
+        context: RelayContext,
+        upstream: Upstream,
         model: str,
         client: Client,
         repair: Callable[[AttemptFailed], bool],
         session: bytes = b"",
     ) -> None:
-        self._resources = resources
-        self._pool = resources.pool
+        self._context = context
+        self._upstream = upstream
+        self._pool = upstream.pool
         self._model = model
         self._client = client
         self._repair = repair
         self._session = session
         self._tried: set[AccountState] = set()
-        self._rows: list[int] = []
-        self._bases = resources.bases.in_order(resources.clock.seconds())  # one order for all attempts
+        self._seen: list[Verdict] = []
+        self._bases = upstream.bases.in_order(context.clock.seconds())  # one order for all attempts
         self._base = 0
-        self._budget = RetryBudget(resources.clock.seconds())
+        self._budget = RetryBudget(context.clock.seconds())
 
     async def run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
         """Calls ``attempt`` with a lease and a base URL until it returns; it raises AttemptFailed when it failed.
@@ -82,7 +82,7 @@ class Failover:
         """
         lease = self._lease() or await self._later()
         if lease is None:
-            raise self._pool.refusal(self._model)
+            raise exhausted.no_account(self._model, self._pool.shortage(self._model), self._context.epoch())
         while True:
             base = self._bases[self._base % len(self._bases)]
             noted = self._note(lease)
@@ -91,7 +91,7 @@ class Failover:
             except AttemptFailed as e:
                 failed = e
                 if not self._client.gone:
-                    noted.row, noted.reason = e.verdict.row, e.verdict.name
+                    noted.reason = e.verdict.cause.value
                     noted.status = 0 if e.failure is None else e.failure.http_status
             else:
                 noted.reason = ""
@@ -99,7 +99,7 @@ class Failover:
                 return result
             finally:
                 noted.upstream_trace = lease.upstream_trace
-                noted.took = self._resources.clock.seconds() - self._client.record.began - noted.began
+                noted.took = self._context.clock.seconds() - self._client.record.began - noted.began
                 lease.release()
             lease = await self._next(lease.state, failed, base)
             _let_go(failed)
@@ -107,9 +107,9 @@ class Failover:
     def _note(self, lease: Lease) -> Attempt:
         """Notes an attempt that begins."""
         record = self._client.record
-        noted = Attempt(lease.state.account.id, self._resources.clock.seconds() - record.began)
+        noted = Attempt(lease.state.account.id, self._context.clock.seconds() - record.began)
         if record.trace is not None:
-            noted.span = self._resources.hex_digits(16)
+            noted.span = self._context.hex_digits(16)
             lease.traceparent = record.trace.header(noted.span)
         record.attempts.append(noted)
         return noted
@@ -121,12 +121,12 @@ class Failover:
     async def _next(self, state: AccountState, failed: AttemptFailed, base: bytes) -> Lease:
         """The lease to go on with after a failure at a base URL, or the error that ends the request."""
         own_egress = state.account.token.upstream_proxy_url is not None
-        verdict = for_request(failed.verdict, failed.failure, self._model, own_egress=own_egress)
-        self._rows.append(verdict.row)
+        verdict = failed.verdict.applied(failed.failure, self._model, own_egress=own_egress)
+        self._seen.append(verdict)
         if self._client.gone:  # which breaks the connection to upstream: that is not the host's fault
             raise ClientGone
-        if verdict.row == NETWORK_ROW and verdict.step is Step.NEXT_BASE:
-            self._resources.bases.failed(base, self._resources.clock.seconds())
+        if verdict.about_host:
+            self._upstream.bases.failed(base, self._context.clock.seconds())
         lease: Lease | None = None
         if self._client.started or verdict.step is Step.STOP:
             self._pool.penalise(state, self._model, verdict)
@@ -140,11 +140,14 @@ class Failover:
         else:
             lease = await self._next_account(state, verdict)
         if lease is None:
-            raise self._error(failed)
+            lack = self._pool.shortage(self._model)
+            raise exhausted.nothing_left(
+                failed.verdict, failed.failure, self._seen, self._model, lack, self._context.epoch()
+            )
         return lease
 
     def _in_time(self) -> bool:
-        return self._budget.in_time(self._resources.clock.seconds())
+        return self._budget.in_time(self._context.clock.seconds())
 
     def _again(self, state: AccountState) -> Lease | None:
         """The same account; another if that has been set aside meanwhile."""
@@ -152,16 +155,16 @@ class Failover:
 
     async def _next_base(self, state: AccountState, verdict: Verdict) -> Lease | None:
         """The next base URL with the next untried account, as far as the retry budget goes."""
-        may = self._budget.spend_trouble(model_missing=verdict.row == 16) and self._in_time()
+        may = self._budget.spend_trouble(model_missing=verdict.model_missing) and self._in_time()
         self._base += 1
-        if verdict is UNREACHABLE:  # this account has received nothing: it is as good as before
+        if verdict.never_sent:  # this account has received nothing: it is as good as before
             return self._again(state) if may else None
         self._tried.add(state)
         self._pool.penalise(state, self._model, verdict)
         if not may:
             return None
         if self._pool.free_in(self._model) == 0:
-            await self._pause(TROUBLE_PAUSE * (1 + self._resources.jitter()))
+            await self._pause(TROUBLE_PAUSE * (1 + self._context.jitter()))
             lease = self._lease(keep=True) or self._pool.lease(self._model, (), self._session, keep=True)
             if lease is not None:
                 return lease
@@ -173,7 +176,7 @@ class Failover:
         if verdict.step is Step.NEXT_ACCOUNT:
             self._pool.penalise(state, self._model, verdict)
         if verdict.step is Step.PROJECT:
-            self._resources.projects.forget(state)
+            self._upstream.projects.forget(state)
         lease = self._lease() if self._in_time() else None
         if verdict.step is Step.NEXT_ACCOUNT:
             return lease or (await self._later() if self._in_time() else None)
@@ -182,7 +185,7 @@ class Failover:
             if lease is not None:
                 return lease
         elif verdict.step is Step.PROJECT:
-            self._resources.projects.renew(state)
+            self._upstream.projects.renew(state)
         self._pool.penalise(state, self._model, verdict)
         return lease
 
@@ -190,7 +193,7 @@ class Failover:
         """The same account, with a new token, another project, or no project."""
         if verdict.step is Step.REFRESH and verdict.scope is not Scope.ACCOUNT and self._budget.once("refresh"):
             try:
-                await self._resources.tokens.renew(state)
+                await self._upstream.tokens.renew(state)
             except RefreshRejected:
                 return None
             return self._again(state)
@@ -198,7 +201,7 @@ class Failover:
             if self._budget.once("project"):
                 return self._again(state)
             if self._budget.once("no project"):
-                self._resources.projects.do_without(state)
+                self._upstream.projects.do_without(state)
                 return self._again(state)
         return None
 
@@ -209,7 +212,7 @@ class Failover:
         self._pool.penalise(state, self._model, verdict)
         mine = state.account.token.upstream_proxy_url
         self._tried.update(s for s in self._pool.states if s.account.token.upstream_proxy_url == mine)
-        is_dead = verdict.row == NETWORK_ROW
+        is_dead = verdict.about_egress
         if not self._in_time() or not (is_dead or self._budget.once("egress")):
             return None
         lease = self._lease()
@@ -225,36 +228,16 @@ class Failover:
             lease = await self._pool.queue(self._model, self._tried, self._session)
             return lease or self._lease()  # one may have ceased to cool meanwhile
         seconds = self._pool.free_in(self._model)
-        patience = min(self._pool.rules.patience, self._budget.left(self._resources.clock.seconds()))
+        patience = min(self._pool.rules.patience, self._budget.left(self._context.clock.seconds()))
         if not seconds or seconds > patience:
             return None
         await self._pause(seconds + _MARGIN)
         return self._lease() or self._pool.lease(self._model, (), self._session)
 
     async def _pause(self, seconds: float) -> None:
-        await deferLater(self._resources.clock, seconds)
+        await deferLater(self._context.clock, seconds)
         if self._client.gone:
             raise ClientGone
-
-    def _error(self, failed: AttemptFailed) -> errors.ProxyError:
-        """What the client is told when nothing is left (the column "client" of upstream.md 6.3)."""
-        verdict, said = failed.verdict, failed.failure
-        if verdict.row in _CALLERS_FAULT and said is not None:
-            return verdict.error(for_client(said.message), upstream_status=said.status or None)
-        refusal = self._pool.refusal(self._model)
-        if verdict.error is errors.RateLimited:
-            if self._pool.free_in(self._model) != 0:
-                return refusal
-            sentence = f"All accounts that were tried are rate limited for {self._model}; another is free in 1 s."
-            return errors.RateLimited(sentence, retry_after=1)
-        if verdict.row in (3, 6):
-            return verdict.error(verdict.sentence, retry_after=refusal.retry_after)
-        if verdict.row >= 10 and verdict.row <= 15:
-            if any(row < 10 for row in self._rows) and isinstance(refusal, errors.RateLimited):
-                return refusal
-            if verdict.error is errors.Forbidden and set(self._rows) != {15}:
-                return errors.Unavailable(verdict.sentence)
-        return verdict.error(verdict.sentence)
 
 
 def _let_go(e: BaseException | None) -> None:

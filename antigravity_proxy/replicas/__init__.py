@@ -1,1 +1,1 @@
-"""One pool over many processes: what they share through Redis. ``service.Replicas`` is the way in."""
+"""One pool over many processes: what they share through Redis. ``store.Replicas`` is the entry point."""

@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 
 from antigravity_proxy.replicas import status
 from antigravity_proxy.replicas.connection import Connection, Lost
-from antigravity_proxy.replicas.dialling import Dialler
+from antigravity_proxy.replicas.connector import Connector
 from antigravity_proxy.replicas.wire import Command, Keys, RedisTime
 
 log = Logger()
@@ -56,9 +56,9 @@ class Link:
     has lost its memory. ``on_lost`` at the end of a connection, ``on_message`` with what comes over the channel.
     """
 
-    def __init__(self, clock: IReactorTime, dialler: Dialler, keys: Keys, sender: str) -> None:
+    def __init__(self, clock: IReactorTime, connector: Connector, keys: Keys, sender: str) -> None:
         self._clock = clock
-        self._dialler = dialler
+        self._connector = connector
         self._keys = keys
         self._sender = sender
         self._connection: Connection | None = None
@@ -115,7 +115,7 @@ class Link:
             self.state = State.CONNECTING
             began = self._clock.seconds()
             try:
-                connection = await self._dialler.connect()
+                connection = await self._connector.connect()
                 began = self._clock.seconds()
                 await self._live(connection)
             except Lost as e:

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from antigravity_proxy.replicas.cache import Cooling
 from antigravity_proxy.replicas.facts import Bar
-from antigravity_proxy.replicas.mirror import Cooling
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -79,7 +79,7 @@ class Outbox:
         self._waiting.cooling[cooling.account, cooling.model] = cooling
 
     def tell(self, account: str, kind: str) -> None:
-        """A fact is to be told as the mirror then holds it."""
+        """A fact is to be told as the cache then holds it."""
         self._waiting.gone.pop((account, kind), None)
         self._waiting.facts[account, kind] = None
 

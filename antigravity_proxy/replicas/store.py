@@ -1,6 +1,6 @@
-"""The shared state of one volume's replicas: a mirror in this process, which Redis keeps in step with the others'.
+"""The shared state of one volume's replicas: a cache in this process, which Redis keeps in step with the others'.
 
-Everything that chooses an account looks into the mirror alone. What this process learns is told behind its back, what
+Everything that chooses an account looks into the cache alone. What this process learns is told behind its back, what
 others learn comes over the channel, and after every trouble both sides are brought together.
 """
 
@@ -15,19 +15,19 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from antigravity_proxy.accounts.shared import Listener, LookUp, Renewal
+from antigravity_proxy.accounts.shared import Listener, LookUp, Renewal, Unheard
 from antigravity_proxy.accounts.tokens import REFRESH_AHEAD
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
-from antigravity_proxy.replicas.dialling import Dialler
+from antigravity_proxy.replicas.connector import Connector
 from antigravity_proxy.replicas.facts import Bar, Fact, Project, Quotas, Token
-from antigravity_proxy.replicas.knowledge import Knowledge, grant
 from antigravity_proxy.replicas.leases import Leases, Shared
 from antigravity_proxy.replicas.link import Link
+from antigravity_proxy.replicas.publisher import Publisher
 from antigravity_proxy.replicas.signatures import SharedSignatures
+from antigravity_proxy.replicas.state import ReplicaState, grant
 from antigravity_proxy.replicas.status import NOT_YET
 from antigravity_proxy.replicas.sync import Sync
-from antigravity_proxy.replicas.telling import Teller
 from antigravity_proxy.replicas.vault import Vault
 from antigravity_proxy.replicas.wire import Keys
 from antigravity_proxy.secret import Secret
@@ -51,6 +51,35 @@ class Sharing(Struct, frozen=True):
     untold: int = 0
 
 
+class _Parts:
+    """Everything that belongs to one key, and so to one namespace in Redis."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        epoch: Callable[[], float],
+        connector: Connector,
+        listener: Listener,
+        sender: str,
+        vault: Vault,
+    ) -> None:
+        self.link = link = Link(clock, connector, Keys(vault.namespace), sender)
+        self.state = state = ReplicaState(vault, link.time, epoch, listener, sender)
+        self.publisher = publisher = Publisher(clock, link, state)
+        self.sync = sync = Sync(clock, link, state, publisher.wake)
+        self.leases = Leases(clock, link, state.outbox, publisher.wake, sender)
+        self.signatures = SharedSignatures(link, state.keys, vault, state.outbox, publisher.wake)
+        link.on_fresh = sync.everything
+        link.on_lost = sync.stop
+        link.on_message = lambda message: state.hear(message, clock.seconds())
+
+    def end(self) -> Deferred[None]:
+        """Publishes what is left, as far as that goes in a moment; fires when the connection is gone."""
+        self.sync.stop()
+        self.publisher.stop()
+        return self.link.stop()
+
+
 class Replicas(Service):
     """The store that all replicas of a volume share; ``accounts.shared.SharedState`` says what its methods promise.
 
@@ -58,18 +87,22 @@ class Replicas(Service):
     clock in seconds.
     """
 
-    def __init__(self, reactor: Any, epoch: Callable[[], float], dialler: Dialler) -> None:
+    def __init__(self, reactor: Any, epoch: Callable[[], float], connector: Connector) -> None:
         self._clock: IReactorTime = reactor
         self._epoch = epoch
-        self._dialler = dialler
+        self._connector = connector
         self._sender = secrets.token_hex(6)  # names this process among all
+        self._listener: Listener = Unheard()
         self._key: Secret | None = None
         self._started = float("inf")
+        self._parts = self._parts_with(secrets.token_bytes(32))
+
+    def __repr__(self) -> str:
+        return f"<Replicas: {self.sharing.trouble or 'shared'}, {self.sharing.replicas} alive>"
 
     def listen(self, listener: Listener) -> None:
-        """Tells this listener from now on; before anything else."""
-        self._listener = listener
-        self._assemble(Vault(secrets.token_bytes(32)))
+        """Tells this listener from now on."""
+        self._listener = self._parts.state.listener = listener
 
     def use_key(self, key: Secret | None) -> None:
         """The volume's master key, in hex; None: it is not known (any more), and what is in force stays.
@@ -78,67 +111,53 @@ class Replicas(Service):
         """
         if key is None or key == self._key:
             return
-        self._end()
+        before = self._parts
+        before.end()
         self._key = key
-        accounts = list(self._knowledge.mirror.names)
-        self._assemble(Vault(bytes.fromhex(key.reveal())))
-        for account in accounts:
+        self._parts = self._parts_with(bytes.fromhex(key.reveal()))
+        for account in before.state.cache.names:
             self.recall(account)
         if self.running:
-            self._link.start()
+            self._parts.link.start()
 
     def startService(self) -> None:
         """Connects as soon as there is a key."""
         super().startService()
         self._started = self._clock.seconds()
         if self._key is not None:
-            self._link.start()
+            self._parts.link.start()
 
     def stopService(self) -> Deferred[None]:
         """Tells what is left, as far as that goes in a moment, and ends the connection."""
         super().stopService()
-        return self._end()
+        return self._parts.end()
 
     @property
     def sharing(self) -> Sharing:
         """How it stands now. A start is no trouble as long as it takes only a moment."""
-        status = self._link.status
+        status = self._parts.link.status
         trouble = status.trouble if self._key else NO_KEY
         if trouble in (NOT_YET, NO_KEY) and self._clock.seconds() - self._started < START_SECONDS:
             trouble = ""
-        return Sharing(trouble, max(self._link.replicas, 1), status.changes, len(self._knowledge.outbox))
+        return Sharing(trouble, max(self._parts.link.replicas, 1), status.changes, len(self._parts.state.outbox))
 
     @property
     def signatures(self) -> SharedSignatures:
         """Thought signatures; another key has others."""
-        return self._signatures
+        return self._parts.signatures
 
-    def _assemble(self, vault: Vault) -> None:
-        clock, sender = self._clock, self._sender
-        self._link = link = Link(clock, self._dialler, Keys(vault.namespace), sender)
-        self._knowledge = knowledge = Knowledge(vault, link.time, self._epoch, self._listener, sender)
-        self._teller = teller = Teller(clock, link, knowledge)
-        self._sync = Sync(clock, link, knowledge, teller.wake)
-        self._leases = Leases(clock, link, knowledge.outbox, teller.wake, sender)
-        self._signatures = SharedSignatures(link, knowledge.keys, vault, knowledge.outbox, teller.wake)
-        link.on_fresh = self._sync.everything
-        link.on_lost = self._sync.stop
-        link.on_message = self._hear
-
-    def _end(self) -> Deferred[None]:
-        self._sync.stop()
-        self._teller.stop()
-        return self._link.stop()
+    def _parts_with(self, key: bytes) -> _Parts:
+        return _Parts(self._clock, self._epoch, self._connector, self._listener, self._sender, Vault(key))
 
     def recall(self, account: str) -> None:
         """An account has joined, or its row has changed."""
-        if self._knowledge.recall(account, self._clock.seconds()):
-            self._sync.joined(self._knowledge.name(account))
+        if self._parts.state.recall(account, self._clock.seconds()):
+            self._parts.sync.joined(self._parts.state.name(account))
 
     def cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
         """This process sets an account aside."""
-        self._knowledge.cool(account, key, seconds, flagged, self._clock.seconds())
-        self._teller.wake()
+        self._parts.state.cool(account, key, seconds, flagged, self._clock.seconds())
+        self._parts.publisher.wake()
 
     def barred(self, account: str, sign_in: str, reason: str) -> None:
         """This process takes an account out of use."""
@@ -146,8 +165,8 @@ class Replicas(Service):
 
     def forgiven(self, account: str) -> None:
         """Somebody takes an account back into use."""
-        self._knowledge.forgive(account)
-        self._teller.wake()
+        self._parts.state.forgive(account)
+        self._parts.publisher.wake()
 
     def observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
         """Upstream tells of an account's quotas."""
@@ -155,19 +174,19 @@ class Replicas(Service):
 
     def account_of(self, session: bytes, now: float) -> str | None:
         """The account that a session is bound to."""
-        account = self._knowledge.account_of(session, now)
-        if self._knowledge.outbox:
-            self._teller.wake()
+        account = self._parts.state.account_of(session, now)
+        if self._parts.state.outbox:
+            self._parts.publisher.wake()
         return account
 
     def bind(self, session: bytes, account: str, now: float) -> None:
         """Binds a session to an account."""
-        self._knowledge.bind(session, account, now)
-        self._teller.wake()
+        self._parts.state.bind(session, account, now)
+        self._parts.publisher.wake()
 
     async def renew(self, account: str, current: Secret, ask: Renewal) -> Grant:
         """A token other than ``current``, asked for once by all."""
-        name = self._knowledge.name(account)
+        name = self._parts.state.name(account)
         bar = self._fact(name, Bar.kind)
 
         def fits(fact: Fact | None) -> Grant | None:
@@ -186,11 +205,11 @@ class Replicas(Service):
             self._learn(account, Token(granted.access_token.reveal(), granted.expires_at))
             return granted
 
-        return await self._leases.once(self._work(name, Token.kind, fits, known), do)
+        return await self._parts.leases.once(self._work(name, Token.kind, fits, known), do)
 
     async def project(self, account: str, refused: str | None, ask: LookUp) -> str | None:
         """A project other than the ``refused``, looked up once by all."""
-        name = self._knowledge.name(account)
+        name = self._parts.state.name(account)
 
         def fits(fact: Fact | None) -> Project | None:
             return fact if isinstance(fact, Project) and fact.project != refused else None
@@ -201,42 +220,41 @@ class Replicas(Service):
             return found
 
         work = self._work(name, Project.kind, fits, lambda: fits(self._fact(name, Project.kind)))
-        return (await self._leases.once(work, do)).project or None
+        return (await self._parts.leases.once(work, do)).project or None
 
     async def claim(self, work: str, account: str, seconds: float) -> bool:
         """Whether this process shall do a piece of periodic work now."""
-        return await self._leases.claim(self._knowledge.keys.lease(work, self._knowledge.name(account)), seconds)
+        return await self._parts.leases.claim(
+            self._parts.state.keys.lease(work, self._parts.state.name(account)), seconds
+        )
 
     def _fact(self, name: str, kind: str) -> Fact | None:
-        return self._knowledge.fact(name, kind, self._clock.seconds())
+        return self._parts.state.fact(name, kind, self._clock.seconds())
 
     def _learn(self, account: str, fact: Fact) -> None:
-        self._knowledge.learn(account, fact, self._clock.seconds())
-        self._teller.wake()
-
-    def _hear(self, message: bytes) -> None:
-        self._knowledge.hear(message, self._clock.seconds())
+        self._parts.state.learn(account, fact, self._clock.seconds())
+        self._parts.publisher.wake()
 
     def _work(self, name: str, kind: str, fits: Callable[[Fact | None], Any], known: Callable[[], Any]) -> Shared[Any]:
         def read(sealed: bytes) -> Any:
-            return fits(self._knowledge.opened(name, kind, sealed))
+            return fits(self._parts.state.opened(name, kind, sealed))
 
-        keys = self._knowledge.keys
+        keys = self._parts.state.keys
         return Shared(keys.lease(kind, name), keys.fact(kind, name), read, known)
 
 
 def configured(reactor: Any, epoch: Callable[[], float], settings: Settings) -> Replicas | None:
     """What the settings describe; None: this process shares with nobody. Raises SettingsError."""
-    dialler = dialler_of(reactor, settings)
-    return None if dialler is None else Replicas(reactor, epoch, dialler)
+    connector = connector_of(reactor, settings)
+    return None if connector is None else Replicas(reactor, epoch, connector)
 
 
-def dialler_of(reactor: Any, settings: Settings) -> Dialler | None:
+def connector_of(reactor: Any, settings: Settings) -> Connector | None:
     """What connects to the Redis of the settings; None: they name none. Raises SettingsError."""
     if settings.redis_url is None:
         return None
     try:
-        return Dialler(reactor, settings.redis_url)
+        return Connector(reactor, settings.redis_url)
     except OSError as e:
         where, what = f"REDIS_URL ({settings.sources['redis_url']})", e.filename or "a TLS file"
         raise SettingsError(f"{where}: {what} can't be used: {e.strerror or e}") from None

@@ -15,9 +15,9 @@ from twisted.python.failure import Failure
 
 from antigravity_proxy.replicas.connection import Lost
 from antigravity_proxy.replicas.facts import KINDS
-from antigravity_proxy.replicas.knowledge import Knowledge
 from antigravity_proxy.replicas.link import Link
 from antigravity_proxy.replicas.sessions import KEPT
+from antigravity_proxy.replicas.state import ReplicaState
 from antigravity_proxy.replicas.status import meaning
 from antigravity_proxy.replicas.wire import Command, Keys, read_cooldowns
 
@@ -87,19 +87,19 @@ class Reading:
 class Sync:
     """Brings both sides together, one round at a time; a new round replaces the one under way."""
 
-    def __init__(self, clock: IReactorTime, link: Link, knowledge: Knowledge, tell: Callable[[], None]) -> None:
+    def __init__(self, clock: IReactorTime, link: Link, state: ReplicaState, tell: Callable[[], None]) -> None:
         self._clock = clock
         self._link = link
-        self._knowledge = knowledge
+        self._state = state
         self._tell = tell
-        self._reading = Reading(link, knowledge.keys)
+        self._reading = Reading(link, state.keys)
         self._unread: dict[str, None] = {}  # accounts whose facts are to be read
         self._round: Deferred[None] | None = None
 
     def everything(self) -> None:
         """Whatever either side may have lost."""
         self.stop()
-        self._unread = dict.fromkeys(self._knowledge.mirror.identities)
+        self._unread = dict.fromkeys(self._state.cache.identities)
         self._begin(whole=True)
 
     def joined(self, account: str) -> None:
@@ -144,18 +144,18 @@ class Sync:
                 return
 
     async def _cooldowns(self) -> None:
-        knowledge, seen = self._knowledge, dict[tuple[str, str], float]()
+        state, seen = self._state, dict[tuple[str, str], float]()
         async for page in self._reading.cooldowns(self._clock.seconds()):
             for cooling in read_cooldowns(page, self._link.time):
                 seen[cooling.account, cooling.model] = cooling.until
-                knowledge.take_cooling(cooling, self._clock.seconds())
-        for cooling in knowledge.mirror.cooling(self._clock.seconds()):
+                state.take_cooling(cooling, self._clock.seconds())
+        for cooling in state.cache.cooling(self._clock.seconds()):
             if seen.get((cooling.account, cooling.model), 0.0) < cooling.until - _SAME:
-                knowledge.outbox.cool(cooling)
+                state.outbox.cool(cooling)
         self._tell()
 
     async def _sessions(self) -> None:
-        sessions, outbox, seen = self._knowledge.sessions, self._knowledge.outbox, set[bytes]()
+        sessions, outbox, seen = self._state.sessions, self._state.outbox, set[bytes]()
         async for age, page in self._reading.sessions(self._clock.seconds()):
             names = [name.decode("ascii", "replace") for name in page[1::2]]
             sessions.merge(page[::2], names, self._clock.seconds(), age)
@@ -170,16 +170,16 @@ class Sync:
             await deferLater(self._clock, _BREATH)
 
     async def _facts(self, accounts: list[str]) -> None:
-        knowledge = self._knowledge
+        state = self._state
         async for page in self._reading.facts(accounts):
             now = self._clock.seconds()
             for account, kind, sealed in page:
-                if knowledge.outbox.holds(account, kind):
+                if state.outbox.holds(account, kind):
                     continue  # learnt while Redis was away: newer than what it knows
                 if isinstance(sealed, bytes):
-                    knowledge.take_fact(account, kind, sealed, now)
-                elif knowledge.mirror.held(account, kind, now) is not None:
-                    knowledge.outbox.tell(account, kind)
+                    state.take_fact(account, kind, sealed, now)
+                elif state.cache.held(account, kind, now) is not None:
+                    state.outbox.tell(account, kind)
             for account, _, _ in page:
                 self._unread.pop(account, None)
         self._tell()

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 from msgspec import Struct
 
-from antigravity_proxy.replicas.mirror import Cooling
+from antigravity_proxy.replicas.cache import Cooling
 from antigravity_proxy.replicas.outbox import Batch
 from antigravity_proxy.replicas.sessions import GENERATION, KEPT
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from msgspec import Struct
-
-if TYPE_CHECKING:
-    from antigravity_proxy.simulator.server import Simulator
 
 CLIENT_ID, CLIENT_SECRET = "simulated-client", "simulated-secret"
 PERSON = {"id": "1", "email": "someone@example.com", "verified_email": True, "name": "Someone"}
@@ -31,14 +29,15 @@ class Consent(Struct, frozen=True):
     redirect_uri: str
     challenge: str
     offline: bool
+    scope: str
     person: dict[str, object]
 
 
 class Consents:
-    """The page, and the codes that it gave out."""
+    """The page, and the codes that it gave out. ``person`` returns who is asked."""
 
-    def __init__(self, simulator: Simulator) -> None:
-        self._simulator = simulator
+    def __init__(self, person: Callable[[], dict[str, object]]) -> None:
+        self._person = person
         self._codes: dict[str, Consent] = {}
         self._given = 0
 
@@ -52,7 +51,7 @@ class Consents:
             for name, value in asked.items()
         )
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
-        return _PAGE.format(who=html.escape(str(self._simulator.person["email"])), fields=hidden).encode()
+        return _PAGE.format(who=html.escape(str(self._person()["email"])), fields=hidden).encode()
 
     def decided(self, request: Any) -> bytes:
         """``POST``: the person's decision goes back with the browser."""
@@ -89,7 +88,8 @@ class Consents:
             asked["redirect_uri"],
             asked.get("code_challenge", ""),
             offline,
-            dict(self._simulator.person),
+            asked["scope"],
+            dict(self._person()),
         )
         return code
 

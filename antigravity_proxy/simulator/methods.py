@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
@@ -18,10 +18,8 @@ from antigravity_proxy.simulator.faults import Fault
 from antigravity_proxy.simulator.load import Load, knobs
 from antigravity_proxy.simulator.offered import everything
 from antigravity_proxy.simulator.received import Received
+from antigravity_proxy.simulator.state import State
 from antigravity_proxy.simulator.validate import check_count, check_generate, check_onboard
-
-if TYPE_CHECKING:
-    from antigravity_proxy.simulator.server import Simulator
 
 _BASE = b"/v1internal:"
 _NOTHING = Fault()
@@ -32,9 +30,9 @@ class Methods(Resource):
 
     isLeaf = True
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, state: State) -> None:
         super().__init__()
-        self._simulator = simulator
+        self._state = state
         self._pages: dict[tuple[bytes, bytes], Callable[[Any], Any]] = {
             (b"POST", _BASE + b"streamGenerateContent"): self._stream,
             (b"POST", _BASE + b"generateContent"): self._generate,
@@ -42,8 +40,8 @@ class Methods(Resource):
             (b"POST", _BASE + b"loadCodeAssist"): self._load,
             (b"POST", _BASE + b"onboardUser"): self._onboard,
             (b"POST", _BASE + b"fetchAvailableModels"): self._models,
-            (b"GET", b"/auth"): simulator.consent.page,
-            (b"POST", b"/auth"): simulator.consent.decided,
+            (b"GET", b"/auth"): state.consent.page,
+            (b"POST", b"/auth"): state.consent.decided,
             (b"POST", b"/token"): self._token,
             (b"GET", b"/userinfo"): self._userinfo,
             (b"GET", b"/__stats"): self._stats,
@@ -59,10 +57,10 @@ class Methods(Resource):
     # Code Assist
 
     def _stream(self, request: Any) -> Any:
-        if self._simulator.load is not None:
-            return self._constant(request, self._simulator.load)
+        if self._state.load is not None:
+            return self._constant(request, self._state.load)
         received = self._received(request)
-        fault = self._simulator.note(received)
+        fault = self._state.note(received)
         if (ended := self._ended(request, received, fault, check_generate)) is not None:
             return ended
         events = self._answer(received, fault)
@@ -70,32 +68,32 @@ class Methods(Resource):
             return _reply(request, events)
         payloads = [msgspec.json.encode(event) for event in events] if fault.events is None else list(fault.events)
         steps = scripted(payloads, fault, received)
-        Emitter(self._simulator.reactor, request, steps, self._simulator.counts, fault.pause)
+        Emitter(self._state.reactor, request, steps, self._state.counts, fault.pause)
         return NOT_DONE_YET
 
     def _generate(self, request: Any) -> Any:
         received = self._received(request)
-        fault = self._simulator.note(received)
+        fault = self._state.note(received)
         if (ended := self._ended(request, received, fault, check_generate)) is not None:
             return ended
         return _reply(request, answers.whole(self._answer(received, fault)))
 
     def _count(self, request: Any) -> Any:
         received = self._received(request)
-        fault = self._simulator.next_fault(received) or _NOTHING
+        fault = self._state.next_fault(received) or _NOTHING
         if (ended := self._ended(request, received, fault, check_count)) is not None:
             return ended
         return _reply(request, {"totalTokens": answers.prompt_tokens(received.json["request"])})
 
     def _load(self, request: Any) -> Any:
         received = self._received(request)
-        self._simulator.loads.append(received)
+        self._state.loads.append(received)
         if (ended := self._ended(request, received, _NOTHING, lambda body: wire.LOAD(body, ""))) is not None:
             return ended
-        tier = {"id": self._simulator.onboarding.tier, "name": "Free"}
+        tier = {"id": self._state.onboarding.tier, "name": "Free"}
         answer: dict[str, Any] = {"allowedTiers": [tier | {"isDefault": True}]}
-        if self._simulator.project is not None:
-            answer |= {"currentTier": tier, "cloudaicompanionProject": self._simulator.project}
+        if self._state.project is not None:
+            answer |= {"currentTier": tier, "cloudaicompanionProject": self._state.project}
         return _reply(request, answer)
 
     def _onboard(self, request: Any) -> Any:
@@ -106,30 +104,30 @@ class Methods(Resource):
 
     def _operation(self, request: Any) -> Any:
         received = self._received(request)
-        if self._simulator.unknown(received.token):
+        if self._state.unknown(received.token):
             return _fail(request, faults.unauthenticated())
         return self._onboarded(request, received)
 
     def _onboarded(self, request: Any, received: Received) -> Any:
-        project = self._simulator.project or "onboarded-project"
-        answer, done = self._simulator.onboarding.answer(received, project)
+        project = self._state.project or "onboarded-project"
+        answer, done = self._state.onboarding.answer(received, project)
         if done:
-            self._simulator.project = project
+            self._state.project = project
         return _reply(request, answer)
 
     def _models(self, request: Any) -> Any:
         received = self._received(request)
-        self._simulator.looks.append(received)
-        fault = self._simulator.models_fault
-        if fault is None and b'"project"' in received.raw and received.token in self._simulator.projectless:
+        self._state.looks.append(received)
+        fault = self._state.models_fault
+        if fault is None and b'"project"' in received.raw and received.token in self._state.projectless:
             fault = faults.forbidden()
         if (ended := self._ended(request, received, fault or _NOTHING, lambda body: wire.MODELS(body, ""))) is not None:
             return ended
-        return _reply(request, self._simulator.available.get(received.token) or everything())
+        return _reply(request, self._state.available.get(received.token) or everything())
 
     def _answer(self, received: Received, fault: Fault) -> list[answers.Event]:
         """The events of the answer, ended as the fault wants."""
-        events = answers.events(received.json, len(self._simulator.requests))
+        events = answers.events(received.json, len(self._state.requests))
         last = events[-1]["response"]["candidates"][0]
         last["finishReason"] = fault.finish
         if fault.unfinished:
@@ -147,7 +145,7 @@ class Methods(Resource):
             return _fail(request, fault)
         if not request.requestHeaders.hasHeader(b"content-length"):
             return _fail(request, replace(faults.refused("Content-Length is required."), status=411))
-        if self._simulator.unknown(received.token):
+        if self._state.unknown(received.token):
             return _fail(request, faults.unauthenticated())
         try:
             check(received.json)
@@ -161,10 +159,10 @@ class Methods(Resource):
 
     def _token(self, request: Any) -> Any:
         form = {name: values[-1] for name, values in parse_qs(request.content.read().decode()).items()}
-        self._simulator.refreshes.append(form)
-        fault = self._simulator.token_fault
+        self._state.refreshes.append(form)
+        fault = self._state.token_fault
         if fault is not None and fault.pause:
-            self._simulator.reactor.callLater(fault.pause, self._granted, request, form)
+            self._state.reactor.callLater(fault.pause, self._granted, request, form)
             return NOT_DONE_YET
         if fault is not None:
             return NOT_DONE_YET if fault.silent else _fail(request, fault)
@@ -178,42 +176,43 @@ class Methods(Resource):
         if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
             return _fail(request, faults.invalid_client())
         grant: dict[str, Any] = {
-            "access_token": f"ya29.renewed-{len(self._simulator.refreshes)}",
+            "access_token": f"ya29.renewed-{len(self._state.refreshes)}",
             "expires_in": 3599,
             "token_type": "Bearer",
         }
         if form.get("grant_type") == "authorization_code":
-            consent = self._simulator.consent.redeem(form)
+            consent = self._state.consent.redeem(form)
             known = consent is not None
             if consent is not None:
-                self._simulator.people[grant["access_token"]] = consent.person
+                self._state.people[grant["access_token"]] = consent.person
+                grant["scope"] = consent.scope
                 if consent.offline:
-                    grant["refresh_token"] = f"1//signed-in-{len(self._simulator.refreshes)}"
+                    grant["refresh_token"] = f"1//signed-in-{len(self._state.refreshes)}"
         else:
             known = form.get("grant_type") == "refresh_token" and form.get("refresh_token", "").startswith("1//")
         return _reply(request, grant) if known else _fail(request, faults.invalid_grant())
 
     def _userinfo(self, request: Any) -> Any:
-        fault = self._simulator.userinfo_fault
+        fault = self._state.userinfo_fault
         if fault is not None:
             return NOT_DONE_YET if fault.silent else _fail(request, fault)
         token = self._received(request).token
-        if self._simulator.unknown(token):
+        if self._state.unknown(token):
             return _fail(request, faults.unauthenticated())
-        return _reply(request, self._simulator.people.get(token, self._simulator.person))
+        return _reply(request, self._state.people.get(token, self._state.person))
 
     # benchmarks
 
     def _constant(self, request: Any, load: Load) -> Any:
-        counts = self._simulator.counts
+        counts = self._state.counts
         counts["requests"] += 1
         if load.knobs.limit_every and counts["requests"] % load.knobs.limit_every == 0:
             return _fail(request, faults.rate_limited(1))
-        Emitter(self._simulator.reactor, request, load.steps(), counts)
+        Emitter(self._state.reactor, request, load.steps(), counts)
         return NOT_DONE_YET
 
     def _stats(self, request: Any) -> Any:
-        return _reply(request, {"requests": 0, "events": 0, "aborted": 0} | self._simulator.counts)
+        return _reply(request, {"requests": 0, "events": 0, "aborted": 0} | self._state.counts)
 
     def _control(self, request: Any) -> Any:
         """Sets the knobs of constant answers; those that aren't given go back to their defaults."""
@@ -221,7 +220,7 @@ class Methods(Resource):
             given = knobs((name.decode(), values[-1].decode()) for name, values in request.args.items())
         except ValueError as e:
             return _fail(request, faults.refused(str(e)))
-        self._simulator.load = Load(given)
+        self._state.load = Load(given)
         return _reply(request, given)
 
     def _received(self, request: Any) -> Received:

@@ -20,8 +20,8 @@ BROKEN_OFF = "broken_off"
 class Attempt(Struct):
     """One attempt at upstream. ``account`` is the opaque id; ``began`` in seconds after the record's, ``took`` seconds.
 
-    ``reason`` is empty for one that served, else why it failed: a name from the decision table, with its ``row``
-    (`codeassist.verdict`), or BROKEN_OFF. ``status`` is upstream's HTTP status where it refused. ``span`` is the id
+    ``reason`` is empty for one that served, else why it failed: the value of a `canonical.verdict.Cause`, or
+    BROKEN_OFF. ``status`` is upstream's HTTP status where it refused. ``span`` is the id
     under which upstream was told of it, 16 hex digits, empty without a trace; ``upstream_trace`` is upstream's own id
     of it (upstream.md 2), any text at all.
     """
@@ -29,7 +29,6 @@ class Attempt(Struct):
     account: str
     began: float
     took: float = 0.0
-    row: int = 0
     reason: str = BROKEN_OFF
     status: int = 0
     span: str = ""

@@ -118,7 +118,6 @@ class Tracing(Service):
         attributes: dict[str, str | int] = {
             "antigravity.account": attempt.account,
             "error.type": attempt.reason,
-            "antigravity.row": attempt.row,
             "antigravity.upstream_trace": redact(one_line(attempt.upstream_trace[:_LONGEST_NAME])),
             "http.response.status_code": attempt.status,
         }

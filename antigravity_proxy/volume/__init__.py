@@ -1,1 +1,1 @@
-"""The credential volume: reads the desktop app's files, never touches them."""
+"""The credential volume: the desktop app's directory, read by private copies; ``writer`` alone adds to it."""

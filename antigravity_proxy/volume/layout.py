@@ -48,3 +48,9 @@ def of_desktop(platform: str, environ: Mapping[str, str], home: Path, windows_ho
         manager = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "Antigravity Manager"
     ides = (ide, *(other / "AppData" / "Roaming" / "Antigravity" for other in windows_homes))
     return Layout(agent, tuple(place / "gui_config.json" for place in (agent, *ides)), (agent, manager))
+
+
+def described(directory: Path) -> str:
+    """A data directory for an operator's eyes. Pure."""
+    name = str(directory)
+    return name if directory.is_absolute() else f"{name}, relative to the directory that the process was started in"

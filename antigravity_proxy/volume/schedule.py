@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from antigravity_proxy.volume.departures import CONFIRM
 from antigravity_proxy.volume.reader import VolumeState
+from antigravity_proxy.volume.removals import CONFIRM
 
 #: seconds between two looks at the files' signature
 POLL = 0.25
@@ -46,6 +46,11 @@ class Schedule:
         if state.error or state.config_error:
             pause = min(pause, RETRY)
         self._due = min(now + pause, self._settle_due)
+
+    def has_failed(self, now: float) -> None:
+        """A look or a read ended by a fault: the next one comes soon, and reads whatever the files look like."""
+        self._signature = None
+        self._due = now + RETRY
 
     def pause(self, now: float) -> float:
         """Seconds until the next look."""

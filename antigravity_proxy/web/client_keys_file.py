@@ -26,24 +26,24 @@ _PATIENCE = 1.0
 def read(path: Path) -> tuple[ClientKey, ...]:
     """The file's keys. Blocks; raises ClientKeysError, whose message doesn't name the file."""
     try:
-        content = files.content(path)
+        content = files.content(path, files.MAX_CLIENT_KEYS)
     except FileNotFoundError:
         raise ClientKeysError("it isn't there") from None
     except OSError as e:
-        raise ClientKeysError(f"it can't be read: {e.strerror}") from None
+        raise ClientKeysError(f"it can't be read: {files.why(e, path)}") from None
     return parse(content)
 
 
 class ClientKeysFile(Service):
-    """Follows the file. ``take`` is called with its keys whenever they are others than before.
+    """Follows the file. Observers are called with its keys whenever they are others than before.
 
     A file that is gone or broken changes nothing; ``trouble`` says what is wrong with it.
     """
 
-    def __init__(self, reactor: Any, path: Path, take: Callable[[tuple[ClientKey, ...]], None]) -> None:
+    def __init__(self, reactor: Any, path: Path) -> None:
         self._reactor = reactor
         self._path = path
-        self._take = take
+        self._observers: list[Callable[[tuple[ClientKey, ...]], None]] = []
         self._thread = OwnThread(reactor, "client-keys")
         self._call: IDelayedCall | None = None
         self.keys: tuple[ClientKey, ...] = ()
@@ -52,6 +52,10 @@ class ClientKeysFile(Service):
             self.keys = read(path)
         except ClientKeysError as e:
             self.trouble = str(e)
+
+    def observe(self, observer: Callable[[tuple[ClientKey, ...]], None]) -> None:
+        """Calls ``observer`` with other keys from now on."""
+        self._observers.append(observer)
 
     def startService(self) -> None:
         super().startService()
@@ -84,7 +88,8 @@ class ClientKeysFile(Service):
         if keys != self.keys:
             self.keys = keys
             log.info("{count} clients' keys are in force", count=len(keys))
-            self._take(keys)
+            for observer in self._observers:
+                observer(keys)
 
     def _not_read(self, failure: Failure) -> None:
         failure.trap(ClientKeysError)

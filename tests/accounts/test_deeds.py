@@ -5,8 +5,8 @@ from __future__ import annotations
 from support.relayed import Request, Surroundings
 
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.generatecontent.failure import Failure
+from antigravity_proxy.canonical.verdict import Cause, Failure
+from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY
 
 LIMITED = Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=10.0)
 
@@ -18,7 +18,7 @@ def test_leases_and_what_sets_aside() -> None:
     assert (deeds.leases, deeds.held) == (1, 1)
     request.end(LIMITED)
     assert (deeds.leases, deeds.held, dict(deeds.set_aside)) == (2, 1, {"rate_limit": 1})
-    request.end(verdict.EMPTY)
+    request.end(WITHOUT_BODY[Cause.EMPTY])
     assert deeds.set_aside["empty"] == 1
     around.clock.advance(1)
     request.end()
@@ -39,7 +39,7 @@ def test_standings_follow_time() -> None:
 
 def test_renewals_by_outcome() -> None:
     around = Surroundings("a")
-    tokens, (state,) = around.resources.tokens, around.pool.states
+    tokens, (state,) = around.upstream.tokens, around.pool.states
     for refusing in (False, True):
         around.refusing = refusing
         tokens.renew(state).addErrback(lambda _: None)

@@ -13,7 +13,7 @@ from antigravity_proxy.accounts.policy import NOWHERE, Moment, Standing
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.codeassist.verdict import Scope, Step, Verdict
+from antigravity_proxy.canonical.verdict import Cause, Scope, Step, Verdict
 from antigravity_proxy.secret import Secret
 
 INF = float("inf")
@@ -28,12 +28,14 @@ def state(name: str = "a", **fields: Any) -> AccountState:
 def verdict(**fields: Any) -> Verdict:
     return Verdict(
         **{
-            "row": 1,
-            "name": "quota",
+            "cause": Cause.QUOTA,
             "step": Step.NEXT_ACCOUNT,
             "scope": Scope.ACCOUNT_MODEL,
             "error": errors.RateLimited,
-            "sentence": "",
+            "operator_words": "",
+            "client_words": "",
+            "takes_stated_delay": True,
+            "takes_app_backoff": True,
         }
         | fields
     )
@@ -204,18 +206,16 @@ def test_no_ladder_no_cooldown() -> None:
     assert policy.cooldown_length(verdict(), 0, 1.0, RULES) == 0.0
 
 
-@pytest.mark.parametrize(
-    ("row", "seconds"), [(1, 7.0), (2, 5.0), (3, 5.0), (4, 5.0), (5, 7.0), (6, 5.0), (10, 5.0), (15, 5.0)]
-)
-def test_the_desktop_apps_steps_replace_the_ladders_of_rows_1_and_5(row: int, seconds: float) -> None:
+@pytest.mark.parametrize(("takes", "seconds"), [(True, 7.0), (False, 5.0)])
+def test_the_desktop_apps_steps_replace_the_ladders_that_take_them(takes: bool, seconds: float) -> None:
     rules = Rules(backoff=(7.0, 9.0))
-    assert policy.cooldown_length(verdict(row=row, ladder=(5.0,)), 0, 0.0, rules) == seconds
+    assert policy.cooldown_length(verdict(takes_app_backoff=takes, ladder=(5.0,)), 0, 0.0, rules) == seconds
 
 
-@pytest.mark.parametrize(("row", "seconds"), [(1, 0.0), (5, 0.0), (6, 0.0), (10, 5.0), (16, 5.0)])
-def test_without_the_breaker_only_stated_times_count_for_quotas(row: int, seconds: float) -> None:
-    rules = Rules(breaker=False, backoff=(7.0,))
-    assert policy.cooldown_length(verdict(row=row, ladder=(5.0,)), 0, 0.0, rules) == seconds
+@pytest.mark.parametrize(("takes", "seconds"), [(True, 0.0), (False, 5.0)])
+def test_without_the_breaker_only_stated_times_count_for_quotas(takes: bool, seconds: float) -> None:
+    rules = Rules(breaker=False)
+    assert policy.cooldown_length(verdict(takes_stated_delay=takes, ladder=(5.0,)), 0, 0.0, rules) == seconds
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,3 @@ def test_what_is_cooled(fields: dict[str, Any], keys: tuple[str, ...]) -> None:
 def test_an_expiry_soon_is_no_live_token() -> None:
     assert not policy.has_live_token(state(expiry_timestamp=NOW.epoch + policy.TOKEN_MARGIN), NOW)
     assert policy.has_live_token(state(expiry_timestamp=FAR), NOW)
-
-
-def test_only_a_verification_waits_for_a_person() -> None:
-    assert [policy.waits_for_a_person(verdict(row=row)) for row in (10, 11, 15)] == [False, True, False]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from support.accounts import account
 from twisted.internet.task import Clock
 
-from antigravity_proxy import errors
-from antigravity_proxy.accounts.lease import Lease
+from antigravity_proxy.accounts.lease import Lease, Shortage
 from antigravity_proxy.accounts.pool import _MAX_ORDERS, Pool
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.codeassist import verdict
+from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
+from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.codeassist.oauth import Grant
-from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.secret import Secret
 
 
@@ -27,8 +27,8 @@ def pool(*names: str, rules: Rules | None = None, **fields: Any) -> tuple[Pool, 
     return made, clock
 
 
-def limited(seconds: float) -> verdict.Verdict:
-    return verdict.judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=seconds))
+def limited(seconds: float) -> Verdict:
+    return judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=seconds))
 
 
 def test_leases_go_round() -> None:
@@ -78,7 +78,7 @@ def test_a_longer_cooldown_is_not_cut_short_by_a_shorter_one() -> None:
 
 def test_strikes_climb_and_a_success_forgets_them() -> None:
     made, clock = pool("a")
-    bare = verdict.judge(Failure(429))
+    bare = judge(Failure(429))
     state = next(iter(made.states))
     for seconds in (5, 60, 300):
         made.penalise(state, "m", bare)
@@ -93,39 +93,34 @@ def test_strikes_climb_and_a_success_forgets_them() -> None:
     assert made.lease("m") is not None
 
 
-def test_the_refusal_names_the_first_that_is_free() -> None:
+def test_the_shortage_names_the_first_that_is_free() -> None:
     made, clock = pool("a", "b")
     a, b = made.states
     made.penalise(a, "m", limited(3700.2))
     made.penalise(b, "m", limited(7200))
-    refusal = made.refusal("m")
-    assert isinstance(refusal, errors.RateLimited)
-    assert refusal.retry_after == 3701
-    assert "at 1970-01-12T14:48:21Z (in 1 h 1 m)" in refusal.message
+    assert made.shortage("m") == Shortage(is_busy=False, free_in=pytest.approx(3701), accounts=2)
     clock.advance(3700.5)
-    assert made.refusal("m").retry_after == 1
+    assert made.shortage("m").free_in == pytest.approx(0.5)
 
 
-def test_without_accounts_or_with_only_flagged_ones_there_is_no_retry_after() -> None:
+def test_without_accounts_or_with_only_flagged_ones_no_time_helps() -> None:
     made, _ = pool()
-    assert isinstance(made.refusal("m"), errors.Unavailable)
+    assert made.shortage("m") == Shortage(is_busy=False, free_in=None, accounts=0)
     made, _ = pool("a")
-    made.penalise(next(iter(made.states)), "m", verdict.judge(Failure(403, reason="VALIDATION_REQUIRED")))
-    refusal = made.refusal("m")
-    assert isinstance(refusal, errors.Unavailable)
-    assert refusal.retry_after is None
+    made.penalise(next(iter(made.states)), "m", judge(Failure(403, reason="VALIDATION_REQUIRED")))
+    assert made.shortage("m") == Shortage(is_busy=False, free_in=None, accounts=1)
 
 
 def test_a_barred_account_leaves_the_usable() -> None:
     made, _ = pool("a", "b")
-    made.penalise(next(iter(made.states)), "m", verdict.judge(Failure(403, appeal=True)))
+    made.penalise(next(iter(made.states)), "m", judge(Failure(403, appeal=True)))
     assert made.usable() == 1
 
 
 def test_trouble_puts_last_for_a_moment_only() -> None:
     made, clock = pool("a", "b")
     a, b = made.states
-    made.penalise(a, "m", verdict.judge(Failure(500)))
+    made.penalise(a, "m", judge(Failure(500)))
     for expected in (b, b):
         lease = made.lease("m")
         assert lease is not None
@@ -188,12 +183,12 @@ def test_a_session_does_not_move_for_a_moments_trouble_nor_for_upstreams_capacit
     made, clock = pool("a", "b")
     assert used(made, session=S) == "a"
     a = by_name(made)["a"]
-    made.penalise(a, "m", verdict.judge(Failure(500)))
+    made.penalise(a, "m", judge(Failure(500)))
     assert used(made, session=S, tried={a}) == "b"
     assert used(made, session=S) == "b"
     clock.advance(9)
     assert used(made, session=S) == "a"
-    made.penalise(a, "m", verdict.judge(Failure(503, reason="MODEL_CAPACITY_EXHAUSTED")))
+    made.penalise(a, "m", judge(Failure(503, reason="MODEL_CAPACITY_EXHAUSTED")))
     assert used(made, session=S, tried={a}, keep=True) == "b"
     clock.advance(6)
     assert used(made, session=S) == "a"
@@ -204,7 +199,7 @@ def test_a_session_takes_what_is_there_when_all_are_in_trouble() -> None:
     assert used(made, session=S) == "a"
     a, b = made.states
     for each in (a, b):
-        made.penalise(each, "m", verdict.judge(Failure(500)))
+        made.penalise(each, "m", judge(Failure(500)))
     assert used(made, session=S) == "a"
     assert used(made, session=S, tried={b}) == "a"
 
@@ -295,7 +290,7 @@ def test_a_quota_that_is_used_up_is_told() -> None:
     state = by_name(made)["a"]
     made.penalise(state, "m", limited(30))
     assert told == []
-    made.penalise(state, "m", verdict.judge(Failure(429, reason="QUOTA_EXHAUSTED", delay=3600.0)))
+    made.penalise(state, "m", judge(Failure(429, reason="QUOTA_EXHAUSTED", delay=3600.0)))
     assert told == [state]
 
 
@@ -310,7 +305,7 @@ def test_new_rules_are_in_effect_at_once() -> None:
 
 def test_one_burst_of_failures_is_one_strike() -> None:
     made, clock = pool("a")
-    bare = verdict.judge(Failure(429))
+    bare = judge(Failure(429))
     a = by_name(made)["a"]
     for _ in range(10):
         made.penalise(a, "m", bare)
@@ -325,11 +320,11 @@ def test_upstreams_capacity_does_not_climb_the_quotas_ladder() -> None:
     made, clock = pool("a")
     a = by_name(made)["a"]
     for seconds in (5, 10, 15, 15):
-        made.penalise(a, "m", verdict.judge(Failure(503, reason="MODEL_CAPACITY_EXHAUSTED")))
+        made.penalise(a, "m", judge(Failure(503, reason="MODEL_CAPACITY_EXHAUSTED")))
         clock.advance(seconds - 0.1)
         assert not used(made)
         clock.advance(0.2)
-    made.penalise(a, "m", verdict.judge(Failure(429)))
+    made.penalise(a, "m", judge(Failure(429)))
     clock.advance(5.1)
     assert used(made) == "a"
 
@@ -337,11 +332,11 @@ def test_upstreams_capacity_does_not_climb_the_quotas_ladder() -> None:
 def test_a_success_with_one_model_forgets_nothing_of_another() -> None:
     made, _clock = pool("a")
     a = by_name(made)["a"]
-    made.penalise(a, "other", verdict.judge(Failure(429)))
+    made.penalise(a, "other", judge(Failure(429)))
     lease = made.lease("m")
     assert lease is not None
     lease.succeeded()
-    assert a.strikes == {("other", 5): 1}
+    assert a.strikes == {("other", Cause.EXHAUSTED): 1}
 
 
 def test_a_lease_again_only_while_the_account_can_serve() -> None:
@@ -363,11 +358,10 @@ def test_how_long_until_one_is_free() -> None:
     made.penalise(b, "m", limited(20))
     assert made.free_in("m") == 20.0
     clock.advance(5)
-    made.penalise(b, "m", verdict.judge(Failure(403, appeal=True)))
+    made.penalise(b, "m", judge(Failure(403, appeal=True)))
     assert made.free_in("m") == 25.0
-    made.penalise(a, "m", verdict.judge(Failure(403, appeal=True)))
+    made.penalise(a, "m", judge(Failure(403, appeal=True)))
     assert made.free_in("m") is None
-    assert isinstance(made.refusal("m"), errors.Unavailable)
 
 
 def test_busy_accounts_are_waited_for_in_a_line() -> None:
@@ -375,8 +369,7 @@ def test_busy_accounts_are_waited_for_in_a_line() -> None:
     first = made.lease("m")
     assert first is not None
     assert made.lease("m") is None
-    refusal = made.refusal("m")
-    assert (refusal.status, refusal.retry_after, refusal.message) == (503, 1, "All accounts are busy with m.")
+    assert made.shortage("m").is_busy
     got: list[Lease | None] = []
     for _ in range(2):
         made.queue("m", (), b"").addCallback(got.append)
@@ -409,7 +402,7 @@ def test_a_lease_on_an_account_that_came_back_as_another_ends_quietly() -> None:
 def test_an_account_that_is_forgiven_serves_at_once_whatever_set_it_aside() -> None:
     made, _ = pool("a")
     (state,) = made.states
-    for each in (limited(600), verdict.judge(Failure(403, appeal=True)), verdict.judge(Failure(500))):
+    for each in (limited(600), judge(Failure(403, appeal=True)), judge(Failure(500))):
         made.penalise(state, "m", each)
     assert made.lease("m") is None
     assert state.trouble is not None
@@ -431,6 +424,6 @@ def test_a_paused_account_serves_nobody_until_it_is_resumed() -> None:
     lease.release()  # what it had begun went on to its end
     made.update([account(name, paused=True) for name in "ab"])
     assert made.lease("m") is None
-    assert made.refusal("m").status == 503
+    assert made.shortage("m") == Shortage(is_busy=False, free_in=None, accounts=2)
     made.update([account(name) for name in "ab"])
     assert made.usable() == 2

@@ -13,9 +13,9 @@ from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.shared import Listener, LocalState, LookUp, Renewal, session_key
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.codeassist import verdict
+from antigravity_proxy.canonical.verdict import Failure
+from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.codeassist.oauth import Grant
-from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.secret import Secret
 
 BARRED = Failure(403, appeal=True)
@@ -146,7 +146,7 @@ def replicas() -> tuple[Replica, Replica]:
 def test_replicas_share_cooldowns_whatever_their_clocks_say(replicas: tuple[Replica, Replica]) -> None:
     one, two = replicas
     for state in one.pool.states:
-        one.pool.penalise(state, "m", verdict.judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=30)))
+        one.pool.penalise(state, "m", judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=30)))
     assert two.pool.free_in("m") == 30.0
     assert two.pool.free_in("other") == 0.0
     two.clock.advance(30)
@@ -176,7 +176,7 @@ def test_replicas_share_fresh_tokens_and_ask_once(replicas: tuple[Replica, Repli
 def test_an_account_taken_back_into_use_is_so_at_every_replica(replicas: tuple[Replica, Replica]) -> None:
     one, other = replicas
     for state in one.pool.states:
-        one.pool.penalise(state, "m", verdict.judge(Failure(429, delay=600.0)))
+        one.pool.penalise(state, "m", judge(Failure(429, delay=600.0)))
     assert other.pool.lease("m") is None
     assert other.pool.forgive("b")
     assert [replica.served_by("s") for replica in replicas] == ["b", "b"]
@@ -218,7 +218,7 @@ def test_a_bar_holds_everywhere_for_the_same_sign_in(replicas: tuple[Replica, Re
     one, two = replicas
     two.pool.update([account("a", expiry_timestamp=0.0), account("b", refresh_token=Secret("1//another"))])
     for state in one.pool.states:
-        one.pool.penalise(state, "m", verdict.judge(BARRED))
+        one.pool.penalise(state, "m", judge(BARRED))
     assert [bool(state.barred) for state in one.pool.states] == [True, True]
     assert [bool(state.barred) for state in two.pool.states] == [True, False]
     two.pool.heard.on_barred("gone", "", "")

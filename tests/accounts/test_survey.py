@@ -17,13 +17,13 @@ from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.survey import AT_ONCE, EVERY, IDLE_EVERY, PAUSE, SOON, TOKENLESS, Survey
 from antigravity_proxy.canonical.offers import ModelQuota, Offer, Offers
-from antigravity_proxy.codeassist import verdict
+from antigravity_proxy.canonical.verdict import Failure
 from antigravity_proxy.codeassist.available import Available
-from antigravity_proxy.generatecontent.failure import Failure
+from antigravity_proxy.codeassist.decision_table import judge
 
 EPOCH = 1_000_000.0
 HALF = {"m": ModelQuota(0.5)}
-USED_UP = verdict.judge(Failure(429, reason="QUOTA_EXHAUSTED", delay=3600.0))
+USED_UP = judge(Failure(429, reason="QUOTA_EXHAUSTED", delay=3600.0))
 
 
 @pytest.fixture(autouse=True)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from antigravity_proxy.accounts.trouble import Trouble, of_verdict
-from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.codeassist.verdict import Verdict
-from antigravity_proxy.generatecontent.failure import Failure
+from antigravity_proxy.accounts.trouble import of_verdict
+from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
+from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY, judge
 from antigravity_proxy.secret import Secret
 
 
 @pytest.mark.parametrize(
     ("given", "reason", "model"),
     [
-        (verdict.judge(Failure(429, reason="QUOTA_EXHAUSTED")), "its quota is used up", "m"),
-        (verdict.judge(Failure(403, reason="VALIDATION_REQUIRED")), "Google asks its owner to verify it", ""),
-        (verdict.NO_TOKEN, "upstream refused its token", ""),
-        (verdict.EMPTY, "upstream sent an empty answer", ""),
+        (judge(Failure(429, reason="QUOTA_EXHAUSTED")), "its quota is used up", "m"),
+        (judge(Failure(403, reason="VALIDATION_REQUIRED")), "Google asks its owner to verify it", ""),
+        (WITHOUT_BODY[Cause.NO_TOKEN], "upstream refused its token", ""),
+        (WITHOUT_BODY[Cause.EMPTY], "upstream sent an empty answer", ""),
     ],
 )
 def test_the_reason_is_about_the_account_and_the_model_where_only_that_is_concerned(
@@ -29,7 +28,7 @@ def test_the_reason_is_about_the_account_and_the_model_where_only_that_is_concer
     assert found.reason.startswith(reason)
 
 
-@pytest.mark.parametrize("given", [verdict.UNREACHABLE, verdict.judge(Failure(400)), verdict.CUT_OFF])
+@pytest.mark.parametrize("given", [WITHOUT_BODY[Cause.UNREACHABLE], judge(Failure(400)), WITHOUT_BODY[Cause.CUT_OFF]])
 def test_what_is_no_matter_of_the_account_is_not_told(given: Verdict) -> None:
     assert of_verdict(given, "m", 5.0) is None
 
@@ -48,13 +47,7 @@ def test_what_is_no_matter_of_the_account_is_not_told(given: Verdict) -> None:
     ],
 )
 def test_the_owners_page_is_told_where_the_owner_has_to_act(failure: Failure, link: str) -> None:
-    found = of_verdict(verdict.judge(failure), "m", 5.0)
+    found = of_verdict(judge(failure), "m", 5.0)
     assert found is not None
     assert found.link == Secret(link)
     assert not link or link not in repr(found)
-
-
-def test_every_row_that_sets_an_account_aside_has_its_own_words() -> None:
-    rows = [each for _, _, each in verdict._TABLE]
-    told = [of_verdict(each, "m", 0.0) for each in rows]
-    assert all(isinstance(each, Trouble) and each.reason != "a request failed" for each in told if each)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from antigravity_proxy.admin.accounts import KINDS
+from antigravity_proxy.admin.account import KINDS
 from antigravity_proxy.admin.headline import Headline, headline
 from antigravity_proxy.admin.history import Minute
 from antigravity_proxy.web.health import Condition

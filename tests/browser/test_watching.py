@@ -12,8 +12,8 @@ from support.deferreds import deferred, in_thread, until
 from support.stack import KEY
 from support.volumes import update
 
-from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.generatecontent.failure import Failure
+from antigravity_proxy.canonical.verdict import Failure
+from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.simulator import faults
 
 pytestmark = pytest.mark.browser
@@ -77,8 +77,8 @@ async def test_trouble_is_seen_as_it_comes_and_goes(tmp_path: Path, window: Wind
         pool = here.stack.daemon.pool
         quota_used_up = Failure(429, reason="QUOTA_EXHAUSTED", delay=4000.0)
         for number, failure in enumerate((quota_used_up, Failure(401), Failure(403, reason="VALIDATION_REQUIRED"))):
-            pool.penalise(state_of(here, number), "gemini-3-flash", verdict.judge(failure))
-        pool.penalise(state_of(here, 3), "m", verdict.judge(Failure(403, appeal=True)))
+            pool.penalise(state_of(here, number), "gemini-3-flash", judge(failure))
+        pool.penalise(state_of(here, 3), "m", judge(Failure(403, appeal=True)))
         update(here.directory, 4, token_json="nonsense")
         here.simulator.script(faults.refused("of no use"), times=2)
         assert (await here.stack.chat()).status == 400
@@ -109,7 +109,7 @@ async def test_when_nothing_can_serve_it_is_red(tmp_path: Path, window: Window, 
     async with site(tmp_path, logged_in=False, ACCOUNTS="2") as here:
         await used(here)
         for number in range(2):
-            here.stack.daemon.pool.penalise(state_of(here, number), "m", verdict.judge(Failure(403, appeal=True)))
+            here.stack.daemon.pool.penalise(state_of(here, number), "m", judge(Failure(403, appeal=True)))
         for number in range(5):
             await here.stack.chat(f"in vain {number}")
         (here.directory / "cloud_accounts.db").write_bytes(b"noise" * 1000)
@@ -168,7 +168,7 @@ async def test_what_changes_leaves_the_focus_where_it_is(tmp_path: Path, window:
     async with site(tmp_path, logged_in=False, ACCOUNTS="2") as here:
         await in_thread(log_in, window, here.url)
         await in_thread(window.tab_to, f"pause-{identity(1)}")
-        here.stack.daemon.pool.penalise(state_of(here, 1), "m", verdict.judge(Failure(401)))
+        here.stack.daemon.pool.penalise(state_of(here, 1), "m", judge(Failure(401)))
         await in_thread(window.shows, "Cooling", f"#a-{identity(1)}")
         here.stack.volume.add(2)
         await in_thread(window.shows, "3 accounts")
@@ -180,7 +180,7 @@ async def test_what_changes_leaves_the_focus_where_it_is(tmp_path: Path, window:
 async def test_a_line_that_breaks_is_told_and_mends_itself(tmp_path: Path, window: Window) -> None:
     async with site(tmp_path, logged_in=False) as here:
         await in_thread(log_in, window, here.url)
-        here.stack.daemon.admin.status._live.stop()
+        here.stack.daemon.admin.status._events.stop()
         await in_thread(window.shows, "Connection lost", "#live")
         await here.stack.chat()
         await in_thread(window.shows, "Live", "#live")

@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import Metric
 from support.deferreds import deferred
 from support.stack import stack
 
-from antigravity_proxy.daemon import figures
+from antigravity_proxy.daemon import gauges
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.telemetry.metrics import Figures
 
@@ -72,12 +72,12 @@ async def test_every_query_asks_for_what_there_is_and_everything_is_asked_for(tm
     async with stack(tmp_path) as running:
         running.simulator.script(faults.quota_exhausted_for("60s"))
         await running.chat(stream=True)
-        await running.daemon.leasing.tokens.renew(next(iter(running.daemon.pool.states)))
+        await running.daemon.account_services.tokens.renew(next(iter(running.daemon.pool.states)))
         await running.request("GET", "/v1/models", authorization="")
         replicas: Any = object()  # their figures' names are all that is asked for
-        shared = Figures(figures.of_replicas(replicas)).describe()
+        shared = Figures(gauges.of_replicas(replicas)).describe()
         exported = {name: set[str]() for family in shared for name in names_of(family)}
-        for family in running.daemon._observing.metrics.registry.collect():
+        for family in running.daemon._observability.metrics.registry.collect():
             for name in names_of(family):
                 exported[name] = set()
             for sample in family.samples:
@@ -103,8 +103,8 @@ def test_every_rule_says_what_is_the_matter() -> None:
 def test_labels_of_groups_and_legends_exist() -> None:
     """What a query groups by, and what a legend names, is a label that it has."""
     known = {"le", *_SCRAPED}
-    text = (Path(figures.__file__).parent / "figures.py").read_text()
-    text += (Path(figures.__file__).parents[1] / "telemetry/metrics.py").read_text()
+    text = (Path(gauges.__file__).parent / "gauges.py").read_text()
+    text += (Path(gauges.__file__).parents[1] / "telemetry/metrics.py").read_text()
     quoted = set(re.findall(r'"([a-z_]+)"', text))
     for expression in expressions().values():
         for group in re.findall(r"(?:by|ignoring|on) \(([^)]*)\)", expression):

@@ -144,7 +144,7 @@ class Canaries:
 @contextmanager
 def logged(running: Stack) -> Iterator[None]:
     """Sends every event to the daemon's own log, as its process does."""
-    observer = running.daemon._observing.log_observer()
+    observer = running.daemon._observability.log_observer()
     globalLogPublisher.addObserver(observer)
     try:
         yield

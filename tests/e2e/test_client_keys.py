@@ -104,7 +104,7 @@ async def test_the_file_is_in_effect_within_a_second_or_two_and_a_broken_one_ope
         assert (await ask(running, "laptop")).status == 200
         for broken in (b"", b"{", b'{"version":1,"keys":[{}]}'):
             path.write_bytes(broken)
-            file = running.daemon.conditions._key_file
+            file = running.daemon.health._client_keys
             await until(lambda: file.trouble != "", 3.0)  # noqa: B023
             assert (await ask(running, "laptop")).status == 200
             assert (await running.request("GET", "/v1/models", authorization="")).status == 401

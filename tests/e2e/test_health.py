@@ -41,10 +41,10 @@ def all_well(running: Stack) -> None:
 
 def all_cool(running: Stack) -> None:
     """Every account waits for its quota."""
-    from antigravity_proxy.codeassist import verdict
-    from antigravity_proxy.generatecontent import failure
+    from antigravity_proxy.canonical.verdict import Failure
+    from antigravity_proxy.codeassist.decision_table import judge
 
-    limited = verdict.judge(failure.Failure(429, reason="QUOTA_EXHAUSTED", delay=60.0))
+    limited = judge(Failure(429, reason="QUOTA_EXHAUSTED", delay=60.0))
     for state in running.daemon.pool.states:
         running.daemon.pool.penalise(state, "gemini-3-flash", limited)
 
@@ -63,7 +63,7 @@ def all_expired(running: Stack) -> None:
 
 def drains(running: Stack) -> None:
     """The daemon was asked to end."""
-    running.daemon.conditions.draining = True
+    running.daemon.health.draining = True
 
 
 def database(change: Callable[[Path], None]) -> Callable[[Stack], None]:
@@ -114,7 +114,7 @@ async def test_each_state_while_running(
         await running.daemon._volume.read()
         assert await told(running) == (status, codes)
         assert running.daemon.pool.states
-        running.daemon.conditions.draining = False
+        running.daemon.health.draining = False
     assert {*no_leaks} <= {"the volume can't be read: {reason}"}
     no_leaks.clear()
 

@@ -68,7 +68,7 @@ async def test_open_streams_and_renewals_are_told(tmp_path: Path) -> None:
         assert found["requests_open"] == found["streams_open"] == found["leases_held"] == 1
         assert found["connections_open"] >= 2
         (busy,) = [state for state in running.daemon.pool.states if state.in_flight]
-        await running.daemon.leasing.tokens.renew(busy)
+        await running.daemon.account_services.tokens.renew(busy)
         assert (await metrics(running))["token_renewals_total{renewed}"] == 1
         for channel in list(running.daemon.site.channels):
             channel.transport.abortConnection()

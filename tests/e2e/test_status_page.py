@@ -17,9 +17,9 @@ from support.stack import KEY, Answer
 from support.volumes import reader_of, trace, update
 
 from antigravity_proxy import ticker
-from antigravity_proxy.admin import live
-from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.generatecontent.failure import Failure
+from antigravity_proxy.admin import sse
+from antigravity_proxy.canonical.verdict import Failure
+from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.volume import mounts
 from antigravity_proxy.web.client_keys import ClientKey, digest
 from antigravity_proxy.web.key_ring import KeyRing
@@ -107,7 +107,7 @@ async def test_what_changes_is_seen_without_a_reload(tmp_path: Path) -> None:
         assert f'data-boot="{stream.boot.split()[0]}"' in boot
         pool = here.stack.daemon.pool
         state = next(state for state in pool.states if state.account.id == FIRST)
-        pool.penalise(state, "m", verdict.judge(Failure(401)))
+        pool.penalise(state, "m", judge(Failure(401)))
         await stream.until(f"a-{FIRST}", "Cooling")
         assert f"a-{SECOND}" not in stream.last
         assert "settings" not in stream.last
@@ -121,7 +121,7 @@ async def test_what_changes_is_seen_without_a_reload(tmp_path: Path) -> None:
         await until(lambda: len(here.stack.daemon.state.accounts) == 2)
         await stream.until("figures", "<dd>1</dd>")
         stream.close()
-        await until(lambda: not here.stack.daemon.admin.status._live._watchers)
+        await until(lambda: not here.stack.daemon.admin.status._events._watchers)
 
 
 @deferred(30)
@@ -142,7 +142,7 @@ async def test_nobody_watches_without_a_key_and_not_too_many_do(
 ) -> None:
     async with site(tmp_path) as here:
         assert (await EventStream(Browser(), here.url).open()).status == 401
-        monkeypatch.setattr(live, "MOST", 1)
+        monkeypatch.setattr(sse, "MOST", 1)
         first = await EventStream(here.browser, here.url).open()
         assert (await EventStream(here.browser, here.url).open()).status == 503
         first.close()
@@ -152,7 +152,7 @@ async def test_nobody_watches_without_a_key_and_not_too_many_do(
 async def test_a_page_that_stalls_is_sent_nothing_until_it_reads_again(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         stream = await EventStream(here.browser, here.url).open()
-        (watcher,) = here.stack.daemon.admin.status._live._watchers
+        (watcher,) = here.stack.daemon.admin.status._events._watchers
         watcher.pauseProducing()
         await here.stack.chat()
         await wait(0.3)
@@ -164,7 +164,7 @@ async def test_a_page_that_stalls_is_sent_nothing_until_it_reads_again(tmp_path:
 
 @deferred(30)
 async def test_a_quiet_line_shows_that_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "KEEPALIVE", 0.5)
+    monkeypatch.setattr(sse, "KEEPALIVE", 0.5)
     async with site(tmp_path) as here:
         stream = await EventStream(here.browser, here.url).open()
         line = await in_thread(stream._answer.readline)
@@ -180,7 +180,7 @@ async def test_a_fault_while_the_page_is_drawn_ends_nothing(
     async with site(tmp_path) as here:
         stream = await EventStream(here.browser, here.url).open()
         with monkeypatch.context() as patch:
-            patch.setattr(here.stack.daemon.admin.status._board, "fragments", lambda _: 1 / 0)
+            patch.setattr(here.stack.daemon.admin.status._layout, "fragments", lambda _: 1 / 0)
             await until(lambda: bool(no_leaks))
         no_leaks.clear()
         await here.stack.chat()
@@ -203,7 +203,7 @@ async def test_an_account_is_paused_resumed_reset_and_removed_by_the_page(tmp_pa
         assert (await act(here, resume=FIRST)).status == 303
         assert paused(here) == set()
         state = next(state for state in here.stack.daemon.pool.states if state.account.id == FIRST)
-        here.stack.daemon.pool.penalise(state, "m", verdict.judge(Failure(403, appeal=True)))
+        here.stack.daemon.pool.penalise(state, "m", judge(Failure(403, appeal=True)))
         assert b"Google has barred it" in (await here.get("/")).body
         assert (await act(here, reset=FIRST)).status == 303
         assert b"Google has barred it" not in (await here.get("/")).body
@@ -451,7 +451,7 @@ async def test_many_accounts_come_in_pages_and_by_kind(tmp_path: Path) -> None:
     async with site(tmp_path, ACCOUNTS="120") as here:
         pool = here.stack.daemon.pool
         for state in list(pool.states)[:60]:
-            pool.penalise(state, "m", verdict.judge(Failure(401)))
+            pool.penalise(state, "m", judge(Failure(401)))
 
         async def page(query: str) -> tuple[int, str]:
             body = (await here.get("/" + query)).body.decode()

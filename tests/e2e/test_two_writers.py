@@ -97,7 +97,7 @@ async def test_daemon_and_app_write_at_the_same_time(tmp_path: Path, lines: list
             done["rounds"] += 1
             done[f"paused {await pause(here, paused, 'pause' if done['rounds'] % 2 else 'resume')}"] += 1
             state = next(state for state in daemon.pool.states if state.account.id == busy)
-            await daemon.leasing.tokens.renew(state)
+            await daemon.account_services.tokens.renew(state)
             if done["rounds"] % 4 == 0:
                 here.simulator.person = {"email": f"{done['rounds']}@example.com", "name": "N", "verified_email": True}
                 page = await here.get(await here.consented())
@@ -108,7 +108,7 @@ async def test_daemon_and_app_write_at_the_same_time(tmp_path: Path, lines: list
         last = "pause" if done["rounds"] % 2 == 0 else "resume"
         assert await pause(here, paused, last) == 200
         await wait(1.1)  # the token's expiry is in whole seconds, and a later one alone is written
-        await daemon.leasing.tokens.renew(state)
+        await daemon.account_services.tokens.renew(state)
         renewed = state.access_token
         await pause(here, counted, "resume")  # stands in line behind that
         signed_in = done["signed in 200"]

@@ -13,17 +13,18 @@ from hypothesis import strategies as st
 
 from antigravity_proxy import errors
 from antigravity_proxy.canonical.models import MODELS
-from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.codeassist.verdict import Scope, Step
+from antigravity_proxy.canonical.verdict import Cause, Scope, Step, Verdict
+from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.generatecontent import durations, failure, request
+from antigravity_proxy.relay.exhausted import for_client
 
 EXAMPLES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data/golden/errors.json").read_text())
 SCOPES = {"account": Scope.ACCOUNT, "account+model": Scope.ACCOUNT_MODEL, None: Scope.NONE}
 
 
-def judged(http_status: int, *, now: float = 0.0, retry_after: str | None = None, **error: Any) -> verdict.Verdict:
+def judged(http_status: int, *, now: float = 0.0, retry_after: str | None = None, **error: Any) -> Verdict:
     body = json.dumps({"error": {"code": http_status, **error}}).encode()
-    return verdict.judge(failure.read(body, now, http_status=http_status, retry_after=retry_after))
+    return judge(failure.read(body, now, http_status=http_status, retry_after=retry_after))
 
 
 def info(reason: str, **metadata: str) -> dict[str, Any]:
@@ -38,9 +39,9 @@ def test_every_example_finds_its_row(example: dict[str, Any]) -> None:
         http_status=example["http_status"],
         date=example["headers"].get("date"),
     )
-    found = verdict.judge(said)
+    found = judge(said)
     expect = example["expect"]
-    assert found.row == expect["row"]
+    assert found.cause.value == expect["cause"]
     assert found.scope is SCOPES[expect["scope"]]
     if expect["delay_s"] is not None:
         assert (found.delay or found.ladder[0]) == pytest.approx(expect["delay_s"], abs=1e-3)
@@ -159,7 +160,6 @@ def test_what_upstream_says_is_cut_before_anybody_looks_at_it() -> None:
     said = failure.read(json.dumps({"error": {"message": inner}}).encode(), 0.0, http_status=400)
     assert {len(text) for text in (said.message, said.status, said.reason, said.model, said.link)} == {failure.MAX_TEXT}
     assert len(said.quota_ids) <= 64
-    assert len(failure.for_client(long)) <= failure.MAX_TEXT
 
 
 def words_of_errors() -> dict[str, Any]:
@@ -184,9 +184,9 @@ def test_upstreams_words_cost_their_size(begins: str) -> None:
         for body in (*bodies, text.encode()):
             for status in (400, 403, 404, 429, 503):
                 said = failure.read(body, 0.0, http_status=status)
-                verdict.judge(said)
+                judge(said)
                 request.quirk_for(MODELS["gemini-3-flash"], said.message)
-            failure.for_client(said.message)
+            for_client(said.message)
         return time.process_time() - begin
 
     assert seconds(1_000_000) < 1.0  # 15 readings of a megabyte
@@ -279,15 +279,7 @@ def test_the_verification_link_is_the_accounts_own() -> None:
 
 def test_an_appeal_link_bars_the_account() -> None:
     found = judged(403, details=[info("X", appeal_url="https://example/appeal")])
-    assert (found.row, found.scope) == (12, Scope.UNTIL_CHANGED)
-
-
-def test_what_identifies_people_is_removed_for_clients() -> None:
-    text = failure.for_client("user a.b+c@example.com in projects/secret-1 with ya29.abc-def and 1//0gxyz")
-    assert text == "user [removed] in [removed] with [removed] and [removed]"
-    text = failure.for_client("at https://x/?key=abc&y=1 with AIzaSyA-1_2 as Bearer abc.def")
-    assert text == "at https://x/?key=[removed]&y=1 with [removed] as Bearer [removed]"
-    assert failure.for_client("") == "Upstream refused the request."
+    assert (found.cause, found.scope) == (Cause.BARRED, Scope.UNTIL_CHANGED)
 
 
 @given(
@@ -306,60 +298,65 @@ def test_what_identifies_people_is_removed_for_clients() -> None:
 )
 def test_reading_and_judging_never_raise(value: Any) -> None:
     for status in (200, 400, 403, 429, 503):
-        verdict.judge(failure.read(json.dumps(value).encode(), 0.0, http_status=status))
+        judge(failure.read(json.dumps(value).encode(), 0.0, http_status=status))
 
 
 TABLE = [
-    (429, {"details": [info("QUOTA_EXHAUSTED")]}, 1, errors.RateLimited),
+    (429, {"details": [info("QUOTA_EXHAUSTED")]}, Cause.QUOTA, errors.RateLimited),
     (
         429,
         {"details": [{"@type": "QuotaFailure", "violations": [{"quotaId": "RequestsPerDay"}, 3]}]},
-        1,
+        Cause.QUOTA,
         errors.RateLimited,
     ),
-    (429, {"details": [info("RATE_LIMIT_EXCEEDED", quotaResetDelay="301s")]}, 1, errors.RateLimited),
-    (429, {"details": [info("RATE_LIMIT_EXCEEDED", quotaResetDelay="300s")]}, 2, errors.RateLimited),
-    (429, {"details": [info("MODEL_CAPACITY_EXHAUSTED")]}, 3, errors.UpstreamOverloaded),
-    (429, {"details": [info("INSUFFICIENT_G1_CREDITS_BALANCE")]}, 4, errors.RateLimited),
-    (429, {}, 5, errors.RateLimited),
-    (503, {"message": "No capacity available for model x"}, 6, errors.UpstreamOverloaded),
-    (500, {}, 7, errors.UpstreamFailed),
-    (501, {}, 7, errors.UpstreamBroken),
-    (502, {}, 7, errors.UpstreamBroken),
-    (503, {}, 7, errors.UpstreamOverloaded),
-    (504, {}, 7, errors.UpstreamTimeout),
-    (529, {}, 7, errors.UpstreamOverloaded),
-    (408, {}, 8, errors.UpstreamOverloaded),
-    (499, {}, 8, errors.UpstreamOverloaded),
-    (302, {}, 9, errors.UpstreamBroken),
-    (401, {}, 10, errors.Unavailable),
-    (403, {"details": [info("VALIDATION_REQUIRED")]}, 11, errors.Unavailable),
+    (429, {"details": [info("RATE_LIMIT_EXCEEDED", quotaResetDelay="301s")]}, Cause.QUOTA, errors.RateLimited),
+    (429, {"details": [info("RATE_LIMIT_EXCEEDED", quotaResetDelay="300s")]}, Cause.RATE_LIMIT, errors.RateLimited),
+    (429, {"details": [info("MODEL_CAPACITY_EXHAUSTED")]}, Cause.NO_CAPACITY, errors.UpstreamOverloaded),
+    (429, {"details": [info("INSUFFICIENT_G1_CREDITS_BALANCE")]}, Cause.NO_CREDITS, errors.RateLimited),
+    (429, {}, Cause.EXHAUSTED, errors.RateLimited),
+    (503, {"message": "No capacity available for model x"}, Cause.NO_CAPACITY, errors.UpstreamOverloaded),
+    (500, {}, Cause.UPSTREAM_ERROR, errors.UpstreamFailed),
+    (501, {}, Cause.UPSTREAM_ERROR, errors.UpstreamBroken),
+    (502, {}, Cause.UPSTREAM_ERROR, errors.UpstreamBroken),
+    (503, {}, Cause.UPSTREAM_ERROR, errors.UpstreamOverloaded),
+    (504, {}, Cause.UPSTREAM_ERROR, errors.UpstreamTimeout),
+    (529, {}, Cause.UPSTREAM_ERROR, errors.UpstreamOverloaded),
+    (408, {}, Cause.INTERRUPTED, errors.UpstreamOverloaded),
+    (499, {}, Cause.INTERRUPTED, errors.UpstreamOverloaded),
+    (302, {}, Cause.BROKEN, errors.UpstreamBroken),
+    (401, {}, Cause.UNAUTHENTICATED, errors.Unavailable),
+    (403, {"details": [info("VALIDATION_REQUIRED")]}, Cause.NEEDS_VALIDATION, errors.Unavailable),
     (
         403,
         {"message": "This account has been disabled for a violation of the Terms of Service"},
-        12,
+        Cause.BARRED,
         errors.Unavailable,
     ),
-    (403, {"message": "Gemini Code Assist license missing (#3501)"}, 13, errors.Unavailable),
-    (403, {"details": [info("CONSUMER_INVALID")]}, 13, errors.Unavailable),
-    (403, {"message": "Permission denied on resource project x"}, 13, errors.Unavailable),
-    (400, {"message": "Invalid project resource name projects/x"}, 14, errors.Unavailable),
-    (404, {"message": "Resource projects/x could not be found"}, 14, errors.Unavailable),
-    (403, {"message": "no"}, 15, errors.Forbidden),
-    (404, {"message": "Requested entity was not found."}, 16, errors.ModelNotFound),
-    (400, {"message": "Expected `thinking`: must be 'thinking'"}, 17, errors.BadRequest),
-    (400, {"status": "FAILED_PRECONDITION", "message": "User location is not supported"}, 18, errors.BadRequest),
-    (400, {"message": "The input token count (2000001) exceeds"}, 19, errors.ContextOverflow),
-    (400, {"message": "Unknown name"}, 20, errors.BadRequest),
-    (409, {}, 20, errors.BadRequest),
-    (413, {}, 21, errors.BodyTooLarge),
+    (403, {"message": "Gemini Code Assist license missing (#3501)"}, Cause.WRONG_PROJECT, errors.Unavailable),
+    (403, {"details": [info("CONSUMER_INVALID")]}, Cause.WRONG_PROJECT, errors.Unavailable),
+    (403, {"message": "Permission denied on resource project x"}, Cause.WRONG_PROJECT, errors.Unavailable),
+    (400, {"message": "Invalid project resource name projects/x"}, Cause.WRONG_PROJECT, errors.Unavailable),
+    (404, {"message": "Resource projects/x could not be found"}, Cause.WRONG_PROJECT, errors.Unavailable),
+    (403, {"message": "no"}, Cause.FORBIDDEN, errors.Forbidden),
+    (404, {"message": "Requested entity was not found."}, Cause.NO_SUCH_MODEL, errors.ModelNotFound),
+    (400, {"message": "Expected `thinking`: must be 'thinking'"}, Cause.BAD_SIGNATURE, errors.BadRequest),
+    (
+        400,
+        {"status": "FAILED_PRECONDITION", "message": "User location is not supported"},
+        Cause.BAD_LOCATION,
+        errors.BadRequest,
+    ),
+    (400, {"message": "The input token count (2000001) exceeds"}, Cause.CONTEXT_OVERFLOW, errors.ContextOverflow),
+    (400, {"message": "Unknown name"}, Cause.BAD_REQUEST, errors.BadRequest),
+    (409, {}, Cause.BAD_REQUEST, errors.BadRequest),
+    (413, {}, Cause.TOO_LARGE, errors.BodyTooLarge),
 ]
 
 
-@pytest.mark.parametrize(("status", "error", "row", "told"), TABLE)
-def test_each_row_of_the_table(status: int, error: dict[str, Any], row: int, told: type[Exception]) -> None:
+@pytest.mark.parametrize(("status", "error", "cause", "told"), TABLE)
+def test_each_row_of_the_table(status: int, error: dict[str, Any], cause: Cause, told: type[Exception]) -> None:
     found = judged(status, **error)
-    assert (found.row, found.error) == (row, told)
+    assert (found.cause, found.error) == (cause, told)
 
 
 def test_only_quota_and_capacity_rows_take_a_stated_time() -> None:
@@ -370,4 +367,4 @@ def test_only_quota_and_capacity_rows_take_a_stated_time() -> None:
 
 def test_a_word_in_the_message_never_decides_where_the_reason_does() -> None:
     found = judged(429, message="No capacity available; terms of service", details=[info("QUOTA_EXHAUSTED", model="m")])
-    assert (found.row, found.model, found.step) == (1, "m", Step.NEXT_ACCOUNT)
+    assert (found.cause, found.model, found.step) == (Cause.QUOTA, "m", Step.NEXT_ACCOUNT)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antigravity_proxy.generatecontent.sse import EventTooLargeError, SSEDecoder
+from antigravity_proxy.canonical.wire import EventTooLargeError
+from antigravity_proxy.generatecontent.sse import SSEDecoder
 
 STREAM = (
     ": a comment\r\n"
@@ -78,19 +79,19 @@ def test_an_empty_feed_between_cr_and_lf_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "pieces", [[b"data: " + b"x" * 101], [b"x" * 60, b"x" * 60], [b"data: " + b"x" * 60 + b"\n"] * 2]
+    "pieces", [[b"data: " + b"x" * 201], [b"x" * 100, b"x" * 100], [b"data: " + b"x" * 100 + b"\n"] * 2]
 )
 def test_a_line_or_event_without_end_is_refused(pieces: list[bytes]) -> None:
-    decoder = SSEDecoder(limit=100)
+    decoder = SSEDecoder(limit=200)
     for piece in pieces[:-1]:
         decoder.feed(piece)
-    with pytest.raises(EventTooLargeError, match="100 bytes"):
+    with pytest.raises(EventTooLargeError, match="200 bytes"):
         decoder.feed(pieces[-1])
     assert decoder.close() == []  # what was refused is not kept
 
 
 def test_the_limit_is_per_event_not_per_stream() -> None:
-    decoder = SSEDecoder(limit=100)
+    decoder = SSEDecoder(limit=200)
     for _ in range(50):
         assert decoder.feed(b"data: " + b"x" * 80 + b"\n") == []
         assert decoder.feed(b"\n") == [b"x" * 80]
@@ -104,7 +105,7 @@ def test_lines_without_content_count() -> None:
         decoder.feed(b"data:\n")
 
 
-@pytest.mark.parametrize("line", [b"x" * 1024, b"data: " + b"x" * 1017 + b"\n", b"data:\n" * 146, b": " + b"x" * 1022])
+@pytest.mark.parametrize("line", [b"x" * 1024, b"data: " + b"x" * 2017 + b"\n", b"data:\n" * 146, b": " + b"x" * 1022])
 def test_a_large_event_in_small_pieces_costs_its_size(line: bytes) -> None:
     decoder = SSEDecoder()
     pieces = [b"data: ", *[line] * (16 * 1024)]

@@ -20,8 +20,8 @@ from support.volumes import EPOCH, copy_of, update
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 
-from antigravity_proxy.operator import check, report
-from antigravity_proxy.operator.report import Report
+from antigravity_proxy.operator import check
+from antigravity_proxy.operator.check import Report
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.simulator.volume import VolumeWriter, write_volume
@@ -55,7 +55,7 @@ async def test_a_volume_that_serves_is_well(writer: VolumeWriter) -> None:
     found = await checked(writer.directory)
     assert found.well
     assert [finding.subject for finding in found.findings][:4] == ["settings", "volume", "keys", "accounts"]
-    text = report.render(found)
+    text = check.as_text(found)
     assert text.endswith("All is well.")
     assert "account-0@" not in text
     assert "ya29" not in check.as_json(found)
@@ -84,7 +84,8 @@ async def test_what_stands_in_the_way_is_an_error(writer: VolumeWriter, tmp_path
     (volume / ".restore").mkdir()
     assert any("restore --resume" in words for words in errors(await checked(volume)))
     shutil.rmtree(volume)
-    assert errors(await checked(volume))[0] == "the data directory is not there: is the volume mounted?"
+    told = f"the data directory is not there: is the volume mounted? (data directory: {volume})"
+    assert errors(await checked(volume))[0] == told
 
 
 @deferred()
@@ -92,7 +93,7 @@ async def test_accounts_that_lack_something_are_told_apart(writer: VolumeWriter)
     writer.add(1, expires_at=EPOCH - 600)
     found = await checked(writer.directory)
     assert found.well
-    assert "2 rows, 2 usable; 1 of those lack something to serve now" in report.render(found)
+    assert "2 rows, 2 usable; 1 of those lack something to serve now" in check.as_text(found)
     writer.add(0, expires_at=EPOCH - 600)
     assert not (await checked(writer.directory)).well
     client = {"GOOGLE_CLIENT_ID": "id", "GOOGLE_CLIENT_SECRET": "secret"}
@@ -167,7 +168,7 @@ async def test_the_log_that_a_writer_keeps_open_is_no_change(writer: VolumeWrite
     app.execute("UPDATE settings SET value = 1")
     app.execute("CREATE TABLE large AS SELECT hex(randomblob(500000)) AS x")
     after = await checked(writer.directory)
-    assert report.render(before) != report.render(after)
+    assert check.as_text(before) != check.as_text(after)
     assert check._gist(before) == check._gist(after)
     app.close()
 
@@ -202,7 +203,7 @@ async def test_the_file_of_clients_keys_is_looked_at(writer: VolumeWriter, tmp_p
     path = tmp_path / "keys.json"
     found = await checked(writer.directory, PROXY_CLIENT_KEYS_FILE=str(path))
     assert found.well
-    assert "PROXY_CLIENT_KEYS_FILE: it isn't there" in report.render(found)
+    assert "PROXY_CLIENT_KEYS_FILE: it isn't there" in check.as_text(found)
     path.write_bytes(client_keys.render(()))
     found = await checked(writer.directory, PROXY_CLIENT_KEYS_FILE=str(path))
-    assert "0 clients have keys of their own" in report.render(found)
+    assert "0 clients have keys of their own" in check.as_text(found)

@@ -12,9 +12,9 @@ from antigravity_proxy import errors
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.accounts.waiting import QUEUE_SECONDS
-from antigravity_proxy.codeassist.verdict import BROKEN, SILENT, UNREACHABLE, Verdict, judge
-from antigravity_proxy.generatecontent.failure import Failure
-from antigravity_proxy.relay.client import ClientGone
+from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
+from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY, judge
+from antigravity_proxy.relay.context import ClientGone
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume.accounts import Account
 
@@ -25,6 +25,7 @@ CAPACITY = Failure(503, reason="MODEL_CAPACITY_EXHAUSTED")
 PROJECT = Failure(403, reason="SERVICE_DISABLED")
 ELSEWHERE = Failure(400, status="FAILED_PRECONDITION", message="User location is not supported")
 REFUSED = Failure(401)
+BROKEN, SILENT, UNREACHABLE = (WITHOUT_BODY[cause] for cause in (Cause.BROKEN, Cause.SILENT, Cause.UNREACHABLE))
 
 
 def told(request: Request) -> tuple[type[Any], int | None]:

@@ -15,9 +15,9 @@ from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import SESSION_SECONDS, session_key
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.generatecontent.failure import Failure
-from antigravity_proxy.relay.client import ClientGone
+from antigravity_proxy.canonical.verdict import Cause, Failure
+from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY
+from antigravity_proxy.relay.context import ClientGone
 from antigravity_proxy.secret import Secret
 
 COUNT = 50
@@ -42,12 +42,12 @@ ENDS: list[Any] = [
     Failure(403),
     Failure(404),
     Failure(400),
-    verdict.UNREACHABLE,
-    verdict.SILENT,
-    verdict.EMPTY,
+    WITHOUT_BODY[Cause.UNREACHABLE],
+    WITHOUT_BODY[Cause.SILENT],
+    WITHOUT_BODY[Cause.EMPTY],
 ]
 #: after these the request may go to the same account: it is another one by then, or that account has received nothing
-SAME = (verdict.UNREACHABLE, Failure(400), Failure(401))
+SAME = (WITHOUT_BODY[Cause.UNREACHABLE], Failure(400), Failure(401))
 
 
 class Trouble(RuleBasedStateMachine):

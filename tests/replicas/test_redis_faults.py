@@ -16,12 +16,12 @@ from support.replicas import Make, Replica, Upstream, accounts, all_well, farm
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
-from antigravity_proxy.codeassist import verdict
-from antigravity_proxy.generatecontent.failure import Failure
+from antigravity_proxy.canonical.verdict import Failure
+from antigravity_proxy.codeassist.decision_table import judge
 
 pytestmark = needs_redis
 
-LIMITED = verdict.judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=600))
+LIMITED = judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=600))
 #: seconds that nobody may wait for Redis, and what the test machine's other work may add
 BOUND, LEEWAY = 0.05, 0.1
 

@@ -12,15 +12,15 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.codeassist import verdict
+from antigravity_proxy.canonical.verdict import Failure
+from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.codeassist.oauth import RefreshRejected
-from antigravity_proxy.generatecontent.failure import Failure
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.secret import Secret
 
 pytestmark = needs_redis
 
-LIMITED = verdict.judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=30))
+LIMITED = judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=30))
 CANARIES = (b"ya29", b"1//", b"example.com", b"conversation", b"project-of", b"secret", b"U2lnbmVk")
 
 
@@ -61,7 +61,7 @@ async def test_whoever_comes_later_knows_it_all_whatever_comes_first(redis: Redi
         one.pool.observed_quota("b", {"m": ModelQuota(0.5, None)})
         await one.tokens.renew(one.state("b"))
         serving = one.serving("conversation")
-        await until(lambda: not len(one.shared._knowledge.outbox))
+        await until(lambda: not len(one.shared._parts.state.outbox))
         await wait(0.05)
         late = make([])
         await all_well(late)
@@ -163,7 +163,7 @@ async def test_a_holder_that_dies_is_replaced_within_seconds(redis: RedisServer)
         await all_well(one, two)
         one.tokens.renew(one.state("a")).addErrback(lambda _: None)
         await until(lambda: bool(google.asked))
-        await one.shared._link.stop()
+        await one.shared._parts.link.stop()
         google.seconds = 0.0
         began = two.reactor.seconds()
         await two.tokens.renew(two.state("a"))
@@ -203,7 +203,7 @@ async def test_whoever_is_forgiven_is_so_everywhere(redis: RedisServer) -> None:
         one, two = make(), make()
         await all_well(one, two)
         one.pool.penalise(one.state("a"), "m", LIMITED)
-        one.pool.penalise(one.state("b"), "m", verdict.judge(Failure(403, appeal=True)))
+        one.pool.penalise(one.state("b"), "m", judge(Failure(403, appeal=True)))
         await until(lambda: bool(two.state("a").cooldowns and two.state("b").barred))
         two.pool.forgive("a")
         two.pool.forgive("b")
@@ -246,7 +246,7 @@ async def test_redis_sees_no_token_address_project_or_prompt_and_every_key_ends(
         await all_well(one)
         await one.tokens.renew(one.state("secret@example.com"))
         one.pool.penalise(one.state("b"), "gemini", LIMITED)
-        one.pool.penalise(one.state("b"), "m", verdict.judge(Failure(403, appeal=True)))
+        one.pool.penalise(one.state("b"), "m", judge(Failure(403, appeal=True)))
         one.pool.observed_quota("b", {"m": ModelQuota(0.5, None)})
         one.serving("conversation about secret things")
         one.shared.signatures.remember(b"digest of a secret call", "U2lnbmVk")

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from antigravity_proxy.replicas.mirror import Cooling
+from antigravity_proxy.replicas.cache import Cooling
 from antigravity_proxy.replicas.outbox import Outbox
 from antigravity_proxy.replicas.wire import Keys, Message, RedisTime, commands, read_cooldowns, read_message
 

@@ -15,7 +15,7 @@ from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.codeassist.oauth import Grant
-from antigravity_proxy.replicas.dialling import Dialler
+from antigravity_proxy.replicas.connector import Connector
 from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.redis_url import redis_url
@@ -51,7 +51,7 @@ class Replica:
         from twisted.internet import reactor
 
         self.reactor: Any = reactor
-        self.shared = Replicas(reactor, epoch, Dialler(reactor, redis_url(url)))
+        self.shared = Replicas(reactor, epoch, Connector(reactor, redis_url(url)))
         self.pool = Pool(reactor, epoch, lambda: 0.0, shared=self.shared)
         self.tokens = TokenKeeper(reactor, epoch, upstream.refresh, self.shared)
         self.shared.use_key(key)
@@ -77,7 +77,7 @@ class Replica:
     @property
     def trouble(self) -> str:
         """What is wrong with Redis, in its own words; empty: nothing."""
-        return self.shared._link.status.trouble
+        return self.shared._parts.link.status.trouble
 
 
 def accounts(*names: str, **fields: Any) -> list[Account]:
@@ -109,4 +109,4 @@ async def farm(url: str, upstream: Upstream | None = None) -> AsyncIterator[Make
 
 async def all_well(*replicas: Replica, seconds: float = 5.0) -> None:
     """Waits until these share, and have read what there is."""
-    await until(lambda: all(not each.trouble and each.shared._sync._round is None for each in replicas), seconds)
+    await until(lambda: all(not each.trouble and each.shared._parts.sync._round is None for each in replicas), seconds)

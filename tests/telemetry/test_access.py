@@ -24,7 +24,7 @@ def record(**fields: Any) -> Record:
         "key": "team",
         "asked": "gpt-5",
         "model": "gemini-3-flash",
-        "attempts": [Attempt("one", 0.0, 0.1, 1, "quota"), Attempt("two", 0.1, 0.2, reason="")],
+        "attempts": [Attempt("one", 0.0, 0.1, "quota"), Attempt("two", 0.1, 0.2, reason="")],
         "streamed": True,
         "status": 200,
         "bytes_out": 400,

@@ -60,7 +60,7 @@ def test_a_request_is_counted() -> None:
 
 def test_failovers_count_by_why_the_attempt_before_failed() -> None:
     metrics = Metrics()
-    failed = [Attempt("one", 0.0, row=1, reason="quota"), Attempt("two", 0.0, row=9, reason="silent")]
+    failed = [Attempt("one", 0.0, reason="quota"), Attempt("two", 0.0, reason="silent")]
     metrics(record(attempts=[*failed, Attempt("three", 0.0, reason="")]))
     metrics(record(attempts=failed, status=504, error="upstream_timeout"))
     found = samples(metrics)

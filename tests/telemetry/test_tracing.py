@@ -19,7 +19,7 @@ from support.deferreds import deferred
 from support.stack import stack
 from twisted.internet.task import Clock
 
-from antigravity_proxy.daemon import observing
+from antigravity_proxy.daemon import observability
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.telemetry.record import Attempt, Record
 from antigravity_proxy.telemetry.trace import Trace
@@ -49,7 +49,7 @@ def record(trace: Trace | None, **fields: Any) -> Record:
         "duration": 2.0,
         "first_byte": 0.5,
         "attempts": [
-            Attempt("one", 0.1, 0.2, 1, "quota", 429, "2" * 16),
+            Attempt("one", 0.1, 0.2, "quota", 429, "2" * 16),
             Attempt("two", 0.3, 1.7, reason="", span="3" * 16),
         ],
     }
@@ -145,7 +145,7 @@ def test_without_the_packages_it_is_one_line(tmp_path: Path, monkeypatch: pytest
     environment = {"ANTIGRAVITY_DATA_DIR": str(tmp_path), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
     settings = startup.begin({}, environment).settings
     with pytest.raises(SettingsError, match=r"pip install 'antigravity-proxy\[otel\]'"):
-        observing.Observing(Clock(), settings)
+        observability.Observability(Clock(), settings)
 
 
 def test_off_it_is_not_imported() -> None:

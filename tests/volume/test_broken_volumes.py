@@ -16,12 +16,12 @@ from support.accounts import account
 from support.volumes import EPOCH, reader_of
 from twisted.internet.task import Clock
 
-from antigravity_proxy.operator.report import examine
+from antigravity_proxy.operator.check import examine
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.resolve import Resolver
 from antigravity_proxy.simulator.volume import write_volume
-from antigravity_proxy.volume.departures import CONFIRM
 from antigravity_proxy.volume.reader import VolumeReader, VolumeState
+from antigravity_proxy.volume.removals import CONFIRM
 from antigravity_proxy.web.warnings import Surroundings, warnings
 
 Break = Callable[[Path], object]

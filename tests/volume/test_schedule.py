@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from antigravity_proxy.volume.departures import CONFIRM
 from antigravity_proxy.volume.reader import VolumeState
+from antigravity_proxy.volume.removals import CONFIRM
 from antigravity_proxy.volume.schedule import (
     CONTENT_CHECK,
     LARGE,

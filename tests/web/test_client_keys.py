@@ -147,7 +147,8 @@ class Followed:
         self.clock = Clock()
         self.taken: list[tuple[str, ...]] = []
         monkeypatch.setattr(client_keys_file, "OwnThread", lambda reactor, name: self)
-        self.file = ClientKeysFile(self.clock, path, lambda keys: self.taken.append(tuple(each.name for each in keys)))
+        self.file = ClientKeysFile(self.clock, path)
+        self.file.observe(lambda keys: self.taken.append(tuple(each.name for each in keys)))
         self.file.startService()
 
     def start(self) -> None:

@@ -1,0 +1,218 @@
+"""One account on the status page: its values, with addresses masked, and the card that shows them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal
+
+from msgspec import Struct
+from twisted.web.template import Tag
+
+from antigravity_proxy.accounts import policy
+from antigravity_proxy.accounts.policy import Moment
+from antigravity_proxy.accounts.reasons import why_not
+from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.accounts.state import ALL_MODELS, AccountState
+from antigravity_proxy.accounts.trouble import Trouble
+from antigravity_proxy.admin.markup import dated, dot, number, since, tags, until
+from antigravity_proxy.secret import masked
+
+#: out: can't serve, and mostly waits for somebody; limited: some models cool; busy: at the limit of its leases
+Kind = Literal["out", "paused", "cooling", "limited", "busy", "ready"]
+KINDS: tuple[Kind, ...] = ("ready", "busy", "limited", "cooling", "paused", "out")
+
+
+class QuotaBar(Struct, frozen=True):
+    """One model's quota: what is left in percent, and when it begins anew (epoch seconds, None: not known)."""
+
+    model: str
+    percent: int
+    resets_at: int | None
+
+
+class Cooling(Struct, frozen=True):
+    """What cools: a model, or all where it is empty, until a moment in epoch seconds."""
+
+    model: str
+    until: int
+
+
+class Shown(Struct, frozen=True):
+    """An account. ``why``: what keeps it out, in words. ``has_project``: false once upstream was asked in vain."""
+
+    id: str
+    email: str
+    name: str
+    kind: Kind
+    why: str
+    in_flight: int
+    cooling: tuple[Cooling, ...]
+    bars: tuple[QuotaBar, ...]
+    trouble: Trouble | None
+    has_project: bool = True
+
+
+def kind_of(state: AccountState, rules: Rules, now: Moment) -> Kind:
+    """How the account is doing."""
+    if state.account.paused:
+        return "paused"
+    if not policy.is_usable(state, now) or policy.is_flagged(state, now):
+        return "out"
+    cooldowns = [key for key, cooldown in state.cooldowns.items() if cooldown.until > now.monotonic]
+    if ALL_MODELS in cooldowns:
+        return "cooling"
+    if rules.max_leases and state.in_flight >= rules.max_leases:
+        return "busy"
+    used_up = (
+        quota.remaining <= rules.reserve and (quota.resets_at or 0.0) > now.epoch for quota in state.quota.values()
+    )
+    return "limited" if cooldowns or any(used_up) else "ready"
+
+
+def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Moment) -> Shown:
+    """The account as it is now. ``clients``: the keys of the configured OAuth clients."""
+    account, kind = state.account, kind_of(state, rules, now)
+    email, name = masked(account.email.reveal()), masked(account.name.reveal())
+    why = why_not(state, clients, now) if kind != "paused" else "paused: this proxy leaves it alone"
+    if kind == "out" and not why and state.trouble is not None:
+        why = state.trouble.reason
+    return Shown(
+        id=account.id,
+        email=email,
+        name="" if name == email else name,
+        kind=kind,
+        why=why,
+        in_flight=state.in_flight,
+        cooling=_cooling(state, now),
+        bars=_bars(state, now),
+        trouble=state.trouble,
+        has_project=bool(state.project) or state.project_asked == float("-inf"),
+    )
+
+
+def _cooling(state: AccountState, now: Moment) -> tuple[Cooling, ...]:
+    """What cools, all models first, then by name."""
+    return tuple(
+        Cooling(model, round(dated(cooldown.until - now.monotonic + now.epoch)))
+        for model, cooldown in sorted(state.cooldowns.items())
+        if cooldown.until > now.monotonic
+    )
+
+
+def _bars(state: AccountState, now: Moment) -> tuple[QuotaBar, ...]:
+    """Every known quota, by model; one that has begun anew since is full."""
+    bars = []
+    for model, quota in sorted(state.quota.items()):
+        left, _ = policy.remaining(state, model, now)
+        ahead = quota.resets_at if quota.resets_at is not None and quota.resets_at > now.epoch else None
+        bars.append(
+            QuotaBar(model, round(100 * max(0.0, min(1.0, left))), None if ahead is None else round(dated(ahead)))
+        )
+    return tuple(bars)
+
+
+#: quotas that are shown at once; the others open
+_BARS = 6
+#: percent below which a quota is worth a look
+_LOW, _SOME = 10, 35
+_WORDS = {
+    "ready": "Ready",
+    "busy": "Busy",
+    "limited": "Partly cooling",
+    "cooling": "Cooling",
+    "paused": "Paused",
+    "out": "Out of use",
+}
+
+
+def card(shown: Shown, now: float, *, changeable: bool) -> Tag:
+    """The account; ``now`` in epoch seconds. ``changeable``: with buttons, which belong to the page's form."""
+    busy = tags.span(number(shown.in_flight, "request"), " under way", class_="flight") if shown.in_flight else ""
+    return tags.li(
+        tags.div(
+            dot(shown.kind),
+            tags.h3(shown.email or shown.id, class_="email"),
+            tags.span(_WORDS[shown.kind], class_="kind"),
+            tags.span(shown.name, class_="name") if shown.name else "",
+            busy,
+            class_="top",
+        ),
+        tags.p(tags.code(shown.id), class_="id"),
+        tags.p(shown.why[:1].upper() + shown.why[1:], class_="why") if shown.why else "",
+        tags.ul(*(_cooling_line(each, now) for each in shown.cooling), class_="waits") if shown.cooling else "",
+        "" if shown.has_project else tags.p("It has no project of its own that upstream takes.", class_="last"),
+        _trouble(shown, now),
+        _link(shown),
+        _quotas(shown.bars, now),
+        _actions(shown) if changeable else "",
+        id=f"a-{shown.id}",
+        class_=f"account {shown.kind}",
+        tabindex="-1",
+    )
+
+
+def _cooling_line(cooling: Cooling, now: float) -> Tag:
+    return tags.li(cooling.model or "every model", ": free again in ", until(cooling.until, now))
+
+
+def _trouble(shown: Shown, now: float) -> Tag | str:
+    trouble = shown.trouble
+    if trouble is None or trouble.reason == shown.why:
+        return ""
+    model = f" ({trouble.model})" if trouble.model else ""
+    return tags.p("Last error: ", trouble.reason, model, ", ", since(trouble.at, now), " ago", class_="last")
+
+
+def _link(shown: Shown) -> Tag | str:
+    """To Google's own page, for whoever owns the account."""
+    link = shown.trouble.link.reveal() if shown.trouble is not None else ""
+    if not link:
+        return ""
+    away = {"href": link, "rel": "noreferrer noopener", "target": "_blank"}
+    return tags.p(tags.a("Open Google's page for its owner", **away), class_="owner")
+
+
+def _quotas(bars: tuple[QuotaBar, ...], now: float) -> Tag | str:
+    if not bars:
+        return ""
+    first = tags.ul(*(_quota_bar(each, now) for each in bars[:_BARS]), class_="bars")
+    rest = bars[_BARS:]
+    if not rest:
+        return first
+    more = tags.ul(*(_quota_bar(each, now) for each in rest), class_="bars")
+    return tags.div(first, tags.details(tags.summary(f"{number(len(rest), 'more model')}"), more))
+
+
+def _quota_bar(bar: QuotaBar, now: float) -> Tag:
+    """The bar repeats what the words say, so that only the words are read aloud."""
+    level = "low" if bar.percent < _LOW else "some" if bar.percent < _SOME else "much"
+    drawing = tags.svg(
+        tags.rect(width="100", height="6", rx="3", class_="track"),
+        tags.rect(width=str(bar.percent), height="6", rx="3", class_=level) if bar.percent else "",
+        viewBox="0 0 100 6",
+        preserveAspectRatio="none",
+        **{"aria-hidden": "true"},
+    )
+    again = tags.span(" renews in ", until(bar.resets_at, now), class_="again") if bar.resets_at is not None else ""
+    return tags.li(tags.span(bar.model, class_="model"), tags.span(f"{bar.percent} %", class_="left"), drawing, again)
+
+
+def _actions(shown: Shown) -> Tag:
+    pausing = ("resume", "Resume") if shown.kind == "paused" else ("pause", "Pause")
+    ways = [pausing]
+    if shown.cooling or shown.kind == "out" or shown.trouble is not None:
+        ways.append(("reset", "Reset"))
+    ways.append(("remove", "Remove…"))
+    return tags.p(
+        *(
+            tags.button(
+                words,
+                form="change",
+                name=action,
+                value=shown.id,
+                **{"aria-label": f"{words.rstrip('…')} {shown.email or shown.id}", "id": f"{action}-{shown.id}"},
+            )
+            for action, words in ways
+        ),
+        class_="actions",
+    )

@@ -1,0 +1,176 @@
+"""What an upstream failure means, by name: causes, what follows, what is set aside, who is told what. Pure.
+
+A wire has a table of `Row`s (upstream.md 6.3); `judge` reads it from top to bottom, and the first row that recognises
+the failure decides. Everybody else reads the fields of the `Verdict`, never the wording of an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from enum import Enum
+
+from msgspec import Struct, structs
+
+from antigravity_proxy import errors
+from antigravity_proxy.secret import Secret
+
+
+class Cause(Enum):
+    """Why an attempt failed. The value is its label in log, metrics, trace and page (docs/reference/causes.md)."""
+
+    QUOTA = "quota"
+    RATE_LIMIT = "rate_limit"
+    NO_CAPACITY = "no_capacity"
+    NO_CREDITS = "no_credits"
+    EXHAUSTED = "exhausted"
+    UPSTREAM_ERROR = "upstream_error"
+    MODEL_FAILED = "model_failed"
+    INTERRUPTED = "interrupted"
+    UNREACHABLE = "unreachable"
+    NO_WAY_OUT = "no_way_out"
+    BROKEN = "broken"
+    SILENT = "silent"
+    UNAUTHENTICATED = "unauthenticated"
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - a label
+    NO_TOKEN = "no_token"  # noqa: S105 - a label
+    NEEDS_VALIDATION = "needs_validation"
+    BARRED = "barred"
+    WRONG_PROJECT = "wrong_project"
+    FORBIDDEN = "forbidden"
+    NO_SUCH_MODEL = "no_such_model"
+    BAD_SIGNATURE = "bad_signature"
+    BAD_LOCATION = "bad_location"
+    CONTEXT_OVERFLOW = "context_overflow"
+    BAD_REQUEST = "bad_request"
+    TOO_LARGE = "too_large"
+    EMPTY = "empty"
+    CUT_OFF = "cut_off"
+
+
+class Step(Enum):
+    """What to try next."""
+
+    NEXT_ACCOUNT = "the next untried account"
+    NEXT_BASE = "the next base URL with the next untried account; the retry budget limits these"
+    REFRESH = "the next account; with none, a refreshed token on this one, once"
+    PROJECT = "the next account; with none, another project on this one, once; then none at all, once"
+    OTHER_EGRESS = "one account with another way out, once; any number where the way out is what failed"
+    REPAIR = "the same account with a repaired request, once"
+    STOP = "nothing: the answer would be the same everywhere"
+
+
+class Scope(Enum):
+    """What a cooldown covers."""
+
+    NONE = "nothing"
+    ACCOUNT = "the account"
+    ACCOUNT_MODEL = "the account for one model"
+    LAST_IN_ORDER = "nothing, but the account is chosen last for a moment"
+    UNTIL_CHANGED = "the account, until its row in the volume changes"
+
+
+class Failure(Struct, frozen=True):
+    """What upstream said when it refused: facts only.
+
+    ``http_status`` is the answer's own status, or the error object's code inside a 200 stream. ``delay`` is the wait in
+    seconds that upstream states, None where it states none, and ``delay_source`` names where it stood. ``model`` is
+    the model id that the error names. ``link`` is where the account's owner can verify or appeal.
+    """
+
+    http_status: int
+    status: str = ""
+    message: str = ""
+    reason: str = ""
+    domain: str = ""
+    quota_ids: tuple[str, ...] = ()
+    delay: float | None = None
+    delay_source: str = ""
+    model: str = ""
+    link: str = ""
+    appeal: bool = False
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What one failure means and what follows.
+
+    ``error`` and ``client_words`` are what the client is told when nothing is left to try; where the failure is the
+    caller's fault, upstream's own words come before ``client_words``. ``operator_words`` say of an account what
+    happened to it.
+
+    How long: ``delay`` is the cooldown in seconds that upstream stated; None: ``ladder`` (seconds) by the number of
+    consecutive failures with this cause. ``takes_stated_delay``: a stated delay counts, since it is about a limit or
+    capacity. ``takes_app_backoff``: the desktop app's back-off steps, where it has some, replace the ladder.
+
+    What it is about: ``uses_quota``: the account's quota for the model, and for those that share it, is used up.
+    ``is_temporary``: time cures it, and nothing is wrong with the account. ``about_capacity``: upstream's, not a quota.
+    ``about_host``: the base URL comes last for a while. ``about_egress``: the account's own way out failed.
+    ``never_sent``: the account has received nothing. ``blames_account``: its sign-in, its project or its rights.
+    ``needs_owner``: time alone does not end it. ``callers_fault``: the request itself. ``about_signature``: a thought
+    signature in the history. ``model_missing``: this account or host does not have the model.
+
+    As it applies to one request (`applied`): ``narrows_to_model``: a message that names the model is about that model
+    only. ``with_own_egress``: what it is where the account leaves by a proxy of its own.
+
+    From the failure: ``source`` is where the delay stood, for the log. ``model`` is an upstream id to cool besides the
+    one sent. ``link`` is where the account's owner can act; it identifies the account.
+    """
+
+    cause: Cause
+    step: Step
+    scope: Scope
+    error: type[errors.ProxyError]
+    operator_words: str
+    client_words: str
+    ladder: tuple[float, ...] = ()
+    takes_stated_delay: bool = False
+    takes_app_backoff: bool = False
+    uses_quota: bool = False
+    is_temporary: bool = False
+    about_capacity: bool = False
+    about_host: bool = False
+    about_egress: bool = False
+    never_sent: bool = False
+    blames_account: bool = False
+    needs_owner: bool = False
+    callers_fault: bool = False
+    about_signature: bool = False
+    model_missing: bool = False
+    narrows_to_model: bool = False
+    with_own_egress: Verdict | None = None
+    delay: float | None = None
+    source: str = ""
+    model: str = ""
+    link: Secret = Secret("")
+
+    def applied(self, failure: Failure | None, model: str, *, own_egress: bool) -> Verdict:
+        """The verdict for a request for ``model`` (an upstream id), by an account with its ``own_egress`` or not."""
+        if own_egress and self.with_own_egress is not None:
+            return self.with_own_egress
+        if self.narrows_to_model and failure is not None and model in failure.message:
+            return structs.replace(self, scope=Scope.ACCOUNT_MODEL)
+        return self
+
+
+class Row(Struct, frozen=True):
+    """One row of a table: of failures with one of the HTTP ``statuses`` (None: any) those that ``recognises`` accepts.
+
+    Evidence in order: reason, then status, then HTTP status; the message only where nothing else tells.
+    """
+
+    statuses: Collection[int] | None
+    recognises: Callable[[Failure], bool]
+    verdict: Verdict
+
+
+def judge(table: Sequence[Row], failure: Failure) -> Verdict:
+    """The verdict of the first row that fits, with the delay, the model and the link that the failure names.
+
+    Raises LookupError for a table whose last row does not take everything.
+    """
+    for row in table:
+        if (row.statuses is None or failure.http_status in row.statuses) and row.recognises(failure):
+            found = structs.replace(row.verdict, model=failure.model, link=Secret(failure.link))
+            if not found.takes_stated_delay:
+                return found
+            return structs.replace(found, delay=failure.delay, source=failure.delay_source)
+    raise LookupError(failure.http_status)

@@ -1,0 +1,83 @@
+"""Accounts, and everything that keeps them able to serve: tokens, projects, quotas, ways out, what replicas share."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.renewals import Renewals
+from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.accounts.shared import LocalState, SharedState
+from antigravity_proxy.accounts.survey import Survey
+from antigravity_proxy.accounts.tokens import Keep, TokenKeeper
+from antigravity_proxy.codeassist.wire import CodeAssist
+from antigravity_proxy.daemon.account_calls import UpstreamCalls
+from antigravity_proxy.daemon.in_force import InForce
+from antigravity_proxy.daemon.process import hex_digits, new_uuid
+from antigravity_proxy.relay.context import RelayContext
+from antigravity_proxy.relay.projects import Projects
+from antigravity_proxy.relay.signatures import Signatures
+from antigravity_proxy.relay.upstream import BaseUrls, Upstream
+from antigravity_proxy.replicas.store import configured as shared_state
+from antigravity_proxy.startup import epoch
+from antigravity_proxy.ticker import Ticker
+from antigravity_proxy.upstream.egress import configured as ways_out
+from antigravity_proxy.upstream.oauth import OAuthClient
+
+
+class AccountServices:
+    """Built before what serves with it. ``rules`` are the ones at the start.
+
+    ``keep`` stores renewed tokens, None: they stay in memory.
+    Raises SettingsError.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        ticker: Ticker,
+        in_force: InForce,
+        rules: Rules,
+        keep: Keep | None,
+    ) -> None:
+        self._settings = settings = in_force.settings
+        self.egresses = ways_out(reactor, ticker, settings)
+        self.oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
+        self.bases = BaseUrls(settings.base_urls)
+        self.upstream = UpstreamCalls(reactor, settings, self.oauth, self.egresses, self.bases)
+        self.replicas = replicas = shared_state(reactor, epoch, settings)
+        shared: SharedState = LocalState() if replicas is None else replicas
+        self.pool = pool = Pool(reactor, epoch, random.random, rules, shared)
+        self.tokens = TokenKeeper(reactor, epoch, self.upstream.refresh, shared, keep, pool.deeds)
+        self._renewals = Renewals(reactor, pool.now, lambda: pool.states, self.tokens)
+        self._projects = Projects(reactor, self.upstream.project, settings.fallback_project, shared)
+        self._survey = Survey(reactor, pool, self.upstream.available, in_force.offered, random.random, shared)
+        pool.on_tokenless = self.tokens.live
+        pool.on_joined, pool.on_left = self._survey.joined, self._survey.left
+        pool.on_exhausted = self._survey.exhausted
+        self.relay = RelayContext(
+            ticker=ticker,
+            epoch=epoch,
+            jitter=random.random,
+            hex_digits=hex_digits,
+            egresses=self.egresses,
+            signatures=Signatures(reactor, None if replicas is None else lambda: replicas.signatures),
+            upstream=Upstream(CodeAssist(new_uuid), pool, self.tokens, self._projects, self.bases),
+        )
+
+    def start(self) -> None:
+        """Asks upstream in the background from now on."""
+        self._survey.start()
+        if self._settings.clients:
+            self._renewals.start()
+
+    def stop(self) -> Deferred[Any]:
+        """Gives up what is under way, and closes the connections to upstream."""
+        self._survey.stop()
+        self._renewals.stop()
+        self.tokens.stop()
+        self._projects.stop()
+        return self.egresses.close()

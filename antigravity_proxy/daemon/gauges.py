@@ -1,0 +1,162 @@
+"""What metrics tell of the daemon's parts when they are asked for: looks at what is in memory, and never long ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.daemon.health import Health
+from antigravity_proxy.replicas.store import Replicas
+from antigravity_proxy.telemetry.access import AccessLog
+from antigravity_proxy.telemetry.loop import LoopWatch
+from antigravity_proxy.telemetry.metrics import Figure, Values, single
+from antigravity_proxy.telemetry.record import Ledger
+from antigravity_proxy.volume.reader import VolumeState
+from antigravity_proxy.volume.service import VolumeService
+from antigravity_proxy.web.health import Condition, judge
+from antigravity_proxy.web.site import GuardedSite
+
+_STATUSES = ("healthy", "degraded", "unhealthy")
+
+
+def of_traffic(ledger: Ledger, site: GuardedSite[Any], access: AccessLog, loop: LoopWatch) -> tuple[Figure, ...]:
+    """What goes on at the API listener, and in the process."""
+    return (
+        _gauge("requests_open", "Requests under way.", lambda: ledger.open_count),
+        _gauge("streams_open", "Streamed answers under way.", lambda: ledger.stream_count),
+        _gauge("connections_open", "Clients' connections to the API listener.", lambda: len(site.channels)),
+        _count("log_lines_left_out", "Refused requests that the log does not show.", lambda: access.left_out),
+        _count("event_loop_blocked", "How often the event loop was blocked for seconds.", lambda: loop.blocked),
+    )
+
+
+def of_accounts(pool: Pool) -> tuple[Figure, ...]:
+    """The pool: what it can serve, and what it has done."""
+    deeds = pool.deeds
+    return (
+        _gauge("leases_held", "Attempts that hold an account now.", lambda: deeds.held),
+        _count("leases", "Leases of accounts.", lambda: deeds.leases),
+        Figure(
+            "antigravity_set_aside",
+            "Accounts set aside after a failure, by why.",
+            lambda: [((reason,), count) for reason, count in deeds.set_aside.items()],
+            ("reason",),
+            counts=True,
+        ),
+        Figure(
+            "antigravity_token_renewals",
+            "Access tokens asked for, by outcome.",
+            lambda: [((outcome,), count) for outcome, count in deeds.renewals.items()],
+            ("outcome",),
+            counts=True,
+        ),
+        Figure(
+            "antigravity_model_accounts",
+            "Accounts that can serve a model, and those that cool; of models that were asked for.",
+            lambda: _standings(pool),
+            ("model", "state"),
+        ),
+        Figure(
+            "antigravity_model_free_in_seconds",
+            "Seconds until an account can serve a model; 0: one can now; absent: time alone brings none back.",
+            lambda: _free_in(pool),
+            ("model",),
+        ),
+    )
+
+
+def of_volume(clock: IReactorTime, volume: VolumeService, state: Callable[[], VolumeState]) -> tuple[Figure, ...]:
+    """The credential volume: how fresh what is served is, and what of it opens."""
+    return (
+        _gauge("volume_up", "1 while the credential volume can be read.", lambda: _is_up(state())),
+        Figure(
+            "antigravity_volume_age_seconds",
+            "Seconds since the volume was last seen to be as it is served.",
+            single(lambda: None if volume.seen_at is None else clock.seconds() - volume.seen_at),
+        ),
+        _count("volume_reads", "Reads of the whole volume.", lambda: volume.reads),
+        _count("volume_reads_failed", "Reads that could not read what is there.", lambda: volume.failed_reads),
+        _gauge("volume_bytes", "Size of the account database.", lambda: state().size),
+        Figure("antigravity_volume_rows", "Account rows, by state.", lambda: _rows(state()), ("state",)),
+        _gauge("accounts_paused", "Accounts that somebody has paused for this proxy.", lambda: state().paused),
+    )
+
+
+def of_replicas(replicas: Replicas | None) -> tuple[Figure, ...]:
+    """What is shared with other replicas, where anything is."""
+    if replicas is None:
+        return ()
+    return (
+        _gauge("redis_up", "1 while replicas share their state.", lambda: not replicas.sharing.trouble),
+        _gauge("replicas", "Replicas that are alive, this one among them.", lambda: replicas.sharing.replicas),
+        _count("redis_changes", "How often Redis went from well to not, or back.", lambda: replicas.sharing.changes),
+        _gauge("redis_untold", "Changes that Redis was not told of yet.", lambda: replicas.sharing.untold),
+    )
+
+
+def of_health(clock: IReactorTime, health: Health) -> tuple[Figure, ...]:
+    """What the health page says."""
+    lately = _Lately(clock, health)
+    return (
+        Figure("antigravity_health", "1 for the status that /health tells.", lambda: _statuses(lately()), ("status",)),
+        _gauge("accounts_usable", "Accounts that can serve, cooling or not.", lambda: lately().usable),
+        _gauge("warnings", "Warnings that /health shows.", lambda: len(lately().warnings)),
+        _gauge("draining", "1 from the signal to end until the end.", lambda: lately().draining),
+    )
+
+
+class _Lately:
+    """The daemon's condition, at most a second old: to look at very many accounts takes milliseconds."""
+
+    def __init__(self, clock: IReactorTime, health: Health) -> None:
+        self._clock = clock
+        self._health = health
+        self._seen = float("-inf")
+        self._last: Condition | None = None
+
+    def __call__(self) -> Condition:
+        now = self._clock.seconds()
+        if self._last is None or now - self._seen > 1.0:
+            self._last, self._seen = self._health.now(), now
+        return self._last
+
+
+def _gauge(name: str, help_: str, read: Callable[[], float]) -> Figure:
+    return Figure(f"antigravity_{name}", help_, single(read))
+
+
+def _count(name: str, help_: str, read: Callable[[], float]) -> Figure:
+    return Figure(f"antigravity_{name}", help_, single(read), counts=True)
+
+
+def _is_up(state: VolumeState) -> bool:
+    return state.read_at is not None and not state.error
+
+
+def _standings(pool: Pool) -> Values:
+    for model, ready, cooling in pool.standings():
+        yield (model, "ready"), ready
+        yield (model, "cooling"), cooling
+
+
+def _free_in(pool: Pool) -> Values:
+    for model, ready, _ in pool.standings():
+        seconds = 0.0 if ready else pool.free_in(model)
+        if seconds is not None:
+            yield (model,), seconds
+
+
+def _rows(state: VolumeState) -> Values:
+    sealed = state.sealed_rows
+    yield ("open",), len(state.accounts) - state.unconfirmed - state.kept
+    yield ("leaving",), state.unconfirmed
+    yield ("sealed",), sealed
+    yield ("broken",), len(state.problems) - sealed
+
+
+def _statuses(condition: Condition) -> Values:
+    found = judge(condition).status
+    return [((status,), float(status == found)) for status in _STATUSES]

@@ -1,0 +1,116 @@
+"""What is known of the daemon at a moment, for health pages and warnings; it only looks at what is in memory."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.daemon.in_force import InForce
+from antigravity_proxy.replicas.store import Replicas, Sharing
+from antigravity_proxy.settings import limits
+from antigravity_proxy.startup import epoch
+from antigravity_proxy.volume.reader import VolumeState
+from antigravity_proxy.volume.service import VolumeService
+from antigravity_proxy.volume.threads import HANGS
+from antigravity_proxy.web.client_keys_file import ClientKeysFile
+from antigravity_proxy.web.gate import ApiGate
+from antigravity_proxy.web.health import Condition
+from antigravity_proxy.web.health import Volume as VolumeHealth
+from antigravity_proxy.web.warnings import Surroundings, warnings
+
+log = Logger()
+
+
+class Health:
+    """Looks at the daemon's parts. ``writable``: whether the data directory is; ``draining`` is set by who ends it."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        in_force: InForce,
+        volume: VolumeService,
+        pool: Pool,
+        tokens: TokenKeeper,
+        gate: ApiGate,
+        replicas: Replicas | None,
+        client_keys: ClientKeysFile | None,
+        *,
+        writable: bool,
+    ) -> None:
+        self._clock = clock
+        self._in_force = in_force
+        self._volume = volume
+        self._pool = pool
+        self._tokens = tokens
+        self._gate = gate
+        self._replicas = replicas
+        self._client_keys = client_keys
+        self._writable = writable
+        self._told: frozenset[str] = frozenset()
+        self.draining = False
+
+    def now(self) -> Condition:
+        """The condition at this moment."""
+        state = self._in_force.state
+        sharing = self._sharing()
+        return Condition(
+            epoch=epoch(),
+            database=self._database(state),
+            ever_read=state.read_at is not None,
+            accounts=len(state.accounts),
+            usable=self._pool.usable(),
+            read_only=self._in_force.settings.read_only or not self._writable,
+            draining=self.draining,
+            volume=self._volume_health(state),
+            apart="" if sharing is None else sharing.trouble,
+            replicas=None if sharing is None else sharing.replicas,
+            warnings=self.warnings(),
+        )
+
+    def warnings(self) -> tuple[str, ...]:
+        """Everything that an operator should know now."""
+        sharing, tally = self._sharing(), self._pool.tally()
+        around = Surroundings(
+            keys_closed=self._gate.keys.closed,
+            client_keys="" if self._client_keys is None else self._client_keys.trouble,
+            misconfigured=self._tokens.misconfigured,
+            apart="" if sharing is None else sharing.trouble,
+            writable=self._writable,
+            barred=tally.barred,
+            unverified=tally.unverified,
+        )
+        return warnings(self._in_force.settings, self._in_force.state, around)
+
+    def tell(self) -> None:
+        """Tells the log of the warnings that are new since it was last told."""
+        found = self.warnings()
+        for warning in found:
+            if warning not in self._told:
+                log.warn("{warning}", warning=warning)
+        self._told = frozenset(found)
+
+    def _sharing(self) -> Sharing | None:
+        return None if self._replicas is None else self._replicas.sharing
+
+    def _database(self, state: VolumeState) -> str:
+        """``connected``, or why the volume can't be read at the moment."""
+        busy_since = self._volume.busy_since
+        if state.error:
+            return state.error
+        if busy_since is not None and self._clock.seconds() - busy_since > limits.SLOW_READ:
+            return HANGS
+        return "connected" if state.read_at is not None else "not read yet"
+
+    def _volume_health(self, state: VolumeState) -> VolumeHealth:
+        seen_at = self._volume.seen_at
+        return VolumeHealth(
+            age=None if seen_at is None else round(self._clock.seconds() - seen_at, 1),
+            open=len(state.accounts) - state.unconfirmed - state.kept,
+            sealed=state.sealed_rows,
+            broken=len(state.problems) - state.sealed_rows,
+            leaving=state.unconfirmed,
+            kept=state.kept,
+            paused=state.paused,
+        )

@@ -1,0 +1,88 @@
+"""What watches the daemon: log, ledger and its observers, metrics, the loop's watch. Built before what it watches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.logger import ILogObserver
+
+from antigravity_proxy import logs
+from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.daemon import gauges
+from antigravity_proxy.daemon.health import Health
+from antigravity_proxy.daemon.in_force import InForce
+from antigravity_proxy.daemon.process import hex_digits
+from antigravity_proxy.logs import Output
+from antigravity_proxy.replicas.store import Replicas
+from antigravity_proxy.settings.resolve import Settings, SettingsError
+from antigravity_proxy.startup import epoch
+from antigravity_proxy.telemetry.access import AccessLog
+from antigravity_proxy.telemetry.loop import LoopWatch
+from antigravity_proxy.telemetry.metrics import Metrics
+from antigravity_proxy.telemetry.record import Ledger
+from antigravity_proxy.volume.service import VolumeService
+from antigravity_proxy.web.site import GuardedSite
+
+
+class Observability(MultiService):
+    """The observers. Raises SettingsError for a log file that can't be written, or traces that can't be made."""
+
+    def __init__(self, reactor: Any, settings: Settings) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self._settings = settings
+        self.output = _output(settings)
+        self.ledger = Ledger(reactor.seconds)
+        self.metrics = Metrics()
+        self.loop = LoopWatch(reactor, self.metrics.lag.observe)
+        self._access = AccessLog(self.output, settings.log_format, epoch, detailed=settings.log_level == "debug")
+        if settings.log_level in ("debug", "info"):
+            self.ledger.observe(self._access)
+        self.ledger.observe(self.metrics)
+        self.loop.setServiceParent(self)
+        if settings.otlp_endpoint is not None:
+            self._trace(settings.otlp_endpoint)
+
+    def _trace(self, endpoint: str) -> None:
+        try:
+            from antigravity_proxy.telemetry import tracing
+        except ImportError:
+            raise SettingsError(
+                "OTEL_EXPORTER_OTLP_ENDPOINT: traces need more packages: pip install 'antigravity-proxy[otel]'"
+            ) from None
+        traces = tracing.exporting(self._reactor, epoch, hex_digits, endpoint)
+        traces.setServiceParent(self)
+        self.ledger.new_trace = traces.new_trace
+        self.ledger.observe(traces)
+
+    def log_observer(self) -> ILogObserver:
+        """What writes events to the log."""
+        return logs.observer(self.output, self._settings.log_level, self._settings.log_format)
+
+    def watch(
+        self,
+        site: GuardedSite[Any],
+        pool: Pool,
+        volume: VolumeService,
+        in_force: InForce,
+        replicas: Replicas | None,
+        health: Health,
+    ) -> None:
+        """Metrics tell of these too from now on."""
+        self.metrics.watch(
+            (
+                *gauges.of_traffic(self.ledger, site, self._access, self.loop),
+                *gauges.of_accounts(pool),
+                *gauges.of_volume(self._reactor, volume, lambda: in_force.state),
+                *gauges.of_replicas(replicas),
+                *gauges.of_health(self._reactor, health),
+            )
+        )
+
+
+def _output(settings: Settings) -> Output:
+    try:
+        return Output(settings.log_file)
+    except OSError as e:
+        raise SettingsError(f"LOG_FILE: {settings.log_file} can't be written: {e.strerror}") from None

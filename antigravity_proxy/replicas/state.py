@@ -1,0 +1,171 @@
+"""What this process knows and has yet to tell, what it makes of what others say, and whom it tells. Does no I/O.
+
+``now`` is in monotonic seconds of this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from antigravity_proxy.accounts.shared import Listener
+from antigravity_proxy.canonical.offers import ModelQuota
+from antigravity_proxy.codeassist.oauth import Grant
+from antigravity_proxy.replicas import facts, wire
+from antigravity_proxy.replicas.cache import Cache, Cooling
+from antigravity_proxy.replicas.facts import Bar, Fact, Quotas, Token
+from antigravity_proxy.replicas.outbox import Batch, Outbox
+from antigravity_proxy.replicas.sessions import Sessions
+from antigravity_proxy.replicas.vault import Vault
+from antigravity_proxy.replicas.wire import Keys, Message, RedisTime
+from antigravity_proxy.secret import Secret
+
+
+class ReplicaState:
+    """Of one volume. ``epoch`` is the wall clock in seconds, which tokens end by; ``sender`` names this process."""
+
+    def __init__(
+        self, vault: Vault, time: RedisTime, epoch: Callable[[], float], listener: Listener, sender: str
+    ) -> None:
+        self._vault = vault
+        self._time = time
+        self._epoch = epoch
+        self._sender = sender
+        self.listener = listener
+        self.keys = Keys(vault.namespace)
+        self.cache = Cache()
+        self.sessions = Sessions()
+        self.outbox = Outbox()
+
+    def name(self, account: str) -> str:
+        """The account's name in Redis."""
+        return self.cache.names.get(account) or self._vault.account(account)
+
+    def recall(self, account: str, now: float) -> bool:
+        """Tells the listener what is known of an account; says whether the account is new here.
+
+        Of one that is not, what a changed row may have made true: quotas and projects it knows, or better.
+        """
+        cache = self.cache
+        is_new = account not in cache.names
+        name = self.name(account)
+        cache.join(account, name)
+        for cooling in cache.cooling_of(name, now):
+            self.listener.on_cooled(account, cooling.model, cooling.until - now, cooling.flagged)
+        for fact in cache.facts_of(name, now):
+            if is_new or isinstance(fact, Bar | Token):
+                self._tell_listener(account, fact)
+        return is_new
+
+    # what this process learns
+
+    def cool(self, account: str, model: str, seconds: float, flagged: bool, now: float) -> None:
+        """Sets an account aside."""
+        cooling = Cooling(self.name(account), model, now + seconds, flagged)
+        if self.cache.cool(cooling, now):
+            self.outbox.cool(cooling)
+
+    def forgive(self, account: str) -> None:
+        """Takes an account back into use."""
+        name = self.name(account)
+        self.outbox.forgive(name, self.cache.forgive(name))
+
+    def learn(self, account: str, fact: Fact, now: float) -> None:
+        """Takes a fact."""
+        name = self.name(account)
+        if self.cache.hold(name, fact, now + facts.life(fact, self._epoch()), now):
+            self.outbox.tell(name, fact.kind)
+
+    def bind(self, session: bytes, account: str, now: float) -> None:
+        """Binds a session to an account."""
+        self._bind(self._vault.session(session), self.name(account), now)
+
+    def account_of(self, session: bytes, now: float) -> str | None:
+        """The account that a session is bound to, if it is here; looking keeps the binding alive."""
+        name = self._vault.session(session)
+        found = self.sessions.find(name, now)
+        if found is None:
+            return None
+        account, fresh = found
+        if not fresh:
+            self._bind(name, account, now)
+        return self.cache.identities.get(account)
+
+    def fact(self, name: str, kind: str, now: float) -> Fact | None:
+        """What is known of an account, by its name in Redis."""
+        held = self.cache.held(name, kind, now)
+        return None if held is None else held.fact
+
+    def commands(self, batch: Batch, now: float) -> list[wire.Command]:
+        """What tells Redis and the others of a batch."""
+        return wire.commands(batch, self.keys, self._time, now, self._sender, partial(self._sealed, now))
+
+    # what others have learnt
+
+    def hear(self, data: bytes, now: float) -> None:
+        """Takes what came over the channel."""
+        message = wire.read_message(data)
+        if message is None:
+            return
+        if message.sessions:  # our own too: whoever is heard last is right, for everybody
+            self.sessions.merge(message.sessions, message.accounts, now)
+        if message.sender != self._sender:
+            self._hear_of_accounts(message, now)
+
+    def take_cooling(self, cooling: Cooling, now: float) -> None:
+        """Takes a cooldown."""
+        account = self.cache.identities.get(cooling.account)
+        if self.cache.cool(cooling, now) and account is not None:
+            self.listener.on_cooled(account, cooling.model, cooling.until - now, cooling.flagged)
+
+    def take_fact(self, name: str, kind: str, sealed: bytes, now: float) -> None:
+        """Takes a fact; one of an account that is not here, or that this volume's key does not open, is none."""
+        account, fact = self.cache.identities.get(name), self.opened(name, kind, sealed)
+        if account is None or fact is None:
+            return
+        if self.cache.hold(name, fact, now + facts.life(fact, self._epoch()), now):
+            self._tell_listener(account, fact)
+
+    def opened(self, name: str, kind: str, sealed: bytes) -> Fact | None:
+        """The fact in sealed bytes."""
+        account = self.cache.identities.get(name)
+        plain = None if account is None else self._vault.open(account, kind, sealed)
+        fact = None if plain is None else facts.decode(plain)
+        return fact if fact is not None and fact.kind == kind else None
+
+    def _hear_of_accounts(self, message: Message, now: float) -> None:
+        for name in message.forgiven:
+            self.cache.forgive(name)
+            account = self.cache.identities.get(name)
+            if account is not None:
+                self.listener.on_forgiven(account)
+        for name, model, until, flagged in message.cooling:
+            self.take_cooling(Cooling(name, model, self._time.ours(until), flagged), now)
+        for kind, name, sealed in message.facts:
+            self.take_fact(name, kind, sealed, now)
+
+    def _bind(self, session: bytes, name: str, now: float) -> None:
+        self.sessions.bind(session, name, now)
+        self.outbox.bind(session, name)
+
+    def _sealed(self, now: float, name: str, kind: str) -> tuple[bytes, float] | None:
+        held, account = self.cache.held(name, kind, now), self.cache.identities.get(name)
+        if held is None or account is None:
+            return None
+        return self._vault.seal(account, kind, facts.encode(held.fact)), held.until - now
+
+    def _tell_listener(self, account: str, fact: Fact) -> None:
+        listener = self.listener
+        if isinstance(fact, Token):
+            listener.on_renewed(account, grant(fact))
+        elif isinstance(fact, Bar):
+            listener.on_barred(account, fact.sign_in, fact.reason)
+        elif isinstance(fact, Quotas):
+            listener.on_observed(account, {model: ModelQuota(*each) for model, each in fact.figures.items()})
+        elif fact.project:
+            listener.on_project(account, fact.project)
+
+
+def grant(token: Token) -> Grant:
+    """A shared token as upstream's grant."""
+    return Grant(Secret(token.access_token), token.expires_at)

@@ -1,0 +1,189 @@
+"""What two replicas make of each other's messages, with nothing between them but those."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from antigravity_proxy.canonical.offers import ModelQuota
+from antigravity_proxy.codeassist.oauth import Grant
+from antigravity_proxy.replicas.cache import Cooling
+from antigravity_proxy.replicas.facts import Bar, Project, Quotas, Token
+from antigravity_proxy.replicas.sessions import GENERATION
+from antigravity_proxy.replicas.state import ReplicaState
+from antigravity_proxy.replicas.vault import Vault
+from antigravity_proxy.replicas.wire import RedisTime
+
+EPOCH = 1_800_000_000.0
+
+
+class Told:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[Any, ...]] = []
+
+    def on_cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
+        self.found.append(("cooled", account, key, round(seconds, 3), flagged))
+
+    def on_renewed(self, account: str, grant: Grant) -> None:
+        self.found.append(("renewed", account, grant.access_token.reveal(), grant.expires_at))
+
+    def on_barred(self, account: str, sign_in: str, reason: str) -> None:
+        self.found.append(("barred", account, sign_in, reason))
+
+    def on_forgiven(self, account: str) -> None:
+        self.found.append(("forgiven", account))
+
+    def on_observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
+        self.found.append(("observed", account, dict(figures)))
+
+    def on_project(self, account: str, project: str) -> None:
+        self.found.append(("project", account, project))
+
+    def take(self) -> list[tuple[Any, ...]]:
+        """What was told since."""
+        found, self.found = self.found, []
+        return found
+
+
+class One:
+    """A replica's knowledge; its monotonic clock stands at ``now``."""
+
+    def __init__(self, name: str, now: float, master: bytes = b"m" * 32) -> None:
+        self.now = now
+        self.told = Told()
+        self.time = RedisTime()
+        self.time.sample(now, now, EPOCH)
+        self.knows = ReplicaState(Vault(master), self.time, lambda: EPOCH, self.told, name)
+
+    def says(self) -> list[tuple[Any, ...]]:
+        """The commands of all that it has to tell."""
+        found = []
+        while self.knows.outbox:
+            found += self.knows.commands(self.knows.outbox.take(), self.now)
+        return found
+
+
+def hear(said: list[tuple[Any, ...]], *listeners: One) -> None:
+    for command in said:
+        if command[0] == b"PUBLISH":
+            for each in listeners:
+                each.knows.hear(command[2], each.now)
+
+
+@pytest.fixture
+def pair() -> tuple[One, One]:
+    one, two = One("one", 100.0), One("two", 90_000.0)
+    for each in (one, two):
+        assert each.knows.recall("a", each.now)
+    return one, two
+
+
+def test_what_one_learns_the_other_is_told(pair: tuple[One, One]) -> None:
+    one, two = pair
+    one.knows.cool("a", "m", 30.0, True, one.now)
+    one.knows.cool("a", "m", 5.0, False, one.now)
+    one.knows.learn("a", Token("ya29.new", EPOCH + 3600), one.now)
+    one.knows.learn("a", Bar("sign-in", "reason"), one.now)
+    one.knows.learn("a", Project("p"), one.now)
+    one.knows.learn("a", Quotas({"m": (0.5, None)}), one.now)
+    one.knows.learn("a", Project("p"), one.now)
+    said = one.says()
+    hear(said, one, two)
+    assert two.told.take() == [
+        ("cooled", "a", "m", 30.0, True),
+        ("renewed", "a", "ya29.new", EPOCH + 3600),
+        ("barred", "a", "sign-in", "reason"),
+        ("project", "a", "p"),
+        ("observed", "a", {"m": ModelQuota(0.5)}),
+    ]
+    hear(said, two)
+    assert two.told.take() == one.told.take() == []
+    assert two.says() == []
+
+
+def test_an_account_that_comes_later_is_told_what_was_heard_of_it() -> None:
+    one, two = One("one", 0.0), One("two", 0.0)
+    one.knows.recall("a", 0.0)
+    one.knows.cool("a", "m", 30.0, False, 0.0)
+    one.knows.learn("a", Token("ya29.new", EPOCH + 3600), 0.0)
+    hear(one.says(), two)
+    assert two.knows.recall("a", 10.0)
+    assert two.told.take() == [("cooled", "a", "m", 20.0, False)]  # sealed facts are read when it joins
+    assert not two.knows.recall("a", 40.0)
+    assert two.told.take() == []
+
+
+def test_a_changed_row_is_told_again_what_it_may_make_true(pair: tuple[One, One]) -> None:
+    one, _ = pair
+    for fact in (Token("ya29.new", EPOCH + 3600), Bar("s", "r"), Project("p"), Quotas({})):
+        one.knows.learn("a", fact, one.now)
+    assert not one.knows.recall("a", one.now)
+    assert [told[0] for told in one.told.take()] == ["renewed", "barred"]
+
+
+def test_no_project_is_a_fact_that_nobody_is_told(pair: tuple[One, One]) -> None:
+    one, two = pair
+    one.knows.learn("a", Project(""), one.now)
+    hear(one.says(), two)
+    assert two.told.take() == []
+    assert two.knows.fact(two.knows.name("a"), "p", two.now) == Project("")
+    assert two.knows.fact(two.knows.name("a"), "t", two.now) is None
+
+
+def test_forgiving(pair: tuple[One, One]) -> None:
+    one, two = pair
+    one.knows.cool("a", "m", 30.0, False, one.now)
+    hear(one.says(), two)
+    two.told.take()
+    two.knows.forgive("a")
+    two.knows.forgive("stranger")
+    hear(two.says(), one)
+    assert one.told.take() == [("forgiven", "a")]
+
+
+def test_conversations(pair: tuple[One, One]) -> None:
+    one, two = pair
+    one.knows.bind(b"s", "a", one.now)
+    one.knows.bind(b"t", "stranger", one.now)
+    hear(one.says(), one, two)
+    assert two.knows.account_of(b"s", two.now) == "a"
+    assert two.knows.account_of(b"t", two.now) is None
+    assert two.knows.account_of(b"never heard of", two.now) is None
+    assert not two.knows.outbox
+    assert two.knows.account_of(b"s", two.now + GENERATION) == "a"
+    assert len(two.knows.outbox) == 1
+
+
+def test_what_another_volume_says_and_what_is_nonsense_change_nothing(pair: tuple[One, One]) -> None:
+    one, _ = pair
+    other = One("other", 0.0, b"o" * 32)
+    other.knows.recall("a", 0.0)
+    other.knows.learn("a", Token("ya29.other", EPOCH + 3600), 0.0)
+    hear(other.says(), one)
+    one.knows.hear(b"nonsense", one.now)
+    name = one.knows.name("a")
+    sealed = Vault(b"m" * 32).seal("a", "t", b"no fact")
+    one.knows.take_fact(name, "t", sealed, one.now)
+    one.knows.take_fact(name, "t", b"no seal", one.now)
+    one.knows.take_fact("nobody", "t", sealed, one.now)
+    one.knows.take_cooling(Cooling("nobody", "m", one.now + 5, False), one.now)
+    assert one.told.take() == []
+
+
+def test_a_fact_that_is_over_before_it_is_told_is_not_told(pair: tuple[One, One]) -> None:
+    one, _ = pair
+    one.knows.learn("a", Token("ya29.short", EPOCH + 5), one.now)
+    one.knows.learn("stranger", Token("ya29.short", EPOCH + 3600), one.now)
+    one.now += 10
+    assert one.says() == []
+
+
+def test_a_token_hides_itself_on_its_way() -> None:
+    one = One("one", 0.0)
+    one.knows.recall("a", 0.0)
+    one.knows.learn("a", Token("ya29.secret", EPOCH + 3600), 0.0)
+    assert b"ya29.secret" not in b"".join(part for command in one.says() for part in command if isinstance(part, bytes))
