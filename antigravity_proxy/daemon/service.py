@@ -132,7 +132,7 @@ class Daemon(MultiService):
         decoding = Decoding(reactor)
         self.responses = responses = Responses(ticker, decoding, settings.responses_store, settings.max_body)
         api = ApiResource(
-            services.resources, lambda: in_force.catalogue, gate, pages, hex_digits, ledger, decoding, responses
+            services.relay, lambda: in_force.catalogue, gate, pages, hex_digits, ledger, decoding, responses
         )
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
         self.site = GuardedSite(api, gate, ticker, max_connections=self._room)

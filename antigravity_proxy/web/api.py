@@ -16,8 +16,7 @@ from antigravity_proxy import errors
 from antigravity_proxy.canonical.catalogue import Catalogue, PublicModel
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.dialect.openai import responses_listing
-from antigravity_proxy.relay.client import ClientGone
-from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.relay.context import ClientGone, RelayContext
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.web import capacity
 from antigravity_proxy.web.client import HttpClient
@@ -54,7 +53,7 @@ class ApiResource(Resource):
 
     def __init__(
         self,
-        resources: Resources,
+        context: RelayContext,
         catalogue: Callable[[], Catalogue],
         gate: ApiGate,
         public: IResource,
@@ -64,21 +63,21 @@ class ApiResource(Resource):
         responses: Responses,
     ) -> None:
         super().__init__()
-        self._resources = resources
+        self._context = context
         self._catalogue = catalogue
         self._gate = gate
         self._public = public
         self._ledger = ledger
         self._decoding = decoding
         self._responses = responses
-        self._serving = Serving(resources, catalogue, gate.rate_limits, hex_digits, ledger)
+        self._serving = Serving(context, catalogue, gate.rate_limits, hex_digits, ledger)
 
     def render(self, request: ApiRequest) -> Any:
         """Serves one request; never raises."""
         admission = request.admitted
         if admission.route.operation is Operation.PUBLIC:
             return self._public.render(request)
-        client = HttpClient(request, admission.recorded, self._resources.ticker)
+        client = HttpClient(request, admission.recorded, self._context.ticker)
         serving = Deferred.fromCoroutine(self._serve(request, admission, client))
         request.notifyFinish().addErrback(_hung_up, client, serving)
         serving.addErrback(self._last_resort, request, client)
@@ -87,7 +86,7 @@ class ApiResource(Resource):
 
     async def _serve(self, request: ApiRequest, admission: ApiAdmission, client: HttpClient) -> None:
         record, route = client.record, admission.route
-        record.began = self._resources.clock.seconds()
+        record.began = self._context.clock.seconds()
         dialect = DIALECTS[route.dialect]
         request.setHeader(dialect.id_header, admission.id.encode())
         try:
@@ -136,9 +135,9 @@ class ApiResource(Resource):
         return tuple(model for model in listed if key.may_use(catalogue.resolve(model.id).id))
 
     def _capacity(self) -> Rendered:
-        pool = self._resources.pool
+        pool = self._context.upstream.pool
         models = pool.capacity(self._catalogue().ids)
-        return capacity.render(models, len(pool.states), pool.usable(), self._resources.epoch())
+        return capacity.render(models, len(pool.states), pool.usable(), self._context.epoch())
 
     async def _count(
         self, request: ApiRequest, admission: ApiAdmission, count: TokenCount, client: HttpClient

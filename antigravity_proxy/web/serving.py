@@ -14,11 +14,10 @@ from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.dialect.base import Decoded, Stamp
-from antigravity_proxy.relay.client import Client
+from antigravity_proxy.relay.context import Client, RelayContext
 from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
-from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.relay.signatures import Memory
 from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.web.gate import ApiAdmission
@@ -45,13 +44,13 @@ class Serving:
 
     def __init__(
         self,
-        resources: Resources,
+        context: RelayContext,
         catalogue: Callable[[], Catalogue],
         rate_limits: RateLimits,
         hex_digits: Callable[[int], str],
         ledger: Ledger,
     ) -> None:
-        self._resources = resources
+        self._context = context
         self._catalogue = catalogue
         self._rate_limits = rate_limits
         self._hex = hex_digits
@@ -63,14 +62,14 @@ class Serving:
         """Has the request answered to the client; raises a ProxyError as long as nothing has been sent."""
         if name := session_of(headers):  # wins over the body
             decoded = replace(decoded, call=replace(decoded.call, session=name))
-        resources, call, record = self._resources, decoded.call, client.record
+        context, call, record = self._context, decoded.call, client.record
         model = self.model(admission, call, record)
         if admission.key is not None and decoded.asks_upstream:
             self._rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
         if call.stream:
             self._ledger.streams(record)
-        memory = Memory(resources.signatures, record.key, call, model)
-        stamp = Stamp(int(resources.epoch()), self._hex, admission.id, resources.epoch, memory.call_signed)
+        memory = Memory(context.signatures, record.key, call, model)
+        stamp = Stamp(int(context.epoch()), self._hex, admission.id, context.epoch, memory.call_signed)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:
             answer = new_answer(stamp)
@@ -80,12 +79,12 @@ class Serving:
         await memory.recall(call)
         generation: Generation | FanOut
         if call.choices == 1 and not decoded.more:
-            generation = Generation(resources, call, model, memory, lambda: new_answer(stamp), client)
+            generation = Generation(context, call, model, memory, lambda: new_answer(stamp), client)
         else:
             calls = (call, *decoded.more)
             any_will_do = decoded.any_will_do
             generation = FanOut(
-                resources, calls, model, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do
+                context, calls, model, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do
             )
             del calls
         answer = generation.answer
@@ -107,7 +106,7 @@ class Serving:
     async def count(self, admission: ApiAdmission, call: Call, client: AnsweredClient) -> int:
         """The tokens of a call; raises a ProxyError."""
         model = self.model(admission, call, client.record)
-        return await count_tokens(self._resources, call, model, client)
+        return await count_tokens(self._context, call, model, client)
 
     def model(self, admission: ApiAdmission, call: Call, record: Record) -> Model:
         """The model that serves the call, as far as the client may use it; raises Forbidden."""

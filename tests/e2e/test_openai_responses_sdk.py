@@ -81,7 +81,7 @@ async def test_a_plain_response(tmp_path: Path) -> None:
         assert answer.output_text == f"{HELLO} (told to: Be brief.)"
         assert (answer.status, answer.model, answer.error) == ("completed", "gemini-3-flash", None)
         assert answer.usage.total_tokens == answer.usage.input_tokens + answer.usage.output_tokens > 0
-        assert (answer.instructions, answer.metadata, answer.store) == ("Be brief.", {"a": "b"}, False)
+        assert (answer.instructions, answer.metadata, answer.store) == ("Be brief.", {"a": "b"}, True)
         assert answer.completed_at >= answer.created_at > 0
 
 
