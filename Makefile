@@ -6,7 +6,7 @@ MATRIX := build/matrix.md
 BIN := $(VENV)/bin
 LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
 
-.PHONY: help demo run test test-hostile test-replicas test-clients test-browser test-containers fuzz hammer lint format bench bench-dialects bench-volume lock dist clean
+.PHONY: help demo run test test-hostile test-replicas test-clients test-browser test-containers fuzz hammer lint format bench bench-counts bench-dialects bench-volume lock dist clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -57,6 +57,9 @@ format: $(VENV)/.dev ## puts the code in order
 
 bench: $(VENV)/.dev ## what the daemon costs: CPU and memory (about four minutes)
 	$(BIN)/python benchmarks/bench.py
+
+bench-counts: $(VENV)/.dev ## what a request costs exactly: system calls (needs strace) and Python calls, against their bounds
+	$(BIN)/python benchmarks/counts.py
 
 bench-dialects: $(VENV)/.dev ## what each dialect's own part costs
 	PYTHONPATH=tests $(BIN)/python benchmarks/dialects.py

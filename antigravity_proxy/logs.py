@@ -32,7 +32,7 @@ log = Logger()
 _SECRETS = re.compile(LOOKS_PRIVATE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 #: fields of an event that the JSON form shows besides the message
-_SHOWN = frozenset(
+EVENT_FIELDS = frozenset(
     {
         "account",
         "attempts",
@@ -133,7 +133,7 @@ def _as_json(event: LogEvent) -> str:
         "logger": event.get("log_namespace", "-"),
         "message": _message(event),
     }
-    for name in _SHOWN & event.keys():
+    for name in EVENT_FIELDS & event.keys():
         value = event[name]
         fields[name] = value if isinstance(value, int | float | bool | None) else redact(one_line(str(value)))
     if trace := _traceback(event):

@@ -73,18 +73,18 @@ class Bench:
         }
         self.daemon = self._start()
 
-    def _start(self) -> Process:
+    def _start(self, program: str = TWISTD[1], **env: str) -> Process:
         return Process(
-            [sys.executable, *TWISTD],
+            [sys.executable, TWISTD[0], program, *TWISTD[2:]],
             f"http://127.0.0.1:{self.port}/health/ready",
-            self._env,
+            self._env | env,
             self._dir / "daemon.log",
         )
 
-    def restart(self) -> Process:
-        """A fresh daemon."""
+    def restart(self, program: str = TWISTD[1], **env: str) -> Process:
+        """A fresh daemon, run by ``program`` with more in its environment."""
         self.daemon.stop()
-        self.daemon = self._start()
+        self.daemon = self._start(program, **env)
         return self.daemon
 
     def stop(self) -> None:

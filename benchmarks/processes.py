@@ -71,6 +71,10 @@ class Process:
         """Its exit status; None while it runs."""
         return self._child.poll()
 
+    def send(self, number: int) -> None:
+        """Sends it a signal."""
+        self._child.send_signal(number)
+
     def stop(self) -> None:
         """Ends it."""
         self._child.terminate()

@@ -20,6 +20,7 @@ WHOLE = (
     "generatecontent",
     "coerce.py",
     "secret.py",
+    "http1/parser.py",
     "settings",
     "accounts/capacity.py",
     "accounts/heard.py",

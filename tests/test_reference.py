@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from msgspec import json
+
+from antigravity_proxy import errors, logs
+from antigravity_proxy.dialect.anthropic import errors as anthropic
+from antigravity_proxy.dialect.gemini import errors as gemini
+from antigravity_proxy.dialect.openai import errors as openai
+from antigravity_proxy.telemetry.access import AccessLog
+from antigravity_proxy.telemetry.metrics import Metrics
+from antigravity_proxy.telemetry.record import Attempt, Record
+from antigravity_proxy.telemetry.trace import Trace
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs/reference"
@@ -86,8 +97,7 @@ def texts() -> dict[Path, str]:
 def test_every_reference_resolves(texts: dict[Path, str]) -> None:
     found = [each for path, text in texts.items() for each in references(str(path.relative_to(ROOT)), text)]
     assert len(found) > 200
-    to_come = {each for each in found if not (REFERENCE / f"{each.document}.md").exists()}
-    assert unresolved([each for each in found if each not in to_come]) == []
+    assert unresolved(found) == []
 
 
 def test_a_reference_to_nowhere_is_found() -> None:
@@ -103,6 +113,18 @@ def test_no_reference_leaves_its_document_out(texts: dict[Path, str]) -> None:
     assert vague == []
 
 
+def test_documents_that_code_names_and_links_between_documents_exist(texts: dict[Path, str]) -> None:
+    documents = {path.name for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]}
+    missing = []
+    for path, text in texts.items():
+        if path.suffix == ".md":
+            links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
+            missing += [(path, link) for link in links if "://" not in link and not (path.parent / link).exists()]
+        elif path.is_relative_to(ROOT / "antigravity_proxy"):
+            missing += [(path, name) for name in re.findall(r"\b[\w-]+\.md\b", text) if name not in documents]
+    assert missing == []
+
+
 def test_section_numbers_are_unique_and_a_document_mentions_its_own_sections_only() -> None:
     for path in REFERENCE.glob("*.md"):
         text = path.read_text()
@@ -110,3 +132,106 @@ def test_section_numbers_are_unique_and_a_document_mentions_its_own_sections_onl
         assert len(numbers) == len(set(numbers)), path.name
         for number in re.findall(rf"\bsections? ({_NUMBER})", text):
             assert number in numbers, (path.name, number)
+
+
+def _cells(document: str) -> list[list[str]]:
+    """The rows of a document's tables, their cells without the quotes of code."""
+    text = (REFERENCE / f"{document}.md").read_text()
+    rows = re.findall(r"^\|(.*)\|$", text, re.M)
+    return [[cell.replace("`", "").strip() for cell in row.split("|")] for row in rows]
+
+
+def _named(document: str) -> set[str]:
+    """The names in the first cells of a document's tables."""
+    return {name for row in _cells(document) for name in row[0].split(", ")}
+
+
+def _forms(kind: type[errors.ProxyError]) -> str:
+    """The line of an error class: its form in each dialect, as the dialects render it."""
+    error = errors.MethodNotAllowed("", allow=()) if kind is errors.MethodNotAllowed else kind("")
+    of_openai, of_gemini = openai.error_object(error), gemini.error_object(error)
+    of_anthropic = anthropic.render(error, "")
+    code = f"`{of_openai['code']}`" if of_openai["code"] else "null"
+    kind_of_anthropic = json.decode(of_anthropic.body)["error"]["type"]
+    return (
+        f"| `{kind.__name__}` | `{kind.code}` | {kind.status} | `{of_openai['type']}` / {code} "
+        f"| {of_anthropic.status} `{kind_of_anthropic}` | `{of_gemini['status']}` |"
+    )
+
+
+def test_every_error_class_has_its_forms_and_each_code_its_meaning() -> None:
+    text = (REFERENCE / "error-codes.md").read_text()
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ProxyError)]
+    for kind in kinds:
+        assert _forms(kind) in text, _forms(kind)
+    meanings = text.partition("## What they mean")[2].partition("## Their forms")[0]
+    codes = re.findall(r"^\| `([a-z_]+)` \| \S", meanings, re.M)
+    assert sorted(codes) == sorted({kind.code for kind in kinds})
+    assert len(re.findall(r"^\| `[A-Z]", text, re.M)) == len(kinds)
+
+
+#: what makes a metric, by what the caller calls it, and whether its name gets an ending
+_COUNTERS = {"counter", "_count"}
+_MAKERS = {*_COUNTERS, "_gauge", "histogram", "Histogram", "Figure"}
+
+
+def _strings(nodes: list[ast.expr]) -> list[str]:
+    """The string constants among expressions, and within their tuples."""
+    flat = [each for node in nodes for each in (node.elts if isinstance(node, ast.Tuple) else [node])]
+    return [node.value for node in flat if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+
+def _metrics() -> set[tuple[str, str]]:
+    """Name and labels of every metric that the package makes, found in its source."""
+    found = set()
+    sources = [path.read_text() for path in (ROOT / "antigravity_proxy").rglob("*.py")]
+    for source in (each for each in sources if "telemetry.metrics" in each or "prometheus_client" in each):
+        for node in ast.walk(ast.parse(source)):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _MAKERS):
+                continue
+            name = _strings(node.args[:1])
+            if not name:
+                continue
+            labels = _strings([*node.args[2:], *(key.value for key in node.keywords if key.arg == "labels")])
+            counts = node.func.id in _COUNTERS or any(key.arg == "counts" for key in node.keywords)
+            full = "antigravity_" + name[0].removeprefix("antigravity_") + ("_total" if counts else "")
+            found.add((full, ", ".join(labels)))
+    return found
+
+
+def test_every_metric_has_a_row_with_its_labels() -> None:
+    described = {(row[0], row[2]) for row in _cells("metrics") if row[0].startswith("antigravity_")}
+    made = _metrics()
+    assert len(made) > 35
+    assert described == made
+
+
+def test_the_scan_for_metrics_sees_those_of_requests() -> None:
+    registered = {
+        metric.name + ("_total" if metric.type == "counter" else "")
+        for metric in Metrics().registry.collect()
+        if metric.name.startswith("antigravity_")
+    }
+    assert registered
+    assert registered <= {name for name, _ in _metrics()}
+
+
+def test_every_field_of_the_log_has_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    record = Record(id="a", began=0.0, status=200, trace=Trace("1" * 32, "", "2" * 16, sampled=True))
+    record.attempts = [Attempt("one", 0.0, reason="", upstream_trace="three")]
+    log = AccessLog(logs.Output(None), "json", lambda: 0.0, detailed=True)
+    for _ in range(100):
+        log(Record(id="b", began=0.0, status=401))
+    log(record)
+    fields = set(json.decode(capsys.readouterr().out.splitlines()[-1]))
+    assert {"trace", "upstream", "not_shown"} <= fields
+    assert fields | logs.EVENT_FIELDS <= _named("metrics")
+
+
+def test_every_attribute_of_a_span_has_a_row() -> None:
+    tree = ast.parse((ROOT / "antigravity_proxy/telemetry/tracing.py").read_text())
+    keys = {
+        key for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in _strings([k for k in node.keys if k])
+    }
+    assert len(keys) > 10
+    assert keys <= _named("metrics")

@@ -14,7 +14,7 @@ from antigravity_proxy.accounts.reasons import why_not
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState
 from antigravity_proxy.accounts.trouble import Trouble
-from antigravity_proxy.admin.markup import dot, number, since, tags, until
+from antigravity_proxy.admin.markup import dated, dot, number, since, tags, until
 from antigravity_proxy.secret import masked
 
 #: out: can't serve, and mostly waits for somebody; limited: some models cool; busy: at the limit of its leases
@@ -93,7 +93,7 @@ def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Mome
 def _cooling(state: AccountState, now: Moment) -> tuple[Cooling, ...]:
     """What cools, all models first, then by name."""
     return tuple(
-        Cooling(model, round(cooldown.until - now.monotonic + now.epoch))
+        Cooling(model, round(dated(cooldown.until - now.monotonic + now.epoch)))
         for model, cooldown in sorted(state.cooldowns.items())
         if cooldown.until > now.monotonic
     )
@@ -105,7 +105,9 @@ def _bars(state: AccountState, now: Moment) -> tuple[QuotaBar, ...]:
     for model, quota in sorted(state.quota.items()):
         left, _ = policy.remaining(state, model, now)
         ahead = quota.resets_at if quota.resets_at is not None and quota.resets_at > now.epoch else None
-        bars.append(QuotaBar(model, round(100 * left), None if ahead is None else round(ahead)))
+        bars.append(
+            QuotaBar(model, round(100 * max(0.0, min(1.0, left))), None if ahead is None else round(dated(ahead)))
+        )
     return tuple(bars)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -64,6 +65,11 @@ class BaseUrl(Struct, frozen=True):
             return path.removeprefix(self.prefix) or "/"
         return path
 
+    @property
+    def name(self) -> str:
+        """A short name of the prefix, for cookies; empty without a prefix."""
+        return hashlib.sha256(self.prefix.encode()).hexdigest()[:8] if self.prefix else ""
+
     def is_ours(self, host: str) -> bool:
         """Whether a host name leads here and nowhere else: where no key is asked for, no other name may be believed.
 
@@ -102,31 +108,54 @@ class Answers:
         return self.send(request, Rendered(status, b"", ((b"location", url.encode("ascii")),)))
 
     def set_cookie(self, request: Any, name: str, value: str, seconds: float, same_site: str = "strict") -> None:
-        """A cookie that no script reads, and behind TLS no other way carries; for 0 seconds: none any more."""
-        behind_tls = request.getHeader(b"x-forwarded-proto") == b"https"  # whoever lies about it harms but himself
+        """Sets a cookie that no script reads, and that behind TLS is sent over TLS only; 0 seconds remove it."""
         request.addCookie(
-            name,
+            self._cookie_name(request, name),
             value,
             path="/",
             max_age=str(int(seconds)),
             httpOnly=True,
-            secure=self.base_url.is_secure or behind_tls,
+            secure=self._is_secure(request),
             sameSite=same_site,
         )
 
+    def cookie(self, request: Any, name: str) -> str:
+        """The cookie's value, empty if the request has none of that name."""
+        value: bytes | None = request.getCookie(self._cookie_name(request, name).encode("ascii"))
+        return "" if value is None else value.decode("latin-1")
 
-def cookie(request: Any, name: str) -> str:
-    """The cookie's value, empty if it did not come along."""
-    value: bytes | None = request.getCookie(name.encode("ascii"))
-    return "" if value is None else value.decode("latin-1")
+    def _cookie_name(self, request: Any, name: str) -> str:
+        """``antigravity_``, the name, and what tells daemons under one host name apart: port and path prefix.
+
+        Browsers send a host's cookies to all its ports and paths (RFC 6265 8.5). Behind TLS the name begins with
+        ``__Host-``: no other host and no plain HTTP can set such a cookie (RFC 6265bis 4.1.3.2).
+        """
+        apart = [part for part in (port(request), self.base_url.name) if part]
+        guard = "__Host-" if self._is_secure(request) else ""
+        return "_".join((f"{guard}antigravity_{name}", *apart))
+
+    def _is_secure(self, request: Any) -> bool:
+        """True behind TLS. A client that lies about it harms nobody else."""
+        behind_tls: bool = request.getHeader(b"x-forwarded-proto") == b"https"
+        return self.base_url.is_secure or behind_tls
 
 
 def hostname(request: Any) -> str:
     """The host that the request names, without its port; empty for nonsense."""
+    return _host(request)[0]
+
+
+def port(request: Any) -> str:
+    """The port that the request names, in digits; empty for the scheme's own and for nonsense."""
+    return _host(request)[1]
+
+
+def _host(request: Any) -> tuple[str, str]:
     try:
-        return urlsplit(f"//{(request.getHeader(b'host') or b'').decode('latin-1')}").hostname or ""
+        parts = urlsplit(f"//{(request.getHeader(b'host') or b'').decode('latin-1')}")
+        return parts.hostname or "", "" if parts.port is None else str(parts.port)
     except ValueError:
-        return ""
+        return "", ""
 
 
 def content_type(request: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
@@ -9,17 +10,17 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from antigravity_proxy.admin.http import Answers, cookie, form, hostname
+from antigravity_proxy.admin.http import Answers, form, hostname
 from antigravity_proxy.admin.pages import Pages
-from antigravity_proxy.admin.sessions import ATTEMPT_SECONDS, SESSION_SECONDS, Expiring, Session, Throttle
+from antigravity_proxy.admin.sessions import ATTEMPT_SECONDS, SESSION_SECONDS, Expiring, Login, Session, Throttle
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.settings.parse import Network
-from antigravity_proxy.web.forwarded import address_of
+from antigravity_proxy.web.forwarded import address_of, network_of
 from antigravity_proxy.web.key_ring import KeyRing, keys_shown
 
 log = Logger()
 
-_SESSION, _FORM = "antigravity_session", "antigravity_form"
+_SESSION, _FORM = "session", "form"
 
 
 class Access:
@@ -41,6 +42,7 @@ class Access:
         self._sessions: Expiring[Session] = Expiring(SESSION_SECONDS)
         self._visitors: Expiring[Session] = Expiring(SESSION_SECONDS)  # apart: they must not push out who logged in
         self._throttle = Throttle()
+        self._changes = 0  # of the keys
 
     @property
     def is_open(self) -> bool:
@@ -52,6 +54,7 @@ class Access:
         if not keys.same_as(self._keys):
             self._sessions.clear()
             self._visitors.clear()
+            self._changes += 1
         self._keys = keys
 
     def refusal(self, request: Any, after: str = "/") -> Rendered | None:
@@ -86,18 +89,44 @@ class Access:
         return self._keys.has(keys_shown(request.requestHeaders))
 
     def wrong_key(self, request: Any, shown: list[bytes], after: str = "/") -> Rendered | None:
-        """The refusal of a wrong key, or of any key from an address that showed too many wrong ones."""
-        now, address = self._clock(), address_of(request, self._trusted)
-        wait = self._throttle.wait(address, now)
+        """The refusal of a wrong key; None for a right one, however many wrong ones came from the same network.
+
+        Only wrong keys are slowed down: else whoever shares a network with the operator could lock them out.
+        """
+        if self._keys.has(shown):
+            return None
+        now, network = self._clock(), self._network(request)
+        wait = self._throttle.wait(network, now)
         if wait:
             words = "Too many wrong keys came from your address. Please wait a minute."
             page = self._pages.message(429, "Please wait", words)
             return Rendered(page.status, page.body, ((b"retry-after", str(int(wait) + 1).encode()),))
-        if self._keys.has(shown):
-            return None
-        self._throttle.wrong(address, now)
+        self._throttle.wrong(network, now)
         log.warn("login refused: {reason}", reason="wrong API key")
         return self.login(request, 401, "Wrong API key.", after)
+
+    def login_of(self, request: Any) -> Login:
+        """What lets a request in that passes ``refusal``."""
+        session = self.session(request)
+        return Login(
+            self._answers.cookie(request, _SESSION) if session is not None and session.is_login else "",
+            self._changes,
+            self._holder(request, keys_shown(request.requestHeaders)) if session is None else session.holder,
+        )
+
+    def is_in_force(self, login: Login) -> bool:
+        """False once the login's session has ended, or the API keys have changed since."""
+        if login.keys != self._changes:
+            return False
+        return not login.session or self._sessions.get(login.session, self._clock()) is not None
+
+    def _network(self, request: Any) -> str:
+        return network_of(address_of(request, self._trusted))
+
+    def _holder(self, request: Any, shown: list[bytes]) -> str:
+        """The first key shown, as a digest, and the network that it came from."""
+        key = hashlib.sha256(shown[0]).hexdigest() if shown else ""
+        return f"{key} {self._network(request)}"
 
     def login(self, request: Any, status: int, trouble: str = "", after: str = "/") -> Rendered:
         """The login form, which leads to ``after``; ``trouble``: why it is shown again."""
@@ -111,14 +140,14 @@ class Access:
 
     def is_own_login(self, request: Any, token: str) -> bool:
         """Whether the login form came from a page of ours, in the browser that it was shown in."""
-        shown = cookie(request, _FORM)
+        shown = self._answers.cookie(request, _FORM)
         return bool(shown) and hmac.compare_digest(token.encode(), shown.encode()) and not self.is_foreign(request)
 
-    def begin(self, request: Any) -> Session:
-        """The session of somebody who showed a key: a new one, whatever cookie came along; the one before ends."""
+    def begin(self, request: Any, key: str) -> Session:
+        """A new session for a key that was found right, whatever cookie came along; the session before ends."""
         self.end(request)
         self._answers.set_cookie(request, _FORM, "", 0.0)
-        return self._new(request, self._sessions, is_login=True)
+        return self._new(request, self._sessions, [key.encode()], is_login=True)
 
     def visit(self, request: Any) -> Session:
         """The session of a request that may pass: where no key is asked for too, its token guards every change.
@@ -128,21 +157,22 @@ class Access:
         session = self.session(request)
         if session is not None:
             return session
-        return self._new(request, self._visitors, is_login=False) if self._keys.open else Session("", is_login=False)
+        return self._new(request, self._visitors, [], is_login=False) if self._keys.open else Session("", False)
 
-    def _new(self, request: Any, kept: Expiring[Session], *, is_login: bool) -> Session:
-        name, session = secrets.token_urlsafe(32), Session(secrets.token_urlsafe(32), is_login)
-        kept.put(name, session, self._clock())
+    def _new(self, request: Any, kept: Expiring[Session], shown: list[bytes], *, is_login: bool) -> Session:
+        holder = self._holder(request, shown)
+        name, session = secrets.token_urlsafe(32), Session(secrets.token_urlsafe(32), is_login, holder)
+        kept.put(name, session, self._clock(), holder)
         self._answers.set_cookie(request, _SESSION, name, SESSION_SECONDS)
         return session
 
     def end(self, request: Any) -> None:
         """Ends the request's session, if it has one."""
-        self._sessions.take(cookie(request, _SESSION), self._clock())
+        self._sessions.take(self._answers.cookie(request, _SESSION), self._clock())
 
     def session(self, request: Any) -> Session | None:
         """The request's session."""
-        name, now = cookie(request, _SESSION), self._clock()
+        name, now = self._answers.cookie(request, _SESSION), self._clock()
         return (self._sessions.get(name, now) or self._visitors.get(name, now)) if name else None
 
     def is_foreign(self, request: Any) -> bool:
@@ -156,8 +186,6 @@ class Access:
         host = (request.getHeader(b"host") or b"").decode("latin-1")
         return origin.decode("latin-1") not in (f"http://{host}", f"https://{host}", self._answers.base_url.origin)
 
-
-log = Logger()
 
 #: the pages that a login may lead to
 _AFTER = ("/", "/auth/start")
@@ -186,10 +214,11 @@ class LoginPages:
             log.warn("login refused: {reason}", reason="the form is not ours, or out of date")
             page = self._access.login(request, 403, "The form was out of date. Please try again.", after)
             return self._answers.send(request, page)
-        refusal = self._access.wrong_key(request, [fields.get("key", "").encode()], after)
+        key = fields.get("key", "")
+        refusal = self._access.wrong_key(request, [key.encode()], after)
         if refusal is not None:
             return self._answers.send(request, refusal)
-        self._access.begin(request)
+        self._access.begin(request, key)
         log.info("somebody logged in to the admin pages")
         return self._answers.redirect(request, 303, self._answers.base_url.path(after))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from datetime import UTC, datetime
 from msgspec import Struct
 from twisted.web.template import Comment, Tag, flattenString
 
+#: the last moment that a date can have, in epoch seconds: the end of the year 9999
+_LAST = 253_402_300_799.0
 #: seconds in a minute, an hour, a day
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -45,11 +48,13 @@ def filled(html: str, parts: Mapping[str, str]) -> str:
 
 def until(epoch: float, now: float) -> Tag:
     """How long until a moment (epoch seconds), with the moment itself; the page's script counts it down."""
+    epoch = dated(epoch)
     return _time(epoch, span(epoch - now), "until")
 
 
 def since(epoch: float, now: float) -> Tag:
     """How long ago a moment was; the page's script counts it up."""
+    epoch = dated(epoch)
     return _time(epoch, span(now - epoch), "since")
 
 
@@ -67,9 +72,14 @@ def span(seconds: float) -> str:
     return f"{whole} s"
 
 
+def dated(epoch: float) -> float:
+    """A moment (epoch seconds) between 1970 and 9999: other systems' numbers may be no date at all."""
+    return 0.0 if math.isnan(epoch) else max(0.0, min(_LAST, epoch))
+
+
 def moment(epoch: float) -> str:
     """A moment as text, in UTC."""
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return datetime.fromtimestamp(dated(epoch), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def dot(kind: str) -> Tag:

@@ -6,7 +6,6 @@ from typing import Any
 
 from klein import Klein
 from twisted.internet.defer import CancelledError
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 
@@ -18,9 +17,8 @@ from antigravity_proxy.admin.static import FILES, ICON, SCRIPT, STYLE
 from antigravity_proxy.admin.status_pages import StatusPages
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.errors import MethodNotAllowed, NotFound, ProxyError
-from antigravity_proxy.web.edge import GuardedRequest
-
-log = Logger()
+from antigravity_proxy.web.bodies import BodyUse
+from antigravity_proxy.web.edge import Admission, GuardedRequest
 
 #: bytes of a body; an API key in a form is the longest that is ever sent here
 MAX_BODY = 16 << 10
@@ -86,14 +84,23 @@ class AdminResource:
     @app.route(SCRIPT.route, methods=["GET"])
     @app.route(ICON.route, methods=["GET"])
     def static(self, request: Any) -> bytes:
-        return self._answers.send(request, FILES[request.route].rendered())
+        return self._answers.send(request, FILES[request.admitted.path].rendered())
 
     @app.handle_errors(Exception)
     def failed(self, request: Any, failure: Failure) -> bytes:
         """Logs a fault of ours; the page doesn't show it."""
         if not failure.check(CancelledError):
-            log.failure("an admin page failed", failure)
+            request.channel.site.failed(failure)
         return self._answers.send(request, self._pages.message(500, "Something went wrong here", "The log says what."))
+
+
+class AdminAdmission(Admission, kw_only=True):
+    """The path, as it is within the admin pages."""
+
+    path: str
+
+
+AdminRequest = GuardedRequest[AdminAdmission]
 
 
 class AdminGate:
@@ -107,7 +114,7 @@ class AdminGate:
         self._headers = headers
         self._methods = _methods(AdminResource.app)
 
-    def admit(self, request: GuardedRequest, method: bytes, target: bytes) -> None:
+    def admit(self, request: AdminRequest, method: bytes, target: bytes) -> None:
         """Notes the path on the request. Raises NotFound, MethodNotAllowed."""
         path = self._base_url.inner(target.partition(b"?")[0].decode("latin-1"))
         allowed = self._methods.get(path)
@@ -115,9 +122,11 @@ class AdminGate:
             raise NotFound("The status page is at /, and an account is added at /auth/start.")
         if method.decode("latin-1") not in allowed:
             raise MethodNotAllowed("The method is not allowed here.", allow=allowed)
-        request.route = path
+        request.admission = AdminAdmission(
+            path=path, body=BodyUse.KEPT if method == b"POST" else BodyUse.REFUSED, holder=request.channel.address
+        )
 
-    def render(self, request: GuardedRequest, error: ProxyError) -> Rendered:
+    def render(self, request: AdminRequest, error: ProxyError) -> Rendered:
         """The error as a page."""
         title = _TITLES.get(error.status, "The request can't be served")
         page = self._pages.message(error.status, title, error.message)
@@ -125,10 +134,10 @@ class AdminGate:
         further = ((b"allow", ", ".join(allow).encode()),) if allow else ()
         return Rendered(page.status, page.body, (*self._headers, *further))
 
-    def refused(self, request: GuardedRequest, error: ProxyError, answer: Rendered) -> None:
+    def refused(self, request: AdminRequest, error: ProxyError, answer: Rendered) -> None:
         """No record is kept of these pages."""
 
-    def lost(self, request: GuardedRequest) -> None:
+    def lost(self, request: AdminRequest) -> None:
         """As ``refused``."""
 
 
@@ -149,6 +158,6 @@ class _Routed(Resource):
         super().__init__()
         self._inner = inner
 
-    def render(self, request: GuardedRequest) -> Any:
-        request.postpath = [part.encode("ascii") for part in request.route.split("/")[1:]]
+    def render(self, request: AdminRequest) -> Any:
+        request.postpath = [part.encode("ascii") for part in request.admitted.path.split("/")[1:]]
         return self._inner.render(request)

@@ -25,11 +25,13 @@ from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.upstream.exchange import Unreachable
 from antigravity_proxy.upstream.oauth import OAuthClient
 from antigravity_proxy.volume.writer import NewAccount, Written
-from antigravity_proxy.web.edge import GuardedSite
 from antigravity_proxy.web.key_ring import KeyRing
+from antigravity_proxy.web.site import GuardedSite
 
 #: connections at a time; people with browsers need few
 _MAX_CONNECTIONS = 200
+#: of them from one address, so that no single one keeps the others out
+_MAX_PER_ADDRESS = _MAX_CONNECTIONS // 4
 #: seconds that sign-ins under way get at the end
 _DRAIN = 5.0
 
@@ -80,7 +82,9 @@ class Admin:
         )
         routes = AdminResource(answers, made, LoginPages(answers, made, access), self.signing_in, self.status)
         gate = AdminGate(base_url, made, headers)
-        self.site = GuardedSite(routes.resource(), gate, ticker, max_connections=_MAX_CONNECTIONS)
+        self.site = GuardedSite(
+            routes.resource(), gate, ticker, max_connections=_MAX_CONNECTIONS, max_per_address=_MAX_PER_ADDRESS
+        )
 
     def use(self, keys: KeyRing) -> None:
         """These API keys are in force now."""

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.web.iweb import IAgent
 
 from antigravity_proxy.accounts.singleflight import SingleFlight
-from antigravity_proxy.admin.http import Answers, cookie, hostname
+from antigravity_proxy.admin.http import Answers, hostname
 from antigravity_proxy.admin.login import Access
 from antigravity_proxy.admin.pages import Pages
 from antigravity_proxy.admin.sessions import ATTEMPT_SECONDS, Attempt, Expiring
@@ -38,6 +38,11 @@ READ_ONLY = (
 NO_CLIENT = (
     "GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET are not set: signing in needs an OAuth client of your own. Set both "
     "(or GOOGLE_CLIENT_ID_FILE and GOOGLE_CLIENT_SECRET_FILE) and start the daemon again."
+)
+
+TOO_LITTLE = (
+    "Nothing was added: access to Google Cloud was not allowed, and without it every request would be refused. Sign in "
+    'again, and tick "See, edit, configure, and delete your Google Cloud data" on Google\'s page, or "Select all".'
 )
 
 
@@ -114,6 +119,8 @@ class SignIn:
             agent = self._agent()
             redirect = self._settings.oauth_redirect_url
             grant = await self._oauth.redeem(agent, callback.code, verifier, redirect, client)
+            if not signin.is_enough(grant.scopes):
+                raise SignInFailed(400, TOO_LITTLE)
             if grant.refresh_token is None:
                 raise SignInFailed(
                     400,
@@ -147,9 +154,7 @@ class SignIn:
         raise SignInFailed(503, NO_CLIENT)
 
 
-log = Logger()
-
-_SIGN_IN = "antigravity_signin_"
+_SIGN_IN = "signin_"
 _START = "/auth/start"
 
 
@@ -191,7 +196,8 @@ class SignInPages:
             page = self._pages.message(e.status, "Signing in is not possible yet", e.message)
             return self._answers.send(request, page)
         browser = secrets.token_urlsafe(32)
-        self._attempts.put(begun.state, Attempt(begun.verifier, browser), self._clock())
+        login = self._access.login_of(request)
+        self._attempts.put(begun.state, Attempt(begun.verifier, browser, login), self._clock(), login.holder)
         # not Strict: it has to come along when the provider sends the browser back
         self._answers.set_cookie(request, _of_state(begun.state), browser, ATTEMPT_SECONDS, same_site="lax")
         return self._answers.redirect(request, 302, begun.url)
@@ -209,8 +215,12 @@ class SignInPages:
             pasted = "If 'antigravity-proxy login' asks for it, copy this page's address into it."
             page = self._pages.message(400, "Nothing was added", words, pasted, again=True)
             return self._answers.send(request, page)
+        if not self._access.is_in_force(attempt.login):
+            log.warn("sign-in failed: {reason}", reason="the login that began it has ended")
+            words = "The login that began this sign-in has ended. Log in, and sign in again."
+            return self._answers.send(request, self._pages.message(403, "Nothing was added", words, again=True))
         name = _of_state(callback.state)
-        browser = cookie(request, name)
+        browser = self._answers.cookie(request, name)
         self._answers.set_cookie(request, name, "", 0.0, same_site="lax")
         if not attempt.is_of(browser):
             log.warn("sign-in failed: {reason}", reason="it came back in another browser, or under another host name")

@@ -27,11 +27,15 @@ _MISCONFIGURED = frozenset(
 
 
 class Grant(Struct, frozen=True):
-    """A new access token; ``expires_at`` in epoch seconds. ``refresh_token`` only where upstream rotated it."""
+    """A new access token; ``expires_at`` in epoch seconds. ``refresh_token`` only where upstream rotated it.
+
+    ``scopes``: what was granted; None where the answer does not say: then it is what was asked for (RFC 6749 5.1).
+    """
 
     access_token: Secret
     expires_at: float
     refresh_token: Secret | None = None
+    scopes: frozenset[str] | None = None
 
 
 class RefreshRejected(Exception):
@@ -53,7 +57,13 @@ def read_answer(status: int, body: bytes, sent_at: float) -> Grant:
         if not isinstance(token, str) or not token or not isinstance(life, int | float):
             raise RefreshRejected("temporary", "the token endpoint's answer holds no token")
         rotated = answer.get("refresh_token")
-        return Grant(Secret(token), sent_at + life, Secret(rotated) if isinstance(rotated, str) and rotated else None)
+        scope = answer.get("scope")
+        return Grant(
+            Secret(token),
+            sent_at + life,
+            Secret(rotated) if isinstance(rotated, str) and rotated else None,
+            frozenset(scope.split()) if isinstance(scope, str) else None,
+        )
     error = answer.get("error")
     if isinstance(error, dict):
         error = error.get("status") or error.get("message")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Collection
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
@@ -12,6 +13,8 @@ from msgspec import Struct
 from antigravity_proxy.codeassist.oauth import Kind, RefreshRejected
 from antigravity_proxy.secret import Secret
 
+#: without this one every call is refused (403, ACCESS_TOKEN_SCOPE_INSUFFICIENT)
+_NEEDED = "https://www.googleapis.com/auth/cloud-platform"
 _SCOPES = " ".join(
     f"https://www.googleapis.com/auth/{name}"
     for name in ("cloud-platform", "userinfo.email", "userinfo.profile", "cclog", "experimentsandconfigs")
@@ -81,6 +84,11 @@ def read_pasted(text: str) -> Callback:
     except ValueError:
         return Callback("", "", "")
     return read_callback(parts.query if parts.query or parts.scheme else words.lstrip("?"))
+
+
+def is_enough(scopes: Collection[str] | None) -> bool:
+    """False if the person left out access that no call can do without; None, not said, is what was asked for."""
+    return scopes is None or _NEEDED in scopes
 
 
 def refusal(error: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -15,13 +16,13 @@ from antigravity_proxy.telemetry.metrics import Figure, Values, single
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
-from antigravity_proxy.web.edge import GuardedSite
 from antigravity_proxy.web.health import Condition, judge
+from antigravity_proxy.web.site import GuardedSite
 
 _STATUSES = ("healthy", "degraded", "unhealthy")
 
 
-def of_traffic(ledger: Ledger, site: GuardedSite, access: AccessLog, loop: LoopWatch) -> tuple[Figure, ...]:
+def of_traffic(ledger: Ledger, site: GuardedSite[Any], access: AccessLog, loop: LoopWatch) -> tuple[Figure, ...]:
     """What goes on at the API listener, and in the process."""
     return (
         _gauge("requests_open", "Requests under way.", lambda: ledger.open_count),

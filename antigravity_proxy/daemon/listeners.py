@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from antigravity_proxy.daemon.systemd import Listening, Sockets
 from antigravity_proxy.settings.table import Settings
-from antigravity_proxy.web.edge import GuardedSite
+from antigravity_proxy.web.site import GuardedSite
 
 log = Logger()
 
@@ -20,7 +20,9 @@ log = Logger()
 class Listeners:
     """The API listener, and the admin listener where the settings want one."""
 
-    def __init__(self, reactor: Any, settings: Settings, api: GuardedSite, admin: GuardedSite, handed: Sockets) -> None:
+    def __init__(
+        self, reactor: Any, settings: Settings, api: GuardedSite[Any], admin: GuardedSite[Any], handed: Sockets
+    ) -> None:
         self._reactor = reactor
         self._settings = settings
         self._api = api
@@ -57,7 +59,7 @@ class Listeners:
     def _ports(self) -> list[Any]:
         return [port for port in (self.api_port, self.admin_port) if port is not None]
 
-    def _listen(self, setting: str, host: str, port: int, site: GuardedSite, handed: Listening | None) -> Any:
+    def _listen(self, setting: str, host: str, port: int, site: GuardedSite[Any], handed: Listening | None) -> Any:
         try:
             if handed is not None:
                 os.set_blocking(handed.descriptor, False)

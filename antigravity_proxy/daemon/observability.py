@@ -23,7 +23,7 @@ from antigravity_proxy.telemetry.loop import LoopWatch
 from antigravity_proxy.telemetry.metrics import Metrics
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.volume.service import VolumeService
-from antigravity_proxy.web.edge import GuardedSite
+from antigravity_proxy.web.site import GuardedSite
 
 
 class Observability(MultiService):
@@ -63,7 +63,7 @@ class Observability(MultiService):
 
     def watch(
         self,
-        site: GuardedSite,
+        site: GuardedSite[Any],
         pool: Pool,
         volume: VolumeService,
         in_force: InForce,

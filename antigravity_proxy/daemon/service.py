@@ -20,6 +20,7 @@ from antigravity_proxy.admin.service import Admin, sign_in
 from antigravity_proxy.daemon.account_calls import VolumeCalls
 from antigravity_proxy.daemon.account_services import AccountServices
 from antigravity_proxy.daemon.apply_volume import VolumeApplier
+from antigravity_proxy.daemon.event_loop import poll_plainly
 from antigravity_proxy.daemon.health import Health
 from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.listeners import Listeners
@@ -43,11 +44,12 @@ from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.volume.writing import WriterService
 from antigravity_proxy.web.api import ApiResource
 from antigravity_proxy.web.client_keys_file import ClientKeysFile
-from antigravity_proxy.web.edge import GuardedSite
-from antigravity_proxy.web.gate import ApiGate
+from antigravity_proxy.web.decoding import Decoding
+from antigravity_proxy.web.gate import ApiAdmission, ApiGate
 from antigravity_proxy.web.health import HealthPages
 from antigravity_proxy.web.key_policy import KeyPolicy
 from antigravity_proxy.web.rate_limits import RateLimits
+from antigravity_proxy.web.site import GuardedSite
 
 log = Logger()
 
@@ -57,6 +59,7 @@ def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
     from twisted.internet import reactor
 
     keep_monotonic_time(reactor)
+    poll_plainly(reactor)
     handed = sockets(reactor)
     start = startup.begin(options, environ)
     return Daemon(reactor, replace(start, settings=handed.told(start.settings)), handed, Notifier(reactor, environ))
@@ -69,7 +72,7 @@ class Daemon(MultiService):
     pool: Pool
     gate: ApiGate
     admin: Admin
-    site: GuardedSite
+    site: GuardedSite[ApiAdmission]
     ledger: Ledger
     health: Health
 
@@ -121,8 +124,9 @@ class Daemon(MultiService):
             client_keys,
             writable=writable,
         )
-        pages = HealthPages(health.now, observability.metrics.render).resource()
-        api = ApiResource(services.resources, lambda: in_force.catalogue, gate, pages, hex_digits, ledger)
+        pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()
+        decoding = Decoding(reactor)
+        api = ApiResource(services.resources, lambda: in_force.catalogue, gate, pages, hex_digits, ledger, decoding)
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
         self.site = GuardedSite(api, gate, ticker, max_connections=self._room)
 
@@ -157,7 +161,7 @@ class Daemon(MultiService):
 
         self._listeners = Listeners(reactor, settings, self.site, admin.site, handed)
         observability.watch(self.site, pool, volume, in_force, services.replicas, health)
-        for part in (client_keys, observability, volume, writer, services.replicas, notifier):
+        for part in (client_keys, observability, volume, writer, services.replicas, decoding, notifier):
             if part is not None:
                 part.setServiceParent(self)
 

@@ -65,6 +65,9 @@ def checked(begun: Begun, pasted: str) -> Callback:
     callback = read_pasted(pasted)
     if not callback.state:
         raise ClickException("that is not the address that the browser was sent back to: it has no 'state' in it")
+    is_cut = begun.state.startswith(callback.state) and callback.state != begun.state
+    if is_cut or not (callback.code or callback.error):
+        raise ClickException("that address is incomplete: a line end may have cut it. Paste all of it as one line")
     if not hmac.compare_digest(callback.state.encode(), begun.state.encode()):
         raise ClickException("that address belongs to another sign-in: run the command again, and use its own URL")
     return callback

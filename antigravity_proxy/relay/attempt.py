@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from twisted.web.iweb import IResponse
-
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
@@ -12,6 +10,7 @@ from antigravity_proxy.codeassist.oauth import RefreshRejected
 from antigravity_proxy.generatecontent import failure
 from antigravity_proxy.generatecontent.events import UpstreamErrorEvent
 from antigravity_proxy.generatecontent.sse import EventTooLargeError
+from antigravity_proxy.http1.parser import ResponseHead
 from antigravity_proxy.relay.client import Client, ClientGone
 from antigravity_proxy.relay.reader import AnswerReader, ModelFailed
 from antigravity_proxy.relay.resources import Resources
@@ -35,7 +34,7 @@ class AttemptFailed(Exception):
 
 async def post(
     resources: Resources, lease: Lease, token: Secret, url: bytes, body: bytes, client: Client, silence: float = 0.0
-) -> tuple[Exchange, IResponse]:
+) -> tuple[Exchange, ResponseHead]:
     """Sends a request; returns when the head of a 200 answer is there. Raises AttemptFailed, and ClientGone.
 
     ``silence`` is the least patience with an upstream that says nothing, in seconds.
@@ -43,7 +42,7 @@ async def post(
     if client.gone:
         raise ClientGone
     exchange, response = await _open(resources, lease, token, url, body, client, silence)
-    lease.upstream_trace = _header(response, b"x-cloudaicompanion-trace-id") or ""
+    lease.upstream_trace = response.field(b"x-cloudaicompanion-trace-id") or ""
     if response.code != 200:
         raise await _refused(resources, lease.state, token, exchange, response)
     return exchange, response
@@ -85,7 +84,7 @@ async def _open(
     body: bytes,
     client: Client,
     silence: float,
-) -> tuple[Exchange, IResponse]:
+) -> tuple[Exchange, ResponseHead]:
     """The head of the answer. A kept connection that proves dead is replaced once, at nobody's charge."""
     try:
         egress = resources.egresses.of(lease.state.account)
@@ -93,7 +92,7 @@ async def _open(
         raise _failed(Cause.UNREACHABLE) from e
     headers = egress.headers(url, token)
     if lease.traceparent:
-        headers.addRawHeader(b"traceparent", lease.traceparent)
+        headers = (*headers, (b"traceparent", lease.traceparent))
     for last in (False, True):
         exchange = egress.exchange(silence)
         try:
@@ -112,7 +111,7 @@ async def _open(
 
 
 async def _refused(
-    resources: Resources, state: AccountState, token: Secret, exchange: Exchange, response: IResponse
+    resources: Resources, state: AccountState, token: Secret, exchange: Exchange, response: ResponseHead
 ) -> AttemptFailed:
     """Reads an answer that is not 200 and judges it."""
     try:
@@ -124,8 +123,8 @@ async def _refused(
         body,
         resources.epoch(),
         http_status=response.code,
-        date=_header(response, b"date"),
-        retry_after=_header(response, b"retry-after"),
+        date=response.field(b"date"),
+        retry_after=response.field(b"retry-after"),
     )
     return _judged(resources, state, token, said)
 
@@ -142,13 +141,13 @@ async def deliver(
     state: AccountState,
     token: Secret,
     exchange: Exchange,
-    response: IResponse,
+    response: ResponseHead,
     reader: AnswerReader,
     client: Client,
 ) -> None:
     """Pipes a 200 answer through ``reader`` to its end; raises AttemptFailed when that is not a clean one."""
     try:
-        if (_header(response, b"content-type") or "").startswith("text/event-stream"):
+        if (response.field(b"content-type") or "").startswith("text/event-stream"):
             await exchange.pipe(reader, client.consumer)
             reader.end()
         else:
@@ -170,8 +169,3 @@ async def deliver(
 
 def _failed(cause: Cause) -> AttemptFailed:
     return AttemptFailed(decision_table.WITHOUT_BODY[cause])
-
-
-def _header(response: IResponse, name: bytes) -> str | None:
-    values = response.headers.getRawHeaders(name)
-    return values[0].decode("latin-1") if values else None

@@ -26,11 +26,16 @@ IDLE_SECONDS = 75.0
 #: a body must make this progress: checked every BODY_CHECK_SECONDS, at least BODY_MIN_RATE bytes a second
 BODY_CHECK_SECONDS = 15.0
 BODY_MIN_RATE = 1024
+#: and as a whole, after BODY_GRACE_SECONDS, this one: so 32 MiB take 35 minutes at most
+BODY_GRACE_SECONDS = 60.0
+BODY_MEAN_RATE = 16 << 10
+#: the bodies of all requests together, until they are sent on; at the bound new ones are refused
+BODIES_TOTAL = 128 << 20
 #: a reader that takes nothing for this long is gone
 WRITE_STALL = 120.0
 #: how long a refused client's bytes are swallowed, so that it can read the refusal
 LINGER_SECONDS = 2.0
-#: how long a drain waits for the first byte on a connection that was just made
+#: how long a drain waits for a request's head on a connection that was just made
 ARRIVAL_SECONDS = 1.0
 LINGER_BYTES = 1 << 20
 #: connections at a time, if the process may have as many descriptors; above it that many are told to come again

@@ -29,6 +29,7 @@ class Consent(Struct, frozen=True):
     redirect_uri: str
     challenge: str
     offline: bool
+    scope: str
     person: dict[str, object]
 
 
@@ -87,6 +88,7 @@ class Consents:
             asked["redirect_uri"],
             asked.get("code_challenge", ""),
             offline,
+            asked["scope"],
             dict(self._person()),
         )
         return code

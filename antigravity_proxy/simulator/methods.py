@@ -185,6 +185,7 @@ class Methods(Resource):
             known = consent is not None
             if consent is not None:
                 self._state.people[grant["access_token"]] = consent.person
+                grant["scope"] = consent.scope
                 if consent.offline:
                     grant["refresh_token"] = f"1//signed-in-{len(self._state.refreshes)}"
         else:

@@ -7,8 +7,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
 from twisted.web.client import HTTPConnectionPool
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory
 
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import (
@@ -21,8 +19,9 @@ from antigravity_proxy.settings.proxies import UnusableProxy, parse_proxy_url
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.ticker import Ticker
+from antigravity_proxy.upstream.connections import Connections
 from antigravity_proxy.upstream.endpoints import KeptEndpoints
-from antigravity_proxy.upstream.exchange import Exchange, Unreachable, host_header
+from antigravity_proxy.upstream.exchange import Exchange, HeaderList, Unreachable, host_header
 from antigravity_proxy.volume.accounts import Account
 
 
@@ -33,11 +32,12 @@ class Egress:
     are bounded by the clients' connections.
     """
 
-    def __init__(self, ticker: Ticker, endpoints: IAgentEndpointFactory, user_agent: str, silence: float) -> None:
+    def __init__(self, ticker: Ticker, endpoints: KeptEndpoints, user_agent: str, silence: float) -> None:
         self._ticker = ticker
         self._silence = silence
-        self._user_agent = [user_agent.encode("latin-1")]
+        self._user_agent = user_agent.encode("latin-1")
         self.endpoints = endpoints
+        self._connections = Connections(ticker, endpoints)
         self.calls = DeferredSemaphore(ACCOUNT_CALLS_AT_ONCE)
         self.pool = HTTPConnectionPool(ticker.clock)
         self.pool.retryAutomatically = False  # retries are the relay's to decide
@@ -46,25 +46,22 @@ class Egress:
 
     def exchange(self, silence: float = 0.0) -> Exchange:
         """A new exchange on this way, at least as patient as ``silence``."""
-        return Exchange(self._ticker, self.endpoints, self.pool, max(self._silence, silence))
+        return Exchange(self._ticker, self._connections, max(self._silence, silence))
 
-    def headers(self, url: bytes, token: Secret, accept: bytes = b"text/event-stream") -> Headers:
+    def headers(self, url: bytes, token: Secret, accept: bytes = b"text/event-stream") -> HeaderList:
         """The headers of a request to upstream (upstream.md 2): who we are, honestly, and nothing more."""
-        return Headers(
-            {
-                b"Host": [host_header(url)],
-                b"Authorization": [b"Bearer " + token.reveal().encode("latin-1")],
-                b"Content-Type": [b"application/json"],
-                b"Accept": [accept],
-                b"Accept-Encoding": [b"identity"],
-                b"User-Agent": self._user_agent,
-            }
+        return (
+            (b"Host", host_header(url)),
+            (b"Authorization", b"Bearer " + token.reveal().encode("latin-1")),
+            (b"Content-Type", b"application/json"),
+            (b"Accept", accept),
+            (b"Accept-Encoding", b"identity"),
+            (b"User-Agent", self._user_agent),
         )
 
     def forget_idle(self) -> Deferred[Any]:
         """Closes the idle connections: one of them proved dead, and they are of an age."""
-        closed: Deferred[Any] = self.pool.closeCachedConnections()
-        return closed
+        return DeferredList([self._connections.close_idle(), self.pool.closeCachedConnections()])
 
 
 class Egresses:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from OpenSSL.SSL import TLS_CLIENT_METHOD, Context, Error
+from OpenSSL.SSL import Connection as SSLConnection
 from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
 from twisted.web.client import URI, BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from antigravity_proxy.settings.proxies import ProxyAddress
+from antigravity_proxy.upstream.connection import Origin
 from antigravity_proxy.upstream.tunnel import TunnelEndpoint
 
 
@@ -36,6 +38,29 @@ class SystemAndExtraRoots:
             context.load_verify_locations(self._ca_file)
 
 
+@implementer(IOpenSSLClientConnectionCreator)
+class _Resuming:
+    """Begins each TLS connection to a host with the session of an earlier one: a third less work for both sides.
+
+    A session holds what was verified when it began: it is used with the same trust roots and the same name only.
+    """
+
+    def __init__(self, creator: Any) -> None:
+        self._creator = creator
+        self._session: Any = None
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSLConnection:
+        """Twisted's: the TLS side of a new connection."""
+        connection: SSLConnection = self._creator.clientConnectionForTLS(tlsProtocol)
+        if self._session is not None:
+            connection.set_session(self._session)
+        return connection
+
+    def remember(self, connection: SSLConnection) -> None:
+        """Keeps this connection's session for the next one. It has one once bytes have come (RFC 8446 4.6.1)."""
+        self._session = connection.get_session() or self._session
+
+
 @implementer(IAgentEndpointFactory)
 class KeptEndpoints:
     """Makes each host's endpoint once: name encoding and TLS options cost more than a small request.
@@ -50,7 +75,8 @@ class KeptEndpoints:
         self._timeout = connect_timeout
         self._proxy = proxy
         self._policy = BrowserLikePolicyForHTTPS(trustRoot=SystemAndExtraRoots(ca_file))
-        self._kept: dict[tuple[bytes, bytes, int], IStreamClientEndpoint] = {}
+        self._kept: dict[Origin, IStreamClientEndpoint] = {}
+        self._sessions: dict[Origin, _Resuming] = {}
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         """The endpoint for a URI's host."""
@@ -59,6 +85,12 @@ class KeptEndpoints:
         if endpoint is None:
             endpoint = self._kept[key] = self._make(*key)
         return endpoint
+
+    def remember_session(self, origin: Origin, transport: Any) -> None:
+        """A connection to that origin works: the next one may resume its TLS session."""
+        sessions = self._sessions.get(origin)
+        if sessions is not None and (handle := transport.getHandle()) is not None:
+            sessions.remember(handle)
 
     def _make(self, scheme: bytes, host: bytes, port: int) -> IStreamClientEndpoint:
         if self._proxy is None:
@@ -82,5 +114,6 @@ class KeptEndpoints:
         return endpoint
 
     def _tls(self, inner: IStreamClientEndpoint, host: bytes, port: int) -> IStreamClientEndpoint:
-        endpoint: IStreamClientEndpoint = wrapClientTLS(self._policy.creatorForNetloc(host, port), inner)
+        sessions = self._sessions[b"https", host, port] = _Resuming(self._policy.creatorForNetloc(host, port))
+        endpoint: IStreamClientEndpoint = wrapClientTLS(sessions, inner)
         return endpoint

@@ -1,29 +1,31 @@
 """One exchange with upstream: open it, read or pipe its body, abort it any time.
 
-This is the seam of the hot path: above it nobody knows how bytes travel. Below it is Twisted's `Agent` on a pool of
-kept connections; every failure surfaces as one of the errors defined here.
+This is the seam of the hot path: above it nobody knows how bytes travel. Below it is a connection of `connections`;
+every failure surfaces as one of the errors defined here.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
-from twisted.internet.defer import CancelledError, Deferred, fail, succeed
-from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
-from twisted.internet.error import TimeoutError as ConnectTimeout
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
-from twisted.internet.protocol import Protocol as TwistedProtocol
-from twisted.internet.protocol import connectionDone
-from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone
-from twisted.web.http import PotentialDataLoss
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
+from twisted.web.client import URI
 from zope.interface import implementer
 
+from antigravity_proxy.http1.parser import ResponseHead
 from antigravity_proxy.ticker import Ticker
+from antigravity_proxy.upstream.connection import Connection
+from antigravity_proxy.upstream.connections import Connections
+
+#: names and values, as they are sent
+HeaderList = tuple[tuple[bytes, bytes], ...]
+
+
+#: whose errors mean a failed handshake: then upstream has received nothing
+_TLS_MODULES = ("OpenSSL", "service_identity")
 
 
 class ExchangeError(Exception):
@@ -50,64 +52,6 @@ class TooLarge(ExchangeError):
     """A body that is read as a whole grew over its limit."""
 
 
-@implementer(IBodyProducer)
-class BytesBody:
-    """A request body in one write, with its length announced; a new one for every attempt."""
-
-    __slots__ = ("_body", "length")
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self.length = len(body)
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        consumer.write(self._body)
-        self._body = b""  # Twisted keeps this object until the answer's end
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """Nothing to pause: it is all written already."""
-
-    def resumeProducing(self) -> None:
-        """Nothing to resume."""
-
-    def stopProducing(self) -> None:
-        """Nothing to stop."""
-
-
-class _Hold:
-    """A pool for one request: remembers the connection, so that it can be aborted, and whether it was used before."""
-
-    __slots__ = ("_pool", "connection", "persistent", "reused")
-
-    def __init__(self, pool: HTTPConnectionPool) -> None:
-        self._pool = pool
-        self.persistent = pool.persistent
-        self.connection: Any = None
-        self.reused = False
-
-    def getConnection(self, key: object, endpoint: Any) -> Deferred[Any]:
-        return self._pool.getConnection(key, endpoint).addCallback(self._keep)
-
-    def _keep(self, connection: Any) -> Any:
-        self.connection = connection
-        self.reused = getattr(connection, "antigravity_used", False)
-        connection.antigravity_used = True
-        return connection
-
-
-class _Agent(Agent):
-    """An Agent that parses each URL once: there are few, and they are asked for again and again."""
-
-    def request(
-        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
-    ) -> Deferred[IResponse]:
-        parsed, origin_form = _parsed(uri)
-        key = (parsed.scheme, parsed.host, parsed.port)
-        endpoint = self._getEndpoint(parsed)
-        return self._requestWithEndpoint(key, endpoint, method, parsed, headers, bodyProducer, origin_form)
-
-
 @functools.lru_cache(maxsize=64)
 def _parsed(url: bytes) -> tuple[URI, bytes]:
     parsed = URI.fromBytes(url)
@@ -122,12 +66,24 @@ def host_header(url: bytes) -> bytes:
     return host
 
 
+def _request_head(method: bytes, target: bytes, headers: HeaderList, body: bytes | None) -> bytes:
+    """The head of a request. Raises ValueError where a header would begin a line of its own."""
+    lines = [method + b" " + target + b" HTTP/1.1", *(name + b": " + value for name, value in headers)]
+    if body is not None:
+        lines.append(b"Content-Length: %d" % len(body))
+    head = b"\r\n".join(lines)
+    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
+        raise ValueError("a header holds a line end")
+    return head + b"\r\n\r\n"
+
+
 class Receiver(Protocol):
     """Takes a body as it arrives. What ``data_received`` raises aborts the exchange and comes out of ``pipe``."""
 
     def data_received(self, data: bytes) -> None: ...
 
 
+@implementer(IPushProducer)
 class Exchange:
     """One request to upstream and its answer.
 
@@ -135,35 +91,65 @@ class Exchange:
     run while the client is the slow one.
     """
 
-    __slots__ = ("_agent", "_heard", "_hold", "_late", "_request", "_response", "_silence", "_ticker")
+    __slots__ = (
+        "_connecting",
+        "_connection",
+        "_connections",
+        "_consumer",
+        "_done",
+        "_heard",
+        "_late",
+        "_opened",
+        "_receive",
+        "_silence",
+        "_ticker",
+    )
 
-    def __init__(
-        self, ticker: Ticker, endpoints: IAgentEndpointFactory, pool: HTTPConnectionPool, silence: float
-    ) -> None:
+    def __init__(self, ticker: Ticker, connections: Connections, silence: float) -> None:
         self._ticker = ticker
+        self._connections = connections
         self._silence = silence
-        self._hold = _Hold(pool)
-        self._agent = _Agent.usingEndpointFactory(ticker.clock, endpoints, self._hold)
+        self._connection: Connection | None = None  # ours until the body has ended
         self._late = False
         self._heard = 0.0  # monotonic seconds: when upstream was last heard of
-        self._request: Deferred[IResponse] | None = None
-        self._response: Any = None
+        self._connecting: Deferred[Connection] | None = None
+        self._opened: Deferred[ResponseHead] | None = None
+        self._receive: Callable[[bytes], None] | None = None
+        self._consumer: IConsumer | None = None
+        self._done: Deferred[None] | None = None
 
-    async def open(self, method: bytes, url: bytes, headers: Headers, body: bytes | None) -> IResponse:
+    def __repr__(self) -> str:
+        return f"<Exchange {self._connection!r}{' late' if self._late else ''}>"
+
+    async def open(self, method: bytes, url: bytes, headers: HeaderList, body: bytes | None) -> ResponseHead:
         """Sends the request; returns when the answer's head is there.
 
-        Raises Unreachable, Stale, Broken, Silent. Being cancelled drops the connection.
+        Raises Unreachable, Stale, Broken, Silent; ValueError for a header that holds a line end. Being cancelled drops
+        the connection.
         """
-        self._request = self._agent.request(method, url, headers, None if body is None else BytesBody(body))
+        uri, target = _parsed(url)
+        head = _request_head(method, target, headers, body)
         self.listen()
         try:
-            response = self._response = await self._request
-        except Exception as e:  # Agent wraps everything, cancellation included
-            raise self._translated(e) from e
+            connection = self._connections.take((uri.scheme, uri.host, uri.port)) or await self._connect(uri)
+            self._connection = connection
+            opened = self._opened = Deferred[ResponseHead](self._give_up)
+            connection.request(head, body or b"", self)
+            return await opened
         finally:
-            self._request = None
+            self._opened = None
             self._ticker.leave(self)
-        return response
+
+    async def _connect(self, uri: URI) -> Connection:
+        self._connecting = self._connections.connect(uri)
+        try:
+            return await self._connecting
+        except Exception as e:
+            if self._late:
+                raise Silent("no connection for too long") from e
+            raise Unreachable(type(e).__name__) from e
+        finally:
+            self._connecting = None
 
     async def read(self, limit: int) -> bytes:
         """The whole body; raises TooLarge above ``limit`` bytes, else as ``pipe``."""
@@ -176,42 +162,27 @@ class Exchange:
 
         Raises Broken or Silent, or what the receiver raised.
         """
-        pipe = _Pipe(self, receiver, consumer)
+        done = self._done = Deferred[None](self._give_up)
+        self._receive = receiver.data_received
         self.listen()
-        self._response.deliverBody(pipe)
-        try:
-            await pipe.done
-        except _Raised as e:
-            raise e.reason from None
-        except CancelledError:
-            raise
-        except Exception as e:
-            if self._late:
-                raise Silent("no byte within the answer for too long") from e
-            raise Broken("the connection broke within the answer") from e
+        if consumer is not None:
+            self._consumer = consumer
+            consumer.registerProducer(self, True)
+        if self._connection is not None:
+            self._connection.take_body()
+        await done
 
     def abort(self) -> None:
-        """Drops the connection now.
-
-        ``loseConnection`` and the protocol's own ``abort`` would wait for TLS's close_notify, which a streaming peer
-        may never send.
-        """
-        connection = self._hold.connection
-        if connection is not None and connection.transport is not None:
-            connection.transport.abortConnection()
+        """Drops the connection now, if it is still this exchange's; whoever waits for it gets Broken."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        self._drop()
+        self._fail(Broken("dropped"))
 
     def listen(self) -> None:
         """Upstream is expected to say something from now on."""
         self._heard = self._ticker.clock.seconds()
         self._ticker.watch(self)
-
-    def heard(self) -> None:
-        """Upstream said something just now."""
-        self._heard = self._ticker.clock.seconds()
-
-    def pause(self) -> None:
-        """Upstream's silence is not its own: nobody takes what it says."""
-        self._ticker.leave(self)
 
     def tick(self, now: float) -> None:
         """Gives up on an upstream that is silent for too long."""
@@ -219,27 +190,95 @@ class Exchange:
             return
         self._late = True
         self._ticker.leave(self)
-        if self._request is not None:
-            self._request.cancel()
+        if self._connecting is not None:
+            self._connecting.cancel()
+            return
+        self._drop()
+        self._fail(Silent("upstream said nothing for too long"))
+
+    def head_received(self, head: ResponseHead) -> None:
+        """The connection's: the head is there."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.callback(head)
+
+    def data_received(self, data: bytes) -> None:
+        """The connection's: a piece of the body."""
+        self._heard = self._ticker.clock.seconds()
+        if self._receive is None:
+            return
+        try:
+            self._receive(data)
+        except Exception as e:
+            self._drop()
+            self._fail(e)
+
+    def body_ended(self) -> None:
+        """The connection's: the body is whole."""
+        self._connection = None
+        self._end()
+        done, self._done = self._done, None
+        if done is not None:
+            done.callback(None)
+
+    def failed(self, error: BaseException, *, nothing_received: bool) -> None:
+        """The connection's: it ended too early."""
+        connection, self._connection = self._connection, None
+        if self._opened is None:
+            self._fail(Broken("the connection broke within the answer"), error)
+        elif connection is not None and connection.reused and nothing_received:
+            self._fail(Stale(type(error).__name__), error)
+        elif type(error).__module__.startswith(_TLS_MODULES):  # the handshake failed
+            self._fail(Unreachable(type(error).__name__), error)
         else:
-            self.abort()
+            self._fail(Broken(type(error).__name__), error)
 
-    def _translated(self, e: Exception) -> ExchangeError:
-        if self._late:
-            return Silent("no answer for too long")
-        if self._hold.connection is None or isinstance(e, ConnectError | DNSLookupError | ConnectTimeout):
-            return Unreachable(_reason(e))
-        if self._hold.reused:
-            return Stale(_reason(e))
-        return Unreachable(_reason(e)) if _is_tls(e) else Broken(_reason(e))
+    def pauseProducing(self) -> None:
+        """The client's: it takes nothing more for now. A slow client is not a slow upstream."""
+        self._ticker.leave(self)
+        if self._connection is not None:
+            self._connection.pause()
 
+    def resumeProducing(self) -> None:
+        """The client's: it takes bytes again."""
+        self.listen()
+        if self._connection is not None:
+            self._connection.resume()
 
-class _Raised(Exception):
-    """Carries what a receiver raised through the body protocol."""
+    def stopProducing(self) -> None:
+        """The client's: it is gone. Whoever serves it learns that by itself, and cancels ``pipe``."""
+        self._consumer = None
+        self._drop()
+        self._end()
 
-    def __init__(self, reason: Exception) -> None:
-        super().__init__(type(reason).__name__)
-        self.reason = reason
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abort()
+
+    def _give_up(self, _: object) -> None:
+        """The Deferred that is waited for was cancelled."""
+        self._opened = self._done = None
+        self._drop()
+        self._end()
+
+    def _end(self) -> None:
+        """Nothing more comes."""
+        self._ticker.leave(self)
+        self._receive = None
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.unregisterProducer()
+
+    def _fail(self, error: Exception, cause: BaseException | None = None) -> None:
+        error.__cause__ = cause or error.__cause__
+        self._end()
+        opened, done = self._opened, self._done
+        self._opened = self._done = None
+        if opened is not None:
+            opened.errback(error)
+        elif done is not None:
+            done.errback(error)
 
 
 class _Collected:
@@ -261,78 +300,3 @@ class _Collected:
 
     def body(self) -> bytes:
         return b"".join(self._pieces)
-
-
-@implementer(IPushProducer)
-class _Pipe(TwistedProtocol):
-    """The body protocol: upstream's bytes to the receiver, the client's slowness to upstream's socket."""
-
-    def __init__(self, exchange: Exchange, receiver: Receiver, consumer: IConsumer | None) -> None:
-        self._exchange = exchange
-        self._receive: Callable[[bytes], None] | None = receiver.data_received
-        self._consumer = consumer
-        self.done: Deferred[None] = Deferred(lambda _: self._give_up())
-
-    def connectionMade(self) -> None:
-        if self._consumer is not None:
-            self._consumer.registerProducer(self, True)
-
-    def dataReceived(self, data: bytes) -> None:
-        if self._receive is None:
-            return
-        self._exchange.heard()
-        try:
-            self._receive(data)
-        except Exception as e:
-            self._end(fail(_Raised(e)))
-            self._exchange.abort()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        clean = reason.check(ResponseDone, PotentialDataLoss) is not None
-        self._end(succeed(None) if clean else fail(reason))
-
-    def pauseProducing(self) -> None:
-        self._exchange.pause()  # a slow client is not a slow upstream
-        self._transport().pauseProducing()
-
-    def resumeProducing(self) -> None:
-        self._exchange.listen()
-        self._transport().resumeProducing()
-
-    def stopProducing(self) -> None:  # the client is gone, and its channel with it
-        self._consumer = None
-        self._give_up()
-
-    def _transport(self) -> Any:
-        return self.transport
-
-    def _give_up(self) -> None:
-        self._receive = None
-        self._exchange.pause()
-        self._exchange.abort()
-
-    def _end(self, result: Deferred[None]) -> None:
-        self._exchange.pause()
-        self._receive = None
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            consumer.unregisterProducer()
-        if self.done.called:  # cancelled, or ended before: the reason interests nobody any more
-            result.addErrback(lambda _: None)
-        else:
-            result.chainDeferred(self.done)
-
-
-def _reason(e: Exception) -> str:
-    """What went wrong in a few words, without addresses or values: it may end up in a log line."""
-    reasons = getattr(e, "reasons", None)
-    inner = reasons[0].value if reasons else e
-    return type(inner).__name__
-
-
-def _is_tls(e: Exception) -> bool:
-    """Whether the handshake failed: then upstream has received nothing."""
-    reasons = getattr(e, "reasons", ())
-    return any(
-        type(reason.value).__module__.startswith(("OpenSSL", "service_identity")) for reason in reasons
-    ) or isinstance(e, ConnectingCancelledError)

@@ -7,16 +7,42 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 from treq.client import HTTPClient
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent
+from twisted.web.iweb import IAgent, IBodyProducer
+from zope.interface import implementer
 
 from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected, read_answer
 from antigravity_proxy.codeassist.signin import User, read_user
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import TOKEN_BODY, TOKEN_SECONDS
 from antigravity_proxy.settings.table import OAuthPair
-from antigravity_proxy.upstream.exchange import BytesBody
+
+
+@implementer(IBodyProducer)
+class BytesBody:
+    """A request body in one write, with its length announced; a new one for every attempt."""
+
+    __slots__ = ("_body", "length")
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.length = len(body)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        consumer.write(self._body)
+        self._body = b""  # Twisted keeps this object until the answer's end
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """Nothing to pause: it is all written already."""
+
+    def resumeProducing(self) -> None:
+        """Nothing to resume."""
+
+    def stopProducing(self) -> None:
+        """Nothing to stop."""
 
 
 class _TooLong(Exception):

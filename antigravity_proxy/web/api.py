@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -13,7 +15,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
 from antigravity_proxy.canonical.call import Call
-from antigravity_proxy.canonical.catalogue import Catalogue
+from antigravity_proxy.canonical.catalogue import Catalogue, PublicModel
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.dialect.base import Decoded, Rendered, Stamp
@@ -24,12 +26,13 @@ from antigravity_proxy.relay.generation import Generation
 from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.relay.signatures import Memory
 from antigravity_proxy.telemetry.record import Ledger, Record
-from antigravity_proxy.web import capacity, dialects
+from antigravity_proxy.web import capacity
 from antigravity_proxy.web.client import HttpClient
-from antigravity_proxy.web.client_keys import ClientKey
-from antigravity_proxy.web.edge import GuardedRequest
-from antigravity_proxy.web.gate import ApiGate
+from antigravity_proxy.web.decoding import Decoding
+from antigravity_proxy.web.dialects import DIALECTS, Dialect, Incoming, TokenCount
+from antigravity_proxy.web.gate import ApiAdmission, ApiGate, ApiRequest
 from antigravity_proxy.web.routes import Operation, Route
+from antigravity_proxy.web.session_headers import session_of
 
 log = Logger()
 
@@ -52,6 +55,7 @@ class ApiResource(Resource):
         public: IResource,
         hex_digits: Callable[[int], str],
         ledger: Ledger,
+        decoding: Decoding,
     ) -> None:
         super().__init__()
         self._resources = resources
@@ -60,53 +64,83 @@ class ApiResource(Resource):
         self._public = public
         self._hex = hex_digits
         self._ledger = ledger
+        self._decoding = decoding
 
-    def render(self, request: GuardedRequest) -> Any:
+    def render(self, request: ApiRequest) -> Any:
         """Serves one request; never raises."""
-        route: Route = request.route
-        if route.operation is Operation.PUBLIC and request.method in (b"GET", b"HEAD"):
+        admission = request.admitted
+        if admission.route.operation is Operation.PUBLIC:
             return self._public.render(request)
-        client = HttpClient(request, self._resources.ticker)
-        serving = Deferred.fromCoroutine(self._serve(request, route, client))
+        client = HttpClient(request, admission.recorded, self._resources.ticker)
+        serving = Deferred.fromCoroutine(self._serve(request, admission, client))
         request.notifyFinish().addErrback(_hung_up, client, serving)
         serving.addErrback(self._last_resort, request, client)
         serving.addCallback(self._ended, client)
         return NOT_DONE_YET
 
-    async def _serve(self, request: GuardedRequest, route: Route, client: HttpClient) -> None:
-        record = client.record
+    async def _serve(self, request: ApiRequest, admission: ApiAdmission, client: HttpClient) -> None:
+        record, route = client.record, admission.route
         record.began = self._resources.clock.seconds()
-        request.setHeader(dialects.id_header(route), request.request_id.encode())
+        dialect = DIALECTS[route.dialect]
+        request.setHeader(dialect.id_header, admission.id.encode())
         try:
-            if route.operation is Operation.UNKNOWN:
-                raise errors.NotFound(f"No such path: {_shown(request.path)}")
-            if route.operation is Operation.STORED_RESPONSE:
-                raise errors.NotFound(f"Responses are not stored here: {_shown(request.path)}")
-            if _wants_websocket(request) and route.operation is Operation.RESPONSES:
+            self._check_method(request, route)
+            if _wants_websocket(request, route):
                 client.reply(_NO_WEBSOCKET)
-            elif request.method.decode("latin-1") not in route.methods:
-                raise errors.MethodNotAllowed("Method not allowed.", allow=route.methods)
-            elif route.operation is Operation.PREFLIGHT:
-                client.reply(_GO_AHEAD)
-            elif route.operation in (Operation.MODELS, Operation.MODEL):
-                client.reply(dialects.models(route, self._catalogue(), request))
-            elif route.operation is Operation.CAPACITY:
-                client.reply(self._capacity())
-            elif dialects.counts(route):
-                client.reply(await self._count(request, route, client))
+            elif (decode := dialect.decoders.get(route.operation)) is not None:
+                decoded = await self._decoding.decode(decode, _incoming(request, route))
+                await self._generate(request, admission, decoded, client)
+            elif (count := dialect.counts.get(route.operation)) is not None:
+                client.reply(await self._count(request, admission, count, client))
             else:
-                await self._generate(request, dialects.decode(route, request), client)
+                client.reply(self._document(request, admission, dialect))
         except errors.ProxyError as e:
             record.error = e.code
             client.reply(self._gate.render(request, e))
 
-    async def _generate(self, request: GuardedRequest, decoded: Decoded, client: HttpClient) -> None:
+    def _check_method(self, request: ApiRequest, route: Route) -> None:
+        if route.operation is Operation.UNKNOWN:
+            raise errors.NotFound(f"No such path: {_shown(request.path)}")
+        if route.operation is Operation.STORED_RESPONSE:
+            raise errors.NotFound(f"Responses are not stored here: {_shown(request.path)}")
+        if request.method.decode("latin-1") not in route.methods and not _wants_websocket(request, route):
+            raise errors.MethodNotAllowed("Method not allowed.", allow=route.methods)
+
+    def _document(self, request: ApiRequest, admission: ApiAdmission, dialect: Dialect) -> Rendered:
+        """The answer of an operation that asks no model."""
+        match admission.route.operation:
+            case Operation.MODELS:
+                return dialect.render_models(self._models(admission), _query(request))
+            case Operation.MODEL:
+                name = admission.route.model
+                found = next((model for model in self._models(admission) if model.id == name), None)
+                return dialect.render_model(found, name)
+            case Operation.CAPACITY:
+                return self._capacity()
+            case _:
+                return _GO_AHEAD
+
+    def _models(self, admission: ApiAdmission) -> tuple[PublicModel, ...]:
+        """The models that the client may use."""
+        catalogue, key = self._catalogue(), admission.key
+        listed = catalogue.public()
+        if key is None or not key.models:
+            return listed
+        return tuple(model for model in listed if key.may_use(catalogue.resolve(model.id).id))
+
+    async def _generate(
+        self, request: ApiRequest, admission: ApiAdmission, decoded: Decoded, client: HttpClient
+    ) -> None:
+        if name := session_of(request.requestHeaders):  # wins over the body
+            decoded = replace(decoded, call=replace(decoded.call, session=name))
         resources, call, record = self._resources, decoded.call, client.record
-        model = self._model(request, call, record)
+        model = self._model(admission, call, record)
+        if admission.key is not None and decoded.asks_upstream:
+            self._gate.rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
         if call.stream:
             self._ledger.streams(record)
         memory = Memory(resources.signatures, record.key, call, model)
-        stamp = Stamp(int(resources.epoch()), self._hex, request.request_id, resources.epoch, memory.call_signed)
+        stamp = Stamp(int(resources.epoch()), self._hex, admission.id, resources.epoch, memory.call_signed)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:
             answer = new_answer(stamp)
@@ -140,11 +174,10 @@ class ApiResource(Resource):
         finally:
             _count_tokens(record, generation.usage)
 
-    def _model(self, request: GuardedRequest, call: Call, record: Record) -> Model:
+    def _model(self, admission: ApiAdmission, call: Call, record: Record) -> Model:
         model = self._catalogue().serving(call)
         record.asked, record.model, record.family = call.model, model.id, model.family
-        key: ClientKey | None = request.client_key
-        if key is not None and not key.may_use(model.id):
+        if admission.key is not None and not admission.key.may_use(model.id):
             raise errors.Forbidden(f"This API key may not use the model {model.id}.", param="model")
         return model
 
@@ -153,16 +186,18 @@ class ApiResource(Resource):
         models = pool.capacity(self._catalogue().ids)
         return capacity.render(models, len(pool.states), pool.usable(), self._resources.epoch())
 
-    async def _count(self, request: GuardedRequest, route: Route, client: HttpClient) -> Rendered:
-        call = dialects.decode_count(route, request)
-        model = self._model(request, call, client.record)
-        return dialects.counted(route, await count_tokens(self._resources, call, model, client))
+    async def _count(
+        self, request: ApiRequest, admission: ApiAdmission, count: TokenCount, client: HttpClient
+    ) -> Rendered:
+        call = await self._decoding.decode(count.decode, _incoming(request, admission.route))
+        model = self._model(admission, call, client.record)
+        return count.render(await count_tokens(self._resources, call, model, client))
 
-    def _last_resort(self, failure: Failure, request: GuardedRequest, client: HttpClient) -> None:
+    def _last_resort(self, failure: Failure, request: ApiRequest, client: HttpClient) -> None:
         """What nobody caught: a client that left is no fault; anything else is ours, and is told without details."""
         if client.gone or failure.check(ClientGone):
             return
-        log.failure("request {id} failed", failure, id=request.request_id)
+        log.failure("request {id} failed", failure, id=request.admitted.id)
         client.record.error = errors.InternalError.code
         if client.head_sent:
             request.channel.transport.abortConnection()  # a truncated answer must look truncated
@@ -192,9 +227,21 @@ def _headers(content_type: bytes, model: str) -> tuple[tuple[bytes, bytes], ...]
     )
 
 
-def _wants_websocket(request: GuardedRequest) -> bool:
+def _wants_websocket(request: ApiRequest, route: Route) -> bool:
     upgrade = request.getHeader(b"upgrade")
-    return request.method == b"GET" and upgrade is not None and upgrade.lower() == b"websocket"
+    is_websocket = request.method == b"GET" and upgrade is not None and upgrade.lower() == b"websocket"
+    return is_websocket and route.operation is Operation.RESPONSES
+
+
+def _incoming(request: ApiRequest, route: Route) -> Incoming:
+    """What a decoder needs of the request; the body is kept nowhere else after this."""
+    content_type = (request.getHeader(b"content-type") or b"").decode("latin-1")
+    return Incoming(request.take_body(), content_type, route.model, _query(request))
+
+
+def _query(request: ApiRequest) -> dict[str, str]:
+    """The query's fields; of a repeated one the last."""
+    return dict(parse_qsl(request.uri.partition(b"?")[2].decode("latin-1"), keep_blank_values=True))
 
 
 def _shown(path: bytes) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
 
@@ -32,7 +34,7 @@ class HttpClient:
         "started",
     )
 
-    def __init__(self, request: GuardedRequest, ticker: Ticker) -> None:
+    def __init__(self, request: GuardedRequest[Any], record: Record, ticker: Ticker) -> None:
         self._request = request
         self._ticker = ticker
         self._headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -42,7 +44,7 @@ class HttpClient:
         self.gone = False
         self.started = False
         self.head_sent = False
-        self.record: Record = request.record
+        self.record = record
 
     def prepare(self, headers: tuple[tuple[bytes, bytes], ...], keepalive: bytes | None) -> None:
         """Sets the answer's headers. ``keepalive`` is None for a collected answer, else what fills long silences."""
@@ -67,7 +69,7 @@ class HttpClient:
             self._first_byte()
             self._send_head()
             self._request.write(data)
-            self._request.forget_headers()
+            self._request.answer_begins()
         else:
             self._request.write(data)
         self._said = self._ticker.clock.seconds()

@@ -10,6 +10,8 @@ from antigravity_proxy.settings.parse import Network
 
 #: how a socket for both IPs shows an IPv4 address (RFC 4291 2.5.5.2)
 _MAPPED = "::ffff:"
+#: bits of an IPv6 address that one user can't choose freely
+_SITE = 64
 
 
 def address_of(request: Any, trusted: Sequence[Network]) -> str:
@@ -21,6 +23,17 @@ def address_of(request: Any, trusted: Sequence[Network]) -> str:
         return peer
     forwarded = request.requestHeaders.getRawHeaders(b"x-forwarded-for", ())
     return client_address(peer, [value.decode("latin-1") for value in forwarded], trusted)
+
+
+def network_of(address: str) -> str:
+    """The network that one user may have to themselves: an IPv4 address, or the /64 of an IPv6 address (RFC 6177)."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4:
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((int(found) >> 64 << 64, _SITE)))
 
 
 def client_address(peer: str, forwarded_for: Iterable[str], trusted: Sequence[Network]) -> str:

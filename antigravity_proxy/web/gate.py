@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from antigravity_proxy.dialect.base import Rendered
-from antigravity_proxy.errors import ProxyError
+from antigravity_proxy.errors import MethodNotAllowed, ProxyError
 from antigravity_proxy.settings.parse import Network
 from antigravity_proxy.telemetry.record import CLIENT_LEFT, Ledger, Record
-from antigravity_proxy.web import dialects
+from antigravity_proxy.web.bodies import BodyUse
+from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.cors import Cors
-from antigravity_proxy.web.edge import GuardedRequest
+from antigravity_proxy.web.dialects import DIALECTS, marked
+from antigravity_proxy.web.edge import Admission, GuardedRequest
 from antigravity_proxy.web.forwarded import address_of
 from antigravity_proxy.web.hosts import Hosts
 from antigravity_proxy.web.identity import own_id, own_trace
@@ -21,6 +23,29 @@ from antigravity_proxy.web.routes import PREFLIGHT, Operation, Route, match
 _READING = (b"GET", b"HEAD")
 _METHODS = {name: name.decode() for name in (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")}
 _NAMES = {operation: operation.name.lower() for operation in Operation}
+
+
+class ApiAdmission(Admission, kw_only=True):
+    """What is known of an API request by its head.
+
+    ``id`` is our id of it. ``record`` is None for a look at a page that needs no key; ``key`` is the client's own, None
+    where a plain one was shown, or none is needed.
+    """
+
+    route: Route
+    id: str
+    record: Record | None = None
+    key: ClientKey | None = None
+
+    @property
+    def recorded(self) -> Record:
+        """The record of a request that has one: RuntimeError."""
+        if self.record is None:
+            raise RuntimeError("no record is kept of this request")
+        return self.record
+
+
+ApiRequest = GuardedRequest[ApiAdmission]
 
 
 class ApiGate:
@@ -45,77 +70,83 @@ class ApiGate:
         self.max_body = max_body
         self._hex = hex_digits
         self._ledger = ledger
-        self._rate_limits = rate_limits
+        self.rate_limits = rate_limits
         self._hosts = Hosts(hosts)
         self._cors = Cors(origins)
         self._trusted = trusted
         ledger.observe(rate_limits)
 
-    def admit(self, request: GuardedRequest, method: bytes, target: bytes) -> None:
-        """Notes the route, an id and the client's key on the request; raises Unauthorized, Forbidden, ClientLimited."""
+    def admit(self, request: ApiRequest, method: bytes, target: bytes) -> None:
+        """Notes the route, an id and the client's key on the request.
+
+        Raises Unauthorized, Forbidden, ClientLimited, and MethodNotAllowed for a page that needs no key.
+        """
         headers = request.requestHeaders
-        route = self._note(request, target)
-        if route.needs_key or method not in _READING:
-            request.record = self._open(request, method, route)
+        admission = self._note(request, target)
+        route = admission.route
         for name, value in self._cors.headers(headers):
             request.setHeader(name, value)
         preflight = self._cors.preflight(method, headers)
         if preflight is not None:
-            request.route = PREFLIGHT
+            admission.record = self._open(request, method, admission)
+            admission.route, admission.body = PREFLIGHT, BodyUse.REFUSED
             for name, value in preflight:
                 request.setHeader(name, value)
         elif not route.needs_key:
-            request.spared = True
+            admission.spared, admission.body = True, BodyUse.REFUSED
+            if method not in _READING:
+                raise MethodNotAllowed("Method not allowed.", allow=route.methods)
         else:
-            self._identify(request, route, target)
+            admission.record = record = self._open(request, method, admission)
+            admission.body = BodyUse.KEPT if method == b"POST" and "POST" in route.methods else BodyUse.IGNORED
+            self._identify(request, admission, record, target)
+            admission.holder = record.key or record.client
 
-    def _identify(self, request: GuardedRequest, route: Route, target: bytes) -> None:
+    def _identify(self, request: ApiRequest, admission: ApiAdmission, record: Record, target: bytes) -> None:
         """Whose request it is, and whether that client may send it now."""
         headers = request.requestHeaders
         if self.keys.open:
             self._hosts.check(request.getHeader(b"host"))
         key = self.keys.check(headers, target.partition(b"?")[2])
         if key is not None:
-            request.client_key, request.record.key = key, key.name
-            self._rate_limits.take(key, request.record, asks_model="POST" in route.methods)
+            admission.key, record.key = key, key.name
+            self.rate_limits.take(key, record, asks_model="POST" in admission.route.methods)
 
-    def render(self, request: GuardedRequest, error: ProxyError) -> Rendered:
+    def render(self, request: ApiRequest, error: ProxyError) -> Rendered:
         """The error in the dialect of the request's path, as far as that is known."""
-        return dialects.render_error(self._route(request), error, request.request_id)
+        admission = self._noted(request)
+        return DIALECTS[admission.route.dialect].render_error(error, admission.id)
 
-    def refused(self, request: GuardedRequest, error: ProxyError, answer: Rendered) -> None:
+    def refused(self, request: ApiRequest, error: ProxyError, answer: Rendered) -> None:
         """Closes the record of a request that never reached a resource."""
-        record: Record = request.record or self._open(request, request.method, self._route(request))
+        admission = self._noted(request)
+        record = admission.record or self._open(request, request.method, admission)
         record.refused = True
         record.status, record.error, record.bytes_out = answer.status, error.code, len(answer.body)
         self._ledger.close(record)
 
-    def lost(self, request: GuardedRequest) -> None:
+    def lost(self, request: ApiRequest) -> None:
         """Closes the record of a client that left before its request was whole."""
-        record: Record | None = request.record
+        record = None if request.admission is None else request.admission.record
         if record is not None and not record.closed:
             record.status, record.client_left = CLIENT_LEFT, True
             self._ledger.close(record)
 
-    def _route(self, request: GuardedRequest) -> Route:
-        """The request's route; of one whose head is not whole, as far as it came."""
-        route: Route | None = request.route
-        return route or self._note(request, request.target)
+    def _noted(self, request: ApiRequest) -> ApiAdmission:
+        """What is known of the request; of one whose head is not whole, as far as it came."""
+        return request.admission or self._note(request, request.target)
 
-    def _note(self, request: GuardedRequest, target: bytes) -> Route:
+    def _note(self, request: ApiRequest, target: bytes) -> ApiAdmission:
         headers = request.requestHeaders
-        request.request_id = own_id(headers) or "req_" + self._hex(24)
-        request.route = route = match(
-            target.partition(b"?")[0].decode("latin-1"),
-            anthropic=headers.hasHeader(b"anthropic-version"),
-            gemini=headers.hasHeader(b"x-goog-api-key") or headers.hasHeader(b"x-goog-api-client"),
+        path = target.partition(b"?")[0].decode("latin-1")
+        request.admission = admission = ApiAdmission(
+            route=match(path, marked(headers.hasHeader)), id=own_id(headers) or "req_" + self._hex(24)
         )
-        return route
+        return admission
 
-    def _open(self, request: GuardedRequest, method: bytes, route: Route) -> Record:
-        record = self._ledger.open(
-            request.request_id, _METHODS.get(method, "OTHER"), route.dialect, _NAMES[route.operation]
-        )
+    def _open(self, request: ApiRequest, method: bytes, admission: ApiAdmission) -> Record:
+        route = admission.route
+        record = self._ledger.open(admission.id, _METHODS.get(method, "OTHER"), route.dialect, _NAMES[route.operation])
         record.client = address_of(request, self._trusted)
         record.trace = own_trace(request.requestHeaders, self._hex) or self._ledger.new_trace()
         return record

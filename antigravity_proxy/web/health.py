@@ -12,7 +12,15 @@ from msgspec import Struct
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 
+from antigravity_proxy.web import routes
 from antigravity_proxy.web.edge import SERVER_NAME
+from antigravity_proxy.web.kept import Kept
+
+#: how often a page is made, a second and at once, however often it is asked for; health must be fresh
+_HEALTH_RATE, _HEALTH_BURST = 10.0, 10.0
+_METRICS_RATE, _METRICS_BURST = 1.0, 5.0
+#: who accepts this gets it; everybody else the plain form, whatever else their Accept says
+_OPENMETRICS = b"application/openmetrics-text"
 
 
 class Volume(Struct, frozen=True, rename="camel"):
@@ -86,64 +94,87 @@ def judge(condition: Condition) -> Health:
     )
 
 
+class _Page(Struct, frozen=True):
+    status: int
+    content_type: bytes
+    body: bytes
+
+
 class HealthPages:
     """``/health``, ``/health/live``, ``/health/ready``, ``/metrics``; and ``/``, which some clients probe first.
 
-    ``metrics`` gives content type and text for an ``Accept`` header.
+    ``metrics`` gives content type and text for an ``Accept`` header. ``seconds`` is the monotonic clock: whoever asks
+    too often gets the last bytes.
     """
 
     app = Klein()
 
-    def __init__(self, condition: Callable[[], Condition], metrics: Callable[[str], tuple[str, bytes]]) -> None:
+    def __init__(
+        self,
+        condition: Callable[[], Condition],
+        metrics: Callable[[str], tuple[str, bytes]],
+        seconds: Callable[[], float],
+    ) -> None:
         self._condition = condition
         self._metrics = metrics
+        self._health_pages: Kept[str, _Page] = Kept(_HEALTH_RATE, _HEALTH_BURST, seconds)
+        self._metrics_pages: Kept[bool, _Page] = Kept(_METRICS_RATE, _METRICS_BURST, seconds)
 
     def resource(self) -> IResource:
         """The pages as a resource."""
         resource: IResource = self.app.resource()
         return resource
 
-    @app.route("/", methods=["GET", "HEAD"])
+    @app.route(routes.ROOT, methods=["GET", "HEAD"])
     def root(self, request: IRequest) -> bytes:
-        return _answer(request, 200, {"service": "antigravity-proxy", "health": "/health"})
+        return _send(request, _page(200, {"service": "antigravity-proxy", "health": "/health"}))
 
-    @app.route("/health", methods=["GET", "HEAD"])
+    @app.route(routes.HEALTH, methods=["GET", "HEAD"])
     def health(self, request: IRequest) -> bytes:
-        health = judge(self._condition())
-        return _answer(request, 503 if health.status == "unhealthy" else 200, health)
+        return _send(request, self._health_pages.get(routes.HEALTH, self._render_health))
 
-    @app.route("/health/live", methods=["GET", "HEAD"])
+    @app.route(routes.LIVE, methods=["GET", "HEAD"])
     def live(self, request: IRequest) -> bytes:
-        return _answer(request, 200, {"status": "alive"})
+        return _send(request, _page(200, {"status": "alive"}))
 
-    @app.route("/health/ready", methods=["GET", "HEAD"])
+    @app.route(routes.READY, methods=["GET", "HEAD"])
     def ready(self, request: IRequest) -> bytes:
         """Ready also while all accounts cool, so that a balancer lets the 429 through."""
+        return _send(request, self._health_pages.get(routes.READY, self._render_ready))
+
+    @app.route(routes.METRICS, methods=["GET", "HEAD"])
+    def metrics(self, request: IRequest) -> bytes:
+        openmetrics = _OPENMETRICS in (request.getHeader(b"accept") or b"")
+        return _send(request, self._metrics_pages.get(openmetrics, lambda: self._render_metrics(openmetrics)))
+
+    def _render_health(self) -> _Page:
+        health = judge(self._condition())
+        return _page(503 if health.status == "unhealthy" else 200, health)
+
+    def _render_ready(self) -> _Page:
         condition = self._condition()
         if condition.draining:
-            return _answer(request, 503, {"status": "draining"})
+            return _page(503, {"status": "draining"})
         if not condition.usable:
-            return _answer(request, 503, {"status": "no usable account"})
-        return _answer(request, 200, {"status": "ready"})
+            return _page(503, {"status": "no usable account"})
+        return _page(200, {"status": "ready"})
 
-    @app.route("/metrics", methods=["GET", "HEAD"])
-    def metrics(self, request: IRequest) -> bytes:
-        content_type, text = self._metrics((request.getHeader(b"accept") or b"").decode("latin-1"))
-        _set_headers(request, content_type.encode())
-        return text
+    def _render_metrics(self, openmetrics: bool) -> _Page:
+        content_type, text = self._metrics(_OPENMETRICS.decode() if openmetrics else "")
+        return _Page(200, content_type.encode(), text)
 
 
-def _answer(request: IRequest, status: int, body: Any) -> bytes:
-    request.setResponseCode(status)
-    _set_headers(request, b"application/json")
-    return msgspec.json.encode(body)
+def _page(status: int, body: Any) -> _Page:
+    return _Page(status, b"application/json", msgspec.json.encode(body))
 
 
-def _set_headers(request: IRequest, content_type: bytes) -> None:
+def _send(request: IRequest, page: _Page) -> bytes:
+    request.setResponseCode(page.status)
     for name, value in (
         (b"server", SERVER_NAME),
-        (b"content-type", content_type),
+        (b"content-type", page.content_type),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
     ):
         request.setHeader(name, value)
+    return page.body

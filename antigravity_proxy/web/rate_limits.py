@@ -26,7 +26,7 @@ class RateLimits:
         self._seconds = seconds
         self._epoch = epoch
         self._times: dict[str, deque[float]] = {}
-        self._under_way: dict[str, set[int]] = {}
+        self._under_way: dict[str, dict[int, int]] = {}  # by record: how many requests it makes of upstream
 
     def take(self, key: ClientKey, record: Record, *, asks_model: bool) -> None:
         """Counts a request of this key. Raises Unauthorized if its time is over, ClientLimited if it is at a limit."""
@@ -34,24 +34,33 @@ class RateLimits:
             raise Unauthorized("This API key has expired.")
         if not asks_model:
             return
-        under_way = self._under_way.setdefault(key.name, set())
-        if key.concurrent is not None and len(under_way) >= key.concurrent:
-            words = f"This API key may have {key.concurrent} requests under way at a time."
-            raise ClientLimited(words, retry_after=_AGAIN)
-        if key.requests_per_minute is not None:
-            self._count(key.name, key.requests_per_minute)
-        under_way.add(id(record))
+        self._count(key, record, 1)
+
+    def add(self, key: ClientKey, record: Record, more: int) -> None:
+        """Counts ``more`` requests: so many this one causes besides itself. Raises ClientLimited."""
+        if more > 0:
+            self._count(key, record, more)
 
     def __call__(self, record: Record) -> None:
         """The request has ended."""
         if record.key and (under_way := self._under_way.get(record.key)) is not None:
-            under_way.discard(id(record))
+            under_way.pop(id(record), None)
 
-    def _count(self, name: str, limit: int) -> None:
+    def _count(self, key: ClientKey, record: Record, count: int) -> None:
+        under_way = self._under_way.setdefault(key.name, {})
+        if key.concurrent is not None and sum(under_way.values()) + count > key.concurrent:
+            words = f"This API key may have {key.concurrent} requests under way at a time; each choice counts."
+            raise ClientLimited(words, retry_after=_AGAIN)
+        if key.requests_per_minute is not None:
+            self._note(key.name, key.requests_per_minute, count)
+        under_way[id(record)] = under_way.get(id(record), 0) + count
+
+    def _note(self, name: str, limit: int, count: int) -> None:
         now, times = self._seconds(), self._times.setdefault(name, deque())
         while times and now - times[0] >= _MINUTE:
             times.popleft()
-        if len(times) >= limit:
-            wait = max(1, math.ceil(times[-limit] + _MINUTE - now))
-            raise ClientLimited(f"This API key may send {limit} requests a minute.", retry_after=wait)
-        times.append(now)
+        if len(times) + count > limit:
+            oldest = times[min(len(times), len(times) + count - limit) - 1] if times else now
+            words = f"This API key may send {limit} requests a minute; each choice counts."
+            raise ClientLimited(words, retry_after=max(1, math.ceil(oldest + _MINUTE - now)))
+        times.extend([now] * count)

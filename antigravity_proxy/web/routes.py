@@ -11,6 +11,11 @@ from msgspec import Struct
 DialectName = Literal["openai", "anthropic", "gemini"]
 
 
+#: the pages that need no key
+ROOT, HEALTH, LIVE, READY, METRICS = "/", "/health", "/health/live", "/health/ready", "/metrics"
+PUBLIC_PATHS = frozenset({ROOT, HEALTH, LIVE, READY, METRICS})
+
+
 class Operation(Enum):
     """What a path does."""
 
@@ -70,24 +75,23 @@ _FIXED = {
 }
 _STORED_RESPONSE = Route(Operation.STORED_RESPONSE, "openai", ())
 _PUBLIC = Route(Operation.PUBLIC, "openai", _READ)
-_PUBLIC_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready", "/metrics"})
 #: where model resources stand; the last is for clients that leave the version out (clients.md 3)
 _MODEL_PREFIXES = ("/v1beta/models/", "/v1/models/", "/models/")
 
 
-def match(path: str, *, anthropic: bool = False, gemini: bool = False) -> Route:
-    """The route of a path, without its query. ``anthropic`` and ``gemini``: the request has a header of that dialect.
+def match(path: str, marked: DialectName | None = None) -> Route:
+    """The route of a path, without its query. ``marked``: the request has a header of that dialect.
 
-    ``/v1/models`` has three readers, told apart by their headers (translation.md 11).
+    ``/v1/models`` has three readers, which differ in their headers (translation.md 11).
     """
     if (found := _FIXED.get(path)) is not None:
         return found
     if path.startswith("/v1/responses/"):
         return _STORED_RESPONSE
-    if path in _PUBLIC_PATHS:
+    if path in PUBLIC_PATHS:
         return _PUBLIC
     dialect = _dialect(path)
-    asked: DialectName = "anthropic" if anthropic else "gemini" if gemini else dialect
+    asked = marked or dialect
     if path == "/v1/models":
         return Route(Operation.MODELS, asked, _READ)
     if path == "/v1beta/models":

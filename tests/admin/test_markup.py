@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antigravity_proxy.admin.markup import Series, chart, flat, number, since, span, tags, until
+from antigravity_proxy.admin.markup import Series, chart, flat, moment, number, since, span, tags, until
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,9 @@ def test_an_empty_chart_is_flat() -> None:
     html = flat(chart("Requests", [Series("good", "served", (0, 0))]))
     assert 'd="M0 0"' in html
     assert "peak 0" in html
+
+
+@pytest.mark.parametrize("epoch", [float("inf"), float("-inf"), float("nan"), 1e308, -1e308, 1e12, -1.0])
+def test_moments_that_are_no_date_are_shown_as_the_nearest_that_is(epoch: float) -> None:
+    for shown in (flat(until(epoch, 1e9)), flat(since(epoch, 1e9)), moment(epoch)):
+        assert "1970-01-01" in shown or "9999-12-31" in shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antigravity_proxy.admin.sessions import WRONG_KEY_SECONDS, WRONG_KEYS, Attempt, Expiring, Throttle
+from antigravity_proxy.admin.sessions import WRONG_KEY_SECONDS, WRONG_KEYS, Attempt, Expiring, Login, Throttle
 
 
 def test_a_value_is_there_until_its_time_is_over_and_is_taken_once() -> None:
@@ -31,14 +31,27 @@ def test_a_flood_pushes_out_the_oldest() -> None:
     assert [kept.get(str(number), 0.0) for number in range(5)] == [None, None, 2, 3, 4]
 
 
+def test_a_flood_of_one_holder_pushes_out_its_own_values_alone() -> None:
+    kept: Expiring[int] = Expiring(10.0, most=4)
+    kept.put("theirs", 1, 0.0, "operator")
+    kept.put("also", 2, 0.0, "colleague")
+    for number in range(50):
+        kept.put(str(number), number, 1.0, "flood")
+    assert (kept.get("theirs", 1.0), kept.get("also", 1.0), len(kept)) == (1, 2, 4)
+    assert [kept.get(str(number), 1.0) for number in (47, 48, 49)] == [None, 48, 49]
+    assert kept.take("theirs", 1.0) == 1
+    assert kept.get("48", 11.0) is None
+    assert (len(kept), kept._names) == (0, {})
+
+
 def test_an_attempt_belongs_to_one_browser() -> None:
-    attempt = Attempt("v", "cookie")
+    attempt = Attempt("v", "cookie", Login("", 0, ""))
     assert attempt.is_of("cookie")
     assert not attempt.is_of("")
     assert not attempt.is_of("\u00e9")
 
 
-def test_an_address_waits_after_too_many_wrong_keys_and_others_do_not() -> None:
+def test_a_network_waits_after_too_many_wrong_keys_and_others_do_not() -> None:
     throttle = Throttle()
     for number in range(WRONG_KEYS):
         assert throttle.wait("a", float(number)) == 0.0

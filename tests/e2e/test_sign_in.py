@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -46,7 +46,7 @@ async def test_somebody_signs_in_and_the_account_serves_at_once(tmp_path: Path, 
         assert (form.status, b'type="password"' in form.body, is_guarded(form)) == (401, True, True)
         answer = await in_thread(here.browser.post, here.url + "/login", hidden(form) | {"key": KEY})
         assert (answer.status, answer.headers["location"]) == (303, "/auth/start")
-        cookie = next(c for c in answer.headers.get_all("set-cookie") if c.startswith("antigravity_session="))
+        cookie = next(c for c in answer.headers.get_all("set-cookie") if c.startswith("antigravity_session_"))
         assert "httponly" in cookie.lower()
         assert "samesite=strict" in cookie.lower()
         url = await here.sent_to()
@@ -181,6 +181,17 @@ def no_refresh_token(here: Site) -> None:
         consents[code] = replace(each, offline=False)
 
 
+def scopes(scope: str) -> Callable[[Site], None]:
+    """The person ticked only these."""
+
+    def change(here: Site) -> None:
+        consents = here.simulator.consent._codes
+        for code, each in consents.items():
+            consents[code] = replace(each, scope=scope)
+
+    return change
+
+
 def somebody(**person: Any) -> Callable[[Site], None]:
     def change(here: Site) -> None:
         consents = here.simulator.consent._codes
@@ -198,6 +209,8 @@ def spoil(**fields: Any) -> Callable[[Site], None]:
     ("fault", "status", "words"),
     [
         (no_refresh_token, 400, b"no refresh token"),
+        (scopes("https://www.googleapis.com/auth/userinfo.email openid"), 400, b'tick "See, edit'),
+        (scopes(""), 400, b"Nothing was added"),
         (somebody(email="x@example.com", verified_email=False), 400, b"not verified"),
         (spoil(token_fault=faults.invalid_grant()), 400, b"invalid_grant"),
         (spoil(token_fault=faults.unauthorized_client()), 502, b"the OAuth client is refused"),
@@ -314,16 +327,17 @@ async def test_a_login_from_another_site_is_refused(tmp_path: Path) -> None:
 async def test_a_session_can_not_be_fixed_beforehand(tmp_path: Path) -> None:
     async with site(tmp_path, logged_in=False) as here:
         jar = here.browser.cookies.setdefault("localhost", {})
-        jar["antigravity_session"] = "chosen-by-an-attacker"
+        session = f"antigravity_session_{urlsplit(here.url).port}"
+        jar[session] = "chosen-by-an-attacker"
         await here.log_in()
-        first = here.browser.cookies["localhost"]["antigravity_session"]
+        first = here.browser.cookies["localhost"][session]
         assert first != "chosen-by-an-attacker"
         attacker = Browser()
-        attacker.cookies["localhost"] = {"antigravity_session": "chosen-by-an-attacker"}
+        attacker.cookies["localhost"] = {session: "chosen-by-an-attacker"}
         assert (await here.get("/auth/start", attacker)).status == 401
         await here.log_in()
-        assert here.browser.cookies["localhost"]["antigravity_session"] != first
-        attacker.cookies["localhost"] = {"antigravity_session": first}
+        assert here.browser.cookies["localhost"][session] != first
+        attacker.cookies["localhost"] = {session: first}
         assert (await here.get("/auth/start", attacker)).status == 401  # a new login ends the one before
 
 
@@ -334,20 +348,135 @@ async def test_guessing_keys_is_slowed_down_for_forms_and_headers_together(tmp_p
         for number in range(5):
             assert (await here.log_in(f"sk-{number}")).status == 401
             assert (await here.get("/auth/start", x_api_key=f"sk-{number}")).status == 401
-        answer = await here.log_in(KEY)
+        answer = await here.log_in("sk-wrong")
         assert (answer.status, 0 < int(answer.headers["retry-after"]) <= 61) == (429, True)
-        assert (await here.get("/auth/start", x_api_key=KEY)).status == 429
-        assert (await here.get("/auth/start", X_Forwarded_For="10.9.9.9", x_api_key=KEY)).status == 429
+        assert (await here.get("/auth/start", x_api_key="sk-wrong")).status == 429
+        assert (await here.get("/auth/start", X_Forwarded_For="10.9.9.9", x_api_key="sk-wrong")).status == 429
+        # the right key is never kept out by another's guesses
+        assert (await here.get("/auth/start", Browser(), x_api_key=KEY)).status == 302
+        assert (await here.log_in()).status == 303
     assert not any("sk-" in line for line in lines)
 
 
 @deferred(30)
-async def test_addresses_behind_a_trusted_proxy_are_counted_apart(tmp_path: Path) -> None:
+async def test_networks_behind_a_trusted_proxy_are_counted_apart(tmp_path: Path) -> None:
     async with site(tmp_path, logged_in=False, PROXY_TRUSTED_PROXIES="127.0.0.1") as here:
-        for _ in range(10):
-            await here.get("/auth/start", x_api_key="sk-wrong", X_Forwarded_For="1.1.1.1, 10.9.9.9")
-        assert (await here.get("/auth/start", x_api_key=KEY, X_Forwarded_For="2.2.2.2, 10.9.9.9")).status == 429
-        assert (await here.get("/auth/start", x_api_key=KEY, X_Forwarded_For="10.9.9.8")).status == 302
+
+        async def wrong(forwarded_for: str) -> int:
+            return (await here.get("/auth/start", x_api_key="sk-wrong", X_Forwarded_For=forwarded_for)).status
+
+        for number in range(10):
+            assert await wrong("1.1.1.1, 10.9.9.9") == 401
+            assert await wrong(f"2001:db8:1:2::{number}") == 401
+        assert (await wrong("2.2.2.2, 10.9.9.9"), await wrong("10.9.9.8")) == (429, 401)
+        # whoever has one address of an IPv6 /64 has them all
+        assert (await wrong("2001:db8:1:2:ffff::1"), await wrong("2001:db8:1:3::1")) == (429, 401)
+
+
+async def _log_out(here: Site) -> None:
+    page = await here.get("/")
+    assert (await in_thread(here.browser.post, f"{here.url}/logout", hidden(page))).status == 303
+
+
+async def _change_key(here: Site) -> None:
+    here.stack.daemon.admin.use(KeyRing(["sk-new"]))
+
+
+async def _log_in_again(here: Site) -> None:
+    assert (await here.log_in()).status == 303
+
+
+@pytest.mark.parametrize("end", [_log_out, _change_key, _log_in_again])
+@pytest.mark.row("sign-in attacks")
+@deferred(30)
+async def test_a_sign_in_ends_with_the_login_that_began_it(
+    tmp_path: Path, end: Callable[[Site], Awaitable[None]]
+) -> None:
+    async with site(tmp_path) as here:
+        back = await here.consented()
+        await end(here)
+        page = await here.get(back)
+        assert (page.status, is_guarded(page), b"has ended" in page.body) == (403, True, True)
+        assert (here.exchanges(), here.addresses()) == (0, ["account-0@example.com"])
+
+
+@pytest.mark.row("sign-in attacks")
+@deferred(30)
+async def test_a_sign_in_begun_with_a_key_ends_with_that_key(tmp_path: Path) -> None:
+    async with site(tmp_path, logged_in=False) as here:
+        url = await here.sent_to(x_api_key=KEY)
+        back = await in_thread(consent, here.browser, url)
+        here.stack.daemon.admin.use(KeyRing(["sk-new"]))
+        assert (await here.get(back)).status == 403
+        assert here.exchanges() == 0
+
+
+@pytest.mark.row("sign-in attacks")
+@deferred(60)
+async def test_one_holder_of_a_key_pushes_out_nobody_elses_sign_in(tmp_path: Path) -> None:
+    async with site(tmp_path, PROXY_TRUSTED_PROXIES="127.0.0.1") as here:
+        back = await here.consented()
+        attempts = here.stack.daemon.admin.signing_in._attempts
+        attempts._most = 20
+        for _ in range(40):
+            answer = await here.get("/auth/start", Browser(), x_api_key=KEY, X_Forwarded_For="10.9.9.9")
+            assert answer.status == 302
+        assert len(attempts) == 20
+        assert (await here.get(back)).status == 200
+
+
+@pytest.mark.row("page attacks")
+@deferred(30)
+async def test_two_daemons_on_one_host_do_not_log_each_other_out(tmp_path: Path) -> None:
+    async with site(tmp_path / "a") as one, site(tmp_path / "b", logged_in=False) as other:
+        other.browser = one.browser
+        assert (await other.log_in()).status == 303
+        assert [(await each.get("/")).status for each in (one, other)] == [200, 200]
+        first, second = await one.consented(), await other.consented()
+        assert [(await one.get(first)).status, (await other.get(second)).status] == [200, 200]
+
+
+@pytest.mark.row("page attacks")
+@deferred(30)
+async def test_two_daemons_under_one_name_and_port_have_cookies_of_their_own(tmp_path: Path) -> None:
+    """Behind a reverse proxy with a path for each."""
+    names = []
+    for prefix in ("one", "two"):
+        redirect = f"http://ops.example/{prefix}/oauth-callback"
+        async with site(tmp_path / prefix, logged_in=False, OAUTH_REDIRECT_URL=redirect) as here:
+            form = await here.get("/login", Host="ops.example")
+            names += [field.partition("=")[0] for field in form.headers.get_all("set-cookie")]
+    assert len(set(names)) == 2
+
+
+@pytest.mark.row("page attacks")
+@deferred(30)
+async def test_behind_tls_no_other_host_can_set_our_cookies(tmp_path: Path) -> None:
+    async with site(tmp_path, logged_in=False, OAUTH_REDIRECT_URL="https://ops.example/oauth-callback") as here:
+        behind_tls = {"Host": "ops.example", "X-Forwarded-Proto": "https"}
+        form = await here.get("/login", **behind_tls)
+        answer = await in_thread(
+            here.browser.post,
+            f"{here.url}/login",
+            hidden(form) | {"key": KEY},
+            Origin="https://ops.example",
+            **behind_tls,
+        )
+        cookies = [*form.headers.get_all("set-cookie"), *answer.headers.get_all("set-cookie")]
+        start = await here.get("/auth/start", **behind_tls)
+        assert (answer.status, start.status) == (303, 302)
+        for field in [*cookies, *start.headers.get_all("set-cookie")]:
+            words = {word.strip().lower() for word in field.split(";")[1:]}
+            assert field.startswith("__Host-antigravity_")
+            assert {"secure", "path=/", "httponly"} <= words
+            assert not any(word.startswith("domain") for word in words)
+        # a cookie without the prefix, which another service of that name may set, counts for nothing
+        jar = here.browser.cookies["localhost"]
+        bare = {name.removeprefix("__Host-"): value for name, value in jar.items()}
+        stranger = Browser()
+        stranger.cookies["localhost"] = bare
+        assert (await here.get("/", stranger, **behind_tls)).status == 401
+        assert (await here.get("/", **behind_tls)).status == 200
 
 
 @deferred(30)

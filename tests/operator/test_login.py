@@ -87,3 +87,12 @@ def test_what_is_pasted_must_be_the_answer() -> None:
             checked(begun, wrong)
     with pytest.raises(ClickException, match="another sign-in"):
         checked(begun, "state=\u00e9&code=c")
+
+
+@pytest.mark.parametrize("kept", range(len("http://localhost:8888/oauth-callback?state=") + 1, 87))
+def test_an_address_that_a_line_end_cut_is_called_incomplete(kept: int) -> None:
+    begun = Begun("u", "a-state-of-thirty-two-letters-xyz", "v")
+    whole = f"http://localhost:8888/oauth-callback?state={begun.state}&code=4/0code&scope=email"
+    cut = whole[: min(kept, whole.index("4/0"))]
+    with pytest.raises(ClickException, match="incomplete"):
+        checked(begun, cut)

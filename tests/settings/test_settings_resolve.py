@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations
 from typing import Any
 
 import pytest
@@ -131,8 +130,8 @@ def test_what_gui_config_can_hold_stands_below_the_environment_and_above_the_def
         "gui_config",
         "environment",
     ]
-    assert values[1] == resolve(**{setting.name: as_text(GUI[setting.gui])}).__getattribute__(setting.field)
-    assert all(one != other for one, other in combinations(values, 2))
+    assert values[1] == getattr(resolve(**{setting.name: as_text(GUI[setting.gui])}), setting.field)
+    assert values[0] != values[1] != values[2]
     assert not written.notes
 
 
@@ -177,9 +176,8 @@ def as_text(value: Any) -> str:
 
 
 def test_no_field_of_gui_config_is_missing_here() -> None:
-    assert (
-        {setting.gui for setting in TABLE if setting.gui} == {*GUI} == {*ENVIRONMENT} == {*BAD, "preferred_account_id"}
-    )
+    names = {setting.gui for setting in TABLE if setting.gui}
+    assert names == {*GUI} == {*ENVIRONMENT} == {*BAD, "preferred_account_id"}
 
 
 @pytest.mark.parametrize("name", BAD)

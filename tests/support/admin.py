@@ -29,7 +29,7 @@ class Site:
 
     async def log_in(self, key: str = KEY, browser: Browser | None = None, **headers: str) -> Answer:
         browser = browser or self.browser
-        form = await self.get("/login", browser)
+        form = await self.get("/login", browser, **headers)
         answer: Answer = await in_thread(browser.post, f"{self.url}/login", hidden(form) | {"key": key}, **headers)
         return answer
 

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http_headers import Headers
 
-from antigravity_proxy.upstream.exchange import BytesBody
+from antigravity_proxy.upstream.oauth import BytesBody
 
 _HEADERS = Headers({"authorization": [f"Bearer {KEY}"], "content-type": ["application/json"]})
 

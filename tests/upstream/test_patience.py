@@ -8,7 +8,6 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
-from twisted.web.http_headers import Headers
 
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egress
@@ -33,7 +32,7 @@ def test_the_longer_patience_counts(setting: float, least: float, patience: int)
     endpoints: Any = Deaf()
     egress = Egress(Ticker(clock), endpoints, "agent", setting)
     ended: list[Any] = []
-    opening = egress.exchange(least).open(b"POST", b"https://upstream.invalid/", Headers(), b"")
+    opening = egress.exchange(least).open(b"POST", b"https://upstream.invalid/", (), b"")
     Deferred.fromCoroutine(opening).addBoth(ended.append)
     clock.pump([1.0] * (patience - 2))
     assert not ended

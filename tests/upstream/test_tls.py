@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from OpenSSL._util import lib
 from support.deferreds import deferred
 from support.proxies import proxy
 from twisted.internet import ssl
@@ -96,6 +97,42 @@ async def verify(tmp_path: Path, host: str, trusted: bool, works: bool, through:
         await egress.forget_idle()
         ticker.stop()
         await port.stopListening()
+
+
+@deferred()
+async def test_a_session_is_resumed(tmp_path: Path) -> None:
+    """The second connection to a host does the short handshake; its name is verified all the same."""
+    from twisted.internet import reactor
+
+    pem, plain = certificate(tmp_path, "localhost")
+    context = ssl.CertificateOptions(
+        plain.privateKey, plain.certificate, enableSessions=True, enableSessionTickets=True
+    )
+    resumed: list[bool] = []
+
+    class Tells(Resource):
+        isLeaf = True
+
+        def render(self, request: Any) -> bytes:
+            handle = request.channel.transport.getHandle()
+            resumed.append(bool(lib.SSL_session_reused(handle._ssl)))
+            request.setHeader(b"connection", b"close")
+            return b"hello"
+
+    site = Site(Tells(), timeout=None)
+    site.log = lambda request: None  # type: ignore[method-assign]
+    port = reactor.listenSSL(0, site, context, interface="127.0.0.1")
+    ticker = Ticker(reactor)
+    egress = Egress(ticker, KeptEndpoints(reactor, connect_timeout=5, ca_file=str(pem)), "ua", 5)
+    url = b"https://localhost:%d/" % port.getHost().port
+    for _ in range(3):
+        exchange = egress.exchange()
+        await exchange.open(b"GET", url, egress.headers(url, Secret("x")), None)
+        assert await exchange.read(99) == b"hello"
+        await egress.forget_idle()
+    assert resumed == [False, True, True]
+    ticker.stop()
+    await port.stopListening()
 
 
 def test_a_ca_file_that_is_none_is_told_at_once(tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ class Request:
         self.headers: dict[bytes, bytes] = {}
         self.code = 200
         self.sentLength = 0
-        self.record = Record(id="req_1", began=0.0)
         self.finished = False
 
     def setHeader(self, name: bytes, value: bytes) -> None:
@@ -37,13 +36,13 @@ class Request:
     def finish(self) -> None:
         self.finished = True
 
-    def forget_headers(self) -> None:
+    def answer_begins(self) -> None:
         """Nothing to forget."""
 
 
 def client(keepalive: bytes | None = b": k\n\n") -> tuple[HttpClient, Any, Clock]:
     clock, request = Clock(), Request()
-    made = HttpClient(request, Ticker(clock))  # type: ignore[arg-type]
+    made = HttpClient(request, Record(id="req_1", began=0.0), Ticker(clock))  # type: ignore[arg-type]
     made.prepare(((b"content-type", b"text/event-stream"),), keepalive)
     return made, request, clock
 

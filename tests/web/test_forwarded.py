@@ -9,7 +9,7 @@ from twisted.internet.address import IPv6Address
 from twisted.web.http_headers import Headers
 
 from antigravity_proxy.settings.parse import networks
-from antigravity_proxy.web.forwarded import address_of, client_address
+from antigravity_proxy.web.forwarded import address_of, client_address, network_of
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,18 @@ def test_an_ipv4_peer_of_a_socket_for_both_ips_is_one(trusted: str, found: str) 
         requestHeaders=Headers({b"x-forwarded-for": [b"9.9.9.9"]}),
     )
     assert address_of(request, networks(trusted)) == found
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_an_ipv6_address_counts_as_its_network(address: str, network: str) -> None:
+    assert network_of(address) == network

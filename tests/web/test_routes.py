@@ -71,10 +71,10 @@ def test_unknown_paths_have_the_dialect_of_their_prefix(path: str, dialect: str)
 
 
 def test_the_model_list_has_three_readers() -> None:
-    assert match("/v1/models", anthropic=True).dialect == "anthropic"
-    assert match("/v1/models", gemini=True).dialect == "gemini"
-    assert match("/v1/models/x", anthropic=True).dialect == "anthropic"
-    assert match("/v1beta/models", anthropic=True).dialect == "gemini"
+    assert match("/v1/models", "anthropic").dialect == "anthropic"
+    assert match("/v1/models", "gemini").dialect == "gemini"
+    assert match("/v1/models/x", "anthropic").dialect == "anthropic"
+    assert match("/v1beta/models", "anthropic").dialect == "gemini"
 
 
 def test_only_public_pages_need_no_key() -> None:

@@ -1,0 +1,316 @@
+"""HTTP/1.1 messages, read strictly (RFC 9112): heads, framing, and bodies as they arrive. Does no I/O.
+
+Everything is bounded, and each byte is looked at a constant number of times, however it is cut. What the RFC lets a
+recipient repair (a bare LF, a folded line, spaces before a colon, both lengths at once) is refused: two readers that
+repair differently are how requests are smuggled (RFC 9112 11.2).
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+#: the longest line of a chunk's size with its extensions, in bytes
+MAX_CHUNK_LINE = 256
+#: a trailer section, in bytes
+MAX_TRAILERS = 16 << 10
+
+_TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_HEX_DIGITS = b"0123456789abcdefABCDEF"
+_END = b"\r\n\r\n"
+#: what may not stand in a head, once its lines are split: controls but HTAB (RFC 9110 5.5)
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: .*)?")
+_REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])")
+#: enough for any length that a body may have; more digits are refused before they are read as a number
+_MAX_LENGTH_DIGITS = 15
+
+Fields = dict[bytes, list[bytes]]
+
+
+class Malformed(ValueError):
+    """Not HTTP/1.1 as RFC 9112 has it. The message says in a few words which rule is broken, and holds no value."""
+
+
+class TooLong(Malformed):
+    """A head, a line or a section is over its bound."""
+
+
+class ResponseHead(NamedTuple):
+    """The head of a response. ``fields``: lower-case names, values in their order."""
+
+    minor: int
+    code: int
+    fields: Fields
+
+    def field(self, name: bytes) -> str | None:
+        """The first value of a field, by its lower-case name."""
+        values = self.fields.get(name)
+        return values[0].decode("latin-1") if values else None
+
+    @property
+    def persistent(self) -> bool:
+        """The connection may serve another request (RFC 9112 9.3)."""
+        return self.minor == 1 and b"close" not in tokens(self.fields, b"connection")
+
+
+class RequestHead(NamedTuple):
+    """The head of a request. ``fields``: lower-case names, values in their order."""
+
+    method: bytes
+    target: bytes
+    minor: int
+    fields: Fields
+
+
+class HeadReader:
+    """Collects one head from pieces of any size, in time linear in its size."""
+
+    __slots__ = ("_buffer", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+
+    @property
+    def size(self) -> int:
+        """The bytes that are kept."""
+        return len(self._buffer)
+
+    @property
+    def first_line(self) -> bytes | None:
+        """The first line, once it is whole: what is wrong there need not wait for the rest."""
+        end = self._buffer.find(b"\r\n")
+        return None if end < 0 else bytes(self._buffer[:end])
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes] | None:
+        """The head without its last empty line, and what came behind it; None while it is not whole.
+
+        Raises TooLong.
+        """
+        buffer = self._buffer
+        if not buffer:  # the usual case: it comes in one piece
+            end = data.find(_END)
+            if end >= 0:
+                if end > self._limit:
+                    raise TooLong("the head is too long")
+                return data[:end], data[end + 4 :]
+        known = len(buffer)
+        buffer += data
+        end = buffer.find(_END, max(0, known - 3))
+        if end < 0:
+            if len(buffer) > self._limit + 4:
+                raise TooLong("the head is too long")
+            return None
+        if end > self._limit:
+            raise TooLong("the head is too long")
+        head, rest = bytes(buffer[:end]), bytes(buffer[end + 4 :])
+        buffer.clear()
+        return head, rest
+
+
+def response_head(block: bytes) -> ResponseHead:
+    """Reads a response's head, as HeadReader gives it. Raises Malformed."""
+    first, *lines = block.split(b"\r\n")
+    found = _STATUS_LINE.fullmatch(first)
+    if found is None or _CONTROL.search(first):
+        raise Malformed("the status line is malformed")
+    return ResponseHead(int(found[1]), int(found[2]), _fields(lines))
+
+
+def request_head(block: bytes) -> RequestHead:
+    """Reads a request's head, as HeadReader gives it. Raises Malformed."""
+    first, *lines = block.split(b"\r\n")
+    method, target, minor = request_line(first)
+    return RequestHead(method, target, minor, _fields(lines))
+
+
+def request_line(line: bytes) -> tuple[bytes, bytes, int]:
+    """Method, target and minor version. Raises Malformed."""
+    found = _REQUEST_LINE.fullmatch(line)
+    if found is None:
+        raise Malformed("the request line is malformed")
+    return found[1], found[2], int(found[3])
+
+
+def _fields(lines: list[bytes]) -> Fields:
+    fields: Fields = {}
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon or not name or name.translate(None, _TOKEN):
+            raise Malformed("a field's name is malformed")  # a folded line too
+        value = value.strip(b" \t")
+        if _CONTROL.search(value):
+            raise Malformed("a field's value holds a control character")
+        name = name.lower()
+        known = fields.get(name)
+        if known is None:
+            fields[name] = [value]
+        else:
+            known.append(value)
+    return fields
+
+
+def tokens(fields: Fields, name: bytes) -> list[bytes]:
+    """The members of a comma-separated field, in lower case (RFC 9110 5.6.1)."""
+    values = fields.get(name)
+    if values is None:
+        return []
+    return [token for value in values for member in value.split(b",") if (token := member.strip(b" \t").lower())]
+
+
+def announced_length(fields: Fields) -> int | None:
+    """The body's length by Content-Length; None where there is none. Raises Malformed."""
+    values = fields.get(b"content-length")
+    if values is None:
+        return None
+    (value,) = values if len(values) == 1 else (b"",)
+    if not value or len(value) > _MAX_LENGTH_DIGITS or value.translate(None, b"0123456789"):
+        raise Malformed("Content-Length is malformed")
+    return int(value)
+
+
+def is_chunked(fields: Fields) -> bool:
+    """Framed by chunks. Raises Malformed for any other transfer coding, and for two ways of framing at once."""
+    values = fields.get(b"transfer-encoding")
+    if values is None:
+        return False
+    if len(values) != 1 or values[0].lower() != b"chunked":
+        raise Malformed("the only Transfer-Encoding is 'chunked', once")
+    if b"content-length" in fields:
+        raise Malformed("Transfer-Encoding together with Content-Length")
+    return True
+
+
+class Body(Protocol):
+    """A body on its way. ``surplus`` is what came behind its end."""
+
+    done: bool
+    surplus: bytes
+
+    def feed(self, data: bytes) -> bytes:
+        """The content in ``data``, without its framing. Raises Malformed."""
+        ...
+
+
+class LengthBody:
+    """A body of a known length."""
+
+    __slots__ = ("_left", "done", "surplus")
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+        self.done = not length
+        self.surplus = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """The content in ``data``."""
+        left = self._left - len(data)
+        if left > 0:
+            self._left = left
+            return data
+        self._left, self.done = 0, True
+        if left:
+            self.surplus = data[left:]
+            return data[:left]
+        return data
+
+
+class UntilClose:
+    """A body that ends with the connection (RFC 9112 6.3, the last rule); of responses only."""
+
+    __slots__ = ("done", "surplus")
+
+    def __init__(self) -> None:
+        self.done = False
+        self.surplus = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """All of it."""
+        return data
+
+
+class _At(Enum):
+    """What of a chunked body comes next."""
+
+    SIZE = "a line with a chunk's size"
+    DATA = "a chunk's data"
+    DATA_END = "the CRLF behind it"
+    TRAILERS = "a line of the trailer section"
+
+
+class ChunkedBody:
+    """A body in chunks (RFC 9112 7.1). Extensions and trailers are checked, bounded, and dropped."""
+
+    __slots__ = ("_at", "_left", "_line", "_trailers", "done", "surplus")
+
+    def __init__(self) -> None:
+        self._at = _At.SIZE
+        self._left = 0  # of the current chunk, in bytes
+        self._line = b""  # the beginning of a line whose end has not come
+        self._trailers = 0  # bytes of the trailer section
+        self.done = False
+        self.surplus = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """The content in ``data``; pieces of one call come together."""
+        place, end = 0, len(data)
+        if self._line:
+            data = self._line + data
+            self._line, end = b"", len(data)
+        pieces: list[bytes] = []
+        while place < end:
+            if self._at is _At.DATA:
+                piece = data[place : place + self._left]
+                pieces.append(piece)
+                place += len(piece)
+                self._left -= len(piece)
+                if not self._left:
+                    self._at = _At.DATA_END
+            elif self._at is _At.DATA_END:
+                ending = data[place : place + 2]
+                if ending == b"\r\n":
+                    place += 2
+                    self._at = _At.SIZE
+                elif ending == b"\r":
+                    self._line, place = ending, end
+                else:
+                    raise Malformed("a chunk is longer than its size")
+            else:
+                place = self._take_line(data, place)
+                if self.done:
+                    self.surplus = data[place:]
+                    break
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _take_line(self, data: bytes, place: int) -> int:
+        """Takes the line that begins at ``place``, and returns where the next thing begins."""
+        limit = MAX_CHUNK_LINE if self._at is _At.SIZE else MAX_TRAILERS - self._trailers
+        # one byte more than the longest line, and its CR LF
+        stop = data.find(b"\r\n", place, place + limit + 2)
+        if stop < 0:
+            if len(data) - place > limit + 1:
+                raise TooLong("a chunk's line or the trailer section is too long")
+            self._line = data[place:]
+            return len(data)
+        line = data[place:stop]
+        if self._at is _At.SIZE:
+            self._left = _chunk_size(line)
+            self._at = _At.DATA if self._left else _At.TRAILERS
+        elif line:
+            self._trailers += len(line) + 2
+            _fields([line])
+        else:
+            self.done = True
+        return stop + 2
+
+
+def _chunk_size(line: bytes) -> int:
+    digits, _, extension = line.partition(b";")
+    digits = digits.rstrip(b" \t") if extension else digits
+    if not digits or len(digits) > _MAX_LENGTH_DIGITS or digits.translate(None, _HEX_DIGITS):
+        raise Malformed("a chunk's size is malformed")
+    if extension and _CONTROL.search(extension):
+        raise Malformed("a chunk's extension holds a control character")
+    return int(digits, 16)

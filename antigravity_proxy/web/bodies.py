@@ -1,0 +1,112 @@
+"""How much memory the bodies of all requests may take together, and how small their pieces may be. Pure.
+
+A body counts from the moment its length is announced (a chunked one as it grows) until its request has been sent on,
+or has ended. So a body that was let in always finds room.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from antigravity_proxy.errors import BadRequest, BodyTooLarge, Unavailable
+
+#: seconds after which a client may try again when there is no room
+_RETRY = 2
+#: what a chunked body reserves at a time
+_STEP = 64 << 10
+#: pieces of any size that a body may come in; beyond them they have to be of this size on average
+_FREE_PIECES, _LEAST_PIECE = 4096, 256
+#: a body above this is decoded apart
+LARGE = 1 << 20
+_SLICE = 1 << 20
+#: how often a byte may be in a large body: what begins lists and objects, what ends texts, what follows a value
+_MOST = ((b"{", 500_000), (b"[", 500_000), (b'"', 2_000_000), (b",", 4_000_000))
+
+
+class BodyUse(Enum):
+    """What becomes of a request's body."""
+
+    REFUSED = "there may be none"
+    IGNORED = "it is read and thrown away"
+    KEPT = "it is kept"
+
+
+class BodyBudget:
+    """Counts what is reserved, in bytes: ``total`` for everybody, half of it for one holder of a key or an address."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._share = total // 2
+        self._held: dict[str, int] = {}
+        self.reserved = 0
+
+    def take(self, holder: str, count: int) -> None:
+        """Reserves ``count`` more bytes. Raises Unavailable where there is no room."""
+        mine = self._held.get(holder, 0) + count
+        if self.reserved + count > self._total or mine > self._share:
+            raise Unavailable("Too many large requests are under way. Please try again.", retry_after=_RETRY)
+        self._held[holder] = mine
+        self.reserved += count
+
+    def give_back(self, holder: str, count: int) -> None:
+        """Frees ``count`` bytes."""
+        left = self._held.get(holder, 0) - count
+        if left:
+            self._held[holder] = left
+        else:
+            self._held.pop(holder, None)
+        self.reserved -= count
+
+
+class Reservation:
+    """One body's part of the budget. ``limit`` is the largest body there may be, in bytes."""
+
+    __slots__ = ("_budget", "_holder", "_limit", "_pieces", "_received", "_reserved")
+
+    def __init__(self, budget: BodyBudget, holder: str, limit: int) -> None:
+        self._budget = budget
+        self._holder = holder
+        self._limit = limit
+        self._pieces = 0
+        self._received = 0
+        self._reserved = 0
+
+    def announced(self, length: int) -> None:
+        """The body's length is known. Raises BodyTooLarge, Unavailable."""
+        if length > self._limit:
+            raise self._too_large()
+        self._reserve(length)
+
+    def received(self, count: int) -> None:
+        """A piece of ``count`` bytes came. Raises BodyTooLarge, Unavailable, BadRequest (pieces without end)."""
+        self._pieces += 1
+        self._received += count
+        if self._received > self._limit:
+            raise self._too_large()
+        if self._pieces > _FREE_PIECES and self._received < self._pieces * _LEAST_PIECE:
+            raise BadRequest("The request body comes in too many pieces that are too small.")
+        if self._received > self._reserved:
+            self._reserve(max(_STEP, self._received - self._reserved))
+
+    def release(self) -> None:
+        """The body is kept no longer."""
+        if self._reserved:
+            self._budget.give_back(self._holder, self._reserved)
+            self._reserved = 0
+
+    def _reserve(self, count: int) -> None:
+        self._budget.take(self._holder, count)
+        self._reserved += count
+
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(f"The request body is larger than {self._limit} bytes.")
+
+
+def check_shape(body: bytes) -> None:
+    """Raises BadRequest for a body of more values than any request has: they take far more memory than their text."""
+    for mark, most in _MOST:
+        found = 0
+        for begin in range(0, len(body), _SLICE):
+            found += body.count(mark, begin, begin + _SLICE)
+            if found > most:
+                raise BadRequest("The request has too many messages, parts or other values.")
