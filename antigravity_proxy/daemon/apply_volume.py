@@ -63,7 +63,7 @@ class VolumeApplier:
         if not state.error:
             updating.addCallback(self._tell_of_accounts, state, before)
         elif state.error != before.error:
-            log.error("the volume can't be read: {reason}", reason=state.error)
+            log.error("the volume can't be read: {reason}", reason=f"{state.error} (data directory: {state.where})")
         return updating.addErrback(partial(log.failure, "the volume's accounts could not be taken"))
 
     def take_clients(self, keys: tuple[ClientKey, ...]) -> None:
@@ -91,8 +91,10 @@ class VolumeApplier:
         )
         known = set(before.problems)
         new = [problem for problem in state.problems if problem not in known]
+        served = {account.id for account in state.accounts} if state.kept else frozenset()
         for problem in new[:_PROBLEMS_TOLD]:
-            log.warn("account {account} can't be used: {reason}", account=problem.id, reason=problem.reason)
+            what = "serves on with the sign-in that it had" if problem.id in served else "can't be used"
+            log.warn("account {account} {what}: {reason}", account=problem.id, what=what, reason=problem.reason)
         if len(new) > _PROBLEMS_TOLD:
             words = "{count} further accounts can't be used; 'antigravity-proxy accounts list' tells why"
             log.warn(words, count=len(new) - _PROBLEMS_TOLD)

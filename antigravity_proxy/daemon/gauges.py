@@ -151,7 +151,7 @@ def _free_in(pool: Pool) -> Values:
 
 def _rows(state: VolumeState) -> Values:
     sealed = state.sealed_rows
-    yield ("open",), len(state.accounts) - state.unconfirmed
+    yield ("open",), len(state.accounts) - state.unconfirmed - state.kept
     yield ("leaving",), state.unconfirmed
     yield ("sealed",), sealed
     yield ("broken",), len(state.problems) - sealed

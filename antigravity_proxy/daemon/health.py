@@ -107,9 +107,10 @@ class Health:
         seen_at = self._volume.seen_at
         return VolumeHealth(
             age=None if seen_at is None else round(self._clock.seconds() - seen_at, 1),
-            open=len(state.accounts) - state.unconfirmed,
+            open=len(state.accounts) - state.unconfirmed - state.kept,
             sealed=state.sealed_rows,
             broken=len(state.problems) - state.sealed_rows,
             leaving=state.unconfirmed,
+            kept=state.kept,
             paused=state.paused,
         )

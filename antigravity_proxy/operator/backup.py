@@ -22,8 +22,9 @@ from click import ClickException
 from msgspec import Struct
 
 from antigravity_proxy import __version__
-from antigravity_proxy.volume import atomic, database, files, guiconfig, keys, snapshot
+from antigravity_proxy.volume import database, files, guiconfig, keys, snapshot
 from antigravity_proxy.volume.accounts import AccountReader
+from antigravity_proxy.volume.atomic import Directory
 from antigravity_proxy.volume.layout import Layout
 from antigravity_proxy.volume.snapshot import Snapshot, VolumeError
 
@@ -43,8 +44,8 @@ class VolumeCopy(Struct, frozen=True):
 
 
 def is_known(name: str) -> bool:
-    """Whether a file of that name belongs to a volume; no way leads out of it."""
-    return bool(_KNOWN_NAME.fullmatch(name)) and name not in (".keys/.", ".keys/..")
+    """Whether a file of that name belongs to a volume; no way leads out of it, and it may be shown at a terminal."""
+    return bool(_KNOWN_NAME.fullmatch(name)) and name.isprintable() and name not in (".keys/.", ".keys/..")
 
 
 def copy_volume(places: Layout) -> VolumeCopy:
@@ -57,10 +58,8 @@ def copy_volume(places: Layout) -> VolumeCopy:
     found = {DATABASE: image}
     found |= _config(places)
     for directory in places.keys:
-        for path in keys.candidates(directory):
-            content = _file_content(path)
-            if content is not None and len(content) <= keys.MAX_SIZE:
-                found[_free_name(str(path.relative_to(directory)).replace("\\", "/"), content, found)] = content
+        for name, content in keys.contents(directory):
+            found[_free_name(name, content, found)] = content
     return counted(found)
 
 
@@ -78,31 +77,26 @@ def counted(contents: dict[str, bytes]) -> VolumeCopy:
 def _config(places: Layout) -> dict[str, bytes]:
     """The first configuration there is; a half-written one is no backup."""
     for path in places.configs:
-        content = _file_content(path)
-        if content is not None:
-            try:
-                guiconfig.parse(content)
-            except guiconfig.Unreadable as e:
-                raise ClickException(f"{e}; nothing was copied") from e
-            return {CONFIG: content}
+        try:
+            content = files.content(path, files.MAX_CONFIG)
+            guiconfig.parse(content)
+        except FileNotFoundError:
+            continue
+        except OSError as e:
+            raise ClickException(f"{path.name} can't be read: {files.why(e, path)}; nothing was copied") from e
+        except guiconfig.Unreadable as e:
+            raise ClickException(f"{e}; nothing was copied") from e
+        return {CONFIG: content}
     return {}
 
 
-def _file_content(path: Path) -> bytes | None:
-    try:
-        return files.content(path)
-    except FileNotFoundError:
-        return None
-    except OSError as e:
-        raise ClickException(f"{path.name} can't be read: {e.strerror}; nothing was copied") from e
-
-
 def _free_name(name: str, content: bytes, taken: dict[str, bytes]) -> str:
-    """The name in the copy: two directories of a desktop may hold key files of one name."""
-    found, number = name, 1
+    """The name in the copy: two directories of a desktop may hold key files of one name, and a name may be unfit."""
+    stem = Path(name).name if is_known(name) else "key"
+    found, number = name if is_known(name) else f".keys/{stem}", 1
     while taken.get(found, content) != content:
         number += 1
-        found = f".keys/{Path(name).name}.{number}"
+        found = f".keys/{stem[:100]}.{number}"
     return found
 
 
@@ -120,48 +114,46 @@ def back_up(
     volume = copy_volume(places)
     moment = datetime.fromtimestamp(epoch, UTC)
     try:
-        atomic.make_directory(destination)
-        path = _free(destination, f"antigravity-{moment:%Y%m%dT%H%M%SZ}")
-        part = path.with_suffix(".part")
-        try:
-            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with Directory.opened(destination, make=True) as place:
+            name = _free(place, f"antigravity-{moment:%Y%m%dT%H%M%SZ}")
+            with place.new(name) as descriptor, os.fdopen(descriptor, "w+b", closefd=False) as file:
                 write_archive(file, volume, moment.isoformat(), progress)
                 file.flush()
-                os.fsync(file.fileno())
-            manifest, _ = read_archive(part.read_bytes())
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
-        atomic.sync_directory(destination)
-        _remove_oldest(destination, keep)
+                file.seek(0)
+                manifest, _ = read_archive(file.read())
+            _remove_oldest(place, keep)
     except OSError as e:
         raise ClickException(f"{destination}: {e.strerror or e}") from e
-    return path, manifest
+    return destination / name, manifest
 
 
 def outside(places: Layout, destination: Path) -> None:
     """Raises ClickException for a destination in the data directory: nothing of ours belongs there."""
-    if destination.resolve().is_relative_to(places.directory.resolve()):
+    if Path(os.path.realpath(destination)).is_relative_to(os.path.realpath(places.directory)):
         raise ClickException(f"{destination} lies in the data directory: choose a place outside it")
 
 
-def _free(destination: Path, stem: str) -> Path:
-    path, number = destination / f"{stem}.tar", 1
-    while path.exists():
+def _free(place: Directory, stem: str) -> str:
+    name, number = f"{stem}.tar", 1
+    while place.lstat(name) is not None:
         number += 1
-        path = destination / f"{stem}-{number}.tar"
-    return path
+        name = f"{stem}-{number}.tar"
+    return name
 
 
-def _remove_oldest(destination: Path, keep: int | None) -> None:
-    ours = [path for path in destination.iterdir() if _NAME.fullmatch(path.name)]
-    ours.sort(key=lambda path: (path.name[:28], len(path.name), path.name))
-    for path in ours[:-keep] if keep else ():
-        path.unlink()
+def _remove_oldest(place: Directory, keep: int | None) -> None:
+    ours = [name for name in place.names() if _NAME.fullmatch(name)]
+    ours.sort(key=lambda name: (name[:28], len(name), name))
+    for name in ours[:-keep] if keep else ():
+        place.remove(name)
 
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+#: bytes of a backup that are read at most: a database, and what is beside it
+MAX_ARCHIVE = files.MAX_DATABASE + (64 << 20)
+#: files in a backup
+_MAX_MEMBERS = 4 * keys.MAX_FILES
 #: 64 hex digits and a line feed
 _SEAL_SIZE = 65
 
@@ -204,11 +196,13 @@ def read_archive(content: bytes) -> tuple[Manifest, VolumeCopy]:
     if seal != _digest(body).encode() + b"\n":
         raise ClickException("the backup is damaged or no backup: its checksum does not fit; nothing was changed")
     try:
-        with tarfile.open(fileobj=io.BytesIO(body), mode="r:") as tar:
-            found = {member.name: _member_content(tar, member) for member in tar}
+        found = _members(body)
         manifest = msgspec.json.decode(found.pop(MANIFEST), type=Manifest)
-    except (tarfile.TarError, msgspec.MsgspecError, KeyError) as e:
-        raise ClickException(f"the backup can't be read: {e}") from e
+    except ClickException:
+        raise
+    except Exception as e:  # tarfile raises whatever its parts do: OverflowError, RecursionError, ValueError
+        words = " ".join(str(e).split()) or type(e).__name__
+        raise ClickException(f"the backup can't be read: {words!a}") from e
     if manifest.format != FORMAT:
         raise ClickException(f"the backup has format {manifest.format}; this version reads format {FORMAT}")
     if {name: Entry(len(content), _digest(content)) for name, content in found.items()} != manifest.files:
@@ -218,11 +212,18 @@ def read_archive(content: bytes) -> tuple[Manifest, VolumeCopy]:
     return manifest, counted(found)
 
 
-def _member_content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = tar.extractfile(member)
-    if file is None:
-        raise ClickException(f"the backup holds {member.name!r}, which is no regular file")
-    return file.read()
+def _members(body: bytes) -> dict[str, bytes]:
+    """The files of a tar by name: plain ones only, as ``write_archive`` makes them. Raises whatever tarfile does."""
+    found: dict[str, bytes] = {}
+    with tarfile.open(fileobj=io.BytesIO(body), mode="r:") as tar:
+        for member in tar:
+            if member.type != tarfile.REGTYPE or member.pax_headers or member.issparse():
+                raise ClickException(f"the backup holds {member.name!a}, which is no regular file")
+            if member.name in found or len(found) > _MAX_MEMBERS:
+                raise ClickException(f"the backup holds {member.name!a} twice, or more files than a volume has")
+            file = tar.extractfile(member)
+            found[member.name] = b"" if file is None else file.read()
+    return found
 
 
 def _digest(content: bytes) -> str:

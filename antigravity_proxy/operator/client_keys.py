@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +15,8 @@ import click
 import msgspec
 
 from antigravity_proxy.settings.table import Settings
-from antigravity_proxy.volume import atomic
+from antigravity_proxy.volume import files
+from antigravity_proxy.volume.atomic import Directory
 from antigravity_proxy.web.client_keys import PREFIX, ClientKey, ClientKeysError, digest, parse, render
 
 _LASTING = re.compile(r"([0-9]{1,5})([dhw])")
@@ -27,40 +28,44 @@ def place_of(file: Path | None, settings: Settings, directory: Path) -> Path:
     path = file or (Path(settings.client_keys_file) if settings.client_keys_file else None)
     if path is None:
         raise click.ClickException("name the file with --file, or set PROXY_CLIENT_KEYS_FILE")
-    if settings.read_only and path.absolute().resolve().is_relative_to(directory.absolute().resolve()):
+    if settings.read_only and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
         raise click.ClickException(f"READONLY_MODE is true: nothing below {directory} is to be written")
     return path
 
 
 def load(path: Path) -> tuple[ClientKey, ...]:
     """The keys of the file; of one that isn't there yet none. Raises ClickException."""
+    return _parsed(path, lambda: files.content(path, files.MAX_CLIENT_KEYS))
+
+
+def _parsed(path: Path, read: Callable[[], bytes]) -> tuple[ClientKey, ...]:
     try:
-        return parse(path.read_bytes())
+        return parse(read())
     except FileNotFoundError:
         return ()
     except OSError as e:
-        raise click.ClickException(f"{path} can't be read: {e.strerror}") from None
+        raise click.ClickException(f"{path} can't be read: {files.why(e, path)}") from None
     except ClientKeysError as e:
         raise click.ClickException(f"{path}: {e}; mend it by hand") from None
 
 
 def add(path: Path, key: ClientKey) -> None:
     """Puts the key into the file. Raises ClickException."""
-    with _locked(path):
-        keys = load(path)
+    with _locked(path) as directory:
+        keys = _held(directory, path)
         if any(known.name == key.name for known in keys):
             raise click.ClickException(f"there is a key of the name {key.name}: revoke it first")
-        _save(path, (*keys, key))
+        _save(directory, path, (*keys, key))
 
 
 def revoke(path: Path, name: str) -> None:
     """Takes the key of that name out of the file. Raises ClickException."""
-    with _locked(path):
-        keys = load(path)
+    with _locked(path) as directory:
+        keys = _held(directory, path)
         left = tuple(key for key in keys if key.name != name)
         if len(left) == len(keys):
             raise click.ClickException(f"there is no key of the name {name}")
-        _save(path, left)
+        _save(directory, path, left)
 
 
 def new(
@@ -127,32 +132,32 @@ def _limits(key: ClientKey, now: datetime) -> str:
     return "; ".join(told) or "no limits"
 
 
-def _save(path: Path, keys: tuple[ClientKey, ...]) -> None:
-    """Writes the file anew; made by root it belongs to whom it belonged to before, else to its directory's owner."""
+def _held(directory: Directory, path: Path) -> tuple[ClientKey, ...]:
+    """The keys of a file that is to be written again: no link, and nothing else that is no file. As ``load``."""
+    return _parsed(path, lambda: directory.read(path.name, files.MAX_CLIENT_KEYS))
+
+
+def _save(directory: Directory, path: Path, keys: tuple[ClientKey, ...]) -> None:
+    """Writes the file again; made by root it belongs to whom it belonged to before, else to its directory's owner."""
     try:
-        whose = (path if path.exists() else path.parent).stat()
-        atomic.write(path, render(keys))
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
-            os.chown(path, whose.st_uid, whose.st_gid)
+        owner = directory.heir()
+        before = directory.lstat(path.name)
+        if before is not None and not stat.S_ISREG(before.st_mode):
+            raise click.ClickException(f"{path} is no regular file: name the file itself")
+        if owner is not None and before is not None:
+            owner = before.st_uid, before.st_gid
+        directory.write(path.name, render(keys), owner)
     except OSError as e:
         raise click.ClickException(f"{path} can't be written: {e.strerror}") from None
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keeps others who change the file away meanwhile, where the system offers that."""
-    try:
-        atomic.make_directory(path.parent)
-        if sys.platform == "win32":
-            yield
-            return
-        import fcntl
-
-        directory = os.open(path.parent, os.O_RDONLY)
-    except OSError as e:
-        raise click.ClickException(f"{path.parent} can't be written: {e.strerror}") from None
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(directory)
+def _locked(path: Path) -> Iterator[Directory]:
+    """The file's directory; keeps others who change the file away meanwhile, where the system offers that."""
+    with ExitStack() as stack:
+        try:
+            directory = stack.enter_context(Directory.opened(path.parent, make=True))
+            directory.lock()
+        except OSError as e:
+            raise click.ClickException(f"{path.parent} can't be written: {e.strerror}") from None
+        yield directory

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from antigravity_proxy.operator.keychain import Keychain, KeychainError
 from antigravity_proxy.secret import Secret, SecretBytes
-from antigravity_proxy.volume import atomic, database, files, keys, layout, safestorage, snapshot
+from antigravity_proxy.volume import database, files, keys, layout, safestorage, snapshot
+from antigravity_proxy.volume.atomic import Directory
 from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.layout import Layout
 from antigravity_proxy.volume.sealed import is_sealed, opens
@@ -23,6 +24,8 @@ from antigravity_proxy.volume.snapshot import VolumeError
 P = ParamSpec("P")
 T = TypeVar("T")
 _SERVICE, _ENTRIES = "AntigravityManager", ("MasterKeyV2", "MasterKey")
+#: bytes of a key file, or of Chromium's ``Local State``
+_MAX_STATE = 16 << 20
 _FILES = ("master-key.v2.safe", "master-key.v2.file", ".mk")
 
 
@@ -61,7 +64,7 @@ def of_volume(places: Layout, configured: Secret | None) -> tuple[int, list[Open
 
 def that_open(places: Layout, candidates: list[Candidate]) -> list[Candidate]:
     """The keys that open at least one row of the volume; all of them where there is no database yet."""
-    if not places.database.exists():
+    if not os.path.lexists(places.database):
         return candidates
     _, opened = check(_rows(places), candidates)
     return [candidate for candidate, each in zip(candidates, opened, strict=True) if each.rows]
@@ -101,19 +104,19 @@ def of_desktop(directories: Iterable[Path], platform: str, keychain: Keychain) -
 
 def export(candidates: Iterable[Candidate], directory: Path) -> list[Path]:
     """Writes each key that is not there yet into ``.keys/``, mode 0600; gives the new files. Raises ClickException."""
-    inside = directory / ".keys"
     known = set(keys.find(directory).keys)
     written: list[Path] = []
     try:
-        atomic.make_directory(inside)
-        for candidate in candidates:
-            if candidate.key not in known:
-                path = _free(inside)
-                atomic.write(path, candidate.key.hex().encode() + b"\n")
-                written.append(path)
-                known.add(candidate.key)
+        with Directory.opened(directory, make=True) as place, place.inside(".keys", make=True) as inside:
+            heir = place.heir()
+            for candidate in candidates:
+                if candidate.key not in known:
+                    name = _free(inside)
+                    inside.write(name, candidate.key.hex().encode() + b"\n", heir)
+                    written.append(inside.path / name)
+                    known.add(candidate.key)
     except OSError as e:
-        raise ClickException(f"{inside}: {e.strerror or e}") from e
+        raise ClickException(f"{directory / '.keys'} can't be written: {e.strerror or e}") from e
     return written
 
 
@@ -143,17 +146,17 @@ def _asked(trouble: list[str], question: Callable[P, T], *args: P.args, **kwargs
 
 def _content(path: Path) -> bytes | None:
     try:
-        return files.content(path)
+        return files.content(path, _MAX_STATE)
     except OSError:
         return None
 
 
-def _free(inside: Path) -> Path:
-    path, number = inside / "master.key", 1
-    while os.path.lexists(path):
+def _free(inside: Directory) -> str:
+    name, number = "master.key", 1
+    while inside.lstat(name) is not None:
         number += 1
-        path = inside / f"master-{number}.key"
-    return path
+        name = f"master-{number}.key"
+    return name
 
 
 def _rows(places: Layout) -> list[Row]:

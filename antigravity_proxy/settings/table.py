@@ -184,6 +184,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_body: Annotated[int, Setting(
         "PROXY_MAX_BODY", parse.size, "32MiB",
         "the largest request body")]
+    responses_store: Annotated[int, Setting(
+        "PROXY_RESPONSES_STORE", parse.size_or_none, "64MiB",
+        "what is kept in memory of OpenAI's responses, so that a request can go on from one: an hour after its last "
+        "use it is gone; 0: nothing is kept")]
     drain_seconds: Annotated[float, Setting(
         "PROXY_DRAIN_SECONDS", parse.seconds, "30",
         "how long SIGTERM waits for open streams")]

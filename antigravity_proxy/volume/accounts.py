@@ -68,6 +68,7 @@ class RowProblem(Struct, frozen=True, gc=False):
     email: Secret = Secret("")
     name: Secret = Secret("")
     status: str = ""
+    paused: bool = False
 
 
 class Accounts(Struct, frozen=True):
@@ -128,7 +129,7 @@ class _BadRow(Exception):
 
 
 def _problem(identity: str, row: Row, reason: str, *, sealed: bool) -> RowProblem:
-    return RowProblem(identity, reason, sealed, *_plain(row))
+    return RowProblem(identity, reason, sealed, *_plain(row), paused="paused" in row)
 
 
 def _plain(row: Row) -> tuple[str, Secret, Secret, str]:

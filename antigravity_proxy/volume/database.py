@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,6 +25,12 @@ _OPTIONAL = ("name", "quota_json", "created_at", "last_used", "status", "proxy_u
 _IN_MEMORY_BELOW = 16 << 20
 #: frames of a log that are replayed without SQLite: about a second's work
 _MAX_FRAMES = 4000
+#: rows of accounts that are taken
+MAX_ROWS = 500_000
+#: seconds of SQLite's work on one copy: 100,000 accounts take about one (credential-volume.md 2.6)
+PATIENCE = 20.0
+#: bytes of one value, and steps of SQLite's machine between two looks at the clock
+_MAX_VALUE, _STEPS = 16 << 20, 10_000
 
 
 class Damaged(VolumeError):
@@ -37,22 +44,28 @@ def rows(snapshot: Snapshot, places: Iterable[str] | None = None) -> list[Row]:
 
     ``places`` are directories that may take a private copy, best first; by default the machine's temporary ones.
     """
-    try:
-        with _opened(snapshot, _temporary_places() if places is None else places) as connection:
-            return _rows(connection)
-    except sqlite3.Error as e:
-        raise Damaged(f"cloud_accounts.db can't be read: {e}") from e
+    with _opened(snapshot, places) as connection:
+        return _rows(connection)
 
 
 def whole(snapshot: Snapshot, places: Iterable[str] | None = None) -> bytes:
     """The committed state as one database file, its log or journal worked in. Raises as ``rows``."""
-    try:
-        with _opened(snapshot, _temporary_places() if places is None else places) as connection:
-            _check(connection)
-            image = connection.serialize()
-    except sqlite3.Error as e:
-        raise Damaged(f"cloud_accounts.db can't be read: {e}") from e
+    with _opened(snapshot, places) as connection:
+        _check(connection)
+        image = connection.serialize()
     return image[:18] + snapshot.db[18:20] + image[20:]  # in the journal mode that the app chose
+
+
+def restrict(connection: sqlite3.Connection, seconds: float) -> None:
+    """Holds what a file may make SQLite do within bounds: its text is not ours. Raises sqlite3.Error.
+
+    No function with side effects in views, triggers and defaults; no value above 16 MiB; and no work beyond so many
+    ``seconds`` from now, waiting for locks apart: it ends as OperationalError.
+    """
+    end = time.monotonic() + seconds
+    connection.execute("PRAGMA trusted_schema=OFF")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE)
+    connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
 
 
 def _check(connection: sqlite3.Connection) -> None:
@@ -62,6 +75,9 @@ def _check(connection: sqlite3.Connection) -> None:
 
 
 def _rows(connection: sqlite3.Connection) -> list[Row]:
+    kind = connection.execute("SELECT type FROM sqlite_master WHERE name = 'accounts'").fetchone()
+    if kind is not None and kind[0] != "table":
+        raise Damaged(f"'accounts' of cloud_accounts.db is no table, but a {kind[0]}")
     _check(connection)
     columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(accounts)")}
     if not columns:
@@ -72,7 +88,9 @@ def _rows(connection: sqlite3.Connection) -> list[Row]:
     order = " ORDER BY last_used DESC" if "last_used" in columns else ""
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     found = connection.execute(f"SELECT {', '.join(wanted)} FROM accounts{order}")  # noqa: S608 - constant names
-    rows = [dict(zip(wanted, row, strict=True)) for row in found]
+    rows = [dict(zip(wanted, row, strict=True)) for row in found.fetchmany(MAX_ROWS + 1)]
+    if len(rows) > MAX_ROWS:
+        raise Damaged(f"cloud_accounts.db holds more than {MAX_ROWS} accounts")
     paused_ids = _paused(connection)
     for row in rows if paused_ids else ():
         if row["id"] in paused_ids:
@@ -90,7 +108,23 @@ def _paused(connection: sqlite3.Connection) -> frozenset[str]:
 
 
 @contextmanager
-def _opened(snapshot: Snapshot, places: Iterable[str]) -> Iterator[sqlite3.Connection]:
+def _opened(snapshot: Snapshot, places: Iterable[str] | None) -> Iterator[sqlite3.Connection]:
+    """A connection to the copy, restricted. Whatever ends its use is Damaged, or NotReady where there is no room."""
+    end = time.monotonic() + PATIENCE
+    try:
+        with _connected(snapshot, _temporary_places() if places is None else places) as connection:
+            restrict(connection, PATIENCE)
+            yield connection
+    except VolumeError:
+        raise
+    except Exception as e:  # of the many kinds that a made-up file can bring about
+        if isinstance(e, sqlite3.OperationalError) and time.monotonic() > end:
+            raise Damaged(f"cloud_accounts.db takes more than {PATIENCE:.0f} s to be read: is it the app's?") from e
+        raise Damaged(f"cloud_accounts.db can't be read: {e or type(e).__name__}") from e
+
+
+@contextmanager
+def _connected(snapshot: Snapshot, places: Iterable[str]) -> Iterator[sqlite3.Connection]:
     """A connection to the copy: in memory when nothing has to be replayed, else in a private directory if there is one.
 
     In there SQLite itself replays the log, or rolls the journal back.

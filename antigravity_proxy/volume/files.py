@@ -7,6 +7,7 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 #: above this size dropping the page cache costs more than it brings (credential-volume.md 2.6)
 _DROP_CACHE_BELOW = 16 << 20
@@ -14,21 +15,37 @@ _DROP_CACHE_BELOW = 16 << 20
 _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_BINARY", "O_NONBLOCK"))
 _BLOCK = 1 << 20
 
+#: bytes of each kind of file that are read at most: a larger one is refused, and never held in memory
+MAX_DATABASE = 1 << 30
+MAX_CONFIG = 4 << 20
+MAX_CLIENT_KEYS = 1 << 20
 
-def open_descriptor(path: Path) -> int:
-    """A descriptor of a regular file, for reading; the caller closes it. Raises OSError."""
-    descriptor = os.open(path, _FLAGS)
+
+def open_descriptor(path: Path, *, follow: bool = True) -> int:
+    """A descriptor of a regular file, for reading; the caller closes it. Raises OSError.
+
+    ``follow``: whether the path may end in a symbolic link.
+    """
+    descriptor = os.open(path, _FLAGS if follow else _FLAGS | getattr(os, "O_NOFOLLOW", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     return descriptor
 
 
-def content(path: Path) -> bytes:
-    """The whole file. Raises OSError."""
+def content(path: Path, limit: int) -> bytes:
+    """The whole file. Raises OSError, with EFBIG and words for one of more than ``limit`` bytes."""
     descriptor = _open_fresh(path)
     with os.fdopen(descriptor, "rb") as file:
-        return file.read()
+        return read_up_to(file, limit, os.fstat(descriptor).st_size)
+
+
+def read_up_to(file: BinaryIO, limit: int, size: int) -> bytes:
+    """All of a file of ``size`` bytes; as OSError where it holds more than ``limit``, or grows beyond that."""
+    found = b"" if size > limit else file.read(limit + 1)
+    if size > limit or len(found) > limit:
+        raise OSError(errno.EFBIG, f"it is larger than the {limit >> 20 or 1} MiB that are read at most")
+    return found
 
 
 def has_content(path: Path, expected: bytes) -> bool:
@@ -44,13 +61,28 @@ def has_content(path: Path, expected: bytes) -> bool:
 
 
 def whose(path: Path) -> str:
-    """Why a file can't be read, as far as its owner tells: in words for an operator."""
-    ours = f"this process has uid {os.getuid()}" if hasattr(os, "getuid") else "this process may not"
-    try:
-        found = path.stat()
-    except OSError:
-        return ours
-    return f"owned by uid {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}; {ours}"
+    """Why a file can't be read, as far as owners tell: in words for an operator. Raises nothing.
+
+    Where a directory keeps this process out, it is that directory's owner and mode that count.
+    """
+    ours = f"this process has uid {os.geteuid()}" if hasattr(os, "geteuid") else "this process may not"
+    for distance, each in enumerate((path, *path.parents)):
+        try:
+            found = each.stat()
+        except PermissionError:
+            continue
+        except OSError:
+            break
+        subject = ("", "its directory is ", "a directory above it is ")[min(distance, 2)]
+        return f"{subject}owned by uid {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}; {ours}"
+    return ours
+
+
+def why(error: OSError, path: Path) -> str:
+    """What an error means that a read of ``path`` ended in; holds no path. Raises nothing."""
+    if isinstance(error, PermissionError):
+        return whose(path)
+    return error.strerror or type(error).__name__
 
 
 def _open_fresh(path: Path) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +20,11 @@ _HEX = re.compile(rb"\s*([0-9a-fA-F]{64})\s*")
 #: a key file is 32 bytes or 64 hex characters, a wrapped one a little more
 MAX_SIZE = 4096
 
-FindingKind = Literal["ignored", "unreadable", "wrapped", "outside"]
+#: files of ``.keys/`` that are tried
+MAX_FILES = 200
+_INSIDE = ".keys"
+
+FindingKind = Literal["ignored", "unreadable", "wrapped", "outside", "directory"]
 
 
 class KeyFile(Struct, frozen=True):
@@ -70,29 +76,59 @@ def unwrap_linux_v10(content: bytes) -> SecretBytes | None:
 
 def candidates(directory: Path) -> list[Path]:
     """The files that may hold a key, there or not, in the order to try them: ``.keys/`` by name, then the app's own."""
-    inside = directory / ".keys"
-    try:
-        names = sorted(os.listdir(inside))
-    except OSError:
-        names = []
-    own = ("master-key.v2.file", ".mk", "master-key.v2.safe")
-    return [*(inside / name for name in names), *(directory / name for name in own)]
+    return _paths(directory, _listed(directory)[0])
 
 
 def find(directory: Path) -> Keys:
-    """All candidate keys in one directory and its ``.keys/``."""
+    """All candidate keys in one directory and its ``.keys/``. Raises nothing: what is wrong is among the findings."""
     keys: list[KeyFile] = []
-    findings: list[KeyFinding] = []
-    inside = directory / ".keys"
-    if inside.is_dir() and not os.access(inside, os.R_OK | os.X_OK):
-        findings.append(_unreadable(inside, ".keys"))
-    for path in candidates(directory):
+    names, finding = _listed(directory)
+    findings = [] if finding is None else [finding]
+    for path in _paths(directory, names):
         found = _read(path, directory)
         if isinstance(found, KeyFile):
             keys.append(found)
         elif found is not None:
             findings.append(found)
     return Keys(tuple(keys), tuple(findings))
+
+
+def contents(directory: Path) -> Iterator[tuple[str, bytes]]:
+    """The files that hold a key, or a wrapped one, by name relative to the directory: what a backup needs of them."""
+    for path in candidates(directory):
+        found = _content(path, directory)
+        if isinstance(found, bytes) and len(found) < MAX_SIZE:
+            yield _name(path, directory), found
+
+
+def _paths(directory: Path, names: Iterable[str]) -> list[Path]:
+    own = ("master-key.v2.file", ".mk", "master-key.v2.safe")
+    return [*(directory / _INSIDE / name for name in names), *(directory / name for name in own)]
+
+
+def _listed(directory: Path) -> tuple[list[str], KeyFinding | None]:
+    """The names in ``.keys/``, sorted, and what is wrong with it; up to MAX_FILES of them."""
+    inside = directory / _INSIDE
+    try:
+        with os.scandir(inside) as entries:
+            names = sorted(entry.name for entry in islice(entries, MAX_FILES + 1))
+        if not os.access(inside, os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except FileNotFoundError:
+        if not os.path.islink(inside):
+            return [], None
+        return [], KeyFinding("unreadable", _INSIDE, f"{_INSIDE} is a link to something that is not there")
+    except NotADirectoryError:
+        if not os.path.lexists(inside):  # it is the data directory that is none
+            return [], None
+        words = f"{_INSIDE} is a file, and no key is looked for in it: make it a directory with the key file inside"
+        return [], KeyFinding("unreadable", _INSIDE, words)
+    except OSError as e:
+        return [], _unreadable(inside, _INSIDE, e)
+    if len(names) > MAX_FILES:
+        words = f"{_INSIDE} holds more than {MAX_FILES} files: only so many of them are tried"
+        return names[:MAX_FILES], KeyFinding("ignored", _INSIDE, words)
+    return names, None
 
 
 def find_all(directories: Iterable[Path]) -> Keys:
@@ -104,20 +140,31 @@ def find_all(directories: Iterable[Path]) -> Keys:
     )
 
 
-def _read(path: Path, directory: Path) -> KeyFile | KeyFinding | None:
-    """The key in a file, why it gives none, or None where there is no file."""
-    name = str(path.relative_to(directory))
+def _content(path: Path, directory: Path) -> bytes | KeyFinding | None:
+    """A file's beginning, MAX_SIZE bytes; None where there is none, or nothing to tell of."""
+    name = _name(path, directory)
+    target = Path(os.path.realpath(path))
+    if not target.is_relative_to(os.path.realpath(directory)):
+        return KeyFinding("outside", name, f"{name} is a link that leads out of the volume: it is not followed")
     try:
-        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
-            return KeyFinding("outside", name, f"{name} is a link that leads out of the volume: it is not followed")
-        if not stat.S_ISREG(path.stat().st_mode):
+        found = os.stat(target)
+        if stat.S_ISDIR(found.st_mode) and not path.name.startswith(".."):  # Kubernetes keeps its own so
+            return KeyFinding("directory", name, f"{name} is a directory, not a file with a key: was it mounted so?")
+        if not stat.S_ISREG(found.st_mode):
             return None
-        with os.fdopen(files.open_descriptor(path), "rb") as file:
-            content = file.read(MAX_SIZE)
+        with os.fdopen(files.open_descriptor(target, follow=False), "rb") as file:
+            return file.read(MAX_SIZE)
     except FileNotFoundError:
         return None
-    except OSError:
-        return _unreadable(path, name)
+    except OSError as e:
+        return _unreadable(path, name, e)
+
+
+def _read(path: Path, directory: Path) -> KeyFile | KeyFinding | None:
+    """The key in a file, why it gives none, or None where there is no file."""
+    content, name = _content(path, directory), _name(path, directory)
+    if not isinstance(content, bytes):
+        return content
     key = key_of(content)
     if key is not None:
         return KeyFile(name, key)
@@ -131,5 +178,9 @@ def _read(path: Path, directory: Path) -> KeyFile | KeyFinding | None:
     return KeyFinding("ignored", name, f"{name} holds no key: neither 64 hex characters nor 32 bytes")
 
 
-def _unreadable(path: Path, name: str) -> KeyFinding:
-    return KeyFinding("unreadable", name, f"{name} can't be read: {files.whose(path)}")
+def _name(path: Path, directory: Path) -> str:
+    return path.relative_to(directory).as_posix()
+
+
+def _unreadable(path: Path, name: str, error: OSError) -> KeyFinding:
+    return KeyFinding("unreadable", name, f"{name} can't be read: {files.why(error, path)}")

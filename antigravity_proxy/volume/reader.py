@@ -14,7 +14,7 @@ from antigravity_proxy.volume.accounts import Account, AccountReader, Accounts, 
 from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.keys import KeyFinding, Keys
-from antigravity_proxy.volume.layout import Layout
+from antigravity_proxy.volume.layout import Layout, described
 from antigravity_proxy.volume.removals import Removals
 
 #: the app truncates its configuration and writes it anew: so often, with a pause of so many seconds, we look again
@@ -25,7 +25,9 @@ class VolumeState(Struct, frozen=True):
     """What is known of the volume after a round.
 
     ``read_at`` (epoch seconds) is when the accounts were last read well, None if never; ``error`` is why this round
-    could not. ``unconfirmed`` accounts among ``accounts`` are gone from the volume, until a second snapshot agrees.
+    could not, in words without a path; ``where`` is the data directory, for the log and the operator's command.
+    ``unconfirmed`` accounts among ``accounts`` are gone from the volume, until a second snapshot agrees; ``kept`` ones
+    have rows that don't open any more (they are among ``problems`` too), and serve on with the token that they had.
     ``paused`` of the accounts are left alone by this proxy. ``key``, in hex, opens most of them; None: none is sealed.
     ``size`` is the snapshot's, in bytes. ``alone``: the database has a log, but is mounted without its directory.
     ``config`` is the last good one, None if none was ever read; ``config_error`` why not this time; ``config_absent``:
@@ -35,6 +37,7 @@ class VolumeState(Struct, frozen=True):
     accounts: tuple[Account, ...] = ()
     problems: tuple[RowProblem, ...] = ()
     unconfirmed: int = 0
+    kept: int = 0
     paused: int = 0
     key: Secret | None = None
     key_findings: tuple[KeyFinding, ...] = ()
@@ -43,6 +46,7 @@ class VolumeState(Struct, frozen=True):
     size: int = 0
     alone: bool = False
     error: str = ""
+    where: str = ""
     config: GuiConfig | None = None
     config_error: str = ""
     config_absent: bool = False
@@ -79,7 +83,7 @@ class VolumeReader:
         self._accounts = AccountReader()
         self._removals = Removals()
         self._last_read: tuple[bytes, tuple[SecretBytes, ...]] | None = None  # fingerprint of the snapshot, keys
-        self._state = VolumeState()
+        self._state = VolumeState(where=described(layout.directory))
 
     def read(self) -> VolumeState:
         """Reads everything now; what can't be read keeps its last good value."""
@@ -88,6 +92,10 @@ class VolumeReader:
     def read_config(self) -> VolumeState:
         """Reads the configuration alone: what the start needs before anything else."""
         return self._advance(self._with_config(self._state))
+
+    def failed(self, error: str) -> VolumeState:
+        """A round that ended by a fault of ours: everything stays as it was, and ``error`` says why."""
+        return self._advance(replace(self._state, error=error))
 
     def removed(self, identity: str) -> None:
         """The account was removed by ourselves: the next round need not doubt it."""
@@ -130,13 +138,11 @@ class VolumeReader:
         """The first configuration file that exists; None if there is none. Raises Unreadable."""
         for path in self._layout.configs:
             try:
-                return guiconfig.parse(files.content(path))
+                return guiconfig.parse(files.content(path, files.MAX_CONFIG))
             except FileNotFoundError:
                 continue
-            except PermissionError as e:
-                raise guiconfig.Unreadable(f"{path.name} can't be read: {files.whose(path)}") from e
             except OSError as e:
-                raise guiconfig.Unreadable(f"{path.name} can't be read: {e.strerror}") from e
+                raise guiconfig.Unreadable(f"{path.name} can't be read: {files.why(e, path)}") from e
         return None
 
     def _with_accounts(self, before: VolumeState) -> VolumeState:
@@ -158,19 +164,18 @@ class VolumeReader:
             key_findings=_worth_telling(found, state),
             read_at=self._epoch(),
             size=copy.size,
-            alone=copy.has_log_mode and mounts.is_alone(self._layout.database),
+            alone=copy.has_log_mode and mounts.is_alone(snapshot.located(self._layout.database)),
             error="",
         )
 
     def _with_rows(self, state: VolumeState, read: Accounts) -> VolumeState:
-        unconfirmed = self._removals.pending
-        paused = sum(account.paused for account in read.accounts)
         return replace(
             state,
             accounts=read.accounts,
             problems=read.problems,
-            unconfirmed=unconfirmed,
-            paused=paused,
+            unconfirmed=self._removals.pending,
+            kept=len(self._removals.kept),
+            paused=sum(account.paused for account in read.accounts),
             key=read.key or state.key,
         )
 
@@ -190,9 +195,9 @@ def _keeping_key(config: GuiConfig, before: GuiConfig | None) -> GuiConfig:
 
 
 def _worth_telling(found: Keys, state: VolumeState) -> tuple[KeyFinding, ...]:
-    """A wrapped key is no trouble as long as others open everything."""
+    """A wrapped key, or what is no file at all, is no trouble as long as others open everything."""
     if state.key_count and not state.sealed_rows:
-        return tuple(finding for finding in found.findings if finding.kind != "wrapped")
+        return tuple(finding for finding in found.findings if finding.kind not in ("wrapped", "directory"))
     return found.findings
 
 

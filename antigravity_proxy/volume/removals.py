@@ -1,24 +1,26 @@
-"""Add at once, remove late: an account leaves only when a second snapshot agrees. Pure (credential-volume.md 2.4)."""
+"""Add at once, remove late: what a snapshot lacks may only be torn away. Pure (credential-volume.md 2.4).
+
+An account whose row is gone leaves when a second snapshot agrees. One whose row is there and does not open (sealed with
+a key that is not in the volume yet, damaged, emptied) keeps the token that it had, until upstream refuses that.
+"""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from antigravity_proxy.volume.accounts import Account, Accounts
+from antigravity_proxy.volume.accounts import Account, Accounts, RowProblem
 
 #: seconds until the second snapshot: past a one-second attribute cache, and within the two seconds that are promised
 CONFIRM = 1.5
 
 
 class Removals:
-    """The accounts in force, and since when some of them are not in the volume any more.
-
-    What a snapshot adds is certain, since its token opens; what it lacks may only be torn away.
-    """
+    """The accounts in force, and since when some of them are not in the volume any more."""
 
     def __init__(self) -> None:
         self._in_force: tuple[Account, ...] = ()
         self._missing_since: dict[str, float] = {}
+        self.kept: frozenset[str] = frozenset()
 
     @property
     def pending(self) -> int:
@@ -31,18 +33,37 @@ class Removals:
         self._missing_since.pop(identity, None)
 
     def confirm(self, read: Accounts, now: float) -> Accounts:
-        """What is in force after a snapshot taken at ``now`` (monotonic seconds)."""
+        """What is in force after a snapshot taken at ``now`` (monotonic seconds).
+
+        ``kept`` are then the ids of those among its accounts whose rows don't open any more; they stay among its
+        problems too.
+        """
         found = {account.id for account in read.accounts}
+        problems = {problem.id: problem for problem in read.problems}
         missing: dict[str, float] = {}
-        kept: list[Account] = []
+        stay: list[Account] = []
+        kept: set[str] = set()
         for account in self._in_force:
+            if account.id in found:
+                continue
+            problem = problems.get(account.id)
             since = self._missing_since.get(account.id, now)
-            if account.id not in found and now - since < CONFIRM:
+            if problem is not None:
+                kept.add(account.id)
+                stay.append(_as_row_says(account, problem))
+            elif now - since < CONFIRM:
                 missing[account.id] = since
-                kept.append(account)
+                stay.append(account)
         self._missing_since = missing
-        if kept:
-            problems = tuple(problem for problem in read.problems if problem.id not in missing)
-            read = replace(read, accounts=(*read.accounts, *kept), problems=problems)
+        self.kept = frozenset(kept)
+        if stay:
+            read = replace(read, accounts=(*read.accounts, *stay))
         self._in_force = read.accounts
         return read
+
+
+def _as_row_says(account: Account, problem: RowProblem) -> Account:
+    """The account with what its row says unsealed; the very same where that is what it has."""
+    if (account.status, account.paused) == (problem.status, problem.paused):
+        return account
+    return replace(account, status=problem.status, paused=problem.paused)

@@ -47,6 +47,11 @@ class Schedule:
             pause = min(pause, RETRY)
         self._due = min(now + pause, self._settle_due)
 
+    def has_failed(self, now: float) -> None:
+        """A look or a read ended by a fault: the next one comes soon, and reads whatever the files look like."""
+        self._signature = None
+        self._due = now + RETRY
+
     def pause(self, now: float) -> float:
         """Seconds until the next look."""
         return max(0.0, min(POLL, self._due - now))

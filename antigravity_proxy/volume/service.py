@@ -39,6 +39,7 @@ class VolumeService(Service):
         self._begun: deque[float] = deque()
         self._seen: float | None = None
         self._is_good = False  # whether the last read brought what there is
+        self._fault = ""  # the exception that ended the last read, as it was logged
         self._next_look: Any = None
         self.reads = 0
         self.failed_reads = 0
@@ -86,7 +87,7 @@ class VolumeService(Service):
         looking.addErrback(partial(log.failure, "the volume's new state could not be used"))
 
     def _broke_off(self, failure: Failure) -> tuple[None, float]:
-        """A fault of ours, not of the volume's: no reason to stop looking."""
+        """The thread itself failed: no reason to stop looking."""
         log.failure("the volume could not be looked at", failure)
         self._is_good = False
         return None, RETRY
@@ -117,20 +118,40 @@ class VolumeService(Service):
 
     def _read_if_wanted(self) -> tuple[VolumeState | None, float]:
         """In the thread: what was read, None if there was no need to, and the seconds until the next look."""
-        signature = self._reader.signature()
-        state = self._read(signature) if self._schedule.wants_read(signature, self._reactor.seconds()) else None
+        try:
+            signature = self._reader.signature()
+            wanted = self._schedule.wants_read(signature, self._reactor.seconds())
+            state = self._read(signature) if wanted else None
+        except Exception as e:  # a fault of ours, not of the volume's
+            state = self._failed(e)
         return state, self._schedule.pause(self._reactor.seconds())
 
     def _read_now(self, removed: str) -> VolumeState:
         """In the thread."""
-        if removed:
-            self._reader.removed(removed)
-        return self._read(self._reader.signature())
+        try:
+            if removed:
+                self._reader.removed(removed)
+            return self._read(self._reader.signature())
+        except Exception as e:
+            return self._failed(e)
 
     def _read(self, signature: object) -> VolumeState:
         state = self._reader.read()
         self._is_good = not state.error
+        self._fault = ""
         self.reads += 1
         self.failed_reads += bool(state.error)
         self._schedule.has_read(signature, self._reactor.seconds(), state)
         return state
+
+    def _failed(self, fault: Exception) -> VolumeState:
+        """In the thread: a look that ended by an exception. It shows in health, and its traceback in the log once."""
+        words = f"the data directory can't be read: {type(fault).__name__}"
+        if words != self._fault:
+            self._fault = words
+            self._reactor.callFromThread(log.failure, "the volume could not be looked at", Failure(fault))
+        self._is_good = False
+        self.reads += 1
+        self.failed_reads += 1
+        self._schedule.has_failed(self._reactor.seconds())
+        return self._reader.failed(words)

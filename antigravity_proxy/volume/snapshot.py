@@ -7,7 +7,9 @@ another machine's.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Callable
 from hashlib import blake2b
 from itertools import count
@@ -22,8 +24,10 @@ JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 #: how much of each of the three files is part of its state
 _HEADS = {"": 100, "-wal": wal.HEADER_SIZE, "-journal": 28}
 
-#: seconds after which a round is given up
-PATIENCE = 2.0
+#: seconds after which a round is given up: before health says that it hangs (settings.limits.SLOW_READ)
+PATIENCE = 1.8
+#: seconds after which a database that is not there is believed not to be
+ABSENT_PATIENCE = 0.25
 #: seconds: the pauses between attempts grow by the first up to the second
 _STEP, _LONGEST_PAUSE = 0.001, 0.020
 #: attempts between two pauses: after a sleep the first is slow, and a writer that doesn't rest overtakes it
@@ -94,10 +98,19 @@ class _Absent(_Moved):
     """There is no database at this moment."""
 
 
+def located(database: Path) -> Path:
+    """The database itself, where its name is a link: SQLite keeps log and journal beside the link's target."""
+    return Path(os.path.realpath(database))
+
+
 def probe(database: Path) -> Probe:
     """The state of the database's three files at this moment; None for one that is absent. Raises OSError."""
+    return _probe(located(database))
+
+
+def _probe(target: Path) -> Probe:
     with exclusion.reading():
-        return {suffix: _stamp(_beside(database, suffix), size) for suffix, size in _HEADS.items()}
+        return {suffix: _stamp(_beside(target, suffix), size) for suffix, size in _HEADS.items()}
 
 
 def take(database: Path, *, monotonic: Callable[[], float], sleep: Callable[[float], None]) -> Snapshot:
@@ -105,39 +118,39 @@ def take(database: Path, *, monotonic: Callable[[], float], sleep: Callable[[flo
 
     Raises VolumeMissing, DatabaseMissing or NotReady. ``monotonic`` and ``sleep`` are in seconds.
     """
-    deadline = monotonic() + PATIENCE
+    began = monotonic()
     for attempt in count(1):
         try:
             with exclusion.reading():
-                return _attempt(database)
+                return _attempt(located(database))
         except (_Moved, OSError) as e:
-            if monotonic() >= deadline:
+            if monotonic() - began >= (ABSENT_PATIENCE if isinstance(e, _Absent) else PATIENCE) or _is_final(e):
                 raise _given_up(database, e) from e
         if attempt % _BURST == 0:
             sleep(min(_STEP * (attempt // _BURST), _LONGEST_PAUSE))
     raise AssertionError("unreachable")
 
 
-def _attempt(database: Path) -> Snapshot:
-    before = probe(database)
+def _attempt(target: Path) -> Snapshot:
+    before = _probe(target)
     first = before[""]
     if first is None:
         raise _Absent
     if len(first.head) < _HEADS[""] or not first.head.startswith(MAGIC):
         raise _Moved("is empty or no SQLite database")
-    db = files.content(database)
+    db = files.content(target, files.MAX_DATABASE)
     log_head = before["-wal"].head if before["-wal"] else b""
     if wal.is_live(log_head):
-        return _with_wal(database, before, db)
+        return _with_wal(target, before, db)
     if wal.looks_like_log(log_head):
         raise _Moved("has a write-ahead log that is being written")
-    return _without_wal(database, before, db)
+    return _without_wal(target, before, db)
 
 
-def _with_wal(database: Path, before: Probe, db: bytes) -> Snapshot:
+def _with_wal(target: Path, before: Probe, db: bytes) -> Snapshot:
     """The log is copied after the database. While its generation stays, its copy repairs whatever moved in between."""
-    log = files.content(_beside(database, "-wal"))
-    after = probe(database)
+    log = files.content(_beside(target, "-wal"), files.MAX_DATABASE - len(db))
+    after = _probe(target)
     first, last, log_before, log_after = before[""], after[""], before["-wal"], after["-wal"]
     if first is None or last is None or (first.device, first.inode) != (last.device, last.inode):
         raise _Moved("is being replaced")
@@ -146,30 +159,46 @@ def _with_wal(database: Path, before: Probe, db: bytes) -> Snapshot:
     return Snapshot(db, wal=log)
 
 
-def _without_wal(database: Path, before: Probe, db: bytes) -> Snapshot:
+def _without_wal(target: Path, before: Probe, db: bytes) -> Snapshot:
     """Everything must have stood still. Equal probes don't prove that, since clocks tick slowly: a second read does."""
     journal_stamp = before["-journal"]
     is_hot = journal_stamp is not None and journal_stamp.head.startswith(JOURNAL_MAGIC)
-    journal = files.content(_beside(database, "-journal")) if is_hot else None
-    if probe(database) != before or not files.has_content(database, db) or probe(database) != before:
+    journal = files.content(_beside(target, "-journal"), files.MAX_DATABASE) if is_hot else None
+    if _probe(target) != before or not files.has_content(target, db) or _probe(target) != before:
         raise _Moved("is being written")
     return Snapshot(db, journal=journal)
+
+
+def _is_final(why: Exception) -> bool:
+    """Whether nothing is to be gained by trying again this round."""
+    return isinstance(why, PermissionError) or (isinstance(why, OSError) and why.errno == errno.EFBIG)
 
 
 def _given_up(database: Path, why: Exception) -> VolumeError:
     """What the last attempt's failure means to an operator."""
     name = database.name
     if isinstance(why, _Absent):
-        if not database.parent.is_dir():
-            return VolumeMissing("the data directory is not there: is the volume mounted?")
-        return DatabaseMissing(f"{name} is not there: the data directory must be the one that holds it")
+        return _missing(database)
     if isinstance(why, FileNotFoundError):  # seen a moment ago: the app removes its log when it closes
         return NotReady(f"{name} is being written")
-    if isinstance(why, PermissionError):
-        return NotReady(f"{name} can't be read: {files.whose(database)}")
     if isinstance(why, OSError):
-        return NotReady(f"{name} can't be read: {why.strerror}")
+        return NotReady(f"{name} can't be read: {files.why(why, located(database))}")
     return NotReady(f"{name} {why}")
+
+
+def _missing(database: Path) -> VolumeError:
+    directory = database.parent
+    try:
+        is_directory = stat.S_ISDIR(os.stat(directory).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        is_directory = False
+    except OSError as e:
+        return NotReady(f"the data directory can't be read: {files.why(e, directory)}")
+    if not is_directory:
+        return VolumeMissing("the data directory is not there: is the volume mounted?")
+    if os.path.islink(database):
+        return DatabaseMissing(f"{database.name} is a link to a file that is not there: mount what it leads to as well")
+    return DatabaseMissing(f"{database.name} is not there: the data directory must be the one that holds it")
 
 
 def _beside(database: Path, suffix: str) -> Path:

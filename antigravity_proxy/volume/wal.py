@@ -7,6 +7,8 @@ import struct
 HEADER_SIZE = 32
 _MAGIC = (0x377F0682, 0x377F0683)
 _FRAME_HEADER_SIZE = 24
+#: what SQLite takes: the powers of two from 512 to 65,536
+_PAGE_SIZES = frozenset(1 << bits for bits in range(9, 17))
 
 
 def looks_like_log(header: bytes) -> bool:
@@ -15,8 +17,8 @@ def looks_like_log(header: bytes) -> bool:
 
 
 def is_live(header: bytes) -> bool:
-    """Whether the header's checksum is right too: without that SQLite ignores the log, or is just writing it."""
-    if not looks_like_log(header):
+    """Whether page size and checksum are right too: without that SQLite ignores the log, or is just writing it."""
+    if not looks_like_log(header) or _page_size(header) not in _PAGE_SIZES:
         return False
     return _checksum(header[:24], _order(header)) == struct.unpack(">2I", header[24:32])
 
@@ -30,7 +32,7 @@ def replay(db: bytes, log: bytes) -> bytearray:
     """The database with every committed page of a live log in its place.
 
     Stops at the first frame that is not of the log's generation or whose checksum is wrong, as SQLite does; pages after
-    the last commit are left out. Takes some 0.2 ms per frame.
+    the last commit are left out. Takes some 0.2 ms per frame. Raises ValueError for a log that SQLite would not write.
     """
     page_size, order, salts = _page_size(log), _order(log), log[16:24]
     sums: tuple[int, int] = struct.unpack(">2I", log[24:32])
@@ -48,6 +50,8 @@ def replay(db: bytes, log: bytes) -> bytearray:
             committed |= pending
             pending.clear()
             page_count = pages_after_commit
+    if page_count > len(db) // page_size + len(committed):
+        raise ValueError(f"its write-ahead log tells of {page_count} pages, which nobody wrote")
     image = bytearray(db)
     if committed:
         del image[page_count * page_size :]

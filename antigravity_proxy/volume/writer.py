@@ -20,13 +20,17 @@ from msgspec import Struct
 from antigravity_proxy import coerce
 from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret, SecretBytes
-from antigravity_proxy.volume import atomic, exclusion, files, keys, mounts, paused, schema
+from antigravity_proxy.volume import exclusion, files, keys, mounts, paused, schema
+from antigravity_proxy.volume.atomic import Directory
+from antigravity_proxy.volume.database import restrict
 from antigravity_proxy.volume.layout import Layout
 from antigravity_proxy.volume.sealed import PREFIX, Malformed, Unsealer, WrongKey, is_sealed, opens, seal
-from antigravity_proxy.volume.snapshot import VolumeError
+from antigravity_proxy.volume.snapshot import VolumeError, located
 
 #: seconds to wait for another writer's lock; the app waits as long (credential-volume.md 1.2)
 BUSY = 3.0
+#: seconds of SQLite's work in one transaction, waiting for locks apart
+_WORK = 5.0
 #: where a key is made, relative to the volume
 NEW_KEY = ".keys/master.key"
 #: so many of the rows used last decide which key is the volume's own
@@ -101,7 +105,7 @@ class VolumeWriter:
         What the app wrote meanwhile stays: another sign-in altogether, or an access token that lives longer. Every
         field that a refresh doesn't concern stays too. Raises NotWritten.
         """
-        if not self._layout.database.exists():
+        if not os.path.lexists(self._layout.database):
             return False
         with self._transaction(create=False) as db:
             row = db.execute("SELECT token_json FROM accounts WHERE id = ?", (identity,)).fetchone()
@@ -147,6 +151,7 @@ class VolumeWriter:
         try:
             with exclusion.writing(BUSY), self._connected(create) as db:
                 db.text_factory = lambda raw: raw.decode("utf-8", "replace")
+                restrict(db, _WORK)
                 if create and db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                     with suppress(sqlite3.OperationalError):  # somebody is in there: the mode it has serves too
                         db.execute("PRAGMA journal_mode=WAL")
@@ -174,12 +179,12 @@ class VolumeWriter:
         Raises NotWritten, OSError.
         """
         database = self._layout.database
-        if not database.parent.is_dir():
+        if not os.path.isdir(database.parent):
             raise NotWritten("the data directory is not there: is the volume mounted?")
-        if mounts.is_alone(database):
+        if mounts.is_alone(located(database)):
             raise NotWritten(f"{database.name} is mounted as a single file: mount the directory that holds it")
         if create:
-            if not database.exists() and not self._keys():
+            if not os.path.exists(database) and not self._keys():
                 self._check_new_key()  # now, so that a refusal leaves no empty database
             os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
         elif not os.access(database, os.W_OK):
@@ -203,13 +208,17 @@ class VolumeWriter:
         if sealed:
             raise NotWritten("the accounts that are there are sealed, and their key is missing: put it into .keys/")
         key = SecretBytes(secrets.token_bytes(32))
-        atomic.write(self._layout.directory / NEW_KEY, key.hex().encode())
+        with (
+            Directory.opened(self._layout.directory) as directory,
+            directory.parent_of(NEW_KEY, make=True) as (inside, name),
+        ):
+            inside.write(name, key.hex().encode(), directory.heir())
         return key, NEW_KEY
 
     def _check_new_key(self) -> None:
         """Whether a key may be made: none is there that can't be used here, and no file in its place."""
         for finding in keys.find_all(self._layout.keys).findings:
-            if finding.kind != "ignored":
+            if finding.kind not in ("ignored", "directory"):
                 raise NotWritten(finding.message)
         if os.path.lexists(self._layout.directory / NEW_KEY):
             raise NotWritten(f"{NEW_KEY} is there, but holds no key")

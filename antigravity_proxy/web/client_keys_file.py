@@ -26,11 +26,11 @@ _PATIENCE = 1.0
 def read(path: Path) -> tuple[ClientKey, ...]:
     """The file's keys. Blocks; raises ClientKeysError, whose message doesn't name the file."""
     try:
-        content = files.content(path)
+        content = files.content(path, files.MAX_CLIENT_KEYS)
     except FileNotFoundError:
         raise ClientKeysError("it isn't there") from None
     except OSError as e:
-        raise ClientKeysError(f"it can't be read: {e.strerror}") from None
+        raise ClientKeysError(f"it can't be read: {files.why(e, path)}") from None
     return parse(content)
 
 

@@ -26,6 +26,8 @@ _OPENMETRICS = b"application/openmetrics-text"
 class Volume(Struct, frozen=True, rename="camel"):
     """The snapshot that is served: ``age`` in seconds since it was last seen to be the volume's state.
 
+    ``kept``: accounts that serve on with the token that they had, for their rows don't open any more.
+
     Rows that open, that no key opens, that are broken otherwise; those gone of late, until that is confirmed; and those
     of the open ones that somebody has paused.
     """
@@ -35,6 +37,7 @@ class Volume(Struct, frozen=True, rename="camel"):
     sealed: int = 0
     broken: int = 0
     leaving: int = 0
+    kept: int = 0
     paused: int = 0
 
 
@@ -78,7 +81,7 @@ def judge(condition: Condition) -> Health:
     status: Literal["healthy", "degraded", "unhealthy"] = "healthy"
     if not condition.ever_read or not condition.accounts:
         status = "unhealthy"
-    elif condition.database != "connected" or not condition.usable or condition.apart:
+    elif condition.database != "connected" or not condition.usable or condition.apart or condition.volume.kept:
         status = "degraded"
     moment = datetime.fromtimestamp(condition.epoch, UTC)
     return Health(

@@ -33,8 +33,13 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append("No key opens any account: the keys in .keys/ belong to another volume")
     elif state.read_at is not None and not state.key_count and state.sealed_rows:
         found.append("No key was found in the volume: put the master key into .keys/")
-    elif state.problems:
-        found.append(f"{len(state.problems)} account rows can't be opened; the log names them")
+    elif unopened := len(state.problems) - state.kept:
+        found.append(f"{unopened} account rows can't be opened; the log names them")
+    if state.kept:
+        found.append(
+            f"{state.kept} accounts serve on with the sign-in that they had: their rows don't open any more. Where the "
+            "app has sealed them with another key, 'antigravity-proxy key export' on its machine puts that into .keys/"
+        )
     if state.alone:
         found.append(
             "cloud_accounts.db is mounted as a single file, so commits that are still in its log are not seen: "

@@ -146,7 +146,7 @@ async def test_health_needs_no_key_and_shows_nobody(tmp_path: Path) -> None:
         assert answer.json["timestamp"].endswith("Z")
         volume = answer.json["volume"]
         assert 0 <= volume.pop("age") < 1.0
-        assert volume == {"open": 2, "sealed": 0, "broken": 0, "leaving": 0, "paused": 0}
+        assert volume == {"open": 2, "sealed": 0, "broken": 0, "leaving": 0, "kept": 0, "paused": 0}
         assert b"@" not in answer.body
         assert b"ya29" not in answer.body
         for page in ("/health/live", "/health/ready", "/"):
@@ -200,7 +200,7 @@ async def test_a_volume_that_goes_is_degraded_and_serves_on(tmp_path: Path, no_l
         await until(lambda: running.daemon.state.error != "", 6.0)
         health = await running.request("GET", "/health")
         assert (health.status, health.json["status"]) == (200, "degraded")
-        assert health.json["volume"]["age"] > 1.5
+        assert health.json["volume"]["age"] > 0.2
         assert (await running.chat()).status == 200
         database.with_suffix(".gone").rename(database)
         await until(lambda: running.daemon.state.error == "", 6.0)

@@ -76,7 +76,7 @@ def test_it_does_not_stand_in_the_volume(tmp_path: Path) -> None:
 
 
 def test_a_place_that_can_not_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     volume = copy_of("gui-0.9.2", tmp_path)

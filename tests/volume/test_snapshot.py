@@ -155,8 +155,8 @@ def after_first_copy(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], obje
     """Lets something happen right after the database was copied for the first time; gives the copies that were made."""
     real, copied = files.content, []
 
-    def content(path: Path) -> bytes:
-        found = real(path)
+    def content(path: Path, limit: int) -> bytes:
+        found = real(path, limit)
         copied.append(path)
         if len(copied) == 1:
             happens()
@@ -281,7 +281,7 @@ def test_a_log_that_vanishes_each_time_it_is_read_means_a_busy_writer_and_not_a_
 ) -> None:
     volume = copy_of("hot-wal", tmp_path)
 
-    def vanished(path: Path) -> bytes:
+    def vanished(path: Path, limit: int) -> bytes:
         raise FileNotFoundError(2, "No such file or directory", str(path))
 
     monkeypatch.setattr(snapshot.files, "content", vanished)

@@ -148,7 +148,7 @@ def test_an_unreadable_key_is_told_with_owner_mode_and_our_uid(tmp_path: Path, m
     place = volume(tmp_path, k_key=A)
     (place / ".keys" / "key").chmod(0o400)
 
-    def refuse(path: Path) -> int:
+    def refuse(path: Path, **_: bool) -> int:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(files, "open_descriptor", refuse)

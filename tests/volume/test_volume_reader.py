@@ -176,7 +176,7 @@ def test_a_volume_that_never_was_there_gives_nothing(tmp_path: Path) -> None:
 
 
 def test_an_error_holds_no_path(writer: VolumeWriter, reader: VolumeReader, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> int:
+    def refuse(path: Path, **_: bool) -> int:
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(files, "open_descriptor", refuse)

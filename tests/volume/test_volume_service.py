@@ -44,6 +44,7 @@ class Reader:
         self.reads = 0
         self.threads: set[str] = set()
         self.fault: Exception | None = None
+        self.failures: list[str] = []
         self.gate = threading.Event()
         self.gate.set()
 
@@ -57,6 +58,10 @@ class Reader:
         self.reads += 1
         self.threads.add(threading.current_thread().name)
         return self.state
+
+    def failed(self, error: str) -> VolumeState:
+        self.failures.append(error)
+        return VolumeState(error=error, revision=self.state.revision + len(self.failures))
 
 
 class Watch:
@@ -156,16 +161,23 @@ def test_a_forced_read_follows_a_look_that_is_under_way(watch: Watch) -> None:
     assert len(watch.told) == 1
 
 
-def test_a_fault_is_logged_and_the_looking_goes_on(watch: Watch, no_leaks: list[Any]) -> None:
+def test_a_fault_shows_in_health_is_logged_once_and_the_looking_goes_on(watch: Watch, no_leaks: list[Any]) -> None:
     watch.reactor.from_thread()
+    seen_at = watch.service.seen_at
     watch.reader.fault = ZeroDivisionError("a fault")
-    watch.look()
+    watch.reactor.advance(POLL)
+    watch.reactor.from_thread()  # the log's line
+    watch.reactor.from_thread()
+    assert watch.told[-1].error == "the data directory can't be read: ZeroDivisionError"
+    for _ in range(3):
+        watch.look(RETRY)
     assert [failure.type for failure in no_leaks] == [ZeroDivisionError]
+    assert (watch.service.failed_reads, watch.service.seen_at) == (4, seen_at)
     no_leaks.clear()
     watch.reader.fault = None
-    watch.reader.signed, watch.reader.state = 2, VolumeState(revision=2)
-    watch.look(RETRY)
-    assert [state.revision for state in watch.told] == [1, 2]
+    watch.reader.state = VolumeState(revision=9)
+    watch.look(RETRY)  # it reads, though the files look as they did before
+    assert watch.told[-1] == watch.reader.state
 
 
 def test_a_fault_in_the_use_of_a_state_does_not_end_the_looking(watch: Watch, no_leaks: list[Any]) -> None:
