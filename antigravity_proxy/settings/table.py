@@ -22,7 +22,8 @@ BASE_URLS = "https://cloudcode-pa.googleapis.com,https://daily-cloudcode-pa.goog
 class Setting(Struct, frozen=True):
     """One setting, in the annotation of its field in ``Settings``. Its option is the name in small letters.
 
-    ``default`` is text as a user would write it, None: none. ``secret``: has a ``…_FILE`` form, is never shown.
+    ``default`` is text as a user would write it, None: none; ``fallback`` then says in words what counts instead.
+    ``secret``: has a ``…_FILE`` form, is never shown.
     ``gui``: its name in gui_config.json's ``proxy``, whose value stands below environment and command line. ``live``:
     another value takes effect while the daemon runs.
     """
@@ -36,6 +37,15 @@ class Setting(Struct, frozen=True):
     live: bool = False
     aliases: tuple[str, ...] = ()
     field: str = ""
+    fallback: str = ""
+
+    @property
+    def default_in_words(self) -> str:
+        """What counts where neither option nor environment says anything; empty: nothing."""
+        otherwise = self.default or self.fallback
+        if not self.gui:
+            return otherwise
+        return f"gui_config's proxy.{self.gui}{f', else {otherwise}' if otherwise else ''}"
 
     @property
     def option(self) -> str:
@@ -60,7 +70,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     # fmt: off
     data_dir: Annotated[str | None, Setting(
         "ANTIGRAVITY_DATA_DIR", parse.path, None,
-        "the credential volume: the directory with cloud_accounts.db; default: where the desktop app keeps it")]
+        "the credential volume: the directory with cloud_accounts.db", fallback="where the desktop app keeps it")]
     read_only: Annotated[bool, Setting(
         "READONLY_MODE", parse.boolean, "false",
         "true: nothing below the data directory is ever created or written")]
@@ -73,7 +83,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         gui="port")]
     api_keys: Annotated[tuple[Secret, ...], Setting(
         "PROXY_API_KEY", parse.secrets, "",
-        "the key(s) that clients must show, with commas between; default: gui_config's proxy.api_key",
+        "the key(s) that clients must show, with commas between",
         secret=True, gui="api_key", live=True)]
     allow_anonymous: Annotated[bool, Setting(
         "PROXY_ALLOW_ANONYMOUS", parse.boolean, "false",
@@ -92,13 +102,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         "the port in the redirect URI, as the browser sees it")]
     oauth_listen_port: Annotated[int, Setting(
         "OAUTH_LISTEN_PORT", parse.port_or_none, None,
-        "the port that the admin listener binds, 0: there is none; default: OAUTH_CALLBACK_PORT")]
+        "the port that the admin listener binds, 0: there is none", fallback="OAUTH_CALLBACK_PORT")]
     oauth_listen_host: Annotated[str, Setting(
         "OAUTH_LISTEN_HOST", parse.text, "127.0.0.1",
         "the admin listener's address")]
     oauth_redirect_url: Annotated[str, Setting(
         "OAUTH_REDIRECT_URL", parse.url, None,
-        "the whole redirect URI; default: http://localhost:$OAUTH_CALLBACK_PORT/oauth-callback")]
+        "the whole redirect URI", fallback="http://localhost:$OAUTH_CALLBACK_PORT/oauth-callback")]
     client_id: Annotated[str | None, Setting(
         "GOOGLE_CLIENT_ID", parse.one_line, None,
         "the OAuth client that the accounts' tokens belong to; without it tokens work until they expire. "
@@ -134,7 +144,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     upstream_proxy: Annotated[Secret | UnusableProxy | None, Setting(
         "UPSTREAM_PROXY_URL", parse.egress_proxy, None,
         "egress proxy, http(s):// (CONNECT) or socks5://, or none for no proxy whatever gui_config says; "
-        "an account's own wins",
+        "an account's own takes precedence",
         secret=True, gui="upstream_proxy", live=True)]
     ca_file: Annotated[str | None, Setting(
         "UPSTREAM_CA_FILE", parse.path, None,
@@ -149,14 +159,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         gui="max_wait_seconds", live=True)]
     preferred_account: Annotated[str | None, Setting(
         "PROXY_PREFERRED_ACCOUNT_ID", parse.text, None,
-        "the id of the account that serves while it can; default: gui_config's proxy.preferred_account_id",
+        "the id of the account that serves while it can",
         gui="preferred_account_id", live=True)]
     account_priorities: Annotated[Mapping[str, int] | None, Setting(
         "PROXY_ACCOUNT_PRIORITIES", parse.priorities, None,
         "account ids with numbers, as in ID=1,OTHER=-1, 0 for the rest: a lower one serves where no higher can")]
     account_requests: Annotated[int | None, Setting(
         "PROXY_ACCOUNT_MAX_REQUESTS", parse.count, None,
-        "requests that one account may serve at a time; default: any number")]
+        "requests that one account may serve at a time", fallback="any number")]
     quota_reserve: Annotated[float, Setting(
         "PROXY_QUOTA_RESERVE", parse.percent, "0",
         "percent of each account's quota that is left to its owner")]
@@ -166,21 +176,20 @@ class Settings(Struct, frozen=True, kw_only=True):
         gui="circuit_breaker_enabled", live=True)]
     backoff_steps: Annotated[tuple[float, ...], Setting(
         "PROXY_BACKOFF_STEPS", parse.steps, "",
-        "seconds for which failure after failure sets an account aside where upstream states no time; default: "
-        "gui_config's proxy.circuit_breaker_backoff_steps",
-        gui="circuit_breaker_backoff_steps", live=True)]
+        "cooldown steps, in seconds, for consecutive failures without a stated retry delay",
+        gui="circuit_breaker_backoff_steps", live=True, fallback="those of the decision table")]
     trusted_proxies: Annotated[tuple[Network, ...], Setting(
         "PROXY_TRUSTED_PROXIES", parse.networks, "",
         "addresses and networks whose X-Forwarded-For is believed")]
     master_key: Annotated[Secret | None, Setting(
         "ANTIGRAVITY_MASTER_KEY", parse.master_key, None,
         "the volume's key, 64 hex characters; tried before its key files",
-        secret=True)]
+        secret=True, fallback="the volume's key files")]
     redis_url: Annotated[RedisUrl | None, Setting(
         "REDIS_URL", redis_url, None,
         "where replicas share their state: redis://user:password@host:6379/0, rediss:// for TLS, redis+sentinel:// "
-        "for sentinels; without it state is kept in the process",
-        secret=True)]
+        "for sentinels",
+        secret=True, fallback="state in the process")]
     max_body: Annotated[int, Setting(
         "PROXY_MAX_BODY", parse.size, "32MiB",
         "the largest request body")]
@@ -199,10 +208,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         "how it is logged")]
     otlp_endpoint: Annotated[str | None, Setting(
         "OTEL_EXPORTER_OTLP_ENDPOINT", parse.url, None,
-        "where OpenTelemetry traces go (OTLP over HTTP); needs the extra 'otel'; default: there are none")]
+        "where OpenTelemetry traces go (OTLP over HTTP); needs the extra 'otel'", fallback="no traces")]
     log_file: Annotated[str | None, Setting(
         "LOG_FILE", parse.path, None,
-        "a file to log to instead of stdout; SIGHUP and SIGUSR1 open it anew, after its rotation")]
+        "a file to log to; SIGHUP and SIGUSR1 reopen it, after its rotation", fallback="stdout")]
     # fmt: on
     clients: Mapping[str, OAuthPair]
     sources: Mapping[str, str]
