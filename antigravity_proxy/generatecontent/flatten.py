@@ -6,10 +6,11 @@ a hint (translation.md 2.4). Work is linear in the schema: each node is looked a
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote
 
-from msgspec import Struct
+from antigravity_proxy.generatecontent.node import At, Flat, Many, Refs, Schema, Source, is_text
+from antigravity_proxy.generatecontent.unions import of_one_kind
 
 MAX_DEPTH = 32
 MAX_NODES = 10_000
@@ -19,111 +20,11 @@ MAX_HOPS = 32
 #: document; in values and hundreds of characters
 EXPANSION, EXPANSION_FACTOR = 2_000, 3
 _MAX_WEIGHT = 100_000
-ANYTHING = "any JSON value"
-#: alternatives, and names in each, that a hint lists
-_SHOWN_ALTERNATIVES = 12
 
-#: keywords that give a schema its type
-SHAPING = frozenset({"type", "properties", "items", "prefixItems", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"})
 #: keywords that have a field of their own in ``Flat``
 _STRUCTURE = frozenset({
     "properties", "required", "items", "prefixItems", "additionalProperties", "allOf", "anyOf", "oneOf", "$ref",
 })  # fmt: skip
-_TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
-_RANK = {"object": 2, "array": 1}
-_NUMBERS = frozenset({"integer", "number"})
-
-Schema = dict[str, Any]
-Refs = tuple[str, ...]
-
-
-class At(Struct, frozen=True, gc=False):
-    """A schema of the document, and the references that lead to it."""
-
-    value: Any
-    refs: Refs = ()
-
-
-class Many(Struct, frozen=True):
-    """Several schemas that hold together, or of which any one does."""
-
-    how: Literal["all", "any"]
-    members: tuple[Source, ...]
-
-
-Source = At | Many
-
-
-class Flat:
-    """A plain node. ``words`` are its keywords but for those that hold schemas, which have fields of their own.
-
-    ``properties`` has for each name what holds together for it. ``unions`` are alternatives that are not united yet,
-    a list for each ``anyOf`` or ``oneOf``. ``cycle`` is the reference of a node that stands within itself; ``is_dead``:
-    its reference can't be followed.
-    """
-
-    __slots__ = (
-        "cycle",
-        "hints",
-        "is_dead",
-        "items",
-        "more",
-        "nullable",
-        "prefix",
-        "properties",
-        "required",
-        "unions",
-        "words",
-    )
-
-    def __init__(self, words: Schema | None = None, cycle: str = "") -> None:
-        self.words: Schema = words or {}
-        self.properties: dict[str, list[Source]] | None = None
-        self.required: dict[str, None] = {}
-        self.items: list[Source] | None = None
-        self.prefix: list[Source] | None = None
-        self.more: Source | bool | None = None
-        self.nullable = False
-        self.unions: list[list[Flat]] = []
-        self.hints: list[str] = []
-        self.cycle = cycle
-        self.is_dead = False
-
-    @property
-    def is_shaped(self) -> bool:
-        """Whether it says of which type a value is."""
-        return bool(
-            self.properties is not None
-            or self.items is not None
-            or self.prefix is not None
-            or self.cycle
-            or self.words.keys() & SHAPING
-        )
-
-    @property
-    def is_null(self) -> bool:
-        """Whether only null fits."""
-        words = self.words
-        return words.get("type") == "null" or words.get("enum") == [None] or words.get("const", 0) is None
-
-    @property
-    def takes_null(self) -> bool:
-        """Whether null fits besides."""
-        words, kinds = self.words, self.words.get("type")
-        values = words.get("enum")
-        return (
-            self.nullable
-            or words.get("nullable") is True
-            or (isinstance(kinds, list) and "null" in kinds)
-            or (isinstance(values, list) and None in values)
-        )
-
-    @property
-    def literals(self) -> list[str]:
-        """The texts of a node that is nothing but string constants; none otherwise."""
-        words = self.words
-        values = [words["const"]] if "const" in words else words.get("enum")
-        return values if isinstance(values, list) and all(map(is_text, values)) else []
 
 
 class Flattener:
@@ -217,7 +118,7 @@ class Flattener:
             if len(some) == 1:
                 found.words = {**some[0].words, **found.words}
         else:
-            found = _of_one_kind(some)
+            found = of_one_kind(some)
         found.nullable = nullable or found.nullable
         return found
 
@@ -257,42 +158,6 @@ class Flattener:
             else:
                 return None
         return found
-
-
-def kind(flat: Flat, hints: list[str]) -> tuple[str, bool]:
-    """A plain node's one type, and whether it may be null."""
-    words = flat.words
-    named = words.get("type")
-    names = [name.lower() for name in (named if isinstance(named, list) else [named]) if isinstance(name, str)]
-    names = [name for name in names if name in _TYPES]
-    some = [name for name in names if name != "null"]
-    nullable = len(some) < len(names)
-    if len(some) > 1:
-        hints.append(f"accepts: {' or '.join(some)}")
-    if some:
-        return some[0], nullable
-    if nullable:
-        return "string", True
-    if flat.properties is not None or isinstance(flat.more, At | Many):
-        return "object", False
-    if flat.items is not None or flat.prefix is not None:
-        return "array", False
-    if "const" in words:
-        return _kind_of([words["const"]]), False
-    if isinstance(words.get("enum"), list):
-        return _kind_of(words["enum"]), False
-    hints.append(ANYTHING)
-    return "string", False
-
-
-def is_text(value: Any) -> bool:
-    """Whether a value is a string."""
-    return isinstance(value, str)
-
-
-def one(how: Literal["all", "any"], sources: list[Source]) -> Source:
-    """Several schemas as one."""
-    return sources[0] if len(sources) == 1 else Many(how, tuple(sources))
 
 
 def _own(node: Schema, refs: Refs) -> Flat:
@@ -338,88 +203,6 @@ def _join(into: Flat, more: Flat) -> None:
     into.unions += more.unions
     into.hints += more.hints
     into.cycle = into.cycle or more.cycle
-
-
-def _of_one_kind(some: list[Flat]) -> Flat:
-    """What fits any of these, as far as one type can say it: the richest type, and the others as a hint."""
-    kinds = [kind(branch, [])[0] for branch in some]
-    best = max(range(len(some)), key=lambda i: (_RANK.get(kinds[i], 0), -i))
-    chosen = kinds[best]
-    together = _NUMBERS if chosen in _NUMBERS else {chosen}
-    alike = [branch for branch, each in zip(some, kinds, strict=True) if each in together]
-    found = alike[0] if len(alike) == 1 else _alike(alike)
-    if len(alike) > 1 and chosen in _NUMBERS:
-        found.words["type"] = "number" if "number" in kinds else "integer"
-    if others := [each for each in dict.fromkeys(kinds) if each not in together]:
-        found.hints.append(f"or: {', '.join(others)}")
-    return found
-
-
-def _alike(some: list[Flat]) -> Flat:
-    """What fits any of these nodes of one type."""
-    first, *others = some
-    words = {
-        word: value
-        for word, value in first.words.items()
-        if word not in ("enum", "const") and all(other.words.get(word) == value for other in others)
-    }
-    literals = [branch.literals for branch in some]
-    if all(literals):
-        words["enum"] = [text for texts in literals for text in texts]
-    found = Flat(words)
-    found.words.setdefault("type", kind(first, [])[0])
-    every: dict[str, list[Source]] = {}
-    for branch in some:
-        for name, sources in (branch.properties or {}).items():
-            every.setdefault(name, []).append(one("all", sources))
-    if every:
-        found.properties = {name: [one("any", sources)] for name, sources in every.items()}
-        found.hints += _shown_alternatives(some)
-    found.required = {name: None for name in first.required if all(name in other.required for other in others)}
-    items = [source for branch in some for source in ([one("all", branch.items)] if branch.items else [])]
-    items += [source for branch in some for source in branch.prefix or ()]
-    found.items = [one("any", items)] if items else None
-    mores = [branch.more for branch in some]
-    found.more = next((more for more in mores if isinstance(more, At | Many)), False if all_false(mores) else None)
-    for branch in some:
-        found.hints += (hint for hint in branch.hints if hint not in found.hints[:_SHOWN_ALTERNATIVES])
-    return found
-
-
-def all_false(values: list[Any]) -> bool:
-    """Whether each is ``False``."""
-    return all(value is False for value in values)
-
-
-def _shown_alternatives(some: list[Flat]) -> list[str]:
-    """Which properties go together: ``one of: {method: create, title}, {method: update, id}``."""
-    shown = []
-    for branch in some[:_SHOWN_ALTERNATIVES]:
-        properties = branch.properties or {}
-        told = {name: text for name, sources in properties.items() if (text := _only(sources))}
-        names = dict.fromkeys([*told, *(name for name in branch.required if name in properties)])
-        words = (f"{name}: {told[name]}" if name in told else name for name in list(names)[:_SHOWN_ALTERNATIVES])
-        shown.append(f"{{{', '.join(words)}}}")
-    different = list(dict.fromkeys(shown))
-    return [f"one of: {', '.join(different)}"] if len(different) > 1 else []
-
-
-def _only(sources: list[Source]) -> str:
-    """The one text that a property may have; empty for any other."""
-    value = sources[0].value if isinstance(sources[0], At) else None
-    literals = Flat(value).literals if isinstance(value, dict) else []
-    return literals[0] if len(literals) == 1 else ""
-
-
-def _kind_of(values: list[Any]) -> str:
-    """The type of an enumeration's values."""
-    some = [value for value in values if value is not None]
-    numbers = [value for value in some if isinstance(value, int | float) and not isinstance(value, bool)]
-    if some and all(isinstance(value, bool) for value in some):
-        return "boolean"
-    if some and len(numbers) == len(some):
-        return "integer" if all(isinstance(value, int) for value in numbers) else "number"
-    return "string"
 
 
 def _weight(value: Any) -> int:

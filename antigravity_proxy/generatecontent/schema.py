@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from antigravity_proxy.generatecontent.flatten import (
+from antigravity_proxy.generatecontent.flatten import Flattener
+from antigravity_proxy.generatecontent.node import (
     ANYTHING,
     SHAPING,
     At,
     Flat,
-    Flattener,
     Many,
     Schema,
     Source,
