@@ -121,6 +121,11 @@ def size(value: str) -> int:
     return int(found[1]) * _FACTORS[found[2].lower()]
 
 
+def size_or_none(value: str) -> int:
+    """As ``size``; 0 is nothing at all."""
+    return 0 if value.strip() == "0" else size(value)
+
+
 def url(value: str) -> str:
     """An absolute http(s) URL."""
     try:

@@ -68,6 +68,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     master_key: Secret | None
     redis_url: RedisUrl | None
     max_body: int
+    responses_store: int
     drain_seconds: float
     log_level: str
     log_format: str

@@ -109,6 +109,9 @@ TABLE: tuple[Setting, ...] = (
             "where replicas share their state: redis://user:password@host:6379/0, rediss:// for TLS, "
             "redis+sentinel:// for sentinels; without it state is kept in the process", secret=True),
     Setting("max_body", "PROXY_MAX_BODY", parse.size, "32MiB", "the largest request body"),
+    Setting("responses_store", "PROXY_RESPONSES_STORE", parse.size_or_none, "64MiB",
+            "what is kept in memory of OpenAI's responses, so that a request can go on from one: an hour after its "
+            "last use it is gone; 0: nothing is kept"),
     Setting("drain_seconds", "PROXY_DRAIN_SECONDS", parse.seconds, "30",
             "how long SIGTERM waits for open streams"),
     Setting("log_level", "LOG_LEVEL", parse.one_of("debug", "info", "warn", "error"), "info", "what is logged"),
