@@ -1,4 +1,4 @@
-"""Unites alternatives of a JSON Schema, so that whatever fits one of them fits the plain node. Pure (translation.md 2.4).
+"""Unites alternatives of a JSON Schema: whatever fits one of them fits the plain node. Pure (translation.md 2.4).
 
 What a plain node can't say is given as a hint: other types, and which properties go together.
 """
