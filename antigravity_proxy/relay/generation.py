@@ -9,7 +9,7 @@ from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.canonical.wire import Access, Prepared, Quirk
+from antigravity_proxy.canonical.wire import Access, Prepared, Quirk, refuses_field
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.relay.attempt import AttemptFailed, deliver, live_token, post
 from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
@@ -30,10 +30,12 @@ class Generation:
         "_call",
         "_client",
         "_context",
+        "_cured",
         "_memory",
         "_model",
         "_new_answer",
         "_prepared",
+        "_quirks",
         "_session",
         "_upstream",
         "answer",
@@ -56,7 +58,9 @@ class Generation:
         self._model = model
         self._new_answer = new_answer
         self._client = client
-        prepared = self._prepare(call, self._upstream.quirks.get(model.id, frozenset()))
+        self._quirks = self._upstream.repairs.of(model.id, context.clock.seconds())
+        self._cured: Quirk | None = None  # a field that was refused as such, and is left out since
+        prepared = self._prepare(call, self._quirks)
         self._prepared: Prepared | None = prepared
         name = call.session or prepared.opening
         self._session = session_key(name, model.id) if name else b""
@@ -72,6 +76,7 @@ class Generation:
         """
         failover = Failover(self._context, self._upstream, self._model.id, self._client, self._repair, self._session)
         await failover.run(self._attempt)
+        self._remember()
         return self.answer.close()
 
     async def _attempt(self, lease: Lease, base: bytes) -> None:
@@ -99,20 +104,26 @@ class Generation:
         """The first byte has left: the request won't be needed again."""
         self._call = None
         self._prepared = None
+        self._remember()
+
+    def _remember(self) -> None:
+        """The repaired request was taken: others for this model need not be refused first."""
+        if self._cured is not None:
+            self._upstream.repairs.remember(self._model.id, self._cured, self._context.clock.seconds())
+            self._cured = None
 
     def _repair(self, failed: AttemptFailed) -> bool:
-        """Leaves out what upstream refused to read, and remembers it for the model (upstream.md 4.3, 6.3 row 17)."""
-        quirks = self._upstream.quirks
-        known = quirks.get(self._model.id, frozenset())
+        """Leaves out of this request what upstream refused to read (upstream.md 4.3, 6.3 row 17)."""
         said = failed.failure
         quirk = None if said is None else self._upstream.wire.quirk_for(self._model, said.message)
-        if quirk is None or quirk in known or self._call is None:
+        if said is None or quirk is None or quirk in self._quirks or self._call is None:
             return False
         if failed.verdict.about_signature:  # a matter of this conversation, not of the model
             self._memory.forget()
-        else:
-            quirks[self._model.id] = known | {quirk}
-        self._prepared = self._prepare(self._call, known | {quirk})
+        elif refuses_field(quirk, said.message):
+            self._cured = quirk
+        self._quirks |= {quirk}
+        self._prepared = self._prepare(self._call, self._quirks)
         return True
 
     def _prepare(self, call: Call, quirks: frozenset[Quirk]) -> Prepared:
