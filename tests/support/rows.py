@@ -152,7 +152,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row(
             "hostile volume",
             "database, log, configuration of 100 GiB; a view without end; each twice while it runs",
-            "said, and served meanwhile; others <= 0.5 s; memory <= +64 MiB; 0 tracebacks, <= 2 lines each; well <= 8 s",
+            "said, served meanwhile; others <= 0.5 s; memory <= +64 MiB; 0 tracebacks, <= 2 lines each; well <= 8 s",
         ),
         Row("hostile databases", "views, triggers without end; logs of false page sizes", "damaged, in words"),
         Row(
