@@ -51,7 +51,7 @@ async def connectivity(reactor: Any, settings: Settings) -> list[Finding]:
 
 
 def unusable_proxy(settings: Settings) -> Finding | None:
-    """What the settings alone say of the way out: an egress proxy that can't be used, and nothing leaves in its place."""
+    """What the settings alone say of the way out: an egress proxy that can't be used."""
     if not isinstance(settings.upstream_proxy, UnusableProxy):
         return None
     source = settings.sources["upstream_proxy"]
