@@ -47,6 +47,11 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("deep JSON", "100,000 levels of JSON; a tool schema of 3,000", "10/10 refused with 4xx"),
         Row("odd text", "bad UTF-8, BOM, UTF-16, lone surrogates, NUL, NaN, 1e400, 5,000 digits", "54/54 never 5xx"),
         Row("wrong types", "a wrong type in every field, 3 dialects", ">= 417 cases: 4xx in shape or a harmless 2xx"),
+        Row(
+            "many things",
+            "20,000 of whatever a request, a tool's schema or upstream's words may have many of",
+            "<= 5 times the CPU of 5,000",
+        ),
         Row("large JSON", "a body of 15 MB", "/health meanwhile <= 1.5 s"),
         Row("gzip request", "a gzip bomb as a request", "415, 400 or 413; memory <= +100 MiB"),
     ),
@@ -100,7 +105,16 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             "the operator's pages: XSS, CSRF, clickjacking, open redirect, session fixation, guessed keys",
             "nothing changed, nobody let in or led away",
         ),
-        Row("sign-in attacks", "XSS, forged or reused state, PKCE", "escaped; 4xx without exchange; S256"),
+        Row(
+            "sign-in attacks",
+            "XSS, forged or reused state, PKCE, a login that has ended, a flood of sign-ins",
+            "escaped; 4xx without exchange; S256; nobody pushed out",
+        ),
+        Row(
+            "admin connections",
+            "one address takes all connections of the admin pages; silent and resting ones when they are full",
+            "<= a quarter for an address; others let in <= 4 s",
+        ),
         Row("key files", "files that are made", "0600 in directories 0700"),
         Row(
             "client keys",
