@@ -163,6 +163,18 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("open address", "no key on an address that isn't loopback", "refuses to start, status 1 or 2"),
         Row("full disk", "nothing writable", "up, 200"),
         Row("untouched", "a whole run, read-only", "0 changes, no new file"),
+        Row(
+            "hostile volume",
+            "database, log, configuration of 100 GiB; a view without end; each twice while it runs",
+            "said, served meanwhile; others <= 0.5 s; memory <= +64 MiB; 0 tracebacks, <= 2 lines each; well <= 8 s",
+        ),
+        Row("hostile databases", "views, triggers without end; logs of false page sizes", "damaged, in words"),
+        Row(
+            "foreign directories", "links in what root writes, in .keys, in .restore", "0 followed, 0 files given away"
+        ),
+        Row("hostile archives", "16 kinds of members that no backup holds", "refused in one line, 0 files written"),
+        Row("other users", "a volume that this user may not read", "every command in words, 0 tracebacks"),
+        Row("key not there yet", "rows sealed anew, emptied", "served with the token that they had; degraded"),
         Row("clock jumps", "the wall clock jumps", "timers and refreshes go on"),
     ),
     "Tokens and process": (
