@@ -38,10 +38,12 @@ class CallingConfig(Struct, frozen=True, rename="camel", omit_defaults=True):
     allowed_function_names: tuple[str, ...] = ()
 
 
-class ToolConfig(Struct, frozen=True, rename="camel"):
-    """``toolConfig``."""
+class ToolConfig(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """``toolConfig``; what is no matter of functions is the client's own."""
 
-    function_calling_config: CallingConfig
+    function_calling_config: CallingConfig | None = None
+    retrieval_config: Raw = ABSENT
+    include_server_side_tool_invocations: Raw = ABSENT
 
 
 def declarations(call: Call, model: Model, names: NameMap) -> tuple[list[Declaration], frozenset[str]]:
@@ -62,7 +64,7 @@ def declarations(call: Call, model: Model, names: NameMap) -> tuple[list[Declara
     return list(found.values()), frozenset(wrapped)
 
 
-def tool_config(choice: ToolChoice, model: Model, names: NameMap, declared: set[str]) -> ToolConfig | None:
+def calling_config(choice: ToolChoice, model: Model, names: NameMap, declared: set[str]) -> CallingConfig | None:
     """The choice as upstream takes it; None: the model decides. Raises BadRequest for a name that isn't declared."""
     for name in choice.names:
         if name not in declared:
@@ -73,7 +75,7 @@ def tool_config(choice: ToolChoice, model: Model, names: NameMap, declared: set[
             return None
         mode = "VALIDATED"
     allowed = tuple(map(names.there, choice.names)) if mode in ("ANY", "VALIDATED") else ()
-    return ToolConfig(CallingConfig(mode, allowed))
+    return CallingConfig(mode, allowed)
 
 
 class _Cleaned:

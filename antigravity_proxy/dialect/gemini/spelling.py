@@ -25,6 +25,13 @@ _KEYWORDS = {
 #: its keywords that hold schemas; below any other is data
 _INNER_SCHEMAS = frozenset({"items", "additionalProperties", "anyOf", "prefixItems"})
 _NESTED = (dict, list)
+#: fields that hold a list: proto JSON takes one value for a list of one
+_LISTS = frozenset({
+    "parts", "tools", "functionDeclarations", "stopSequences", "safetySettings", "allowedFunctionNames",
+    "responseModalities", "searchTypes", "excludeDomains", "fileSearchStoreNames", "excludedPredefinedFunctions",
+})  # fmt: skip
+#: the same in its Schema
+_SCHEMA_LISTS = frozenset({"required", "enum", "anyOf", "propertyOrdering", "prefixItems"})
 #: no field of Gemini's has a longer name
 _MAX_NAME = 64
 
@@ -42,6 +49,8 @@ def to_camel(value: dict[str, Any] | list[Any]) -> Any:
             out[name] = item
         else:
             out[name] = _schema(item) if name in _SCHEMAS else to_camel(item)
+        if name in _LISTS and item is not None and not isinstance(item, list):
+            out[name] = [out[name]]
     return out
 
 
@@ -61,6 +70,8 @@ def _schema(value: Any) -> Any:
             out[name] = {own: _schema(inner) for own, inner in item.items()}
         else:
             out[name] = _schema(item) if name in _INNER_SCHEMAS else item
+        if name in _SCHEMA_LISTS and item is not None and not isinstance(item, list):
+            out[name] = [out[name]]
     return out
 
 
