@@ -65,6 +65,10 @@ def _no_credits(f: Failure) -> bool:
     return f.reason == "INSUFFICIENT_G1_CREDITS_BALANCE"
 
 
+def _scope_missing(f: Failure) -> bool:
+    return f.reason == "ACCESS_TOKEN_SCOPE_INSUFFICIENT"
+
+
 def _needs_validation(f: Failure) -> bool:
     return f.reason == "VALIDATION_REQUIRED"
 
@@ -187,6 +191,12 @@ _BARRED = structs.replace(
     scope=Scope.UNTIL_CHANGED,
     operator_words="Google has barred it from this service",
     ladder=(),
+)
+#: no time mends it: the person who signed in left out access that every call needs
+_SCOPE_MISSING = structs.replace(
+    _BARRED,
+    cause=Cause.SCOPE_MISSING,
+    operator_words="its sign-in leaves out access to Google Cloud: sign in again, and tick that",
 )
 _WRONG_PROJECT = Verdict(
     cause=Cause.WRONG_PROJECT,
@@ -318,6 +328,7 @@ TABLE: tuple[Row, ...] = (
     Row({401}, _anything, _UNAUTHENTICATED),
     Row({403}, _needs_validation, _NEEDS_VALIDATION),
     Row({403}, _barred, _BARRED),
+    Row({403}, _scope_missing, _SCOPE_MISSING),
     Row({403}, _wrong_project, _WRONG_PROJECT),
     Row({400, 404}, _names_project, _WRONG_PROJECT),
     Row({403}, _anything, _FORBIDDEN),
