@@ -6,7 +6,7 @@ The only file for a new rule: a row here, its `Cause` if it is a new one, and a 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import structs
 
@@ -53,24 +53,18 @@ def _per_minute(f: Failure) -> bool:
     return any(map(_PER_MINUTE.search, f.quota_ids))
 
 
-def _no_capacity(f: Failure) -> bool:
-    return f.reason == "MODEL_CAPACITY_EXHAUSTED"
+def _reason(reason: str) -> Callable[[Failure], bool]:
+    return lambda f: f.reason == reason
+
+
+_no_capacity = _reason("MODEL_CAPACITY_EXHAUSTED")
+_no_credits = _reason("INSUFFICIENT_G1_CREDITS_BALANCE")
+_scope_missing = _reason("ACCESS_TOKEN_SCOPE_INSUFFICIENT")
+_needs_validation = _reason("VALIDATION_REQUIRED")
 
 
 def _no_capacity_in_words(f: Failure) -> bool:
     return _no_capacity(f) or "No capacity available" in f.message
-
-
-def _no_credits(f: Failure) -> bool:
-    return f.reason == "INSUFFICIENT_G1_CREDITS_BALANCE"
-
-
-def _scope_missing(f: Failure) -> bool:
-    return f.reason == "ACCESS_TOKEN_SCOPE_INSUFFICIENT"
-
-
-def _needs_validation(f: Failure) -> bool:
-    return f.reason == "VALIDATION_REQUIRED"
 
 
 def _wrong_project(f: Failure) -> bool:
