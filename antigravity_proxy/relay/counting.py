@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 from msgspec import Struct
 from twisted.logger import Logger
@@ -15,7 +17,7 @@ from antigravity_proxy.generatecontent.request import count_tokens_body
 from antigravity_proxy.relay.attempt import AttemptFailed, unary
 from antigravity_proxy.relay.client import Client
 from antigravity_proxy.relay.failover import Failover
-from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.relay.resources import Place, Resources, at_once
 
 log = Logger()
 
@@ -29,9 +31,12 @@ class _Counted(Struct, rename="camel"):
     response: _Count | None = None
 
 
-async def count_tokens(resources: Resources, call: Call, model: Model, client: Client) -> int:
-    """How many tokens a call's input has, at least 1 (upstream.md 4.5, translation.md 8.4). Raises ClientGone only."""
-    body = count_tokens_body(call, model)
+async def count_tokens(resources: Resources, call: Call, model: Model, client: Client, place: Place = at_once) -> int:
+    """How many tokens a call's input has, at least 1 (upstream.md 4.5, translation.md 8.4). Raises ClientGone only.
+
+    ``place`` is where the request is prepared.
+    """
+    body = await place(partial(count_tokens_body, call, model))
 
     async def attempt(lease: Lease, base: bytes) -> int:
         answer = await unary(resources, lease, base + b":countTokens", body, client)
@@ -46,7 +51,9 @@ async def count_tokens(resources: Resources, call: Call, model: Model, client: C
     except ProxyError as e:
         log.debug("tokens are estimated: {code}", code=e.code)
         total = 0
-    return total + around_tokens(call) if total > 0 else max(1, input_tokens(call))
+    if total > 0:
+        return total + around_tokens(call)
+    return max(1, await place(partial(input_tokens, call)))
 
 
 def _never(failed: AttemptFailed) -> bool:

@@ -23,7 +23,7 @@ from antigravity_proxy.errors import ProxyError
 from antigravity_proxy.generatecontent.restore import rewritten
 from antigravity_proxy.relay.client import Client
 from antigravity_proxy.relay.generation import Generation
-from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.relay.resources import Place, Resources, at_once
 from antigravity_proxy.relay.signatures import Memory
 from antigravity_proxy.telemetry.record import Record
 
@@ -31,7 +31,7 @@ from antigravity_proxy.telemetry.record import Record
 class FanOut:
     """Serves a call for several choices, or several calls; used as a Generation is.
 
-    ``any_will_do`` as in Decoded.
+    ``any_will_do`` as in Decoded, ``place`` as in Generation.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class FanOut:
         client: Client,
         *,
         any_will_do: bool = False,
+        place: Place = at_once,
     ) -> None:
         self.answer = new_answer()
         self._any_will_do = any_will_do
@@ -58,7 +59,7 @@ class FanOut:
             _Branch(self.answer, index, call.stream, client, any_will_do) for index, (call, _) in enumerate(wanted)
         ]
         self._generations = [
-            Generation(resources, call, model, own, branch.begin, branch)
+            Generation(resources, call, model, own, branch.begin, branch, place)
             for (call, own), branch in zip(wanted, self._branches, strict=True)
         ]
 

@@ -15,7 +15,7 @@ from antigravity_proxy.relay.attempt import AttemptFailed, deliver, live_token, 
 from antigravity_proxy.relay.client import Client, ClientGone
 from antigravity_proxy.relay.failover import Failover
 from antigravity_proxy.relay.reader import AnswerReader
-from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.relay.resources import Place, Resources, at_once
 from antigravity_proxy.relay.signatures import Memory
 from antigravity_proxy.settings.limits import PICTURE_SILENCE
 
@@ -27,7 +27,7 @@ _WHOLE = b":generateContent"
 class Generation:
     """One call on its way. ``run`` may be called once; ``answer`` is the one that has begun, for ``fail``.
 
-    ``usage`` is what upstream counted, as far as it has.
+    ``usage`` is what upstream counted, as far as it has. ``place`` is where the request is prepared.
     """
 
     __slots__ = (
@@ -37,9 +37,9 @@ class Generation:
         "_memory",
         "_model",
         "_new_answer",
+        "_place",
         "_prepared",
         "_resources",
-        "_session",
         "answer",
         "usage",
     )
@@ -52,6 +52,7 @@ class Generation:
         memory: Memory,
         new_answer: Callable[[], Answer],
         client: Client,
+        place: Place = at_once,
     ) -> None:
         self._resources = resources
         self._call: Call | None = call
@@ -59,11 +60,8 @@ class Generation:
         self._model = model
         self._new_answer = new_answer
         self._client = client
-        quirks = resources.quirks.get(model.id, frozenset())
-        prepared = prepare(memory.restored(call), model, quirks, memory.conversation)
-        self._prepared: Prepared | None = prepared
-        name = call.session or prepared.opening
-        self._session = session_key(name, model.id) if name else b""
+        self._place = place
+        self._prepared: Prepared | None = None
         self._begun = False
         self.answer = new_answer()
         self.usage = Usage()
@@ -74,8 +72,20 @@ class Generation:
         Raises a ProxyError of which the client must still be told: by its status if nothing has started, else by the
         answer's ``fail``. Raises ClientGone.
         """
-        await Failover(self._resources, self._model.id, self._client, self._repair, self._session).run(self._attempt)
+        session = await self._prepare()
+        await Failover(self._resources, self._model.id, self._client, self._repair, session).run(self._attempt)
         return self.answer.close()
+
+    async def _prepare(self) -> bytes:
+        """Prepares the call for its model; the key under which its conversation keeps its account, empty for none."""
+        model, memory, call = self._model, self._memory, self._call
+        if call is None:  # never: ``run`` is called once
+            raise ClientGone
+        quirks = self._resources.quirks.get(model.id, frozenset())
+        restored = memory.restored(call)
+        self._prepared = prepared = await self._place(lambda: prepare(restored, model, quirks, memory.conversation))
+        name = call.session or prepared.opening
+        return session_key(name, model.id) if name else b""
 
     async def _attempt(self, lease: Lease, base: bytes) -> None:
         prepared = self._prepared

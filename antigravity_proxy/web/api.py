@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -23,12 +24,12 @@ from antigravity_proxy.relay.client import ClientGone
 from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
-from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.relay.resources import Place, Resources
 from antigravity_proxy.relay.signatures import Memory
 from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.web import capacity
 from antigravity_proxy.web.client import HttpClient
-from antigravity_proxy.web.decoding import Decoding
+from antigravity_proxy.web.decoding import Decoding, decode
 from antigravity_proxy.web.dialects import DIALECTS, Dialect, Incoming, TokenCount
 from antigravity_proxy.web.gate import ApiAdmission, ApiGate, ApiRequest
 from antigravity_proxy.web.routes import Operation, Route
@@ -87,9 +88,10 @@ class ApiResource(Resource):
             self._check_method(request, route)
             if _wants_websocket(request, route):
                 client.reply(_NO_WEBSOCKET)
-            elif (decode := dialect.decoders.get(route.operation)) is not None:
-                decoded = await self._decoding.decode(decode, _incoming(request, route))
-                await self._generate(request, admission, decoded, client)
+            elif (decoder := dialect.decoders.get(route.operation)) is not None:
+                place = self._decoding.place(request.body_size)
+                decoding = place(partial(decode, decoder, _incoming(request, route)))
+                await self._generate(request, admission, decoding, client, place)
             elif (count := dialect.counts.get(route.operation)) is not None:
                 client.reply(await self._count(request, admission, count, client))
             else:
@@ -129,8 +131,15 @@ class ApiResource(Resource):
         return tuple(model for model in listed if key.may_use(catalogue.resolve(model.id).id))
 
     async def _generate(
-        self, request: ApiRequest, admission: ApiAdmission, decoded: Decoded, client: HttpClient
+        self,
+        request: ApiRequest,
+        admission: ApiAdmission,
+        decoding: Awaitable[Decoded],
+        client: HttpClient,
+        place: Place,
     ) -> None:
+        decoded = await decoding
+        del decoding
         if name := session_of(request.requestHeaders):  # wins over the body
             decoded = replace(decoded, call=replace(decoded.call, session=name))
         resources, call, record = self._resources, decoded.call, client.record
@@ -139,7 +148,7 @@ class ApiResource(Resource):
             self._gate.rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
         if call.stream:
             self._ledger.streams(record)
-        memory = Memory(resources.signatures, record.key, call, model)
+        memory = await place(partial(Memory, resources.signatures, record.key, call, model))
         stamp = Stamp(int(resources.epoch()), self._hex, admission.id, resources.epoch, memory.call_signed)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:
@@ -150,12 +159,12 @@ class ApiResource(Resource):
         await memory.recall(call)
         generation: Generation | FanOut
         if call.choices == 1 and not decoded.more:
-            generation = Generation(resources, call, model, memory, lambda: new_answer(stamp), client)
+            generation = Generation(resources, call, model, memory, lambda: new_answer(stamp), client, place)
         else:
             calls = (call, *decoded.more)
             any_will_do = decoded.any_will_do
             generation = FanOut(
-                resources, calls, model, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do
+                resources, calls, model, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do, place=place
             )
             del calls
         answer = generation.answer
@@ -189,9 +198,10 @@ class ApiResource(Resource):
     async def _count(
         self, request: ApiRequest, admission: ApiAdmission, count: TokenCount, client: HttpClient
     ) -> Rendered:
-        call = await self._decoding.decode(count.decode, _incoming(request, admission.route))
+        place = self._decoding.place(request.body_size)
+        call = await place(partial(decode, count.decode, _incoming(request, admission.route)))
         model = self._model(admission, call, client.record)
-        return count.render(await count_tokens(self._resources, call, model, client))
+        return count.render(await count_tokens(self._resources, call, model, client, place))
 
     def _last_resort(self, failure: Failure, request: ApiRequest, client: HttpClient) -> None:
         """What nobody caught: a client that left is no fault; anything else is ours, and is told without details."""

@@ -1,4 +1,4 @@
-"""Decodes request bodies: small ones at once, large ones in a thread, so that other requests don't wait for them."""
+"""The work on request bodies: on small ones at once, on large ones in a thread, so that nobody waits for it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from twisted.application.service import Service
 
+from antigravity_proxy.relay.resources import Place, at_once
 from antigravity_proxy.volume.threads import OwnThread
 from antigravity_proxy.web.bodies import LARGE, check_shape
 from antigravity_proxy.web.dialects import Incoming
@@ -18,7 +19,7 @@ _PATIENCE = 1.0
 
 
 class Decoding(Service):
-    """One thread, made when it is first needed: one large body is decoded at a time."""
+    """One thread, made when it is first needed: one large body is worked on at a time."""
 
     def __init__(self, reactor: Any) -> None:
         self._thread = OwnThread(reactor, "decoding")
@@ -29,26 +30,26 @@ class Decoding(Service):
         if self._started:
             self._thread.stop(_PATIENCE)
 
-    async def decode(self, decoder: Callable[[Incoming], T], incoming: Incoming) -> T:
-        """What the decoder makes of the request. Raises what it raises, and BadRequest for a body of too many values.
+    def place(self, size: int) -> Place:
+        """Where the work on a body of so many bytes is done."""
+        return self._in_thread if size > LARGE else at_once
 
-        Being cancelled (the client left) takes a body that waits for the thread out of memory.
-        """
-        if len(incoming.body) <= LARGE:
-            return decoder(incoming)
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Being cancelled (the client left) takes work that waits for the thread out of memory."""
         if not self._started:
             self._started = True
             self._thread.start()
-        waiting = [incoming]
-        del incoming
-
-        def work() -> T:
-            taken = waiting.pop()
-            check_shape(taken.body)
-            return decoder(taken)
-
+        waiting = [work]
+        del work
         try:
-            decoded: T = await self._thread.run(work)
+            done: T = await self._thread.run(lambda: waiting.pop()())
         finally:
             waiting.clear()
-        return decoded
+        return done
+
+
+def decode(decoder: Callable[[Incoming], T], incoming: Incoming) -> T:
+    """What the decoder makes of a request. Raises what that raises, and BadRequest for a body of too many values."""
+    if len(incoming.body) > LARGE:
+        check_shape(incoming.body)
+    return decoder(incoming)
