@@ -11,7 +11,7 @@ from twisted.web.client import Agent
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.codeassist.available import Available
 from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
-from antigravity_proxy.relay.bases import BaseUrls
+from antigravity_proxy.relay.upstream import BaseUrls
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.resolve import Settings
 from antigravity_proxy.upstream.account_methods import AccountMethods

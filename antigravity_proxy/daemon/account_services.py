@@ -13,13 +13,14 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.survey import Survey
 from antigravity_proxy.accounts.tokens import Keep, TokenKeeper
+from antigravity_proxy.codeassist.wire import CodeAssist
 from antigravity_proxy.daemon.account_calls import UpstreamCalls
 from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.process import hex_digits, new_uuid
-from antigravity_proxy.relay.bases import BaseUrls
+from antigravity_proxy.relay.context import RelayContext
 from antigravity_proxy.relay.projects import Projects
-from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.relay.signatures import Signatures
+from antigravity_proxy.relay.upstream import BaseUrls, Upstream
 from antigravity_proxy.replicas.store import configured as shared_state
 from antigravity_proxy.startup import epoch
 from antigravity_proxy.ticker import Ticker
@@ -57,18 +58,14 @@ class AccountServices:
         pool.on_tokenless = self.tokens.live
         pool.on_joined, pool.on_left = self._survey.joined, self._survey.left
         pool.on_exhausted = self._survey.exhausted
-        self.resources = Resources(
+        self.relay = RelayContext(
             ticker=ticker,
             epoch=epoch,
             jitter=random.random,
-            new_uuid=new_uuid,
             hex_digits=hex_digits,
-            pool=pool,
-            tokens=self.tokens,
-            projects=self._projects,
             egresses=self.egresses,
-            bases=self.bases,
             signatures=Signatures(reactor, None if replicas is None else lambda: replicas.signatures),
+            upstream=Upstream(CodeAssist(new_uuid), pool, self.tokens, self._projects, self.bases),
         )
 
     def start(self) -> None:

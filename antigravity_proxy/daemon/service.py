@@ -128,7 +128,7 @@ class Daemon(MultiService):
         )
         pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()
         decoding = Decoding(reactor)
-        api = ApiResource(services.resources, lambda: in_force.catalogue, gate, pages, hex_digits, ledger, decoding)
+        api = ApiResource(services.relay, lambda: in_force.catalogue, gate, pages, hex_digits, ledger, decoding)
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
         self.site = GuardedSite(api, gate, ticker, max_connections=self._room)
 

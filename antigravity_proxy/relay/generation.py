@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.wire import Access, Prepared, Quirk
 from antigravity_proxy.dialect.base import Answer
-from antigravity_proxy.generatecontent.request import Prepared, prepare, quirk_for
 from antigravity_proxy.relay.attempt import AttemptFailed, deliver, live_token, post
-from antigravity_proxy.relay.client import Client, ClientGone
+from antigravity_proxy.relay.context import Client, ClientGone, Place, RelayContext, at_once
 from antigravity_proxy.relay.failover import Failover
 from antigravity_proxy.relay.reader import AnswerReader
-from antigravity_proxy.relay.resources import Place, Resources, at_once
 from antigravity_proxy.relay.signatures import Memory
-from antigravity_proxy.settings.limits import PICTURE_SILENCE
-
-_STREAM = b":streamGenerateContent?alt=sse"
-#: a picture comes whole (upstream.md 1.2)
-_WHOLE = b":generateContent"
+from antigravity_proxy.relay.upstream import Upstream
 
 
 class Generation:
@@ -34,19 +30,20 @@ class Generation:
         "_begun",
         "_call",
         "_client",
+        "_context",
         "_memory",
         "_model",
         "_new_answer",
         "_place",
         "_prepared",
-        "_resources",
+        "_upstream",
         "answer",
         "usage",
     )
 
     def __init__(
         self,
-        resources: Resources,
+        context: RelayContext,
         call: Call,
         model: Model,
         memory: Memory,
@@ -54,7 +51,8 @@ class Generation:
         client: Client,
         place: Place = at_once,
     ) -> None:
-        self._resources = resources
+        self._context = context
+        self._upstream: Upstream = context.upstream
         self._call: Call | None = call
         self._memory = memory
         self._model = model
@@ -72,18 +70,18 @@ class Generation:
         Raises a ProxyError of which the client must still be told: by its status if nothing has started, else by the
         answer's ``fail``. Raises ClientGone.
         """
-        session = await self._prepare()
-        await Failover(self._resources, self._model.id, self._client, self._repair, session).run(self._attempt)
+        session = await self._begin()
+        failover = Failover(self._context, self._upstream, self._model.id, self._client, self._repair, session)
+        await failover.run(self._attempt)
         return self.answer.close()
 
-    async def _prepare(self) -> bytes:
+    async def _begin(self) -> bytes:
         """Prepares the call for its model; the key under which its conversation keeps its account, empty for none."""
-        model, memory, call = self._model, self._memory, self._call
+        call, model = self._call, self._model
         if call is None:  # never: ``run`` is called once
             raise ClientGone
-        quirks = self._resources.quirks.get(model.id, frozenset())
-        restored = memory.restored(call)
-        self._prepared = prepared = await self._place(lambda: prepare(restored, model, quirks, memory.conversation))
+        quirks = self._upstream.quirks.get(model.id, frozenset())
+        self._prepared = prepared = await self._place(self._preparing(call, quirks))
         name = call.session or prepared.opening
         return session_key(name, model.id) if name else b""
 
@@ -94,16 +92,17 @@ class Generation:
         if self._begun:
             self.answer = self._new_answer()
         self._begun = True
-        reader = AnswerReader(prepared, self.answer, self._client, self._memory, self._started)
-        resources, state = self._resources, lease.state
-        token = await live_token(resources, state)
-        project = await resources.projects.of(state)
-        body = prepared.envelope(project, "agent-" + resources.new_uuid(), resources.product)
-        url, silence = (base + _WHOLE, PICTURE_SILENCE) if prepared.is_picture else (base + _STREAM, 0.0)
-        exchange, response = await post(resources, lease, token, url, body, self._client, silence)
-        del prepared, body  # a long stream keeps no prompt in memory
+        reader = AnswerReader(
+            prepared, self._upstream.wire.events(), self.answer, self._client, self._memory, self._started
+        )
+        context, upstream, state = self._context, self._upstream, lease.state
+        token = await live_token(upstream, state)
+        access = Access(base, token, await upstream.projects.of(state))
+        request = prepared.request(access)
+        exchange, response = await post(context, upstream, lease, access, request, self._client)
+        del prepared, request  # a long stream keeps no prompt in memory
         try:
-            await deliver(resources, state, token, exchange, response, reader, self._client)
+            await deliver(context, upstream, state, token, exchange, response, reader, self._client)
         finally:
             self.usage = reader.usage or self.usage
 
@@ -114,16 +113,20 @@ class Generation:
 
     def _repair(self, failed: AttemptFailed) -> bool:
         """Leaves out what upstream refused to read, and remembers it for the model (upstream.md 4.3, 6.3 row 17)."""
-        quirks = self._resources.quirks
+        quirks = self._upstream.quirks
         known = quirks.get(self._model.id, frozenset())
-        quirk = quirk_for(self._model, failed.failure.message) if failed.failure is not None else None
+        said = failed.failure
+        quirk = None if said is None else self._upstream.wire.quirk_for(self._model, said.message)
         if quirk is None or quirk in known or self._call is None:
             return False
         if failed.verdict.about_signature:  # a matter of this conversation, not of the model
             self._memory.forget()
         else:
             quirks[self._model.id] = known | {quirk}
-        self._prepared = prepare(
-            self._memory.restored(self._call), self._model, known | {quirk}, self._memory.conversation
-        )
+        self._prepared = self._preparing(self._call, known | {quirk})()
         return True
+
+    def _preparing(self, call: Call, quirks: frozenset[Quirk]) -> Callable[[], Prepared]:
+        """The work of preparing the call; what is remembered is put back here and now."""
+        memory = self._memory
+        return partial(self._upstream.wire.prepare, memory.restored(call), self._model, quirks, memory.conversation)

@@ -15,7 +15,8 @@ BASE_URLS = "https://cloudcode-pa.googleapis.com,https://daily-cloudcode-pa.goog
 class Setting(Struct, frozen=True):
     """One setting. ``field`` is its name in ``Settings``; the command-line option is the name in small letters.
 
-    ``default`` is text as a user would write it, None: none. ``secret``: has a ``…_FILE`` form, is never shown.
+    ``default`` is text as a user would write it, None: none; ``fallback`` then says in words what counts instead.
+    ``secret``: has a ``…_FILE`` form, is never shown.
     ``gui``: the field of gui_config that stands below environment and command line.
     """
 
@@ -27,6 +28,15 @@ class Setting(Struct, frozen=True):
     secret: bool = False
     gui: str = ""
     aliases: tuple[str, ...] = ()
+    fallback: str = ""
+
+    @property
+    def default_in_words(self) -> str:
+        """What counts where neither option nor environment says anything; empty: nothing."""
+        otherwise = self.default or self.fallback
+        if not self.gui:
+            return otherwise
+        return f"gui_config's proxy.{self.gui}{f', else {otherwise}' if otherwise else ''}"
 
     @property
     def option(self) -> str:
@@ -36,13 +46,13 @@ class Setting(Struct, frozen=True):
 
 TABLE: tuple[Setting, ...] = (
     Setting("data_dir", "ANTIGRAVITY_DATA_DIR", parse.text, None,
-            "the credential volume: the directory with cloud_accounts.db; default: where the desktop app keeps it"),
+            "the credential volume: the directory with cloud_accounts.db", fallback="where the desktop app keeps it"),
     Setting("read_only", "READONLY_MODE", parse.boolean, "false",
             "true: nothing below the data directory is ever created or written"),
     Setting("host", "PROXY_HOST", parse.text, "127.0.0.1", "the address of the API listener"),
     Setting("port", "PROXY_PORT", parse.port, "8045", "the port of the API listener", gui="port"),
     Setting("api_keys", "PROXY_API_KEY", parse.secrets, None,
-            "the key(s) that clients must show, with commas between; default: gui_config's proxy.api_key",
+            "the key(s) that clients must show, with commas between",
             secret=True, gui="api_key"),
     Setting("allow_anonymous", "PROXY_ALLOW_ANONYMOUS", parse.boolean, "false",
             "true: with no key at all, any address may be listened on"),
@@ -55,10 +65,10 @@ TABLE: tuple[Setting, ...] = (
     Setting("oauth_callback_port", "OAUTH_CALLBACK_PORT", parse.port, "8888",
             "the port in the redirect URI, as the browser sees it"),
     Setting("oauth_listen_port", "OAUTH_LISTEN_PORT", parse.port_or_none, None,
-            "the port that the admin listener binds, 0: there is none; default: OAUTH_CALLBACK_PORT"),
+            "the port that the admin listener binds, 0: there is none", fallback="OAUTH_CALLBACK_PORT"),
     Setting("oauth_listen_host", "OAUTH_LISTEN_HOST", parse.text, "127.0.0.1", "the admin listener's address"),
     Setting("oauth_redirect_url", "OAUTH_REDIRECT_URL", parse.url, None,
-            "the whole redirect URI; default: http://localhost:$OAUTH_CALLBACK_PORT/oauth-callback"),
+            "the whole redirect URI", fallback="http://localhost:$OAUTH_CALLBACK_PORT/oauth-callback"),
     Setting("client_id", "GOOGLE_CLIENT_ID", parse.text, None,
             "the OAuth client that the accounts' tokens belong to; without it tokens work until they expire. "
             "GOOGLE_CLIENT_ID__KEY and GOOGLE_CLIENT_SECRET__KEY serve tokens that name that key", secret=True),
@@ -77,37 +87,38 @@ TABLE: tuple[Setting, ...] = (
     Setting("request_timeout", "PROXY_REQUEST_TIMEOUT", parse.seconds, "120",
             "seconds without a byte from upstream before giving up", gui="request_timeout"),
     Setting("upstream_proxy", "UPSTREAM_PROXY_URL", parse.secret, None,
-            "egress proxy, http(s):// (CONNECT) or socks5://; an account's own wins", secret=True,
+            "egress proxy, http(s):// (CONNECT) or socks5://; an account's own takes precedence", secret=True,
             gui="upstream_proxy"),
     Setting("ca_file", "UPSTREAM_CA_FILE", parse.text, None,
             "a PEM file with trust roots besides the system's"),
     Setting("scheduling_mode", "PROXY_SCHEDULING_MODE", parse.one_of("balance", "cache-first", "performance-first"),
-            None, "how accounts are chosen: balance, cache-first or performance-first; "
-            "default: gui_config's proxy.scheduling_mode, else balance"),
+            None, "how accounts are chosen: balance, cache-first or performance-first",
+            fallback="gui_config's proxy.scheduling_mode, else balance"),
     Setting("max_wait", "PROXY_MAX_WAIT_SECONDS", parse.wait, None,
-            "seconds that a request waits for an account to be free again in cache-first mode; "
-            "default: gui_config's proxy.max_wait_seconds, else 60"),
+            "seconds that a request waits for an account to be free again in cache-first mode",
+            fallback="gui_config's proxy.max_wait_seconds, else 60"),
     Setting("preferred_account", "PROXY_PREFERRED_ACCOUNT_ID", parse.text, None,
-            "the id of the account that serves while it can; default: gui_config's proxy.preferred_account_id"),
+            "the id of the account that serves while it can", fallback="gui_config's proxy.preferred_account_id"),
     Setting("account_priorities", "PROXY_ACCOUNT_PRIORITIES", parse.priorities, None,
             "account ids with numbers, as in ID=1,OTHER=-1, 0 for the rest: a lower one serves where no higher can"),
     Setting("account_requests", "PROXY_ACCOUNT_MAX_REQUESTS", parse.count, None,
-            "requests that one account may serve at a time; default: any number"),
+            "requests that one account may serve at a time", fallback="any number"),
     Setting("quota_reserve", "PROXY_QUOTA_RESERVE", parse.percent, "0",
             "percent of each account's quota that is left to its owner"),
     Setting("circuit_breaker", "PROXY_CIRCUIT_BREAKER", parse.boolean, None,
-            "false: only times that upstream states set an account aside for its quota; "
-            "default: gui_config's proxy.circuit_breaker_enabled, else true"),
+            "false: only times that upstream states set an account aside for its quota",
+            fallback="gui_config's proxy.circuit_breaker_enabled, else true"),
     Setting("backoff_steps", "PROXY_BACKOFF_STEPS", parse.steps, None,
-            "seconds for which failure after failure sets an account aside where upstream states no time; "
-            "default: gui_config's proxy.circuit_breaker_backoff_steps"),
+            "cooldown steps, in seconds, for consecutive failures without a stated retry delay",
+            fallback="gui_config's proxy.circuit_breaker_backoff_steps, else those of the decision table"),
     Setting("trusted_proxies", "PROXY_TRUSTED_PROXIES", parse.networks, "",
             "addresses and networks whose X-Forwarded-For is believed"),
     Setting("master_key", "ANTIGRAVITY_MASTER_KEY", parse.master_key, None,
-            "the volume's key, 64 hex characters; tried before its key files", secret=True),
+            "the volume's key, 64 hex characters; tried before its key files", secret=True,
+            fallback="the volume's key files"),
     Setting("redis_url", "REDIS_URL", redis_url, None,
             "where replicas share their state: redis://user:password@host:6379/0, rediss:// for TLS, "
-            "redis+sentinel:// for sentinels; without it state is kept in the process", secret=True),
+            "redis+sentinel:// for sentinels", secret=True, fallback="state in the process"),
     Setting("max_body", "PROXY_MAX_BODY", parse.size, "32MiB", "the largest request body"),
     Setting("responses_store", "PROXY_RESPONSES_STORE", parse.size_or_none, "64MiB",
             "what is kept in memory of OpenAI's responses, so that a request can go on from one: an hour after its "
@@ -117,9 +128,9 @@ TABLE: tuple[Setting, ...] = (
     Setting("log_level", "LOG_LEVEL", parse.one_of("debug", "info", "warn", "error"), "info", "what is logged"),
     Setting("log_format", "LOG_FORMAT", parse.one_of("text", "json"), "text", "how it is logged"),
     Setting("otlp_endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT", parse.url, None,
-            "where OpenTelemetry traces go (OTLP over HTTP); needs the extra 'otel'; default: there are none"),
+            "where OpenTelemetry traces go (OTLP over HTTP); needs the extra 'otel'", fallback="no traces"),
     Setting("log_file", "LOG_FILE", parse.text, None,
-            "a file to log to instead of stdout; SIGHUP and SIGUSR1 open it anew, after its rotation"),
+            "a file to log to; SIGHUP and SIGUSR1 reopen it, after its rotation", fallback="stdout"),
 )  # fmt: skip
 
 

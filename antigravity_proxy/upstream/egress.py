@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
@@ -47,11 +47,16 @@ class Egress:
         """A new exchange on this way, at least as patient as ``silence``."""
         return Exchange(self._ticker, self._connections, max(self._silence, silence))
 
-    def headers(self, url: bytes, token: Secret, accept: bytes = b"text/event-stream") -> HeaderList:
-        """The headers of a request to upstream (upstream.md 2): who we are, honestly, and nothing more."""
+    def headers(
+        self, url: bytes, own: Iterable[tuple[bytes, Secret]], accept: bytes = b"text/event-stream"
+    ) -> HeaderList:
+        """The headers of a request to upstream (upstream.md 2): who we are, honestly, and nothing more.
+
+        ``own`` are those of the upstream's wire, such as its authorization.
+        """
         return (
             (b"Host", host_header(url)),
-            (b"Authorization", b"Bearer " + token.reveal().encode("latin-1")),
+            *((name, value.reveal().encode("latin-1")) for name, value in own),
             (b"Content-Type", b"application/json"),
             (b"Accept", accept),
             (b"Accept-Encoding", b"identity"),

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from twisted.application.service import Service
 
-from antigravity_proxy.relay.resources import Place, at_once
+from antigravity_proxy.relay.context import Place, at_once
 from antigravity_proxy.volume.threads import OwnThread
 from antigravity_proxy.web.bodies import LARGE, check_shape
 from antigravity_proxy.web.dialects import Incoming

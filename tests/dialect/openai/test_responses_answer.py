@@ -20,11 +20,12 @@ from pydantic import TypeAdapter
 
 from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, PromptFeedback, Usage
 from antigravity_proxy.canonical.content import ABSENT, Blob, Content, FunctionCall, Part
+from antigravity_proxy.canonical.wire import UpstreamErrorEvent
 from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.dialect.openai.responses_answer import ResponsesDocument, ResponsesStream, new_answer
 from antigravity_proxy.dialect.openai.responses_request import decode
 from antigravity_proxy.errors import BadRequest, RateLimited, UpstreamOverloaded
-from antigravity_proxy.generatecontent.events import UpstreamErrorEvent, read_event
+from antigravity_proxy.generatecontent.events import read_event
 from antigravity_proxy.generatecontent.sse import SSEDecoder
 
 MakeStamp = Callable[..., Stamp]
