@@ -21,7 +21,8 @@ from antigravity_proxy.operator import accounts
 from antigravity_proxy.operator.accounts import Line
 from antigravity_proxy.operator.connectivity import Finding, Level, connectivity
 from antigravity_proxy.operator.restore import is_interrupted
-from antigravity_proxy.settings.resolve import Settings, SettingsError
+from antigravity_proxy.settings.resolve import SettingsError
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import Start
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.web.client_keys import ClientKeysError
