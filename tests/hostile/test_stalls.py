@@ -87,13 +87,13 @@ def _uses(count: int) -> dict[str, Any]:
 
 _SHAPES: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "one text": (CHAT, lambda: {"messages": [{"role": "user", "content": "x" * (31 * MIB)}]}),
-    "short messages": (CHAT, lambda: {"messages": [{"role": "user", "content": "x"}] * 150_000}),
+    "short messages": (CHAT, lambda: {"messages": [{"role": "user", "content": "x"}] * 90_000}),
     "too many messages": (CHAT, lambda: {"messages": [{"role": "user", "content": "x"}] * 800_000}),
     "calls and results": (CHAT, lambda: _calls(20_000)),
     "uses and results": (MESSAGES, lambda: _uses(20_000)),
-    "parts": (GENERATE, lambda: {"contents": [{"role": "user", "parts": [{"text": "x"}] * 400_000}]}),
+    "parts": (GENERATE, lambda: {"contents": [{"role": "user", "parts": [{"text": "x"}] * 190_000}]}),
     "too many parts": (GENERATE, lambda: {"contents": [{"role": "user", "parts": [{"text": "x"}] * 1_500_000}]}),
-    "texts": (CHAT, lambda: {"messages": [{"role": "user", "content": "x"}], "stop": ["x"] * 900_000}),
+    "texts": (CHAT, lambda: {"messages": [{"role": "user", "content": "x"}], "stop": ["x"] * 450_000}),
     "numbers": (CHAT, lambda: {"messages": [{"role": "user", "content": "x"}], "stop": [1] * 3_500_000}),
 }
 
