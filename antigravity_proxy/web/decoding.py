@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from twisted.application.service import Service
 
-from antigravity_proxy.relay.context import Place, at_once
+from antigravity_proxy.relay.context import Place
 from antigravity_proxy.volume.threads import OwnThread
 from antigravity_proxy.web.bodies import LARGE, check_shape
 from antigravity_proxy.web.dialects import Incoming
@@ -30,26 +31,38 @@ class Decoding(Service):
         if self._started:
             self._thread.stop(_PATIENCE)
 
-    def place(self, size: int) -> Place:
-        """Where the work on a body of so many bytes is done."""
-        return self._in_thread if size > LARGE else at_once
+    async def decode(self, decoder: Callable[[Incoming], T], incoming: Incoming) -> T:
+        """What the decoder makes of the request. Raises what that does, and BadRequest for a body of too many values."""
+        size = len(incoming.body)
+        work = partial(_decode, decoder, incoming)
+        del incoming
+        running = self.run(size, work)
+        del work  # a body that waits must be held by nobody else
+        return await running
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        """Being cancelled (the client left) takes work that waits for the thread out of memory."""
+    def place(self, size: int) -> Place:
+        """Where further work on a request of so many bytes is done."""
+        return partial(self.run, size)
+
+    async def run(self, size: int, work: Callable[[], T]) -> T:
+        """What the work makes of ``size`` bytes of JSON. Raises what it raises.
+
+        Being cancelled (the client left) takes work that waits for the thread out of memory.
+        """
+        if size <= LARGE:
+            return work()
         if not self._started:
             self._started = True
             self._thread.start()
         waiting = [work]
         del work
         try:
-            done: T = await self._thread.run(lambda: waiting.pop()())
+            made: T = await self._thread.run(lambda: waiting.pop()())
         finally:
             waiting.clear()
-        return done
+        return made
 
 
-def decode(decoder: Callable[[Incoming], T], incoming: Incoming) -> T:
-    """What the decoder makes of a request. Raises what that raises, and BadRequest for a body of too many values."""
-    if len(incoming.body) > LARGE:
-        check_shape(incoming.body)
+def _decode(decoder: Callable[[Incoming], T], incoming: Incoming) -> T:
+    check_shape(incoming.body)
     return decoder(incoming)
