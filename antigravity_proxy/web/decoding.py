@@ -32,7 +32,7 @@ class Decoding(Service):
             self._thread.stop(_PATIENCE)
 
     async def decode(self, decoder: Callable[[Incoming], T], incoming: Incoming) -> T:
-        """What the decoder makes of the request. Raises what that does, and BadRequest for a body of too many values."""
+        """What the decoder makes of the request. Raises what that does, and BadRequest for too many values."""
         size = len(incoming.body)
         work = partial(_decode, decoder, incoming)
         del incoming
