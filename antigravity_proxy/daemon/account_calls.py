@@ -12,7 +12,7 @@ from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.grant import Grant, IssuedToken, RefreshRejected, RefreshToken
 from antigravity_proxy.canonical.offers import Available
 from antigravity_proxy.relay.upstream import BaseUrls
-from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.upstream.account_methods import AccountMethods
 from antigravity_proxy.upstream.available import available_models
 from antigravity_proxy.upstream.clients import refreshed

@@ -29,9 +29,8 @@ from antigravity_proxy.upstream.oauth import OAuthClient
 
 
 class AccountServices:
-    """Built before what serves with it. ``rules`` are the ones at the start.
+    """Built before what serves with it. ``keep`` stores renewed tokens, None: they stay in memory.
 
-    ``keep`` stores renewed tokens, None: they stay in memory.
     Raises SettingsError.
     """
 
@@ -40,7 +39,6 @@ class AccountServices:
         reactor: Any,
         ticker: Ticker,
         in_force: InForce,
-        rules: Rules,
         keep: Keep | None,
     ) -> None:
         self._settings = settings = in_force.settings
@@ -50,7 +48,7 @@ class AccountServices:
         self.upstream = UpstreamCalls(reactor, settings, self.oauth, self.egresses, self.bases)
         self.replicas = replicas = shared_state(reactor, epoch, settings)
         shared: SharedState = LocalState() if replicas is None else replicas
-        self.pool = pool = Pool(reactor, epoch, random.random, rules, shared)
+        self.pool = pool = Pool(reactor, epoch, random.random, Rules.of(settings), shared)
         self.tokens = TokenKeeper(reactor, epoch, self.upstream.refresh, shared, keep, pool.deeds)
         self._renewals = Renewals(reactor, pool.now, lambda: pool.states, self.tokens)
         self._projects = Projects(reactor, self.upstream.project, settings.fallback_project, shared)

@@ -18,7 +18,7 @@ from antigravity_proxy.codeassist.oauth import read_answer
 from antigravity_proxy.codeassist.signin import User, read_user
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import TOKEN_BODY, TOKEN_SECONDS
-from antigravity_proxy.settings.resolve import OAuthPair
+from antigravity_proxy.settings.table import OAuthPair
 
 
 @implementer(IBodyProducer)

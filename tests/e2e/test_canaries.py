@@ -17,7 +17,8 @@ from support.stack import Stack, free_port, stack
 from twisted.logger import globalLogPublisher
 
 from antigravity_proxy import logs
-from antigravity_proxy.relay import failover, generation
+from antigravity_proxy.codeassist.wire import CodeAssist
+from antigravity_proxy.relay import failover
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault
 
@@ -193,7 +194,7 @@ async def go_wrong(canaries: Canaries, monkeypatch: pytest.MonkeyPatch) -> None:
         state.access_token, state.expires_at = state.credential.access_token, 4e9
     # a fault of ours
     with monkeypatch.context() as broken:
-        broken.setattr(generation, "prepare", lambda *args: 1 / 0)
+        broken.setattr(CodeAssist, "prepare", lambda *args: 1 / 0)
         assert (
             await canaries.ask("POST", CHAT, {"model": "m", "messages": [{"role": "user", "content": PROMPT}]}) == 500
         )
