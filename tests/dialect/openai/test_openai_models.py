@@ -49,10 +49,6 @@ def test_codex_gets_its_catalogue_beside_the_list() -> None:
     first, second = body["models"]
     assert (first["slug"], first["display_name"]) == ("gemini-3-pro", "Gemini 3 Pro")
     assert first["context_window"] == 1_000_000
-        "gemini-3-pro",
-        "Gemini 3 Pro",
-        1_000_000,
-    )
     assert [level["effort"] for level in first["supported_reasoning_levels"]] == ["low", "medium", "high"]
     assert (second["supported_reasoning_levels"], second["default_reasoning_level"]) == ([], None)
     assert first["priority"] < second["priority"]
