@@ -57,6 +57,13 @@ def _reason(reason: str) -> Callable[[Failure], bool]:
     return lambda f: f.reason == reason
 
 
+def _message(pattern: re.Pattern[str]) -> Callable[[Failure], bool]:
+    return lambda f: bool(pattern.search(f.message))
+
+
+_names_project = _message(_PROJECT)
+_bad_signature = _message(_SIGNATURE)
+_context_overflow = _message(_OVERFLOW)
 _no_capacity = _reason("MODEL_CAPACITY_EXHAUSTED")
 _no_credits = _reason("INSUFFICIENT_G1_CREDITS_BALANCE")
 _scope_missing = _reason("ACCESS_TOKEN_SCOPE_INSUFFICIENT")
@@ -71,24 +78,12 @@ def _wrong_project(f: Failure) -> bool:
     return f.reason in {"SERVICE_DISABLED", "CONSUMER_INVALID"} or _names_project(f)
 
 
-def _names_project(f: Failure) -> bool:
-    return bool(_PROJECT.search(f.message))
-
-
 def _barred(f: Failure) -> bool:
     return f.appeal or (bool(_TERMS.search(f.message)) and not _wrong_project(f))
 
 
-def _bad_signature(f: Failure) -> bool:
-    return bool(_SIGNATURE.search(f.message))
-
-
 def _bad_location(f: Failure) -> bool:
     return f.status == "FAILED_PRECONDITION" and "location is not supported" in f.message
-
-
-def _context_overflow(f: Failure) -> bool:
-    return bool(_OVERFLOW.search(f.message))
 
 
 _BUSY = "The upstream service has no capacity for this model at the moment."
