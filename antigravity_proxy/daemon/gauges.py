@@ -92,7 +92,9 @@ def of_replicas(replicas: Replicas | None) -> tuple[Figure, ...]:
     return (
         _gauge("redis_up", "1 while replicas share their state.", lambda: not replicas.sharing.trouble),
         _gauge("replicas", "Replicas that are alive, this one among them.", lambda: replicas.sharing.replicas),
-        _count("redis_changes", "How often sharing through Redis broke or recovered.", lambda: replicas.sharing.changes),
+        _count(
+            "redis_changes", "How often sharing through Redis broke or recovered.", lambda: replicas.sharing.changes
+        ),
         _gauge("redis_untold", "Changes that are not yet in Redis.", lambda: replicas.sharing.untold),
     )
 
