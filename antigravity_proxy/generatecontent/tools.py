@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any
 
 import msgspec
@@ -79,12 +80,13 @@ def calling_config(choice: ToolChoice, model: Model, names: NameMap, declared: s
 
 
 class _Cleaned:
-    """Cleaned schemas by their JSON text: agents send the same tools with every request.
+    """Cleaned schemas by their JSON text: agents send the same tools with every request. Threads may share it.
 
     The least recently used go first when all together, before and after, have grown over ``limit`` bytes.
     """
 
     def __init__(self, limit: int) -> None:
+        self._lock = Lock()
         self._limit = limit
         self._size = 0
         self._known: dict[tuple[bytes, bool], tuple[Raw, bool]] = {}
@@ -92,14 +94,19 @@ class _Cleaned:
     def get(self, schema: Any, ordering: bool) -> tuple[Raw, bool]:
         """The schema as upstream takes it (absent: no parameters), and whether it had to be wrapped."""
         key = (msgspec.json.encode(schema), ordering)
-        found = self._known.pop(key, None)
-        if found is None:
-            found = _clean(schema, ordering)
-            self._size += _size(key, found)
-        self._known[key] = found  # again the youngest
-        while self._size > self._limit:
-            oldest = next(iter(self._known))
-            self._size -= _size(oldest, self._known.pop(oldest))
+        with self._lock:
+            found = self._known.pop(key, None)
+            if found is not None:
+                self._known[key] = found  # again the youngest
+                return found
+        found = _clean(schema, ordering)
+        with self._lock:
+            if key not in self._known:
+                self._size += _size(key, found)
+            self._known[key] = found
+            while self._size > self._limit:
+                oldest = next(iter(self._known))
+                self._size -= _size(oldest, self._known.pop(oldest))
         return found
 
 

@@ -37,7 +37,10 @@ _MAX_NAME = 64
 
 
 def to_camel(value: dict[str, Any] | list[Any]) -> Any:
-    """The value with every known level's keys in camelCase; where both spellings stand, the camelCase one wins."""
+    """The value with every known level's keys in camelCase, and lists where lists are declared.
+
+    Where both spellings stand, the camelCase one wins.
+    """
     if isinstance(value, list):
         return [to_camel(item) if isinstance(item, _NESTED) else item for item in value]
     out: dict[str, Any] = {}
