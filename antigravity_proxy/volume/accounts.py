@@ -15,8 +15,10 @@ from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.codeassist.enrolment import usable_project_id
 from antigravity_proxy.generatecontent import durations
 from antigravity_proxy.secret import Secret, SecretBytes
-from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.sealed import Malformed, Unsealer, WrongKey
+
+#: a row by column name; one that this proxy leaves alone has ``paused`` besides
+Row = dict[str, Any]
 
 #: what may stand in a header (RFC 6750 2.1 allows less): an odd token must not become somebody's odd request
 _TOKEN = re.compile(r"[\x21-\x7e]*")

@@ -13,8 +13,8 @@ from support.volumes import NAMES, copy_of, expected, snapshot_of
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume import accounts, keys, sealed
-from antigravity_proxy.volume.accounts import Account, AccountReader, RowProblem
-from antigravity_proxy.volume.database import Row, rows
+from antigravity_proxy.volume.accounts import Account, AccountReader, Row, RowProblem
+from antigravity_proxy.volume.database import rows
 
 KEY, OTHER = bytes(range(32)), bytes(32)
 
