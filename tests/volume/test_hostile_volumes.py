@@ -285,7 +285,7 @@ def test_rows_sealed_with_a_key_that_is_not_there_yet_serve_on(tmp_path: Path) -
     for _ in range(3):
         clock.advance(removals_module.CONFIRM * 2)
         state = reader.read()
-        assert {account.token for account in state.accounts} == {account.token for account in before}
+        assert {account.access_token for account in state.accounts} == {account.access_token for account in before}
         assert (state.kept, state.sealed_rows, state.unconfirmed, state.no_key_fits) == (2, 2, 0, False)
     shutil.copy(other.directory / ".keys" / "master.key", writer.directory / ".keys" / "new.key")
     state = reader.read()
