@@ -143,7 +143,7 @@ def test_a_pattern_costs_linear_time(found: Found) -> None:
         costs = {}
         for text, earlier in before.items():
             whole = (text * (length // len(text) + 1))[:length]
-            bound = max(NOTHING, 2 * GROWTH * earlier, BOUND if length == LENGTHS[-1] else 0.0)
+            bound = max(NOTHING, 3 * GROWTH * earlier, BOUND if length == LENGTHS[-1] else 0.0)
             costs[text] = next((each for _ in range(3) if (each := cost(found, whole)) < bound), bound)
             assert costs[text] < bound, (found, text[:40], length)
         slowest = sorted(costs, key=lambda text: costs[text], reverse=True)

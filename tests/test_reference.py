@@ -11,13 +11,18 @@ import pytest
 from msgspec import json
 
 from antigravity_proxy import errors, logs
+from antigravity_proxy.canonical.chunk import FILTERED, MODEL_FAILED
+from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.dialect.anthropic import errors as anthropic
 from antigravity_proxy.dialect.gemini import errors as gemini
 from antigravity_proxy.dialect.openai import errors as openai
+from antigravity_proxy.settings import limits
+from antigravity_proxy.settings.table import TABLE
 from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.metrics import Metrics
 from antigravity_proxy.telemetry.record import Attempt, Record
 from antigravity_proxy.telemetry.trace import Trace
+from antigravity_proxy.volume.guiconfig import GuiConfig
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs/reference"
@@ -235,3 +240,43 @@ def test_every_attribute_of_a_span_has_a_row() -> None:
     }
     assert len(keys) > 10
     assert keys <= _named("metrics")
+
+
+def test_every_key_of_the_apps_file_and_every_column_that_is_read_has_a_row() -> None:
+    named = _named("data-model")
+    assert {"upstream_proxy.enabled", *GuiConfig.__struct_fields__} - {"upstream_proxy", "notes"} <= named
+    assert {"id", "provider", "email", "name", "token_json", "quota_json", "status", "proxy_url"} <= named
+
+
+def test_the_settings_that_the_apps_file_can_hold_are_told() -> None:
+    text = (ROOT / "docs/settings.md").read_text().partition("**`gui_config.json`.**")[2].partition("\n\n")[0]
+    held = [found[1] for each in TABLE if (found := re.search(r"gui_config's (proxy\.\w+)", each.default_in_words))]
+    assert len(held) == 9
+    for key in held:
+        assert f"`{key}`" in text, key
+
+
+def test_the_tables_of_models_and_finish_reasons_are_those_of_the_code() -> None:
+    upstream = sections("upstream")
+    rows = [row for row in upstream["8.1"].splitlines() if row.startswith("| `")]
+    assert set(re.findall(r"`([^`]+)`", " ".join(row.split("|")[1] for row in rows))) == set(MODELS)
+    for model in MODELS.values():
+        (row,) = (row for row in rows if f"`{model.id}`" in row)
+        if not model.image:
+            assert f"| {model.context:,} / {model.output:,} " in row, model.id
+        if model.thinking is not None:
+            budget = model.thinking.fixed or model.thinking.maximum
+            assert f"{budget:,}" in row or str(budget) in row, model.id
+    said = upstream["5.4"]
+    assert set(re.findall(r"`([A-Z_]+)`", said)) >= FILTERED | MODEL_FAILED
+    assert set(re.findall(r"`([A-Z_]+)`", next(r for r in said.splitlines() if r.endswith("| filtered |")))) == FILTERED
+
+
+def test_the_figures_of_time_are_those_of_the_code() -> None:
+    text = sections("upstream")["1.3"]
+    assert f"| connecting | {limits.CONNECT_SECONDS:g} s |" in text
+    assert f"| a picture | max({limits.PICTURE_SILENCE:g} s, the setting)" in text
+    assert f"| account methods | {limits.ACCOUNT_METHOD_SECONDS:g} s whole |" in text
+    stream = sections("translation")["3.4"]
+    assert f"after {limits.KEEPALIVE:g} s of silence" in stream
+    assert f"after {limits.FIRST_KEEPALIVE:g} s" in stream

@@ -21,6 +21,7 @@ from antigravity_proxy.settings.limits import (
     BODY_GRACE_SECONDS,
     BODY_MEAN_RATE,
     BODY_MIN_RATE,
+    FULL_DEADLINE,
     HEAD_DEADLINE,
     IDLE_SECONDS,
     LINGER_BYTES,
@@ -54,6 +55,8 @@ _SECONDS = {
     _Wait.ARRIVAL: ARRIVAL_SECONDS,
     _Wait.CLOSE: WRITE_STALL,
 }
+#: what a connection waits for that takes a place and brings no request
+_SENDS_NOTHING = (_Wait.HEAD, _Wait.NEXT)
 #: pieces of further requests that are kept as they came
 _MOST_PIECES = 16
 
@@ -67,7 +70,7 @@ class GuardedChannel(http.HTTPChannel):
 
     site: GuardedSite[Any]
     sheds = False
-    address = ""  # the peer's, without its port
+    address = ""  # the peer's network, as connections are counted
     transport: Any
     requestFactory: Any = GuardedRequest
     _waits_for = _Wait.HEAD
@@ -249,6 +252,8 @@ class GuardedChannel(http.HTTPChannel):
             self.transport.abortConnection()
             return
         limit = _SECONDS.get(self._waits_for)
+        if limit is not None and self._waits_for in _SENDS_NOTHING and self.site.is_full:
+            limit = min(limit, FULL_DEADLINE)
         if limit is None or now - self._since < limit:
             return
         match self._waits_for:

@@ -72,7 +72,7 @@ async def test_the_page_shows_everything_and_nothing_secret(tmp_path: Path) -> N
         assert (page.status, is_guarded(page)) == (200, True)
         for words in (
             "It serves, but something needs you",
-            "1 of 1 account can serve now",
+            "2 of 2 accounts can serve now",
             "2 requests in the last hour",
             "a***@example.com",
             "42 %",
@@ -106,7 +106,7 @@ async def test_what_changes_is_seen_without_a_reload(tmp_path: Path) -> None:
         boot = (await here.get("/")).body.decode()
         assert f'data-boot="{stream.boot.split()[0]}"' in boot
         pool = here.stack.daemon.pool
-        state = next(state for state in pool.states if state.account.id == FIRST)
+        state = next(state for state in pool.states if state.credential.id == FIRST)
         pool.penalise(state, "m", judge(Failure(401)))
         await stream.until(f"a-{FIRST}", "Cooling")
         assert f"a-{SECOND}" not in stream.last
@@ -202,7 +202,7 @@ async def test_an_account_is_paused_resumed_reset_and_removed_by_the_page(tmp_pa
         assert {request.token for request in here.simulator.requests} == {"ya29.sim-1"}
         assert (await act(here, resume=FIRST)).status == 303
         assert paused(here) == set()
-        state = next(state for state in here.stack.daemon.pool.states if state.account.id == FIRST)
+        state = next(state for state in here.stack.daemon.pool.states if state.credential.id == FIRST)
         here.stack.daemon.pool.penalise(state, "m", judge(Failure(403, appeal=True)))
         assert b"Google has barred it" in (await here.get("/")).body
         assert (await act(here, reset=FIRST)).status == 303
@@ -272,9 +272,10 @@ async def test_a_row_that_does_not_open_can_be_removed(tmp_path: Path) -> None:
     async with site(tmp_path, ACCOUNTS="2") as here:
         update(here.directory, 0, token_json="nonsense")
         await until(lambda: bool(here.stack.daemon.state.problems))
-        assert (await ask(here, "reset", FIRST)).status == 404  # nothing of it is in use
+        assert (await ask(here, "reset", FIRST)).status == 200  # it serves on with the token that it had
         assert (await ask(here, "remove", FIRST)).status == 200
         assert here.stack.daemon.state.problems == ()
+        await until(lambda: [state.account.id for state in here.stack.daemon.pool.states] == [SECOND])
 
 
 @deferred(30)

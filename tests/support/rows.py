@@ -36,6 +36,16 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("hosts", "no Host, two Hosts", "2/2 refused"),
         Row("other hosts", "absolute form, CONNECT, X-Forwarded-Host", "0 contacts"),
         Row("pipeline", "500 requests in a pipeline; Expect: 100-continue", "in order; memory <= +30 MiB; <= 5 s"),
+        Row(
+            "pipelines",
+            "20 connections x 64 KiB of pipelined requests, nothing read; public, admin and keyed pages, preflights",
+            "others wait <= 0.1 s; memory <= +30 MiB",
+        ),
+        Row(
+            "large bodies",
+            "bodies up to 32 MiB: one text, 20,000 tool calls, 90,000 messages, 190,000 parts, millions of values",
+            "2xx or 4xx; others wait <= 0.1 s",
+        ),
         Row("injection", "CR LF in path, model, request id, upstream's header", "5/5 vectors clean"),
         Row("404 and 405", "unknown paths, wrong methods", "in the dialect's shape, with Allow; >= 7"),
         Row("mutations", "3,000 mutated requests, fixed seed", "invalid 0; hangs <= 1 %; 5xx <= 0.5 %"),
@@ -47,6 +57,11 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("deep JSON", "100,000 levels of JSON; a tool schema of 3,000", "10/10 refused with 4xx"),
         Row("odd text", "bad UTF-8, BOM, UTF-16, lone surrogates, NUL, NaN, 1e400, 5,000 digits", "54/54 never 5xx"),
         Row("wrong types", "a wrong type in every field, 3 dialects", ">= 417 cases: 4xx in shape or a harmless 2xx"),
+        Row(
+            "many things",
+            "20,000 of whatever a request, a tool's schema or upstream's words may have many of",
+            "<= 5 times the CPU of 5,000",
+        ),
         Row("large JSON", "a body of 15 MB", "/health meanwhile <= 1.5 s"),
         Row("gzip request", "a gzip bomb as a request", "415, 400 or 413; memory <= +100 MiB"),
     ),
@@ -100,7 +115,16 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             "the operator's pages: XSS, CSRF, clickjacking, open redirect, session fixation, guessed keys",
             "nothing changed, nobody let in or led away",
         ),
-        Row("sign-in attacks", "XSS, forged or reused state, PKCE", "escaped; 4xx without exchange; S256"),
+        Row(
+            "sign-in attacks",
+            "XSS, forged or reused state, PKCE, a login that has ended, a flood of sign-ins",
+            "escaped; 4xx without exchange; S256; nobody pushed out",
+        ),
+        Row(
+            "admin connections",
+            "one address takes all connections of the admin pages; silent and resting ones when they are full",
+            "<= a quarter for an address; others let in <= 4 s",
+        ),
         Row("key files", "files that are made", "0600 in directories 0700"),
         Row(
             "client keys",
@@ -149,6 +173,18 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("open address", "no key on an address that isn't loopback", "refuses to start, status 1 or 2"),
         Row("full disk", "nothing writable", "up, 200"),
         Row("untouched", "a whole run, read-only", "0 changes, no new file"),
+        Row(
+            "hostile volume",
+            "database, log, configuration of 100 GiB; a view without end; each twice while it runs",
+            "said, served meanwhile; others <= 0.5 s; memory <= +64 MiB; 0 tracebacks, <= 2 lines each; well <= 8 s",
+        ),
+        Row("hostile databases", "views, triggers without end; logs of false page sizes", "damaged, in words"),
+        Row(
+            "foreign directories", "links in what root writes, in .keys, in .restore", "0 followed, 0 files given away"
+        ),
+        Row("hostile archives", "16 kinds of members that no backup holds", "refused in one line, 0 files written"),
+        Row("other users", "a volume that this user may not read", "every command in words, 0 tracebacks"),
+        Row("key not there yet", "rows sealed anew, emptied", "served with the token that they had; degraded"),
         Row("clock jumps", "the wall clock jumps", "timers and refreshes go on"),
     ),
     "Tokens and process": (
