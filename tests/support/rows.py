@@ -109,6 +109,11 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         ),
         Row("origins", "foreign origins", "15/15 without * or reflection"),
         Row("rebinding", "DNS rebinding against a keyless daemon", "names that are not ours: 403"),
+        Row(
+            "foreign pages",
+            "pages of other sites use a keyless daemon: no-cors POST, other ports of the host, forged Origin",
+            "403 unless the origin is named; the body is not read",
+        ),
         Row("html", "HTML from upstream", "never as HTML; nosniff"),
         Row(
             "page attacks",
