@@ -29,7 +29,7 @@ _AT_ONCE = 250
 #: more accounts than this are counted in slices too, a counting at a time: one turn would hold up every request
 _COUNTED_AT_ONCE = 10_000
 #: models whose order is kept; clients can name more, if the user's mapping lets them
-_MAX_ORDERS = 64
+_MAX_RANKINGS = 64
 
 
 class Pool:
@@ -313,7 +313,7 @@ class Pool:
     def _ranking(self, model: str, now: Moment) -> Ranking:
         order = self._rankings.get(model)
         if order is None:
-            while len(self._rankings) >= _MAX_ORDERS:
+            while len(self._rankings) >= _MAX_RANKINGS:
                 del self._rankings[next(iter(self._rankings))]
             order = self._rankings[model] = Ranking(model, self._states.values(), self._rules, now)
         return order
