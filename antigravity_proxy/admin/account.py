@@ -12,8 +12,7 @@ from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.reasons import why_not
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.state import ALL_MODELS, AccountState
-from antigravity_proxy.accounts.trouble import Trouble
+from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, LastFailure
 from antigravity_proxy.admin.markup import dated, dot, number, since, tags, until
 from antigravity_proxy.secret import masked
 
@@ -48,20 +47,21 @@ class Shown(Struct, frozen=True):
     in_flight: int
     cooling: tuple[Cooling, ...]
     bars: tuple[QuotaBar, ...]
-    trouble: Trouble | None
+    trouble: LastFailure | None
     has_project: bool = True
 
 
 def kind_of(state: AccountState, rules: Rules, now: Moment) -> Kind:
     """How the account is doing."""
-    if state.account.paused:
+    if state.credential.paused:
         return "paused"
     if not policy.is_usable(state, now) or policy.is_flagged(state, now):
         return "out"
     cooldowns = [key for key, cooldown in state.cooldowns.items() if cooldown.until > now.monotonic]
     if ALL_MODELS in cooldowns:
         return "cooling"
-    if rules.max_leases and state.in_flight >= rules.max_leases:
+    limit = policy.max_leases(state, rules)
+    if limit and state.in_flight >= limit:
         return "busy"
     used_up = (
         quota.remaining <= rules.reserve and (quota.resets_at or 0.0) > now.epoch for quota in state.quota.values()
@@ -71,11 +71,11 @@ def kind_of(state: AccountState, rules: Rules, now: Moment) -> Kind:
 
 def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Moment) -> Shown:
     """The account as it is now. ``clients``: the keys of the configured OAuth clients."""
-    account, kind = state.account, kind_of(state, rules, now)
-    email, name = masked(account.email.reveal()), masked(account.name.reveal())
+    account, kind = state.credential, kind_of(state, rules, now)
+    email, name = masked(account.label.reveal()), masked(account.name.reveal())
     why = why_not(state, clients, now) if kind != "paused" else "paused: this proxy leaves it alone"
-    if kind == "out" and not why and state.trouble is not None:
-        why = state.trouble.reason
+    if kind == "out" and not why and state.last_failure is not None:
+        why = state.last_failure.reason
     return Shown(
         id=account.id,
         email=email,
@@ -85,7 +85,7 @@ def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Mome
         in_flight=state.in_flight,
         cooling=_cooling(state, now),
         bars=_bars(state, now),
-        trouble=state.trouble,
+        trouble=state.last_failure,
         has_project=bool(state.project) or state.project_asked == float("-inf"),
     )
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from antigravity_proxy.accounts.lease import Lease
-from antigravity_proxy.accounts.shared import session_key
+from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.canonical.wire import Access, Prepared, Quirk
+from antigravity_proxy.canonical.wire import Access, Prepared, Quirk, refuses_field
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.relay.attempt import AttemptFailed, deliver, live_token, post
-from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
+from antigravity_proxy.relay.context import Client, ClientGone, Place, RelayContext, at_once
 from antigravity_proxy.relay.failover import Failover
 from antigravity_proxy.relay.reader import AnswerReader
 from antigravity_proxy.relay.signatures import Memory
@@ -22,7 +23,7 @@ from antigravity_proxy.relay.upstream import Upstream
 class Generation:
     """One call on its way. ``run`` may be called once; ``answer`` is the one that has begun, for ``fail``.
 
-    ``usage`` is what upstream counted, as far as it has.
+    ``usage`` is what upstream counted, as far as it has. ``place`` is where the request is prepared.
     """
 
     __slots__ = (
@@ -30,11 +31,13 @@ class Generation:
         "_call",
         "_client",
         "_context",
+        "_cured",
         "_memory",
         "_model",
         "_new_answer",
+        "_place",
         "_prepared",
-        "_session",
+        "_quirks",
         "_upstream",
         "answer",
         "usage",
@@ -48,6 +51,7 @@ class Generation:
         memory: Memory,
         new_answer: Callable[[], Answer],
         client: Client,
+        place: Place = at_once,
     ) -> None:
         self._context = context
         self._upstream: Upstream = context.upstream
@@ -56,10 +60,10 @@ class Generation:
         self._model = model
         self._new_answer = new_answer
         self._client = client
-        prepared = self._prepare(call, self._upstream.quirks.get(model.id, frozenset()))
-        self._prepared: Prepared | None = prepared
-        name = call.session or prepared.opening
-        self._session = session_key(name, model.id) if name else b""
+        self._place = place
+        self._quirks = self._upstream.repairs.of(model.id, context.clock.seconds())
+        self._cured: Quirk | None = None  # a field that was refused as such, and is left out since
+        self._prepared: Prepared | None = None
         self._begun = False
         self.answer = new_answer()
         self.usage = Usage()
@@ -70,9 +74,20 @@ class Generation:
         Raises a ProxyError of which the client must still be told: by its status if nothing has started, else by the
         answer's ``fail``. Raises ClientGone.
         """
-        failover = Failover(self._context, self._upstream, self._model.id, self._client, self._repair, self._session)
+        session = await self._begin()
+        failover = Failover(self._context, self._upstream, self._model.id, self._client, self._repair, session)
         await failover.run(self._attempt)
+        self._remember()
         return self.answer.close()
+
+    async def _begin(self) -> bytes:
+        """Prepares the call for its model; the key under which its conversation keeps its account, empty for none."""
+        call, model = self._call, self._model
+        if call is None:  # never: ``run`` is called once
+            raise ClientGone
+        self._prepared = prepared = await self._place(self._preparing(call, self._quirks))
+        name = call.session or prepared.opening
+        return session_key(name, model.id) if name else b""
 
     async def _attempt(self, lease: Lease, base: bytes) -> None:
         prepared = self._prepared
@@ -99,22 +114,29 @@ class Generation:
         """The first byte has left: the request won't be needed again."""
         self._call = None
         self._prepared = None
+        self._remember()
+
+    def _remember(self) -> None:
+        """The repaired request was taken: others for this model need not be refused first."""
+        if self._cured is not None:
+            self._upstream.repairs.remember(self._model.id, self._cured, self._context.clock.seconds())
+            self._cured = None
 
     def _repair(self, failed: AttemptFailed) -> bool:
-        """Leaves out what upstream refused to read, and remembers it for the model (upstream.md 4.3, 6.3 row 17)."""
-        quirks = self._upstream.quirks
-        known = quirks.get(self._model.id, frozenset())
+        """Leaves out of this request what upstream refused to read (upstream.md 4.3, 6.3 row 17)."""
         said = failed.failure
         quirk = None if said is None else self._upstream.wire.quirk_for(self._model, said.message)
-        if quirk is None or quirk in known or self._call is None:
+        if said is None or quirk is None or quirk in self._quirks or self._call is None:
             return False
         if failed.verdict.about_signature:  # a matter of this conversation, not of the model
             self._memory.forget()
-        else:
-            quirks[self._model.id] = known | {quirk}
-        self._prepared = self._prepare(self._call, known | {quirk})
+        elif refuses_field(quirk, said.message):
+            self._cured = quirk
+        self._quirks |= {quirk}
+        self._prepared = self._preparing(self._call, self._quirks)()
         return True
 
-    def _prepare(self, call: Call, quirks: frozenset[Quirk]) -> Prepared:
+    def _preparing(self, call: Call, quirks: frozenset[Quirk]) -> Callable[[], Prepared]:
+        """The work of preparing the call; what is remembered is put back here and now."""
         memory = self._memory
-        return self._upstream.wire.prepare(memory.restored(call), self._model, quirks, memory.conversation)
+        return partial(self._upstream.wire.prepare, memory.restored(call), self._model, quirks, memory.conversation)

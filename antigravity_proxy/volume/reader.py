@@ -8,10 +8,10 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.secret import Secret, SecretBytes
 from antigravity_proxy.volume import database, files, guiconfig, keys, mounts, snapshot
-from antigravity_proxy.volume.accounts import Account, AccountReader, Accounts, RowProblem
-from antigravity_proxy.volume.database import Row
+from antigravity_proxy.volume.accounts import AccountReader, Accounts, Row, RowProblem
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.keys import KeyFinding, Keys
 from antigravity_proxy.volume.layout import Layout, described
@@ -34,7 +34,7 @@ class VolumeState(Struct, frozen=True):
     there is no such file. ``revision`` grows when anything but ``read_at`` and ``size`` does.
     """
 
-    accounts: tuple[Account, ...] = ()
+    accounts: tuple[Credential, ...] = ()
     problems: tuple[RowProblem, ...] = ()
     unconfirmed: int = 0
     kept: int = 0
@@ -178,6 +178,11 @@ class VolumeReader:
             paused=sum(account.paused for account in read.accounts),
             key=read.key or state.key,
         )
+
+
+def unforeseen(fault: Exception) -> str:
+    """What is said of a read that ended by an exception which nobody foresaw; holds no path."""
+    return f"the data directory can't be read: {getattr(fault, 'strerror', None) or type(fault).__name__}"
 
 
 def _drained(rows: list[Row]) -> Iterator[Row]:

@@ -36,10 +36,6 @@ class Cors:
             (b"access-control-expose-headers", _EXPOSED),
         )
 
-    def allows(self, request: Headers) -> bool:
-        """Whether the request is of an origin that may ask."""
-        return self._origin(request) is not None
-
     def preflight(self, method: bytes, request: Headers) -> Fields | None:
         """The further headers of the answer to a preflight of an origin that may ask; None: it is none."""
         if method != b"OPTIONS" or not request.hasHeader(b"access-control-request-method"):

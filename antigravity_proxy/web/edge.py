@@ -165,6 +165,12 @@ class GuardedRequest(server.Request, Generic[A]):
         self.content.close()
         return body
 
+    @property
+    def body_size(self) -> int:
+        """Bytes of the body that can be taken."""
+        size: int = self.content.getbuffer().nbytes
+        return size
+
     def release_body(self) -> None:
         """Nothing of the body is kept any more: its part of the budget is free again."""
         if self._reservation is not None:

@@ -19,6 +19,7 @@ from antigravity_proxy.web.forwarded import address_of
 from antigravity_proxy.web.hosts import Hosts
 from antigravity_proxy.web.identity import own_id, own_trace
 from antigravity_proxy.web.key_ring import KeyRing
+from antigravity_proxy.web.origin import is_foreign
 from antigravity_proxy.web.rate_limits import RateLimits
 from antigravity_proxy.web.routes import PREFLIGHT, Operation, Route, match
 
@@ -74,6 +75,7 @@ class ApiGate:
         self._ledger = ledger
         self.rate_limits = rate_limits
         self._hosts = Hosts(hosts)
+        self._origins = frozenset(origin.encode("ascii") for origin in origins)
         self._cors = Cors(origins)
         self._trusted = trusted
         ledger.observe(rate_limits)
@@ -123,18 +125,19 @@ class ApiGate:
 
     def check_origin(self, request: ApiRequest) -> None:
         """Raises Forbidden for a socket that a page of another origin opens: no browser asks before it does."""
-        headers = request.requestHeaders
-        origins, hosts = headers.getRawHeaders(b"origin", ()), headers.getRawHeaders(b"host", ())
-        if origins and not self._cors.allows(headers):
-            own = {scheme + host for scheme in (b"http://", b"https://") for host in hosts}
-            if len(origins) != 1 or origins[0] not in own:
-                raise Forbidden("Pages of this origin may not open a socket here: name it in PROXY_CORS_ORIGINS.")
+        if is_foreign(request.requestHeaders, allowed=self._origins):
+            raise Forbidden("Pages of this origin may not open a socket here: name it in PROXY_CORS_ORIGINS.")
 
     def _identify(self, headers: Headers, admission: ApiAdmission, record: Record, method: bytes, query: bytes) -> None:
         """Whose request it is, and whether that client may send it now."""
         if self.keys.open:
             hosts = headers.getRawHeaders(b"host")
             self._hosts.check(hosts[-1] if hosts else None)
+            if is_foreign(headers, allowed=self._origins):
+                raise Forbidden(
+                    "No API key is set here, so pages of other sites may not call: set one, or name the page's origin "
+                    "in PROXY_CORS_ORIGINS."
+                )
         key = self.keys.check(headers, query)
         if key is not None:
             admission.key, record.key = key, key.name

@@ -36,6 +36,16 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("hosts", "no Host, two Hosts", "2/2 refused"),
         Row("other hosts", "absolute form, CONNECT, X-Forwarded-Host", "0 contacts"),
         Row("pipeline", "500 requests in a pipeline; Expect: 100-continue", "in order; memory <= +30 MiB; <= 5 s"),
+        Row(
+            "pipelines",
+            "20 connections x 64 KiB of pipelined requests, nothing read; public, admin and keyed pages, preflights",
+            "others wait <= 0.1 s; memory <= +30 MiB",
+        ),
+        Row(
+            "large bodies",
+            "bodies up to 32 MiB: one text, 20,000 tool calls, 90,000 messages, 190,000 parts, millions of values",
+            "2xx or 4xx; others wait <= 0.1 s",
+        ),
         Row("injection", "CR LF in path, model, request id, upstream's header", "5/5 vectors clean"),
         Row("404 and 405", "unknown paths, wrong methods", "in the dialect's shape, with Allow; >= 7"),
         Row("mutations", "3,000 mutated requests, fixed seed", "invalid 0; hangs <= 1 %; 5xx <= 0.5 %"),
@@ -99,6 +109,11 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         ),
         Row("origins", "foreign origins", "15/15 without * or reflection"),
         Row("rebinding", "DNS rebinding against a keyless daemon", "names that are not ours: 403"),
+        Row(
+            "foreign pages",
+            "pages of other sites use a keyless daemon: no-cors POST, other ports of the host, forged Origin",
+            "403 unless the origin is named; the body is not read",
+        ),
         Row("html", "HTML from upstream", "never as HTML; nosniff"),
         Row(
             "page attacks",
@@ -191,4 +206,24 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("start", "a start", "<= 3 s"),
         Row("redis away", "Redis closed, mute, nonsense", "8/8 served from what is known, who asks it waits <= 50 ms"),
     ),
+}
+
+#: who does what a section's rows describe
+ATTACKERS: dict[str, str] = {
+    "HTTP syntax and size": (
+        "whoever reaches a port, without a key; deep and large JSON, odd text and wrong types: a client with a key."
+    ),
+    "Slow peers, descriptors, memory": (
+        "whoever reaches a port, without a key; the stalled reader and the aborts: clients with a key."
+    ),
+    "Identity, disclosure, browser": (
+        "whoever reaches a port, without a key; a page of another site in a user's browser; for the limits of "
+        "client keys and the URLs in requests, a client with a key."
+    ),
+    "Upstream": "upstream when it is out of order, or somebody in its place.",
+    "Volume, keys, disk, clock": (
+        "whoever may write into the credential volume; and accidents: power cuts, half copies, other versions "
+        "of the app."
+    ),
+    "Tokens and process": "accidents, and operators in a hurry; Redis when it is out of order.",
 }

@@ -9,12 +9,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from support.accounts import account
 
 from antigravity_proxy.accounts import policy
-from antigravity_proxy.accounts.order import Order
 from antigravity_proxy.accounts.policy import Moment
+from antigravity_proxy.accounts.ranking import Ranking
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.secret import Secret
 
 COUNT = 6
 WHICH = st.integers(0, COUNT - 1)
@@ -29,7 +28,7 @@ class AnyHistory(RuleBasedStateMachine):
         super().__init__()
         self.now = Moment(100.0, 1_000_000.0)
         self.states = [AccountState(account(str(n)), n) for n in range(COUNT)]
-        self.order = Order("m", self.states, RULES, self.now)
+        self.order = Ranking("m", self.states, RULES, self.now)
 
     @rule(which=WHICH)
     def lease(self, which: int) -> None:
@@ -81,7 +80,7 @@ class AnyHistory(RuleBasedStateMachine):
         state = self.states[which]
         quota = ModelQuota(left, None if seconds is None else self.now.epoch + seconds)
         state.barred = ""
-        state.account = account(str(which), quota={"m": quota}, status="rate_limited" if status else "active")
+        state.credential = account(str(which), quota={"m": quota}, status="rate_limited" if status else "active")
         self.order.touch(state, self.now)
 
     @rule(which=WHICH)
@@ -91,7 +90,7 @@ class AnyHistory(RuleBasedStateMachine):
         self.order.touch(self.states[which], self.now)
 
     def ranks(self, tried: Any = ()) -> list[tuple[policy.Rank, int]]:
-        found = [(policy.standing(s, "m", RULES, self.now).rank, s.serial) for s in self.states if s not in tried]
+        found = [(policy.eligibility(s, "m", RULES, self.now).rank, s.serial) for s in self.states if s not in tried]
         return sorted((rank, serial) for rank, serial in found if rank is not None)
 
     @rule(tried=st.sets(WHICH))
@@ -103,13 +102,13 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule()
     def the_first_free_is_the_earliest(self) -> None:
-        cools = [policy.standing(s, "m", RULES, self.now).cools for s in self.states]
+        cools = [policy.eligibility(s, "m", RULES, self.now).cools for s in self.states]
         assert self.order.first_free(self.now) == min(filter(None, cools), default=None)
 
     @invariant()
     def who_is_full_is_known(self) -> None:
         self.order.first(self.now)
-        full = {s for s in self.states if policy.standing(s, "m", RULES, self.now).full}
+        full = {s for s in self.states if policy.eligibility(s, "m", RULES, self.now).full}
         assert self.order.full >= full or self.ranks()
 
 
@@ -120,7 +119,7 @@ def test_thousands_that_cool_to_the_same_second_come_back_a_few_at_a_time() -> N
     states = [AccountState(account(str(n)), n) for n in range(100)]
     for state in states:
         state.cooldowns["m"] = Cooldown(10.0)
-    order = Order("m", states, RULES, Moment(0.0, 0.0))
+    order = Ranking("m", states, RULES, Moment(0.0, 0.0))
     now = Moment(10.0, 10.0)
     assert order.first(now) is states[0]
     assert len(order._ready) == 8
@@ -130,11 +129,11 @@ def test_thousands_that_cool_to_the_same_second_come_back_a_few_at_a_time() -> N
 
 def test_one_that_cools_but_lost_its_token_meanwhile_is_not_the_first_free() -> None:
     states = [
-        AccountState(account("0", expiry_timestamp=50.0, refresh_token=Secret(""))),
+        AccountState(account("0", expires_at=50.0, refresh_token="")),
         AccountState(account("1"), 1),
     ]
     for state, until in zip(states, (10.0, 20.0), strict=True):
         state.cooldowns["m"] = Cooldown(until)
-    order = Order("m", states, RULES, Moment(0.0, 0.0))
+    order = Ranking("m", states, RULES, Moment(0.0, 0.0))
     assert order.first_free(Moment(1.0, 1.0)) == 10.0
     assert order.first_free(Moment(1.0, 49.0)) == 20.0
