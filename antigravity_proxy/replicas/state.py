@@ -10,7 +10,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from antigravity_proxy.accounts.shared import Listener
+from antigravity_proxy.accounts.replication import Listener
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.replicas import facts, wire

@@ -7,6 +7,7 @@ Twisted; the tests of this module are the tripwire for a release that changes th
 
 from __future__ import annotations
 
+import re
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,7 @@ _SECONDS = {
 }
 #: what a connection waits for that takes a place and brings no request
 _SENDS_NOTHING = (_Wait.HEAD, _Wait.NEXT)
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)")
 #: pieces of further requests that are kept as they came
 _MOST_PIECES = 16
 
@@ -184,14 +186,20 @@ class GuardedChannel(http.HTTPChannel):
     def check_framing(self, request: GuardedRequest[Any]) -> None:
         """Refuses what Twisted lets pass: a Transfer-Encoding that isn't just ``chunked``, and not exactly one Host.
 
-        RFC 9112 3.2, 6.3.
+        A target in absolute form is taken for its path (RFC 9112 3.2, 3.2.2, 6.3).
         """
         headers = request.requestHeaders
         encodings = headers.getRawHeaders(b"transfer-encoding")
         if encodings is not None and [value.lower() for value in encodings] != [b"chunked"]:
             raise errors.BadRequest("The only Transfer-Encoding is 'chunked', once.")
-        if self._version == b"HTTP/1.1" and len(headers.getRawHeaders(b"host", ())) != 1:
+        hosts = headers.getRawHeaders(b"host", ())
+        if self._version == b"HTTP/1.1" and len(hosts) != 1:
             raise errors.BadRequest("Exactly one Host header is needed.")
+        absolute = _ABSOLUTE.match(self._path)
+        if absolute is not None:
+            if list(hosts) != [absolute[1]]:
+                raise errors.BadRequest("The request's target and its Host header name different hosts.")
+            self._path = b"/" + self._path[absolute.end() :].removeprefix(b"/")
 
     def refuse(self, error: errors.ProxyError) -> None:
         """Answers with the error and closes; what the client still sends is swallowed for a moment, unread."""
