@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.deferreds import deferred, until, wait
+from support.deferreds import deferred, until
 from support.redis import RedisServer, needs_redis, redis_server
 from support.replicas import all_well, farm
 from support.stack import KEY, Stack, stack
-
-from antigravity_proxy.secret import Secret
 
 pytestmark = needs_redis
 
@@ -35,16 +33,15 @@ async def create(running: Stack, **fields: Any) -> Any:
 
 
 async def well(running: Stack) -> None:
-    """Shares what all replicas of one volume do; these have a volume each, so they are given the same key."""
     replicas = running.daemon.account_services.replicas
-    replicas.use_key(Secret("5" * 64))
     await until(lambda: replicas._parts.link.status.well)
 
 
 @deferred(60)
 async def test_a_conversation_goes_on_at_another_replica(redis: RedisServer, tmp_path: Path) -> None:
     settings = {"REDIS_URL": redis.url, "PROXY_API_KEY": f"{KEY},sk-other"}
-    async with stack(tmp_path / "one", **settings) as one, stack(tmp_path / "two", **settings) as two:
+    same = settings | {"ANTIGRAVITY_DATA_DIR": str(tmp_path / "one" / "volume")}
+    async with stack(tmp_path / "one", **settings) as one, stack(tmp_path / "two", **same) as two:
         await well(one)
         await well(two)
         first = await create(one, input="One secret word")
@@ -64,7 +61,7 @@ async def test_a_conversation_goes_on_at_another_replica(redis: RedisServer, tmp
         assert (await one.request("DELETE", f"/v1/responses/{first['id']}")).status == 200
         assert 3_500_000 < redis.ask("PTTL", stored(redis)[0]) <= 3_600_000
 
-        async with stack(tmp_path / "three", **settings) as three:
+        async with stack(tmp_path / "three", **same) as three:
             await well(three)
             assert (await three.request("GET", f"/v1/responses/{first['id']}")).status == 404
             await create(three, input="Three", previous_response_id=second["id"])  # what goes on from it does
@@ -72,7 +69,6 @@ async def test_a_conversation_goes_on_at_another_replica(redis: RedisServer, tmp
             fourth = {"model": "gemini-3-flash", "input": "x", "previous_response_id": "resp_" + "0" * 24}
             refused = await three.request("POST", "/v1/responses", fourth)
             assert refused.json["error"]["code"] == "previous_response_not_found"
-    await wait(0.2)  # the links under the volumes' own keys end
 
 
 @deferred(30)
