@@ -121,7 +121,7 @@ class _Anything(Struct):
     pass
 
 
-class ConversationSignatures(Struct, frozen=True):
+class Memory(Struct, frozen=True):
     """What is remembered for a request (contract.md 8): the items of the conversation that it goes on with, single
     items by their ids; and what seals the summary in a compaction item, and opens it (None: it isn't ours, or not this
     key's).
@@ -133,7 +133,7 @@ class ConversationSignatures(Struct, frozen=True):
     unseal: Callable[[str], str | None] = lambda sealed: None
 
 
-NO_MEMORY = ConversationSignatures()
+NO_MEMORY = Memory()
 
 
 class Said(Struct, frozen=True):
@@ -160,9 +160,7 @@ def item_ids(items: str | list[Raw] | None) -> tuple[list[str], str]:
     return named, last
 
 
-def conversation(
-    instructions: str | None, items: str | list[Raw] | None, memory: ConversationSignatures = NO_MEMORY
-) -> Said:
+def conversation(instructions: str | None, items: str | list[Raw] | None, memory: Memory = NO_MEMORY) -> Said:
     """What is said in all; raises BadRequest, NotFound for an item that isn't remembered."""
     said = Conversation()
     said.system([instructions or ""])
@@ -201,7 +199,7 @@ def _head(raw: Raw, where: str) -> _Kind:
 class _Reader:
     """Reads items in their order. A signature that stands in a reasoning item waits for the call it belongs to."""
 
-    def __init__(self, said: Conversation, memory: ConversationSignatures) -> None:
+    def __init__(self, said: Conversation, memory: Memory) -> None:
         self._said = said
         self._memory = memory
         self._signature = ""
