@@ -184,9 +184,10 @@ def is_chunked(fields: Fields) -> bool:
 
 
 class Body(Protocol):
-    """A body on its way. ``surplus`` is what came behind its end."""
+    """A body on its way. ``surplus`` is what came behind its end, ``pieces`` how many the last call's content had."""
 
     done: bool
+    pieces: int
     surplus: bytes
 
     def feed(self, data: bytes) -> bytes:
@@ -198,6 +199,7 @@ class LengthBody:
     """A body of a known length."""
 
     __slots__ = ("_left", "done", "surplus")
+    pieces = 1
 
     def __init__(self, length: int) -> None:
         self._left = length
@@ -221,6 +223,7 @@ class UntilClose:
     """A body that ends with the connection (RFC 9112 6.3, the last rule); of responses only."""
 
     __slots__ = ("done", "surplus")
+    pieces = 1
 
     def __init__(self) -> None:
         self.done = False
@@ -243,7 +246,7 @@ class _At(Enum):
 class ChunkedBody:
     """A body in chunks (RFC 9112 7.1). Extensions and trailers are checked, bounded, and dropped."""
 
-    __slots__ = ("_at", "_left", "_line", "_trailers", "done", "surplus")
+    __slots__ = ("_at", "_left", "_line", "_trailers", "done", "pieces", "surplus")
 
     def __init__(self) -> None:
         self._at = _At.SIZE
@@ -251,6 +254,7 @@ class ChunkedBody:
         self._line = b""  # the beginning of a line whose end has not come
         self._trailers = 0  # bytes of the trailer section
         self.done = False
+        self.pieces = 0
         self.surplus = b""
 
     def feed(self, data: bytes) -> bytes:
@@ -282,6 +286,7 @@ class ChunkedBody:
                 if self.done:
                     self.surplus = data[place:]
                     break
+        self.pieces = len(pieces)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _take_line(self, data: bytes, place: int) -> int:

@@ -1,8 +1,7 @@
-"""One connection of a guarded listener: deadlines, backpressure, refusal, drain.
+"""One connection of a guarded listener: HTTP/1.1, deadlines, backpressure, refusal, drain.
 
 One pipelined request is begun at a time, in a turn of the reactor of its own, and none while the client does not read.
-Slow senders and stalled readers are dropped. Some of the methods overridden here are marked "not intended for users" in
-Twisted; the tests of this module are the tripwire for a release that changes them.
+Slow senders and stalled readers are dropped.
 """
 
 from __future__ import annotations
@@ -10,27 +9,47 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web import http
+from zope.interface import implementer
 
 from antigravity_proxy import errors
+from antigravity_proxy.http1.parser import (
+    Body,
+    ChunkedBody,
+    HeadReader,
+    LengthBody,
+    Malformed,
+    RequestHead,
+    TooLong,
+    announced_length,
+    is_chunked,
+    request_head,
+    request_line,
+    tokens,
+)
+from antigravity_proxy.http1.sending import send
 from antigravity_proxy.settings.limits import (
     ARRIVAL_SECONDS,
     BODY_CHECK_SECONDS,
     BODY_GRACE_SECONDS,
     BODY_MEAN_RATE,
     BODY_MIN_RATE,
+    HEAD_BYTES,
     HEAD_DEADLINE,
+    HEAD_FIELDS,
     IDLE_SECONDS,
     LINGER_BYTES,
     LINGER_SECONDS,
     WRITE_STALL,
 )
-from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest
+from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest, head_of
 
 if TYPE_CHECKING:
     from antigravity_proxy.web.site import GuardedSite
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class _Wait(Enum):
@@ -54,163 +73,172 @@ _SECONDS = {
     _Wait.ARRIVAL: ARRIVAL_SECONDS,
     _Wait.CLOSE: WRITE_STALL,
 }
-#: pieces of further requests that are kept as they came
-_MOST_PIECES = 16
 
 
-class GuardedChannel(http.HTTPChannel):
+@implementer(IProtocol, IPushProducer)
+class GuardedChannel:
     """HTTP/1.1 with deadlines for what comes in, a stall limit for what goes out, refusal and drain.
 
-    The deadlines are absolute, or ask for progress; Twisted's own idle timer, which starts again with every byte, is
-    not used. ``sheds``: it came above the cap, and is told so.
+    The deadlines are absolute, or ask for progress. ``sheds``: it came above the cap, and is told so. ``address``: the
+    peer's, without its port. ``refusing``: a refusal was sent, and what comes is swallowed, unread. ``persistent``:
+    another request may follow.
     """
 
-    site: GuardedSite[Any]
-    sheds = False
-    address = ""  # the peer's, without its port
-    transport: Any
-    requestFactory: Any = GuardedRequest
-    _waits_for = _Wait.HEAD
-    _since = 0.0  # monotonic seconds: since when it waits
-    _received = 0  # bytes since then
-    _stalled_since = 0.0  # monotonic seconds, 0: the client takes what we send
-    _unsent = 0  # bytes that the client had not taken at the last tick
-    _body_began = 0.0  # monotonic seconds
-    _body_received = 0
-    _draining = False
-    refusing = False  # a refusal was sent: what comes is swallowed, unread
+    __slots__ = (
+        "_ahead",
+        "_body",
+        "_body_began",
+        "_body_received",
+        "_draining",
+        "_head",
+        "_paused",
+        "_producer",
+        "_received",
+        "_request",
+        "_since",
+        "_stalled_since",
+        "_unsent",
+        "_upgraded",
+        "_waits_for",
+        "address",
+        "connected",
+        "persistent",
+        "refusing",
+        "sheds",
+        "site",
+        "transport",
+    )
+
+    def __init__(self, site: GuardedSite[Any], address: str, *, sheds: bool) -> None:
+        self.site = site
+        self.address = address
+        self.sheds = sheds
+        self.transport: Any = None
+        self.connected = 0
+        self.persistent = True
+        self.refusing = False
+        self._head: HeadReader | None = None  # of a request that is on its way
+        self._request: GuardedRequest[Any] | None = None
+        self._body: Body | None = None
+        self._body_began = 0.0  # monotonic seconds
+        self._body_received = 0
+        self._ahead = b""  # the beginning of further requests
+        self._paused = False  # nothing is read
+        self._producer: IPushProducer | None = None
+        self._upgraded: IProtocol | None = None  # speaks from now on
+        self._waits_for = _Wait.HEAD
+        self._since = 0.0  # monotonic seconds: since when it waits
+        self._received = 0  # bytes since then
+        self._stalled_since: float | None = None  # monotonic seconds; None: the client takes what we send
+        self._unsent = 0  # bytes that the client had not taken at the last tick
+        self._draining = False
+
+    def __repr__(self) -> str:
+        return f"<GuardedChannel {self._waits_for.name.lower()}{' draining' if self._draining else ''}>"
+
+    def logPrefix(self) -> str:
+        """Twisted's: its name in Twisted's own log lines."""
+        return "client"
+
+    def makeConnection(self, transport: Any) -> None:
+        """Twisted's: the connection is made."""
+        self.transport, self.connected = transport, 1
+        no_delay = getattr(transport, "setTcpNoDelay", None)
+        if no_delay is not None:
+            no_delay(True)
+        transport.registerProducer(self, True)
+        self.site.channel_made(self)
+        self.site.ticker.watch(self)
+        self._since = self.site.ticker.clock.seconds()
 
     def connectionMade(self) -> None:
-        site = self.site
-        site.channel_made(self)
-        site.ticker.watch(self)
-        self._since = site.ticker.clock.seconds()
-        super().connectionMade()
+        """Twisted's; nothing to do."""
 
     def dataReceived(self, data: bytes) -> None:
-        if self._waits_for is _Wait.NEXT:
+        """Twisted's: bytes of the client."""
+        if self._upgraded is not None:
+            self._upgraded.dataReceived(data)
+            return
+        waits_for = self._waits_for
+        if waits_for is _Wait.CLOSE:
+            return
+        if waits_for is _Wait.NEXT:
             self._wait(_Wait.HEAD)
         self._received += len(data)
         if self.refusing:  # lingering close: swallow a little, never parse
             if self._received > LINGER_BYTES:
-                self.transport.loseConnection()
-            return
-        if self._waits_for is not _Wait.CLOSE:
-            super().dataReceived(data)
-
-    def rawDataReceived(self, data: bytes) -> None:
-        """A piece of a body; or of further requests, while one is under way: Twisted keeps those as they came."""
-        super().rawDataReceived(data)
-        if len(self._dataBuffer) > _MOST_PIECES:
-            self._dataBuffer = [b"".join(self._dataBuffer)]
-
-    def lineReceived(self, line: bytes) -> None:
-        """A line of the head. Folded ones are refused (RFC 9112 5.2)."""
-        if self.refusing:
-            return
-        if line[:1] in (b" ", b"\t"):
-            self.refuse(errors.BadRequest("Malformed HTTP request: a folded header line."))
-            return
-        super().lineReceived(line)
-
-    def lineLengthExceeded(self, line: bytes) -> None:
-        """A line of the head without end."""
-        self.refuse(errors.HeadTooLarge("A header is too long.") if self._has_request_line else _uri_too_long())
-
-    def _respondToBadRequestAndDisconnect(self) -> None:
-        """Twisted's parser gave up; it would close without saying why, or with a bare status line."""
-        if self._receivedHeaderSize > self.totalHeadersSize or self._receivedHeaderCount > self.maxHeaders:
-            error: errors.ProxyError = (
-                errors.HeadTooLarge("The headers are too many, or too long in all.")
-                if self._has_request_line
-                else _uri_too_long()
-            )
+                self._close()
+        elif self._body is not None:
+            self._take_body(self._body, data)
+        elif self._request is not None or self._ahead:
+            self._ahead += data  # what one read held: nothing more is read
+            self._pause()
         else:
-            error = errors.BadRequest("Malformed HTTP request.")
-        self.refuse(error)
+            self._take_head(data)
 
-    @property
-    def _has_request_line(self) -> bool:
-        return hasattr(self, "_command")
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Twisted's: the connection is closed."""
+        self.connected = 0
+        self.site.ticker.leave(self)
+        request, self._request = self._request, None
+        self._body = self._producer = None
+        if self._upgraded is not None:
+            self._upgraded.connectionLost(reason)
+        elif request is not None and not self.refusing:
+            request.connection_lost(reason)
+        self.site.channel_gone(self)
 
-    def allHeadersReceived(self) -> None:
-        super().allHeadersReceived()
-        if not self.refusing:
-            self._wait(_Wait.BODY)
-            self._body_began, self._body_received = self._since, 0
+    def send(self, data: bytes) -> None:
+        """Sends bytes of an answer."""
+        if self.connected:
+            send(self.transport, data)
 
-    def allContentReceived(self) -> None:
-        if not self.refusing:
-            self._waits_for = _Wait.NOTHING
-            super().allContentReceived()
+    def set_producer(self, producer: IPushProducer | None) -> None:
+        """Who is slowed down when the client is."""
+        self._producer = producer
+        if producer is not None and self._stalled_since is not None:
+            producer.pauseProducing()
 
-    def requestDone(self, request: http.Request) -> None:
+    def request_done(self) -> None:
         """The answer is complete. What follows in the pipeline waits for its turn, and until the client reads."""
-        self._wait(_Wait.NEXT)
-        self.paused = True  # as LineReceiver has it: what is there is not parsed
-        super().requestDone(request)
-        if self.persistent and self._buffer:
+        self._request = None
+        if not self.persistent:
+            self._close()
+        elif self._ahead:
             self._waits_for = _Wait.NOTHING  # for us
-            self._networkProducer.pauseProducing()
-            if not self._waitingForTransport:
+            if self._stalled_since is None:
                 self.site.turns.add(self._go_on)
         else:
-            self.paused = False
-            if not self.persistent:
-                self._wait(_Wait.CLOSE)
+            self._wait(_Wait.NEXT)
+            self._resume()
 
-    def _go_on(self) -> None:
-        """Begins the next request of a pipeline."""
-        if not self.paused or self._waits_for is _Wait.CLOSE or self not in self.site.channels:
-            return
-        if self._waitingForTransport:
-            return  # ``resumeProducing`` gives it another turn
-        self.paused = False
-        self._wait(_Wait.HEAD)
-        self._received = len(self._buffer)
-        self._networkProducer.resumeProducing()
-        self.dataReceived(b"")
+    def refuse(self, error: errors.ProxyError, line: bytes | None = None) -> None:
+        """Answers with the error and closes; what the client still sends is swallowed for a moment, unread.
 
-    def checkPersistence(self, request: http.Request, version: bytes) -> bool:
-        """Not after a request whose head came during a drain; Twisted would drop one on a channel that is not."""
-        if self._draining:
-            request.responseHeaders.setRawHeaders(b"connection", [b"close"])
-            return False
-        return bool(super().checkPersistence(request, version))
-
-    def check_framing(self, request: GuardedRequest[Any]) -> None:
-        """Refuses what Twisted lets pass: a Transfer-Encoding that isn't just ``chunked``, and not exactly one Host.
-
-        RFC 9112 3.2, 6.3.
+        ``line``: the first line of a request whose head is not read.
         """
-        headers = request.requestHeaders
-        encodings = headers.getRawHeaders(b"transfer-encoding")
-        if encodings is not None and [value.lower() for value in encodings] != [b"chunked"]:
-            raise errors.BadRequest("The only Transfer-Encoding is 'chunked', once.")
-        if self._version == b"HTTP/1.1" and len(headers.getRawHeaders(b"host", ())) != 1:
-            raise errors.BadRequest("Exactly one Host header is needed.")
-
-    def refuse(self, error: errors.ProxyError) -> None:
-        """Answers with the error and closes; what the client still sends is swallowed for a moment, unread."""
         if self.refusing:
             return
-        self.refusing, self.persistent = True, 0
-        if not self.requests:  # not even its first line came whole
-            self.requests.append(self.requestFactory(self, False))
-        request = self.requests[-1]
-        request.requestHeaders.removeHeader(b"Expect")  # no "100 Continue" behind the refusal
+        self.refusing, self.persistent = True, False
+        request = self._request
+        if request is None:  # not even its head came whole
+            request = self._request = GuardedRequest(
+                self, _so_far(line or (self._head and self._head.first_line) or b"")
+            )
+        request.release_body()
         rendered = self.site.gate.render(request, error)
-        lines = [
-            b"HTTP/1.1 %d %s" % (rendered.status, http.RESPONSES.get(rendered.status, b"Error")),
-            b"Server: " + SERVER_NAME,
-            b"Content-Length: %d" % len(rendered.body),
-            b"Connection: close",
-            *(name + b": " + value for name, value in rendered.headers),
-            *(name + b": " + value for name, values in request.responseHeaders.getAllRawHeaders() for value in values),
+        fields = [
+            (b"server", SERVER_NAME),
+            (b"content-length", b"%d" % len(rendered.body)),
+            (b"connection", b"close"),
+            *rendered.headers,
+            *request.fields,
         ]
-        body = b"" if getattr(self, "_command", b"") == b"HEAD" else rendered.body
-        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
+        body = b"" if request.method == b"HEAD" else rendered.body
+        self.send(head_of(rendered.status, fields) + body)
         self.site.gate.refused(request, error, rendered)
+        self._body, self._ahead = None, b""
+        self._resume()
         self._wait(_Wait.LINGER)
 
     def drain(self) -> None:
@@ -221,27 +249,30 @@ class GuardedChannel(http.HTTPChannel):
         self._draining = True
         if self._waits_for is _Wait.HEAD and not self._received:
             self._wait(_Wait.ARRIVAL)
-        elif self._waits_for is _Wait.NEXT or self._waits_for is _Wait.HEAD or self.paused:
+        elif self._request is None or self._waits_for is _Wait.HEAD:
             self._close()
         else:
-            self.persistent = 0
+            self.persistent = False
 
-    def pauseProducing(self) -> None:  # our send buffer is full
-        super().pauseProducing()
-        self._stalled_since = self._stalled_since or self.site.ticker.clock.seconds()
+    def pauseProducing(self) -> None:
+        """The transport's: the client takes nothing for now."""
+        if self._stalled_since is None:
+            self._stalled_since = self.site.ticker.clock.seconds()
+        if self._producer is not None:
+            self._producer.pauseProducing()
 
     def resumeProducing(self) -> None:
-        self._stalled_since = 0.0
-        if self.paused:
-            self._waitingForTransport = False
+        """The transport's: the client takes bytes again."""
+        self._stalled_since = None
+        if self._producer is not None:
+            self._producer.resumeProducing()
+        elif self._ahead and self._request is None:
             self.site.turns.add(self._go_on)
-        else:
-            super().resumeProducing()
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.site.ticker.leave(self)
-        super().connectionLost(reason)
-        self.site.channel_gone(self)
+    def stopProducing(self) -> None:
+        """The transport's: the client is gone."""
+        if self._producer is not None:
+            self._producer.stopProducing()
 
     def tick(self, now: float) -> None:
         """Drops a peer that is too slow."""
@@ -263,15 +294,112 @@ class GuardedChannel(http.HTTPChannel):
             case _:
                 self._close()
 
+    def _protocolUpgradeForWebsockets(self, protocol: IProtocol) -> None:
+        """Twisted's (``twisted.web.websocket``): ``protocol`` has the connection from now on."""
+        self._upgraded = protocol
+        self._waits_for = _Wait.NOTHING
+        protocol.makeConnection(self.transport)
+
+    def _take_head(self, data: bytes) -> None:
+        head = self._head
+        if head is None:
+            data = data.removeprefix(b"\r\n")  # RFC 9112 2.2
+            head = self._head = HeadReader(HEAD_BYTES)
+        line = head.first_line
+        try:
+            found = head.feed(data)
+            if found is None:
+                if line is None and (line := head.first_line) is not None:
+                    request_line(line)  # nonsense need not wait for its end
+                return
+            block, rest = found
+            line = block.partition(b"\r\n")[0]
+            received = request_head(block)
+            if sum(map(len, received.fields.values())) > HEAD_FIELDS:
+                raise TooLong("there are too many header fields")
+        except TooLong:
+            line = line or head.first_line or data.partition(b"\r\n")[0]
+            if len(line) > HEAD_BYTES // 2:
+                self.refuse(errors.UriTooLong("The request's target is too long."), line)
+            else:
+                self.refuse(errors.HeadTooLarge("The headers are too many, or too long in all."), line)
+        except Malformed as e:
+            self.refuse(errors.BadRequest(f"Malformed HTTP request: {e}."), line)
+        else:
+            self._head = None
+            self._begin(received, rest)
+
+    def _begin(self, head: RequestHead, rest: bytes) -> None:
+        """A head is whole."""
+        request = self._request = GuardedRequest(self, head)
+        try:
+            body = _framing(head)
+            self.persistent = (
+                head.minor == 1 and not self._draining and b"close" not in tokens(head.fields, b"connection")
+            )
+            request.admit(0 if body.done else announced_length(head.fields))
+        except Malformed as e:
+            self.refuse(errors.BadRequest(f"Malformed HTTP request: {e}."))
+            return
+        except errors.ProxyError as e:
+            self.refuse(e)
+            return
+        if body.done:
+            self._process(request, rest)
+            return
+        self._body = body
+        self._wait(_Wait.BODY)
+        self._body_began, self._body_received = self._since, 0
+        if rest:
+            self._received = len(rest)
+            self._take_body(body, rest)
+        elif tokens(head.fields, b"expect") == [b"100-continue"] and head.minor == 1:
+            self.send(_CONTINUE)
+
+    def _take_body(self, body: Body, data: bytes) -> None:
+        request = self._request
+        if request is None:
+            return
+        try:
+            content = body.feed(data)
+            if content:
+                request.receive(content, body.pieces)
+        except Malformed as e:
+            self.refuse(errors.BadRequest(f"Malformed HTTP request: {e}."))
+        except errors.ProxyError as e:
+            self.refuse(e)
+        else:
+            if body.done:
+                self._body = None
+                self._process(request, body.surplus)
+
+    def _process(self, request: GuardedRequest[Any], rest: bytes) -> None:
+        self._waits_for = _Wait.NOTHING
+        if rest:
+            self._ahead = rest
+            self._pause()
+        request.process()
+
+    def _go_on(self) -> None:
+        """Begins the next request of a pipeline."""
+        if not self.connected or self._request is not None or self._waits_for is not _Wait.NOTHING:
+            return
+        if self._stalled_since is not None:
+            return  # ``resumeProducing`` gives it another turn
+        ahead, self._ahead = self._ahead, b""
+        self._wait(_Wait.HEAD)
+        self._resume()
+        self.dataReceived(ahead)
+
     def _takes_nothing(self, now: float) -> bool:
         """Whether the client has taken nothing of what we sent for too long."""
         unsent = _unsent(self.transport)
         progress, self._unsent = unsent < self._unsent, unsent
-        if self._stalled_since and progress:
+        if self._stalled_since is not None and progress:
             self._stalled_since = now
         if self._waits_for is _Wait.CLOSE and progress:
             self._since = now
-        return bool(self._stalled_since) and now - self._stalled_since > WRITE_STALL
+        return self._stalled_since is not None and now - self._stalled_since > WRITE_STALL
 
     def _body_makes_progress(self, now: float) -> bool:
         """Whether it came fast enough of late, and as a whole."""
@@ -283,8 +411,20 @@ class GuardedChannel(http.HTTPChannel):
 
     def _close(self) -> None:
         """Ends the connection in order (FIN) once all that was written has left; a peer that takes nothing is cut."""
+        self._ahead = b""
         self._wait(_Wait.CLOSE)
-        self.loseConnection()
+        self.transport.unregisterProducer()  # else Twisted waits for it
+        self.transport.loseConnection()
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self.transport.resumeProducing()
 
     def _wait(self, what: _Wait) -> None:
         self._waits_for = what
@@ -292,11 +432,28 @@ class GuardedChannel(http.HTTPChannel):
         self._received = 0
 
 
+def _framing(head: RequestHead) -> Body:
+    """How the request's body is framed (RFC 9112 6.3). Raises Malformed, also where not exactly one Host is named."""
+    fields = head.fields
+    if len(fields.get(b"host", ())) != 1 and (head.minor == 1 or b"host" in fields):
+        raise Malformed("exactly one Host header is needed")
+    if is_chunked(fields):
+        if head.minor == 0:
+            raise Malformed("HTTP/1.0 knows no Transfer-Encoding")
+        return ChunkedBody()
+    return LengthBody(announced_length(fields) or 0)
+
+
+def _so_far(line: bytes) -> RequestHead:
+    """What is known of a request whose head is not read, by its first line."""
+    try:
+        method, target, minor = request_line(line)
+    except Malformed:
+        method, target, minor = b"", b"", 1
+    return RequestHead(method, target, minor, {})
+
+
 def _unsent(transport: Any) -> int:
     """Bytes that wait in the transport (Twisted's FileDescriptor)."""
     waiting: int = len(getattr(transport, "dataBuffer", b"")) - getattr(transport, "offset", 0)
     return waiting + int(getattr(transport, "_tempDataLen", 0))
-
-
-def _uri_too_long() -> errors.UriTooLong:
-    return errors.UriTooLong("The request's target is too long.")
