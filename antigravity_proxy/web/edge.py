@@ -266,7 +266,8 @@ class GuardedRequest(Generic[A]):
         last = head + self._framed(data) + (b"0\r\n\r\n" if self._chunked else b"")
         self.finished = True
         self.on_lost = None
-        self.channel.send(last)
+        if last:
+            self.channel.send(last)
         self.channel.request_done()
 
     def _framed(self, data: bytes) -> bytes:
