@@ -38,11 +38,13 @@ RUN groupadd --gid 1000 antigravity \
  && mkdir -p /app/data \
  && chown 1000:1000 /app/data \
  && chmod 0755 /usr/local/bin/curl
+# the ports inside are the image's, whatever the app's settings say for the machine that it runs on
 ENV PATH=/opt/antigravity/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     ANTIGRAVITY_DATA_DIR=/app/data \
     PROXY_HOST=0.0.0.0 \
+    PROXY_PORT=8045 \
     OAUTH_LISTEN_HOST=0.0.0.0 \
     OAUTH_LISTEN_PORT=8888 \
     LOG_FORMAT=json

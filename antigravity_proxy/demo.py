@@ -31,6 +31,8 @@ TWISTD = ("-c", "from twisted.scripts.twistd import run; run()", "-n", "--pidfil
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "SystemRoot", "TEMP", "TMP")
 #: seconds between two looks whether the daemon serves, and how many
 POLL, LOOKS = 0.05, 400
+#: each asks for the end, and is as good as the others
+_ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 #: seconds that the daemon has to end, open streams included, before it is killed
 DRAIN, GRACE = 1, 5.0
 
@@ -58,10 +60,14 @@ Health: {url}/health    Models: {url}/v1/models
 _STATUS = "Status page: http://localhost:{port}/ (log in with the key; sign-in and every button work)\n"
 
 
-def run(port: int, host: str = "127.0.0.1") -> int:
-    """Runs until Ctrl-C, SIGTERM or SIGHUP; returns the exit status. Nothing stays behind."""
+def run(port: int, host: str = "127.0.0.1", url: str = "") -> int:
+    """Runs until Ctrl-C, SIGTERM or SIGHUP; returns the exit status. Nothing stays behind.
+
+    ``url``: where users reach it, if not at ``port`` of this machine: a container's port may be mapped.
+    """
     from twisted.internet import reactor
 
+    _hold(signal.SIG_BLOCK)  # until the reactor handles them
     try:
         port = _free(port, host)
     except OSError as e:
@@ -71,13 +77,19 @@ def run(port: int, host: str = "127.0.0.1") -> int:
         return 1
     directory = Path(tempfile.mkdtemp(prefix="antigravity-demo-"))
     try:
-        demo = _Demo(reactor, directory, port, host)
-        # not earlier: from here on every signal ends the reactor, so that the child never outlives it
+        demo = _Demo(reactor, directory, port, host, url)
         reactor.callWhenRunning(demo.start)
         reactor.run()
         return demo.status
     finally:
+        _hold(signal.SIG_BLOCK)  # nothing may interrupt what is left to do
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _hold(how: int) -> None:
+    """Blocks the signals that end the demo, or lets them come; not on Windows, which can't."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(how, _ENDING)
 
 
 def daemon_environment(
@@ -106,17 +118,18 @@ def daemon_environment(
 class _Demo:
     """The demo's life: simulator here, daemon in a child process."""
 
-    def __init__(self, reactor: Any, directory: Path, port: int, host: str) -> None:
+    def __init__(self, reactor: Any, directory: Path, port: int, host: str, url: str) -> None:
         self._reactor = reactor
         self._directory = directory
         self._url = f"http://127.0.0.1:{port}"
+        self._shown = url.rstrip("/") or self._url
         self._port = port
         self._host = host
         # not for other machines, nor for a container's host: the simulated consent page is on this one alone
         self._admin_port = _free(0, host) if host == "127.0.0.1" else 0
         self._agent = Agent(reactor, connectTimeout=POLL)
         self._gone: Deferred[None] = Deferred()
-        self._ending = False
+        self._ending = self._stopped = False
         self._child: Any = None
         self._simulator = Simulator(reactor)
         self._simulator.start()
@@ -126,8 +139,9 @@ class _Demo:
 
     def start(self) -> None:
         """Starts the daemon; the rest follows in the reactor."""
-        if hasattr(signal, "SIGHUP"):  # a closed terminal; the reactor sees to the other signals itself
-            signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._end, 0))
+        for number in _ENDING:  # instead of the reactor's own handlers, which raise while it stops
+            signal.signal(number, lambda *_: self._reactor.callFromThread(self._end, 0))
+        _hold(signal.SIG_UNBLOCK)
         self._child = self._reactor.spawnProcess(
             _Daemon(self._ended),
             sys.executable,
@@ -136,6 +150,8 @@ class _Demo:
             path=str(self._directory),
         )
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
+        # before the reactor puts Python's own handlers back
+        self._reactor.addSystemEventTrigger("after", "shutdown", _hold, signal.SIG_BLOCK)
         Deferred.fromCoroutine(self._announce())
 
     async def _announce(self) -> None:
@@ -146,7 +162,7 @@ class _Demo:
                 return
             if ready:
                 status = _STATUS.format(port=self._admin_port) if self._admin_port else ""
-                sys.stdout.write(_TEXT.format(url=self._url, key=KEY, status=status))
+                sys.stdout.write(_TEXT.format(url=self._shown, key=KEY, status=status))
                 sys.stdout.flush()
                 return
             await deferLater(self._reactor, POLL)
@@ -162,7 +178,9 @@ class _Demo:
         return bool(response.code == 200)
 
     def _end(self, status: int) -> None:
-        if not self._ending:
+        """Stops the reactor; a second call changes nothing."""
+        if not self._stopped:
+            self._stopped = True
             self.status = status
             self._reactor.stop()
 
@@ -186,8 +204,8 @@ class _Demo:
             if not interrupted:
                 how = "ended" if failure.check(ProcessDone) else f"died ({failure.getErrorMessage()})"
                 sys.stderr.write(f"antigravity-proxy demo: the daemon {how}; its last lines:\n{said}\n")
-            self._end(0 if interrupted else 1)
             self._ending = True
+            self._end(0 if interrupted else 1)
         self._gone.callback(None)
 
 

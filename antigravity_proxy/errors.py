@@ -46,6 +46,12 @@ class ContextOverflow(BadRequest):
     code = "context_length_exceeded"
 
 
+class PreviousResponseNotFound(BadRequest):
+    """The response that a request goes on with is not kept (any more), or is another key's."""
+
+    code = "previous_response_not_found"
+
+
 class ModerationBlocked(BadRequest):
     """Upstream's filters let no picture through (translation.md 6)."""
 

@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from antigravity_proxy.secret import SecretBytes
 from antigravity_proxy.settings import limits
-from antigravity_proxy.settings.resolve import Resolver, Settings
+from antigravity_proxy.settings.resolve import Given, Resolver
+from antigravity_proxy.settings.table import TABLE, Settings
 from antigravity_proxy.volume import layout
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.layout import Layout
@@ -25,15 +26,17 @@ from antigravity_proxy.volume.writer import VolumeWriter
 class Start(Struct, frozen=True):
     """Settings, the volume's files, their reader and writer, and the state with nothing but the configuration read.
 
-    ``resolve`` resolves the settings anew, with the configuration that it is given. Raises SettingsError.
+    ``given`` is what options and environment said; ``resolve`` reads them again, with the files that they name. Raises
+    SettingsError.
     """
 
     settings: Settings
+    given: Given
     places: Layout
     reader: VolumeReader
     writer: VolumeWriter
     state: VolumeState
-    resolve: Callable[[GuiConfig | None], Settings]
+    resolve: Callable[[], Given]
 
 
 def begin(options: Mapping[str, Any], environ: Mapping[str, str]) -> Start:
@@ -47,10 +50,9 @@ def begin(options: Mapping[str, Any], environ: Mapping[str, str]) -> Start:
         lambda: VolumeReader(places, key, monotonic=time.monotonic, epoch=epoch, sleep=time.sleep)
     )
 
-    def resolve(config: GuiConfig | None) -> Settings:
-        return resolver.all(_gui_values(config))
-
-    return Start(resolve(state.config), places, reader, VolumeWriter(places, key, epoch), state, resolve)
+    given = resolver.given()
+    settings = given.settings(gui_values(state.config))
+    return Start(settings, given, places, reader, VolumeWriter(places, key, epoch), state, resolver.given)
 
 
 def _first_look(new_reader: Callable[[], VolumeReader]) -> tuple[VolumeReader, VolumeState]:
@@ -81,13 +83,6 @@ def epoch() -> float:
     return time.time()  # noqa: TID251 - all others are passed this
 
 
-def _gui_values(config: GuiConfig | None) -> dict[str, Any]:
-    """gui_config's part in the settings."""
-    if config is None:
-        return {}
-    return {
-        "port": config.port,
-        "api_key": config.api_key,
-        "request_timeout": config.request_timeout,
-        "upstream_proxy": config.upstream_proxy,
-    }
+def gui_values(config: GuiConfig | None) -> dict[str, Any]:
+    """gui_config.json's part in the settings."""
+    return {} if config is None else {setting.gui: getattr(config, setting.gui) for setting in TABLE if setting.gui}

@@ -9,7 +9,13 @@ from typing import Any
 from twisted.application.service import IService
 from twisted.python import usage
 
-from antigravity_proxy.settings.table import TABLE
+from antigravity_proxy.settings.table import TABLE, Setting
+
+
+def _named(setting: Setting) -> str:
+    """Its environment variable, and its default if it has one."""
+    default = setting.default_in_words
+    return f"{setting.name}, default: {default}" if default else setting.name
 
 
 class Options(usage.Options):
@@ -25,14 +31,7 @@ class Options(usage.Options):
         + "."
     )
     optParameters = [  # noqa: RUF012 - what Twisted reads
-        [
-            setting.option,
-            None,
-            None,
-            f"{setting.help} [{setting.name}{f', default: {setting.default}' if setting.default else ''}]",
-        ]
-        for setting in TABLE
-        if not setting.secret
+        [setting.option, None, None, f"{setting.help} [{_named(setting)}]"] for setting in TABLE if not setting.secret
     ]
 
     def parseOptions(self, options: Any = None) -> None:

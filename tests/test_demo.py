@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,11 +24,11 @@ from antigravity_proxy.simulator.server import Simulator
 COMMAND = [sys.executable, "-m", "antigravity_proxy.cli", "demo"]
 
 
-def start(port: int, directory: Path, **settings: str) -> subprocess.Popen[str]:
+def start(port: int, directory: Path, arguments: tuple[str, ...] = (), **settings: str) -> subprocess.Popen[str]:
     """Starts the demo with its temporary files below a directory of ours, as a process group of its own."""
     environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(directory), "PYTHONPATH": str(Path.cwd())} | settings
     return subprocess.Popen(
-        [*COMMAND, "--port", str(port)],
+        [*COMMAND, "--port", str(port), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -104,6 +105,33 @@ def test_other_signals_end_it_too(demo: tuple[subprocess.Popen[str], str], tmp_p
     assert process.wait(10) == 0
     assert not list(tmp_path.iterdir())
     assert not is_listening(printed)
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_further_signals_while_it_ends_change_nothing(
+    demo: tuple[subprocess.Popen[str], str], tmp_path: Path, end: signal.Signals
+) -> None:
+    """One a millisecond, from the first until it is gone: at whatever moment of its end."""
+    process, printed = demo
+    deadline = time.monotonic() + 10
+    while process.poll() is None and time.monotonic() < deadline:
+        process.send_signal(end)
+        time.sleep(0.001)
+    assert process.stderr is not None
+    assert (process.returncode, process.stderr.read()) == (0, "")
+    assert not list(tmp_path.iterdir())
+    assert not is_listening(printed)
+
+
+def test_a_mapped_port_is_printed_as_the_host_sees_it(tmp_path: Path) -> None:
+    process = start(free_port(), tmp_path, arguments=("--url=http://127.0.0.1:21066/",))
+    try:
+        printed = read_until(process, "Ctrl-C")
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=10)
+    assert printed.count("http://127.0.0.1:21066/v1") == 3
+    assert str(process.args[-2]) not in printed  # type: ignore[index]
 
 
 def test_ctrl_c_in_a_terminal_reaches_the_daemon_too_and_is_no_failure(

@@ -1,14 +1,13 @@
-"""How accounts are chosen: the settings' word, else the desktop app's, else the defaults. Pure."""
+"""How accounts are chosen, as the settings say. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
-from antigravity_proxy.settings.resolve import Settings
-from antigravity_proxy.volume.guiconfig import GuiConfig
+from antigravity_proxy.settings.table import Settings
 
 Mode = Literal["balance", "cache-first", "performance-first"]
 
@@ -42,22 +41,15 @@ class Rules(Struct, frozen=True):
         return self.max_wait if self.mode == "cache-first" else SHORT_WAIT
 
     @classmethod
-    def of(cls, settings: Settings, config: GuiConfig | None) -> Rules:
-        """The rules in force; ``config`` is the last good ``gui_config.json``, None: there is none."""
-        gui = GuiConfig() if config is None else config
-        mode = _first(settings.scheduling_mode, gui.scheduling_mode, "balance")
+    def of(cls, settings: Settings) -> Rules:
+        """The rules that the settings describe."""
         return cls(
-            mode=_MODES.get(mode.lower(), "balance"),  # unknown reads as balance (credential-volume.md 1.7)
-            max_wait=_first(settings.max_wait, gui.max_wait_seconds, 60.0),
-            preferred=_first(settings.preferred_account, gui.preferred_account_id, ""),
+            mode=_MODES[settings.scheduling_mode],
+            max_wait=settings.max_wait,
+            preferred=settings.preferred_account or "",
             priorities=settings.account_priorities or {},
             max_leases=settings.account_requests or 0,
             reserve=settings.quota_reserve,
-            backoff=_first(settings.backoff_steps, gui.circuit_breaker_backoff_steps, ()),
-            breaker=_first(settings.circuit_breaker, gui.circuit_breaker_enabled, True),
+            backoff=settings.backoff_steps,
+            breaker=settings.circuit_breaker,
         )
-
-
-def _first(*values: Any) -> Any:
-    """The first that says something."""
-    return next(value for value in values if value is not None)

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from antigravity_proxy.dialect.base import Rendered
-from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.web.edge import SERVER_NAME
 from antigravity_proxy.web.hosts import Hosts
 from antigravity_proxy.web.key_policy import is_loopback

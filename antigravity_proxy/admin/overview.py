@@ -15,7 +15,7 @@ from antigravity_proxy.admin.account import KINDS, Kind, Shown, kind_of, shown
 from antigravity_proxy.admin.headline import Headline, headline
 from antigravity_proxy.admin.history import History, Minute, RecentError
 from antigravity_proxy.secret import masked
-from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.web.health import Condition
@@ -179,7 +179,6 @@ class Overview:
         selection = Selection(selection.kind, min(selection.page, pages))
         now, first = pool.now(), PAGE * (selection.page - 1)
         listed = tuple(shown(state, pool.rules, settings.clients, now) for state in states[first : first + PAGE])
-        config = sources.state().config
         return Status(
             now=now.epoch,
             headline=headline(condition, counts, minutes),
@@ -187,7 +186,7 @@ class Overview:
             traffic=Traffic(ledger.open_count, ledger.stream_count, minutes),
             faults=sources.history.faults(),
             volume=_volume(sources.state(), condition),
-            settings=settings_shown.lines(settings, config, pool.rules, read_only=sources.read_only),
+            settings=settings_shown.lines(settings, read_only=sources.read_only),
         )
 
 

@@ -18,9 +18,11 @@ from antigravity_proxy.admin.pages import Pages
 from antigravity_proxy.admin.resource import AdminGate, AdminResource
 from antigravity_proxy.admin.signin import SignIn, SignInPages
 from antigravity_proxy.admin.status_pages import StatusPages
-from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.codeassist.oauth import RefreshRejected
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egresses
+from antigravity_proxy.upstream.exchange import Unreachable
 from antigravity_proxy.upstream.oauth import OAuthClient
 from antigravity_proxy.volume.writer import NewAccount, Written
 from antigravity_proxy.web.key_ring import KeyRing
@@ -37,10 +39,13 @@ Store = Callable[[NewAccount], Awaitable[Written]]
 
 
 def sign_in(reactor: Any, settings: Settings, oauth: OAuthClient, egresses: Egresses, store: Store) -> SignIn:
-    """Sign-ins that go out by the way that belongs to no account."""
+    """Sign-ins that go out by the way that belongs to no account; without it they fail with RefreshRejected."""
 
     def agent() -> Agent:
-        egress = egresses.default()
+        try:
+            egress = egresses.default()
+        except Unreachable as e:
+            raise RefreshRejected("temporary", str(e)) from None
         found: Agent = Agent.usingEndpointFactory(reactor, egress.endpoints, egress.pool)
         return found
 

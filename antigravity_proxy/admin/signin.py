@@ -22,7 +22,7 @@ from antigravity_proxy.codeassist.oauth import RefreshRejected
 from antigravity_proxy.codeassist.signin import read_callback
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.settings.resolve import OAuthPair, Settings
+from antigravity_proxy.settings.table import OAuthPair, Settings
 from antigravity_proxy.upstream.oauth import OAuthClient
 from antigravity_proxy.volume.snapshot import VolumeError
 from antigravity_proxy.volume.writer import NewAccount, Written

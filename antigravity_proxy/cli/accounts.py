@@ -72,7 +72,7 @@ def list_accounts(data_dir: Path | None, as_json: bool, show: bool) -> None:
     start = start_of(data_dir)
     state = start.reader.read()
     if state.error:
-        raise click.ClickException(state.error)
+        raise click.ClickException(f"{state.error} (data directory: {state.where})")
     lines = accounts.lines(state, start.settings.clients, epoch(), show=show)
     click.echo(msgspec.json.encode(lines).decode() if as_json else check.render_accounts(lines) or "No accounts.")
 

@@ -16,7 +16,7 @@ WRONG = 1
 
 data_dir_option = click.option(
     "--data-dir",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="The credential volume (default: ANTIGRAVITY_DATA_DIR, else where the desktop app keeps it).",
 )
 

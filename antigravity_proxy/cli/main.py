@@ -37,11 +37,12 @@ def command() -> None:
     "--port", type=click.IntRange(0, 65_535), default=8045, show_default=True, help="The API's port; 0: a free one."
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The API's address; 0.0.0.0 in a container.")
-def demo(port: int, host: str) -> None:
+@click.option("--url", default="", help="The URL to print, where a container's port is mapped to another.")
+def demo(port: int, host: str, url: str) -> None:
     """The real daemon on a simulated Google: no account, no network."""
     from antigravity_proxy.demo import run
 
-    sys.exit(run(port, host))
+    sys.exit(run(port, host, url))
 
 
 @command.command()

@@ -11,9 +11,9 @@ from twisted.web.client import Agent
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.codeassist.available import Available
 from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
-from antigravity_proxy.relay.bases import BaseUrls
+from antigravity_proxy.relay.upstream import BaseUrls
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.upstream.account_methods import AccountMethods
 from antigravity_proxy.upstream.available import available_models
 from antigravity_proxy.upstream.clients import refreshed

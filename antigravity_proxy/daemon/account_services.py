@@ -13,13 +13,14 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.survey import Survey
 from antigravity_proxy.accounts.tokens import Keep, TokenKeeper
+from antigravity_proxy.codeassist.wire import CodeAssist
 from antigravity_proxy.daemon.account_calls import UpstreamCalls
 from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.process import hex_digits, new_uuid
-from antigravity_proxy.relay.bases import BaseUrls
+from antigravity_proxy.relay.context import RelayContext
 from antigravity_proxy.relay.projects import Projects
-from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.relay.signatures import Signatures
+from antigravity_proxy.relay.upstream import BaseUrls, Upstream
 from antigravity_proxy.replicas.store import configured as shared_state
 from antigravity_proxy.startup import epoch
 from antigravity_proxy.ticker import Ticker
@@ -28,9 +29,8 @@ from antigravity_proxy.upstream.oauth import OAuthClient
 
 
 class AccountServices:
-    """Built before what serves with it. ``rules`` are the ones at the start.
+    """Built before what serves with it. ``keep`` stores renewed tokens, None: they stay in memory.
 
-    ``keep`` stores renewed tokens, None: they stay in memory.
     Raises SettingsError.
     """
 
@@ -39,7 +39,6 @@ class AccountServices:
         reactor: Any,
         ticker: Ticker,
         in_force: InForce,
-        rules: Rules,
         keep: Keep | None,
     ) -> None:
         self._settings = settings = in_force.settings
@@ -49,7 +48,7 @@ class AccountServices:
         self.upstream = UpstreamCalls(reactor, settings, self.oauth, self.egresses, self.bases)
         self.replicas = replicas = shared_state(reactor, epoch, settings)
         shared: SharedState = LocalState() if replicas is None else replicas
-        self.pool = pool = Pool(reactor, epoch, random.random, rules, shared)
+        self.pool = pool = Pool(reactor, epoch, random.random, Rules.of(settings), shared)
         self.tokens = TokenKeeper(reactor, epoch, self.upstream.refresh, shared, keep, pool.deeds)
         self._renewals = Renewals(reactor, pool.now, lambda: pool.states, self.tokens)
         self._projects = Projects(reactor, self.upstream.project, settings.fallback_project, shared)
@@ -57,18 +56,14 @@ class AccountServices:
         pool.on_tokenless = self.tokens.live
         pool.on_joined, pool.on_left = self._survey.joined, self._survey.left
         pool.on_exhausted = self._survey.exhausted
-        self.resources = Resources(
+        self.relay = RelayContext(
             ticker=ticker,
             epoch=epoch,
             jitter=random.random,
-            new_uuid=new_uuid,
             hex_digits=hex_digits,
-            pool=pool,
-            tokens=self.tokens,
-            projects=self._projects,
             egresses=self.egresses,
-            bases=self.bases,
             signatures=Signatures(reactor, None if replicas is None else lambda: replicas.signatures),
+            upstream=Upstream(CodeAssist(new_uuid), pool, self.tokens, self._projects, self.bases),
         )
 
     def start(self) -> None:

@@ -12,9 +12,8 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.admin.service import Admin
 from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.replicas.store import Replicas
-from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.upstream.egress import Egresses
-from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.gate import ApiGate
@@ -53,14 +52,14 @@ class VolumeApplier:
     def take(self, state: VolumeState) -> Deferred[None]:
         """This state is in effect from now on; its accounts when the Deferred fires, which never fails."""
         in_force, before = self._in_force, self._in_force.state
-        in_force.take(state)
+        is_configured_anew = in_force.take(state)
         if self._replicas is not None:
             self._replicas.use_key(state.key or in_force.settings.master_key)
         updating = self._pool.update(state.accounts)
-        if state.config != before.config:
-            self._pool.rules = Rules.of(in_force.settings, state.config)
-            self._redirect(state.config)
-        self._use_keys()
+        if is_configured_anew:
+            self.use(in_force.settings)
+        else:
+            self._use_keys()
         if not state.error:
             updating.addCallback(self._tell_of_accounts, state, before)
         elif state.error != before.error:
@@ -73,18 +72,11 @@ class VolumeApplier:
         self._use_keys()
 
     def use(self, settings: Settings) -> None:
-        """These settings are in force now: keys and rules. A key in force stays where they leave none."""
-        config = self._in_force.state.config
+        """These settings are in force now: keys, rules, egress proxy. A key in force stays where they leave none."""
         clients, self._keys = self._keys.clients, KeyPolicy.of(settings)
         self._keys.clients = clients
-        self._pool.rules = Rules.of(settings, config)
-        if settings.upstream_proxy is not None and settings.sources["upstream_proxy"] != "gui_config":
-            try:
-                self._egresses.redirect(settings.upstream_proxy)
-            except ValueError as e:
-                log.warn("UPSTREAM_PROXY_URL can't be used: {reason}", reason=e)
-        else:
-            self._redirect(config)
+        self._pool.rules = Rules.of(settings)
+        self._egresses.redirect(settings.upstream_proxy)
         self._use_keys()
 
     def _use_keys(self) -> None:
@@ -92,15 +84,6 @@ class VolumeApplier:
         if ring is not None:
             self._gate.keys = ring
             self._admin.use(ring)
-
-    def _redirect(self, config: GuiConfig | None) -> None:
-        """The app's upstream proxy, unless the settings name one or the app's can't be used: then the last stays."""
-        if config is None or self._in_force.settings.sources["upstream_proxy"] not in ("gui_config", "default"):
-            return
-        try:
-            self._egresses.redirect(config.upstream_proxy)
-        except ValueError as e:
-            log.warn("gui_config.json: 'proxy.upstream_proxy' can't be used: {reason}", reason=e)
 
     def _tell_of_accounts(self, _: None, state: VolumeState, before: VolumeState) -> None:
         log.info(

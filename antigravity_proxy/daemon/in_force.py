@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from twisted.logger import Logger
 
 from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.offers import Offers
-from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.settings.proxies import UnusableProxy
+from antigravity_proxy.settings.resolve import Given
+from antigravity_proxy.settings.table import LIVE, TABLE, Settings
+from antigravity_proxy.startup import gui_values
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.reader import VolumeState
 
@@ -14,31 +18,58 @@ log = Logger()
 
 
 class InForce:
-    """Built first and read by all. The reload changes ``settings``; the volume and upstream change the rest.
+    """Built first and read by all. ``state`` is the last state of the volume that was taken.
 
-    ``state`` is the last state of the volume that was taken.
+    The settings follow gui_config.json and, at a reload, the files of secrets; options and environment stay.
     """
 
-    def __init__(self, settings: Settings, state: VolumeState) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, given: Given, state: VolumeState) -> None:
+        self.settings = self._at_start = self._last = settings
         self.state = state
+        self._given = given
         self._offers = Offers()
         self.catalogue = _catalogue(state.config, self._offers)
 
     def __repr__(self) -> str:
         return f"<InForce: volume revision {self.state.revision}, {len(self.state.accounts)} accounts>"
 
-    def take(self, state: VolumeState) -> None:
-        """Puts a new state of the volume in force."""
+    def take(self, state: VolumeState) -> bool:
+        """Puts a new state of the volume in force; says whether its gui_config.json is another than before."""
         before, self.state = self.state, state
-        if state.config != before.config:
-            self.catalogue = _catalogue(state.config, self._offers)
+        if state.config == before.config:
+            return False
+        self.catalogue = _catalogue(state.config, self._offers)
+        self._resolve()
+        return True
+
+    def reload(self, given: Given) -> None:
+        """Puts in force what options, environment and the files that they name say now."""
+        self._given = given
+        self._resolve()
 
     def offered(self, offers: Offers) -> None:
         """Puts in force what upstream offers to any of the accounts."""
         self._offers = offers
         self.catalogue = _catalogue(self.state.config, offers)
         log.info("upstream offers {count} models", count=len(offers.models))
+
+    def _resolve(self) -> None:
+        """The start's settings, but for those that take effect while the daemon runs."""
+        fresh = self._given.settings(gui_values(self.state.config))
+        before, self._last = self._last, fresh
+        changed = {setting.name: setting.live for setting in TABLE if _differs(setting.field, fresh, before)}
+        late = [name for name, live in changed.items() if not live]
+        if late:
+            log.warn("changed, but in effect at the next start only: {names}", names=", ".join(late))
+        live = {field: getattr(fresh, field) for field in LIVE}
+        if isinstance(fresh.upstream_proxy, UnusableProxy) and self.settings.upstream_proxy is not None:
+            live["upstream_proxy"] = self.settings.upstream_proxy  # the last good one
+        sources = {**self._at_start.sources, **{field: fresh.sources[field] for field in LIVE}}
+        self.settings = replace(self._at_start, **live, clients=fresh.clients, sources=sources, notes=fresh.notes)
+
+
+def _differs(field: str, one: Settings, other: Settings) -> bool:
+    return one.sources[field] != "systemd" != other.sources[field] and getattr(one, field) != getattr(other, field)
 
 
 def _catalogue(config: GuiConfig | None, offers: Offers) -> Catalogue:

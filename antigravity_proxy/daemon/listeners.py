@@ -11,7 +11,7 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
 from antigravity_proxy.daemon.systemd import Listening, Sockets
-from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.web.site import GuardedSite
 
 log = Logger()

@@ -15,7 +15,8 @@ from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.process import hex_digits
 from antigravity_proxy.logs import Output
 from antigravity_proxy.replicas.store import Replicas
-from antigravity_proxy.settings.resolve import Settings, SettingsError
+from antigravity_proxy.settings.resolve import SettingsError
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import epoch
 from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.loop import LoopWatch

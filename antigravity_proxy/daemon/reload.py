@@ -6,19 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from antigravity_proxy.daemon.in_force import InForce
-from antigravity_proxy.settings.resolve import Settings, SettingsError
-from antigravity_proxy.settings.table import TABLE
+from antigravity_proxy.settings.resolve import Given, SettingsError
+from antigravity_proxy.settings.table import Settings
 
 log = Logger()
-
-#: fields of Settings that take effect while the daemon runs; all others do at its next start
-LIVE = frozenset({"api_keys", "clients", "upstream_proxy"})
-_NAMES = {setting.field: setting.name for setting in TABLE}
 
 
 class Follower(Protocol):
@@ -30,50 +25,33 @@ class Follower(Protocol):
 
 
 class Reloader:
-    """Resolves the settings anew, with the options and the environment of the start.
+    """Re-reads what stands in files: secrets by their ``…_FILE``, and the volume with gui_config.json.
 
-    So what can change is what stands in files: secrets by their ``…_FILE``, and gui_config. ``resolve`` raises
-    SettingsError; then everything stays as it is. ``read_volume`` reads volume and keys now, whatever they look like.
+    ``resolve`` raises SettingsError; then the settings stay as they are. ``read_volume`` reads volume and keys now,
+    whatever they look like. ``followers`` use the settings that are then in force.
     """
 
     def __init__(
         self,
         in_force: InForce,
-        resolve: Callable[[], Settings],
+        resolve: Callable[[], Given],
         read_volume: Callable[[], Deferred[Any]],
         *followers: Follower,
     ) -> None:
         self._in_force = in_force
-        self._last = self._at_start = in_force.settings
         self._resolve = resolve
         self._read_volume = read_volume
         self._followers = followers
 
     def reload(self) -> None:
-        """Re-reads everything; what can't be used is told in the log."""
+        """Re-reads everything; what can't be used is logged."""
         try:
-            fresh = self._resolve()
+            given = self._resolve()
         except SettingsError as e:
             log.error("the settings stay as they are: {reason}", reason=str(e))
         else:
-            self._take(fresh)
+            self._in_force.reload(given)
+            for follower in self._followers:
+                follower.use(self._in_force.settings)
+            log.info("settings re-read")
         self._read_volume().addErrback(partial(log.failure, "the volume could not be read"))
-
-    def _take(self, fresh: Settings) -> None:
-        before, self._last = self._last, fresh
-        changed = [name for name in _NAMES if getattr(fresh, name, None) != getattr(before, name, None)]
-        if fresh.clients != before.clients:
-            changed.append("clients")
-        late = [_NAMES[name] for name in changed if name not in LIVE]
-        if late:
-            log.warn("changed, but in effect at the next start only: {names}", names=", ".join(late))
-        self._in_force.settings = settings = self._with_live_of(fresh)
-        for follower in self._followers:
-            follower.use(settings)
-        log.info("settings re-read")
-
-    def _with_live_of(self, fresh: Settings) -> Settings:
-        """The start's settings, but for those that take effect while the daemon runs."""
-        live = {field: source for field, source in fresh.sources.items() if field in LIVE}
-        sources = {**self._at_start.sources, **live}
-        return replace(self._at_start, sources=sources, **{field: getattr(fresh, field) for field in LIVE})

@@ -14,7 +14,6 @@ from twisted.python.components import Componentized
 
 from antigravity_proxy import startup
 from antigravity_proxy.accounts.pool import Pool
-from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.admin.history import History
 from antigravity_proxy.admin.overview import Sources
 from antigravity_proxy.admin.service import Admin, sign_in
@@ -36,7 +35,7 @@ from antigravity_proxy.daemon.reload import Reloader
 from antigravity_proxy.daemon.signals import Signals
 from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
 from antigravity_proxy.settings import limits
-from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.ticker import Ticker
@@ -82,7 +81,7 @@ class Daemon(MultiService):
         self._reactor = reactor
         self._notifier = notifier
         self._settings = settings = start.settings
-        self._in_force = in_force = InForce(settings, start.state)
+        self._in_force = in_force = InForce(settings, start.given, start.state)
         self._ticker = ticker = Ticker(reactor)
         self._signals: Signals | None = None
         self._opening: Any = None
@@ -99,9 +98,8 @@ class Daemon(MultiService):
         stored = VolumeCalls(writer, volume)
 
         # the accounts
-        rules = Rules.of(settings, start.state.config)
         keep = None if read_only else stored.keep
-        self.account_services = services = AccountServices(reactor, ticker, in_force, rules, keep)
+        self.account_services = services = AccountServices(reactor, ticker, in_force, keep)
         self.pool = pool = services.pool
 
         # the API listener
@@ -128,7 +126,7 @@ class Daemon(MultiService):
         )
         pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()
         decoding = Decoding(reactor)
-        api = ApiResource(services.resources, lambda: in_force.catalogue, gate, pages, hex_digits, ledger, decoding)
+        api = ApiResource(services.relay, lambda: in_force.catalogue, gate, pages, hex_digits, ledger, decoding)
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
         self.site = GuardedSite(api, gate, ticker, max_connections=self._room)
 
@@ -154,7 +152,7 @@ class Daemon(MultiService):
             client_keys.observe(applier.take_clients)
         self._reloader = Reloader(
             in_force,
-            lambda: handed.told(start.resolve(in_force.state.config)),
+            start.resolve,
             volume.read,
             services.upstream,
             signing_in,

@@ -17,7 +17,8 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from antigravity_proxy.settings.resolve import Settings, SettingsError
+from antigravity_proxy.settings.resolve import SettingsError
+from antigravity_proxy.settings.table import Settings
 
 log = Logger()
 

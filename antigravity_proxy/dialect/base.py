@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -16,7 +16,8 @@ class Stamp(Struct, frozen=True):
     """What an answer needs from the impure world: time (epoch seconds), random hex digits, our id of the request.
 
     ``now`` tells the time when the answer ends; without it that is when it began. ``signed`` is told the id of each
-    call that has a thought signature, and the signature.
+    call that has a thought signature, and the signature. ``completed`` is told the document of an answer that is kept,
+    as its dialect has it.
     """
 
     created: int
@@ -24,6 +25,7 @@ class Stamp(Struct, frozen=True):
     request_id: str = ""
     now: Callable[[], float] | None = None
     signed: Callable[[str, str], None] | None = None
+    completed: Callable[[Any], None] | None = None
 
 
 class Answer(Protocol):

@@ -14,18 +14,8 @@ from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.chunk import Chunk
 from antigravity_proxy.canonical.content import ABSENT
-
-
-class UpstreamErrorEvent(Exception):
-    """The event is an error object; ``body`` is its JSON text, for ``generatecontent.failure.read``."""
-
-    def __init__(self, body: bytes) -> None:
-        super().__init__("upstream sent an error in its answer")
-        self.body = body
-
-
-class UnreadableEvent(Exception):
-    """The event is not a JSON object; it is skipped (upstream.md 6.3, "Rules around it")."""
+from antigravity_proxy.canonical.wire import UnreadableEvent, UpstreamErrorEvent
+from antigravity_proxy.generatecontent.sse import SSEDecoder
 
 
 class _Envelope(Struct):
@@ -90,3 +80,20 @@ def _remove(value: Any, complaint: str) -> None:
     for step in way:
         value = value[step]
     del value[last]
+
+
+class EventReader(SSEDecoder):
+    """Reads the body of one answer (`canonical.wire.EventReader`)."""
+
+    __slots__ = ()
+
+    read = staticmethod(read_event)
+
+    def document(self, body: bytes) -> list[bytes]:
+        """The payloads of one JSON document, or of an array of them; none for what is neither."""
+        if body.lstrip()[:1] != b"[":
+            return [body]
+        try:
+            return [bytes(item) for item in msgspec.json.decode(body, type=list[Raw])]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return []

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from enum import Enum
 from typing import Any
 
 import msgspec
@@ -20,29 +19,13 @@ from antigravity_proxy.canonical.call import Call, Sampling
 from antigravity_proxy.canonical.content import ABSENT, Content, Part
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.pictures import PictureForm
+from antigravity_proxy.canonical.wire import Quirk
 from antigravity_proxy.errors import BadRequest
 from antigravity_proxy.generatecontent import schema, turns
 from antigravity_proxy.generatecontent.names import NameMap
 from antigravity_proxy.generatecontent.restore import Restore
 from antigravity_proxy.generatecontent.thinking import ThinkingConfig, fit_output, thinking_config
 from antigravity_proxy.generatecontent.tools import MAX_DECLARATIONS, Declaration, ToolConfig, declarations, tool_config
-
-_PICTURE = "image_gen"
-
-
-class Quirk(Enum):
-    """Something that a model refused to read, and that is left out from then on (upstream.md 4.3, 8.3, 6.3 row 17)."""
-
-    NO_STOP_SEQUENCES = "stopSequences"
-    NO_PRESENCE_PENALTY = "presencePenalty"
-    NO_FREQUENCY_PENALTY = "frequencyPenalty"
-    NO_LOGPROBS = "logprobs"
-    PLAIN_THINKING = "thinkingBudget"
-    SHORT_SCHEMA = "responseJsonSchema"
-    NO_PREFILL = "prefill"
-    LOST_SIGNATURES = "signatures"
-    SMALLER_PICTURE = "imageSize"
-
 
 #: which quirk cures a refusal whose message has these words, case and underscores aside; and for which models
 _CURES: tuple[tuple[re.Pattern[str], Quirk, Callable[[Model], bool]], ...] = (
@@ -85,41 +68,31 @@ class Request(Struct, frozen=True, rename="camel", omit_defaults=True):
     session_id: str = ""
 
 
-class Envelope(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What is posted."""
-
-    model: str
-    request_id: str
-    user_agent: str
-    request_type: str
-    request: Raw
-    project: str | None = None
-
-
 class Prepared:
-    """A request ready to be sent, again and again: the inner part is encoded once.
+    """A request ready to be sent, again and again: ``body`` is the encoded inner request.
 
     ``opening`` stands for the conversation's opening, as the ``sessionId``; empty for a picture: each is its own.
+    ``is_picture``: a picture is asked for, which comes whole and late. ``searches``: the model is to search the web.
     """
 
-    __slots__ = ("_request", "model", "opening", "request_type", "restore")
+    __slots__ = ("body", "is_picture", "model", "opening", "restore", "searches")
 
-    def __init__(self, model: Model, request: bytes, request_type: str, restore: Restore, opening: str = "") -> None:
+    def __init__(
+        self,
+        model: Model,
+        body: bytes,
+        restore: Restore,
+        opening: str = "",
+        *,
+        searches: bool = False,
+        is_picture: bool = False,
+    ) -> None:
         self.model = model
-        self.opening = opening
-        self.request_type = request_type
+        self.body = body
         self.restore = restore
-        self._request = Raw(request)
-
-    @property
-    def is_picture(self) -> bool:
-        """Whether a picture is asked for, which comes whole and late."""
-        return self.request_type == _PICTURE
-
-    def envelope(self, project: str | None, request_id: str, user_agent: str) -> bytes:
-        """The body of one attempt; ``request_id`` must be fresh for each."""
-        kind, request = self.request_type, self._request
-        return msgspec.json.encode(Envelope(self.model.id, request_id, user_agent, kind, request, project))
+        self.opening = opening
+        self.searches = searches
+        self.is_picture = is_picture
 
 
 def prepare(
@@ -164,8 +137,7 @@ def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: s
         session_id=conversation,
     )
     restore = Restore(names, wrapped, only_first_call=not call.parallel_tool_calls)
-    kind = "web_search" if search else "agent"
-    return Prepared(model, msgspec.json.encode(request), kind, restore, request.session_id)
+    return Prepared(model, msgspec.json.encode(request), restore, request.session_id, searches=search)
 
 
 def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk]) -> Prepared:
@@ -178,7 +150,8 @@ def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk]) -> Prepar
     if form := _picture_form(call, quirks):
         config["imageConfig"] = form
     request = Request(contents, generation_config=Raw(msgspec.json.encode(config)))
-    return Prepared(model, msgspec.json.encode(request), _PICTURE, Restore(names, frozenset(), only_first_call=False))
+    restore = Restore(names, frozenset(), only_first_call=False)
+    return Prepared(model, msgspec.json.encode(request), restore, is_picture=True)
 
 
 def _picture_form(call: Call, quirks: frozenset[Quirk]) -> Raw:

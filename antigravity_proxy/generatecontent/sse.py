@@ -6,12 +6,10 @@ Only what upstream sends is kept: `data` lines. Comments and other fields are sk
 
 from __future__ import annotations
 
+from antigravity_proxy.canonical.wire import EventTooLargeError
+
 #: one event may carry a generated image of many MB, but not more than this (upstream.md 5.2)
 MAX_EVENT_BYTES = 64 << 20
-
-
-class EventTooLargeError(Exception):
-    """An event, or a line without end, grew over the limit."""
 
 
 class SSEDecoder:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from antigravity_proxy.operator.healthcheck import on_this_machine, one_line, opener
-from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.settings.table import Settings
 
 #: seconds that the daemon may take: it waits for the desktop app's lock on the database, and reads back what it wrote
 _PATIENCE = 15.0

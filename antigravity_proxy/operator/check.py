@@ -21,7 +21,8 @@ from antigravity_proxy.operator import accounts
 from antigravity_proxy.operator.accounts import Line
 from antigravity_proxy.operator.connectivity import Finding, Level, connectivity
 from antigravity_proxy.operator.restore import is_interrupted
-from antigravity_proxy.settings.resolve import Settings, SettingsError
+from antigravity_proxy.settings.resolve import SettingsError
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import Start
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.web.client_keys import ClientKeysError
@@ -88,13 +89,15 @@ def _sources(settings: Settings) -> str:
 
 def _volume(state: VolumeState, settings: Settings, around: Surroundings) -> Finding:
     if state.error:
-        return Finding("volume", "error", state.error)
+        return Finding("volume", "error", f"{state.error} (data directory: {state.where})")
     mode = "read-only" if settings.read_only or not around.writable else "writable"
     return Finding("volume", "ok", f"{mode}; a consistent snapshot of {max(1, state.size // 1024)} KB was taken")
 
 
 def _keys(state: VolumeState) -> Finding:
     sealed = state.sealed_rows
+    if state.read_at is None:
+        return Finding("keys", "warning", f"{state.key_count} found, and no row to try them on")
     if state.no_key_fits:
         return Finding("keys", "error", f"{state.key_count} found, but none opens any row")
     if sealed:

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.volume import files
 from antigravity_proxy.volume.atomic import Directory
 from antigravity_proxy.web.client_keys import PREFIX, ClientKey, ClientKeysError, digest, parse, render

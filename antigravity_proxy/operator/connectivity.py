@@ -14,9 +14,10 @@ from twisted.web.http_headers import Headers
 
 from antigravity_proxy.replicas.connection import Lost
 from antigravity_proxy.replicas.store import connector_of
-from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.ticker import Ticker
-from antigravity_proxy.upstream.egress import configured
+from antigravity_proxy.upstream.egress import Egresses, configured
+from antigravity_proxy.upstream.exchange import Unreachable
 
 #: seconds that a host may take to answer
 PATIENCE = 10.0
@@ -33,14 +34,12 @@ class Finding(Struct, frozen=True):
 
 
 async def connectivity(reactor: Any, settings: Settings) -> list[Finding]:
-    """Asks each host once; any answer counts. Raises SettingsError for a proxy or TLS files that can't be used."""
+    """Asks each host once; any answer counts. Raises SettingsError for TLS files that can't be used."""
     ticker = Ticker(reactor)
     egresses = configured(reactor, ticker, settings)
-    egress = egresses.default()
-    agent = Agent.usingEndpointFactory(reactor, egress.endpoints, egress.pool)
     try:
         return [
-            *[finding async for finding in _asked(reactor, agent, settings)],
+            *[finding async for finding in _asked(reactor, egresses, settings)],
             *[finding async for finding in _shared(reactor, settings)],
         ]
     finally:
@@ -48,7 +47,13 @@ async def connectivity(reactor: Any, settings: Settings) -> list[Finding]:
         ticker.stop()
 
 
-async def _asked(reactor: Any, agent: Agent, settings: Settings) -> AsyncIterator[Finding]:
+async def _asked(reactor: Any, egresses: Egresses, settings: Settings) -> AsyncIterator[Finding]:
+    try:
+        egress = egresses.default()
+    except Unreachable as e:
+        yield Finding("upstream", "error", str(e))
+        return
+    agent = Agent.usingEndpointFactory(reactor, egress.endpoints, egress.pool)
     urls = [*settings.base_urls, *([settings.token_url] if settings.clients else [])]
     for origin in dict.fromkeys("{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in urls):
         began = reactor.seconds()

@@ -12,7 +12,8 @@ from twisted.internet.threads import deferToThread
 from antigravity_proxy.admin.service import sign_in
 from antigravity_proxy.admin.signin import READ_ONLY, Added, Begun, SignIn, SignInFailed
 from antigravity_proxy.codeassist.signin import Callback, read_pasted
-from antigravity_proxy.settings.resolve import Settings, SettingsError
+from antigravity_proxy.settings.resolve import SettingsError
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import Start
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import configured

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
-from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
-from antigravity_proxy.codeassist import decision_table
+from antigravity_proxy.canonical.verdict import Cause, Failure, Step, Verdict
+from antigravity_proxy.canonical.wire import Access, EventTooLargeError, UpstreamErrorEvent, UpstreamRequest
 from antigravity_proxy.codeassist.oauth import RefreshRejected
-from antigravity_proxy.generatecontent import failure
-from antigravity_proxy.generatecontent.events import UpstreamErrorEvent
-from antigravity_proxy.generatecontent.sse import EventTooLargeError
 from antigravity_proxy.http1.parser import ResponseHead
-from antigravity_proxy.relay.client import Client, ClientGone
+from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
 from antigravity_proxy.relay.reader import AnswerReader, ModelFailed
-from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.upstream.exchange import Exchange, ExchangeError, Silent, Stale, Unreachable
 
@@ -33,85 +30,79 @@ class AttemptFailed(Exception):
 
 
 async def post(
-    resources: Resources, lease: Lease, token: Secret, url: bytes, body: bytes, client: Client, silence: float = 0.0
+    context: RelayContext, upstream: Upstream, lease: Lease, access: Access, request: UpstreamRequest, client: Client
 ) -> tuple[Exchange, ResponseHead]:
-    """Sends a request; returns when the head of a 200 answer is there. Raises AttemptFailed, and ClientGone.
-
-    ``silence`` is the least patience with an upstream that says nothing, in seconds.
-    """
+    """Sends a request; returns when the head of a 200 answer is there. Raises AttemptFailed, and ClientGone."""
     if client.gone:
         raise ClientGone
-    exchange, response = await _open(resources, lease, token, url, body, client, silence)
-    lease.upstream_trace = response.field(b"x-cloudaicompanion-trace-id") or ""
+    exchange, response = await _open(context, upstream, lease, request, client)
+    lease.upstream_trace = response.field(upstream.wire.trace_header) or ""
     if response.code != 200:
-        raise await _refused(resources, lease.state, token, exchange, response)
+        raise await _refused(context, upstream, lease.state, access.token, exchange, response)
     return exchange, response
 
 
-async def unary(resources: Resources, lease: Lease, url: bytes, body: bytes, client: Client) -> bytes:
-    """Sends a request with the account's token and returns the whole body of a 200 answer.
-
-    Raises AttemptFailed, and ClientGone.
-    """
-    token = await live_token(resources, lease.state)
-    exchange, _ = await post(resources, lease, token, url, body, client)
+async def unary(
+    context: RelayContext, upstream: Upstream, lease: Lease, access: Access, request: UpstreamRequest, client: Client
+) -> bytes:
+    """Sends a request and returns the whole body of a 200 answer. Raises AttemptFailed, and ClientGone."""
+    exchange, _ = await post(context, upstream, lease, access, request, client)
     try:
         return await exchange.read(MAX_DOCUMENT)
     except Silent as e:
-        raise _failed(Cause.SILENT) from e
+        raise _failed(upstream, Cause.SILENT) from e
     except ExchangeError as e:
         exchange.abort()
-        raise _failed(Cause.BROKEN) from e
+        raise _failed(upstream, Cause.BROKEN) from e
 
 
-async def live_token(resources: Resources, state: AccountState) -> Secret:
+async def live_token(upstream: Upstream, state: AccountState) -> Secret:
     """The account's token, renewed first if it has expired; raises AttemptFailed."""
-    token = resources.tokens.live(state)
+    token = upstream.tokens.live(state)
     if token is None:
         try:
-            await resources.tokens.renew(state)
+            await upstream.tokens.renew(state)
         except RefreshRejected as e:
-            raise _failed(Cause.NO_TOKEN) from e
+            raise _failed(upstream, Cause.NO_TOKEN) from e
         token = state.access_token
     return token
 
 
 async def _open(
-    resources: Resources,
-    lease: Lease,
-    token: Secret,
-    url: bytes,
-    body: bytes,
-    client: Client,
-    silence: float,
+    context: RelayContext, upstream: Upstream, lease: Lease, request: UpstreamRequest, client: Client
 ) -> tuple[Exchange, ResponseHead]:
     """The head of the answer. A kept connection that proves dead is replaced once, at nobody's charge."""
     try:
-        egress = resources.egresses.of(lease.state.account)
+        egress = context.egresses.of(lease.state.account)
     except Unreachable as e:
-        raise _failed(Cause.UNREACHABLE) from e
-    headers = egress.headers(url, token)
+        raise _failed(upstream, Cause.UNREACHABLE) from e
+    headers = egress.headers(request.url, request.headers)
     if lease.traceparent:
         headers = (*headers, (b"traceparent", lease.traceparent))
     for last in (False, True):
-        exchange = egress.exchange(silence)
+        exchange = egress.exchange(request.silence)
         try:
-            return exchange, await exchange.open(b"POST", url, headers, body)
+            return exchange, await exchange.open(b"POST", request.url, headers, request.body)
         except Stale as e:
             if last or client.gone:
-                raise _failed(Cause.BROKEN) from e
+                raise _failed(upstream, Cause.BROKEN) from e
             egress.forget_idle()
         except Unreachable as e:
-            raise _failed(Cause.UNREACHABLE) from e
+            raise _failed(upstream, Cause.UNREACHABLE) from e
         except Silent as e:
-            raise _failed(Cause.SILENT) from e
+            raise _failed(upstream, Cause.SILENT) from e
         except ExchangeError as e:
-            raise _failed(Cause.BROKEN) from e
+            raise _failed(upstream, Cause.BROKEN) from e
     raise AssertionError("unreachable")
 
 
 async def _refused(
-    resources: Resources, state: AccountState, token: Secret, exchange: Exchange, response: ResponseHead
+    context: RelayContext,
+    upstream: Upstream,
+    state: AccountState,
+    token: Secret,
+    exchange: Exchange,
+    response: ResponseHead,
 ) -> AttemptFailed:
     """Reads an answer that is not 200 and judges it."""
     try:
@@ -119,25 +110,27 @@ async def _refused(
     except ExchangeError:
         exchange.abort()
         body = b""
-    said = failure.read(
+    said = upstream.wire.read_failure(
         body,
-        resources.epoch(),
+        context.epoch(),
         http_status=response.code,
         date=response.field(b"date"),
         retry_after=response.field(b"retry-after"),
     )
-    return _judged(resources, state, token, said)
+    return judged(upstream, state, token, said)
 
 
-def _judged(resources: Resources, state: AccountState, token: Secret, said: Failure) -> AttemptFailed:
+def judged(upstream: Upstream, state: AccountState, token: Secret, said: Failure) -> AttemptFailed:
     """What upstream said, judged; a refused token is not used again."""
-    if said.http_status == 401 and not resources.tokens.expire(state, token):
-        return AttemptFailed(decision_table.WITHOUT_BODY[Cause.TOKEN_REFUSED], said)
-    return AttemptFailed(decision_table.judge(said), said)
+    verdict = upstream.wire.judge(said)
+    if verdict.step is Step.REFRESH and not upstream.tokens.expire(state, token):
+        verdict = upstream.wire.verdict(Cause.TOKEN_REFUSED)
+    return AttemptFailed(verdict, said)
 
 
 async def deliver(
-    resources: Resources,
+    context: RelayContext,
+    upstream: Upstream,
     state: AccountState,
     token: Secret,
     exchange: Exchange,
@@ -153,19 +146,20 @@ async def deliver(
         else:
             reader.whole(await exchange.read(MAX_DOCUMENT))
     except UpstreamErrorEvent as e:
-        raise _judged(resources, state, token, failure.read(e.body, resources.epoch())) from e
+        said = upstream.wire.read_failure(e.body, context.epoch())
+        raise judged(upstream, state, token, said) from e
     except ModelFailed as e:
-        raise _failed(Cause.MODEL_FAILED) from e
+        raise _failed(upstream, Cause.MODEL_FAILED) from e
     except (ExchangeError, EventTooLargeError) as e:
         exchange.abort()
         if reader.finished:  # what is missing is not the answer's
             return
         if isinstance(e, Silent):
-            raise _failed(Cause.SILENT) from e
-        raise _failed(Cause.CUT_OFF if reader.has_candidate else Cause.BROKEN) from e
+            raise _failed(upstream, Cause.SILENT) from e
+        raise _failed(upstream, Cause.CUT_OFF if reader.has_candidate else Cause.BROKEN) from e
     if not (reader.finished or reader.blocked):
-        raise _failed(Cause.CUT_OFF if reader.has_candidate else Cause.EMPTY)
+        raise _failed(upstream, Cause.CUT_OFF if reader.has_candidate else Cause.EMPTY)
 
 
-def _failed(cause: Cause) -> AttemptFailed:
-    return AttemptFailed(decision_table.WITHOUT_BODY[cause])
+def _failed(upstream: Upstream, cause: Cause) -> AttemptFailed:
+    return AttemptFailed(upstream.wire.verdict(cause))

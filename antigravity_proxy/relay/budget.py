@@ -13,14 +13,13 @@ MISSING_MODEL_ATTEMPTS = 1
 class RetryBudget:
     """Counts one request's attempts; ``arrived`` in monotonic seconds."""
 
-    __slots__ = ("_arrived", "_missing_left", "_once", "_trouble_left", "attempts")
+    __slots__ = ("_arrived", "_missing_left", "_once", "_trouble_left")
 
     def __init__(self, arrived: float) -> None:
         self._arrived = arrived
         self._trouble_left = TROUBLE_ATTEMPTS
         self._missing_left = MISSING_MODEL_ATTEMPTS
         self._once: tuple[str, ...] = ()
-        self.attempts = 0
 
     def in_time(self, now: float) -> bool:
         """Whether a further attempt may still start."""

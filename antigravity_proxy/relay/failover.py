@@ -19,8 +19,8 @@ from antigravity_proxy.codeassist.oauth import RefreshRejected
 from antigravity_proxy.relay import exhausted
 from antigravity_proxy.relay.attempt import AttemptFailed
 from antigravity_proxy.relay.budget import RetryBudget
-from antigravity_proxy.relay.client import Client, ClientGone
-from antigravity_proxy.relay.resources import Resources
+from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
+from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.telemetry.record import Attempt
 
 T = TypeVar("T")
@@ -43,34 +43,37 @@ class Failover:
         "_bases",
         "_budget",
         "_client",
+        "_context",
         "_model",
         "_pool",
         "_repair",
-        "_resources",
         "_seen",
         "_session",
         "_tried",
+        "_upstream",
     )
 
     def __init__(
         self,
-        resources: Resources,
+        context: RelayContext,
+        upstream: Upstream,
         model: str,
         client: Client,
         repair: Callable[[AttemptFailed], bool],
         session: bytes = b"",
     ) -> None:
-        self._resources = resources
-        self._pool = resources.pool
+        self._context = context
+        self._upstream = upstream
+        self._pool = upstream.pool
         self._model = model
         self._client = client
         self._repair = repair
         self._session = session
         self._tried: set[AccountState] = set()
         self._seen: list[Verdict] = []
-        self._bases = resources.bases.in_order(resources.clock.seconds())  # one order for all attempts
+        self._bases = upstream.bases.in_order(context.clock.seconds())  # one order for all attempts
         self._base = 0
-        self._budget = RetryBudget(resources.clock.seconds())
+        self._budget = RetryBudget(context.clock.seconds())
 
     async def run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
         """Calls ``attempt`` with a lease and a base URL until it returns; it raises AttemptFailed when it failed.
@@ -79,7 +82,7 @@ class Failover:
         """
         lease = self._lease() or await self._later()
         if lease is None:
-            raise exhausted.no_account(self._model, self._pool.shortage(self._model), self._resources.epoch())
+            raise exhausted.no_account(self._model, self._pool.shortage(self._model), self._context.epoch())
         while True:
             base = self._bases[self._base % len(self._bases)]
             noted = self._note(lease)
@@ -96,7 +99,7 @@ class Failover:
                 return result
             finally:
                 noted.upstream_trace = lease.upstream_trace
-                noted.took = self._resources.clock.seconds() - self._client.record.began - noted.began
+                noted.took = self._context.clock.seconds() - self._client.record.began - noted.began
                 lease.release()
             lease = await self._next(lease.state, failed, base)
             _let_go(failed)
@@ -104,9 +107,9 @@ class Failover:
     def _note(self, lease: Lease) -> Attempt:
         """Notes an attempt that begins."""
         record = self._client.record
-        noted = Attempt(lease.state.account.id, self._resources.clock.seconds() - record.began)
+        noted = Attempt(lease.state.account.id, self._context.clock.seconds() - record.began)
         if record.trace is not None:
-            noted.span = self._resources.hex_digits(16)
+            noted.span = self._context.hex_digits(16)
             lease.traceparent = record.trace.header(noted.span)
         record.attempts.append(noted)
         return noted
@@ -123,7 +126,7 @@ class Failover:
         if self._client.gone:  # which breaks the connection to upstream: that is not the host's fault
             raise ClientGone
         if verdict.about_host:
-            self._resources.bases.failed(base, self._resources.clock.seconds())
+            self._upstream.bases.failed(base, self._context.clock.seconds())
         lease: Lease | None = None
         if self._client.started or verdict.step is Step.STOP:
             self._pool.penalise(state, self._model, verdict)
@@ -139,12 +142,12 @@ class Failover:
         if lease is None:
             lack = self._pool.shortage(self._model)
             raise exhausted.nothing_left(
-                failed.verdict, failed.failure, self._seen, self._model, lack, self._resources.epoch()
+                failed.verdict, failed.failure, self._seen, self._model, lack, self._context.epoch()
             )
         return lease
 
     def _in_time(self) -> bool:
-        return self._budget.in_time(self._resources.clock.seconds())
+        return self._budget.in_time(self._context.clock.seconds())
 
     def _again(self, state: AccountState) -> Lease | None:
         """The same account; another if that has been set aside meanwhile."""
@@ -161,7 +164,7 @@ class Failover:
         if not may:
             return None
         if self._pool.free_in(self._model) == 0:
-            await self._pause(TROUBLE_PAUSE * (1 + self._resources.jitter()))
+            await self._pause(TROUBLE_PAUSE * (1 + self._context.jitter()))
             lease = self._lease(keep=True) or self._pool.lease(self._model, (), self._session, keep=True)
             if lease is not None:
                 return lease
@@ -173,7 +176,7 @@ class Failover:
         if verdict.step is Step.NEXT_ACCOUNT:
             self._pool.penalise(state, self._model, verdict)
         if verdict.step is Step.PROJECT:
-            self._resources.projects.forget(state)
+            self._upstream.projects.forget(state)
         lease = self._lease() if self._in_time() else None
         if verdict.step is Step.NEXT_ACCOUNT:
             return lease or (await self._later() if self._in_time() else None)
@@ -182,7 +185,7 @@ class Failover:
             if lease is not None:
                 return lease
         elif verdict.step is Step.PROJECT:
-            self._resources.projects.renew(state)
+            self._upstream.projects.renew(state)
         self._pool.penalise(state, self._model, verdict)
         return lease
 
@@ -190,7 +193,7 @@ class Failover:
         """The same account, with a new token, another project, or no project."""
         if verdict.step is Step.REFRESH and verdict.scope is not Scope.ACCOUNT and self._budget.once("refresh"):
             try:
-                await self._resources.tokens.renew(state)
+                await self._upstream.tokens.renew(state)
             except RefreshRejected:
                 return None
             return self._again(state)
@@ -198,7 +201,7 @@ class Failover:
             if self._budget.once("project"):
                 return self._again(state)
             if self._budget.once("no project"):
-                self._resources.projects.do_without(state)
+                self._upstream.projects.do_without(state)
                 return self._again(state)
         return None
 
@@ -225,14 +228,14 @@ class Failover:
             lease = await self._pool.queue(self._model, self._tried, self._session)
             return lease or self._lease()  # one may have ceased to cool meanwhile
         seconds = self._pool.free_in(self._model)
-        patience = min(self._pool.rules.patience, self._budget.left(self._resources.clock.seconds()))
+        patience = min(self._pool.rules.patience, self._budget.left(self._context.clock.seconds()))
         if not seconds or seconds > patience:
             return None
         await self._pause(seconds + _MARGIN)
         return self._lease() or self._pool.lease(self._model, (), self._session)
 
     async def _pause(self, seconds: float) -> None:
-        await deferLater(self._resources.clock, seconds)
+        await deferLater(self._context.clock, seconds)
         if self._client.gone:
             raise ClientGone
 

@@ -21,9 +21,8 @@ from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.errors import ProxyError
 from antigravity_proxy.generatecontent.restore import rewritten
-from antigravity_proxy.relay.client import Client
+from antigravity_proxy.relay.context import Client, RelayContext
 from antigravity_proxy.relay.generation import Generation
-from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.relay.signatures import Memory
 from antigravity_proxy.telemetry.record import Record
 
@@ -36,7 +35,7 @@ class FanOut:
 
     def __init__(
         self,
-        resources: Resources,
+        context: RelayContext,
         calls: Sequence[Call],
         model: Model,
         memory: Memory,
@@ -58,7 +57,7 @@ class FanOut:
             _Branch(self.answer, index, call.stream, client, any_will_do) for index, (call, _) in enumerate(wanted)
         ]
         self._generations = [
-            Generation(resources, call, model, own, branch.begin, branch)
+            Generation(context, call, model, own, branch.begin, branch)
             for (call, own), branch in zip(wanted, self._branches, strict=True)
         ]
 

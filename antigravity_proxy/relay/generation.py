@@ -9,19 +9,14 @@ from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.wire import Access, Prepared, Quirk
 from antigravity_proxy.dialect.base import Answer
-from antigravity_proxy.generatecontent.request import Prepared, prepare, quirk_for
 from antigravity_proxy.relay.attempt import AttemptFailed, deliver, live_token, post
-from antigravity_proxy.relay.client import Client, ClientGone
+from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
 from antigravity_proxy.relay.failover import Failover
 from antigravity_proxy.relay.reader import AnswerReader
-from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.relay.signatures import Memory
-from antigravity_proxy.settings.limits import PICTURE_SILENCE
-
-_STREAM = b":streamGenerateContent?alt=sse"
-#: a picture comes whole (upstream.md 1.2)
-_WHOLE = b":generateContent"
+from antigravity_proxy.relay.upstream import Upstream
 
 
 class Generation:
@@ -34,33 +29,34 @@ class Generation:
         "_begun",
         "_call",
         "_client",
+        "_context",
         "_memory",
         "_model",
         "_new_answer",
         "_prepared",
-        "_resources",
         "_session",
+        "_upstream",
         "answer",
         "usage",
     )
 
     def __init__(
         self,
-        resources: Resources,
+        context: RelayContext,
         call: Call,
         model: Model,
         memory: Memory,
         new_answer: Callable[[], Answer],
         client: Client,
     ) -> None:
-        self._resources = resources
+        self._context = context
+        self._upstream: Upstream = context.upstream
         self._call: Call | None = call
         self._memory = memory
         self._model = model
         self._new_answer = new_answer
         self._client = client
-        quirks = resources.quirks.get(model.id, frozenset())
-        prepared = prepare(memory.restored(call), model, quirks, memory.conversation)
+        prepared = self._prepare(call, self._upstream.quirks.get(model.id, frozenset()))
         self._prepared: Prepared | None = prepared
         name = call.session or prepared.opening
         self._session = session_key(name, model.id) if name else b""
@@ -74,7 +70,8 @@ class Generation:
         Raises a ProxyError of which the client must still be told: by its status if nothing has started, else by the
         answer's ``fail``. Raises ClientGone.
         """
-        await Failover(self._resources, self._model.id, self._client, self._repair, self._session).run(self._attempt)
+        failover = Failover(self._context, self._upstream, self._model.id, self._client, self._repair, self._session)
+        await failover.run(self._attempt)
         return self.answer.close()
 
     async def _attempt(self, lease: Lease, base: bytes) -> None:
@@ -84,16 +81,17 @@ class Generation:
         if self._begun:
             self.answer = self._new_answer()
         self._begun = True
-        reader = AnswerReader(prepared, self.answer, self._client, self._memory, self._started)
-        resources, state = self._resources, lease.state
-        token = await live_token(resources, state)
-        project = await resources.projects.of(state)
-        body = prepared.envelope(project, "agent-" + resources.new_uuid(), resources.product)
-        url, silence = (base + _WHOLE, PICTURE_SILENCE) if prepared.is_picture else (base + _STREAM, 0.0)
-        exchange, response = await post(resources, lease, token, url, body, self._client, silence)
-        del prepared, body  # a long stream keeps no prompt in memory
+        reader = AnswerReader(
+            prepared, self._upstream.wire.events(), self.answer, self._client, self._memory, self._started
+        )
+        context, upstream, state = self._context, self._upstream, lease.state
+        token = await live_token(upstream, state)
+        access = Access(base, token, await upstream.projects.of(state))
+        request = prepared.request(access)
+        exchange, response = await post(context, upstream, lease, access, request, self._client)
+        del prepared, request  # a long stream keeps no prompt in memory
         try:
-            await deliver(resources, state, token, exchange, response, reader, self._client)
+            await deliver(context, upstream, state, token, exchange, response, reader, self._client)
         finally:
             self.usage = reader.usage or self.usage
 
@@ -104,16 +102,19 @@ class Generation:
 
     def _repair(self, failed: AttemptFailed) -> bool:
         """Leaves out what upstream refused to read, and remembers it for the model (upstream.md 4.3, 6.3 row 17)."""
-        quirks = self._resources.quirks
+        quirks = self._upstream.quirks
         known = quirks.get(self._model.id, frozenset())
-        quirk = quirk_for(self._model, failed.failure.message) if failed.failure is not None else None
+        said = failed.failure
+        quirk = None if said is None else self._upstream.wire.quirk_for(self._model, said.message)
         if quirk is None or quirk in known or self._call is None:
             return False
         if failed.verdict.about_signature:  # a matter of this conversation, not of the model
             self._memory.forget()
         else:
             quirks[self._model.id] = known | {quirk}
-        self._prepared = prepare(
-            self._memory.restored(self._call), self._model, known | {quirk}, self._memory.conversation
-        )
+        self._prepared = self._prepare(self._call, known | {quirk})
         return True
+
+    def _prepare(self, call: Call, quirks: frozenset[Quirk]) -> Prepared:
+        memory = self._memory
+        return self._upstream.wire.prepare(memory.restored(call), self._model, quirks, memory.conversation)

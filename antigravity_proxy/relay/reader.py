@@ -5,15 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-import msgspec
-from msgspec import Raw
-
 from antigravity_proxy.canonical.chunk import MODEL_FAILED, Candidate, Chunk, Usage
+from antigravity_proxy.canonical.wire import EventReader, Prepared, UnreadableEvent, UpstreamErrorEvent
 from antigravity_proxy.dialect.base import Answer
-from antigravity_proxy.generatecontent.events import UnreadableEvent, UpstreamErrorEvent, read_event
-from antigravity_proxy.generatecontent.request import Prepared
-from antigravity_proxy.generatecontent.sse import SSEDecoder
-from antigravity_proxy.relay.client import Client
+from antigravity_proxy.relay.context import Client
 from antigravity_proxy.relay.signatures import Memory, new_digest
 
 
@@ -31,10 +26,10 @@ class AnswerReader:
     __slots__ = (
         "_answer",
         "_client",
+        "_events",
         "_memory",
         "_on_start",
         "_restore",
-        "_sse",
         "_thought",
         "blocked",
         "finished",
@@ -43,15 +38,21 @@ class AnswerReader:
     )
 
     def __init__(
-        self, prepared: Prepared, answer: Answer, client: Client, memory: Memory, on_start: Callable[[], None]
+        self,
+        prepared: Prepared,
+        events: EventReader,
+        answer: Answer,
+        client: Client,
+        memory: Memory,
+        on_start: Callable[[], None],
     ) -> None:
         self._memory = memory if prepared.model.family == "claude" else None  # others' thoughts need no signature
         self._thought: hashlib.blake2b | None = None  # the text of the thought that is being told
-        self._restore = prepared.restore.fresh()
+        self._restore = prepared.restorer()
         self._answer = answer
         self._client = client
         self._on_start: Callable[[], None] | None = on_start
-        self._sse = SSEDecoder()
+        self._events = events
         self.has_candidate = False
         self.finished = False
         self.blocked = False
@@ -59,28 +60,22 @@ class AnswerReader:
 
     def data_received(self, data: bytes) -> None:
         """Takes the next bytes of an event stream."""
-        self._deliver(self._sse.feed(data))
+        self._deliver(self._events.feed(data))
 
     def whole(self, body: bytes) -> None:
-        """Takes an answer that came as one JSON document, or as an array of them."""
-        if body.lstrip()[:1] == b"[":
-            try:
-                self._deliver([bytes(item) for item in msgspec.json.decode(body, type=list[Raw])])
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                return
-        else:
-            self._deliver([body])
+        """Takes an answer that came as one JSON document."""
+        self._deliver(self._events.document(body))
 
     def end(self) -> None:
         """The body is over: delivers what was still buffered."""
-        self._deliver(self._sse.close())
+        self._deliver(self._events.close())
 
     def _deliver(self, payloads: list[bytes]) -> None:
         chunks: list[Chunk] = []
         try:
             for payload in payloads:
                 try:
-                    chunk = read_event(payload)
+                    chunk = self._events.read(payload)
                 except UnreadableEvent:
                     continue
                 if chunk.candidates or chunk.usage_metadata or chunk.prompt_feedback:  # else it begins no answer

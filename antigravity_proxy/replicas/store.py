@@ -31,7 +31,8 @@ from antigravity_proxy.replicas.sync import Sync
 from antigravity_proxy.replicas.vault import Vault
 from antigravity_proxy.replicas.wire import Keys
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.settings.resolve import Settings, SettingsError
+from antigravity_proxy.settings.resolve import SettingsError
+from antigravity_proxy.settings.table import Settings
 
 #: seconds that the volume and Redis have to be there
 START_SECONDS = 3.0

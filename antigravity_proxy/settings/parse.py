@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from antigravity_proxy.secret import Secret
+from antigravity_proxy.settings import proxies
 
 T = TypeVar("T")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Parser = Callable[[str], Any]
 
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SIZE = re.compile(r"(\d+)\s*(|k|m|g)(i?)b?", re.I)
 _FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
@@ -24,8 +26,31 @@ def text(value: str) -> str:
     return value
 
 
+def path(value: str) -> str:
+    """A path. What a shell would have done to it has not been done: see ``resolve``, which warns of that."""
+    return value
+
+
 def secret(value: str) -> Secret:
-    """Any text, hidden from now on."""
+    """One line of text, hidden from now on."""
+    return Secret(one_line(value))
+
+
+def one_line(value: str) -> str:
+    """Text without control characters."""
+    if _CONTROL.search(value):
+        raise ValueError("one line without control characters")
+    return value
+
+
+def egress_proxy(value: str) -> Secret | None:
+    """A proxy's URL, hidden from now on; None for one of the words that mean no proxy."""
+    if value.lower() in proxies.NONE:
+        return None
+    try:
+        proxies.parse_proxy_url(value)
+    except ValueError as e:
+        raise ValueError(f"none, or a proxy's URL: {e}") from None
     return Secret(value)
 
 
@@ -121,6 +146,11 @@ def size(value: str) -> int:
     return int(found[1]) * _FACTORS[found[2].lower()]
 
 
+def size_or_none(value: str) -> int:
+    """As ``size``; 0 is nothing at all."""
+    return 0 if value.strip() == "0" else size(value)
+
+
 def url(value: str) -> str:
     """An absolute http(s) URL."""
     try:
@@ -147,8 +177,8 @@ def comma_list(value: str) -> tuple[str, ...]:
 
 
 def secrets(value: str) -> tuple[Secret, ...]:
-    """Hidden words with commas between."""
-    return tuple(map(Secret, comma_list(value)))
+    """Hidden words with commas between, on one line."""
+    return tuple(map(Secret, comma_list(one_line(value))))
 
 
 def networks(value: str) -> tuple[Network, ...]:

@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from antigravity_proxy.secret import Secret
 
+#: words that mean: no egress proxy
+NONE = frozenset({"none", "direct", "off"})
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
@@ -20,6 +22,12 @@ class ProxyAddress(Struct, frozen=True):
     port: int
     user: Secret | None = None
     password: Secret | None = None
+
+
+class UnusableProxy(Struct, frozen=True):
+    """An egress proxy that is wanted but can't be used: nothing may be sent without it. ``reason`` is for operators."""
+
+    reason: str
 
 
 def parse_proxy_url(url: str) -> ProxyAddress:

@@ -1,32 +1,51 @@
-"""Every setting of the daemon, once (contract.md 2): names, default, what is accepted, what it means. Data only."""
+"""Every setting of the daemon, once (contract.md 2): its type, names, default, what is accepted, what it means."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Annotated, get_args, get_type_hints
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from antigravity_proxy import __version__
+from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings import parse
-from antigravity_proxy.settings.redis_url import redis_url
+from antigravity_proxy.settings.parse import Network
+from antigravity_proxy.settings.proxies import UnusableProxy
+from antigravity_proxy.settings.redis_url import RedisUrl, redis_url
 
 #: upstream's own hosts, in the order in which they are tried (upstream.md 1.1)
 BASE_URLS = "https://cloudcode-pa.googleapis.com,https://daily-cloudcode-pa.googleapis.com"
 
 
 class Setting(Struct, frozen=True):
-    """One setting. ``field`` is its name in ``Settings``; the command-line option is the name in small letters.
+    """One setting, in the annotation of its field in ``Settings``. Its option is the name in small letters.
 
-    ``default`` is text as a user would write it, None: none. ``secret``: has a ``…_FILE`` form, is never shown.
-    ``gui``: the field of gui_config that stands below environment and command line.
+    ``default`` is text as a user would write it, None: none; ``fallback`` then says in words what counts instead.
+    ``secret``: has a ``…_FILE`` form, is never shown.
+    ``gui``: its name in gui_config.json's ``proxy``, whose value stands below environment and command line. ``live``:
+    another value takes effect while the daemon runs.
     """
 
-    field: str
     name: str
     parser: parse.Parser
     default: str | None
     help: str
     secret: bool = False
     gui: str = ""
+    live: bool = False
     aliases: tuple[str, ...] = ()
+    field: str = ""
+    fallback: str = ""
+
+    @property
+    def default_in_words(self) -> str:
+        """What counts where neither option nor environment says anything; empty: nothing."""
+        otherwise = self.default or self.fallback
+        if not self.gui:
+            return otherwise
+        return f"gui_config's proxy.{self.gui}{f', else {otherwise}' if otherwise else ''}"
 
     @property
     def option(self) -> str:
@@ -34,90 +53,185 @@ class Setting(Struct, frozen=True):
         return self.name.lower().replace("_", "-")
 
 
-TABLE: tuple[Setting, ...] = (
-    Setting("data_dir", "ANTIGRAVITY_DATA_DIR", parse.text, None,
-            "the credential volume: the directory with cloud_accounts.db; default: where the desktop app keeps it"),
-    Setting("read_only", "READONLY_MODE", parse.boolean, "false",
-            "true: nothing below the data directory is ever created or written"),
-    Setting("host", "PROXY_HOST", parse.text, "127.0.0.1", "the address of the API listener"),
-    Setting("port", "PROXY_PORT", parse.port, "8045", "the port of the API listener", gui="port"),
-    Setting("api_keys", "PROXY_API_KEY", parse.secrets, None,
-            "the key(s) that clients must show, with commas between; default: gui_config's proxy.api_key",
-            secret=True, gui="api_key"),
-    Setting("allow_anonymous", "PROXY_ALLOW_ANONYMOUS", parse.boolean, "false",
-            "true: with no key at all, any address may be listened on"),
-    Setting("client_keys_file", "PROXY_CLIENT_KEYS_FILE", parse.text, None,
-            "the file of clients' own keys, which 'antigravity-proxy client-key' writes; read again when it changes"),
-    Setting("allowed_hosts", "PROXY_ALLOWED_HOSTS", parse.host_names, "",
-            "host names, with commas between, that a daemon without any key answers to besides localhost"),
-    Setting("cors_origins", "PROXY_CORS_ORIGINS", parse.origins, "",
-            "origins, with commas between, whose pages may call the API from a browser, such as https://chat.example"),
-    Setting("oauth_callback_port", "OAUTH_CALLBACK_PORT", parse.port, "8888",
-            "the port in the redirect URI, as the browser sees it"),
-    Setting("oauth_listen_port", "OAUTH_LISTEN_PORT", parse.port_or_none, None,
-            "the port that the admin listener binds, 0: there is none; default: OAUTH_CALLBACK_PORT"),
-    Setting("oauth_listen_host", "OAUTH_LISTEN_HOST", parse.text, "127.0.0.1", "the admin listener's address"),
-    Setting("oauth_redirect_url", "OAUTH_REDIRECT_URL", parse.url, None,
-            "the whole redirect URI; default: http://localhost:$OAUTH_CALLBACK_PORT/oauth-callback"),
-    Setting("client_id", "GOOGLE_CLIENT_ID", parse.text, None,
-            "the OAuth client that the accounts' tokens belong to; without it tokens work until they expire. "
-            "GOOGLE_CLIENT_ID__KEY and GOOGLE_CLIENT_SECRET__KEY serve tokens that name that key", secret=True),
-    Setting("client_secret", "GOOGLE_CLIENT_SECRET", parse.secret, None, "the OAuth client's secret", secret=True),
-    Setting("auth_url", "GOOGLE_AUTH_URL", parse.url, "https://accounts.google.com/o/oauth2/v2/auth",
-            "the sign-in page"),
-    Setting("token_url", "GOOGLE_TOKEN_URL", parse.url, "https://oauth2.googleapis.com/token", "the token endpoint"),
-    Setting("userinfo_url", "GOOGLE_USERINFO_URL", parse.url, "https://www.googleapis.com/oauth2/v2/userinfo",
-            "the user info endpoint"),
-    Setting("base_urls", "PROXY_INTERNAL_BASE_URLS", parse.base_urls, BASE_URLS,
-            "upstream base URLs with commas between, tried in order", aliases=("ANTIGRAVITY_INTERNAL_BASE_URLS",)),
-    Setting("user_agent", "PROXY_REQUEST_USER_AGENT", parse.text, f"antigravity-proxy/{__version__}",
-            "User-Agent towards upstream"),
-    Setting("fallback_project", "PROXY_FALLBACK_PROJECT_ID", parse.text, None,
-            "the project of accounts that have none"),
-    Setting("request_timeout", "PROXY_REQUEST_TIMEOUT", parse.seconds, "120",
-            "seconds without a byte from upstream before giving up", gui="request_timeout"),
-    Setting("upstream_proxy", "UPSTREAM_PROXY_URL", parse.secret, None,
-            "egress proxy, http(s):// (CONNECT) or socks5://; an account's own wins", secret=True,
-            gui="upstream_proxy"),
-    Setting("ca_file", "UPSTREAM_CA_FILE", parse.text, None,
-            "a PEM file with trust roots besides the system's"),
-    Setting("scheduling_mode", "PROXY_SCHEDULING_MODE", parse.one_of("balance", "cache-first", "performance-first"),
-            None, "how accounts are chosen: balance, cache-first or performance-first; "
-            "default: gui_config's proxy.scheduling_mode, else balance"),
-    Setting("max_wait", "PROXY_MAX_WAIT_SECONDS", parse.wait, None,
-            "seconds that a request waits for an account to be free again in cache-first mode; "
-            "default: gui_config's proxy.max_wait_seconds, else 60"),
-    Setting("preferred_account", "PROXY_PREFERRED_ACCOUNT_ID", parse.text, None,
-            "the id of the account that serves while it can; default: gui_config's proxy.preferred_account_id"),
-    Setting("account_priorities", "PROXY_ACCOUNT_PRIORITIES", parse.priorities, None,
-            "account ids with numbers, as in ID=1,OTHER=-1, 0 for the rest: a lower one serves where no higher can"),
-    Setting("account_requests", "PROXY_ACCOUNT_MAX_REQUESTS", parse.count, None,
-            "requests that one account may serve at a time; default: any number"),
-    Setting("quota_reserve", "PROXY_QUOTA_RESERVE", parse.percent, "0",
-            "percent of each account's quota that is left to its owner"),
-    Setting("circuit_breaker", "PROXY_CIRCUIT_BREAKER", parse.boolean, None,
-            "false: only times that upstream states set an account aside for its quota; "
-            "default: gui_config's proxy.circuit_breaker_enabled, else true"),
-    Setting("backoff_steps", "PROXY_BACKOFF_STEPS", parse.steps, None,
-            "seconds for which failure after failure sets an account aside where upstream states no time; "
-            "default: gui_config's proxy.circuit_breaker_backoff_steps"),
-    Setting("trusted_proxies", "PROXY_TRUSTED_PROXIES", parse.networks, "",
-            "addresses and networks whose X-Forwarded-For is believed"),
-    Setting("master_key", "ANTIGRAVITY_MASTER_KEY", parse.master_key, None,
-            "the volume's key, 64 hex characters; tried before its key files", secret=True),
-    Setting("redis_url", "REDIS_URL", redis_url, None,
-            "where replicas share their state: redis://user:password@host:6379/0, rediss:// for TLS, "
-            "redis+sentinel:// for sentinels; without it state is kept in the process", secret=True),
-    Setting("max_body", "PROXY_MAX_BODY", parse.size, "32MiB", "the largest request body"),
-    Setting("drain_seconds", "PROXY_DRAIN_SECONDS", parse.seconds, "30",
-            "how long SIGTERM waits for open streams"),
-    Setting("log_level", "LOG_LEVEL", parse.one_of("debug", "info", "warn", "error"), "info", "what is logged"),
-    Setting("log_format", "LOG_FORMAT", parse.one_of("text", "json"), "text", "how it is logged"),
-    Setting("otlp_endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT", parse.url, None,
-            "where OpenTelemetry traces go (OTLP over HTTP); needs the extra 'otel'; default: there are none"),
-    Setting("log_file", "LOG_FILE", parse.text, None,
-            "a file to log to instead of stdout; SIGHUP and SIGUSR1 open it anew, after its rotation"),
-)  # fmt: skip
+class OAuthPair(Struct, frozen=True):
+    """An OAuth client."""
+
+    id: str
+    secret: Secret
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """All settings. Times in seconds, sizes in bytes.
+
+    ``clients`` are the OAuth clients by key, the plain pair under the empty key. ``sources`` says where each value came
+    from: option, environment, gui_config, systemd or default. ``notes`` are what an operator should know of them.
+    """
+
+    # fmt: off
+    data_dir: Annotated[str | None, Setting(
+        "ANTIGRAVITY_DATA_DIR", parse.path, None,
+        "the credential volume: the directory with cloud_accounts.db", fallback="where the desktop app keeps it")]
+    read_only: Annotated[bool, Setting(
+        "READONLY_MODE", parse.boolean, "false",
+        "true: nothing below the data directory is ever created or written")]
+    host: Annotated[str, Setting(
+        "PROXY_HOST", parse.text, "127.0.0.1",
+        "the address of the API listener")]
+    port: Annotated[int, Setting(
+        "PROXY_PORT", parse.port, "8045",
+        "the port of the API listener",
+        gui="port")]
+    api_keys: Annotated[tuple[Secret, ...], Setting(
+        "PROXY_API_KEY", parse.secrets, "",
+        "the key(s) that clients must show, with commas between",
+        secret=True, gui="api_key", live=True)]
+    allow_anonymous: Annotated[bool, Setting(
+        "PROXY_ALLOW_ANONYMOUS", parse.boolean, "false",
+        "true: with no key at all, any address may be listened on")]
+    client_keys_file: Annotated[str | None, Setting(
+        "PROXY_CLIENT_KEYS_FILE", parse.path, None,
+        "the file of clients' own keys, which 'antigravity-proxy client-key' writes; read again when it changes")]
+    allowed_hosts: Annotated[tuple[str, ...], Setting(
+        "PROXY_ALLOWED_HOSTS", parse.host_names, "",
+        "host names, with commas between, that a daemon without any key answers to besides localhost")]
+    cors_origins: Annotated[tuple[str, ...], Setting(
+        "PROXY_CORS_ORIGINS", parse.origins, "",
+        "origins, with commas between, whose pages may call the API from a browser, such as https://chat.example")]
+    oauth_callback_port: Annotated[int, Setting(
+        "OAUTH_CALLBACK_PORT", parse.port, "8888",
+        "the port in the redirect URI, as the browser sees it")]
+    oauth_listen_port: Annotated[int, Setting(
+        "OAUTH_LISTEN_PORT", parse.port_or_none, None,
+        "the port that the admin listener binds, 0: there is none", fallback="OAUTH_CALLBACK_PORT")]
+    oauth_listen_host: Annotated[str, Setting(
+        "OAUTH_LISTEN_HOST", parse.text, "127.0.0.1",
+        "the admin listener's address")]
+    oauth_redirect_url: Annotated[str, Setting(
+        "OAUTH_REDIRECT_URL", parse.url, None,
+        "the whole redirect URI", fallback="http://localhost:$OAUTH_CALLBACK_PORT/oauth-callback")]
+    client_id: Annotated[str | None, Setting(
+        "GOOGLE_CLIENT_ID", parse.one_line, None,
+        "the OAuth client that the accounts' tokens belong to; without it tokens work until they expire. "
+        "GOOGLE_CLIENT_ID__KEY and GOOGLE_CLIENT_SECRET__KEY serve tokens that name that key",
+        secret=True, live=True)]
+    client_secret: Annotated[Secret | None, Setting(
+        "GOOGLE_CLIENT_SECRET", parse.secret, None,
+        "the OAuth client's secret",
+        secret=True, live=True)]
+    auth_url: Annotated[str, Setting(
+        "GOOGLE_AUTH_URL", parse.url, "https://accounts.google.com/o/oauth2/v2/auth",
+        "the sign-in page")]
+    token_url: Annotated[str, Setting(
+        "GOOGLE_TOKEN_URL", parse.url, "https://oauth2.googleapis.com/token",
+        "the token endpoint")]
+    userinfo_url: Annotated[str, Setting(
+        "GOOGLE_USERINFO_URL", parse.url, "https://www.googleapis.com/oauth2/v2/userinfo",
+        "the user info endpoint")]
+    base_urls: Annotated[tuple[str, ...], Setting(
+        "PROXY_INTERNAL_BASE_URLS", parse.base_urls, BASE_URLS,
+        "upstream base URLs with commas between, tried in order",
+        aliases=("ANTIGRAVITY_INTERNAL_BASE_URLS",))]
+    user_agent: Annotated[str, Setting(
+        "PROXY_REQUEST_USER_AGENT", parse.text, f"antigravity-proxy/{__version__}",
+        "User-Agent towards upstream")]
+    fallback_project: Annotated[str | None, Setting(
+        "PROXY_FALLBACK_PROJECT_ID", parse.text, None,
+        "the project of accounts that have none")]
+    request_timeout: Annotated[float, Setting(
+        "PROXY_REQUEST_TIMEOUT", parse.seconds, "120",
+        "seconds without a byte from upstream before giving up",
+        gui="request_timeout")]
+    upstream_proxy: Annotated[Secret | UnusableProxy | None, Setting(
+        "UPSTREAM_PROXY_URL", parse.egress_proxy, None,
+        "egress proxy, http(s):// (CONNECT) or socks5://, or none for no proxy whatever gui_config says; "
+        "an account's own takes precedence",
+        secret=True, gui="upstream_proxy", live=True)]
+    ca_file: Annotated[str | None, Setting(
+        "UPSTREAM_CA_FILE", parse.path, None,
+        "a PEM file with trust roots besides the system's")]
+    scheduling_mode: Annotated[str, Setting(
+        "PROXY_SCHEDULING_MODE", parse.one_of("balance", "cache-first", "performance-first"), "balance",
+        "how accounts are chosen: balance, cache-first or performance-first",
+        gui="scheduling_mode", live=True)]
+    max_wait: Annotated[float, Setting(
+        "PROXY_MAX_WAIT_SECONDS", parse.wait, "60",
+        "seconds that a request waits for an account to be free again in cache-first mode",
+        gui="max_wait_seconds", live=True)]
+    preferred_account: Annotated[str | None, Setting(
+        "PROXY_PREFERRED_ACCOUNT_ID", parse.text, None,
+        "the id of the account that serves while it can",
+        gui="preferred_account_id", live=True)]
+    account_priorities: Annotated[Mapping[str, int] | None, Setting(
+        "PROXY_ACCOUNT_PRIORITIES", parse.priorities, None,
+        "account ids with numbers, as in ID=1,OTHER=-1, 0 for the rest: a lower one serves where no higher can")]
+    account_requests: Annotated[int | None, Setting(
+        "PROXY_ACCOUNT_MAX_REQUESTS", parse.count, None,
+        "requests that one account may serve at a time", fallback="any number")]
+    quota_reserve: Annotated[float, Setting(
+        "PROXY_QUOTA_RESERVE", parse.percent, "0",
+        "percent of each account's quota that is left to its owner")]
+    circuit_breaker: Annotated[bool, Setting(
+        "PROXY_CIRCUIT_BREAKER", parse.boolean, "true",
+        "false: only times that upstream states set an account aside for its quota",
+        gui="circuit_breaker_enabled", live=True)]
+    backoff_steps: Annotated[tuple[float, ...], Setting(
+        "PROXY_BACKOFF_STEPS", parse.steps, "",
+        "cooldown steps, in seconds, for consecutive failures without a stated retry delay",
+        gui="circuit_breaker_backoff_steps", live=True, fallback="those of the decision table")]
+    trusted_proxies: Annotated[tuple[Network, ...], Setting(
+        "PROXY_TRUSTED_PROXIES", parse.networks, "",
+        "addresses and networks whose X-Forwarded-For is believed")]
+    master_key: Annotated[Secret | None, Setting(
+        "ANTIGRAVITY_MASTER_KEY", parse.master_key, None,
+        "the volume's key, 64 hex characters; tried before its key files",
+        secret=True, fallback="the volume's key files")]
+    redis_url: Annotated[RedisUrl | None, Setting(
+        "REDIS_URL", redis_url, None,
+        "where replicas share their state: redis://user:password@host:6379/0, rediss:// for TLS, redis+sentinel:// "
+        "for sentinels",
+        secret=True, fallback="state in the process")]
+    max_body: Annotated[int, Setting(
+        "PROXY_MAX_BODY", parse.size, "32MiB",
+        "the largest request body")]
+    responses_store: Annotated[int, Setting(
+        "PROXY_RESPONSES_STORE", parse.size_or_none, "64MiB",
+        "what is kept in memory of OpenAI's responses, so that a request can go on from one: an hour after its last "
+        "use it is gone; 0: nothing is kept")]
+    drain_seconds: Annotated[float, Setting(
+        "PROXY_DRAIN_SECONDS", parse.seconds, "30",
+        "how long SIGTERM waits for open streams")]
+    log_level: Annotated[str, Setting(
+        "LOG_LEVEL", parse.one_of("debug", "info", "warn", "error"), "info",
+        "what is logged")]
+    log_format: Annotated[str, Setting(
+        "LOG_FORMAT", parse.one_of("text", "json"), "text",
+        "how it is logged")]
+    otlp_endpoint: Annotated[str | None, Setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", parse.url, None,
+        "where OpenTelemetry traces go (OTLP over HTTP); needs the extra 'otel'", fallback="no traces")]
+    log_file: Annotated[str | None, Setting(
+        "LOG_FILE", parse.path, None,
+        "a file to log to; SIGHUP and SIGUSR1 reopen it, after its rotation", fallback="stdout")]
+    # fmt: on
+    clients: Mapping[str, OAuthPair]
+    sources: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def keys_are_set(self) -> bool:
+        """Whether the keys stand in the settings themselves, whatever gui_config says."""
+        return bool(self.api_keys) and self.sources["api_keys"] != "gui_config"
+
+
+def _table() -> tuple[Setting, ...]:
+    hints = get_type_hints(Settings, include_extras=True)
+    found = ((field, extra) for field, hint in hints.items() for extra in get_args(hint) if isinstance(extra, Setting))
+    return tuple(replace(setting, field=field) for field, setting in found)
+
+
+#: every setting, in the order of the documentation
+TABLE = _table()
+LIVE = frozenset(setting.field for setting in TABLE if setting.live)
 
 
 def by_field(field: str) -> Setting:

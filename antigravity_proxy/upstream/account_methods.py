@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from twisted.internet.interfaces import IReactorTime
 
+from antigravity_proxy.canonical.wire import bearer
 from antigravity_proxy.generatecontent import failure
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import ACCOUNT_METHOD_BODY, ACCOUNT_METHOD_SECONDS
@@ -58,7 +59,7 @@ class AccountMethods:
             exchange = self._egress.exchange()
             cut = self._clock.callLater(ACCOUNT_METHOD_SECONDS, exchange.abort)
             try:
-                headers = self._egress.headers(url, self._token, b"application/json")
+                headers = self._egress.headers(url, (bearer(self._token),), b"application/json")
                 response = await exchange.open(verb, url, headers, body)
                 text = await exchange.read(ACCOUNT_METHOD_BODY)
             except ExchangeError as e:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
-from antigravity_proxy.settings.resolve import OAuthPair
+from antigravity_proxy.settings.table import OAuthPair
 
 
 async def refreshed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
@@ -15,8 +15,9 @@ from antigravity_proxy.settings.limits import (
     IDLE_CONNECTION_SECONDS,
     IDLE_CONNECTIONS_PER_HOST,
 )
-from antigravity_proxy.settings.proxies import parse_proxy_url
-from antigravity_proxy.settings.resolve import Settings, SettingsError
+from antigravity_proxy.settings.proxies import UnusableProxy, parse_proxy_url
+from antigravity_proxy.settings.resolve import SettingsError
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.connections import Connections
 from antigravity_proxy.upstream.endpoints import KeptEndpoints
@@ -47,11 +48,16 @@ class Egress:
         """A new exchange on this way, at least as patient as ``silence``."""
         return Exchange(self._ticker, self._connections, max(self._silence, silence))
 
-    def headers(self, url: bytes, token: Secret, accept: bytes = b"text/event-stream") -> HeaderList:
-        """The headers of a request to upstream (upstream.md 2): who we are, honestly, and nothing more."""
+    def headers(
+        self, url: bytes, own: Iterable[tuple[bytes, Secret]], accept: bytes = b"text/event-stream"
+    ) -> HeaderList:
+        """The headers of a request to upstream (upstream.md 2): who we are, honestly, and nothing more.
+
+        ``own`` are those of the upstream's wire, such as its authorization.
+        """
         return (
             (b"Host", host_header(url)),
-            (b"Authorization", b"Bearer " + token.reveal().encode("latin-1")),
+            *((name, value.reveal().encode("latin-1")) for name, value in own),
             (b"Content-Type", b"application/json"),
             (b"Accept", accept),
             (b"Accept-Encoding", b"identity"),
@@ -64,9 +70,12 @@ class Egress:
 
 
 class Egresses:
-    """All ways out, made when first needed. ``default`` is the proxy URL for accounts that name none."""
+    """All ways out, made when first needed. ``default`` is the proxy for accounts that name none; None: they need none.
 
-    def __init__(self, make: Callable[[Secret | None], Egress], default: Secret | None) -> None:
+    Where that proxy can't be used nothing leaves in its place.
+    """
+
+    def __init__(self, make: Callable[[Secret | None], Egress], default: Secret | UnusableProxy | None) -> None:
         self._make = make
         self._default = default
         self._egresses: dict[Secret | None, Egress] = {}
@@ -78,20 +87,24 @@ class Egresses:
         """
         own = account.token.upstream_proxy_url
         if own is None:
-            return self._by_url(self._default)
+            return self.default()
         try:
             return self._by_url(own)
         except ValueError as e:
             raise Unreachable(str(e)) from None
 
     def default(self) -> Egress:
-        """The way out that belongs to no account."""
+        """The way out that belongs to no account. Raises Unreachable where that is a proxy that can't be used."""
+        if isinstance(self._default, UnusableProxy):
+            raise Unreachable(f"the egress proxy can't be used: {self._default.reason}")
         return self._by_url(self._default)
 
-    def redirect(self, default: Secret | None) -> None:
-        """From now on accounts that name no proxy leave by this one, None: by none. Raises ValueError."""
-        if default is not None:
-            parse_proxy_url(default.reveal())
+    def direct(self) -> Egress:
+        """The way out without a proxy."""
+        return self._by_url(None)
+
+    def redirect(self, default: Secret | UnusableProxy | None) -> None:
+        """From now on accounts that name no proxy leave by this one, None: by none."""
         self._default = default
 
     def close(self) -> Deferred[Any]:
@@ -106,7 +119,7 @@ class Egresses:
 
 
 def configured(reactor: Any, ticker: Ticker, settings: Settings) -> Egresses:
-    """The ways out that the settings describe. Raises SettingsError for a proxy or trust roots that can't be used."""
+    """The ways out that the settings describe. Raises SettingsError for trust roots that can't be used."""
 
     def make(proxy_url: Secret | None) -> Egress:
         endpoints = KeptEndpoints(
@@ -119,9 +132,7 @@ def configured(reactor: Any, ticker: Ticker, settings: Settings) -> Egresses:
 
     egresses = Egresses(make, settings.upstream_proxy)
     try:
-        egresses.default()
-    except ValueError as e:
-        raise SettingsError(f"UPSTREAM_PROXY_URL ({settings.sources['upstream_proxy']}): {e}") from None
+        egresses.direct()
     except OSError as e:
         raise SettingsError(f"UPSTREAM_CA_FILE: {settings.ca_file} can't be read: {e.strerror or e}") from None
     return egresses

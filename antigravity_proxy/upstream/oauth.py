@@ -17,7 +17,7 @@ from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected, read_answ
 from antigravity_proxy.codeassist.signin import User, read_user
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import TOKEN_BODY, TOKEN_SECONDS
-from antigravity_proxy.settings.resolve import OAuthPair
+from antigravity_proxy.settings.table import OAuthPair
 
 
 @implementer(IBodyProducer)

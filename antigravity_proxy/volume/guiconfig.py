@@ -124,17 +124,17 @@ class _Section:
         return {key: model for key, value in coerce.mapping(value).items() if (model := coerce.text(value))}
 
     def upstream_proxy(self) -> Secret | None:
+        """The URL; empty where a proxy is wanted and not named, which is never the same as none."""
         value = self._values.get("upstream_proxy", {})
         if not isinstance(value, dict):
             self._note("upstream_proxy", "is no object")
             return None
-        if value.get("enabled") is not True:
+        enabled = value.get("enabled")
+        if enabled is not True:
+            if enabled is not None and enabled is not False:
+                self._note("upstream_proxy.enabled", "is neither true nor false, and counts as false")
             return None
-        url = coerce.text(value.get("url"))
-        if url is None:
-            self._note("upstream_proxy", "is enabled, but has no url")
-            return None
-        return Secret(url)
+        return Secret(coerce.text(value.get("url")) or "")
 
     def _note(self, name: str, what: str) -> None:
         self.notes.append(f"gui_config.json: 'proxy.{name}' {what}")

@@ -51,10 +51,6 @@ def of_desktop(platform: str, environ: Mapping[str, str], home: Path, windows_ho
 
 
 def described(directory: Path) -> str:
-    """A data directory for an operator's eyes, and what in its name is probably not meant. Pure."""
+    """A data directory for an operator's eyes. Pure."""
     name = str(directory)
-    if name.startswith("~"):
-        return f"{name} (nothing expands the ~ here: write the whole path)"
-    if name[:1] in ("'", '"'):
-        return f"{name} (the quotes are part of that name: leave them out)"
-    return name if directory.is_absolute() else f"{name} (relative to the directory that the process was started in)"
+    return name if directory.is_absolute() else f"{name}, relative to the directory that the process was started in"

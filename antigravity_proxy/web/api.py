@@ -20,11 +20,10 @@ from antigravity_proxy.canonical.catalogue import Catalogue, PublicModel
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.dialect.base import Decoded, Rendered, Stamp
-from antigravity_proxy.relay.client import ClientGone
+from antigravity_proxy.relay.context import ClientGone, RelayContext
 from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
-from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.relay.signatures import Memory
 from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.web import capacity
@@ -51,7 +50,7 @@ class ApiResource(Resource):
 
     def __init__(
         self,
-        resources: Resources,
+        context: RelayContext,
         catalogue: Callable[[], Catalogue],
         gate: ApiGate,
         public: IResource,
@@ -60,7 +59,7 @@ class ApiResource(Resource):
         decoding: Decoding,
     ) -> None:
         super().__init__()
-        self._resources = resources
+        self._context = context
         self._catalogue = catalogue
         self._gate = gate
         self._public = public
@@ -74,7 +73,7 @@ class ApiResource(Resource):
         if admission.route.operation is Operation.PUBLIC:
             TwistedRequest(request).render(self._public)
             return NOT_DONE_YET
-        client = HttpClient(request, admission.recorded, self._resources.ticker)
+        client = HttpClient(request, admission.recorded, self._context.ticker)
         serving = Deferred.fromCoroutine(self._serve(request, admission, client))
         request.on_lost = partial(_hung_up, client, serving)
         serving.addErrback(self._last_resort, request, client)
@@ -83,7 +82,7 @@ class ApiResource(Resource):
 
     async def _serve(self, request: ApiRequest, admission: ApiAdmission, client: HttpClient) -> None:
         record, route = client.record, admission.route
-        record.began = self._resources.clock.seconds()
+        record.began = self._context.clock.seconds()
         dialect = DIALECTS[route.dialect]
         request.setHeader(dialect.id_header, admission.id.encode())
         try:
@@ -136,14 +135,14 @@ class ApiResource(Resource):
     ) -> None:
         if name := session_of(request.requestHeaders):  # wins over the body
             decoded = replace(decoded, call=replace(decoded.call, session=name))
-        resources, call, record = self._resources, decoded.call, client.record
+        context, call, record = self._context, decoded.call, client.record
         model = self._model(admission, call, record)
         if admission.key is not None and decoded.asks_upstream:
             self._gate.rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
         if call.stream:
             self._ledger.streams(record)
-        memory = Memory(resources.signatures, record.key, call, model)
-        stamp = Stamp(int(resources.epoch()), self._hex, admission.id, resources.epoch, memory.call_signed)
+        memory = Memory(context.signatures, record.key, call, model)
+        stamp = Stamp(int(context.epoch()), self._hex, admission.id, context.epoch, memory.call_signed)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:
             answer = new_answer(stamp)
@@ -153,12 +152,12 @@ class ApiResource(Resource):
         await memory.recall(call)
         generation: Generation | FanOut
         if call.choices == 1 and not decoded.more:
-            generation = Generation(resources, call, model, memory, lambda: new_answer(stamp), client)
+            generation = Generation(context, call, model, memory, lambda: new_answer(stamp), client)
         else:
             calls = (call, *decoded.more)
             any_will_do = decoded.any_will_do
             generation = FanOut(
-                resources, calls, model, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do
+                context, calls, model, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do
             )
             del calls
         answer = generation.answer
@@ -185,16 +184,16 @@ class ApiResource(Resource):
         return model
 
     def _capacity(self) -> Rendered:
-        pool = self._resources.pool
+        pool = self._context.upstream.pool
         models = pool.capacity(self._catalogue().ids)
-        return capacity.render(models, len(pool.states), pool.usable(), self._resources.epoch())
+        return capacity.render(models, len(pool.states), pool.usable(), self._context.epoch())
 
     async def _count(
         self, request: ApiRequest, admission: ApiAdmission, count: TokenCount, client: HttpClient
     ) -> Rendered:
         call = await self._decoding.decode(count.decode, _incoming(request, admission.route))
         model = self._model(admission, call, client.record)
-        return count.render(await count_tokens(self._resources, call, model, client))
+        return count.render(await count_tokens(self._context, call, model, client))
 
     def _last_resort(self, failure: Failure, request: ApiRequest, client: HttpClient) -> None:
         """What nobody caught: a client that left is no fault; anything else is ours, and is told without details."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
-from antigravity_proxy.settings.resolve import Settings, SettingsError
+from antigravity_proxy.settings.resolve import SettingsError
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.key_ring import KeyRing

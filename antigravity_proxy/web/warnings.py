@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from antigravity_proxy.settings.resolve import Settings
+from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.volume.reader import VolumeState
 
 
@@ -28,6 +28,7 @@ class Surroundings(Struct, frozen=True):
 def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tuple[str, ...]:
     """Everything that is worth a warning now, the volume's matters first."""
     found = [finding.message for finding in state.key_findings]
+    found += settings.notes
     if state.no_key_fits:
         found.append("No key opens any account: the keys in .keys/ belong to another volume")
     elif state.read_at is not None and not state.key_count and state.sealed_rows:

@@ -39,7 +39,7 @@ def test_standings_follow_time() -> None:
 
 def test_renewals_by_outcome() -> None:
     around = Surroundings("a")
-    tokens, (state,) = around.resources.tokens, around.pool.states
+    tokens, (state,) = around.upstream.tokens, around.pool.states
     for refusing in (False, True):
         around.refusing = refusing
         tokens.renew(state).addErrback(lambda _: None)

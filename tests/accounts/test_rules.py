@@ -6,6 +6,7 @@ import pytest
 
 from antigravity_proxy.accounts.rules import SHORT_WAIT, Rules
 from antigravity_proxy.settings.resolve import Resolver
+from antigravity_proxy.startup import gui_values
 from antigravity_proxy.volume.guiconfig import GuiConfig
 
 GUI = GuiConfig(
@@ -18,7 +19,7 @@ GUI = GuiConfig(
 
 
 def rules(config: GuiConfig | None, **environment: str) -> Rules:
-    return Rules.of(Resolver({}, environment, str).all({}), config)
+    return Rules.of(Resolver({}, environment, str).all(gui_values(config)))
 
 
 def test_nothing_said_is_the_default() -> None:

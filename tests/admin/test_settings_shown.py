@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.admin.settings_shown import Line, lines
 from antigravity_proxy.settings.resolve import Resolver
 from antigravity_proxy.settings.table import TABLE
+from antigravity_proxy.startup import gui_values
 from antigravity_proxy.volume.guiconfig import GuiConfig
 
 
 def shown(
     environ: dict[str, str] | None = None, gui: GuiConfig | None = None, read_only: bool = False, **values: Any
 ) -> dict[str, Line]:
-    settings = Resolver({}, environ or {}, lambda path: "").all(values)
-    found = lines(settings, gui, Rules.of(settings, gui), read_only=read_only)
+    settings = Resolver({}, environ or {}, lambda path: "").all({**gui_values(gui), **values})
+    found = lines(settings, read_only=read_only)
     return {line.name: line for line in found}
 
 

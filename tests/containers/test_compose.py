@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import threading
 import time
 from pathlib import Path
@@ -25,6 +26,8 @@ from support.containers import (
     give,
     project,
     remove_images,
+    run,
+    subnet,
     until,
     volume,
 )
@@ -33,6 +36,9 @@ from support.volumes import copy_of, expected, reader_of, trace
 from antigravity_proxy.simulator.consent import CLIENT_ID, CLIENT_SECRET
 
 pytestmark = pytest.mark.containers
+
+#: of a daemon behind an init, once SIGTERM has ended it in order
+ENDED = 128 + signal.SIGTERM
 
 
 def events(answer: Any) -> list[str]:
@@ -59,7 +65,7 @@ def test_the_demo_serves_and_ends(tmp_path: Path) -> None:
         client = Client(found.ports["PROXY"], key="sk-demo")
         use(client, 3)
         [demo] = found.containers("demo")
-        until(lambda: "curl -N http://127.0.0.1:8045/v1/chat/completions" in demo.logs())
+        until(lambda: f"curl -N http://127.0.0.1:{found.ports['PROXY']}/v1/chat/completions" in demo.logs())
         engine("stop", demo.name)
         assert demo.status() == 0
 
@@ -127,7 +133,7 @@ def test_sigterm_lets_an_open_stream_finish(tmp_path: Path) -> None:
         assert first
         assert rest[-1] == "[DONE]"
         assert len(rest) >= 30
-        assert daemon.status() == 0
+        assert daemon.status() == ENDED
 
 
 def connects(client: Client) -> bool:
@@ -244,3 +250,28 @@ def test_the_file_that_people_have_comes_up_healthy_and_serves(clone: Path, tmp_
         assert daemon.call(*json.loads(check[1])[1:]).returncode == 0
         assert Browser().get("http://localhost:8889/login").status == 200
     assert trace(directory) == before
+
+
+def test_the_documents_lines_for_replicas_work_from_the_root_of_a_clone(clone: Path, tmp_path: Path) -> None:
+    """With everything where the lines put it: no path is given from outside."""
+    directory = tmp_path / "data"
+    volume(directory, accounts=4)
+    (clone / "compose/.env").write_text((clone / "compose/.env.example").read_text())
+    (clone / "compose/settings.env").unlink(missing_ok=True)
+    (clone / "compose/secrets/proxy_api_key").unlink(missing_ok=True)
+    section = (clone / "docs/deployment.md").read_text().partition("## Replicas behind Caddy")[2]
+    shell = section.partition("```sh\n")[2].partition("```")[0]
+    secret = next(line for line in shell.splitlines() if line.startswith("echo "))
+    up = next(line for line in shell.splitlines() if line.startswith("docker compose "))
+    run(["sh", "-euc", secret], cwd=clone)
+    give(clone / "compose/secrets")
+    with project(
+        Path("compose/compose.scale.yml"), tmp_path, network="egress", root=clone, up=up,
+        ANTIGRAVITY_DATA_DIR_HOST=directory, FRONT_SUBNET=subnet(),
+    ) as found:  # fmt: skip
+        replicas = found.containers("proxy")
+        assert len(replicas) == 4
+        for replica in replicas:
+            until(lambda each=replica: each.call("antigravity-proxy", "healthcheck").returncode == 0, 60)
+            assert replica.call("sh", "-c", "cat $REDIS_URL_FILE").stdout.startswith("redis://antigravity:")
+    assert not (clone / "compose/compose").exists()

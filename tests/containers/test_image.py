@@ -216,3 +216,34 @@ def test_the_readmes_command_serves(image: str, tmp_path: Path) -> None:
         words = command[0].replace("docker ", shlex.join(CONTAINER) + " ", 1)
         run(["sh", "-c", words], env={**os.environ, "HOME": str(tmp_path)})
         until(Client(8045).is_ready)
+
+
+def test_the_apps_port_moves_no_port_of_the_container(image: str, tmp_path: Path) -> None:
+    """What the app's settings say is for the machine that it runs on."""
+    written = volume(tmp_path / "data")
+    written.configure(api_key=KEY, port=8317)
+    with serving(tmp_path / "data") as (found, client):
+        until(client.is_ready)
+        assert health_check(found) == 0
+        assert "0.0.0.0:8045" in found.logs()
+        assert "8317" not in found.logs()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 0.6, 0.9])
+def test_with_an_init_it_can_be_stopped_from_the_first_moment(image: str, tmp_path: Path, seconds: float) -> None:
+    volume(tmp_path / "data")
+    mounted = (f"--volume={tmp_path / 'data'}:/app/data:ro", "--env=READONLY_MODE=true", "--init")
+    with container(*mounted) as found:
+        time.sleep(seconds)
+        began = time.monotonic()
+        engine("stop", "--time=20", found.name)
+        took = time.monotonic() - began
+        assert found.status() != 137  # killed, after the grace time
+        assert took < 10
+
+
+def test_it_leaves_no_core_file(image: str, tmp_path: Path) -> None:
+    volume(tmp_path / "data")
+    with serving(tmp_path / "data", "--ulimit=core=0") as (found, _):
+        limits = found.call("cat", "/proc/1/limits").stdout
+        assert re.search(r"^Max core file size +0 +0 ", limits, re.M), limits

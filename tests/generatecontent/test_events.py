@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antigravity_proxy.generatecontent.events import UnreadableEvent, UpstreamErrorEvent, read_event
+from antigravity_proxy.canonical.wire import UnreadableEvent, UpstreamErrorEvent
+from antigravity_proxy.generatecontent.events import read_event
 
 
 def test_the_envelope_is_opened_and_the_text_kept_byte_for_byte() -> None:

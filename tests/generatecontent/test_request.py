@@ -16,8 +16,10 @@ from msgspec.structs import replace
 from antigravity_proxy.canonical.call import Call, FunctionDeclaration, OutputFormat, Reasoning, Sampling, ToolChoice
 from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, FunctionResponse, Part
 from antigravity_proxy.canonical.models import MODELS, Model
+from antigravity_proxy.canonical.wire import Quirk
+from antigravity_proxy.codeassist.wire import envelope as enveloped
 from antigravity_proxy.errors import BadRequest
-from antigravity_proxy.generatecontent.request import Quirk, count_tokens_body, prepare, quirk_for
+from antigravity_proxy.generatecontent.request import count_tokens_body, prepare, quirk_for
 from antigravity_proxy.generatecontent.turns import DUMMY_SIGNATURE
 from antigravity_proxy.simulator.validate import Refused, check_count, check_generate
 
@@ -34,7 +36,7 @@ def asking(*contents: Content, **fields: Any) -> Call:
 
 def envelope(call: Call, model: Model = GEMINI, *quirks: Quirk) -> Any:
     """The whole body, which upstream would accept."""
-    body = json.loads(prepare(call, model, frozenset(quirks)).envelope("p", "agent-1", "tests"))
+    body = json.loads(enveloped(prepare(call, model, frozenset(quirks)), "p", "agent-1", "tests"))
     check_generate(body)
     return body
 
@@ -89,7 +91,7 @@ def second_turn(reasoning: Reasoning) -> Call:
 def test_the_second_turn_is_sent_as_the_example_says(example: str, reasoning: Reasoning) -> None:
     expected = json.loads((GOLDEN / example).read_bytes())
     prepared = prepare(second_turn(reasoning), GEMINI)
-    found = json.loads(prepared.envelope(expected["project"], expected["requestId"], "antigravity-proxy"))
+    found = json.loads(enveloped(prepared, expected["project"], expected["requestId"], "antigravity-proxy"))
     for body in (expected, found):
         assert int(body["request"].pop("sessionId")) < 0
     assert found == expected
@@ -100,18 +102,18 @@ def test_the_second_turn_is_sent_as_the_example_says(example: str, reasoning: Re
 
 def test_every_attempt_has_its_own_envelope_around_the_same_request() -> None:
     prepared = prepare(HELLO, GEMINI)
-    first, second = (json.loads(prepared.envelope(*about)) for about in (("p", "1", "u"), (None, "2", "u")))
+    first, second = (json.loads(enveloped(prepared, *about)) for about in (("p", "1", "u"), (None, "2", "u")))
     assert first["request"] == second["request"]
     assert (first["project"], first["requestId"], second["requestId"]) == ("p", "1", "2")
     assert "project" not in second
     assert (first["model"], first["userAgent"], first["requestType"]) == ("gemini-3-flash", "u", "agent")
-    assert (prepared.model, prepared.request_type) == (GEMINI, "agent")
+    assert (prepared.model, prepared.is_picture, prepared.searches) == (GEMINI, False, False)
 
 
 def test_the_same_call_gives_the_same_bytes() -> None:
     call = second_turn(Reasoning())
-    assert prepare(call, GEMINI).envelope("p", "1", "u") == prepare(second_turn(Reasoning()), GEMINI).envelope(
-        "p", "1", "u"
+    assert enveloped(prepare(call, GEMINI), "p", "1", "u") == enveloped(
+        prepare(second_turn(Reasoning()), GEMINI), "p", "1", "u"
     )
 
 
@@ -181,7 +183,7 @@ def test_the_choice_of_tools() -> None:
 
 def test_names_are_restored_in_the_answer() -> None:
     prepared = prepare(asking(tools=(FunctionDeclaration("a b", "", {"type": "string"}),)), GEMINI)
-    sent = json.loads(prepared.envelope(None, "1", "u"))["request"]["tools"][0]["functionDeclarations"][0]
+    sent = json.loads(enveloped(prepared, None, "1", "u"))["request"]["tools"][0]["functionDeclarations"][0]
     assert (sent["name"], list(sent["parameters"]["properties"])) == ("a_b", ["input"])
     assert not prepare(asking(tools=(TOOL,)), GEMINI).restore.fresh()._wrapped
     assert prepared.restore._wrapped == {"a b"}
@@ -324,7 +326,7 @@ def test_the_pictures_form_is_the_clients_or_the_names(
 
 def test_a_form_that_is_none_is_left_to_upstream() -> None:
     call = asking(extra_config={"imageConfig": Raw(b"5")})
-    body = prepare(call, IMAGE, frozenset({Quirk.SMALLER_PICTURE})).envelope(None, "id", "agent")
+    body = enveloped(prepare(call, IMAGE, frozenset({Quirk.SMALLER_PICTURE})), None, "id", "agent")
     assert json.loads(body)["request"]["generationConfig"]["imageConfig"] == 5
 
 
@@ -438,8 +440,8 @@ def test_a_request_that_is_too_deep_is_the_clients_fault() -> None:
 
 def test_a_large_file_is_not_copied_more_than_needed() -> None:
     data = "A" * 1_000_000
-    body = prepare(asking(Content("user", (Part(inline_data=Blob("image/png", data)),))), GEMINI).envelope(
-        None, "1", "u"
+    body = enveloped(
+        prepare(asking(Content("user", (Part(inline_data=Blob("image/png", data)),))), GEMINI), None, "1", "u"
     )
     assert len(body) < len(data) + 500
 
@@ -512,10 +514,10 @@ def without_dummies(call: Call) -> Call:
 def test_upstream_takes_every_call_for_every_model(call: Call, model: Model, quirks: frozenset[Quirk]) -> None:
     call = without_dummies(call) if model.family == "claude" else call
     prepared = prepare(call, model, quirks)
-    body = prepared.envelope("p", "1", "u")
+    body = enveloped(prepared, "p", "1", "u")
     try:
         check_generate(json.loads(body))
         check_count(json.loads(count_tokens_body(call, model)))
     except Refused as e:
         raise AssertionError(f"{e}: {body.decode()}") from e
-    assert prepare(call, model, quirks).envelope("p", "1", "u") == body
+    assert enveloped(prepare(call, model, quirks), "p", "1", "u") == body

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antigravity_proxy.generatecontent.sse import EventTooLargeError, SSEDecoder
+from antigravity_proxy.canonical.wire import EventTooLargeError
+from antigravity_proxy.generatecontent.sse import SSEDecoder
 
 STREAM = (
     ": a comment\r\n"

@@ -84,7 +84,8 @@ async def test_what_stands_in_the_way_is_an_error(writer: VolumeWriter, tmp_path
     (volume / ".restore").mkdir()
     assert any("restore --resume" in words for words in errors(await checked(volume)))
     shutil.rmtree(volume)
-    assert errors(await checked(volume))[0] == "the data directory is not there: is the volume mounted?"
+    told = f"the data directory is not there: is the volume mounted? (data directory: {volume})"
+    assert errors(await checked(volume))[0] == told
 
 
 @deferred()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antigravity_proxy.relay.bases import BaseUrls
+from antigravity_proxy.relay.upstream import BaseUrls
 
 
 def test_a_host_that_failed_is_tried_last_for_a_minute() -> None:

@@ -14,7 +14,7 @@ from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.accounts.waiting import QUEUE_SECONDS
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
 from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY, judge
-from antigravity_proxy.relay.client import ClientGone
+from antigravity_proxy.relay.context import ClientGone
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume.accounts import Account
 

@@ -7,7 +7,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from antigravity_proxy.errors import RateLimited, UpstreamBroken
-from antigravity_proxy.relay.client import ClientGone
+from antigravity_proxy.relay.context import ClientGone
 from antigravity_proxy.relay.fanout import _at_least_one
 
 BROKEN, LIMITED = UpstreamBroken("broken"), RateLimited("limited")

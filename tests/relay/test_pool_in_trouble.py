@@ -17,7 +17,7 @@ from antigravity_proxy.accounts.shared import SESSION_SECONDS, session_key
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Failure
 from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY
-from antigravity_proxy.relay.client import ClientGone
+from antigravity_proxy.relay.context import ClientGone
 from antigravity_proxy.secret import Secret
 
 COUNT = 50

@@ -18,7 +18,9 @@ from antigravity_proxy.canonical.call import (
 )
 from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, FunctionResponse, Part
 from antigravity_proxy.canonical.models import MODELS, Model
-from antigravity_proxy.generatecontent.request import Quirk, count_tokens_body, prepare
+from antigravity_proxy.canonical.wire import Quirk
+from antigravity_proxy.codeassist.wire import envelope as enveloped
+from antigravity_proxy.generatecontent.request import count_tokens_body, prepare
 from antigravity_proxy.simulator.validate import check_count, check_generate
 
 OBJECT = Raw(b'{"x":1}')
@@ -91,6 +93,6 @@ ASKED = st.builds(
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(ASKED, st.sampled_from(list(MODELS.values())), st.sets(st.sampled_from(Quirk), max_size=1))
 def test_any_call_to_any_model_is_taken(call: Call, model: Model, quirks: set[Quirk]) -> None:
-    envelope = prepare(call, model, frozenset(quirks)).envelope("some-project", "agent-1", "antigravity-proxy")
+    envelope = enveloped(prepare(call, model, frozenset(quirks)), "some-project", "agent-1", "antigravity-proxy")
     check_generate(json.loads(envelope))
     check_count(json.loads(count_tokens_body(call, model)))

@@ -248,9 +248,14 @@ def project(
     service: str = "proxy",
     network: str = "default",
     google: bool = True,
+    root: Path | None = None,
+    up: str = "",
     **settings: object,
 ) -> Iterator[Project]:
-    """A compose file brought up with a simulated Google beside it, and taken down with all that belongs to it."""
+    """A compose file brought up with a simulated Google beside it, and taken down with all that belongs to it.
+
+    ``root``: the clone whose own secrets are used, from where ``file`` is named; ``up``: the document's line.
+    """
     ports = {name: free_port() for name in ("PROXY", "ADMIN", "HTTP", "HTTPS", "GOOGLE")}
     name = f"antigravity-test-{ports['GOOGLE']}"
     beside = directory / "google.yml"
@@ -258,17 +263,17 @@ def project(
     secret_files = directory / "secrets"
     secret_files.mkdir(exist_ok=True)
     files = ["-f", str(file), *(["-f", str(beside)] if google else [])]
-    found = Project(name, ports, [*COMPOSE, "-p", name, *files], file.parent)
+    found = Project(name, ports, [*COMPOSE, "-p", name, *files], root or file.parent)
     found.environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("PROXY_", "GOOGLE_"))},
         **{f"{key}_PORT_HOST": str(port) for key, port in ports.items()},
         "ANTIGRAVITY_UID": str(OWNER),
         "ANTIGRAVITY_GID": str(OWNER),
-        "SECRETS_DIR_HOST": str(secret_files),
+        **({} if root else {"SECRETS_DIR_HOST": str(secret_files)}),
         **{key: str(value) for key, value in settings.items()},
     }
     try:
-        found.compose("up", "--detach", *arguments)
+        found.compose(*(shlex.split(up)[4:] if up else ("up", "--detach", *arguments)))
         yield found
     finally:
         left = engine("ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={name}").split()

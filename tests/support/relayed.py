@@ -16,12 +16,13 @@ from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.canonical.verdict import Failure, Verdict
 from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
-from antigravity_proxy.relay.attempt import AttemptFailed, _judged
-from antigravity_proxy.relay.bases import BaseUrls
+from antigravity_proxy.codeassist.wire import CodeAssist
+from antigravity_proxy.relay.attempt import AttemptFailed, judged
+from antigravity_proxy.relay.context import RelayContext
 from antigravity_proxy.relay.failover import Failover
 from antigravity_proxy.relay.projects import Projects
-from antigravity_proxy.relay.resources import Resources
 from antigravity_proxy.relay.signatures import Signatures
+from antigravity_proxy.relay.upstream import BaseUrls, Upstream
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.telemetry.record import Record
 from antigravity_proxy.ticker import Ticker
@@ -46,7 +47,7 @@ class Waiting:
 
 
 class Surroundings:
-    """Resources on a clock. Refreshes take a moment, project look-ups none; ``refusing`` refuses the former."""
+    """The relay on a clock. Refreshes take a moment, project look-ups none; ``refusing`` refuses the former."""
 
     def __init__(self, *accounts: Account | str, rules: Rules | None = None) -> None:
         self.clock = Clock()
@@ -57,20 +58,23 @@ class Surroundings:
         self.refusing = False
         self.projects_asked: list[str] = []
         nothing: Any = None
-        self.resources = Resources(
-            ticker=Ticker(self.clock),
-            epoch=self.epoch,
-            jitter=lambda: 0.0,
-            new_uuid=lambda: "uuid",
-            hex_digits=lambda count: "f" * count,
+        self.upstream = Upstream(
+            wire=CodeAssist(lambda: "uuid"),
             pool=self.pool,
             tokens=TokenKeeper(self.clock, self.epoch, self._refresh, self.shared),
             projects=Projects(self.clock, self._project, None),
-            egresses=nothing,
             bases=BaseUrls(["http://one", "http://two"]),
-            signatures=Signatures(self.clock),
         )
-        self.pool.on_tokenless = self.resources.tokens.live
+        self.context = RelayContext(
+            ticker=Ticker(self.clock),
+            epoch=self.epoch,
+            jitter=lambda: 0.0,
+            hex_digits=lambda count: "f" * count,
+            egresses=nothing,
+            signatures=Signatures(self.clock),
+            upstream=self.upstream,
+        )
+        self.pool.on_tokenless = self.upstream.tokens.live
 
     def epoch(self) -> float:
         """Epoch seconds."""
@@ -102,7 +106,7 @@ class Request:
         self.bases: list[bytes] = []
         self.done: list[Any] = []
         self._end: Deferred[str] = Deferred()
-        failover = Failover(around.resources, model, self.client, lambda failed: repair, session)
+        failover = Failover(around.context, around.upstream, model, self.client, lambda failed: repair, session)
         self.running = Deferred.fromCoroutine(failover.run(self._attempt))
         self.running.addBoth(lambda result: self.done.append(getattr(result, "value", result)))
 
@@ -120,7 +124,7 @@ class Request:
         self.leases.append(lease)
         self.bases.append(base)
         self._end = Deferred()
-        await self.around.resources.projects.of(lease.state)
+        await self.around.upstream.projects.of(lease.state)
         return await self._end
 
     def end(self, what: Failure | Verdict | None = None) -> Request:
@@ -129,7 +133,7 @@ class Request:
         if what is None:
             end.callback("answered")
         elif isinstance(what, Failure):
-            end.errback(_judged(self.around.resources, state, state.access_token, what))
+            end.errback(judged(self.around.upstream, state, state.access_token, what))
         else:
             end.errback(AttemptFailed(what))
         return self

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 
 from antigravity_proxy.codeassist.oauth import Grant, Kind, RefreshRejected
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.settings.resolve import OAuthPair
+from antigravity_proxy.settings.table import OAuthPair
 from antigravity_proxy.upstream.clients import refreshed
 
 OWN, PLAIN = OAuthPair("own", Secret("s")), OAuthPair("plain", Secret("s"))

@@ -14,7 +14,7 @@ from twisted.web.server import NOT_DONE_YET, Site
 
 from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.settings.resolve import OAuthPair
+from antigravity_proxy.settings.table import OAuthPair
 from antigravity_proxy.upstream import oauth
 from antigravity_proxy.upstream.oauth import OAuthClient
 

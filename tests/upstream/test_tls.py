@@ -19,6 +19,7 @@ from twisted.internet import ssl
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from antigravity_proxy.canonical.wire import bearer
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.proxies import ProxyAddress, parse_proxy_url
 from antigravity_proxy.ticker import Ticker
@@ -88,11 +89,11 @@ async def verify(tmp_path: Path, host: str, trusted: bool, works: bool, through:
     exchange = egress.exchange()
     try:
         if works:
-            await exchange.open(b"GET", url, egress.headers(url, Secret("x")), None)
+            await exchange.open(b"GET", url, egress.headers(url, (bearer(Secret("x")),)), None)
             assert await exchange.read(99) == b"hello"
         else:
             with pytest.raises(Unreachable):
-                await exchange.open(b"GET", url, egress.headers(url, Secret("x")), None)
+                await exchange.open(b"GET", url, egress.headers(url, (bearer(Secret("x")),)), None)
     finally:
         await egress.forget_idle()
         ticker.stop()
@@ -127,7 +128,7 @@ async def test_a_session_is_resumed(tmp_path: Path) -> None:
     url = b"https://localhost:%d/" % port.getHost().port
     for _ in range(3):
         exchange = egress.exchange()
-        await exchange.open(b"GET", url, egress.headers(url, Secret("x")), None)
+        await exchange.open(b"GET", url, egress.headers(url, (bearer(Secret("x")),)), None)
         assert await exchange.read(99) == b"hello"
         await egress.forget_idle()
     assert resumed == [False, True, True]

@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
+from antigravity_proxy.canonical.wire import bearer
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.proxies import ProxyAddress, parse_proxy_url
 from antigravity_proxy.simulator.server import Simulator
@@ -203,7 +204,7 @@ async def test_an_exchange_through_a_proxy_keeps_its_connection(scheme: str, scr
     url = b"http://127.0.0.1:1/v1internal:loadCodeAssist"
     for _ in range(2):
         exchange = egress.exchange()
-        response = await exchange.open(b"POST", url, egress.headers(url, Secret("ya29.x")), b"{}")
+        response = await exchange.open(b"POST", url, egress.headers(url, (bearer(Secret("ya29.x")),)), b"{}")
         assert response.code == 200
         assert b"simulated-project" in await exchange.read(9999)
     assert len(made) == 1
@@ -225,7 +226,9 @@ async def test_a_proxy_that_refuses_is_an_unreachable_upstream() -> None:
     ticker = Ticker(reactor)
     egress = Egress(ticker, KeptEndpoints(reactor, connect_timeout=5, proxy=address), "ua", 5)
     with pytest.raises(Unreachable):
-        await egress.exchange().open(b"GET", b"http://h.example/", egress.headers(b"http://h/", Secret("x")), None)
+        await egress.exchange().open(
+            b"GET", b"http://h.example/", egress.headers(b"http://h/", (bearer(Secret("x")),)), None
+        )
     ticker.stop()
     await port.stopListening()
 

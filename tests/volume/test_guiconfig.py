@@ -102,8 +102,6 @@ def test_a_readable_file_with_an_empty_or_missing_key_means_none(content: bytes)
         ("anthropic_mapping", "a"),
         ("upstream_proxy", "http://p"),
         ("upstream_proxy", None),
-        ("upstream_proxy", {"enabled": True, "url": ""}),
-        ("upstream_proxy", {"enabled": True, "url": 7}),
     ],
 )
 def test_another_key_of_the_wrong_type_reads_as_its_default_with_a_note(name: str, value: Any) -> None:
@@ -139,7 +137,14 @@ def test_values_are_taken_as_the_app_takes_them() -> None:
 
 @pytest.mark.parametrize("enabled", [False, None, "true", 1])
 def test_an_upstream_proxy_that_is_not_switched_on_is_none(enabled: Any) -> None:
-    assert parsed(upstream_proxy={"enabled": enabled, "url": "http://p"}).upstream_proxy is None
+    found = parsed(upstream_proxy={"enabled": enabled, "url": "http://p"})
+    assert found.upstream_proxy is None
+    assert len(found.notes) == (enabled in ("true", 1))
+
+
+@pytest.mark.parametrize("url", ["", 7, None])
+def test_one_that_is_switched_on_and_not_named_is_not_the_same_as_none(url: Any) -> None:
+    assert parsed(upstream_proxy={"enabled": True, "url": url}).upstream_proxy == Secret("")
 
 
 def test_unknown_keys_do_not_disturb() -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.users import as_nobody, reachable_directory
 from support.volumes import EPOCH, copy_of, reader_of, trace
 
 from antigravity_proxy.codeassist.oauth import Grant
@@ -256,22 +255,8 @@ def test_renewing_makes_no_file_and_no_schema(tmp_path: Path) -> None:
 
 @pytest.fixture
 def open_directory() -> Iterator[Path]:
-    """A directory that every user reaches; pytest's own are the user's alone."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Root may write everything: for the moment it is nobody."""
-    was = os.getresuid()
-    if was[0] == 0:
-        os.setresuid(65_534, 65_534, 0)
-    try:
-        yield
-    finally:
-        os.setresuid(*was)
+    with reachable_directory() as directory:
+        yield directory
 
 
 def test_a_file_of_somebody_else_is_told_with_its_owner(open_directory: Path) -> None:

@@ -21,6 +21,7 @@ _CODES = {
     "invalid_api_key": "invalid_api_key",
     "model_not_found": "model_not_found",
     "moderation_blocked": "moderation_blocked",
+    "previous_response_not_found": "previous_response_not_found",
     "rate_limited": "rate_limit_exceeded",
     "upstream_timeout": "timeout",
 }

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from antigravity_proxy.canonical.chunk import Chunk
 from antigravity_proxy.dialect.base import Answer, Stamp
 from antigravity_proxy.dialect.openai.errors import error_object
-from antigravity_proxy.dialect.openai.responses_document import Response
+from antigravity_proxy.dialect.openai.responses_document import Response, compaction_object
 from antigravity_proxy.dialect.openai.responses_visitor import OpenItem, ResponsesOptions, ResponsesVisitor
 from antigravity_proxy.dialect.parts import unfenced
 from antigravity_proxy.errors import ProxyError
@@ -119,6 +119,16 @@ class ResponsesDocument(ResponsesVisitor):
 
     def _final(self, text: str) -> str:
         return unfenced(text) if self._options.json else text
+
+
+class CompactionDocument(ResponsesDocument):
+    """The document of a compaction asked for by itself."""
+
+    __slots__ = ()
+
+    def close(self) -> bytes:
+        """See ``dialect.base.Answer``."""
+        return _json(compaction_object(self._complete()))
 
 
 def _code(error: ProxyError) -> str:

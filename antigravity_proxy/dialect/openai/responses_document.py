@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.content import Blob
-from antigravity_proxy.dialect.openai.responses_tools import Origin
 from antigravity_proxy.dialect.openai.usage import Counted
 
 Item = dict[str, Any]
@@ -59,6 +57,17 @@ class Response(Struct, frozen=True, kw_only=True):
     metadata: Raw
 
 
+def compaction_object(response: Response) -> dict[str, Any]:
+    """A response that is a compaction, as ``/v1/responses/compact`` answers it."""
+    return {
+        "id": response.id,
+        "object": "response.compaction",
+        "created_at": response.created_at,
+        "output": response.output,
+        "usage": response.usage,
+    }
+
+
 def usage_object(usage: Counted) -> dict[str, Any]:
     """``usage`` (translation.md 2.9)."""
     return {
@@ -86,26 +95,9 @@ def text_part(text: str, annotations: list[Item], logprobs: list[Item]) -> Item:
     return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": logprobs}
 
 
-def function_item(identity: str, call_id: str, origin: Origin, args: str, status: str) -> Item:
-    """A call of a function."""
-    item: Item = {"type": "function_call", "id": identity, "call_id": call_id, "name": origin.name}
-    if origin.namespace:
-        item["namespace"] = origin.namespace
-    return item | {"arguments": args, "status": status}
-
-
-def custom_item(identity: str, call_id: str, origin: Origin, text: str) -> Item:
-    """A call of a free-text tool."""
-    item: Item = {"type": "custom_tool_call", "id": identity, "call_id": call_id, "name": origin.name}
-    if origin.namespace:
-        item["namespace"] = origin.namespace
-    return item | {"input": text}
-
-
-def shell_item(identity: str, call_id: str, args: str, status: str) -> Item:
-    """A command for the user's machine."""
-    action = {"type": "exec", "command": [], "env": {}} | msgspec.json.decode(args, type=dict[str, Any])
-    return {"type": "local_shell_call", "id": identity, "call_id": call_id, "action": action, "status": status}
+def compaction_item(identity: str, sealed: str) -> Item:
+    """What a conversation was shortened to."""
+    return {"type": "compaction", "id": identity, "encrypted_content": sealed}
 
 
 def search_item(identity: str, queries: list[str], urls: list[str], status: str) -> Item:

@@ -6,21 +6,33 @@ dropped, may hold whatever they like.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw, Struct
 
-from antigravity_proxy.canonical.content import Content, Part
+from antigravity_proxy.canonical.content import ABSENT, Content, Part
 from antigravity_proxy.dialect import media
 from antigravity_proxy.dialect.openai import custom_tools
 from antigravity_proxy.dialect.openai.conversation import Conversation, arguments
+from antigravity_proxy.dialect.openai.responses_compaction import recalled
 from antigravity_proxy.dialect.openai.responses_content import ItemContent, parts, texts
-from antigravity_proxy.dialect.openai.responses_tools import LOCAL_SHELL, joined
+from antigravity_proxy.dialect.openai.responses_tools import (
+    APPLY_PATCH,
+    LOCAL_SHELL,
+    SHELL,
+    TOOL_SEARCH,
+    joined,
+    names_of,
+    tool_list,
+)
 from antigravity_proxy.dialect.parse import parse_at
 from antigravity_proxy.dialect.signatures import unwrap
-from antigravity_proxy.errors import BadRequest
+from antigravity_proxy.errors import BadRequest, NotFound
+
+#: the kind of an item that stands for one that is stored
+_REFERENCE = "item_reference"
 
 
 class _Kind(Struct):
@@ -92,41 +104,128 @@ class _Image(Struct):
     result: str | None = None
 
 
-def conversation(instructions: str | None, items: str | list[Raw]) -> tuple[tuple[Content, ...], tuple[str, ...]]:
-    """The turns and the system texts; raises BadRequest."""
+class _ToolSearch(_Call, kw_only=True):
+    arguments: Any = None
+
+
+class _Tools(_Call, kw_only=True):
+    tools: Raw = ABSENT
+
+
+class _Compaction(Struct):
+    encrypted_content: str | None = None
+
+
+class _Anything(Struct):
+    pass
+
+
+class Memory(Struct, frozen=True):
+    """What is remembered for a request (contract.md 8): the items of the conversation that it goes on with, single
+    items by their ids; and what seals the summary in a compaction item, and opens it (None: it isn't ours, or not this
+    key's).
+    """
+
+    before: Sequence[Raw] = ()
+    items: Mapping[str, Raw] = {}
+    seal: Callable[[str], str] | None = None
+    unseal: Callable[[str], str | None] = lambda sealed: None
+
+
+NO_MEMORY = Memory()
+
+
+class Said(Struct, frozen=True):
+    """What the input says. ``tools``: those that it declares, with their places. ``own``: its items, references
+    resolved. ``compacts``: a summary is asked for instead of an answer.
+    """
+
+    contents: tuple[Content, ...]
+    system: tuple[str, ...]
+    tools: list[tuple[str, Raw]]
+    own: list[Raw]
+    compacts: bool
+
+
+def item_ids(items: str | list[Raw] | None) -> tuple[list[str], str]:
+    """The ids that stand for stored items, and the last id of any item, empty if none has one; raises BadRequest."""
+    named, last = [], ""
+    for i, raw in enumerate(items if isinstance(items, list) else ()):
+        head = _head(raw, f"input[{i}]")
+        if isinstance(head.id, str):
+            last = head.id
+            if head.type == _REFERENCE:
+                named.append(last)
+    return named, last
+
+
+def conversation(instructions: str | None, items: str | list[Raw] | None, memory: Memory = NO_MEMORY) -> Said:
+    """What is said in all; raises BadRequest, NotFound for an item that isn't remembered."""
     said = Conversation()
     said.system([instructions or ""])
-    if isinstance(items, str):
-        said.user([Part(text=items)] if items else [])
-        return said.finish("input")
-    reader = _Reader(said)
-    for i, raw in enumerate(items):
-        reader.read(raw, f"input[{i}]")
-    return said.finish("input")
+    reader = _Reader(said, memory)
+    for raw in memory.before:
+        reader.read(raw, "previous_response_id")
+    own = [_message(items)] if isinstance(items, str) and items else list(items or ())
+    for i, raw in enumerate(own):
+        own[i] = reader.read(raw, "input" if isinstance(items, str) else f"input[{i}]")
+    if reader.compacts:
+        own.pop()
+    contents, system = said.finish("input")
+    return Said(contents, system, reader.tools, own, reader.compacts)
+
+
+def _message(text: str) -> Raw:
+    """An input of one text as the item that it stands for."""
+    return Raw(msgspec.json.encode({"type": "message", "role": "user", "content": text}))
+
+
+def _head(raw: Raw, where: str) -> _Kind:
+    """An item's kind, which may be left out of messages and of references; raises BadRequest."""
+    head = parse_at(raw, _kind, where)
+    if head.type is not None:
+        return head
+    if head.role is not None:
+        head.type = "message"
+    elif head.id is not None and msgspec.json.decode(raw, type=dict[str, Raw]).keys() <= {"id", "type", "role"}:
+        head.type = _REFERENCE
+    else:
+        raise BadRequest("An item needs a type or a role.", param=f"{where}.type")
+    return head
 
 
 class _Reader:
     """Reads items in their order. A signature that stands in a reasoning item waits for the call it belongs to."""
 
-    def __init__(self, said: Conversation) -> None:
+    def __init__(self, said: Conversation, memory: Memory) -> None:
         self._said = said
+        self._memory = memory
         self._signature = ""
+        self.tools: list[tuple[str, Raw]] = []
+        self.compacts = False
 
-    def read(self, raw: Raw, where: str) -> None:
-        """One item; raises BadRequest."""
-        head = parse_at(raw, _kind, where)
-        kind = head.type
-        if kind is None:
-            if head.role is None and head.id is None:
-                raise BadRequest("An item needs a type or a role.", param=f"{where}.type")
-            kind = "message" if head.role is not None else "item_reference"
-        if kind == "item_reference":
-            raise BadRequest(
-                "Items are not stored here: send them whole, as clients do with store: false.", param=where
-            )
-        if kind in _KINDS:
-            decoder, take = _KINDS[kind]
+    def read(self, raw: Raw, where: str) -> Raw:
+        """One item, which is returned: for a reference what it refers to. Raises BadRequest, NotFound."""
+        if self.compacts:
+            raise BadRequest("A compaction_trigger must be the last item.", param=where)
+        head = _head(raw, where)
+        if head.type == _REFERENCE:
+            raw = self._remembered(head.id, where)
+            head = _head(raw, where)
+        if head.type in _KINDS:
+            decoder, take = _KINDS[head.type]
             take(self, parse_at(raw, decoder, where), where)
+        return raw
+
+    def _remembered(self, identity: Any, where: str) -> Raw:
+        found = self._memory.items.get(identity) if isinstance(identity, str) else None
+        if found is None:
+            raise NotFound(
+                f"Item '{str(identity)[:80]}' is not stored here (any more): "
+                "send it whole, as clients do with store: false.",
+                param=where,
+            )
+        return found
 
     def message(self, item: _Message, where: str) -> None:
         if item.role == "assistant":
@@ -159,10 +258,10 @@ class _Reader:
         self._call(LOCAL_SHELL, arguments(action), item)
 
     def shell_call(self, item: _ShellCall, where: str) -> None:
-        self._call("shell", arguments(item.action), item)
+        self._call(SHELL, arguments(item.action), item)
 
     def patch_call(self, item: _PatchCall, where: str) -> None:
-        self._call("apply_patch", arguments(item.operation), item)
+        self._call(APPLY_PATCH, arguments(item.operation), item)
 
     def output(self, item: _Output, where: str) -> None:
         self._result(item, parts(item.output, where, "output"), item.name)
@@ -177,6 +276,29 @@ class _Reader:
     def image(self, item: _Image, where: str) -> None:
         if item.result:
             self._said.model([media.inline("image/*", item.result, f"{where}.result")])
+
+    def additional_tools(self, item: _Tools, where: str) -> None:
+        self.tools.append((f"{where}.tools", item.tools))
+
+    def tool_search_call(self, item: _ToolSearch, where: str) -> None:
+        if item.call_id:  # else whoever served it searched by itself
+            self._call(TOOL_SEARCH, arguments(item.arguments), item)
+
+    def tool_search_output(self, item: _Tools, where: str) -> None:
+        place = f"{where}.tools"
+        self.tools.append((place, item.tools))
+        if item.call_id:
+            names = names_of(parse_at(item.tools, tool_list, place) if item.tools else None, place)
+            found = f"These tools can be called now: {', '.join(names)}" if names else "There is no such tool."
+            self._result(item, [Part(text=found)], TOOL_SEARCH)
+
+    def compaction(self, item: _Compaction, where: str) -> None:
+        summary = self._memory.unseal(item.encrypted_content or "")
+        self._signature = ""
+        self._said.user([Part(text=recalled(summary))])
+
+    def compaction_trigger(self, item: _Anything, where: str) -> None:
+        self.compacts = True
 
     def _call(self, name: str, args: Raw, item: _Call) -> None:
         signature, self._signature = self._signature, ""
@@ -204,4 +326,9 @@ _KINDS: dict[str, tuple[msgspec.json.Decoder[Any], _Take]] = {
     "shell_call_output": (msgspec.json.Decoder(_ShellOutput), _Reader.shell_output),
     "apply_patch_call_output": (msgspec.json.Decoder(_PatchOutput), _Reader.patch_output),
     "image_generation_call": (msgspec.json.Decoder(_Image), _Reader.image),
+    "additional_tools": (msgspec.json.Decoder(_Tools), _Reader.additional_tools),
+    "tool_search_call": (msgspec.json.Decoder(_ToolSearch), _Reader.tool_search_call),
+    "tool_search_output": (msgspec.json.Decoder(_Tools), _Reader.tool_search_output),
+    "compaction": (msgspec.json.Decoder(_Compaction), _Reader.compaction),
+    "compaction_trigger": (msgspec.json.Decoder(_Anything), _Reader.compaction_trigger),
 }

@@ -6,16 +6,18 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from antigravity_proxy.canonical.call import Call, Effort, OutputFormat, Reasoning, Sampling
 from antigravity_proxy.canonical.content import ABSENT
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.base import Decoded
 from antigravity_proxy.dialect.numbers import Whole, whole
-from antigravity_proxy.dialect.openai.responses_answer import new_answer
+from antigravity_proxy.dialect.openai.responses_answer import CompactionDocument, new_answer
+from antigravity_proxy.dialect.openai.responses_compaction import summarising
 from antigravity_proxy.dialect.openai.responses_document import ReasoningEcho, Response
-from antigravity_proxy.dialect.openai.responses_items import conversation
-from antigravity_proxy.dialect.openai.responses_tools import ChoiceWord, read_tools, tool_choice
+from antigravity_proxy.dialect.openai.responses_items import NO_MEMORY, Memory, conversation, item_ids
+from antigravity_proxy.dialect.openai.responses_tools import ChoiceWord, read_tools, tool_choice, tool_list
 from antigravity_proxy.dialect.openai.responses_visitor import ResponsesOptions
 from antigravity_proxy.dialect.openai.settings import (
     MAX_TOP_LOGPROBS,
@@ -25,7 +27,7 @@ from antigravity_proxy.dialect.openai.settings import (
 )
 from antigravity_proxy.dialect.parse import convert, parse, parse_at
 from antigravity_proxy.dialect.session import session_name
-from antigravity_proxy.errors import BadRequest
+from antigravity_proxy.errors import BadRequest, PreviousResponseNotFound
 
 _ENCRYPTED = "reasoning.encrypted_content"
 
@@ -63,7 +65,8 @@ class ResponsesRequest(Struct, kw_only=True):
     top_p: float | None = None
     top_logprobs: Whole | None = None
     background: bool | None = None
-    previous_response_id: Any = None
+    previous_response_id: str | None = None
+    store: bool | None = None
     conversation: Any = None
     prompt: Any = None
     metadata: dict[str, Any] | None = None
@@ -72,30 +75,105 @@ class ResponsesRequest(Struct, kw_only=True):
     safety_identifier: str | None = None
 
 
+class _CountRequest(ResponsesRequest, kw_only=True):
+    """The body of a token count."""
+
+    model: str = ""
+
+
 _decoder = msgspec.json.Decoder(ResponsesRequest)
-_tools = msgspec.json.Decoder(list[dict[str, Any]] | None)
+_count_decoder = msgspec.json.Decoder(_CountRequest)
+
+
+class References(Struct, frozen=True):
+    """What a request refers to: the id of an earlier response, empty where it goes on with none, and ids of items.
+
+    ``last`` is the last id of any of its items, empty if none has one: where it begins anew, it goes on from there.
+    """
+
+    response: str
+    items: list[str]
+    last: str
+
+
+class Understood(Struct, frozen=True):
+    """A request as it is served, and its own input as it is to be stored."""
+
+    decoded: Decoded
+    own: list[Raw]
+
+
+def read(body: bytes) -> ResponsesRequest:
+    """The request in a body; raises BadRequest with the ``param`` at fault."""
+    return _checked(parse(body, _decoder))
+
+
+def _checked(request: ResponsesRequest) -> ResponsesRequest:
+    for name in ("conversation", "prompt"):
+        if getattr(request, name) is not None:
+            raise BadRequest(f"There is no {name} here: send the whole input instead.", param=name)
+    if request.background:
+        raise BadRequest("Responses can't be made in the background here.", param="background")
+    return request
+
+
+def read_count(body: bytes) -> ResponsesRequest:
+    """The request in a body whose tokens are to be counted, in which everything may be left out; raises BadRequest."""
+    return _checked(parse(body, _count_decoder))
+
+
+def references(request: ResponsesRequest) -> References:
+    """What has to be remembered to understand it; raises BadRequest."""
+    named, last = item_ids(request.input)
+    return References(request.previous_response_id or "", named, last)
 
 
 def decode(body: bytes) -> Decoded:
-    """The request as a call; raises BadRequest with the ``param`` at fault."""
-    request = parse(body, _decoder)
+    """The request as a call, where nothing is remembered; raises BadRequest, NotFound."""
+    return understand(read(body)).decoded
+
+
+def understand(request: ResponsesRequest, memory: Memory = NO_MEMORY, *, stored: bool = False) -> Understood:
+    """The request as a call, with what it refers to; raises BadRequest, NotFound.
+
+    ``stored``: its answer is kept, and says so.
+    """
+    call, options, own = _understood(request, memory, stored=stored, compacts=False)
+    return Understood(Decoded(call, lambda stamp: new_answer(options, stamp)), own)
+
+
+def compaction(request: ResponsesRequest, memory: Memory) -> Decoded:
+    """The request for a summary alone of what it says, whole; raises BadRequest, NotFound."""
+    call, options, _ = _understood(request, memory, stored=False, compacts=True)
+    return Decoded(replace(call, stream=False), lambda stamp: CompactionDocument(options, stamp))
+
+
+def _understood(
+    request: ResponsesRequest, memory: Memory, *, stored: bool, compacts: bool
+) -> tuple[Call, ResponsesOptions, list[Raw]]:
     try:
-        return _decoded(request)
+        return _read(request, memory, stored, compacts)
     except RecursionError:  # what could be read may still be too deep to be written, further down the stack
         raise BadRequest("The body is nested too deeply.") from None
 
 
-def _decoded(request: ResponsesRequest) -> Decoded:
-    _refuse_what_needs_a_store(request)
-    if request.input is None:
+def _read(
+    request: ResponsesRequest, memory: Memory, stored: bool, compacts: bool
+) -> tuple[Call, ResponsesOptions, list[Raw]]:
+    if request.previous_response_id and not memory.before:
+        raise PreviousResponseNotFound(
+            f"Previous response with id '{request.previous_response_id[:80]}' not found.", param="previous_response_id"
+        )
+    if request.input is None and not memory.before:
         raise BadRequest("The input is missing.", param="input")
-    contents, system = conversation(request.instructions, request.input)
-    tools = read_tools(parse_at(request.tools, _tools, "tools") if request.tools else None)
+    said = conversation(request.instructions, request.input, memory)
+    given = (("tools", request.tools), *said.tools)
+    tools = read_tools(*((place, parse_at(raw, tool_list, place) if raw else None) for place, raw in given))
     top_logprobs = whole(request.top_logprobs, "top_logprobs", 0, MAX_TOP_LOGPROBS) or 0
     call = Call(
         model=request.model,
-        contents=contents,
-        system=system,
+        contents=said.contents,
+        system=said.system,
         tools=tools.declared,
         web_search=tools.web_search,
         tool_choice=tool_choice(request.tool_choice),
@@ -112,24 +190,22 @@ def _decoded(request: ResponsesRequest) -> Decoded:
         stream=bool(request.stream),
         session=session_name(request.prompt_cache_key, request.metadata, request.user),
     )
+    compacts = compacts or said.compacts
+    if compacts:
+        if memory.seal is None:
+            raise BadRequest("Nothing can be sealed here, so no conversation be made shorter.", param="input")
+        call = summarising(call)
     options = ResponsesOptions(  # holds nothing of the conversation: the answer outlives it
-        response=_response(request, call, top_logprobs),
+        response=_response(request, call, top_logprobs, stored),
         stream=call.stream,
         origins=tools.origins,
         show_thoughts=call.reasoning.show,
         search=call.web_search and not call.tools and call.tool_choice.mode != "none",
         json=call.output.kind != "text",
+        compact=memory.seal if compacts else None,
         input_estimate=input_tokens(call),
     )
-    return Decoded(call, lambda stamp: new_answer(options, stamp))
-
-
-def _refuse_what_needs_a_store(request: ResponsesRequest) -> None:
-    for name in ("previous_response_id", "conversation", "prompt"):
-        if getattr(request, name) is not None:
-            raise BadRequest(f"Nothing is stored here: send the whole input instead of {name}.", param=name)
-    if request.background:
-        raise BadRequest("Responses are not stored here, so they can't be made in the background.", param="background")
+    return call, options, said.own
 
 
 def _output_format(request: ResponsesRequest) -> OutputFormat:
@@ -150,7 +226,7 @@ def _reasoning(request: ResponsesRequest) -> Reasoning:
     return by_effort(said.effort, show=show) if said.effort is not None else Reasoning(show=show)
 
 
-def _response(request: ResponsesRequest, call: Call, top_logprobs: int) -> Response:
+def _response(request: ResponsesRequest, call: Call, top_logprobs: int, stored: bool) -> Response:
     """The response object as far as the request makes it."""
     text = request.text or {}
     form = text.get("format")
@@ -160,9 +236,11 @@ def _response(request: ResponsesRequest, call: Call, top_logprobs: int) -> Respo
         instructions=request.instructions,
         max_output_tokens=call.sampling.max_output_tokens,
         parallel_tool_calls=call.parallel_tool_calls,
+        previous_response_id=request.previous_response_id or None,
         prompt_cache_key=request.prompt_cache_key,
         reasoning=ReasoningEcho(said.effort, said.summary),
         safety_identifier=request.safety_identifier,
+        store=stored,
         temperature=request.temperature,
         top_logprobs=top_logprobs,
         top_p=request.top_p,

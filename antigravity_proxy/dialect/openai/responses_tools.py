@@ -6,8 +6,10 @@ of tools that are not even named.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import FunctionDeclaration, ToolChoice
@@ -15,7 +17,10 @@ from antigravity_proxy.dialect.openai.custom_tools import FREE_TEXT, with_gramma
 from antigravity_proxy.dialect.parse import convert
 
 LOCAL_SHELL = "local_shell"
-_SHELL_PARAMETERS = {
+SHELL = "shell"
+APPLY_PATCH = "apply_patch"
+TOOL_SEARCH = "tool_search"
+_LOCAL_SHELL_PARAMETERS = {
     "type": "object",
     "properties": {
         "command": {"type": "array", "items": {"type": "string"}, "description": "The program and its arguments."},
@@ -24,6 +29,29 @@ _SHELL_PARAMETERS = {
         "env": {"type": "object", "additionalProperties": {"type": "string"}},
     },
     "required": ["command"],
+}
+_SHELL_PARAMETERS = {
+    "type": "object",
+    "properties": {
+        "commands": {"type": "array", "items": {"type": "string"}, "description": "Shell commands, run in order."},
+        "timeout_ms": {"type": "integer"},
+        "max_output_length": {"type": "integer", "description": "Characters of output that are wanted at most."},
+    },
+    "required": ["commands"],
+}
+_APPLY_PATCH = (
+    "Creates, changes or deletes one file of the user's. A diff is a V4A diff of that file's content: for a new file "
+    "each line with + before it; for a change, hunks that begin with a line @@ (or @@ and a line to find), each line "
+    "with a space (context), - (removed) or + (added) before it."
+)
+_APPLY_PATCH_PARAMETERS = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string", "enum": ["create_file", "update_file", "delete_file"]},
+        "path": {"type": "string", "description": "The file, relative to the workspace."},
+        "diff": {"type": "string", "description": "Not for delete_file."},
+    },
+    "required": ["type", "path"],
 }
 
 
@@ -52,6 +80,24 @@ class _Namespace(Struct):
     tools: list[dict[str, Any]] | None = None
 
 
+class _ToolSearch(Struct):
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class _Environment(Struct):
+    type: str | None = None
+
+
+class _Shell(Struct):
+    environment: _Environment | None = None
+
+    @property
+    def is_the_clients(self) -> bool:
+        """Whether the client runs the commands, not a container at OpenAI."""
+        return self.environment is None or self.environment.type in (None, "local")
+
+
 class _Named(Struct):
     type: str
     name: str | None = None
@@ -67,12 +113,15 @@ class _Chosen(_Named):
 ChoiceWord = Literal["auto", "none", "required"]
 
 
+ToolKind = Literal["function", "custom", "local_shell", "shell", "apply_patch", "tool_search"]
+
+
 class Origin(Struct, frozen=True):
     """What a declared name was in the request: its own name, its namespace, its kind."""
 
     name: str
     namespace: str = ""
-    kind: Literal["function", "custom", "local_shell"] = "function"
+    kind: ToolKind = "function"
 
 
 class Tools(Struct, frozen=True):
@@ -83,24 +132,44 @@ class Tools(Struct, frozen=True):
     web_search: bool = False
 
 
-def read_tools(tools: list[dict[str, Any]] | None) -> Tools:
-    """The declarations; raises BadRequest for wrong types in the tools that are understood."""
+#: reads a list of tools
+tool_list = msgspec.json.Decoder(list[dict[str, Any]] | None)
+
+
+def read_tools(*lists: tuple[str, list[dict[str, Any]] | None]) -> Tools:
+    """The declarations in these lists, each with its place in the body; of a name twice the first counts.
+
+    Raises BadRequest for wrong types in the tools that are understood.
+    """
     declared: dict[str, FunctionDeclaration] = {}
     origins: dict[str, Origin] = {}
     search = False
-    for i, tool in enumerate(tools or ()):
-        where = f"tools[{i}]"
-        kind = _kind(tool, where)
-        if kind == "namespace":
-            space = convert(tool, _Namespace, where)
-            for j, inner in enumerate(space.tools or ()):
-                place = f"{where}.tools[{j}]"
-                _declare(inner, _kind(inner, place), space.name or "", place, declared, origins)
-        elif kind is not None and kind.startswith("web_search"):
-            search = True
-        else:
-            _declare(tool, kind, "", where, declared, origins)
+    for place, tools in lists:
+        for tool, kind, namespace, where in _each(tools, place):
+            if kind is not None and kind.startswith("web_search") and not namespace:
+                search = True
+            else:
+                _declare(tool, kind, namespace, where, declared, origins)
     return Tools(tuple(declared.values()), origins, search)
+
+
+def names_of(tools: list[dict[str, Any]] | None, place: str) -> list[str]:
+    """The names under which these tools are declared; raises BadRequest as ``read_tools``."""
+    return [tool.name for tool in read_tools((place, tools)).declared]
+
+
+def _each(tools: list[dict[str, Any]] | None, place: str) -> Iterator[tuple[dict[str, Any], str | None, str, str]]:
+    """Each tool with its kind, its namespace and its place; those of a namespace one by one."""
+    for i, tool in enumerate(tools or ()):
+        where = f"{place}[{i}]"
+        kind = _kind(tool, where)
+        if kind != "namespace":
+            yield tool, kind, "", where
+            continue
+        space = convert(tool, _Namespace, where)
+        for j, inner in enumerate(space.tools or ()):
+            within = f"{where}.tools[{j}]"
+            yield inner, _kind(inner, within), space.name or "", within
 
 
 def joined(namespace: str | None, name: str) -> str:
@@ -129,7 +198,7 @@ def _name(chosen: _Named) -> str:
     """The name under which a chosen tool is declared; empty: it isn't a function."""
     if chosen.type in ("function", "custom"):
         return joined(chosen.namespace, chosen.name or "")
-    return LOCAL_SHELL if chosen.type == LOCAL_SHELL else ""
+    return chosen.type if chosen.type in (LOCAL_SHELL, SHELL, APPLY_PATCH, TOOL_SEARCH) else ""
 
 
 def _is(value: Any, kind: type) -> bool:
@@ -152,6 +221,9 @@ def _declare(
     """Declares one tool, if it is of a kind that can be, and named; of a name twice the first counts."""
     match kind:
         case "function":
+            nested = tool.get("function")
+            if isinstance(nested, dict) and "name" not in tool:  # as in chat
+                tool, where = nested, f"{where}.function"
             own, told, parameters = tool.get("name"), tool.get("description"), tool.get("parameters")
             if not (_is(own, str) and _is(told, str) and _is(parameters, dict)):
                 convert(tool, _Function, where)  # says what is wrong
@@ -160,8 +232,15 @@ def _declare(
             custom = convert(tool, _Custom, where)
             grammar = custom.format.definition if custom.format is not None else None
             own, description, parameters = custom.name, with_grammar(custom.description, grammar), FREE_TEXT
+        case "tool_search" if not namespace and tool.get("execution") == "client":
+            search = convert(tool, _ToolSearch, where)
+            own, description, parameters = TOOL_SEARCH, search.description or "Finds tools to call.", search.parameters
+        case "shell" if not namespace and convert(tool, _Shell, where).is_the_clients:
+            own, description, parameters = SHELL, "Runs commands on the user's machine.", _SHELL_PARAMETERS
         case "local_shell" if not namespace:
-            own, description, parameters = LOCAL_SHELL, "Runs a command on the user's machine.", _SHELL_PARAMETERS
+            own, description, parameters = LOCAL_SHELL, "Runs a command on the user's machine.", _LOCAL_SHELL_PARAMETERS
+        case "apply_patch" if not namespace:
+            own, description, parameters = APPLY_PATCH, _APPLY_PATCH, _APPLY_PATCH_PARAMETERS
         case _:
             return
     name = joined(namespace, own or "")

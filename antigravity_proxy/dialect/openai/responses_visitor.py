@@ -7,7 +7,7 @@ construction. One item is open at a time.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -18,18 +18,17 @@ from antigravity_proxy.canonical.chunk import FILTERED, Chunk, Usage
 from antigravity_proxy.canonical.content import ABSENT, Blob, FunctionCall, Part
 from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.openai import custom_tools
 from antigravity_proxy.dialect.openai.parts import log_probabilities, text_citations
+from antigravity_proxy.dialect.openai.responses_calls import FORMS
+from antigravity_proxy.dialect.openai.responses_compaction import MAX_LENGTH
 from antigravity_proxy.dialect.openai.responses_document import (
     Item,
     Response,
-    custom_item,
-    function_item,
+    compaction_item,
     image_item,
     message_item,
     reasoning_item,
     search_item,
-    shell_item,
     text_part,
     usage_object,
 )
@@ -38,6 +37,7 @@ from antigravity_proxy.dialect.openai.usage import counted
 from antigravity_proxy.dialect.parts import Grounding, call_id, compact, grounding
 from antigravity_proxy.dialect.signatures import Kind, family_of, wrap
 from antigravity_proxy.dialect.visitor import PartVisitor
+from antigravity_proxy.errors import UpstreamFailed
 
 _json = msgspec.json.Encoder().encode
 
@@ -46,8 +46,9 @@ class ResponsesOptions(Struct, frozen=True):
     """What the request says about its answer.
 
     ``response`` is the response object as far as it is known before. ``origins``: see ``responses_tools``. ``search``:
-    the answer is a web search's, which is told only at its end. ``json``: the answer is to be JSON. ``input_estimate``:
-    the prompt's tokens, for an upstream that doesn't count.
+    the answer is a web search's, which is told only at its end. ``json``: the answer is to be JSON. ``compact`` seals
+    the answer, a summary, for the one compaction item that it becomes. ``input_estimate``: the prompt's tokens, for an
+    upstream that doesn't count.
     """
 
     response: Response
@@ -56,6 +57,7 @@ class ResponsesOptions(Struct, frozen=True):
     show_thoughts: bool = True
     search: bool = False
     json: bool = False
+    compact: Callable[[str], str] | None = None
     input_estimate: int = 0
 
 
@@ -76,9 +78,12 @@ class ResponsesVisitor(PartVisitor):
 
     __slots__ = (
         "_calls",
+        "_count",
+        "_digits",
         "_finish",
         "_grounding",
         "_held",
+        "_holds",
         "_logprobs",
         "_maker",
         "_open",
@@ -93,7 +98,10 @@ class ResponsesVisitor(PartVisitor):
     def __init__(self, options: ResponsesOptions, stamp: Stamp) -> None:
         self._options = options
         self._stamp = stamp
-        self._response = replace(options.response, id="resp_" + stamp.hex(24), created_at=stamp.created)
+        self._digits = stamp.hex(24)  # of the response's id, and with a number of the items': they lead back to it
+        self._count = 0
+        self._holds = options.search or options.compact is not None
+        self._response = replace(options.response, id="resp_" + self._digits, created_at=stamp.created)
         self._output: list[Raw] = []
         self._open: OpenItem | None = None
         self._held: list[Part] = []
@@ -125,8 +133,8 @@ class ResponsesVisitor(PartVisitor):
                 if candidate.index:
                     continue  # one response holds one answer
                 for part in candidate.content.parts:
-                    if self._options.search and not part.thought:
-                        self._held.append(part)  # the search is told at the end, and stands before the text
+                    if self._holds and not part.thought:
+                        self._held.append(part)  # told at the end: after the search it needed, or as a summary
                     elif part.text and not part.thought:
                         self._text(part.text)  # what nearly all parts are, the short way
                     else:
@@ -146,12 +154,15 @@ class ResponsesVisitor(PartVisitor):
         """Closes what is open; the response at its end."""
         if self._grounding and self._options.search:
             self._search(grounding(self._grounding))
-        for part in self._held:
-            self._part(part)
+        if self._options.compact is not None:
+            self._summarise(self._options.compact)
+        else:
+            for part in self._held:
+                self._part(part)
         reason = self._incomplete()
         self._close_item("incomplete" if reason else "completed")
         now = self._stamp.now
-        return replace(
+        complete = replace(
             self._response,
             status="incomplete" if reason else "completed",
             completed_at=None if reason else self._stamp.created if now is None else int(now()),
@@ -159,6 +170,21 @@ class ResponsesVisitor(PartVisitor):
             output=tuple(self._output),
             usage=usage_object(counted(self._usage, self._options.input_estimate, self._size)),
         )
+        if self._stamp.completed is not None:
+            self._stamp.completed(complete)
+        return complete
+
+    def _summarise(self, seal: Callable[[str], str]) -> None:
+        """The one item of a compaction; raises UpstreamFailed where there is no summary."""
+        text = "".join(part.text or "" for part in self._held)[:MAX_LENGTH]
+        if not text.strip():
+            raise UpstreamFailed("The model gave no summary of the conversation.")
+        self._close_item()
+        self._size += text_size(text)
+        self._finish = ""
+        item = compaction_item(self._identity("cmp_"), seal(text))
+        self._added(item)
+        self._done(item)
 
     def _incomplete(self) -> str:
         """Why the answer isn't whole; empty if it is. Calls always come whole."""
@@ -249,27 +275,13 @@ class ResponsesVisitor(PartVisitor):
         self._size += len(bytes(call.args))
         args = compact(call.args)
         origin = self._options.origins.get(call.name) or Origin(call.name)
-        if origin.kind == "custom":
-            identity, called = self._identity("ctc_"), call_id(call, "call_", self._stamp, signature)
-            text = custom_tools.called_with(args)
-            self._added(custom_item(identity, called, origin, ""))
-            self._written(identity, b"custom_tool_call_input", b"input", text)
-            self._done(custom_item(identity, called, origin, text))
-        elif origin.kind == "local_shell":
-            identity, called = self._identity("lsh_"), call_id(call, "call_", self._stamp, signature)
-            self._added(shell_item(identity, called, args, "in_progress"))
-            self._done(shell_item(identity, called, args, "completed"))
-        else:
-            identity, called = self._identity("fc_"), call_id(call, "call_", self._stamp, signature)
-            self._added(function_item(identity, called, origin, "", "in_progress"))
-            self._written(identity, b"function_call_arguments", b"arguments", args)
-            self._done(function_item(identity, called, origin, args, "completed"))
-
-    def _written(self, identity: str, kind: bytes, field: bytes, text: str) -> None:
-        """The events of what a call is given, which always comes whole."""
-        place, told = self._place(identity), _json(text)
-        self._event(kind + b".delta", b'%s,"delta":%s' % (place, told))
-        self._event(kind + b".done", b'%s,"%s":%s' % (place, field, told))
+        form = FORMS[origin.kind]
+        names = {"id": self._identity(form.prefix), "call_id": call_id(call, "call_", self._stamp, signature)}
+        self._added(form.item(origin, args, False) | names)
+        place = b'"output_index":%d' % len(self._output)
+        for kind, fields in form.written(args, self._place(names["id"]), place):
+            self._event(kind, fields)
+        self._done(form.item(origin, args, True) | names)
 
     def _image(self, blob: Blob) -> None:
         self._close_item()
@@ -307,7 +319,8 @@ class ResponsesVisitor(PartVisitor):
         return b'"item_id":"%s","output_index":%d%s' % (identity.encode(), len(self._output), more)
 
     def _identity(self, prefix: str) -> str:
-        return prefix + self._stamp.hex(24)
+        self._count += 1
+        return f"{prefix}{self._digits}{self._count - 1:04x}"
 
     def _wrapped(self, kind: Kind, signature: str = "") -> str:
         return wrap(family_of(self._maker), kind, signature)

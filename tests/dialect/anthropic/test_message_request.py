@@ -17,6 +17,7 @@ from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Candidate, Chunk
 from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.models import MODELS
+from antigravity_proxy.codeassist.wire import envelope as enveloped
 from antigravity_proxy.dialect.anthropic.request import MessagesRequest, decode, decode_count
 from antigravity_proxy.dialect.base import Answer, Decoded, Stamp
 from antigravity_proxy.errors import BadRequest
@@ -49,7 +50,7 @@ def test_the_golden_second_turn(golden: Callable[[str], bytes]) -> None:
     expected = json.loads(golden("turn2.upstream.from-anthropic.json"))
     decoded = decode(golden("turn2.anthropic.request.json")).call
     prepared = prepare(decoded, MODELS["gemini-3-flash"])
-    found = json.loads(prepared.envelope(expected["project"], expected["requestId"], expected["userAgent"]))
+    found = json.loads(enveloped(prepared, expected["project"], expected["requestId"], expected["userAgent"]))
     for sent in (expected, found):
         assert int(sent["request"].pop("sessionId")) < 0
     assert found == expected

@@ -12,6 +12,7 @@ from antigravity_proxy.dialect.openai.errors import render
 CASES = [
     (errors.BadRequest("m", param="messages[2].content"), 400, "invalid_request_error", None),
     (errors.ContextOverflow("m"), 400, "invalid_request_error", "context_length_exceeded"),
+    (errors.PreviousResponseNotFound("m"), 400, "invalid_request_error", "previous_response_not_found"),
     (errors.ModerationBlocked("m"), 400, "image_generation_user_error", "moderation_blocked"),
     (errors.Unauthorized("m"), 401, "invalid_request_error", "invalid_api_key"),
     (errors.Forbidden("m"), 403, "permission_error", None),

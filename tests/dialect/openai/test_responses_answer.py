@@ -20,11 +20,12 @@ from pydantic import TypeAdapter
 
 from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, PromptFeedback, Usage
 from antigravity_proxy.canonical.content import ABSENT, Blob, Content, FunctionCall, Part
+from antigravity_proxy.canonical.wire import UpstreamErrorEvent
 from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.dialect.openai.responses_answer import ResponsesDocument, ResponsesStream, new_answer
 from antigravity_proxy.dialect.openai.responses_request import decode
 from antigravity_proxy.errors import BadRequest, RateLimited, UpstreamOverloaded
-from antigravity_proxy.generatecontent.events import UpstreamErrorEvent, read_event
+from antigravity_proxy.generatecontent.events import read_event
 from antigravity_proxy.generatecontent.sse import SSEDecoder
 
 MakeStamp = Callable[..., Stamp]
@@ -107,11 +108,18 @@ def output(chunks: list[Chunk], stamp: Stamp, **fields: Any) -> list[dict[str, A
 
 def golden_stamp(stamp: MakeStamp) -> Stamp:
     """Its digits make the ids of the golden files, once those of items are cut short."""
-    return msgspec.structs.replace(stamp("A1121A2B"), now=lambda: 1790000002.7)
+    return msgspec.structs.replace(stamp("AAB"), now=lambda: 1790000002.7)
 
 
 def short(answer: bytes) -> bytes:
-    return re.sub(rb'"(rs|msg|fc)_(\d)\2{23}"', rb'"\1_\2"', answer)
+    """Items are numbered by kind, as in the golden files."""
+    numbers: dict[bytes, dict[bytes, int]] = {}
+
+    def number(found: re.Match[bytes]) -> bytes:
+        known = numbers.setdefault(found[1], {})
+        return b'"%b_%d"' % (found[1], known.setdefault(found[2], len(known) + 1))
+
+    return re.sub(rb'"(rs|msg|fc)_A{24}([0-9a-f]{4})"', number, answer)
 
 
 GOLDEN = {"model": "gpt-5-codex", **SHOWN}

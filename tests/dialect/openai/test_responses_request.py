@@ -18,7 +18,7 @@ from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, Fun
 from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.dialect.openai import responses_request
 from antigravity_proxy.dialect.openai.responses_request import ResponsesRequest, decode
-from antigravity_proxy.errors import BadRequest
+from antigravity_proxy.errors import BadRequest, NotFound
 from antigravity_proxy.generatecontent.request import prepare
 
 STAMP = Stamp(1, lambda digits: "0" * digits)
@@ -80,7 +80,7 @@ def test_the_smallest_request_says_nothing_more() -> None:
 
 
 def test_null_is_absent_and_unknown_fields_are_ignored() -> None:
-    ignored = {"store": True, "service_tier": 5, "client_metadata": {"a": 1}, "truncation": "auto", "max_tool_calls": 3}
+    ignored = {"service_tier": 5, "client_metadata": {"a": 1}, "truncation": "auto", "max_tool_calls": 3}
     nulls = {name: None for name in ResponsesRequest.__struct_fields__ if name not in ("model", "input")}
     assert call(**ignored, **nulls) == call()
 
@@ -291,10 +291,6 @@ def test_thoughts_without_a_signature_of_ours_are_unsigned(encrypted: str | None
         "mcp_call",
         "mcp_list_tools",
         "mcp_approval_request",
-        "tool_search_call",
-        "tool_search_output",
-        "compaction",
-        "additional_tools",
         "something_new",
     ],
 )
@@ -313,14 +309,15 @@ def test_a_generated_image_is_the_models() -> None:
 @pytest.mark.parametrize(
     "item", [{"type": "item_reference", "id": "msg_1"}, {"id": "msg_1"}, {"type": None, "id": "x"}]
 )
-def test_items_are_not_stored(item: dict[str, Any]) -> None:
-    error = refused(input=[USER, item])
-    assert error.param == "input[1]"
-    assert error.message == "Items are not stored here: send them whole, as clients do with store: false."
+def test_an_item_that_is_not_remembered_is_not_found(item: dict[str, Any]) -> None:
+    with pytest.raises(NotFound, match=r"is not stored here .* store: false") as caught:
+        decode(body(input=[USER, item]))
+    assert caught.value.param == "input[1]"
 
 
-def test_an_item_must_say_what_it_is() -> None:
-    assert refused(input=[{"content": "x"}]).param == "input[0].type"
+@pytest.mark.parametrize("item", [{"content": "x"}, {"id": "msg_1", "content": "x"}, {"type": None, "role": None}])
+def test_an_item_must_say_what_it_is(item: dict[str, Any]) -> None:
+    assert refused(input=[item]).param == "input[0].type"
 
 
 # --- what would need a store ------------------------------------------------------------------------------------
@@ -329,16 +326,21 @@ def test_an_item_must_say_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"previous_response_id": "resp_1"}, "previous_response_id"),
         ({"conversation": "conv_1"}, "conversation"),
         ({"conversation": {"id": "conv_1"}}, "conversation"),
         ({"background": True}, "background"),
         ({"prompt": {"id": "p"}}, "prompt"),
     ],
 )
-def test_what_would_need_a_store_is_refused(fields: dict[str, Any], param: str) -> None:
+def test_what_there_is_no_place_for_is_refused(fields: dict[str, Any], param: str) -> None:
     error = refused(**fields)
-    assert (error.param, "stored" in error.message) == (param, True)
+    assert (error.param, "here" in error.message) == (param, True)
+
+
+def test_an_earlier_response_must_be_remembered() -> None:
+    error = refused(previous_response_id="resp_1")
+    assert (error.code, error.param) == ("previous_response_not_found", "previous_response_id")
+    assert call(previous_response_id="") == call()
 
 
 def test_not_in_the_background_is_fine() -> None:
@@ -418,8 +420,8 @@ def test_a_local_shell_is_a_function() -> None:
         {"type": "code_interpreter", "container": {"type": "auto"}},
         {"type": "mcp", "server_label": "x"},
         {"type": "tool_search", "parameters": {"type": "object"}},
-        {"type": "shell"},
-        {"type": "apply_patch"},
+        {"type": "tool_search", "execution": "server"},
+        {"type": "shell", "environment": {"type": "container_auto"}},
         {"type": "something_new", "name": 5, "parameters": []},
         {"type": "function"},
         {"type": "custom", "name": ""},

@@ -1,0 +1,185 @@
+"""Between the relay and an upstream: what a wire is asked for, whatever its form. Pure.
+
+The relay knows upstreams only by this. A wire prepares a call once, makes of it and of a leased credential what is
+sent, reads the answer's events into `Chunk`s, and judges failures. It does no I/O and asks no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol
+
+from msgspec import Struct
+
+from antigravity_proxy.canonical.call import Call
+from antigravity_proxy.canonical.chunk import Chunk
+from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
+from antigravity_proxy.secret import Secret
+
+
+class Quirk(Enum):
+    """Something that a model refused to read, and that is left out from then on (upstream.md 4.3, 8.3)."""
+
+    NO_STOP_SEQUENCES = "stopSequences"
+    NO_PRESENCE_PENALTY = "presencePenalty"
+    NO_FREQUENCY_PENALTY = "frequencyPenalty"
+    NO_LOGPROBS = "logprobs"
+    PLAIN_THINKING = "thinkingBudget"
+    SHORT_SCHEMA = "responseJsonSchema"
+    NO_PREFILL = "prefill"
+    LOST_SIGNATURES = "signatures"
+    SMALLER_PICTURE = "imageSize"
+
+
+class UpstreamErrorEvent(Exception):
+    """The event is an error object; ``body`` is its JSON text, for `Wire.read_failure`."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__("upstream sent an error in its answer")
+        self.body = body
+
+
+class UnreadableEvent(Exception):
+    """The event is not a JSON object; it is skipped (upstream.md 6.3, "Rules around it")."""
+
+
+class EventTooLargeError(Exception):
+    """An event, or a line without end, grew over the limit."""
+
+
+class Access(Struct, frozen=True):
+    """What an attempt has from its lease: the base URL to ask, the credential's token, its project (None: none)."""
+
+    base: bytes
+    token: Secret
+    project: str | None = None
+
+
+class UpstreamRequest(Struct, frozen=True):
+    """What is sent: a POST of ``body`` (JSON) to ``url``.
+
+    ``headers`` are the wire's own, such as its authorization. ``silence``: the least patience with an upstream that
+    says nothing, in seconds.
+    """
+
+    url: bytes
+    headers: tuple[tuple[bytes, Secret], ...]
+    body: bytes
+    silence: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"<UpstreamRequest {self.url!r} {len(self.body)} bytes>"
+
+
+def bearer(token: Secret) -> tuple[bytes, Secret]:
+    """The header of a bearer token (RFC 6750 2.1)."""
+    return b"Authorization", Secret(f"Bearer {token.reveal()}")
+
+
+class Prepared(Protocol):
+    """A call as one model of one upstream takes it, ready to be sent again and again.
+
+    ``opening`` names the conversation by its opening; empty where each request is one of its own.
+    """
+
+    @property
+    def model(self) -> Model:
+        """The model that is asked."""
+        ...
+
+    @property
+    def opening(self) -> str:
+        """The conversation's name by its opening."""
+        ...
+
+    def request(self, access: Access) -> UpstreamRequest:
+        """What one attempt sends."""
+        ...
+
+    def restorer(self) -> Callable[[Chunk], Chunk]:
+        """For one attempt: turns each chunk into what the client's own request would have brought."""
+        ...
+
+
+class Count(Protocol):
+    """A call whose tokens are to be counted."""
+
+    def request(self, access: Access) -> UpstreamRequest:
+        """What one attempt sends."""
+        ...
+
+    def read(self, answer: bytes) -> int:
+        """The tokens of the whole input by upstream's answer; 0: it holds no count."""
+        ...
+
+
+class EventReader(Protocol):
+    """Reads the body of one answer. Payloads are what `read` takes."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The payloads that the next bytes of an event stream complete. Raises EventTooLargeError."""
+        ...
+
+    def close(self) -> list[bytes]:
+        """The end of an event stream: what was buffered."""
+        ...
+
+    def document(self, body: bytes) -> list[bytes]:
+        """The payloads of an answer that came as one JSON document."""
+        ...
+
+    def read(self, payload: bytes) -> Chunk:
+        """A payload's content. Raises UpstreamErrorEvent, UnreadableEvent."""
+        ...
+
+
+class Wire(Protocol):
+    """One upstream's form. ``trace_header``: the response header with upstream's own id of a request."""
+
+    @property
+    def name(self) -> str:
+        """The upstream's name, for log and metrics."""
+        ...
+
+    @property
+    def trace_header(self) -> bytes:
+        """The response header with upstream's own id of a request; empty: there is none."""
+        ...
+
+    def prepare(self, call: Call, model: Model, quirks: frozenset[Quirk], conversation: str) -> Prepared:
+        """Makes the request; ``conversation`` is the call's stable name. Raises BadRequest for what nobody can ask."""
+        ...
+
+    def count(self, call: Call, model: Model) -> Count:
+        """Has the call's input counted."""
+        ...
+
+    def events(self) -> EventReader:
+        """A reader for one answer."""
+        ...
+
+    def quirk_for(self, model: Model, message: str) -> Quirk | None:
+        """What to leave out of a request that the model refused with these words; None: nothing helps."""
+        ...
+
+    def read_failure(
+        self,
+        body: bytes,
+        now: float,
+        *,
+        http_status: int = 200,
+        date: str | None = None,
+        retry_after: str | None = None,
+    ) -> Failure:
+        """What an error body says; 200: an error within an answer. ``now`` in epoch seconds. Never raises."""
+        ...
+
+    def judge(self, failure: Failure) -> Verdict:
+        """What upstream's refusal means."""
+        ...
+
+    def verdict(self, cause: Cause) -> Verdict:
+        """What a failure without an error body means: a connection, a token, an answer that is not whole."""
+        ...

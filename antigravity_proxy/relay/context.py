@@ -1,0 +1,62 @@
+"""What surrounds a request: the client whose answer it is, and what all requests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.internet.interfaces import IConsumer, IReactorTime
+
+from antigravity_proxy.relay.signatures import Signatures
+from antigravity_proxy.relay.upstream import Upstream
+from antigravity_proxy.telemetry.record import Record
+from antigravity_proxy.ticker import Ticker
+from antigravity_proxy.upstream.egress import Egresses
+
+
+@dataclass(slots=True)
+class RelayContext:
+    """What all requests share; built once by the service.
+
+    ``epoch`` is the wall clock in epoch seconds, ``jitter`` a number from 0 to 1, ``hex_digits`` as many random hex
+    digits as asked for.
+    """
+
+    ticker: Ticker
+    epoch: Callable[[], float]
+    jitter: Callable[[], float]
+    hex_digits: Callable[[int], str]
+    egresses: Egresses
+    signatures: Signatures
+    upstream: Upstream
+
+    @property
+    def clock(self) -> IReactorTime:
+        """Monotonic seconds and timers."""
+        return self.ticker.clock
+
+
+class ClientGone(Exception):
+    """The client hung up: nothing more is sent anywhere."""
+
+
+class Client(Protocol):
+    """The client's side of one request: where the answer's bytes go, and whether anybody still waits for them.
+
+    ``started`` turns true with the first byte of the answer: from then on nothing is tried again. ``gone``: the client
+    hung up. ``consumer`` slows upstream down to the client's pace; None where the answer is collected first.
+    """
+
+    gone: bool
+    started: bool
+    consumer: IConsumer | None
+
+    @property
+    def record(self) -> Record:
+        """What comes of the request is noted here."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """Sends the next bytes of the answer."""
+        ...

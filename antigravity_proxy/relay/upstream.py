@@ -1,0 +1,48 @@
+"""One upstream as the relay has it: its wire, its pool of accounts, and what belongs to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.canonical.wire import Quirk, Wire
+from antigravity_proxy.relay.projects import Projects
+
+#: seconds that a host which could not be reached is tried last (upstream.md 1.1)
+AVOID_FOR = 60.0
+
+
+class BaseUrls:
+    """The upstream base URLs in the configured order, but hosts that failed a moment ago come last."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._urls = [url.encode("ascii") for url in urls]
+        self._avoid: dict[bytes, float] = {}
+
+    def in_order(self, now: float) -> list[bytes]:
+        """The base URLs to try one after the other; ``now`` in monotonic seconds."""
+        if not self._avoid:
+            return self._urls
+        self._avoid = {url: until for url, until in self._avoid.items() if until > now}
+        return sorted(self._urls, key=lambda url: url in self._avoid)
+
+    def failed(self, url: bytes, now: float) -> None:
+        """It could not be reached, or broke off, or gave no answer."""
+        self._avoid[url] = now + AVOID_FOR
+
+
+@dataclass(slots=True)
+class Upstream:
+    """Where calls go.
+
+    ``quirks`` remembers, by upstream model id, what had to be left out to be accepted (upstream.md 4.3).
+    """
+
+    wire: Wire
+    pool: Pool
+    tokens: TokenKeeper
+    projects: Projects
+    bases: BaseUrls
+    quirks: dict[str, frozenset[Quirk]] = field(default_factory=dict)

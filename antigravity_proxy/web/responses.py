@@ -1,0 +1,211 @@
+"""OpenAI's Responses with memory (contract.md 8): what requests refer to is looked up, what they bring is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Protocol
+
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+
+from antigravity_proxy.canonical.call import Call
+from antigravity_proxy.dialect.base import Answer, Decoded, Rendered, Stamp
+from antigravity_proxy.dialect.openai import responses_listing, responses_request
+from antigravity_proxy.dialect.openai.responses_compaction import MAX_LENGTH
+from antigravity_proxy.dialect.openai.responses_document import Response
+from antigravity_proxy.dialect.openai.responses_items import Memory
+from antigravity_proxy.dialect.openai.responses_request import References
+from antigravity_proxy.errors import BodyTooLarge, NotFound
+from antigravity_proxy.responses.items import Items, text_length
+from antigravity_proxy.responses.seal import Seal
+from antigravity_proxy.responses.store import ResponseStore, StoredResponse
+from antigravity_proxy.ticker import Ticker
+
+#: an item's id holds the digits of its response's, and its number; ``i``: it is one of those that were asked
+_ITEM_ID = re.compile(r"[a-z]{1,8}_([0-9a-f]{24})(i?)([0-9a-f]{4,8})")
+#: input that is less than this part of its body is copied from it, so that it doesn't hold the rest
+_WORTH_HOLDING = 0.5
+
+
+class SharedResponses(Protocol):
+    """Where all replicas find responses. What is not async returns at once."""
+
+    def remember(self, response: StoredResponse) -> None:
+        """All are to find it from now on."""
+        ...
+
+    def touch(self, response: StoredResponse) -> None:
+        """It is used: its life begins again."""
+        ...
+
+    def forget(self, owner: bytes, identity: str) -> None:
+        """Nobody is to find it any more."""
+        ...
+
+    async def find(self, store: ResponseStore, owner: bytes, identity: str) -> StoredResponse | None:
+        """The response, entered in this store; None: others have none either, or don't say so soon."""
+        ...
+
+
+class Client(Struct, frozen=True):
+    """Who asks: the API key that was shown, empty where none is asked for."""
+
+    key: bytes
+
+    @property
+    def owner(self) -> bytes:
+        """What the key's responses are kept by: not the key."""
+        return hashlib.sha256(b"responses\0" + self.key).digest()
+
+    @property
+    def seal(self) -> Seal:
+        """What closes and opens summaries for this key."""
+        return Seal(self.key, MAX_LENGTH)
+
+
+class Understood(Struct, frozen=True):
+    """A request as it is served; ``kept`` is its entry in the store, None where nothing is to be kept of it."""
+
+    decoded: Decoded
+    kept: StoredResponse | None
+
+
+class Responses:
+    """The memory behind ``/v1/responses``. ``limit`` and ``longest`` (a whole conversation) in bytes."""
+
+    def __init__(self, ticker: Ticker, limit: int, longest: int, shared: SharedResponses | None = None) -> None:
+        self.store = ResponseStore(limit)
+        self._ticker = ticker
+        self._longest = longest
+        self._shared = shared
+
+    async def understand(self, body: bytes, client: Client) -> Understood:
+        """The request in a body, with what it refers to; raises BadRequest, NotFound, BodyTooLarge."""
+        request = responses_request.read(body)
+        named = responses_request.references(request)
+        before, memory = await self._memory(named, client, len(body))
+        keeps = self.store.limit > 0 and request.store is not False
+        found = responses_request.understand(request, memory, stored=keeps)
+        if not keeps:
+            return Understood(found.decoded, None)
+        kept, earlier = self._begin(client, before, found.own, named, len(body))
+        complete = partial(self._complete, kept, earlier)
+        make = found.decoded.new_answer
+
+        def new_answer(stamp: Stamp) -> Answer:
+            return make(replace(stamp, completed=complete))
+
+        return Understood(replace(found.decoded, new_answer=new_answer), kept)
+
+    def ended(self, kept: StoredResponse) -> None:
+        """Its request is over; of one that brought no whole response nothing is kept."""
+        if not kept.identity:
+            self.store.drop(kept)
+
+    async def call(self, body: bytes, client: Client) -> Call | None:
+        """The request in a body as the call whose tokens are to be counted; raises as ``understand``.
+
+        None: it says nothing.
+        """
+        request = responses_request.read_count(body)
+        _, memory = await self._memory(responses_request.references(request), client, len(body))
+        if not request.input and not request.instructions and not request.previous_response_id:
+            return None
+        request.input = request.input or []
+        return responses_request.understand(request, memory).decoded.call
+
+    async def compaction(self, body: bytes, client: Client) -> Decoded:
+        """The request in a body as one for a summary, in a document of its own; raises as ``understand``."""
+        request = responses_request.read(body)
+        _, memory = await self._memory(responses_request.references(request), client, len(body))
+        return responses_request.compaction(request, memory)
+
+    async def retrieved(self, identity: str, client: Client) -> Rendered:
+        """The response as it was; raises NotFound."""
+        return responses_listing.render((await self._found(client, identity)).document)
+
+    async def deleted(self, identity: str, client: Client) -> Rendered:
+        """The answer to its deletion; raises NotFound. What goes on from it stays as it is."""
+        self.store.drop(await self._found(client, identity))
+        if self._shared is not None:
+            self._shared.forget(client.owner, identity)
+        return responses_listing.render_deleted(identity)
+
+    async def input_items(self, identity: str, client: Client, query: Mapping[str, str]) -> Rendered:
+        """A page of all that the response answers; raises NotFound, BadRequest."""
+        return responses_listing.render_items((await self._found(client, identity)).asked, identity, query)
+
+    def tick(self, now: float) -> None:
+        """Lets go what is too old; ``now`` in monotonic seconds."""
+        self.store.expire(now)
+        if not len(self.store):
+            self._ticker.leave(self)
+
+    async def _memory(self, named: References, client: Client, size: int) -> tuple[Items | None, Memory]:
+        """What a request of ``size`` bytes refers to; raises NotFound, BodyTooLarge."""
+        before = None
+        if named.response and (earlier := await self._take(client, named.response)) is not None:
+            before = earlier.said
+        items: dict[str, Raw] = {}
+        for identity in named.items:
+            if identity not in items and (item := await self._item(client, identity)) is not None:
+                items[identity] = item
+        whole = size + text_length(items.values()) + (before.length if before is not None else 0)
+        if whole > self._longest:
+            raise BodyTooLarge(f"The conversation is larger than {self._longest} bytes.")
+        seal = client.seal
+        return before, Memory(() if before is None else list(before), items, seal.seal, seal.open)
+
+    def _begin(
+        self, client: Client, before: Items | None, own: list[Raw], named: References, size: int
+    ) -> tuple[StoredResponse, Response | None]:
+        """Enters a response; and gives the document of the one it goes on from, if it is here."""
+        now, owner = self._ticker.clock.seconds(), client.owner
+        earlier = None
+        if before is not None:
+            earlier = self.store.take(owner, named.response, now)
+        elif (found := _ITEM_ID.fullmatch(named.last)) is not None:  # all is told again: what is here already counts
+            earlier = self.store.take(owner, f"resp_{found[1]}", now)
+            if earlier is not None and earlier.asked.begins(own):
+                before, own = earlier.asked, own[earlier.asked.count :]
+        length = text_length(own)
+        if length < size * _WORTH_HOLDING:
+            own = [item.copy() for item in own]
+        else:
+            length = size
+        self._ticker.watch(self)
+        kept = self.store.begin(owner, before, own, length, now)
+        return kept, earlier.document if earlier is not None else None
+
+    def _complete(self, kept: StoredResponse, earlier: Response | None, document: Response) -> None:
+        document, size = responses_listing.sharing(document, earlier)
+        output = list(document.output)
+        self.store.finish(kept, document.id, output, text_length(output), document, size)
+        if self._shared is not None and kept.identity:
+            self._shared.remember(kept)
+
+    async def _take(self, client: Client, identity: str) -> StoredResponse | None:
+        found = self.store.take(client.owner, identity, self._ticker.clock.seconds())
+        if self._shared is None or not self.store.limit:
+            return found
+        if found is not None:
+            self._shared.touch(found)
+            return found
+        return await self._shared.find(self.store, client.owner, identity)
+
+    async def _found(self, client: Client, identity: str) -> StoredResponse:
+        found = await self._take(client, identity)
+        if found is None:
+            raise NotFound(f"Response with id '{identity[:80]}' not found.")
+        return found
+
+    async def _item(self, client: Client, identity: str) -> Raw | None:
+        place = _ITEM_ID.fullmatch(identity)
+        response = await self._take(client, f"resp_{place[1]}") if place is not None else None
+        if place is None or response is None or response.said is None:
+            return None
+        items: Iterable[Raw] = response.asked if place[2] else response.said.own
+        return next((item for n, item in enumerate(items) if n == int(place[3], 16)), None)
