@@ -45,6 +45,12 @@ def test_the_architecture_names_what_exists() -> None:
         assert path.exists() or path.with_suffix(".py").exists(), name
 
 
+def test_every_package_is_in_the_architectures_table() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    for path in (ROOT / "antigravity_proxy").glob("*/__init__.py"):
+        assert f"`{path.parent.name}/`" in text, path.parent.name
+
+
 def test_every_runtime_dependency_is_explained() -> None:
     text = (ROOT / "docs/dependencies.md").read_text().lower()
     section = re.search(r"install_requires =\n((?:    .*\n)+)", (ROOT / "setup.cfg").read_text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -48,3 +49,27 @@ def test_every_silenced_finding_has_its_reason() -> None:
         if re.search(r"# noqa(?!: [A-Z]+\d+(?:, ?[A-Z]+\d+)* - \w)", line)
     ]
     assert silenced == []
+
+
+def _rows(marks: list[ast.expr]) -> list[str]:
+    """The names in ``pytest.mark.row(…)`` among decorators, or in a module's ``pytestmark``."""
+    calls = [mark for mark in marks if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.row"]
+    return [ast.unparse(name) for call in calls for name in call.args]
+
+
+def test_no_test_bears_the_mark_of_a_row_twice() -> None:
+    """Else the table of docs/security.md would claim more tests than there are."""
+    doubled = []
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        tree = ast.parse(path.read_text())
+        everywhere = [
+            name
+            for node in tree.body
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
+            for name in _rows(node.value.elts if isinstance(node.value, ast.List | ast.Tuple) else [node.value])
+        ]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                names = everywhere + _rows(node.decorator_list)
+                doubled += [f"{path.name}: {node.name}: {name}" for name in set(names) if names.count(name) > 1]
+    assert doubled == []

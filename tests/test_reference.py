@@ -14,10 +14,12 @@ from antigravity_proxy import errors, logs
 from antigravity_proxy.dialect.anthropic import errors as anthropic
 from antigravity_proxy.dialect.gemini import errors as gemini
 from antigravity_proxy.dialect.openai import errors as openai
+from antigravity_proxy.settings.table import TABLE
 from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.metrics import Metrics
 from antigravity_proxy.telemetry.record import Attempt, Record
 from antigravity_proxy.telemetry.trace import Trace
+from antigravity_proxy.volume.guiconfig import GuiConfig
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs/reference"
@@ -235,3 +237,17 @@ def test_every_attribute_of_a_span_has_a_row() -> None:
     }
     assert len(keys) > 10
     assert keys <= _named("metrics")
+
+
+def test_every_key_of_the_apps_file_and_every_column_that_is_read_has_a_row() -> None:
+    named = _named("data-model")
+    assert {"upstream_proxy.enabled", *GuiConfig.__struct_fields__} - {"upstream_proxy", "notes"} <= named
+    assert {"id", "provider", "email", "name", "token_json", "quota_json", "status", "proxy_url"} <= named
+
+
+def test_the_settings_that_the_apps_file_can_hold_are_told() -> None:
+    text = (ROOT / "docs/settings.md").read_text().partition("**`gui_config.json`.**")[2].partition("\n\n")[0]
+    held = [found[1] for each in TABLE if (found := re.search(r"gui_config's (proxy\.\w+)", each.default_in_words))]
+    assert len(held) == 9
+    for key in held:
+        assert f"`{key}`" in text, key

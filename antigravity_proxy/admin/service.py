@@ -83,7 +83,12 @@ class Admin:
         routes = AdminResource(answers, made, LoginPages(answers, made, access), self.signing_in, self.status)
         gate = AdminGate(base_url, made, headers)
         self.site = GuardedSite(
-            routes.resource(), gate, ticker, max_connections=_MAX_CONNECTIONS, max_per_address=_MAX_PER_ADDRESS
+            routes.resource(),
+            gate,
+            ticker,
+            max_connections=_MAX_CONNECTIONS,
+            max_per_address=_MAX_PER_ADDRESS,
+            trusted=settings.trusted_proxies,
         )
 
     def use(self, keys: KeyRing) -> None:

@@ -49,6 +49,7 @@ from antigravity_proxy.web.gate import ApiAdmission, ApiGate
 from antigravity_proxy.web.health import HealthPages
 from antigravity_proxy.web.key_policy import KeyPolicy
 from antigravity_proxy.web.rate_limits import RateLimits
+from antigravity_proxy.web.responses import Responses
 from antigravity_proxy.web.site import GuardedSite
 
 log = Logger()
@@ -74,6 +75,7 @@ class Daemon(MultiService):
     admin: Admin
     site: GuardedSite[ApiAdmission]
     ledger: Ledger
+    responses: Responses
     health: Health
 
     def __init__(self, reactor: Any, start: Start, handed: Sockets, notifier: Notifier) -> None:
@@ -126,7 +128,10 @@ class Daemon(MultiService):
         )
         pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()
         decoding = Decoding(reactor)
-        api = ApiResource(services.relay, lambda: in_force.catalogue, gate, pages, hex_digits, ledger, decoding)
+        self.responses = responses = Responses(ticker, decoding, settings.responses_store, settings.max_body)
+        api = ApiResource(
+            services.relay, lambda: in_force.catalogue, gate, pages, hex_digits, ledger, decoding, responses
+        )
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
         self.site = GuardedSite(api, gate, ticker, max_connections=self._room)
 

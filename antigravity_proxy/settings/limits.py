@@ -24,6 +24,8 @@ HEAD_DEADLINE = 20.0
 #: a request's head, its first line with it
 HEAD_BYTES = 16 << 10
 HEAD_FIELDS = 500
+#: the same, and the rest of a kept connection, while there are as many connections as there may be
+FULL_DEADLINE = 3.0
 #: a kept connection may rest this long between two requests
 IDLE_SECONDS = 75.0
 #: a body must make this progress: checked every BODY_CHECK_SECONDS, at least BODY_MIN_RATE bytes a second

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
-from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -15,30 +14,36 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
-from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.catalogue import Catalogue, PublicModel
-from antigravity_proxy.canonical.chunk import Usage
-from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.dialect.base import Decoded, Rendered, Stamp
+from antigravity_proxy.dialect.base import Rendered
+from antigravity_proxy.dialect.openai import responses_listing
 from antigravity_proxy.relay.context import ClientGone, RelayContext
-from antigravity_proxy.relay.counting import count_tokens
-from antigravity_proxy.relay.fanout import FanOut
-from antigravity_proxy.relay.generation import Generation
-from antigravity_proxy.relay.signatures import Memory
-from antigravity_proxy.telemetry.record import Ledger, Record
+from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.web import capacity
 from antigravity_proxy.web.client import HttpClient
 from antigravity_proxy.web.decoding import Decoding
 from antigravity_proxy.web.dialects import DIALECTS, Dialect, Incoming, TokenCount
 from antigravity_proxy.web.gate import ApiAdmission, ApiGate, ApiRequest
+from antigravity_proxy.web.responses import Asking, Responses
 from antigravity_proxy.web.routes import Operation, Route
-from antigravity_proxy.web.session_headers import session_of
+from antigravity_proxy.web.serving import Serving
 from antigravity_proxy.web.twisted_request import TwistedRequest
 
 log = Logger()
 
 #: to a preflight; the gate has set its headers
 _GO_AHEAD = Rendered(200, b"")
+#: what has to do with responses that are kept
+_OF_RESPONSES = frozenset(
+    {
+        Operation.RESPONSES,
+        Operation.RESPONSE_COUNT,
+        Operation.COMPACTION,
+        Operation.STORED_RESPONSE,
+        Operation.RESPONSE_ITEMS,
+        Operation.RESPONSE_END,
+    }
+)
 #: agents that try a websocket first fall back on this at once (clients.md 3)
 _NO_WEBSOCKET = Rendered(426, b"Use POST: there are no websockets here.\n", ((b"content-type", b"text/plain"),))
 
@@ -57,15 +62,17 @@ class ApiResource(Resource):
         hex_digits: Callable[[int], str],
         ledger: Ledger,
         decoding: Decoding,
+        responses: Responses,
     ) -> None:
         super().__init__()
         self._context = context
         self._catalogue = catalogue
         self._gate = gate
         self._public = public
-        self._hex = hex_digits
         self._ledger = ledger
         self._decoding = decoding
+        self._responses = responses
+        self._serving = Serving(context, catalogue, gate.rate_limits, hex_digits, ledger)
 
     def render(self, request: ApiRequest) -> Any:
         """Serves one request; never raises."""
@@ -89,9 +96,11 @@ class ApiResource(Resource):
             self._check_method(request, route)
             if _wants_websocket(request, route):
                 client.reply(_NO_WEBSOCKET)
+            elif route.operation in _OF_RESPONSES:
+                await self._respond(request, admission, client)
             elif (decode := dialect.decoders.get(route.operation)) is not None:
-                decoded = await self._decoding.decode(decode, _incoming(request, route))
-                await self._generate(request, admission, decoded, client)
+                decoding = self._decoding.decode(decode, _incoming(request, route))
+                await self._serving.generate(admission, request.requestHeaders, await decoding, client)
             elif (count := dialect.counts.get(route.operation)) is not None:
                 client.reply(await self._count(request, admission, count, client))
             else:
@@ -103,8 +112,6 @@ class ApiResource(Resource):
     def _check_method(self, request: ApiRequest, route: Route) -> None:
         if route.operation is Operation.UNKNOWN:
             raise errors.NotFound(f"No such path: {_shown(request.path)}")
-        if route.operation is Operation.STORED_RESPONSE:
-            raise errors.NotFound(f"Responses are not stored here: {_shown(request.path)}")
         if request.method.decode("latin-1") not in route.methods and not _wants_websocket(request, route):
             raise errors.MethodNotAllowed("Method not allowed.", allow=route.methods)
 
@@ -130,59 +137,6 @@ class ApiResource(Resource):
             return listed
         return tuple(model for model in listed if key.may_use(catalogue.resolve(model.id).id))
 
-    async def _generate(
-        self, request: ApiRequest, admission: ApiAdmission, decoded: Decoded, client: HttpClient
-    ) -> None:
-        if name := session_of(request.requestHeaders):  # wins over the body
-            decoded = replace(decoded, call=replace(decoded.call, session=name))
-        context, call, record = self._context, decoded.call, client.record
-        model = self._model(admission, call, record)
-        if admission.key is not None and decoded.asks_upstream:
-            self._gate.rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
-        if call.stream:
-            self._ledger.streams(record)
-        memory = Memory(context.signatures, record.key, call, model)
-        stamp = Stamp(int(context.epoch()), self._hex, admission.id, context.epoch, memory.call_signed)
-        new_answer = decoded.new_answer
-        if not decoded.asks_upstream:
-            answer = new_answer(stamp)
-            client.prepare(_headers(answer.content_type, model.id), None)
-            client.finish(answer.close())
-            return
-        await memory.recall(call)
-        generation: Generation | FanOut
-        if call.choices == 1 and not decoded.more:
-            generation = Generation(context, call, model, memory, lambda: new_answer(stamp), client)
-        else:
-            calls = (call, *decoded.more)
-            any_will_do = decoded.any_will_do
-            generation = FanOut(
-                context, calls, model, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do
-            )
-            del calls
-        answer = generation.answer
-        streamed = call.stream
-        client.prepare(_headers(answer.content_type, model.id), answer.keepalive if streamed else None)
-        del decoded, call, answer
-        try:
-            tail = await generation.run()
-        except errors.ProxyError as e:
-            if not client.head_sent:
-                raise
-            record.error = e.code
-            client.finish(generation.answer.fail(e))
-        else:
-            client.finish(tail)
-        finally:
-            _count_tokens(record, generation.usage)
-
-    def _model(self, admission: ApiAdmission, call: Call, record: Record) -> Model:
-        model = self._catalogue().serving(call)
-        record.asked, record.model, record.family = call.model, model.id, model.family
-        if admission.key is not None and not admission.key.may_use(model.id):
-            raise errors.Forbidden(f"This API key may not use the model {model.id}.", param="model")
-        return model
-
     def _capacity(self) -> Rendered:
         pool = self._context.upstream.pool
         models = pool.capacity(self._catalogue().ids)
@@ -192,8 +146,35 @@ class ApiResource(Resource):
         self, request: ApiRequest, admission: ApiAdmission, count: TokenCount, client: HttpClient
     ) -> Rendered:
         call = await self._decoding.decode(count.decode, _incoming(request, admission.route))
-        model = self._model(admission, call, client.record)
-        return count.render(await count_tokens(self._context, call, model, client))
+        return count.render(await self._serving.count(admission, call, client))
+
+    async def _respond(self, request: ApiRequest, admission: ApiAdmission, client: HttpClient) -> None:
+        """Serves what has to do with responses that are kept."""
+        responses, headers = self._responses, request.requestHeaders
+        asking = Asking(self._gate.keys.accepted(headers, request.uri.partition(b"?")[2]))
+        match admission.route.operation:
+            case Operation.RESPONSES:
+                decoded, kept = await responses.understand(request.take_body(), asking)
+                generating = self._serving.generate(admission, headers, decoded, client)
+                del decoded  # a long stream keeps no prompt in memory
+                try:
+                    await generating
+                finally:
+                    responses.ended(kept)
+            case Operation.COMPACTION:
+                compacting = responses.compaction(request.take_body(), asking)
+                await self._serving.generate(admission, headers, await compacting, client)
+            case Operation.RESPONSE_COUNT:
+                call = await responses.call(request.take_body(), asking)
+                tokens = 0 if call is None else await self._serving.count(admission, call, client)
+                client.reply(responses_listing.render_count(tokens))
+            case Operation.RESPONSE_ITEMS:
+                client.reply(await responses.input_items(admission.route.response, asking, _query(request)))
+            case Operation.RESPONSE_END:
+                client.reply(await responses.cancelled(admission.route.response, asking))
+            case _:
+                found = responses.deleted if request.method == b"DELETE" else responses.retrieved
+                client.reply(await found(admission.route.response, asking))
 
     def _last_resort(self, failure: Failure, request: ApiRequest, client: HttpClient) -> None:
         """What nobody caught: a client that left is no fault; anything else is ours, and is told without details."""
@@ -211,22 +192,9 @@ class ApiResource(Resource):
         self._ledger.close(client.record)
 
 
-def _count_tokens(record: Record, usage: Usage) -> None:
-    record.tokens_in, record.tokens_out = usage.input_tokens, usage.output_tokens
-
-
 def _hung_up(client: HttpClient, serving: Deferred[None], reason: Failure) -> None:
     client.lost(reason)
     serving.cancel()
-
-
-def _headers(content_type: bytes, model: str) -> tuple[tuple[bytes, bytes], ...]:
-    return (
-        (b"content-type", content_type),
-        (b"cache-control", b"no-cache"),
-        (b"x-accel-buffering", b"no"),
-        (b"x-antigravity-model", model.encode()),
-    )
 
 
 def _wants_websocket(request: ApiRequest, route: Route) -> bool:

@@ -36,6 +36,7 @@ from antigravity_proxy.settings.limits import (
     BODY_GRACE_SECONDS,
     BODY_MEAN_RATE,
     BODY_MIN_RATE,
+    FULL_DEADLINE,
     HEAD_BYTES,
     HEAD_DEADLINE,
     HEAD_FIELDS,
@@ -73,6 +74,8 @@ _SECONDS = {
     _Wait.ARRIVAL: ARRIVAL_SECONDS,
     _Wait.CLOSE: WRITE_STALL,
 }
+#: what a connection waits for that takes a place and brings no request
+_SENDS_NOTHING = (_Wait.HEAD, _Wait.NEXT)
 
 
 @implementer(IProtocol, IPushProducer)
@@ -80,8 +83,8 @@ class GuardedChannel:
     """HTTP/1.1 with deadlines for what comes in, a stall limit for what goes out, refusal and drain.
 
     The deadlines are absolute, or ask for progress. ``sheds``: it came above the cap, and is told so. ``address``: the
-    peer's, without its port. ``refusing``: a refusal was sent, and what comes is swallowed, unread. ``persistent``:
-    another request may follow.
+    peer's network, as connections are counted. ``refusing``: a refusal was sent, and what comes is swallowed, unread.
+    ``persistent``: another request may follow.
     """
 
     __slots__ = (
@@ -280,6 +283,8 @@ class GuardedChannel:
             self.transport.abortConnection()
             return
         limit = _SECONDS.get(self._waits_for)
+        if limit is not None and self._waits_for in _SENDS_NOTHING and self.site.is_full:
+            limit = min(limit, FULL_DEADLINE)
         if limit is None or now - self._since < limit:
             return
         match self._waits_for:

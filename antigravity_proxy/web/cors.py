@@ -9,7 +9,7 @@ from antigravity_proxy.http1.fields import HeaderFields
 
 #: what a page may read of an answer besides its body
 _EXPOSED = b"request-id, retry-after, x-antigravity-model, x-request-id"
-_METHODS = b"GET, HEAD, POST"
+_METHODS = b"GET, HEAD, POST, DELETE"
 #: seconds for which a browser need not ask again
 _MAX_AGE = b"600"
 _NAMES = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~ ,-]{1,2000}")

@@ -36,9 +36,6 @@ class Decoding(Service):
         """
         if len(incoming.body) <= LARGE:
             return decoder(incoming)
-        if not self._started:
-            self._started = True
-            self._thread.start()
         waiting = [incoming]
         del incoming
 
@@ -48,7 +45,16 @@ class Decoding(Service):
             return decoder(taken)
 
         try:
-            decoded: T = await self._thread.run(work)
+            return await self.run(LARGE + 1, work)
         finally:
             waiting.clear()
-        return decoded
+
+    async def run(self, size: int, work: Callable[[], T]) -> T:
+        """What the work makes of ``size`` bytes of JSON. Raises what it raises."""
+        if size <= LARGE:
+            return work()
+        if not self._started:
+            self._started = True
+            self._thread.start()
+        made: T = await self._thread.run(work)
+        return made

@@ -25,7 +25,6 @@ from antigravity_proxy.dialect.openai import (
     chat_request,
     completions_request,
     images_request,
-    responses_request,
 )
 from antigravity_proxy.dialect.openai import errors as openai_errors
 from antigravity_proxy.dialect.openai import models as openai_models
@@ -75,7 +74,6 @@ _OPENAI = Dialect(
     render_model=openai_models.render_one,
     decoders={
         Operation.CHAT: lambda incoming: chat_request.decode(incoming.body),
-        Operation.RESPONSES: lambda incoming: responses_request.decode(incoming.body),
         Operation.COMPLETIONS: lambda incoming: completions_request.decode(incoming.body),
         Operation.IMAGES: lambda incoming: images_request.decode(incoming.body),
         Operation.IMAGE_EDITS: lambda incoming: images_request.decode_edit(incoming.body, incoming.content_type),

@@ -40,7 +40,7 @@ def client_address(peer: str, forwarded_for: Iterable[str], trusted: Sequence[Ne
     """The address of the client: the last in ``X-Forwarded-For`` that no trusted proxy has; else the peer's own."""
     address = peer
     for field in reversed([item.strip() for value in forwarded_for for item in value.split(",")]):
-        if not _is_trusted(address, trusted):
+        if not is_trusted(address, trusted):
             break
         try:
             address = str(ipaddress.ip_address(field))
@@ -49,7 +49,8 @@ def client_address(peer: str, forwarded_for: Iterable[str], trusted: Sequence[Ne
     return address
 
 
-def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+    """True for the address of a trusted proxy."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

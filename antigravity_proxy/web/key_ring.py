@@ -74,6 +74,12 @@ class KeyRing:
             raise Unauthorized("Wrong API key.")
         return client
 
+    def accepted(self, headers: HeaderFields, query: bytes) -> bytes:
+        """The key in force that the request shows; empty where none is needed."""
+        if self.open:
+            return b""
+        return next((key for key in keys_shown(headers, query) if self.has([key]) or self.client_of([key])), b"")
+
 
 def keys_shown(headers: HeaderFields, query: bytes = b"") -> list[bytes]:
     """Every key that the request shows: clients send one, in one of four places (clients.md 2)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -17,12 +17,14 @@ from antigravity_proxy.dialect.openai import responses_listing, responses_reques
 from antigravity_proxy.dialect.openai.responses_compaction import MAX_LENGTH
 from antigravity_proxy.dialect.openai.responses_document import Response
 from antigravity_proxy.dialect.openai.responses_items import Memory
-from antigravity_proxy.dialect.openai.responses_request import References
-from antigravity_proxy.errors import BodyTooLarge, NotFound
+from antigravity_proxy.dialect.openai.responses_request import References, ResponsesRequest
+from antigravity_proxy.errors import BadRequest, BodyTooLarge, NotFound
 from antigravity_proxy.responses.items import Items, text_length
 from antigravity_proxy.responses.seal import Seal
 from antigravity_proxy.responses.store import ResponseStore, StoredResponse
 from antigravity_proxy.ticker import Ticker
+from antigravity_proxy.web.bodies import LARGE, check_shape
+from antigravity_proxy.web.decoding import Decoding
 
 #: an item's id holds the digits of its response's, and its number; ``i``: it is one of those that were asked
 _ITEM_ID = re.compile(r"[a-z]{1,8}_([0-9a-f]{24})(i?)([0-9a-f]{4,8})")
@@ -50,7 +52,7 @@ class SharedResponses(Protocol):
         ...
 
 
-class Client(Struct, frozen=True):
+class Asking(Struct, frozen=True):
     """Who asks: the API key that was shown, empty where none is asked for."""
 
     key: bytes
@@ -66,31 +68,29 @@ class Client(Struct, frozen=True):
         return Seal(self.key, MAX_LENGTH)
 
 
-class Understood(Struct, frozen=True):
-    """A request as it is served; ``kept`` is its entry in the store, None where nothing is to be kept of it."""
-
-    decoded: Decoded
-    kept: StoredResponse | None
-
-
 class Responses:
     """The memory behind ``/v1/responses``. ``limit`` and ``longest`` (a whole conversation) in bytes."""
 
-    def __init__(self, ticker: Ticker, limit: int, longest: int, shared: SharedResponses | None = None) -> None:
+    def __init__(
+        self, ticker: Ticker, decoding: Decoding, limit: int, longest: int, shared: SharedResponses | None = None
+    ) -> None:
         self.store = ResponseStore(limit)
         self._ticker = ticker
+        self._decoding = decoding
         self._longest = longest
         self._shared = shared
 
-    async def understand(self, body: bytes, client: Client) -> Understood:
-        """The request in a body, with what it refers to; raises BadRequest, NotFound, BodyTooLarge."""
-        request = responses_request.read(body)
-        named = responses_request.references(request)
-        before, memory = await self._memory(named, client, len(body))
+    async def understand(self, body: bytes, client: Asking) -> tuple[Decoded, StoredResponse | None]:
+        """The request in a body, with what it refers to; and its entry in the store, None where nothing is to be kept.
+
+        Raises BadRequest, NotFound, BodyTooLarge.
+        """
+        request, named, before, memory = await self._read(responses_request.read, body, client)
         keeps = self.store.limit > 0 and request.store is not False
-        found = responses_request.understand(request, memory, stored=keeps)
+        size = len(body) + (before.length if before is not None else 0)
+        found = await self._decoding.run(size, partial(responses_request.understand, request, memory, stored=keeps))
         if not keeps:
-            return Understood(found.decoded, None)
+            return found.decoded, None
         kept, earlier = self._begin(client, before, found.own, named, len(body))
         complete = partial(self._complete, kept, earlier)
         make = found.decoded.new_answer
@@ -98,45 +98,54 @@ class Responses:
         def new_answer(stamp: Stamp) -> Answer:
             return make(replace(stamp, completed=complete))
 
-        return Understood(replace(found.decoded, new_answer=new_answer), kept)
+        return replace(found.decoded, new_answer=new_answer), kept
 
-    def ended(self, kept: StoredResponse) -> None:
+    def ended(self, kept: StoredResponse | None) -> None:
         """Its request is over; of one that brought no whole response nothing is kept."""
-        if not kept.identity:
+        if kept is not None and not kept.identity:
             self.store.drop(kept)
 
-    async def call(self, body: bytes, client: Client) -> Call | None:
+    async def call(self, body: bytes, client: Asking) -> Call | None:
         """The request in a body as the call whose tokens are to be counted; raises as ``understand``.
 
         None: it says nothing.
         """
-        request = responses_request.read_count(body)
-        _, memory = await self._memory(responses_request.references(request), client, len(body))
+        request, _, before, memory = await self._read(responses_request.read_count, body, client)
         if not request.input and not request.instructions and not request.previous_response_id:
             return None
         request.input = request.input or []
-        return responses_request.understand(request, memory).decoded.call
+        size = len(body) + (before.length if before is not None else 0)
+        found = await self._decoding.run(size, partial(responses_request.understand, request, memory))
+        return found.decoded.call
 
-    async def compaction(self, body: bytes, client: Client) -> Decoded:
+    async def compaction(self, body: bytes, client: Asking) -> Decoded:
         """The request in a body as one for a summary, in a document of its own; raises as ``understand``."""
-        request = responses_request.read(body)
-        _, memory = await self._memory(responses_request.references(request), client, len(body))
-        return responses_request.compaction(request, memory)
+        request, _, before, memory = await self._read(responses_request.read, body, client)
+        size = len(body) + (before.length if before is not None else 0)
+        return await self._decoding.run(size, partial(responses_request.compaction, request, memory))
 
-    async def retrieved(self, identity: str, client: Client) -> Rendered:
+    async def retrieved(self, identity: str, client: Asking) -> Rendered:
         """The response as it was; raises NotFound."""
         return responses_listing.render((await self._found(client, identity)).document)
 
-    async def deleted(self, identity: str, client: Client) -> Rendered:
+    async def deleted(self, identity: str, client: Asking) -> Rendered:
         """The answer to its deletion; raises NotFound. What goes on from it stays as it is."""
         self.store.drop(await self._found(client, identity))
         if self._shared is not None:
             self._shared.forget(client.owner, identity)
         return responses_listing.render_deleted(identity)
 
-    async def input_items(self, identity: str, client: Client, query: Mapping[str, str]) -> Rendered:
+    async def cancelled(self, identity: str, client: Asking) -> Rendered:
+        """Never: what could be has come whole before it is found; raises NotFound, BadRequest."""
+        await self._found(client, identity)
+        raise BadRequest("Only a response that is made in the background can be cancelled, and none is here.")
+
+    async def input_items(self, identity: str, client: Asking, query: Mapping[str, str]) -> Rendered:
         """A page of all that the response answers; raises NotFound, BadRequest."""
-        return responses_listing.render_items((await self._found(client, identity)).asked, identity, query)
+        items = (await self._found(client, identity)).asked
+        return await self._decoding.run(
+            items.length, partial(responses_listing.render_items, list(items), identity, query)
+        )
 
     def tick(self, now: float) -> None:
         """Lets go what is too old; ``now`` in monotonic seconds."""
@@ -144,7 +153,21 @@ class Responses:
         if not len(self.store):
             self._ticker.leave(self)
 
-    async def _memory(self, named: References, client: Client, size: int) -> tuple[Items | None, Memory]:
+    async def _read(
+        self, read: Callable[[bytes], ResponsesRequest], body: bytes, client: Asking
+    ) -> tuple[ResponsesRequest, References, Items | None, Memory]:
+        """The request in a body, what it refers to, and what is remembered of that."""
+
+        def parse() -> tuple[ResponsesRequest, References]:
+            if len(body) > LARGE:
+                check_shape(body)
+            request = read(body)
+            return request, responses_request.references(request)
+
+        request, named = await self._decoding.run(len(body), parse)
+        return request, named, *(await self._memory(named, client, len(body)))
+
+    async def _memory(self, named: References, client: Asking, size: int) -> tuple[Items | None, Memory]:
         """What a request of ``size`` bytes refers to; raises NotFound, BodyTooLarge."""
         before = None
         if named.response and (earlier := await self._take(client, named.response)) is not None:
@@ -160,7 +183,7 @@ class Responses:
         return before, Memory(() if before is None else list(before), items, seal.seal, seal.open)
 
     def _begin(
-        self, client: Client, before: Items | None, own: list[Raw], named: References, size: int
+        self, client: Asking, before: Items | None, own: list[Raw], named: References, size: int
     ) -> tuple[StoredResponse, Response | None]:
         """Enters a response; and gives the document of the one it goes on from, if it is here."""
         now, owner = self._ticker.clock.seconds(), client.owner
@@ -169,8 +192,10 @@ class Responses:
             earlier = self.store.take(owner, named.response, now)
         elif (found := _ITEM_ID.fullmatch(named.last)) is not None:  # all is told again: what is here already counts
             earlier = self.store.take(owner, f"resp_{found[1]}", now)
-            if earlier is not None and earlier.asked.begins(own):
-                before, own = earlier.asked, own[earlier.asked.count :]
+            if earlier is not None:
+                chains = (earlier.said, earlier.asked)  # with what was said, or with the client's own copies of that
+                before = next((chain for chain in chains if chain is not None and chain.begins(own)), None)
+                own = own[before.count :] if before is not None else own
         length = text_length(own)
         if length < size * _WORTH_HOLDING:
             own = [item.copy() for item in own]
@@ -187,7 +212,7 @@ class Responses:
         if self._shared is not None and kept.identity:
             self._shared.remember(kept)
 
-    async def _take(self, client: Client, identity: str) -> StoredResponse | None:
+    async def _take(self, client: Asking, identity: str) -> StoredResponse | None:
         found = self.store.take(client.owner, identity, self._ticker.clock.seconds())
         if self._shared is None or not self.store.limit:
             return found
@@ -196,13 +221,13 @@ class Responses:
             return found
         return await self._shared.find(self.store, client.owner, identity)
 
-    async def _found(self, client: Client, identity: str) -> StoredResponse:
+    async def _found(self, client: Asking, identity: str) -> StoredResponse:
         found = await self._take(client, identity)
         if found is None:
             raise NotFound(f"Response with id '{identity[:80]}' not found.")
         return found
 
-    async def _item(self, client: Client, identity: str) -> Raw | None:
+    async def _item(self, client: Asking, identity: str) -> Raw | None:
         place = _ITEM_ID.fullmatch(identity)
         response = await self._take(client, f"resp_{place[1]}") if place is not None else None
         if place is None or response is None or response.said is None:

@@ -23,7 +23,11 @@ class Operation(Enum):
     MESSAGE = "message"
     MESSAGE_COUNT = "count a message's tokens"
     RESPONSES = "response"
+    RESPONSE_COUNT = "count a response's input tokens"
+    COMPACTION = "compaction"
     STORED_RESPONSE = "stored response"
+    RESPONSE_ITEMS = "a stored response's input items"
+    RESPONSE_END = "cancel a response"
     COMPLETIONS = "completion"
     IMAGES = "image"
     IMAGE_EDITS = "image edit"
@@ -41,12 +45,15 @@ class Operation(Enum):
 
 
 class Route(Struct, frozen=True):
-    """What a path means. ``model`` is the path's model name, where it has one; ``methods`` the ones it allows."""
+    """What a path means. ``methods`` are the ones it allows; ``model`` the model's name and ``response`` the id of a
+    response in the path, where it has one.
+    """
 
     operation: Operation
     dialect: DialectName
     methods: tuple[str, ...]
     model: str = ""
+    response: str = ""
 
     @property
     def needs_key(self) -> bool:
@@ -64,6 +71,8 @@ PREFLIGHT = Route(Operation.PREFLIGHT, "openai", ("OPTIONS",))
 _FIXED = {
     "/v1/chat/completions": Route(Operation.CHAT, "openai", ("POST",)),
     "/v1/responses": Route(Operation.RESPONSES, "openai", ("POST",)),
+    "/v1/responses/input_tokens": Route(Operation.RESPONSE_COUNT, "openai", ("POST",)),
+    "/v1/responses/compact": Route(Operation.COMPACTION, "openai", ("POST",)),
     "/v1/completions": Route(Operation.COMPLETIONS, "openai", ("POST",)),
     "/v1/images/generations": Route(Operation.IMAGES, "openai", ("POST",)),
     "/v1/images/edits": Route(Operation.IMAGE_EDITS, "openai", ("POST",)),
@@ -73,7 +82,13 @@ _FIXED = {
     "/v1/messages/count_tokens": Route(Operation.MESSAGE_COUNT, "anthropic", ("POST",)),
     "/capacity": Route(Operation.CAPACITY, "openai", _READ),
 }
-_STORED_RESPONSE = Route(Operation.STORED_RESPONSE, "openai", ())
+#: by what follows a response's id
+_OF_RESPONSE = {
+    "": (Operation.STORED_RESPONSE, ("GET", "DELETE")),
+    "input_items": (Operation.RESPONSE_ITEMS, ("GET",)),
+    "cancel": (Operation.RESPONSE_END, ("POST",)),
+}
+_RESPONSES = "/v1/responses/"
 _PUBLIC = Route(Operation.PUBLIC, "openai", _READ)
 #: where model resources stand; the last is for clients that leave the version out (clients.md 3)
 _MODEL_PREFIXES = ("/v1beta/models/", "/v1/models/", "/models/")
@@ -86,8 +101,8 @@ def match(path: str, marked: DialectName | None = None) -> Route:
     """
     if (found := _FIXED.get(path)) is not None:
         return found
-    if path.startswith("/v1/responses/"):
-        return _STORED_RESPONSE
+    if path.startswith(_RESPONSES):
+        return _response(path.removeprefix(_RESPONSES))
     if path in PUBLIC_PATHS:
         return _PUBLIC
     dialect = _dialect(path)
@@ -100,6 +115,15 @@ def match(path: str, marked: DialectName | None = None) -> Route:
         if path.startswith(prefix):
             return _model(path[len(prefix) :], prefix, asked)
     return Route(Operation.UNKNOWN, dialect, ())
+
+
+def _response(rest: str) -> Route:
+    """Routes below a response: ``{id}`` or ``{id}/{what}``."""
+    identity, _, what = rest.partition("/")
+    if not identity or what not in _OF_RESPONSE:
+        return Route(Operation.UNKNOWN, "openai", ())
+    operation, methods = _OF_RESPONSE[what]
+    return Route(operation, "openai", methods, response=identity)
 
 
 def _model(rest: str, prefix: str, asked: DialectName) -> Route:

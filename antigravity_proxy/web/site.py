@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from typing import Any, Generic
 
@@ -14,11 +13,13 @@ from twisted.web import http, server
 from twisted.web.resource import IResource
 
 from antigravity_proxy.settings.limits import BODIES_TOTAL, MAX_CONNECTIONS, SHED_CONNECTIONS
+from antigravity_proxy.settings.parse import Network
 from antigravity_proxy.telemetry.bucket import Bucket
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.web.bodies import BodyBudget
 from antigravity_proxy.web.channel import GuardedChannel
 from antigravity_proxy.web.edge import A, Gate
+from antigravity_proxy.web.forwarded import is_trusted, network_of
 from antigravity_proxy.web.round_robin import RoundRobin
 
 log = Logger()
@@ -32,7 +33,8 @@ _FAULT_RATE, _FAULT_BURST = 0.1, 5.0
 class GuardedSite(server.Site, Generic[A]):
     """A Site of guarded channels: counts them, caps them, drains them. Keeps no access log of its own.
 
-    ``max_per_address``: one address may hold so many connections at a time, None: as many as there may be.
+    ``max_per_address``: connections of one address (IPv6: of a /64) at a time; None: as many as there may be.
+    Addresses in ``trusted`` are proxies, whose connections are other clients'.
     """
 
     noisy = False
@@ -45,6 +47,7 @@ class GuardedSite(server.Site, Generic[A]):
         *,
         max_connections: int = MAX_CONNECTIONS,
         max_per_address: int | None = None,
+        trusted: tuple[Network, ...] = (),
     ) -> None:
         super().__init__(resource, reactor=ticker.clock, timeout=None, parsePOSTFormSubmission=False)
         self.gate = gate
@@ -56,6 +59,7 @@ class GuardedSite(server.Site, Generic[A]):
         self._faults = Bucket(_FAULT_RATE, _FAULT_BURST)
         self._max_connections = max_connections
         self._max_per_address = max_per_address
+        self._trusted = trusted
         self._of_address: Counter[str] = Counter()
         self._empty: Deferred[None] | None = None
 
@@ -65,8 +69,9 @@ class GuardedSite(server.Site, Generic[A]):
         Above the cap it only says so, in the dialect of what is asked; far above it is None (closed at once).
         """
         above = len(self.channels) - self._max_connections
-        address = _network_of(getattr(addr, "host", ""))
-        if above >= SHED_CONNECTIONS or self._has_too_many(address):
+        host = getattr(addr, "host", "")
+        address = network_of(host)
+        if above >= SHED_CONNECTIONS or (self._has_too_many(address) and not is_trusted(host, self._trusted)):
             return None
         return GuardedChannel(self, address, sheds=above >= 0)
 
@@ -81,6 +86,11 @@ class GuardedSite(server.Site, Generic[A]):
         """A connection was made."""
         self.channels.add(channel)
         self._of_address[channel.address] += 1
+
+    @property
+    def is_full(self) -> bool:
+        """True while new connections are only told to come again: then those that send nothing must go soon."""
+        return len(self.channels) >= self._max_connections
 
     def failed(self, reason: Failure) -> None:
         """A page failed by a fault of ours; of very many tracebacks only some are logged."""
@@ -123,14 +133,3 @@ class GuardedSite(server.Site, Generic[A]):
 
     def _has_too_many(self, address: str) -> bool:
         return self._max_per_address is not None and self._of_address[address] >= self._max_per_address
-
-
-def _network_of(host: str) -> str:
-    """What counts as one address: an IPv4 address, or the /64 of an IPv6 one, which a single customer has."""
-    try:
-        found = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if found.version == 6 and found.ipv4_mapped is None:
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return host

@@ -22,6 +22,7 @@ from support.containers import (
     KEY,
     OWNER,
     ROOT,
+    ULIMITS,
     Client,
     Container,
     container,
@@ -213,7 +214,7 @@ def test_the_readmes_command_serves(image: str, tmp_path: Path) -> None:
     command = re.search(r"^docker run .*?(?:\\\n.*?)*antigravity-proxy$", (ROOT / "README.md").read_text(), re.M)
     assert command is not None
     with named("antigravity-proxy"):
-        words = command[0].replace("docker ", shlex.join(CONTAINER) + " ", 1)
+        words = command[0].replace("docker run ", f"{shlex.join(CONTAINER)} run {shlex.join(ULIMITS)} ", 1)
         run(["sh", "-c", words], env={**os.environ, "HOME": str(tmp_path)})
         until(Client(8045).is_ready)
 

@@ -193,7 +193,7 @@ async def go_wrong(canaries: Canaries, monkeypatch: pytest.MonkeyPatch) -> None:
         state.access_token, state.expires_at = state.account.token.access_token, 4e9
     # a fault of ours
     with monkeypatch.context() as broken:
-        broken.setattr(generation, "prepare", lambda *args: 1 / 0)
+        broken.setattr(generation.Generation, "_prepare", lambda *args: 1 / 0)
         assert (
             await canaries.ask("POST", CHAT, {"model": "m", "messages": [{"role": "user", "content": PROMPT}]}) == 500
         )

@@ -54,7 +54,6 @@ async def test_five_hundred_requests_while_accounts_come_and_go(tmp_path: Path) 
 
 
 @pytest.mark.row("one refresh")
-@pytest.mark.row("one refresh")
 @deferred(30)
 async def test_two_hundred_wait_for_one_refresh(tmp_path: Path) -> None:
     async with stack(tmp_path, accounts=0) as running, crowd(running) as many:

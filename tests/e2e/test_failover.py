@@ -53,7 +53,6 @@ async def streamed(running: Stack) -> Any:
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.row("one bad account")
 @deferred()
 async def test_another_account_answers(tmp_path: Path, fault: Fault, stream: bool) -> None:
     async with stack(tmp_path) as running:
@@ -96,7 +95,6 @@ async def test_a_collected_answer_that_breaks_is_asked_for_anew(tmp_path: Path, 
 
 
 @pytest.mark.row("all cooling")
-@pytest.mark.row("all cooling")
 @deferred()
 async def test_when_all_are_limited_the_client_is_told_when_and_upstream_is_left_alone(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:
@@ -120,7 +118,6 @@ async def test_one_models_limit_leaves_the_others_free(tmp_path: Path) -> None:
         assert (await running.chat(model="claude-sonnet-4-6")).status == 200
 
 
-@pytest.mark.row("refused request")
 @pytest.mark.row("refused request")
 @deferred()
 async def test_a_refused_request_is_not_tried_elsewhere(tmp_path: Path) -> None:
@@ -289,7 +286,6 @@ async def test_a_refresh_that_hangs_or_fails_is_waited_for_by_nobody_who_has_ano
         assert set(trace(running.volume.directory)) == set(before)
 
 
-@pytest.mark.row("bad refreshes")
 @pytest.mark.row("bad refreshes")
 @deferred()
 async def test_a_revoked_sign_in_takes_the_account_out_and_a_new_row_brings_it_back(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ async def test_the_page_shows_everything_and_nothing_secret(tmp_path: Path) -> N
         assert (page.status, is_guarded(page)) == (200, True)
         for words in (
             "It serves, but something needs you",
-            "2 of 2 accounts can serve now",  # with the token that the row had
+            "2 of 2 accounts can serve now",
             "2 requests in the last hour",
             "a***@example.com",
             "42 %",
@@ -272,9 +272,10 @@ async def test_a_row_that_does_not_open_can_be_removed(tmp_path: Path) -> None:
     async with site(tmp_path, ACCOUNTS="2") as here:
         update(here.directory, 0, token_json="nonsense")
         await until(lambda: bool(here.stack.daemon.state.problems))
-        assert (await ask(here, "reset", FIRST)).status == 200  # the token that it had is in use
+        assert (await ask(here, "reset", FIRST)).status == 200  # it serves on with the token that it had
         assert (await ask(here, "remove", FIRST)).status == 200
         assert here.stack.daemon.state.problems == ()
+        await until(lambda: [state.account.id for state in here.stack.daemon.pool.states] == [SECOND])
 
 
 @deferred(30)

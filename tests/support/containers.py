@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import secrets
 import shlex
 import ssl
@@ -19,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import yaml
 from support.stack import Answer, free_port
 
 from antigravity_proxy.simulator.volume import VolumeWriter, write_volume
@@ -31,6 +33,17 @@ IMAGE = "antigravity-proxy"
 KEY = "sk-test"
 #: who owns the volumes of tests, and so who the containers run as
 OWNER = os.getuid() or 1000
+
+#: most open files that engines ask for where a container sets limits of its own
+_ENGINES_FILES = 1 << 20
+#: so what a container must be given where this machine itself has fewer, besides the limits that are tried
+FEWER: dict[str, int] = (
+    {"nofile": resource.getrlimit(resource.RLIMIT_NOFILE)[1], "nproc": 4096}
+    if 0 < resource.getrlimit(resource.RLIMIT_NOFILE)[1] < _ENGINES_FILES
+    else {}
+)
+#: the same as options of ``run``
+ULIMITS = [f"--ulimit={name}={number}" for name, number in FEWER.items()]
 
 #: the simulated Google as one more service, and the settings that lead there
 _GOOGLE = """\
@@ -184,7 +197,17 @@ def container(*options: object, command: tuple[str, ...] = ()) -> Iterator[Conta
     hardened = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp:size=64m,mode=1777"]
     with named(f"antigravity-test-{os.getpid()}-{free_port()}") as found:
         engine(
-            "run", "--detach", "--name", found.name, "--user", f"{OWNER}:{OWNER}", *hardened, *options, IMAGE, *command
+            "run",
+            "--detach",
+            "--name",
+            found.name,
+            "--user",
+            f"{OWNER}:{OWNER}",
+            *hardened,
+            *ULIMITS,
+            *options,
+            IMAGE,
+            *command,
         )
         yield found
 
@@ -259,10 +282,14 @@ def project(
     ports = {name: free_port() for name in ("PROXY", "ADMIN", "HTTP", "HTTPS", "GOOGLE")}
     name = f"antigravity-test-{ports['GOOGLE']}"
     beside = directory / "google.yml"
-    beside.write_text(_GOOGLE.format(service=service, port=ports["GOOGLE"], network=network))
+    text = _GOOGLE.format(service=service, port=ports["GOOGLE"], network=network) if google else "services: {}"
+    added = yaml.safe_load(text)
+    for each in yaml.safe_load(((root or Path()) / file).read_text())["services"] if FEWER else ():
+        added["services"].setdefault(each, {})["ulimits"] = FEWER
+    beside.write_text(yaml.safe_dump(added))
     secret_files = directory / "secrets"
     secret_files.mkdir(exist_ok=True)
-    files = ["-f", str(file), *(["-f", str(beside)] if google else [])]
+    files = ["-f", str(file), "-f", str(beside)]
     found = Project(name, ports, [*COMPOSE, "-p", name, *files], root or file.parent)
     found.environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("PROXY_", "GOOGLE_"))},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.resource import Resource
@@ -50,8 +51,8 @@ class Edge:
         gate = ApiGate(KeyRing(["k"]), max_body, lambda count: "0" * count, ledger, rate_limits, origins=origins)
         self.site = GuardedSite(self.resource, gate, Ticker(self.clock), **options)
 
-    def connect(self) -> tuple[Any, Any]:
-        channel = self.site.buildProtocol(None)
+    def connect(self, address: str = "") -> tuple[Any, Any]:
+        channel = self.site.buildProtocol(IPv4Address("TCP", address, 1) if address else None)
         if channel is None:
             return None, None
         transport: Any = StringTransport()

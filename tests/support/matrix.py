@@ -36,11 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Has each test carry its rows to wherever the reports are read."""
     for item in items:
-        for mark in item.iter_markers("row"):
-            for name in mark.args:
-                if name not in _NAMES:
-                    raise pytest.UsageError(f"{item.nodeid}: there is no row {name!r}")
-                item.user_properties.append(("row", name))
+        # each once: the table counts tests, not marks
+        for name in dict.fromkeys(name for mark in item.iter_markers("row") for name in mark.args):
+            if name not in _NAMES:
+                raise pytest.UsageError(f"{item.nodeid}: there is no row {name!r}")
+            item.user_properties.append(("row", name))
 
 
 @pytest.fixture

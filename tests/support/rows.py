@@ -100,7 +100,16 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             "the operator's pages: XSS, CSRF, clickjacking, open redirect, session fixation, guessed keys",
             "nothing changed, nobody let in or led away",
         ),
-        Row("sign-in attacks", "XSS, forged or reused state, PKCE", "escaped; 4xx without exchange; S256"),
+        Row(
+            "sign-in attacks",
+            "XSS, forged or reused state, PKCE, a login that has ended, a flood of sign-ins",
+            "escaped; 4xx without exchange; S256; nobody pushed out",
+        ),
+        Row(
+            "admin connections",
+            "one address takes all connections of the admin pages; silent and resting ones when they are full",
+            "<= a quarter for an address; others let in <= 4 s",
+        ),
         Row("key files", "files that are made", "0600 in directories 0700"),
         Row(
             "client keys",

@@ -50,7 +50,7 @@ def test_a_preflight_is_told_what_a_page_may_send() -> None:
         access_control_request_headers="authorization, content-type, x-stainless-os",
     )
     told = dict(CORS.preflight(b"OPTIONS", asked) or ())
-    assert told[b"access-control-allow-methods"] == b"GET, HEAD, POST"
+    assert told[b"access-control-allow-methods"] == b"GET, HEAD, POST, DELETE"
     assert told[b"access-control-allow-headers"] == b"authorization, content-type, x-stainless-os"
     assert CORS.preflight(b"POST", asked) is None
 

@@ -10,6 +10,7 @@ from support.edge import HEAD, KEY, Edge, request
 from antigravity_proxy.errors import Unauthorized
 from antigravity_proxy.http1.parser import RequestHead
 from antigravity_proxy.settings import limits
+from antigravity_proxy.settings.parse import networks
 from antigravity_proxy.web.edge import GuardedRequest
 
 
@@ -202,6 +203,41 @@ def test_above_the_cap_clients_are_told_to_come_again_and_far_above_closed_at_on
     channel, transport = edge.connect()
     channel.dataReceived(request())
     assert transport.value().startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.row("admin connections")
+def test_one_network_takes_no_more_than_its_share_and_trusted_proxies_are_none() -> None:
+    edge = Edge(max_connections=8, max_per_address=2, trusted=networks("10.0.0.0/8,2001:db8:5::/48"))
+    for address in ("192.0.2.1", "2001:db8:1:2::1"):
+        assert all(edge.connect(address)[0] for _ in range(2))
+        assert edge.connect(address)[0] is None
+    assert edge.connect("2001:db8:1:2:3::9")[0] is None
+    assert edge.connect("2001:db8:1:3::1")[0]
+    assert all(edge.connect(address)[0] for address in ["10.1.1.1"] * 3 + ["2001:db8:5::1"] * 3)
+    next(each for each in edge.site.channels if each.address == "192.0.2.1").connectionLost(None)
+    assert edge.connect("192.0.2.1")[0]
+
+
+@pytest.mark.row("admin connections")
+def test_when_full_connections_that_send_nothing_go_soon_and_those_that_wait_for_an_answer_stay() -> None:
+    edge = Edge(max_connections=4)
+    silent, half, resting, served = (edge.connect() for _ in range(4))
+    half[0].dataReceived(HEAD)
+    resting[0].dataReceived(request())
+    served[0].dataReceived(request(b"slow"))
+    edge.pass_time(limits.FULL_DEADLINE + 1)
+    assert [each[1].disconnecting for each in (silent, resting, served)] == [True, True, False]
+    assert half[1].value().startswith(b"HTTP/1.1 408 ")
+
+
+def test_while_there_is_room_a_slow_head_and_a_resting_connection_have_their_time() -> None:
+    edge = Edge(max_connections=4)
+    silent, resting = edge.connect(), edge.connect()
+    resting[0].dataReceived(request())
+    edge.pass_time(limits.HEAD_DEADLINE - 1)
+    assert not silent[1].disconnecting
+    edge.pass_time(limits.IDLE_SECONDS - limits.HEAD_DEADLINE - 1)
+    assert (silent[1].disconnecting, resting[1].disconnecting) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,130 @@
+"""Serves a decoded request, whoever asks: chooses its model, generates, sees to the client's end of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from antigravity_proxy import errors
+from antigravity_proxy.canonical.call import Call
+from antigravity_proxy.canonical.catalogue import Catalogue
+from antigravity_proxy.canonical.chunk import Usage
+from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.dialect.base import Decoded, Stamp
+from antigravity_proxy.http1.fields import HeaderFields
+from antigravity_proxy.relay.context import Client, RelayContext
+from antigravity_proxy.relay.counting import count_tokens
+from antigravity_proxy.relay.fanout import FanOut
+from antigravity_proxy.relay.generation import Generation
+from antigravity_proxy.relay.signatures import Memory
+from antigravity_proxy.telemetry.record import Ledger, Record
+from antigravity_proxy.web.gate import ApiAdmission
+from antigravity_proxy.web.rate_limits import RateLimits
+from antigravity_proxy.web.session_headers import session_of
+
+
+class AnsweredClient(Client, Protocol):
+    """Whom an answer goes to. ``head_sent``: it can't be told of an error by a status any more."""
+
+    head_sent: bool
+
+    def prepare(self, headers: tuple[tuple[bytes, bytes], ...], keepalive: bytes | None) -> None:
+        """Before the answer: its headers, and what fills long silences (None: it is collected first)."""
+        ...
+
+    def finish(self, data: bytes) -> None:
+        """The last bytes of the answer."""
+        ...
+
+
+class Serving:
+    """What every request for a model goes through."""
+
+    def __init__(
+        self,
+        context: RelayContext,
+        catalogue: Callable[[], Catalogue],
+        rate_limits: RateLimits,
+        hex_digits: Callable[[int], str],
+        ledger: Ledger,
+    ) -> None:
+        self._context = context
+        self._catalogue = catalogue
+        self._rate_limits = rate_limits
+        self._hex = hex_digits
+        self._ledger = ledger
+
+    async def generate(
+        self, admission: ApiAdmission, headers: HeaderFields, decoded: Decoded, client: AnsweredClient
+    ) -> None:
+        """Has the request answered to the client; raises a ProxyError as long as nothing has been sent."""
+        if name := session_of(headers):  # wins over the body
+            decoded = replace(decoded, call=replace(decoded.call, session=name))
+        context, call, record = self._context, decoded.call, client.record
+        model = self.model(admission, call, record)
+        if admission.key is not None and decoded.asks_upstream:
+            self._rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
+        if call.stream:
+            self._ledger.streams(record)
+        memory = Memory(context.signatures, record.key, call, model)
+        stamp = Stamp(int(context.epoch()), self._hex, admission.id, context.epoch, memory.call_signed)
+        new_answer = decoded.new_answer
+        if not decoded.asks_upstream:
+            answer = new_answer(stamp)
+            client.prepare(_headers(answer.content_type, model.id), None)
+            client.finish(answer.close())
+            return
+        await memory.recall(call)
+        generation: Generation | FanOut
+        if call.choices == 1 and not decoded.more:
+            generation = Generation(context, call, model, memory, lambda: new_answer(stamp), client)
+        else:
+            calls = (call, *decoded.more)
+            any_will_do = decoded.any_will_do
+            generation = FanOut(
+                context, calls, model, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do
+            )
+            del calls
+        answer = generation.answer
+        streamed = call.stream
+        client.prepare(_headers(answer.content_type, model.id), answer.keepalive if streamed else None)
+        del decoded, call, answer
+        try:
+            tail = await generation.run()
+        except errors.ProxyError as e:
+            if not client.head_sent:
+                raise
+            record.error = e.code
+            client.finish(generation.answer.fail(e))
+        else:
+            client.finish(tail)
+        finally:
+            _count_tokens(record, generation.usage)
+
+    async def count(self, admission: ApiAdmission, call: Call, client: AnsweredClient) -> int:
+        """The tokens of a call; raises a ProxyError."""
+        model = self.model(admission, call, client.record)
+        return await count_tokens(self._context, call, model, client)
+
+    def model(self, admission: ApiAdmission, call: Call, record: Record) -> Model:
+        """The model that serves the call, as far as the client may use it; raises Forbidden."""
+        model = self._catalogue().serving(call)
+        record.asked, record.model, record.family = call.model, model.id, model.family
+        if admission.key is not None and not admission.key.may_use(model.id):
+            raise errors.Forbidden(f"This API key may not use the model {model.id}.", param="model")
+        return model
+
+
+def _count_tokens(record: Record, usage: Usage) -> None:
+    record.tokens_in, record.tokens_out = usage.input_tokens, usage.output_tokens
+
+
+def _headers(content_type: bytes, model: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"content-type", content_type),
+        (b"cache-control", b"no-cache"),
+        (b"x-accel-buffering", b"no"),
+        (b"x-antigravity-model", model.encode()),
+    )
