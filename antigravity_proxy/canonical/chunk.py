@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec import Raw, Struct
+from typing import Annotated
+
+from msgspec import Meta, Raw, Struct
 
 from antigravity_proxy.canonical.content import ABSENT, Content
 
@@ -35,15 +37,19 @@ MODEL_FAILED = frozenset(
 )
 
 
+#: tokens; what is no possible number of them counts as absent, as every field of an unexpected form does
+Count = Annotated[int, Meta(ge=0, lt=1 << 53)]
+
+
 class Usage(Struct, frozen=True, rename="camel", omit_defaults=True):
     """Token counts as upstream states them; every field may be missing. Read them by the properties."""
 
-    prompt_token_count: int = 0
-    candidates_token_count: int = 0
-    thoughts_token_count: int = 0
-    cached_content_token_count: int = 0
-    tool_use_prompt_token_count: int = 0
-    total_token_count: int = 0
+    prompt_token_count: Count = 0
+    candidates_token_count: Count = 0
+    thoughts_token_count: Count = 0
+    cached_content_token_count: Count = 0
+    tool_use_prompt_token_count: Count = 0
+    total_token_count: Count = 0
 
     @property
     def input_tokens(self) -> int:

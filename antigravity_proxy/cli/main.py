@@ -46,12 +46,22 @@ def demo(port: int, host: str, url: str) -> None:
 
 
 @command.command()
-@click.option("--url", help="The page to ask (default: /health at PROXY_HOST and PROXY_PORT).")
-def healthcheck(url: str | None) -> None:
-    """Asks /health: exit status 0 when it is well, else 1."""
+@data_dir_option
+@click.option("--url", help="The page to ask (default: the daemon's /health, where its settings have it listen).")
+def healthcheck(data_dir: Path | None, url: str | None) -> None:
+    """Asks /health: exit status 0 when it is well, else 1.
+
+    Without --url it must be this daemon that answers: another program on its port is status 1.
+    """
     from antigravity_proxy.operator import healthcheck
 
-    sys.exit(healthcheck.run(url or healthcheck.default_url(os.environ)))
+    def resolved() -> tuple[str, int]:
+        settings = start_of(data_dir).settings
+        return settings.host, settings.port
+
+    if url is not None:
+        sys.exit(healthcheck.run(url))
+    sys.exit(healthcheck.run(healthcheck.default_url(os.environ, resolved), ours=True))
 
 
 @command.command()

@@ -26,7 +26,7 @@ _LONGEST_BURST = 300.0
 
 _TERMS = re.compile(r"terms of service|has been disabled", re.I)
 _PROJECT = re.compile(
-    r"Code Assist license|#3501|permission .* on resource project|Invalid project resource name"
+    r"Code Assist license|#3501|permission [^\n]{0,200} on resource project|Invalid project resource name"
     r"|Resource projects/\S* could not be found",
     re.I,
 )

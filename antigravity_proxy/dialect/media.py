@@ -13,11 +13,12 @@ from urllib.parse import unquote_to_bytes
 from antigravity_proxy.canonical.content import Blob, FileData, Part
 from antigravity_proxy.errors import BadRequest
 
-_DATA_URL = re.compile(r"data:([^,;]*)((?:;[^,;]*)*),", re.I)
+#: characters before the data of a data URL: a type and a few parameters
+_MAX_HEAD = 1024
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _VIDEO = re.compile(r"https?://(?:www\.)?(?:youtube\.com/|youtu\.be/)", re.I)
 #: an image that stands as Markdown in an earlier answer
-_IMAGE = re.compile(r"!\[[^\]]*\]\((data:image/[a-z+.-]+;base64,[A-Za-z0-9+/=]+)\)")
+_IMAGE = re.compile(r"!\[[^\[\]]*\]\((data:image/[a-z+.-]+;base64,[A-Za-z0-9+/=]+)\)")
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -30,10 +31,10 @@ _ALIASES = {"image/jpg": "image/jpeg"}
 
 def from_url(url: str, param: str) -> Part:
     """The part for a URL in a request; raises BadRequest, naming ``param``, for what can't be passed on."""
-    head = _DATA_URL.match(url)
-    if head is not None:
-        mime, options = head[1].lower(), head[2].lower().split(";")
-        data = url[head.end() :]
+    comma = url.find(",", 0, _MAX_HEAD)
+    if url[:5].lower() == "data:" and comma > 0:
+        mime, *options = url[5:comma].lower().split(";")
+        data = url[comma + 1 :]
         if "base64" in options:
             return inline(mime, data, param)
         raw = unquote_to_bytes(data)
@@ -47,6 +48,16 @@ def from_url(url: str, param: str) -> Part:
             "URLs are not fetched here: send the file itself as a data URL (data:…;base64,…).", param=param
         )
     raise BadRequest("Not a data URL: send the file itself (data:…;base64,…).", param=param)
+
+
+def by_reference(uri: str, mime: str, param: str) -> Part:
+    """A file that Google reads itself: in its storage, or at a public address. Raises BadRequest for any other.
+
+    Nothing is fetched here; Google reads it as it may, be that with the account's rights (docs/security.md).
+    """
+    if not uri.startswith(("gs://", "https://")):
+        raise BadRequest("A file is named by gs:// or https://; anything else is sent as inlineData.", param=param)
+    return Part(file_data=FileData(uri, mime))
 
 
 def inline(mime: str, data: str, param: str) -> Part:

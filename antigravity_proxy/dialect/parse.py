@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,7 +10,9 @@ from antigravity_proxy.errors import BadRequest
 
 T = TypeVar("T")
 
-_WHERE = re.compile(r"^(.*?)(?: - at `\$\.?([^`]*)`)?$", re.S)
+#: how msgspec's complaint ends, before and after the place; and how much of one is shown: it repeats the value
+_WHERE = " - at `$"
+_MAX_SHOWN = 500
 
 
 def parse(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
@@ -54,8 +55,10 @@ def parse_at(raw: msgspec.Raw, decoder: msgspec.json.Decoder[T], param: str) -> 
 
 def complaint(e: msgspec.ValidationError, prefix: str = "") -> BadRequest:
     """msgspec's complaint as a 400 that names the field; ``prefix`` is where the value stood."""
-    found = _WHERE.match(str(e))
-    message, where = (found[1], found[2] or "") if found else (str(e), "")
+    text = str(e)
+    at = text.rfind(_WHERE) if text.endswith("`") else -1
+    where = text[at + len(_WHERE) : -1][:_MAX_SHOWN].removeprefix(".") if at >= 0 else ""
+    message = text[: at if at >= 0 else None][:_MAX_SHOWN]
     param = prefix + ("." if prefix and where and not where.startswith("[") else "") + where
     return BadRequest(f"{message} (at {param})" if param else message, param=param or None)
 

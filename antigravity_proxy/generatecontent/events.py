@@ -29,8 +29,10 @@ _set = msgspec.structs.force_setattr
 
 _WHERE = re.compile(r" - at `\$([^`]*)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
-#: how many fields of wrong type one event may have before it counts as unreadable
+#: how many fields of wrong type one event may have before it counts as unreadable: each costs another look at all of
+#: it, so a large one may have fewer
 _MAX_WRONG_FIELDS = 32
+_MAX_LOOKED_AT = 32 << 20
 
 
 def read_event(payload: bytes) -> Chunk:
@@ -62,7 +64,7 @@ def _read_leniently(payload: bytes) -> Chunk:
         value = value["response"]
     if not isinstance(value, dict):
         raise UnreadableEvent("not an object")
-    for _ in range(_MAX_WRONG_FIELDS):
+    for _ in range(max(2, min(_MAX_WRONG_FIELDS, _MAX_LOOKED_AT // len(payload)))):
         try:
             chunk = msgspec.convert(value, Chunk)
         except msgspec.ValidationError as e:

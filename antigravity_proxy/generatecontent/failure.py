@@ -33,6 +33,10 @@ HTTP_STATUS = {
 }
 
 _MAX_NESTING = 3  # a message may hold the JSON of another error (upstream.md 6.1)
+#: characters of any text of upstream's that are judged, logged and passed on: it may repeat a whole request
+MAX_TEXT = 4096
+#: details, violations and links that are looked at; Google sends two or three
+_MAX_ITEMS = 64
 
 
 def read(
@@ -91,8 +95,8 @@ def _error_object(body: bytes) -> dict[str, Any]:
         if not isinstance(error, dict):
             break
         found = {**found, **error}  # an inner error without details keeps the outer's
-        text = _text(error.get("message"))
-        if not text.lstrip().startswith(("{", "[")):
+        text = error.get("message", "")
+        if not isinstance(text, str) or not text.lstrip().startswith(("{", "[")):
             break
     return found
 
@@ -107,7 +111,7 @@ def _delay(
         (durations.duration(retry_info.get("retryDelay")), "retryDelay"),
         (durations.duration(metadata.get("quotaResetDelay")), "quotaResetDelay"),
         (durations.retry_after(retry_after, now), "Retry-After"),
-        (durations.in_message(message), "message"),
+        (durations.in_message(message, now), "message"),
     )
     for seconds, source in stated:
         if seconds is not None:
@@ -133,8 +137,8 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return value[:_MAX_ITEMS] if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return value[:MAX_TEXT] if isinstance(value, str) else ""

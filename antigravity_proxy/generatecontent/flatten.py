@@ -1,6 +1,7 @@
 """Makes one node of a JSON Schema plain: without references, ``allOf`` and alternatives. Pure, total, bounded.
 
-What can't be said by one plain node is told as a hint (translation.md 2.4).
+Alternatives are united, so that whatever fits one of them fits the plain node; what a plain node can't say is given as
+a hint (translation.md 2.4). Work is linear in the schema: each node is looked at once for each place it stands in.
 """
 
 from __future__ import annotations
@@ -8,71 +9,136 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote
 
+from antigravity_proxy.generatecontent.node import At, Flat, Many, Refs, Schema, Source, is_text
+from antigravity_proxy.generatecontent.unions import of_one_kind
+
 MAX_DEPTH = 32
 MAX_NODES = 10_000
+#: references that lead from one to the next until a node is reached; a longer chain is a dead end
+MAX_HOPS = 32
 #: what references may bring in, since each use of one writes its target out again: so much, and so many times the
 #: document; in values and hundreds of characters
 EXPANSION, EXPANSION_FACTOR = 2_000, 3
 _MAX_WEIGHT = 100_000
-ANYTHING = "any JSON value"
 
-#: keywords that give a schema its type
-SHAPING = frozenset({"type", "properties", "items", "prefixItems", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"})
-_TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
-_RANK = {"object": 2, "array": 1}
-
-Schema = dict[str, Any]
-Refs = tuple[str, ...]
+#: keywords that have a field of their own in ``Flat``
+_STRUCTURE = frozenset({
+    "properties", "required", "items", "prefixItems", "additionalProperties", "allOf", "anyOf", "oneOf", "$ref",
+})  # fmt: skip
 
 
 class Flattener:
-    """One document: where its references point, and how much may still be visited.
+    """One document: where its references point, and how much may still be visited."""
 
-    ``keep_alternatives``: those of a node that says nothing else of its type stay, as ``anyOf``.
-    """
-
-    def __init__(self, root: Any, *, keep_alternatives: bool) -> None:
+    def __init__(self, root: Any) -> None:
         self._root = root
-        self._keeps = keep_alternatives
         self._nodes = 0
         self._allowance: int | None = None
         self._weights: dict[str, int] = {}
 
-    def flat(self, node: Schema, hints: list[str], depth: int, refs: Refs) -> tuple[Schema, Refs]:
-        """The plain node, and the references that led to it; ``refs`` are those that led to ``node``.
-
-        Over the limits, a plain object.
-        """
+    def flat(self, source: Source, depth: int) -> Flat:
+        """The plain node, its alternatives not yet united. Over the limits, a plain object."""
         self._nodes += 1
         if depth > MAX_DEPTH or self._nodes > MAX_NODES:
-            return {"type": "object"}, refs
-        target, refs = self._resolved(node, refs)
-        if target is None:
-            name = str(node["$ref"]).rpartition("/")[2].strip("#") or "value"
-            return {"type": "object", "description": f"{name}, nested"}, refs
-        if isinstance(target.get("allOf"), list):
-            target, refs = self._merged(target, depth, refs)
-        branches = target.get("anyOf") if isinstance(target.get("anyOf"), list) else target.get("oneOf")
-        rest = {key: value for key, value in target.items() if key not in ("anyOf", "oneOf")}
-        if not isinstance(branches, list):
-            return rest, refs
-        return self._branch(rest, [branch for branch in branches if isinstance(branch, dict)], hints, depth, refs)
+            return Flat({"type": "object"})
+        if isinstance(source, Many):
+            members = (self.flat(member, depth + 1) for member in source.members)
+            if source.how == "any":
+                found = Flat()
+                found.unions.append(list(members))
+                return self.united(found)
+            found = Flat()
+            for member in members:
+                _join(found, member)
+            return found
+        if not isinstance(source.value, dict):
+            return Flat()
+        node, refs, cycle = self._resolved(source.value, source.refs)
+        if node is None:
+            name = str(cycle).rpartition("/")[2].strip("#") or "value"
+            words = {"type": "object", "description": f"{name}, nested"}
+            dead = Flat(words, cycle if cycle in refs else "")
+            dead.is_dead = True
+            return dead
+        found = _own(node, refs)
+        if isinstance(parts := node.get("allOf"), list):
+            for part in parts:
+                if isinstance(part, dict) and not (more := self.flat(At(part, refs), depth + 1)).is_dead:
+                    _join(found, more)
+        for word in ("anyOf", "oneOf"):
+            if isinstance(branches := node.get(word), list):
+                some = [self.flat(At(branch, refs), depth + 1) for branch in branches if isinstance(branch, dict)]
+                found.unions.append(some)
+        return found
 
-    def _resolved(self, node: Schema, refs: Refs) -> tuple[Schema | None, Refs]:
-        """Follows ``$ref`` within the document; None for a cycle or a dead end."""
+    def target(self, ref: str) -> At:
+        """The schema that a reference of the document names, as the beginning of a definition of its own."""
+        return At(self._target(ref), (ref,))
+
+    def united(self, flat: Flat) -> Flat:
+        """The node with what its alternatives come to."""
+        unions, flat.unions = flat.unions, []
+        for branches in unions:
+            united = self._union(branches, shaped=flat.is_shaped)
+            if united is not None:
+                _join(flat, united)
+        return flat
+
+    def alternatives(self, flat: Flat) -> list[Flat] | None:
+        """The alternatives of a node that says nothing else of its type, null left out; None for any other node."""
+        if flat.is_shaped or len(flat.unions) != 1:
+            return None
+        some = [branch for branch in flat.unions[0] if not branch.is_null]
+        nullable = flat.nullable or len(some) < len(flat.unions[0])
+        if len(some) == 1 and some[0].unions and not some[0].is_shaped:  # alternatives of alternatives
+            flat.nullable, flat.unions = nullable or some[0].takes_null, some[0].unions
+            flat.words = {**some[0].words, **flat.words}
+            return self.alternatives(flat)
+        if all(branch.literals for branch in some) or (len(some) < 2 and not any(branch.cycle for branch in some)):
+            return None
+        flat.nullable = nullable
+        return some
+
+    def _union(self, branches: list[Flat], *, shaped: bool) -> Flat | None:
+        """What fits any of the branches; None: they say nothing of the type."""
+        plain = [self.united(branch) for branch in branches]
+        some = [branch for branch in plain if not branch.is_null]
+        nullable = len(some) < len(plain) or any(branch.takes_null for branch in some)
+        if shaped:  # alternatives that only constrain say nothing of the type
+            some = [branch for branch in some if branch.is_shaped]
+        if not some:
+            if not nullable:
+                return None
+            found = Flat()
+            found.nullable = True
+            return found
+        literals = [branch.literals for branch in some]
+        if all(literals):
+            found = Flat({"enum": [text for texts in literals for text in texts]})
+            if len(some) == 1:
+                found.words = {**some[0].words, **found.words}
+        else:
+            found = of_one_kind(some)
+        found.nullable = nullable or found.nullable
+        return found
+
+    def _resolved(self, node: Schema, refs: Refs) -> tuple[Schema | None, Refs, str]:
+        """Follows ``$ref`` within the document; None, and the reference, for a cycle or a dead end."""
+        hops = 0
         while isinstance(ref := node.get("$ref"), str):
-            target = self._target(ref)
-            if ref in refs or not isinstance(target, dict):
-                return None, refs
-            if not self._affordable(ref, target):
-                return None, refs
+            hops += 1
+            target = self._target(ref) if ref not in refs and hops <= MAX_HOPS else None
+            if not isinstance(target, dict) or not self._affordable(ref, target):
+                return None, refs, ref
             refs = (*refs, ref)
             node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
-        return node, refs
+        return node, refs, ""
 
     def _affordable(self, ref: str, target: Schema) -> bool:
         if self._allowance is None:
             self._allowance = EXPANSION + EXPANSION_FACTOR * _weight(self._root)
+        if self._allowance < 0:
+            return False
         if ref not in self._weights:
             self._weights[ref] = _weight(target)
         self._allowance -= self._weights[ref]
@@ -93,104 +159,50 @@ class Flattener:
                 return None
         return found
 
-    def _merged(self, node: Schema, depth: int, refs: Refs) -> tuple[Schema, Refs]:
-        """``allOf``: properties and required united, of everything else the first."""
-        out = {key: value for key, value in node.items() if key != "allOf"}
-        followed = refs
-        for part in node["allOf"]:
-            self._nodes += 1
-            if not isinstance(part, dict) or depth > MAX_DEPTH or self._nodes > MAX_NODES:
+
+def _own(node: Schema, refs: Refs) -> Flat:
+    """What a node without references says itself."""
+    found = Flat({key: value for key, value in node.items() if key not in _STRUCTURE})
+    required = node.get("required")
+    if isinstance(required, list):
+        found.required = dict.fromkeys(filter(is_text, required))
+    if isinstance(properties := node.get("properties"), dict):
+        found.properties = {}
+        for name, value in properties.items():
+            if value is False:
                 continue
-            target, seen = self._resolved(part, refs)
-            if target is None:
-                continue
-            if isinstance(target.get("allOf"), list):
-                target, seen = self._merged(target, depth + 1, seen)
-            followed += seen[len(refs) :]
-            _unite(out, target)
-        return out, followed
-
-    def _branch(
-        self, rest: Schema, branches: list[Schema], hints: list[str], depth: int, refs: Refs
-    ) -> tuple[Schema, Refs]:
-        """The node with the one alternative that is kept; the others are hinted at."""
-        found = [(branch, *self.flat(branch, [], depth + 1, refs)) for branch in branches]
-        some = [each for each in found if not _is_null(each[1])]
-        if len(some) < len(found):
-            rest["nullable"] = True
-        shaped = bool(rest.keys() & SHAPING)
-        if shaped:  # alternatives that only constrain say nothing of the type
-            some = [each for each in some if each[1].keys() & SHAPING]
-        if not some:
-            return rest, refs
-        literals = [_literals(flat) for _, flat, _ in some]
-        if all(literals):
-            rest["enum"] = [text for texts in literals for text in texts]
-            if any(flat.get("nullable") is True for _, flat, _ in some):
-                rest["nullable"] = True
-            return rest, refs
-        if self._keeps and len(some) > 1 and not shaped:
-            return {**rest, "anyOf": [branch for branch, _, _ in some]}, refs
-        kinds = ["string" if "anyOf" in flat else kind(flat, [])[0] for _, flat, _ in some]
-        best = max(range(len(some)), key=lambda i: (_RANK.get(kinds[i], 0), -i))
-        if others := dict.fromkeys(kind for i, kind in enumerate(kinds) if i != best):
-            hints.append(f"or: {', '.join(others)}")
-        _, flat, refs = some[best]
-        _unite(rest, {key: value for key, value in flat.items() if key != "anyOf"} if shaped else flat)
-        return rest, refs
+            found.properties[name] = [At(value, refs)]
+            if isinstance(value, dict) and value.get("required") is True:
+                found.required[name] = None
+    if "items" in node:
+        items = node["items"]
+        if isinstance(items, list):
+            found.prefix = [At(item, refs) for item in items[:MAX_DEPTH]]
+        found.items = [At(items, refs)] if isinstance(items, dict) and items else []
+    if isinstance(prefix := node.get("prefixItems"), list):
+        found.prefix = [At(item, refs) for item in prefix[:MAX_DEPTH]]
+    more = node.get("additionalProperties")
+    if more is False or isinstance(more, dict):
+        found.more = more if more is False else At(more, refs)
+    return found
 
 
-def kind(node: Schema, hints: list[str]) -> tuple[str, bool]:
-    """A plain node's one type, and whether it may be null."""
-    named = node.get("type")
-    names = [name.lower() for name in (named if isinstance(named, list) else [named]) if isinstance(name, str)]
-    names = [name for name in names if name in _TYPES]
-    some = [name for name in names if name != "null"]
-    nullable = len(some) < len(names)
-    if len(some) > 1:
-        hints.append(f"accepts: {' or '.join(some)}")
-    if some:
-        return some[0], nullable
-    if nullable:
-        return "string", True
-    if isinstance(node.get("properties"), dict) or isinstance(node.get("additionalProperties"), dict):
-        return "object", False
-    if "items" in node or "prefixItems" in node:
-        return "array", False
-    if "const" in node:
-        return _kind_of([node["const"]]), False
-    if isinstance(node.get("enum"), list):
-        return _kind_of(node["enum"]), False
-    hints.append(ANYTHING)
-    return "string", False
-
-
-def is_text(value: Any) -> bool:
-    """Whether a value is a string."""
-    return isinstance(value, str)
-
-
-def _kind_of(values: list[Any]) -> str:
-    """The type of an enumeration's values."""
-    some = [value for value in values if value is not None]
-    numbers = [value for value in some if isinstance(value, int | float) and not isinstance(value, bool)]
-    if some and all(isinstance(value, bool) for value in some):
-        return "boolean"
-    if some and len(numbers) == len(some):
-        return "integer" if all(isinstance(value, int) for value in numbers) else "number"
-    return "string"
-
-
-def _unite(out: Schema, more: Schema) -> None:
-    """Adds what ``more`` says: properties and required united, of everything else the first."""
-    for key, value in more.items():
-        known = out.get(key)
-        if key == "properties" and isinstance(known, dict) and isinstance(value, dict):
-            out[key] = {**value, **known}
-        elif key == "required" and isinstance(known, list) and isinstance(value, list):
-            out[key] = [*known, *value]
-        else:
-            out.setdefault(key, value)
+def _join(into: Flat, more: Flat) -> None:
+    """Adds what must hold besides: properties and required united, of everything else the first."""
+    for word, value in more.words.items():
+        into.words.setdefault(word, value)
+    if more.properties is not None:
+        into.properties = into.properties if into.properties is not None else {}
+        for name, sources in more.properties.items():
+            into.properties.setdefault(name, []).extend(sources)
+    into.required.update(more.required)
+    into.items = into.items or more.items
+    into.prefix = into.prefix or more.prefix
+    into.more = more.more if into.more is None else into.more
+    into.nullable = into.nullable or more.nullable
+    into.unions += more.unions
+    into.hints += more.hints
+    into.cycle = into.cycle or more.cycle
 
 
 def _weight(value: Any) -> int:
@@ -207,13 +219,3 @@ def _weight(value: Any) -> int:
         elif isinstance(item, list):
             stack.extend(item)
     return total
-
-
-def _is_null(branch: Schema) -> bool:
-    return branch.get("type") == "null" or branch.get("enum") == [None] or branch.get("const", 0) is None
-
-
-def _literals(branch: Schema) -> list[str]:
-    """The texts of a branch that is nothing but string constants; none otherwise."""
-    values = [branch["const"]] if "const" in branch else branch.get("enum")
-    return values if isinstance(values, list) and all(map(is_text, values)) else []

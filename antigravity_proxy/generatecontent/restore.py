@@ -24,7 +24,7 @@ class Restore:
         self._names = names
         self._wrapped = wrapped
         self._only_first = only_first_call
-        self._seen: tuple[int, ...] = ()  # candidates that have had a call
+        self._seen: set[int] = set()  # candidates that have had a call
         self._idle = not (names.changed or wrapped or only_first_call)
 
     def fresh(self) -> Restore:
@@ -43,7 +43,7 @@ class Restore:
             if part.function_call is not None:
                 if self._only_first and candidate.index in self._seen:
                     continue
-                self._seen += (candidate.index,)
+                self._seen.add(candidate.index)
                 part = replace(part, function_call=self._call(part.function_call))
             parts.append(part)
         return replace(candidate, content=Content(candidate.content.role, tuple(parts)))

@@ -6,21 +6,28 @@ subset is told to the model as a hint in the description.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from antigravity_proxy.generatecontent.flatten import (
+from antigravity_proxy.generatecontent.flatten import Flattener
+from antigravity_proxy.generatecontent.node import (
     ANYTHING,
-    MAX_DEPTH,
     SHAPING,
-    Flattener,
-    Refs,
+    At,
+    Flat,
+    Many,
     Schema,
+    Source,
     is_text,
     kind,
+    one,
 )
 
 MAX_HINT = 300
 
+_NO_NAME = re.compile(r"[^A-Za-z0-9_]+")
+#: characters of a definition's name
+_MAX_NAME = 40
 #: constraints that are told as hints
 _CONSTRAINTS = (
     "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
@@ -38,7 +45,7 @@ def clean_parameters(schema: Any, *, ordering: bool = True) -> tuple[Schema, boo
     """
     if isinstance(schema, dict) and not schema.keys() & SHAPING:
         schema = {**schema, "type": "object"}
-    cleaned = _Cleaner(schema, ordering=ordering).clean(schema)
+    cleaned = _Cleaner(schema, ordering=ordering).whole(schema)
     if cleaned["type"] != "object":
         return {"type": "object", "properties": {"input": cleaned}, "required": ["input"]}, True
     return cleaned, False
@@ -46,55 +53,94 @@ def clean_parameters(schema: Any, *, ordering: bool = True) -> tuple[Schema, boo
 
 def clean_response(schema: Any, *, short: bool = False) -> Schema:
     """A response schema; ``short``: by the short list of keywords that every model takes."""
-    return _Cleaner(schema, ordering=not short, response=not short).clean(schema)
+    return _Cleaner(schema, ordering=not short, response=not short).whole(schema)
 
 
 class _Cleaner:
-    """One cleaning: a schema for a response, or else for a tool's parameters."""
+    """One cleaning: a schema for a response, or else for a tool's parameters.
+
+    A response's may keep alternatives, maps, tuples, and nodes that stand within themselves, as definitions.
+    """
 
     def __init__(self, root: Any, *, ordering: bool, response: bool = False) -> None:
-        self._flattener = Flattener(root, keep_alternatives=response)
+        self._flattener = Flattener(root)
         self._ordering = ordering
         self._response = response
+        self._definitions: dict[str, str] = {}  # names by references
 
-    def clean(self, node: Any, depth: int = 0, refs: Refs = ()) -> Schema:
-        """The node and all below it; ``refs`` are the references that led here."""
-        if not isinstance(node, dict):
+    def whole(self, schema: Any) -> Schema:
+        """The whole document."""
+        out = self._clean(At(schema), 0)
+        definitions: Schema = {}
+        for ref in self._definitions:  # cleaning one may find more
+            definitions[self._definitions[ref]] = {}
+        done = 0
+        while done < len(self._definitions):
+            ref = list(self._definitions)[done]
+            definitions[self._definitions[ref]] = self._clean(self._flattener.target(ref), 1)
+            done += 1
+        return {**out, "$defs": definitions} if definitions else out
+
+    def _clean(self, source: Source, depth: int) -> Schema:
+        """A schema and all below it."""
+        if isinstance(source, At) and not isinstance(source.value, dict):
             return {"type": "string", "description": ANYTHING}
-        hints: list[str] = []
-        node, refs = self._flattener.flat(node, hints, depth, refs)
-        if "anyOf" in node:
-            return self._alternatives(node, depth, refs)
+        return self._plain(self._flattener.flat(source, depth), depth)
+
+    def _plain(self, flat: Flat, depth: int) -> Schema:
+        if self._response:
+            if flat.cycle:
+                return {"$ref": f"#/$defs/{self._defined(flat.cycle)}"}
+            if (branches := self._flattener.alternatives(flat)) is not None:
+                return self._alternatives(flat, branches, depth)
+        flat = self._flattener.united(flat)
         out: Schema = {}
-        out["type"], nullable = kind(node, hints)
-        nullable = self._enum(node, out, hints) or nullable
+        hints: list[str] = []
+        out["type"], nullable = kind(flat, hints)
+        hints += flat.hints
+        nullable = self._enum(flat, out, hints) or nullable or flat.nullable
         if out["type"] == "object":
-            self._object(node, out, hints, depth, refs)
+            self._object(flat, out, hints, depth)
         elif out["type"] == "array":
-            out["items"] = self._items(node, hints, depth, refs)
-        if nullable or node.get("nullable") is True:
+            self._array(flat, out, hints, depth)
+        if nullable or flat.words.get("nullable") is True:
             out["nullable"] = True
-        self._constrain(node, out, hints)
-        if description := _described(node.get("description"), hints):
+        self._constrain(flat, out, hints)
+        if description := _described(flat.words.get("description"), hints):
             out["description"] = description
         return out
 
-    def _alternatives(self, node: Schema, depth: int, refs: Refs) -> Schema:
+    def _alternatives(self, flat: Flat, branches: list[Flat], depth: int) -> Schema:
         """Those that a response schema keeps."""
-        out: Schema = {"anyOf": [self.clean(branch, depth + 1, refs) for branch in node["anyOf"]]}
-        if node.get("nullable") is True:
+        cleaned = [self._plain(branch, depth + 1) for branch in branches]
+        nullable = flat.nullable or flat.words.get("nullable") is True
+        if nullable and any("$ref" in branch for branch in cleaned):
+            cleaned.append({"type": "null"})
+            nullable = False
+        out: Schema = {"anyOf": cleaned}
+        if nullable:
             out["nullable"] = True
-        if isinstance(node.get("description"), str):
-            out["description"] = node["description"]
+        if isinstance(flat.words.get("description"), str):
+            out["description"] = flat.words["description"]
         return out
 
-    def _enum(self, node: Schema, out: Schema, hints: list[str]) -> bool:
+    def _defined(self, ref: str) -> str:
+        """The name of the definition for a reference, which is one from now on."""
+        name = self._definitions.get(ref)
+        if name is None:
+            plain = _NO_NAME.sub("_", ref.rpartition("/")[2])[:_MAX_NAME].strip("_") or "root"
+            taken = set(self._definitions.values())
+            name = plain if plain not in taken else f"{plain}_{len(taken)}"
+            self._definitions[ref] = name
+        return name
+
+    def _enum(self, flat: Flat, out: Schema, hints: list[str]) -> bool:
         """Sets ``enum`` for strings, hints at other values; returns whether null is among them."""
-        values = node.get("enum")
+        values = flat.words.get("enum")
         if not isinstance(values, list):
-            if "const" not in node:
+            if "const" not in flat.words:
                 return False
-            values = [node["const"]]
+            values = [flat.words["const"]]
         some = [value for value in values if value is not None]
         if some and all(isinstance(value, str) for value in some):
             out["type"] = "string"
@@ -104,43 +150,43 @@ class _Cleaner:
             hints.append(f"one of: {', '.join(map(_shown, some))}")
         return len(some) < len(values)
 
-    def _object(self, node: Schema, out: Schema, hints: list[str], depth: int, refs: Refs) -> None:
-        properties = node.get("properties")
-        required = list(node["required"]) if isinstance(node.get("required"), list) else []
-        more = node.get("additionalProperties")
-        if isinstance(properties, dict) and properties:
-            cleaned: Schema = {}
-            for name, value in properties.items():
-                if value is False:
-                    continue
-                if isinstance(value, dict) and value.get("required") is True:
-                    required.append(name)
-                cleaned[name] = self.clean(value, depth + 1, refs)
-            names: dict[str, list[Any]] = {"required": required}
-            if self._ordering and isinstance(node.get("propertyOrdering"), list):
-                names["propertyOrdering"] = node["propertyOrdering"]
-            if cleaned:
-                out["properties"] = cleaned
-            for key, listed in names.items():
-                if known := [name for name in dict.fromkeys(filter(is_text, listed)) if name in cleaned]:
-                    out[key] = known
-        elif isinstance(more, dict):
-            hints.append(f"map of string to {self.clean(more, depth + 1, refs).get('type', 'any')}")
-        if self._response and more is False:
+    def _object(self, flat: Flat, out: Schema, hints: list[str], depth: int) -> None:
+        more = flat.more
+        if flat.properties:
+            cleaned = {name: self._clean(one("all", each), depth + 1) for name, each in flat.properties.items()}
+            out["properties"] = cleaned
+            if required := [name for name in flat.required if name in cleaned]:
+                out["required"] = required
+            ordering = flat.words.get("propertyOrdering")
+            if self._ordering and isinstance(ordering, list):
+                known = [name for name in dict.fromkeys(filter(is_text, ordering)) if name in cleaned]
+                if known:
+                    out["propertyOrdering"] = known
+        if isinstance(more, At | Many):
+            if self._response:
+                out["additionalProperties"] = self._clean(more, depth + 1)
+            elif not flat.properties:
+                hints.append(f"map of string to {self._clean(more, depth + 1).get('type', 'any')}")
+        elif self._response and more is False:
             out["additionalProperties"] = False
 
-    def _items(self, node: Schema, hints: list[str], depth: int, refs: Refs) -> Schema:
-        items = node.get("prefixItems") if isinstance(node.get("prefixItems"), list) else node.get("items")
-        if isinstance(items, list) and items:
-            cleaned = [self.clean(item, depth + 1, refs) for item in items[:MAX_DEPTH]]
-            hints.append(f"tuple of {', '.join(item.get('type', 'any') for item in cleaned)}")
-            return cleaned[0]
-        return self.clean(items, depth + 1, refs) if isinstance(items, dict) and items else {"type": "string"}
+    def _array(self, flat: Flat, out: Schema, hints: list[str], depth: int) -> None:
+        if not flat.prefix:
+            out["items"] = self._clean(one("all", flat.items), depth + 1) if flat.items else {"type": "string"}
+            return
+        cleaned = [self._clean(each, depth + 1) for each in flat.prefix]
+        if self._response:
+            out["prefixItems"] = cleaned
+            if flat.items:
+                out["items"] = self._clean(one("all", flat.items), depth + 1)
+            return
+        hints.append(f"tuple of {', '.join(item.get('type', 'any') for item in cleaned)}")
+        out["items"] = self._clean(Many("any", tuple(flat.prefix)), depth + 1)
 
-    def _constrain(self, node: Schema, out: Schema, hints: list[str]) -> None:
+    def _constrain(self, flat: Flat, out: Schema, hints: list[str]) -> None:
         told = []
         for name in _CONSTRAINTS:
-            value = node.get(name)
+            value = flat.words.get(name)
             if value is None or isinstance(value, dict | list):
                 continue
             kept = _KEPT_IN_RESPONSES.get(name) if self._response else None
@@ -148,7 +194,7 @@ class _Cleaner:
                 out[name] = value
             else:
                 told.append(f"{name}: {_shown(value)}")
-        if "not" in node:
+        if "not" in flat.words:
             told.append("not everything of this type")
         if told:
             hints.append(", ".join(told))

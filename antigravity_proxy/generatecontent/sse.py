@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from antigravity_proxy.canonical.wire import EventTooLargeError
 
+#: bytes that keeping a line takes, however short it is: many short ones count too
+_LINE_COST = 48
 #: one event may carry a generated image of many MB, but not more than this (upstream.md 5.2)
 MAX_EVENT_BYTES = 64 << 20
 
@@ -19,13 +21,14 @@ class SSEDecoder:
     sequence. Work is linear in the bytes fed: an unfinished line is never scanned twice.
     """
 
-    __slots__ = ("_data", "_limit", "_pending", "_size", "_skip_lf")
+    __slots__ = ("_data", "_data_size", "_limit", "_pending", "_pending_size", "_skip_lf")
 
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
         self._limit = limit
         self._pending: list[bytes] = []  # pieces of the unfinished line
         self._data: list[bytes] = []  # data lines of the unfinished event
-        self._size = 0
+        self._data_size = 0
+        self._pending_size = 0
         self._skip_lf = False
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -50,7 +53,7 @@ class SSEDecoder:
             self._pending.append(block)
             block = b"".join(self._pending)
             self._pending = []
-            self._size = sum(map(len, self._data))
+            self._pending_size = 0
         events: list[bytes] = []
         for line in block.splitlines():
             if line:
@@ -76,20 +79,21 @@ class SSEDecoder:
         if line.startswith(b"data:"):
             value = line[6:] if line[5:6] == b" " else line[5:]
             self._data.append(value)
-            self._grow(len(value))
+            self._data_size += len(value) + _LINE_COST
+            self._check()
 
     def _dispatch(self, events: list[bytes]) -> None:
         data = self._data
         events.append(data[0] if len(data) == 1 else b"\n".join(data))
         self._data = []
-        self._size = 0
+        self._data_size = 0
 
     def _hold(self, data: bytes) -> None:
         self._pending.append(data)
-        self._grow(len(data))
+        self._pending_size += len(data) + _LINE_COST
+        self._check()
 
-    def _grow(self, size: int) -> None:
-        self._size += size
-        if self._size > self._limit:
+    def _check(self) -> None:
+        if self._data_size + self._pending_size > self._limit:
             self._pending, self._data = [], []  # who keeps the error must not keep these
             raise EventTooLargeError(f"an event of more than {self._limit} bytes")

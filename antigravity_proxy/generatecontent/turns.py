@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain, groupby
 from operator import attrgetter
@@ -151,11 +152,12 @@ def _answered(turn: Content, calls: list[_Called], model: Model) -> tuple[Part, 
     """A user turn's parts after a turn with ``calls``: results first, then their media, then the rest."""
     rest: list[Part] = []
     results: dict[int, FunctionResponse] = {}
+    unanswered = _Unanswered(calls)
     for part in turn.parts:
         response = part.function_response
         if response is None:
             rest.append(part)
-        elif (index := _call_of(response, calls, results)) is not None:
+        elif (index := unanswered.take(response)) is not None:
             results[index] = response
         else:
             rest += (_as_text(response), *response.parts)
@@ -173,14 +175,38 @@ def _answered(turn: Content, calls: list[_Called], model: Model) -> tuple[Part, 
     return (*parts, *media, *rest)
 
 
-def _call_of(response: FunctionResponse, calls: list[_Called], taken: Container[int]) -> int | None:
-    """Which call a result belongs to: by id, else, where one of the two has no id, by name in order."""
-    free = [(index, called.written) for index, called in enumerate(calls) if index not in taken]
-    if response.id:
-        same = next((index for index, call in free if call.id == response.id), None)
-        if same is not None:
-            return same
-    return next((index for index, call in free if call.name == response.name and not (call.id and response.id)), None)
+class _Unanswered:
+    """A turn's calls that have no result yet, by id and by name: each is found in constant time."""
+
+    __slots__ = ("_by_id", "_by_name", "_nameless", "_taken")
+
+    def __init__(self, calls: list[_Called]) -> None:
+        self._taken: set[int] = set()
+        self._by_id: dict[str, deque[int]] = {}
+        self._by_name: dict[str, deque[int]] = {}
+        self._nameless: dict[str, deque[int]] = {}  # by name, those without an id
+        for index, called in enumerate(calls):
+            call = called.written
+            self._by_name.setdefault(call.name, deque()).append(index)
+            kept = (
+                self._by_id.setdefault(call.id, deque()) if call.id else self._nameless.setdefault(call.name, deque())
+            )
+            kept.append(index)
+
+    def take(self, response: FunctionResponse) -> int | None:
+        """The call a result belongs to: by id, else, where one of the two has no id, by name in order."""
+        if not response.id:
+            return self._first(self._by_name.get(response.name))
+        index = self._first(self._by_id.get(response.id))
+        return index if index is not None else self._first(self._nameless.get(response.name))
+
+    def _first(self, indices: deque[int] | None) -> int | None:
+        while indices:
+            index = indices.popleft()
+            if index not in self._taken:
+                self._taken.add(index)
+                return index
+        return None
 
 
 def _missing(call: FunctionCall) -> Part:
@@ -246,14 +272,14 @@ def _for_others(turn: Content, model: Model, *, keep_thoughts: bool) -> Content:
     Claude's thought is streamed in pieces, its signature alone at the end: clients that keep them so get it whole.
     """
     parts: list[Part] = []
-    told = ""  # by the unsigned thoughts right before
+    told: list[str] = []  # by the unsigned thoughts right before
     for part in turn.parts:
         if part.thought and not part.thought_signature:
-            told += part.text or ""
+            told.append(part.text or "")
             continue
         if not part.thought:
             parts.append(replace(part, thought_signature="") if part.thought_signature else part)
         elif keep_thoughts and (part := _own(part, model)).thought_signature:
-            parts.append(part if part.text or not told else replace(part, text=told))
-        told = ""
+            parts.append(part if part.text or not told else replace(part, text="".join(told)))
+        told = []
     return Content(turn.role, tuple(parts))

@@ -19,7 +19,7 @@ from twisted.internet.threads import deferToThread
 from antigravity_proxy import startup
 from antigravity_proxy.operator import accounts
 from antigravity_proxy.operator.accounts import Line
-from antigravity_proxy.operator.connectivity import Finding, Level, connectivity
+from antigravity_proxy.operator.connectivity import Finding, Level, connectivity, unusable_proxy
 from antigravity_proxy.operator.restore import is_interrupted
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.settings.table import Settings
@@ -157,10 +157,18 @@ async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[]
     state = await reading
     directory = start.places.directory
     found = list(further)
-    closed, trouble, policy = False, "", KeyPolicy.of(start.settings)
-    if start.settings.client_keys_file is not None:
+    settings = start.settings
+    try:  # what the next start would say: files and gui_config.json may be others by now
+        settings = start.resolve().settings(startup.gui_values(state.config))
+    except SettingsError as e:
+        found.append(Finding("settings", "error", str(e)))
+    unusable = unusable_proxy(settings)
+    if unusable is not None and unusable not in found:
+        found.append(unusable)
+    closed, trouble, policy = False, "", KeyPolicy.of(settings)
+    if settings.client_keys_file is not None:
         try:
-            policy.clients = read(Path(start.settings.client_keys_file))
+            policy.clients = read(Path(settings.client_keys_file))
             found.append(Finding("clients", "ok", f"{len(policy.clients)} clients have keys of their own"))
         except ClientKeysError as e:
             trouble = str(e)
@@ -172,7 +180,7 @@ async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[]
         words = "a restore was interrupted: finish it with 'antigravity-proxy restore --resume'"
         found.append(Finding("volume", "error", words))
     around = Surroundings(keys_closed=closed, client_keys=trouble, writable=os.access(directory, os.W_OK))
-    return examine(start.settings, state, around, found, epoch())
+    return examine(settings, state, around, found, epoch())
 
 
 def _gist(report: Report) -> Any:

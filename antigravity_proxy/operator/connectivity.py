@@ -9,15 +9,18 @@ from urllib.parse import urlsplit
 import treq
 from msgspec import Struct
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
 
 from antigravity_proxy.replicas.connection import Lost
 from antigravity_proxy.replicas.store import connector_of
+from antigravity_proxy.secret import Secret
+from antigravity_proxy.settings.proxies import UnusableProxy, parse_proxy_url
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egresses, configured
-from antigravity_proxy.upstream.exchange import Unreachable
+from antigravity_proxy.upstream.tunnel import TunnelRefused
 
 #: seconds that a host may take to answer
 PATIENCE = 10.0
@@ -47,12 +50,20 @@ async def connectivity(reactor: Any, settings: Settings) -> list[Finding]:
         ticker.stop()
 
 
+def unusable_proxy(settings: Settings) -> Finding | None:
+    """What the settings alone say of the way out: an egress proxy that can't be used."""
+    if not isinstance(settings.upstream_proxy, UnusableProxy):
+        return None
+    source = settings.sources["upstream_proxy"]
+    return Finding("upstream", "error", f"the egress proxy ({source}) can't be used: {settings.upstream_proxy.reason}")
+
+
 async def _asked(reactor: Any, egresses: Egresses, settings: Settings) -> AsyncIterator[Finding]:
-    try:
-        egress = egresses.default()
-    except Unreachable as e:
-        yield Finding("upstream", "error", str(e))
+    unusable = unusable_proxy(settings)
+    if unusable is not None:
+        yield unusable
         return
+    egress = egresses.default()
     agent = Agent.usingEndpointFactory(reactor, egress.endpoints, egress.pool)
     urls = [*settings.base_urls, *([settings.token_url] if settings.clients else [])]
     for origin in dict.fromkeys("{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in urls):
@@ -63,7 +74,7 @@ async def _asked(reactor: Any, egresses: Egresses, settings: Settings) -> AsyncI
             response = await asking.addTimeout(PATIENCE, reactor)
             await treq.content(response).addTimeout(PATIENCE, reactor)
         except Exception as e:  # of any kind: what matters is that nothing answered
-            yield Finding("upstream", "error", f"{origin} can't be reached: {_words(e)}")
+            yield Finding("upstream", "error", _unreachable(origin, e, settings))
         else:
             ms = round((reactor.seconds() - began) * 1000)
             yield Finding("upstream", "ok", f"{origin} answers (status {response.code}, {ms} ms)")
@@ -83,8 +94,18 @@ async def _shared(reactor: Any, settings: Settings) -> AsyncIterator[Finding]:
         await connection.end(reactor)
 
 
-def _words(error: Exception) -> str:
-    """The innermost reason, in one line."""
+def _unreachable(origin: str, error: Exception, settings: Settings) -> str:
+    """What failed on the way: with an egress proxy that may be the proxy, to which alone a connection was made."""
     reasons = getattr(error, "reasons", None)
     inner = reasons[0].value if reasons else error
-    return " ".join(str(inner).split()) or type(inner).__name__
+    words = " ".join(str(inner).split()) or type(inner).__name__
+    if not isinstance(settings.upstream_proxy, Secret):
+        return f"{origin} can't be reached: {words}"
+    address = parse_proxy_url(settings.upstream_proxy.reveal())
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    proxy = f"the egress proxy {address.scheme}://{host}:{address.port} ({settings.sources['upstream_proxy']})"
+    if isinstance(inner, TunnelRefused):
+        return f"{origin} can't be reached: {proxy} gave no way to it: {words}"
+    if isinstance(inner, ConnectError | DNSLookupError):
+        return f"{proxy} can't be reached, so neither can {origin}: {words} (UPSTREAM_PROXY_URL=none: no proxy)"
+    return f"{origin} can't be reached through {proxy}: {words}"

@@ -1,4 +1,7 @@
-"""``antigravity-proxy healthcheck``: for containers without curl. The standard library alone: it must start fast."""
+"""``antigravity-proxy healthcheck``: for containers without curl. The standard library alone: it must start fast.
+
+Only where the environment names no port are the settings resolved as the daemon does, ``gui_config.json`` among them.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +9,49 @@ import http.client
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 #: seconds that a health check may take
 PATIENCE = 5.0
 
 
-def run(url: str) -> int:
-    """Exit status 0 when the page answers 200, else 1 and one line that says why."""
+#: how the daemon names itself in ``Server``
+_NAME = "antigravity-proxy"
+
+
+def run(url: str, *, ours: bool = False) -> int:
+    """Exit status 0 when the page answers 200, else 1 and one line that says why.
+
+    ``ours``: whether it must be this daemon that answers, and not somebody else who has the port.
+    """
     try:
         with opener().open(url, timeout=PATIENCE) as answer:
-            if answer.status == 200:
+            named, reason = answer.headers.get("Server"), f"answered {answer.status}"
+            if answer.status == 200 and (named == _NAME or not ours):
                 return 0
-            reason = f"answered {answer.status}"
     except urllib.error.HTTPError as e:
-        reason = f"answered {e.code}: {e.read(2000).decode('utf-8', 'replace')}"
+        with e:
+            named, reason = e.headers.get("Server"), f"answered {e.code}: {e.read(2000).decode('utf-8', 'replace')}"
     except (OSError, ValueError) as e:
-        reason = f"can't be reached: {getattr(e, 'reason', e)}"
+        named, reason = _NAME, f"can't be reached: {getattr(e, 'reason', e)}"
     except http.client.HTTPException:
-        reason = "can't be reached: what answers there does not speak HTTP"
+        named, reason = _NAME, "can't be reached: what answers there does not speak HTTP"
+    if ours and named != _NAME:
+        reason = f"is not {_NAME}'s: another program has that port. Does the daemon run, and is PROXY_PORT its port?"
     sys.stderr.write(f"{url} {one_line(reason)}\n")
     return 1
 
 
-def default_url(environ: Mapping[str, str]) -> str:
-    """``/health`` where the daemon listens by these settings, as seen from the same machine."""
-    host = environ.get("PROXY_HOST", "").strip() or "127.0.0.1"
-    return f"http://{on_this_machine(host)}:{environ.get('PROXY_PORT', '').strip() or 8045}/health"
+def default_url(environ: Mapping[str, str], resolved: Callable[[], tuple[str, int]]) -> str:
+    """``/health`` where the daemon listens, as seen from the same machine.
+
+    ``resolved`` gives address and port by all settings; it is asked only where the environment names no port.
+    """
+    host, port = environ.get("PROXY_HOST", "").strip() or "127.0.0.1", environ.get("PROXY_PORT", "").strip()
+    if not port:
+        host, number = resolved()
+        port = str(number)
+    return f"http://{on_this_machine(host)}:{port}/health"
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

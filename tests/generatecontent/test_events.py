@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -93,3 +94,19 @@ answers = st.recursive(
 def test_no_json_raises_anything_else(value: object) -> None:
     with contextlib.suppress(UnreadableEvent, UpstreamErrorEvent):
         read_event(json.dumps(value).encode())
+
+
+@pytest.mark.parametrize("count", [-1, 2**53, 10**400, 1.5, "7"])
+def test_what_is_no_number_of_tokens_is_absent(count: object) -> None:
+    body = json.dumps({"candidates": [], "usageMetadata": {"promptTokenCount": 5, "totalTokenCount": count}})
+    usage = read_event(body.encode()).usage_metadata
+    assert usage is None or (usage.prompt_token_count, usage.total_token_count) == (5, 0)
+
+
+def test_a_large_event_with_many_wrong_fields_is_not_read_again_and_again() -> None:
+    parts = [{"text": 5}] * 100 + [{"text": "x" * 100}] * 200_000
+    payload = json.dumps({"candidates": [{"content": {"parts": parts}}]}).encode()
+    begin = time.process_time()
+    with pytest.raises(UnreadableEvent):
+        read_event(payload)
+    assert time.process_time() - begin < 2

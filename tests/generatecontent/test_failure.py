@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antigravity_proxy import errors
+from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.canonical.verdict import Cause, Scope, Step, Verdict
 from antigravity_proxy.codeassist.decision_table import judge
-from antigravity_proxy.generatecontent import durations, failure
+from antigravity_proxy.generatecontent import durations, failure, request
+from antigravity_proxy.relay.exhausted import for_client
 
 EXAMPLES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data/golden/errors.json").read_text())
 SCOPES = {"account": Scope.ACCOUNT, "account+model": Scope.ACCOUNT_MODEL, None: Scope.NONE}
@@ -79,6 +82,18 @@ def test_a_duration_may_be_an_object() -> None:
         ("Please retry in 12.3s", 12.3),
         ("retry after 5 s", 5),
         ("limits reset in 2m", 120),
+        ("Individual quota reached. Resets in 108h48m29s.", 391_709),
+        ("Reset after 3h22m56s.", 12_176),
+        ("Retry in 42.5s.", 42.5),
+        ("RETRY AFTER 42 seconds", 42),
+        ("Try again in 5 minutes.", 300),
+        ("it resets in 1 hour, 5 minutes and 3 seconds", 3903),
+        ("Please wait about 2 days", 172_800),
+        ("available again in 479.417207ms", 0.479417207),
+        ("retry in 20 milliseconds", 0.02),
+        ("quota resets at 1970-01-01T00:01:00Z.", 60),
+        ("wait 5 monkeys", None),
+        ("resets at 9999-99-99T00:00:00Z", None),
         ("nothing of the kind", None),
     ],
 )
@@ -101,6 +116,80 @@ def test_retry_after_is_a_number_or_a_date() -> None:
     assert durations.retry_after("Thu, 01 Jan 1970 00:02:00 GMT", 60) == 60
     assert durations.retry_after("soon", 0) is None
     assert durations.retry_after(None, 0) is None
+
+
+HOSTILE = [
+    10**400, -(10**400), 1e308, float("inf"), float("nan"), True, [], {}, None, "²", "٣", "9" * 400, "9" * 5000, "nan",
+    "inf", "-inf", "1e999", "0x10", "1_000", " 5 ", "", "+5s", "9" * 400 + "s", "1s" * 1000,
+    "0001-01-01T00:00:00+23:59",
+    "9999-12-31T23:59:59.999999-23:59", "1970-01-01T00:00:00+99:99", "Thu, 01 Jan 1 00:00:00 GMT", "Thu, 99 Xxx 1970",
+    "\ud800", "\x00",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=lambda value: repr(value)[:20])
+def test_a_number_of_any_kind_never_raises(value: Any) -> None:
+    """Whoever can say how long to wait can say nonsense."""
+    text = value if isinstance(value, str) else None
+    found = [
+        durations.duration(value),
+        durations.duration({"seconds": value, "nanos": value}),
+        durations.duration({"seconds": 1, "nanos": value}),
+        durations.timestamp(value),
+        durations.retry_after(text, 0.0),
+        durations.http_date(text),
+        durations.in_message(f"resets in {value}s, retry in {value}, again at {value}", 0.0),
+    ]
+    assert all(1e-9 <= durations.clamp(seconds) <= durations.MAX_SECONDS for seconds in found if seconds is not None)
+    details = [{"@type": "RetryInfo", "retryDelay": value}, info("R", quotaResetDelay=value, quotaResetTimeStamp=value)]
+    body = {"error": {"code": value, "message": value, "status": value, "details": details}}
+    try:
+        said = failure.read(json.dumps(body).encode("utf-8", "replace"), 0.0, retry_after=text)
+    except ValueError:  # of json.dumps, for more digits than Python writes
+        return
+    assert said.delay is None or 0 < said.delay <= durations.MAX_SECONDS
+
+
+def test_what_upstream_says_is_cut_before_anybody_looks_at_it() -> None:
+    long = "permission " * 90_000
+    details = [
+        {"@type": "ErrorInfo", "reason": long, "metadata": {"model": long, "appeal_url": long}},
+        *([{"@type": "QuotaFailure", "violations": [{"quotaId": "q"}] * 10_000}] * 2),
+    ]
+    inner = json.dumps({"error": {"message": long, "status": long, "details": details}})
+    said = failure.read(json.dumps({"error": {"message": inner}}).encode(), 0.0, http_status=400)
+    assert {len(text) for text in (said.message, said.status, said.reason, said.model, said.link)} == {failure.MAX_TEXT}
+    assert len(said.quota_ids) <= 64
+
+
+def words_of_errors() -> dict[str, Any]:
+    """How what is looked for in upstream's words begins: whatever a pattern may go on from."""
+    return {
+        "permission": "permission ", "project": "permission a on resource ", "projects": "projects/",
+        "reset": "resets in ",
+        "digits": "resets in 1", "parts": "retry in 1s", "sentence": "try again in 1 hour, ", "time": "resets at 2026-",
+        "letters": "a", "dots": "a.",
+        "address": "a@a-", "domain": "@a-a.", "json": '{"', "list": "[", "spaces": " ",
+        "resource": "Resource projects/", "terms": "terms of ", "signature": "thought_", "must": "must be ",
+        "max": "exceeds the maximum number of ", "token": "ya29.", "key": "sk-", "login": "://a:",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("begins", words_of_errors().values(), ids=words_of_errors().keys())
+def test_upstreams_words_cost_their_size(begins: str) -> None:
+    def seconds(n: int) -> float:
+        text = begins * (n // len(begins))
+        bodies = [json.dumps({"error": {"message": each}}).encode() for each in (text, json.dumps({"error": text}))]
+        begin = time.process_time()
+        for body in (*bodies, text.encode()):
+            for status in (400, 403, 404, 429, 503):
+                said = failure.read(body, 0.0, http_status=status)
+                judge(said)
+                request.quirk_for(MODELS["gemini-3-flash"], said.message)
+            for_client(said.message)
+        return time.process_time() - begin
+
+    assert seconds(1_000_000) < 1.0  # 15 readings of a megabyte
 
 
 def test_stated_waits_are_clamped_to_eight_days_and_at_least_a_second() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -98,3 +99,14 @@ def test_arguments_keep_their_digits() -> None:
     found = restore("a b")(read_event(text))
     assert calls(found) == [("a b", big)]
     assert big in found.raw
+
+
+def test_very_many_calls_cost_their_number() -> None:
+    def seconds(n: int) -> float:
+        asked = chunk(*[call("a_b")] * n)
+        found = restore("a b", only_first_call=False)
+        begin = time.process_time()
+        found(asked)
+        return time.process_time() - begin
+
+    assert seconds(20_000) < max(5 * seconds(5_000), 0.2)

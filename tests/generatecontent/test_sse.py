@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import time
 
 import pytest
 from hypothesis import given
@@ -77,19 +79,39 @@ def test_an_empty_feed_between_cr_and_lf_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "pieces", [[b"data: " + b"x" * 101], [b"x" * 60, b"x" * 60], [b"data: " + b"x" * 60 + b"\n"] * 2]
+    "pieces", [[b"data: " + b"x" * 201], [b"x" * 100, b"x" * 100], [b"data: " + b"x" * 100 + b"\n"] * 2]
 )
 def test_a_line_or_event_without_end_is_refused(pieces: list[bytes]) -> None:
-    decoder = SSEDecoder(limit=100)
+    decoder = SSEDecoder(limit=200)
     for piece in pieces[:-1]:
         decoder.feed(piece)
-    with pytest.raises(EventTooLargeError, match="100 bytes"):
+    with pytest.raises(EventTooLargeError, match="200 bytes"):
         decoder.feed(pieces[-1])
     assert decoder.close() == []  # what was refused is not kept
 
 
 def test_the_limit_is_per_event_not_per_stream() -> None:
-    decoder = SSEDecoder(limit=100)
+    decoder = SSEDecoder(limit=200)
     for _ in range(50):
         assert decoder.feed(b"data: " + b"x" * 80 + b"\n") == []
         assert decoder.feed(b"\n") == [b"x" * 80]
+
+
+def test_lines_without_content_count() -> None:
+    decoder = SSEDecoder(limit=1000)
+    for _ in range(20):
+        decoder.feed(b"data:\n")
+    with pytest.raises(EventTooLargeError):
+        decoder.feed(b"data:\n")
+
+
+@pytest.mark.parametrize("line", [b"x" * 1024, b"data: " + b"x" * 2017 + b"\n", b"data:\n" * 146, b": " + b"x" * 1022])
+def test_a_large_event_in_small_pieces_costs_its_size(line: bytes) -> None:
+    decoder = SSEDecoder()
+    pieces = [b"data: ", *[line] * (16 * 1024)]
+    begin = time.process_time()
+    with contextlib.suppress(EventTooLargeError):
+        for piece in pieces:
+            decoder.feed(piece)
+        decoder.feed(b"\n\n")
+    assert time.process_time() - begin < 0.5

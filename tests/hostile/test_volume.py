@@ -16,7 +16,7 @@ import pytest
 from processes import free_port
 from support.mounting import UNSHARE, may_mount
 from support.stack import KEY
-from support.target import Target, Upstream, target, until
+from support.target import Peak, Target, Upstream, target, until
 from support.volumes import trace
 
 from antigravity_proxy.demo import TWISTD
@@ -105,6 +105,69 @@ def test_a_volume_that_breaks_while_it_runs(tmp_path: Path, upstream: Upstream, 
             database.write_bytes(good)
             slowest = max(slowest, until(lambda: status(daemon) == "healthy", 8))
     observe(f"{len(broken)}/6 served meanwhile, degraded; well again <= {slowest:.1f} s")
+
+
+@pytest.mark.row("hostile volume")
+def test_a_volume_that_somebody_made_to_do_harm(tmp_path: Path, upstream: Upstream, observe: Observe) -> None:
+    with target(tmp_path, upstream.url) as daemon:
+        until(lambda: status(daemon) == "healthy", 5)
+        directory = daemon.volume.directory
+        with closing(sqlite3.connect(directory / "cloud_accounts.db")) as db:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("CREATE TABLE other (x)")
+            logged = (directory / "cloud_accounts.db-wal").read_bytes()
+        good = {name: (directory / name).read_bytes() for name in ("cloud_accounts.db", "gui_config.json")}
+
+        def restore() -> None:
+            (directory / "cloud_accounts.db-wal").unlink(missing_ok=True)
+            for name, content in good.items():
+                (directory / name).write_bytes(content)
+
+        def huge(name: str, content: bytes) -> None:
+            (directory / name).write_bytes(content)
+            os.truncate(directory / name, 100 << 30)
+
+        def endless() -> None:
+            (directory / "cloud_accounts.db").unlink()
+            with closing(sqlite3.connect(directory / "cloud_accounts.db")) as db:
+                db.execute(
+                    "CREATE VIEW accounts AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+                    " SELECT i AS id, 'google' AS provider, '' AS email, '' AS token_json FROM n"
+                )
+
+        attacks: dict[str, Callable[[], object]] = {
+            "database": lambda: huge("cloud_accounts.db", good["cloud_accounts.db"]),
+            "log": lambda: huge("cloud_accounts.db-wal", logged),
+            "configuration": lambda: huge("gui_config.json", good["gui_config.json"]),
+            "view": endless,
+        }
+        slowest = waited = 0.0
+        with Peak(daemon.process) as peak:
+            for attack in (attack for attack in attacks.values() for _ in range(2)):
+                attack()
+                until(lambda: said(daemon), 8)
+                for _ in range(20):
+                    asked = time.monotonic()
+                    assert daemon.well()
+                    waited = max(waited, time.monotonic() - asked)
+                restore()
+                slowest = max(slowest, until(lambda: status(daemon) == "healthy" and not said(daemon), 8))
+        log = daemon.log
+    lines = [line for line in log.splitlines() if "can't be read" in line or "is no table" in line]
+    observe(
+        f"{len(attacks)}/4 said, served meanwhile; others <= {waited * 1000:.0f} ms; memory +{peak.grown:.0f} MiB; "
+        f"{len(lines)} lines, {log.count('Traceback')} tracebacks; well again <= {slowest:.1f} s"
+    )
+    assert peak.grown <= 64
+    assert waited <= 0.5
+    assert "Traceback" not in log
+    assert len(lines) <= 2 * 2 * len(attacks)
+
+
+def said(daemon: Target) -> bool:
+    """Whether health says that something of the volume can't be read."""
+    found = daemon.ask("GET", "/health").json
+    return found["database"] != "connected" or any("can't be read" in words for words in found["warnings"])
 
 
 @pytest.mark.row("late volume")

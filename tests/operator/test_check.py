@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.deferreds import deferred, wait
+from support.deferreds import deferred, until, wait
+from support.proxies import proxy as egress_proxy
 from support.redis import needs_redis, redis_server
 from support.stack import free_port
 from support.volumes import EPOCH, copy_of, update
@@ -139,6 +140,81 @@ async def test_upstream_is_asked_without_an_account(writer: VolumeWriter) -> Non
     found = await check.check(reactor, {}, environment, offline=False, epoch=lambda: EPOCH)
     assert not found.well
     assert all("can't be reached: Connection was refused" in words for words in errors(found))
+
+
+def upstream_errors(found: Report) -> list[str]:
+    return [finding.message for finding in found.findings if finding.subject == "upstream" and finding.level == "error"]
+
+
+@pytest.mark.parametrize("kind", ["http", "socks5"])
+@deferred()
+async def test_an_egress_proxy_that_is_away_is_named_and_not_google(writer: VolumeWriter, kind: str) -> None:
+    port = free_port()
+    writer.configure(api_key="sk-a", upstream_proxy={"enabled": True, "url": f"{kind}://me:secret@127.0.0.1:{port}"})
+    environment = {"ANTIGRAVITY_DATA_DIR": str(writer.directory), "PROXY_INTERNAL_BASE_URLS": "http://google.test"}
+    found = await check.check(reactor, {}, environment, offline=False, epoch=lambda: EPOCH)
+    (words,) = upstream_errors(found)
+    assert words.startswith(f"the egress proxy {kind}://127.0.0.1:{port} (gui_config) can't be reached, so neither can")
+    assert "UPSTREAM_PROXY_URL=none" in words
+    assert "secret" not in check.as_text(found)
+
+
+@pytest.mark.parametrize("kind", ["http", "socks5"])
+@deferred()
+async def test_an_egress_proxy_that_refuses_is_named(writer: VolumeWriter, kind: Any) -> None:
+    async with egress_proxy(kind) as proxy:
+        environment = {
+            "ANTIGRAVITY_DATA_DIR": str(writer.directory),
+            "PROXY_INTERNAL_BASE_URLS": "http://google.test",
+            "UPSTREAM_PROXY_URL": f"{kind}://wrong:password@127.0.0.1:{proxy.port}",
+        }
+        found = await check.check(reactor, {}, environment, offline=False, epoch=lambda: EPOCH)
+    (words,) = upstream_errors(found)
+    assert (
+        f"http://google.test can't be reached: the egress proxy {kind}://127.0.0.1:{proxy.port} (environment)" in words
+    )
+    assert "gave no way to it: " in words
+    assert "password@" not in words
+
+
+@pytest.mark.parametrize("offline", [True, False])
+@pytest.mark.parametrize("url", ["127.0.0.1:7890", "socks4://127.0.0.1:1", "socks://127.0.0.1"])
+@deferred()
+async def test_a_proxy_of_the_apps_that_can_not_be_used_is_an_error_once(
+    writer: VolumeWriter, url: str, offline: bool
+) -> None:
+    writer.configure(api_key="sk-a", upstream_proxy={"enabled": True, "url": url})
+    environment = {"ANTIGRAVITY_DATA_DIR": str(writer.directory), "PROXY_INTERNAL_BASE_URLS": "http://google.test"}
+    found = await check.check(reactor, {}, environment, offline=offline, epoch=lambda: EPOCH)
+    assert not found.well
+    assert [words.partition(":")[0] for words in upstream_errors(found)] == [
+        "the egress proxy (gui_config) can't be used"
+    ]
+
+
+@deferred()
+async def test_watching_says_what_the_next_start_would_say(
+    writer: VolumeWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "LOOK", 0.02)
+    key = tmp_path / "key"
+    key.write_text("sk-a")
+    told: list[Report] = []
+    environment = {"ANTIGRAVITY_DATA_DIR": str(writer.directory), "PROXY_API_KEY_FILE": str(key)}
+    watching = Deferred.fromCoroutine(
+        check.watch(reactor, {}, environment, offline=True, epoch=lambda: EPOCH, tell=told.append)
+    )
+    await until(lambda: len(told) == 1)
+    assert told[0].well
+    key.write_text("")
+    await until(lambda: len(told) == 2)
+    assert "PROXY_API_KEY_FILE" in errors(told[1])[0]
+    key.write_text("sk-a")
+    writer.configure(api_key="sk-a", port=8317)
+    await until(lambda: len(told) > 2 and told[-1].well and "8317" in check.as_text(told[-1]))
+    watching.cancel()
+    with pytest.raises(CancelledError):
+        await watching
 
 
 @deferred()

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
-from click.testing import CliRunner
+from support.command import call
 from support.stack import free_port
 
-from antigravity_proxy.cli.main import command
 from antigravity_proxy.operator import healthcheck
+from antigravity_proxy.simulator.volume import write_volume
 
 ANSWERS = {
+    "/ours": b"HTTP/1.0 200 OK\r\nServer: antigravity-proxy\r\n\r\n{}",
+    "/stranger": b"HTTP/1.0 200 OK\r\nServer: nginx\r\n\r\n{}",
     "/well": b"HTTP/1.0 200 OK\r\n\r\n{}",
     "/sick": b'HTTP/1.0 503 Service Unavailable\r\n\r\n{"status":\n "unhealthy"}',
     "/made": b"HTTP/1.0 201 Created\r\n\r\n",
@@ -48,15 +52,15 @@ def server() -> Iterator[int]:
 @pytest.mark.parametrize(
     ("host", "port", "url"),
     [
-        ("::", "", "http://[::1]:8045/health"),
+        ("::", "8045", "http://[::1]:8045/health"),
         ("::1", "80", "http://[::1]:80/health"),
         ("example.com", " 81 ", "http://example.com:81/health"),
-        ("", "", "http://127.0.0.1:8045/health"),
+        ("", "", "http://10.0.0.1:8317/health"),
         ("0.0.0.0", "8046", "http://127.0.0.1:8046/health"),
     ],
 )
 def test_hosts_of_every_kind_make_a_url(host: str, port: str, url: str) -> None:
-    assert healthcheck.default_url({"PROXY_HOST": host, "PROXY_PORT": port}) == url
+    assert healthcheck.default_url({"PROXY_HOST": host, "PROXY_PORT": port}, lambda: ("10.0.0.1", 8317)) == url
 
 
 @pytest.mark.parametrize(
@@ -90,20 +94,43 @@ def test_an_http_proxy_of_the_environments_is_not_asked(server: int, monkeypatch
     assert healthcheck.run(f"http://127.0.0.1:{server}/well") == 0
 
 
-@pytest.mark.parametrize(("path", "status"), [("/well", 0), ("/sick", 1)])
-def test_the_command_asks_where_the_daemon_listens(server: int, path: str, status: int) -> None:
-    runner = CliRunner(env={"PROXY_HOST": "0.0.0.0", "PROXY_PORT": str(server)})
-    url = ["--url", f"http://127.0.0.1:{server}{path}"] if path != "/well" else []
-    ANSWERS["/health"] = ANSWERS["/well"]
-    assert runner.invoke(command, ["healthcheck", *url]).exit_code == status
+@pytest.mark.parametrize(("page", "status"), [("/ours", 0), ("/sick", 1), ("/stranger", 1), ("/well", 1)])
+@pytest.mark.parametrize("by", ["environment", "gui_config", "option"])
+def test_the_command_asks_where_the_daemon_listens_and_knows_a_stranger(
+    server: int, page: str, status: int, by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ANSWERS, "/health", ANSWERS[page])
+    write_volume(tmp_path, accounts=1).configure(api_key="sk-a", port=server)
+    environ = {
+        "environment": {"PROXY_HOST": "0.0.0.0", "PROXY_PORT": str(server)},
+        "gui_config": {"ANTIGRAVITY_DATA_DIR": str(tmp_path)},
+        "option": {},
+    }[by]
+    result = call("healthcheck", *(["--data-dir", tmp_path] if by == "option" else []), **environ)
+    assert result.exit_code == status
+    if page in ("/stranger", "/well"):
+        assert "another program has that port" in result.stderr
 
 
-def test_a_health_check_does_not_load_twisted() -> None:
+def test_any_page_may_be_asked_by_its_address(server: int) -> None:
+    for path, status in (("/well", 0), ("/stranger", 0), ("/sick", 1)):
+        assert call("healthcheck", "--url", f"http://127.0.0.1:{server}{path}").exit_code == status
+
+
+def test_settings_that_end_the_start_end_the_health_check_in_words() -> None:
+    result = call("healthcheck", PROXY_DRAIN_SECONDS="soon")
+    assert (result.exit_code, result.stderr.startswith("Error: PROXY_DRAIN_SECONDS")) == (1, True)
+
+
+@pytest.mark.parametrize("arguments", [["--url", "x"], []])
+def test_a_health_check_does_not_load_twisted(arguments: list[str]) -> None:
     code = (
         "import atexit, sys; from antigravity_proxy.cli import main as cli\n"
         "atexit.register(lambda: print(*sys.modules)); "
-        "cli.main(['healthcheck', '--url', 'x'])"
+        f"cli.main(['healthcheck', *{arguments}])"
     )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout.split()
+    environment = {**os.environ, "PROXY_PORT": str(free_port())}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    loaded = run.stdout.split()
     assert "urllib.request" in loaded
     assert not {"twisted", "msgspec", "klein"} & set(loaded)

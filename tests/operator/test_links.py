@@ -52,6 +52,7 @@ def untouched(outside: Path) -> bool:
     ).read_text() == "somebody's own"
 
 
+@pytest.mark.row("foreign directories")
 @needs_root
 def test_a_file_of_clients_keys_belongs_to_the_directorys_owner_and_nothing_else_does(place: Path) -> None:
     victim = place / "victim"
@@ -83,6 +84,7 @@ def test_a_file_of_clients_keys_belongs_to_the_directorys_owner_and_nothing_else
     assert (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)) == (NOBODY, 0o600)
 
 
+@pytest.mark.row("foreign directories")
 @pytest.mark.parametrize("make", ["link", "directory", "pipe"])
 def test_clients_keys_are_not_written_over_what_is_no_file(tmp_path: Path, outside: Path, make: str) -> None:
     path = tmp_path / "keys.json"
@@ -98,6 +100,7 @@ def test_clients_keys_are_not_written_over_what_is_no_file(tmp_path: Path, outsi
     assert untouched(outside)
 
 
+@pytest.mark.row("foreign directories")
 @pytest.mark.parametrize("command", ["restore", "key export", "export", "login"])
 def test_a_key_directory_that_is_a_link_is_followed_by_nobody(tmp_path: Path, outside: Path, command: str) -> None:
     source = write_volume(tmp_path / "source", accounts=1, api_key="sk-a").directory
@@ -121,6 +124,7 @@ def _made_key(target: Path) -> None:
         inside.write(name, b"key")
 
 
+@pytest.mark.row("foreign directories")
 def test_files_of_an_export_that_are_links_are_replaced_and_not_written_through(tmp_path: Path, outside: Path) -> None:
     source, out = copy_of("gui-0.9.2", tmp_path), tmp_path / "out"
     (out / ".keys").mkdir(parents=True)
@@ -146,6 +150,7 @@ def resumed(directory: Path) -> str:
     return result.output
 
 
+@pytest.mark.row("foreign directories")
 def test_a_decided_restore_that_is_a_link_is_not_finished(tmp_path: Path, outside: Path) -> None:
     directory = tmp_path / "data"
     directory.mkdir()
@@ -154,6 +159,7 @@ def test_a_decided_restore_that_is_a_link_is_not_finished(tmp_path: Path, outsid
     assert untouched(outside)
 
 
+@pytest.mark.row("foreign directories")
 @pytest.mark.parametrize("name", ["shadow", "etc/shadow", ".keys/a/b", "..", "a\nb", ".keys/\x1b[31m"])
 def test_a_name_that_belongs_to_no_volume_is_not_moved(tmp_path: Path, name: str) -> None:
     directory = decided(tmp_path)
@@ -169,6 +175,7 @@ def test_a_name_that_belongs_to_no_volume_is_not_moved(tmp_path: Path, name: str
         assert [path.name for path in directory.iterdir()] == [".restore"]
 
 
+@pytest.mark.row("foreign directories")
 @pytest.mark.parametrize("kind", ["link", "other content", "not named", "no manifest", "pipe"])
 def test_what_a_restore_did_not_leave_is_not_moved(tmp_path: Path, outside: Path, kind: str) -> None:
     directory = decided(tmp_path)
@@ -190,6 +197,7 @@ def test_what_a_restore_did_not_leave_is_not_moved(tmp_path: Path, outside: Path
     assert untouched(outside)
 
 
+@pytest.mark.row("foreign directories")
 @pytest.mark.parametrize("opened", ["its mode", pytest.param("its owner", marks=needs_root)])
 def test_a_decided_restore_that_others_could_reach_is_not_finished(tmp_path: Path, opened: str) -> None:
     directory = decided(tmp_path)
@@ -253,6 +261,7 @@ def hostile_members() -> Iterator[tuple[str, tarfile.TarInfo]]:
         yield f"name {name!a}", tarfile.TarInfo(name)
 
 
+@pytest.mark.row("hostile archives")
 @pytest.mark.parametrize(("what", "member"), [pytest.param(*each, id=each[0]) for each in hostile_members()])
 def test_an_archive_of_every_kind_is_refused_in_words(tmp_path: Path, what: str, member: tarfile.TarInfo) -> None:
     contents = {"cloud_accounts.db": b"x", member.name: b""}

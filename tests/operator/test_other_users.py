@@ -47,6 +47,7 @@ def uid() -> int:
     return NOBODY if IS_ROOT else os.getuid()
 
 
+@pytest.mark.row("other users")
 def test_a_data_directory_of_another_user_is_said_by_every_command(place: Path) -> None:
     volume = copy_of("gui-2026-08", place)
     owner = f"owned by uid {os.getuid()}, mode {'0700' if IS_ROOT else '0000'}; this process has uid {uid()}"
@@ -60,6 +61,7 @@ def test_a_data_directory_of_another_user_is_said_by_every_command(place: Path) 
     assert str(volume) in told["check --offline"]
 
 
+@pytest.mark.row("other users")
 @pytest.mark.parametrize("part", [".keys", "cloud_accounts.db"])
 def test_a_part_of_another_user_is_said_by_check(place: Path, part: str) -> None:
     volume = copy_of("gui-0.9.2", place)

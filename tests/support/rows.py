@@ -47,6 +47,11 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("deep JSON", "100,000 levels of JSON; a tool schema of 3,000", "10/10 refused with 4xx"),
         Row("odd text", "bad UTF-8, BOM, UTF-16, lone surrogates, NUL, NaN, 1e400, 5,000 digits", "54/54 never 5xx"),
         Row("wrong types", "a wrong type in every field, 3 dialects", ">= 417 cases: 4xx in shape or a harmless 2xx"),
+        Row(
+            "many things",
+            "20,000 of whatever a request, a tool's schema or upstream's words may have many of",
+            "<= 5 times the CPU of 5,000",
+        ),
         Row("large JSON", "a body of 15 MB", "/health meanwhile <= 1.5 s"),
         Row("gzip request", "a gzip bomb as a request", "415, 400 or 413; memory <= +100 MiB"),
     ),
@@ -158,6 +163,18 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("open address", "no key on an address that isn't loopback", "refuses to start, status 1 or 2"),
         Row("full disk", "nothing writable", "up, 200"),
         Row("untouched", "a whole run, read-only", "0 changes, no new file"),
+        Row(
+            "hostile volume",
+            "database, log, configuration of 100 GiB; a view without end; each twice while it runs",
+            "said, served meanwhile; others <= 0.5 s; memory <= +64 MiB; 0 tracebacks, <= 2 lines each; well <= 8 s",
+        ),
+        Row("hostile databases", "views, triggers without end; logs of false page sizes", "damaged, in words"),
+        Row(
+            "foreign directories", "links in what root writes, in .keys, in .restore", "0 followed, 0 files given away"
+        ),
+        Row("hostile archives", "16 kinds of members that no backup holds", "refused in one line, 0 files written"),
+        Row("other users", "a volume that this user may not read", "every command in words, 0 tracebacks"),
+        Row("key not there yet", "rows sealed anew, emptied", "served with the token that they had; degraded"),
         Row("clock jumps", "the wall clock jumps", "timers and refreshes go on"),
     ),
     "Tokens and process": (

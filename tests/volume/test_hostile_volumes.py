@@ -49,6 +49,7 @@ def made(path: Path, script: str) -> Path:
     return path
 
 
+@pytest.mark.row("hostile databases")
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_database_that_keeps_sqlite_busy_is_damaged_soon(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
@@ -61,6 +62,7 @@ def test_a_database_that_keeps_sqlite_busy_is_damaged_soon(
     assert time.process_time() - began < 3.0
 
 
+@pytest.mark.row("hostile databases")
 def test_a_restore_of_such_a_database_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "PATIENCE", 0.3)
     source = made(tmp_path, SCHEMAS["a view of rows without end"])
@@ -89,6 +91,7 @@ def test_more_rows_than_anybody_has_are_refused(tmp_path: Path, monkeypatch: pyt
         database.rows(snapshot_of(tmp_path / "more"))
 
 
+@pytest.mark.row("hostile databases")
 def test_a_trigger_without_end_does_not_keep_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = write_volume(tmp_path / "volume", accounts=1)
     made(
@@ -156,6 +159,7 @@ def log_of(page_size: int, pages: int) -> bytes:
     return header + struct.pack(">2I", *sums) + frame + struct.pack(">2I", 1, 2) + struct.pack(">2I", *after) + body
 
 
+@pytest.mark.row("hostile databases")
 @pytest.mark.parametrize("page_size", [0, 1, 4, 12, 100, 500, 1000, 65_537, 1 << 31])
 def test_a_log_with_a_page_size_that_sqlite_does_not_know_is_not_live(page_size: int) -> None:
     assert not wal.is_live(
@@ -165,6 +169,7 @@ def test_a_log_with_a_page_size_that_sqlite_does_not_know_is_not_live(page_size:
     assert not wal.is_live(header + struct.pack(">2I", *wal._checksum(header, "<")))
 
 
+@pytest.mark.row("hostile databases")
 @pytest.mark.parametrize("pages", [3, 1 << 20, (1 << 32) - 1])
 def test_a_log_that_tells_of_pages_that_nobody_wrote_is_damaged(tmp_path: Path, pages: int) -> None:
     log = log_of(4096, pages)
@@ -175,6 +180,7 @@ def test_a_log_that_tells_of_pages_that_nobody_wrote_is_damaged(tmp_path: Path, 
         database.rows(Snapshot(db, wal=log), places=[])
 
 
+@pytest.mark.row("hostile databases")
 @pytest.mark.parametrize("position", range(32))
 def test_a_log_of_any_header_is_damaged_or_not_ready_or_ignored(tmp_path: Path, position: int) -> None:
     volume = copy_of("hot-wal", tmp_path)
@@ -230,6 +236,7 @@ def place() -> Iterator[Path]:
         yield directory
 
 
+@pytest.mark.row("other users")
 def test_a_directory_that_shuts_while_the_daemon_runs_is_an_error_in_words_and_comes_back(place: Path) -> None:
     volume = copy_of("gui-0.9.2", place)
     for path in (volume, *volume.rglob("*")):
@@ -263,6 +270,7 @@ def test_a_volume_of_one_user_behind_a_directory_of_another_is_told(place: Path)
         (place / "above").chmod(0o700)
 
 
+@pytest.mark.row("key not there yet")
 def test_rows_sealed_with_a_key_that_is_not_there_yet_serve_on(tmp_path: Path) -> None:
     writer, other = write_volume(tmp_path / "volume", accounts=2), write_volume(tmp_path / "other", accounts=2)
     clock = Clock()
@@ -282,6 +290,7 @@ def test_rows_sealed_with_a_key_that_is_not_there_yet_serve_on(tmp_path: Path) -
     assert (state.kept, state.problems) == (0, ())
 
 
+@pytest.mark.row("key not there yet")
 def test_emptied_and_vanished_rows_are_told_apart(tmp_path: Path) -> None:
     writer, clock = write_volume(tmp_path / "volume", accounts=3), Clock()
     reader = reader_of(writer.directory, clock)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -14,6 +14,7 @@ from antigravity_proxy.dialect.anthropic.blocks import (
     Block,
     Compaction,
     RedactedThinking,
+    SearchResult,
     ServerToolUse,
     Text,
     Thinking,
@@ -25,6 +26,7 @@ from antigravity_proxy.dialect.anthropic.blocks import (
     pages,
     visible,
 )
+from antigravity_proxy.dialect.limits import MAX_MESSAGES, MAX_PARTS, at_most, lengths
 from antigravity_proxy.dialect.signatures import unwrap
 from antigravity_proxy.errors import BadRequest
 
@@ -49,6 +51,9 @@ def conversation(messages: list[Message], system: System) -> tuple[tuple[Content
 
     System messages before the first user message are hoisted; later ones stay in place, since order is meaning.
     """
+    at_most(MAX_MESSAGES, "messages", "messages", len(messages))
+    at_most(MAX_PARTS, "content blocks", "messages", *_block_counts(messages))
+    at_most(MAX_PARTS, "system blocks", "system", lengths([system]))
     hoisted: list[str] = []
     contents: list[Content] = []
     called: dict[str, str] = {}
@@ -76,6 +81,14 @@ def conversation(messages: list[Message], system: System) -> tuple[tuple[Content
     if not any(content.role == "user" for content in contents):
         raise BadRequest("There is no user message.", param="messages")
     return tuple(contents), (*_texts(system), *hoisted)
+
+
+def _block_counts(messages: list[Message]) -> Iterator[int]:
+    """How many blocks stand in the messages, and within those."""
+    for message in messages:
+        if isinstance(message.content, list):
+            yield len(message.content)
+            yield lengths(block.content for block in message.content if isinstance(block, ToolResult | SearchResult))
 
 
 def _texts(system: System) -> list[str]:

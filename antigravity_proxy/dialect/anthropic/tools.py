@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import FunctionDeclaration, ToolChoice
+from antigravity_proxy.dialect.limits import MAX_TOOLS, at_most
 from antigravity_proxy.errors import BadRequest
 
 
@@ -96,6 +97,7 @@ _PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
 
 def declared(tools: list[Tool] | None) -> Declared:
     """The functions, and whether a web search is wanted; other tools of servers are dropped. Raises BadRequest."""
+    at_most(MAX_TOOLS, "tools", "tools", len(tools or ()))
     functions: list[FunctionDeclaration] = []
     elsewhere: set[str] = set()
     search = False

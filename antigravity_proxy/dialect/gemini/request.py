@@ -26,6 +26,7 @@ from antigravity_proxy.dialect.base import Answer, Decoded
 from antigravity_proxy.dialect.gemini import wire
 from antigravity_proxy.dialect.gemini.answer import GeminiArrayStream, GeminiDocument, GeminiStream
 from antigravity_proxy.dialect.gemini.spelling import to_camel
+from antigravity_proxy.dialect.limits import MAX_PARTS, MAX_TOOLS, at_most, lengths
 from antigravity_proxy.dialect.parse import convert, parse
 from antigravity_proxy.errors import BadRequest
 
@@ -109,6 +110,8 @@ def _contents(value: list[wire.Content] | wire.Content | str | None) -> tuple[Co
         value = [wire.Content([wire.Part(text=value)])]
     elif isinstance(value, wire.Content):
         value = [value]
+    at_most(MAX_PARTS, "contents", "contents", len(value or ()))
+    at_most(MAX_PARTS, "parts", "contents", lengths(content.parts for content in value or ()))
     found = tuple(_content(content, f"contents[{i}]") for i, content in enumerate(value or ()))
     if not any(content.parts for content in found):
         raise BadRequest("contents is missing or empty.", param="contents")
@@ -137,13 +140,17 @@ def _part(part: wire.Part, where: str) -> Part:
         text=part.text,
         thought=bool(part.thought),
         inline_data=inline,
-        file_data=None if file is None else FileData(file.file_uri, file.mime_type or ""),
+        file_data=None if file is None else _file(file, f"{where}.fileData.fileUri"),
         function_call=None if call is None else FunctionCall(call.name, _raw(call.args or {}), call.id or ""),
         function_response=None if response is None else _response(response, where),
         executable_code=_raw(part.executable_code) if part.executable_code else ABSENT,
         code_execution_result=_raw(part.code_execution_result) if part.code_execution_result else ABSENT,
         thought_signature=_standard(part.thought_signature or ""),
     )
+
+
+def _file(file: wire.FileData, param: str) -> FileData | None:
+    return media.by_reference(file.file_uri, file.mime_type or "", param).file_data
 
 
 def _response(response: wire.FunctionResponse, where: str) -> FunctionResponse:
@@ -173,7 +180,9 @@ def _tools(tools: list[dict[str, Any]]) -> tuple[tuple[FunctionDeclaration, ...]
     for i, tool in enumerate(tools):
         search = search or any(name in tool for name in _SEARCH)
         builtin += [_raw({name: tool[name]}) for name in _PASSED_TOOLS if name in tool]
-        for declared in convert(tool, wire.Tool, f"tools[{i}]").function_declarations or ():
+        functions = convert(tool, wire.Tool, f"tools[{i}]").function_declarations or []
+        at_most(MAX_TOOLS, "tools", "tools", len(tools), len(found), len(functions))
+        for declared in functions:
             schema = declared.parameters if declared.parameters is not None else declared.parameters_json_schema
             found.append(FunctionDeclaration(declared.name, declared.description or "", schema))
     return tuple(found), search, tuple(builtin)

@@ -25,6 +25,8 @@ _KEYWORDS = {
 #: its keywords that hold schemas; below any other is data
 _INNER_SCHEMAS = frozenset({"items", "additionalProperties", "anyOf", "prefixItems"})
 _NESTED = (dict, list)
+#: no field of Gemini's has a longer name
+_MAX_NAME = 64
 
 
 def to_camel(value: dict[str, Any] | list[Any]) -> Any:
@@ -33,7 +35,7 @@ def to_camel(value: dict[str, Any] | list[Any]) -> Any:
         return [to_camel(item) if isinstance(item, _NESTED) else item for item in value]
     out: dict[str, Any] = {}
     for key, item in value.items():
-        name = _camel(key) if "_" in key else key
+        name = _camel(key) if "_" in key and len(key) <= _MAX_NAME else key
         if name in out and name != key:
             continue
         if not isinstance(item, _NESTED) or name in _OPAQUE:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.dialect import media
+from antigravity_proxy.dialect.limits import MAX_CALLS, MAX_MESSAGES, MAX_PARTS, at_most, lengths
 from antigravity_proxy.dialect.openai import custom_tools
 from antigravity_proxy.dialect.openai.chat_parts import MessageContent, Url, image_of, parts, texts
 from antigravity_proxy.dialect.openai.conversation import Conversation, arguments
@@ -68,6 +69,10 @@ class Message(Struct):
 
 def conversation(messages: list[Message]) -> tuple[tuple[Content, ...], tuple[str, ...]]:
     """The turns and the system texts; raises BadRequest."""
+    at_most(MAX_MESSAGES, "messages", "messages", len(messages))
+    at_most(MAX_PARTS, "content parts", "messages", lengths(message.content for message in messages))
+    at_most(MAX_CALLS, "tool calls", "messages", lengths(message.tool_calls for message in messages))
+    at_most(MAX_PARTS, "images", "messages", lengths(message.images for message in messages))
     said = Conversation()
     several_names = len({m.name for m in messages if m.role == "user" and m.name}) > 1
     for i, message in enumerate(messages):

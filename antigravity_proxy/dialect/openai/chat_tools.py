@@ -7,6 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import FunctionDeclaration, ToolChoice
+from antigravity_proxy.dialect.limits import MAX_TOOLS, at_most
 from antigravity_proxy.dialect.openai.custom_tools import FREE_TEXT, with_grammar
 from antigravity_proxy.errors import BadRequest
 
@@ -77,6 +78,7 @@ def declared(
     tools: list[Tool] | None, functions: list[Function] | None
 ) -> tuple[tuple[FunctionDeclaration, ...], frozenset[str]]:
     """The declarations, and the names of free-text ("custom") tools among them. Raises BadRequest."""
+    at_most(MAX_TOOLS, "tools", "tools" if tools else "functions", len(tools or ()), len(functions or ()))
     found: list[FunctionDeclaration] = []
     custom: set[str] = set()
     for i, tool in enumerate(tools or ()):

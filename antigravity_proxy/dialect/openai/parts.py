@@ -101,16 +101,28 @@ class _LogProbs(Struct, rename="camel"):
 def text_citations(metadata: Raw, text: str) -> list[dict[str, Any]]:
     """What a text cites, and where. Upstream counts UTF-8 bytes, OpenAI characters."""
     found = grounding(metadata)
-    octets = text.encode()
+    supports = [(each.segment, each) for each in found.grounding_supports if each.segment is not None]
+    places = _characters(text, {place for segment, _ in supports for place in (segment.start_index, segment.end_index)})
     cited: list[dict[str, Any]] = []
-    for support in found.grounding_supports:
-        if support.segment is None:
-            continue
-        start = len(octets[: support.segment.start_index].decode(errors="ignore"))
-        end = len(octets[: support.segment.end_index].decode(errors="ignore"))
+    for segment, support in supports:
+        start, end = places[segment.start_index], places[segment.end_index]
         pages = filter(None, map(found.page, support.grounding_chunk_indices))
         cited += ({"start_index": start, "end_index": end, "url": page.uri, "title": page.title} for page in pages)
     return cited
+
+
+def _characters(text: str, places: set[int]) -> dict[int, int]:
+    """How many whole characters stand before each place, which counts UTF-8 bytes; in one walk over the text."""
+    octets = text.encode("utf-8", "replace")
+    found: dict[int, int] = {}
+    told = characters = 0
+    for place in sorted(places):
+        end = min(max(place, 0), len(octets))
+        while end < len(octets) and octets[end] & 0xC0 == 0x80:  # within a character
+            end -= 1
+        characters += len(octets[told:end].decode())
+        found[place], told = characters, end
+    return found
 
 
 def log_probabilities(result: Raw) -> list[dict[str, Any]]:

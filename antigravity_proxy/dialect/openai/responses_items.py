@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.content import ABSENT, Content, Part
 from antigravity_proxy.dialect import media
+from antigravity_proxy.dialect.limits import MAX_MESSAGES, at_most
 from antigravity_proxy.dialect.openai import custom_tools
 from antigravity_proxy.dialect.openai.conversation import Conversation, arguments
 from antigravity_proxy.dialect.openai.responses_compaction import recalled
@@ -163,6 +164,7 @@ def conversation(instructions: str | None, items: str | list[Raw] | None, memory
     """What is said in all; raises BadRequest, NotFound for an item that isn't remembered."""
     said = Conversation()
     said.system([instructions or ""])
+    at_most(MAX_MESSAGES, "items", "input", len(memory.before), len(items) if isinstance(items, list) else 0)
     reader = _Reader(said, memory)
     for raw in memory.before:
         reader.read(raw, "previous_response_id")
