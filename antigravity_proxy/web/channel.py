@@ -6,7 +6,6 @@ Slow senders and stalled readers are dropped.
 
 from __future__ import annotations
 
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IProtocol, IPushProducer
@@ -30,52 +29,14 @@ from antigravity_proxy.http1.parser import (
     tokens,
 )
 from antigravity_proxy.http1.sending import send
-from antigravity_proxy.settings.limits import (
-    ARRIVAL_SECONDS,
-    BODY_CHECK_SECONDS,
-    BODY_GRACE_SECONDS,
-    BODY_MEAN_RATE,
-    BODY_MIN_RATE,
-    FULL_DEADLINE,
-    HEAD_BYTES,
-    HEAD_DEADLINE,
-    HEAD_FIELDS,
-    IDLE_SECONDS,
-    LINGER_BYTES,
-    LINGER_SECONDS,
-    WRITE_STALL,
-)
+from antigravity_proxy.settings.limits import HEAD_BYTES, HEAD_FIELDS, LINGER_BYTES
+from antigravity_proxy.web.deadlines import Deadlines, Wait
 from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest, head_of
 
 if TYPE_CHECKING:
     from antigravity_proxy.web.site import GuardedSite
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class _Wait(Enum):
-    """What a channel waits for."""
-
-    HEAD = auto()
-    BODY = auto()
-    NEXT = auto()
-    LINGER = auto()
-    ARRIVAL = auto()
-    CLOSE = auto()
-    NOTHING = auto()
-
-
-#: how many seconds each may take; what isn't here may take as long as it takes
-_SECONDS = {
-    _Wait.HEAD: HEAD_DEADLINE,
-    _Wait.BODY: BODY_CHECK_SECONDS,
-    _Wait.NEXT: IDLE_SECONDS,
-    _Wait.LINGER: LINGER_SECONDS,
-    _Wait.ARRIVAL: ARRIVAL_SECONDS,
-    _Wait.CLOSE: WRITE_STALL,
-}
-#: what a connection waits for that takes a place and brings no request
-_SENDS_NOTHING = (_Wait.HEAD, _Wait.NEXT)
 
 
 @implementer(IProtocol, IPushProducer)
@@ -90,19 +51,13 @@ class GuardedChannel:
     __slots__ = (
         "_ahead",
         "_body",
-        "_body_began",
-        "_body_received",
+        "_deadlines",
         "_draining",
         "_head",
         "_paused",
         "_producer",
-        "_received",
         "_request",
-        "_since",
-        "_stalled_since",
-        "_unsent",
         "_upgraded",
-        "_waits_for",
         "address",
         "connected",
         "persistent",
@@ -123,21 +78,15 @@ class GuardedChannel:
         self._head: HeadReader | None = None  # of a request that is on its way
         self._request: GuardedRequest[Any] | None = None
         self._body: Body | None = None
-        self._body_began = 0.0  # monotonic seconds
-        self._body_received = 0
         self._ahead = b""  # the beginning of further requests
         self._paused = False  # nothing is read
         self._producer: IPushProducer | None = None
         self._upgraded: IProtocol | None = None  # speaks from now on
-        self._waits_for = _Wait.HEAD
-        self._since = 0.0  # monotonic seconds: since when it waits
-        self._received = 0  # bytes since then
-        self._stalled_since: float | None = None  # monotonic seconds; None: the client takes what we send
-        self._unsent = 0  # bytes that the client had not taken at the last tick
+        self._deadlines = Deadlines(site.ticker.clock.seconds())
         self._draining = False
 
     def __repr__(self) -> str:
-        return f"<GuardedChannel {self._waits_for.name.lower()}{' draining' if self._draining else ''}>"
+        return f"<GuardedChannel {self._deadlines.waits_for.name.lower()}{' draining' if self._draining else ''}>"
 
     def logPrefix(self) -> str:
         """Twisted's: its name in Twisted's own log lines."""
@@ -152,7 +101,6 @@ class GuardedChannel:
         transport.registerProducer(self, True)
         self.site.channel_made(self)
         self.site.ticker.watch(self)
-        self._since = self.site.ticker.clock.seconds()
 
     def connectionMade(self) -> None:
         """Twisted's; nothing to do."""
@@ -162,14 +110,14 @@ class GuardedChannel:
         if self._upgraded is not None:
             self._upgraded.dataReceived(data)
             return
-        waits_for = self._waits_for
-        if waits_for is _Wait.CLOSE:
+        waits_for = self._deadlines.waits_for
+        if waits_for is Wait.CLOSE:
             return
-        if waits_for is _Wait.NEXT:
-            self._wait(_Wait.HEAD)
-        self._received += len(data)
+        if waits_for is Wait.NEXT:
+            self._wait(Wait.HEAD)
+        self._deadlines.received += len(data)
         if self.refusing:  # lingering close: swallow a little, never parse
-            if self._received > LINGER_BYTES:
+            if self._deadlines.received > LINGER_BYTES:
                 self._close()
         elif self._body is not None:
             self._take_body(self._body, data)
@@ -199,7 +147,7 @@ class GuardedChannel:
     def set_producer(self, producer: IPushProducer | None) -> None:
         """Who is slowed down when the client is."""
         self._producer = producer
-        if producer is not None and self._stalled_since is not None:
+        if producer is not None and self._deadlines.stalled_since is not None:
             producer.pauseProducing()
 
     def request_done(self) -> None:
@@ -208,11 +156,11 @@ class GuardedChannel:
         if not self.persistent:
             self._close()
         elif self._ahead:
-            self._waits_for = _Wait.NOTHING  # for us
-            if self._stalled_since is None:
+            self._deadlines.waits_for = Wait.NOTHING  # for us
+            if self._deadlines.stalled_since is None:
                 self.site.turns.add(self._go_on)
         else:
-            self._wait(_Wait.NEXT)
+            self._wait(Wait.NEXT)
             self._resume()
 
     def refuse(self, error: errors.ProxyError, line: bytes | None = None) -> None:
@@ -242,7 +190,7 @@ class GuardedChannel:
         self.site.gate.refused(request, error, rendered)
         self._body, self._ahead = None, b""
         self._resume()
-        self._wait(_Wait.LINGER)
+        self._wait(Wait.LINGER)
 
     def drain(self) -> None:
         """Finishes each request whose head is there, and takes nothing more.
@@ -250,23 +198,23 @@ class GuardedChannel:
         A connection that was just made gets a moment to send a whole head; any other without one goes now.
         """
         self._draining = True
-        if self._waits_for is _Wait.HEAD and not self._received:
-            self._wait(_Wait.ARRIVAL)
-        elif self._request is None or self._waits_for is _Wait.HEAD:
+        if self._deadlines.waits_for is Wait.HEAD and not self._deadlines.received:
+            self._wait(Wait.ARRIVAL)
+        elif self._request is None or self._deadlines.waits_for is Wait.HEAD:
             self._close()
         else:
             self.persistent = False
 
     def pauseProducing(self) -> None:
         """The transport's: the client takes nothing for now."""
-        if self._stalled_since is None:
-            self._stalled_since = self.site.ticker.clock.seconds()
+        if self._deadlines.stalled_since is None:
+            self._deadlines.stalled_since = self.site.ticker.clock.seconds()
         if self._producer is not None:
             self._producer.pauseProducing()
 
     def resumeProducing(self) -> None:
         """The transport's: the client takes bytes again."""
-        self._stalled_since = None
+        self._deadlines.stalled_since = None
         if self._producer is not None:
             self._producer.resumeProducing()
         elif self._ahead and self._request is None:
@@ -279,22 +227,18 @@ class GuardedChannel:
 
     def tick(self, now: float) -> None:
         """Drops a peer that is too slow."""
-        if self._takes_nothing(now):
+        deadlines = self._deadlines
+        if deadlines.takes_nothing(now, _unsent(self.transport)):
             self.transport.abortConnection()
             return
-        limit = _SECONDS.get(self._waits_for)
-        if limit is not None and self._waits_for in _SENDS_NOTHING and self.site.is_full:
-            limit = min(limit, FULL_DEADLINE)
-        if limit is None or now - self._since < limit:
-            return
-        match self._waits_for:
-            case _Wait.BODY if self._body_makes_progress(now):
-                self._wait(_Wait.BODY)
-            case _Wait.BODY:
+        match deadlines.expired(now, full=self.site.is_full):
+            case None:
+                return
+            case Wait.BODY:
                 self.refuse(errors.RequestTimeout("The request was not received in time."))
-            case _Wait.HEAD if self._received:
+            case Wait.HEAD if deadlines.received:
                 self.refuse(errors.RequestTimeout("The request was not received in time."))
-            case _Wait.CLOSE:
+            case Wait.CLOSE:
                 self.transport.abortConnection()
             case _:
                 self._close()
@@ -302,7 +246,7 @@ class GuardedChannel:
     def _protocolUpgradeForWebsockets(self, protocol: IProtocol) -> None:
         """Twisted's (``twisted.web.websocket``): ``protocol`` has the connection from now on."""
         self._upgraded = protocol
-        self._waits_for = _Wait.NOTHING
+        self._deadlines.waits_for = Wait.NOTHING
         protocol.makeConnection(self.transport)
 
     def _take_head(self, data: bytes) -> None:
@@ -353,10 +297,9 @@ class GuardedChannel:
             self._process(request, rest)
             return
         self._body = body
-        self._wait(_Wait.BODY)
-        self._body_began, self._body_received = self._since, 0
+        self._deadlines.body_begins(self.site.ticker.clock.seconds())
         if rest:
-            self._received = len(rest)
+            self._deadlines.received = len(rest)
             self._take_body(body, rest)
         elif tokens(head.fields, b"expect") == [b"100-continue"] and head.minor == 1:
             self.send(_CONTINUE)
@@ -379,7 +322,7 @@ class GuardedChannel:
                 self._process(request, body.surplus)
 
     def _process(self, request: GuardedRequest[Any], rest: bytes) -> None:
-        self._waits_for = _Wait.NOTHING
+        self._deadlines.waits_for = Wait.NOTHING
         if rest:
             self._ahead = rest
             self._pause()
@@ -387,37 +330,19 @@ class GuardedChannel:
 
     def _go_on(self) -> None:
         """Begins the next request of a pipeline."""
-        if not self.connected or self._request is not None or self._waits_for is not _Wait.NOTHING:
+        if not self.connected or self._request is not None or self._deadlines.waits_for is not Wait.NOTHING:
             return
-        if self._stalled_since is not None:
+        if self._deadlines.stalled_since is not None:
             return  # ``resumeProducing`` gives it another turn
         ahead, self._ahead = self._ahead, b""
-        self._wait(_Wait.HEAD)
+        self._wait(Wait.HEAD)
         self._resume()
         self.dataReceived(ahead)
-
-    def _takes_nothing(self, now: float) -> bool:
-        """Whether the client has taken nothing of what we sent for too long."""
-        unsent = _unsent(self.transport)
-        progress, self._unsent = unsent < self._unsent, unsent
-        if self._stalled_since is not None and progress:
-            self._stalled_since = now
-        if self._waits_for is _Wait.CLOSE and progress:
-            self._since = now
-        return self._stalled_since is not None and now - self._stalled_since > WRITE_STALL
-
-    def _body_makes_progress(self, now: float) -> bool:
-        """Whether it came fast enough of late, and as a whole."""
-        self._body_received += self._received
-        after_grace = now - self._body_began - BODY_GRACE_SECONDS
-        return self._received >= BODY_CHECK_SECONDS * BODY_MIN_RATE and (
-            self._body_received >= after_grace * BODY_MEAN_RATE
-        )
 
     def _close(self) -> None:
         """Ends the connection in order (FIN) once all that was written has left; a peer that takes nothing is cut."""
         self._ahead = b""
-        self._wait(_Wait.CLOSE)
+        self._wait(Wait.CLOSE)
         self.transport.unregisterProducer()  # else Twisted waits for it
         self.transport.loseConnection()
 
@@ -431,10 +356,8 @@ class GuardedChannel:
             self._paused = False
             self.transport.resumeProducing()
 
-    def _wait(self, what: _Wait) -> None:
-        self._waits_for = what
-        self._since = self.site.ticker.clock.seconds()
-        self._received = 0
+    def _wait(self, what: Wait) -> None:
+        self._deadlines.wait(what, self.site.ticker.clock.seconds())
 
 
 def _framing(head: RequestHead) -> Body:
