@@ -1,6 +1,6 @@
 """Measures what choosing an account costs: CPU microseconds for each lease with its release, by number of accounts.
 
-    python benchmarks/choosing.py
+    PYTHONPATH=tests python benchmarks/choosing.py
 
 Four situations: all free; most cooling; every request with a session; and none free, where the client is told when.
 The slowest of 2,000 shows that no single choice pays for all.
@@ -13,14 +13,13 @@ import sys
 import time
 from collections.abc import Callable
 
+from support.accounts import account
 from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.accounts.state import Cooldown
-from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import Account, Token
 
 #: accounts → CPU microseconds that a choice may take
 GOALS = {100: 50, 1_000: 50, 10_000: 200}
@@ -32,8 +31,7 @@ def pool_of(count: int, cooling: float) -> Pool:
     """A pool; this share of its accounts cools."""
     clock = Clock()
     pool = Pool(clock, lambda: 1e6 + clock.seconds(), random.random)
-    token = Token(Secret("ya29.x"), Secret("1//x"), 4e9)
-    pool.update(Account(f"account-{n}", "google", Secret(""), Secret(""), "active", token) for n in range(count))
+    pool.update(account(f"account-{n}") for n in range(count))
     while clock.getDelayedCalls():  # they are taken in slices
         clock.advance(0)
     assert len(pool.states) == count

@@ -1,6 +1,6 @@
 """Measures what sharing costs: a replica's CPU for each request, and Redis' CPU and memory.
 
-    python benchmarks/replicas.py           # needs a redis-server; about half a minute
+    PYTHONPATH=tests python benchmarks/replicas.py           # needs a redis-server; about half a minute
 
 A replica's part is measured in this process, with a real Redis: everything that a request causes, the sending and what
 comes back included. Redis' part is read from /proc and from its own count of memory. ``simulate_farm.py`` takes its
@@ -23,11 +23,13 @@ from typing import Any
 
 import hiredis
 from processes import TICKS, free_port
+from support.accounts import account
 from twisted.internet import reactor as installed
 from twisted.internet.task import deferLater, react
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.shared import session_key
+from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.replicas.cache import Cooling
 from antigravity_proxy.replicas.connection import Connection
 from antigravity_proxy.replicas.connector import Connector
@@ -39,7 +41,6 @@ from antigravity_proxy.replicas.wire import Keys, RedisTime, commands
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.redis_url import redis_url
 from antigravity_proxy.startup import epoch
-from antigravity_proxy.volume.accounts import Account
 
 reactor: Any = installed
 KEY = Secret("ab" * 32)
@@ -79,12 +80,9 @@ class Deaf:
         return lambda *_: None
 
 
-def accounts(count: int) -> list[Account]:
+def accounts(count: int) -> list[Credential]:
     """So many accounts."""
-    from antigravity_proxy.volume.accounts import Token as Row
-
-    row = Row(Secret("ya29.x"), Secret("1//x"), 4e9)
-    return [Account(f"account-{n}", "google", Secret(""), Secret(""), "active", row) for n in range(count)]
+    return [account(f"account-{n}") for n in range(count)]
 
 
 async def replica(port: int | None) -> tuple[Pool, Replicas | None]:

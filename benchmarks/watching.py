@@ -20,9 +20,9 @@ from antigravity_proxy.admin.http import BaseUrl
 from antigravity_proxy.admin.overview import Overview, Selection, Sources
 from antigravity_proxy.admin.page import FragmentCache, Layout
 from antigravity_proxy.canonical.models import MODELS
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.settings.resolve import Resolver
 from antigravity_proxy.telemetry.record import Ledger
-from antigravity_proxy.volume.accounts import ModelQuota
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.web.health import Condition
 

@@ -11,9 +11,12 @@ import pytest
 from msgspec import json
 
 from antigravity_proxy import errors, logs
+from antigravity_proxy.canonical.chunk import FILTERED, MODEL_FAILED
+from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.dialect.anthropic import errors as anthropic
 from antigravity_proxy.dialect.gemini import errors as gemini
 from antigravity_proxy.dialect.openai import errors as openai
+from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.table import TABLE
 from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.metrics import Metrics
@@ -251,3 +254,29 @@ def test_the_settings_that_the_apps_file_can_hold_are_told() -> None:
     assert len(held) == 9
     for key in held:
         assert f"`{key}`" in text, key
+
+
+def test_the_tables_of_models_and_finish_reasons_are_those_of_the_code() -> None:
+    upstream = sections("upstream")
+    rows = [row for row in upstream["8.1"].splitlines() if row.startswith("| `")]
+    assert set(re.findall(r"`([^`]+)`", " ".join(row.split("|")[1] for row in rows))) == set(MODELS)
+    for model in MODELS.values():
+        (row,) = (row for row in rows if f"`{model.id}`" in row)
+        if not model.image:
+            assert f"| {model.context:,} / {model.output:,} " in row, model.id
+        if model.thinking is not None:
+            budget = model.thinking.fixed or model.thinking.maximum
+            assert f"{budget:,}" in row or str(budget) in row, model.id
+    said = upstream["5.4"]
+    assert set(re.findall(r"`([A-Z_]+)`", said)) >= FILTERED | MODEL_FAILED
+    assert set(re.findall(r"`([A-Z_]+)`", next(r for r in said.splitlines() if r.endswith("| filtered |")))) == FILTERED
+
+
+def test_the_figures_of_time_are_those_of_the_code() -> None:
+    text = sections("upstream")["1.3"]
+    assert f"| connecting | {limits.CONNECT_SECONDS:g} s |" in text
+    assert f"| a picture | max({limits.PICTURE_SILENCE:g} s, the setting)" in text
+    assert f"| account methods | {limits.ACCOUNT_METHOD_SECONDS:g} s whole |" in text
+    stream = sections("translation")["3.4"]
+    assert f"after {limits.KEEPALIVE:g} s of silence" in stream
+    assert f"after {limits.FIRST_KEEPALIVE:g} s" in stream

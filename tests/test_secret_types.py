@@ -11,7 +11,7 @@ import msgspec
 
 import antigravity_proxy
 
-_SECRET = re.compile(r"secret|passw|(?:api|master|access|refresh)_(?:key|token)|^key$|^keys$|email|proxy_url")
+_SECRET = re.compile(r"secret|passw|(?:api|master|access|refresh)_(?:key|token)|^key$|^keys$|email|proxy_url|^egress$")
 #: names that only sound so, or are made to be sent or printed
 _HARMLESS = {
     "antigravity_proxy.dialect",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.codeassist.oauth import Grant
 
 
 class Heard:
@@ -33,7 +33,7 @@ class Heard:
         if state is not None:
             self._set_aside(state, key, seconds, flagged)
 
-    def on_renewed(self, account: str, grant: Grant) -> None:
+    def on_renewed(self, account: str, grant: IssuedToken) -> None:
         """Another replica has a new token."""
         state = self._states.get(account)
         if state is not None and grant.expires_at > state.expires_at and grant.access_token != state.refused:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState
+from antigravity_proxy.canonical.credential import RATE_LIMITED
 from antigravity_proxy.canonical.verdict import Scope, Verdict
 
 #: seconds that an account stays last in order after upstream's own trouble (upstream.md 6.3 row 7)
@@ -66,18 +67,18 @@ def has_live_token(state: AccountState, now: Moment) -> bool:
 
 def can_refresh(state: AccountState, now: Moment) -> bool:
     """Whether asking for a new token may be tried now."""
-    return bool(state.refresh_token.reveal()) and state.refresh_after <= now.monotonic
+    return state.grant.is_renewable and state.refresh_after <= now.monotonic
 
 
 def is_usable(state: AccountState, now: Moment) -> bool:
-    """Whether the account serves, cooling or not: Google's, in use, not paused, with a token or a way to one."""
+    """Whether the account serves, cooling or not: in use, not paused, with a token or a way to one."""
     return in_use(state) and (has_live_token(state, now) or can_refresh(state, now))
 
 
 def in_use(state: AccountState) -> bool:
-    """Whether the account may serve at all: Google's, and neither barred, nor marked as expired, nor paused."""
-    account = state.account
-    return account.provider == "google" and not state.barred and not state.expired and not account.paused
+    """Whether the account may serve at all: neither disabled, barred, marked as expired, nor paused."""
+    credential = state.credential
+    return not (credential.disabled or state.barred or state.expired or credential.paused)
 
 
 def cooling_until(state: AccountState, model: str, now: Moment) -> float:
@@ -115,32 +116,37 @@ def standing(state: AccountState, model: str, rules: Rules, now: Moment) -> Stan
 
     A quota that is used up, or down to the reserve, counts as a cooldown until it begins anew (upstream.md 3.4).
     """
-    if not in_use(state):
+    credential = state.credential
+    if not in_use(state) or not (credential.models == () or credential.may_use(model)):
         return NOWHERE
     live = has_live_token(state, now)
     if not live and not can_refresh(state, now):
-        return Standing(None, state.refresh_after) if state.refresh_token.reveal() else NOWHERE
+        return Standing(None, state.refresh_after) if state.grant.is_renewable else NOWHERE
     until = cooling_until(state, model, now) if state.cooldowns else 0.0
     left, resets_at = remaining(state, model, now) if state.quota else (1.0, float("inf"))
     if left <= rules.reserve and resets_at != float("inf"):
         until = max(until, resets_at)
     if until:
         return Standing(None, until, 0.0 if is_flagged(state, now) else until)
-    if rules.max_leases and state.in_flight >= rules.max_leases:
+    if state.in_flight and state.in_flight >= (max_leases(state, rules) or float("inf")):
         return _FULL
     troubled = state.last_until > now.monotonic
-    account = state.account
     rank = (
         (not is_offered(state, model)) * UNOFFERED
         + troubled * TROUBLED
         + (not live) * TOKENLESS
-        + (account.status == "rate_limited") * MARKED,
-        -_PREFERRED if account.id == rules.preferred else -rules.priorities.get(account.id, 0),
+        + (credential.status == RATE_LIMITED) * MARKED,
+        -_PREFERRED if credential.id == rules.preferred else -rules.priorities.get(credential.id, credential.priority),
         -left if rules.mode == "performance-first" else 0.0,
         state.in_flight,
         state.turn,
     )
     return Standing(rank, min(resets_at, state.last_until) if troubled else resets_at)
+
+
+def max_leases(state: AccountState, rules: Rules) -> int:
+    """Requests that the account may serve at a time; 0: any number."""
+    return state.credential.max_requests or rules.max_leases
 
 
 def is_offered(state: AccountState, model: str) -> bool:

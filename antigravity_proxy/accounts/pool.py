@@ -22,9 +22,9 @@ from antigravity_proxy.accounts.state import AccountState, Cooldown, unwatched
 from antigravity_proxy.accounts.tally import Tally, tally
 from antigravity_proxy.accounts.trouble import of_verdict
 from antigravity_proxy.accounts.waiting import WaitingLine
+from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Scope, Verdict
-from antigravity_proxy.volume.accounts import Account
 
 log = Logger()
 
@@ -37,7 +37,7 @@ _MAX_ORDERS = 64
 
 
 class Pool:
-    """All accounts of the volume and who holds them.
+    """All accounts of one upstream and who holds them.
 
     ``clock`` gives monotonic seconds, ``epoch`` the wall clock in epoch seconds, ``jitter`` a number from 0 to 1.
     ``shared`` is what other replicas know too.
@@ -98,19 +98,19 @@ class Pool:
         """This moment on both clocks."""
         return Moment(self._clock.seconds(), self._epoch())
 
-    def update(self, accounts: Iterable[Account]) -> Deferred[None]:
-        """Takes the volume's accounts: new ones join, gone ones leave, known ones keep cooldowns and fresh tokens.
+    def update(self, credentials: Iterable[Credential]) -> Deferred[None]:
+        """Takes these accounts: new ones join, gone ones leave, known ones keep cooldowns and fresh tokens.
 
         A lease on an account that left goes on to its end. Fires when all are taken; a later update replaces this one.
         """
-        return self._updates.run(self._taking(tuple(accounts)))
+        return self._updates.run(self._taking(tuple(credentials)))
 
-    def _taking(self, accounts: Sequence[Account]) -> Iterator[None]:
-        for number, account in enumerate(accounts, 1):
-            self._take(account)
+    def _taking(self, credentials: Sequence[Credential]) -> Iterator[None]:
+        for number, credential in enumerate(credentials, 1):
+            self._take(credential)
             if number % _AT_ONCE == 0:
                 yield
-        here = {account.id for account in accounts}
+        here = {credential.id for credential in credentials}
         for number, known in enumerate(tuple(self._states), 1):
             if known not in here:
                 self._leave(self._states.pop(known))
@@ -118,19 +118,19 @@ class Pool:
                 yield
         yield from self._counting()
 
-    def _take(self, account: Account) -> None:
-        state = self._states.get(account.id)
+    def _take(self, credential: Credential) -> None:
+        state = self._states.get(credential.id)
         if state is None:
             self._serial += 1
-            state = self._states[account.id] = AccountState(account, self._serial)
+            state = self._states[credential.id] = AccountState(credential, self._serial)
             state.on_change = self._changed
             self._changed(state)
-            self._shared.recall(account.id)
+            self._shared.recall(credential.id)
             self.on_joined(state)
-        elif state.account is not account:
-            state.update(account)
+        elif state.credential is not credential:
+            state.update(credential)
             self._changed(state)
-            self._shared.recall(account.id)
+            self._shared.recall(credential.id)
 
     def _leave(self, state: AccountState) -> None:
         state.on_change = unwatched
@@ -214,11 +214,11 @@ class Pool:
             state.last_until = max(state.last_until, now + (verdict.ladder[0] if verdict.ladder else policy.LAST_FOR))
         elif verdict.scope is Scope.UNTIL_CHANGED:
             state.barred = trouble.reason if trouble is not None else verdict.client_words
-            self._shared.barred(state.account.id, state.sign_in, state.barred)
+            self._shared.barred(state.credential.id, state.sign_in, state.barred)
         for key in policy.cooldown_keys(verdict, model):
             length = self._strike(state, key, verdict, now)
             if self._cool(state, key, now + length, verdict.needs_owner):
-                self._shared.cooled(state.account.id, key, length, verdict.needs_owner)
+                self._shared.cooled(state.credential.id, key, length, verdict.needs_owner)
         state.trouble = trouble or state.trouble
         self._changed(state)
         self.deeds.set_aside[verdict.cause.value] += 1
@@ -226,7 +226,7 @@ class Pool:
             self.on_exhausted(state)
         log.info(
             "account {account} set aside: {cause}, {scope}, stated delay {delay} ({source})",
-            account=state.account.id,
+            account=state.credential.id,
             cause=verdict.cause.value,
             scope=verdict.scope.name,
             delay=verdict.delay,
@@ -287,7 +287,7 @@ class Pool:
             self.on_tokenless(waiting)
         if chosen is not None:
             for name in moving:
-                self._shared.bind(name, chosen.account.id, now.monotonic)
+                self._shared.bind(name, chosen.credential.id, now.monotonic)
         return chosen
 
     def _or_better(
@@ -329,7 +329,7 @@ class Pool:
                 order.touch(state, now)
 
     def _is_here(self, state: AccountState) -> bool:
-        return self._states.get(state.account.id) is state
+        return self._states.get(state.credential.id) is state
 
     def _strike(self, state: AccountState, key: str, verdict: Verdict, now: float) -> float:
         """Counts a failure; returns the length of its cooldown in seconds.

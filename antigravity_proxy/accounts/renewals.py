@@ -15,7 +15,7 @@ from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import REFRESH_AHEAD, TokenKeeper
-from antigravity_proxy.codeassist.oauth import RefreshRejected
+from antigravity_proxy.canonical.grant import RefreshRejected, RefreshToken
 
 log = Logger()
 
@@ -31,7 +31,7 @@ _LOOKED_AT_ONCE = 5_000
 
 def due_at(state: AccountState) -> float:
     """When the account's token is to be renewed (epoch seconds): by chance, but the same chance at every look."""
-    chance = crc32(b"%s %d" % (state.account.id.encode("utf-8", "replace"), int(state.expires_at))) / 2**32
+    chance = crc32(b"%s %d" % (state.credential.id.encode("utf-8", "replace"), int(state.expires_at))) / 2**32
     return state.expires_at - REFRESH_AHEAD - SPREAD * chance
 
 
@@ -99,7 +99,7 @@ class Renewals:
 
     def _begin(self, state: AccountState) -> bool:
         """Renews the account's token, if that is still wanted."""
-        client = state.account.token.oauth_client_key
+        client = state.grant.client if isinstance(state.grant, RefreshToken) else None
         if client in self._refused or not self._wants(state, self._now()):
             return False
         self._under_way += 1

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 
+from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret
 
 #: conversations whose account is remembered; the longest unused are forgotten first
@@ -24,7 +24,7 @@ MAX_SESSIONS = 20_000
 #: seconds for which an unused one is remembered: upstream's prompt caches don't live longer
 SESSION_SECONDS = 3600.0
 
-Renewal = Callable[[], Coroutine[Deferred[Any], Any, Grant]]
+Renewal = Callable[[], Coroutine[Deferred[Any], Any, IssuedToken]]
 LookUp = Callable[[], Awaitable[str | None]]
 
 
@@ -40,7 +40,7 @@ class Listener(Protocol):
         """An account is set aside for one model, or for all (``state.ALL_MODELS``)."""
         ...
 
-    def on_renewed(self, account: str, grant: Grant) -> None:
+    def on_renewed(self, account: str, grant: IssuedToken) -> None:
         """An account has a new token."""
         ...
 
@@ -67,7 +67,7 @@ class Unheard:
     def on_cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
         """Takes no notice."""
 
-    def on_renewed(self, account: str, grant: Grant) -> None:
+    def on_renewed(self, account: str, grant: IssuedToken) -> None:
         """Takes no notice."""
 
     def on_barred(self, account: str, sign_in: str, reason: str) -> None:
@@ -118,7 +118,7 @@ class SharedState(Protocol):
         """Binds a session to an account, whatever it was bound to."""
         ...
 
-    async def renew(self, account: str, current: Secret, ask: Renewal) -> Grant:
+    async def renew(self, account: str, current: Secret, ask: Renewal) -> IssuedToken:
         """A token other than ``current``: what ``ask`` brings, or what another replica was given. Raises as ``ask``."""
         ...
 
@@ -179,7 +179,7 @@ class LocalState:
         while len(sessions) > self._max or next(iter(sessions.values())).until <= now:
             sessions.popitem(last=False)
 
-    async def renew(self, account: str, current: Secret, ask: Renewal) -> Grant:
+    async def renew(self, account: str, current: Secret, ask: Renewal) -> IssuedToken:
         """Asks."""
         return await ask()
 

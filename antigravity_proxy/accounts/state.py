@@ -1,19 +1,18 @@
-"""What the process knows of one account beyond its row in the volume: cooldowns, leases in flight, its live token."""
+"""What the process knows of one account beyond its credential: cooldowns, leases in flight, its live token."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
 
-import msgspec
 from msgspec import Struct
 
 from antigravity_proxy.accounts.trouble import Trouble
+from antigravity_proxy.canonical.credential import EXPIRED, Credential
+from antigravity_proxy.canonical.grant import Grant, IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause
-from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import Account
 
 
 class Cooldown(Struct, frozen=True):
@@ -26,8 +25,6 @@ class Cooldown(Struct, frozen=True):
     flagged: bool = False
 
 
-#: the status by which the app marks an account that has to sign in again (credential-volume.md 1.6)
-EXPIRED = "expired"
 #: the cooldown key that covers every model of an account
 ALL_MODELS = ""
 _NO_QUOTA: Mapping[str, ModelQuota] = {}
@@ -46,11 +43,12 @@ class AccountState:
 
     __slots__ = (
         "access_token",
-        "account",
         "barred",
         "cooldowns",
+        "credential",
         "expired",
         "expires_at",
+        "grant",
         "in_flight",
         "last_until",
         "offered",
@@ -61,7 +59,6 @@ class AccountState:
         "quota",
         "refresh_after",
         "refresh_failures",
-        "refresh_token",
         "refused",
         "serial",
         "strikes",
@@ -69,8 +66,8 @@ class AccountState:
         "turn",
     )
 
-    def __init__(self, account: Account, serial: int = 0) -> None:
-        self.account = account
+    def __init__(self, credential: Credential, serial: int = 0) -> None:
+        self.credential = credential
         self.serial = serial
         self.on_change: Callable[[AccountState], None] = unwatched
         self.in_flight = 0
@@ -80,26 +77,25 @@ class AccountState:
         self.strikes: dict[tuple[str, Cause], int] = {}  # consecutive failures, by cooldown key
         self.trouble: Trouble | None = None  # the last
         self.barred = ""  # why it is out of use until its row changes; empty: in use
-        self.expired = account.status == EXPIRED  # the app says so, and its token has not changed since
-        self.access_token: Secret = account.token.access_token
-        self.expires_at = account.token.expiry_timestamp  # epoch seconds
-        self.refresh_token: Secret = account.token.refresh_token  # upstream may rotate it
+        self.expired = credential.status == EXPIRED  # the app says so, and its token has not changed since
+        self.access_token: Secret = credential.access_token
+        self.expires_at = credential.expires_at  # epoch seconds
+        self.grant: Grant = credential.grant  # upstream may rotate its refresh token
         self.refresh_after = 0.0  # monotonic seconds: no refresh before that
         self.refresh_failures = 0
         self.refused: Secret | None = None  # the last token that upstream refused, until a success
         #: what was last learnt of its quotas, by model: from the volume or from upstream
-        self.quota: Mapping[str, ModelQuota] = account.quota or _NO_QUOTA
+        self.quota: Mapping[str, ModelQuota] = credential.quota or _NO_QUOTA
         #: the models that upstream lets it use; None: not known
         self.offered: frozenset[str] | None = None
-        self.project: str | None = account.token.project_id
+        self.project: str | None = credential.project
         self.project_asked = float("-inf")  # monotonic seconds: when upstream was last asked for it
         self.project_refused: str | None = None  # the last that upstream refused
 
     @property
     def sign_in(self) -> str:
-        """A digest of what in its row a bar holds for: as long as it is the same, so is the bar."""
-        parts = (self.account.status, *msgspec.structs.astuple(self.account.token))
-        text = "\0".join(part.reveal() if isinstance(part, Secret) else str(part) for part in parts)
+        """A digest of what in its credential a bar holds for: as long as it is the same, so is the bar."""
+        text = "\0".join(_revealed(part) for part in self.credential.sign_in)
         return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
     def bar(self, reason: str) -> None:
@@ -107,12 +103,13 @@ class AccountState:
         self.barred = reason
         self.on_change(self)
 
-    def renewed(self, grant: Grant) -> None:
+    def renewed(self, issued: IssuedToken) -> None:
         """Takes a new access token."""
         self.refresh_failures = 0
-        self.access_token = grant.access_token
-        self.expires_at = grant.expires_at
-        self.refresh_token = grant.refresh_token or self.refresh_token
+        self.access_token = issued.access_token
+        self.expires_at = issued.expires_at
+        if issued.refresh_token is not None:
+            self.grant = self.grant.rotated(issued.refresh_token)
         self.on_change(self)
 
     def offers(self, models: frozenset[str] | None) -> None:
@@ -138,29 +135,37 @@ class AccountState:
         self.refresh_failures = 0
         self.on_change(self)
 
-    def update(self, account: Account) -> None:
-        """Takes the account's new row. Quotas that differ from the row's before were learnt just now.
+    def update(self, credential: Credential) -> None:
+        """Takes the account's new credential. Quotas that differ from the one's before were learnt just now.
 
-        A changed token lifts a bar, the app's own mark too; the row's access token is taken if it lives longer than
-        ours or belongs to another sign-in (credential-volume.md 1.8, token merge rule).
+        A changed sign-in lifts a bar, the app's own mark too; the new access token is taken if it lives longer than
+        ours or belongs to another grant (credential-volume.md 1.8, token merge rule).
         """
-        old, new = self.account.token, account.token
-        status_changed = self.account.status != account.status
-        if account.quota and account.quota != self.account.quota:
-            self.quota = {**self.quota, **account.quota}
-        self.account = account
-        if new == old and not status_changed:
+        old, self.credential = self.credential, credential
+        if credential.quota and credential.quota != old.quota:
+            self.quota = {**self.quota, **credential.quota}
+        if credential.sign_in == old.sign_in:
             return
-        self.expired = status_changed and account.status == EXPIRED
+        self.expired = credential.status != old.status and credential.status == EXPIRED
         self.barred = ""
         self.trouble = None
         self.refresh_after = 0.0
         self.refresh_failures = 0
-        self.project = new.project_id or self.project
+        self.project = credential.project or self.project
         self.project_asked = float("-inf")
         self.project_refused = None
-        if new.refresh_token != old.refresh_token:
-            self.refresh_token = new.refresh_token
-        if new.refresh_token != old.refresh_token or new.expiry_timestamp > self.expires_at:
-            self.access_token = new.access_token
-            self.expires_at = new.expiry_timestamp
+        has_other_grant = credential.grant != old.grant
+        if has_other_grant:
+            self.grant = credential.grant
+        if has_other_grant or credential.expires_at > self.expires_at:
+            self.access_token = credential.access_token
+            self.expires_at = credential.expires_at
+
+
+def _revealed(part: object) -> str:
+    """A part of a sign-in as text, secrets too: for a digest."""
+    if isinstance(part, Secret):
+        return part.reveal()
+    if isinstance(part, Struct):
+        return "\0".join(_revealed(getattr(part, name)) for name in part.__struct_fields__)
+    return str(part)

@@ -18,8 +18,7 @@ from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.state import AccountState
-from antigravity_proxy.canonical.offers import Offers, united
-from antigravity_proxy.codeassist.available import Available
+from antigravity_proxy.canonical.offers import Available, Offers, united
 
 log = Logger()
 
@@ -186,16 +185,16 @@ class Survey:
         """Asks, unless another replica has done so within the ``spacing``."""
         is_new = plan.asked - plan.seen >= IDLE_EVERY
         try:
-            mine = await self._shared.claim("survey", state.account.id, spacing * (1 - 2 * JITTER))
+            mine = await self._shared.claim("survey", state.credential.id, spacing * (1 - 2 * JITTER))
             found = await self._ask(state) if mine or is_new else None
         except Exception as e:
             plan.failures += 1
-            log.debug("what account {account} is offered is not known: {reason}", account=state.account.id, reason=e)
+            log.debug("what account {account} is offered is not known: {reason}", account=state.credential.id, reason=e)
         else:
             plan.failures = 0
             if found is not None and self._plans.get(state) is plan:  # else it has left meanwhile
                 plan.seen = plan.asked
-                self._pool.observed_quota(state.account.id, found.quotas)
+                self._pool.observed_quota(state.credential.id, found.quotas)
                 self._note(state, found.offers)
         if self._plans.get(state) is plan and plan.due <= plan.asked:  # else it is planned anew already
             seconds = min(EVERY * 2.0 ** min(plan.failures, 8), IDLE_EVERY)

@@ -16,7 +16,7 @@ from antigravity_proxy.accounts.shared import LocalState, SharedState
 from antigravity_proxy.accounts.singleflight import SingleFlight
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.trouble import Trouble
-from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
+from antigravity_proxy.canonical.grant import Grant, IssuedToken, RefreshRejected
 from antigravity_proxy.secret import Secret
 
 log = Logger()
@@ -28,15 +28,15 @@ BACK_OFF = (5.0, 15.0, 60.0, 300.0)
 #: seconds to wait after the OAuth client itself was refused (upstream.md 7)
 MISCONFIGURED_PAUSE = 300.0
 
-Keep = Callable[[str, Secret, Grant], None]
-Refresh = Callable[[AccountState], Coroutine[Deferred[Any], Any, Grant]]
+Keep = Callable[[str, Grant, IssuedToken], None]
+Refresh = Callable[[AccountState], Coroutine[Deferred[Any], Any, IssuedToken]]
 
 
 class TokenKeeper:
     """Hands out access tokens and renews them.
 
-    ``refresh`` asks upstream for a new grant; it raises RefreshRejected. What it brings is told to the replicas by
-    ``shared``, and to ``keep``: an account's id, the refresh token that was used, the grant.
+    ``refresh`` asks upstream for a new token; it raises RefreshRejected. What it brings is told to the replicas by
+    ``shared``, and to ``keep``: an account's id, the grant that was used, and the new token.
     """
 
     def __init__(
@@ -89,12 +89,12 @@ class TokenKeeper:
         self._flights.cancel()
 
     def _may_refresh(self, state: AccountState) -> bool:
-        return not state.barred and bool(state.refresh_token.reveal()) and state.refresh_after <= self._clock.seconds()
+        return not state.barred and state.grant.is_renewable and state.refresh_after <= self._clock.seconds()
 
     async def _renew(self, state: AccountState) -> None:
-        used = state.refresh_token
+        used = state.grant
         try:
-            grant = await self._shared.renew(state.account.id, state.access_token, lambda: self._refresh(state))
+            issued = await self._shared.renew(state.credential.id, state.access_token, lambda: self._refresh(state))
         except RefreshRejected as e:
             self._rejected(state, e)
             raise
@@ -103,28 +103,28 @@ class TokenKeeper:
         except Exception:
             self.deeds.renewals["failed"] += 1
             self._back_off(state)
-            log.failure("refresh of account {account} failed", Failure(), account=state.account.id)
+            log.failure("refresh of account {account} failed", Failure(), account=state.credential.id)
             raise
         self.misconfigured = ""
         self.deeds.renewals["renewed"] += 1
-        state.renewed(grant)
-        log.info("account {account} has a new access token", account=state.account.id)
+        state.renewed(issued)
+        log.info("account {account} has a new access token", account=state.credential.id)
         if self._keep is not None:
-            self._keep(state.account.id, used, grant)
+            self._keep(state.credential.id, used, issued)
 
     def _rejected(self, state: AccountState, e: RefreshRejected) -> None:
         self.deeds.renewals[e.kind] += 1
         if e.kind == "dead":
             state.barred = "its sign-in has expired or was revoked: sign in again"
             state.trouble = Trouble(self._epoch(), state.barred)
-            self._shared.barred(state.account.id, state.sign_in, state.barred)
+            self._shared.barred(state.credential.id, state.sign_in, state.barred)
         elif e.kind == "misconfigured":
             self.misconfigured = str(e)
             state.refresh_after = self._clock.seconds() + MISCONFIGURED_PAUSE
         else:
             self._back_off(state)
             state.trouble = Trouble(self._epoch(), f"its token could not be renewed: {e}")
-        log.warn("account {account}: no new token: {kind}", account=state.account.id, kind=e.kind)
+        log.warn("account {account}: no new token: {kind}", account=state.credential.id, kind=e.kind)
 
     def _back_off(self, state: AccountState) -> None:
         pause = BACK_OFF[min(state.refresh_failures, len(BACK_OFF) - 1)]

@@ -54,14 +54,15 @@ class Shown(Struct, frozen=True):
 
 def kind_of(state: AccountState, rules: Rules, now: Moment) -> Kind:
     """How the account is doing."""
-    if state.account.paused:
+    if state.credential.paused:
         return "paused"
     if not policy.is_usable(state, now) or policy.is_flagged(state, now):
         return "out"
     cooldowns = [key for key, cooldown in state.cooldowns.items() if cooldown.until > now.monotonic]
     if ALL_MODELS in cooldowns:
         return "cooling"
-    if rules.max_leases and state.in_flight >= rules.max_leases:
+    limit = policy.max_leases(state, rules)
+    if limit and state.in_flight >= limit:
         return "busy"
     used_up = (
         quota.remaining <= rules.reserve and (quota.resets_at or 0.0) > now.epoch for quota in state.quota.values()
@@ -71,8 +72,8 @@ def kind_of(state: AccountState, rules: Rules, now: Moment) -> Kind:
 
 def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Moment) -> Shown:
     """The account as it is now. ``clients``: the keys of the configured OAuth clients."""
-    account, kind = state.account, kind_of(state, rules, now)
-    email, name = masked(account.email.reveal()), masked(account.name.reveal())
+    account, kind = state.credential, kind_of(state, rules, now)
+    email, name = masked(account.label.reveal()), masked(account.name.reveal())
     why = why_not(state, clients, now) if kind != "paused" else "paused: this proxy leaves it alone"
     if kind == "out" and not why and state.trouble is not None:
         why = state.trouble.reason

@@ -11,8 +11,9 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.secret import masked
-from antigravity_proxy.volume.accounts import Account, RowProblem
+from antigravity_proxy.volume.accounts import RowProblem
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.snapshot import VolumeError
 
@@ -121,8 +122,9 @@ class Changes:
 
     def _candidates(self, meant: str) -> Iterator[Found]:
         address, state = meant.lower(), self._state()
-        rows: Iterator[Account | RowProblem] = chain(state.accounts, state.problems)
+        rows: Iterator[Credential | RowProblem] = chain(state.accounts, state.problems)
         for row in rows:
             begins = len(meant) >= _SHORTEST and row.id.startswith(meant)
-            if row.id == meant or begins or ("@" in address and row.email.reveal().lower() == address):
-                yield Found(row.id, masked(row.email.reveal()))
+            email = (row.email if isinstance(row, RowProblem) else row.label).reveal()
+            if row.id == meant or begins or ("@" in address and email.lower() == address):
+                yield Found(row.id, masked(email))

@@ -18,7 +18,7 @@ from antigravity_proxy.admin.pages import Pages
 from antigravity_proxy.admin.resource import AdminGate, AdminResource
 from antigravity_proxy.admin.signin import SignIn, SignInPages
 from antigravity_proxy.admin.status_pages import StatusPages
-from antigravity_proxy.codeassist.oauth import RefreshRejected
+from antigravity_proxy.canonical.grant import RefreshRejected
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egresses

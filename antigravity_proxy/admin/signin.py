@@ -17,8 +17,8 @@ from antigravity_proxy.admin.http import Answers, hostname
 from antigravity_proxy.admin.login import Access
 from antigravity_proxy.admin.pages import Pages
 from antigravity_proxy.admin.sessions import ATTEMPT_SECONDS, Attempt, Expiring
+from antigravity_proxy.canonical.grant import RefreshRejected
 from antigravity_proxy.codeassist import signin
-from antigravity_proxy.codeassist.oauth import RefreshRejected
 from antigravity_proxy.codeassist.signin import read_callback
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.secret import Secret

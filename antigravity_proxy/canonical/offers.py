@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,6 +34,13 @@ class Offers(Struct, frozen=True):
     models: tuple[Offer, ...] = ()
     forwarded: tuple[tuple[str, str], ...] = ()
     searching: tuple[str, ...] = ()
+
+
+class Available(Struct, frozen=True):
+    """One account's answer: its models, and its quotas by model, as far as they are told."""
+
+    offers: Offers
+    quotas: Mapping[str, ModelQuota]
 
 
 def united(every: Collection[Offers]) -> Offers:

@@ -9,20 +9,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct
-
-from antigravity_proxy.canonical.offers import ModelQuota, Offer, Offers
+from antigravity_proxy.canonical.offers import Available, ModelQuota, Offer, Offers
 from antigravity_proxy.coerce import mapping, number, text
 from antigravity_proxy.generatecontent import durations
 
 _MAX_TOKENS = 1 << 31
-
-
-class Available(Struct, frozen=True):
-    """One account's answer: its models, and its quotas by model, as far as they are told."""
-
-    offers: Offers
-    quotas: Mapping[str, ModelQuota]
 
 
 def read_available(answer: Mapping[str, Any], *, with_project: bool) -> Available:

@@ -12,13 +12,13 @@ import msgspec
 from msgspec import Struct
 
 from antigravity_proxy import coerce
+from antigravity_proxy.canonical.project import usable_project_id
 
 #: the reason of an error that hides an account's tier and project: its organisation's doing (upstream.md 3.1)
 SECURITY_POLICY = "SECURITY_POLICY_VIOLATED"
 FREE_TIER = "free-tier"
 
 _METADATA = {"ideType": "ANTIGRAVITY"}
-_PLACEHOLDER_PROJECT = re.compile(r"cloud-code-\d+|projects(/.*)?", re.I)
 #: what may stand in a path: an operation's name leads nowhere else
 _OPERATION = re.compile(r"operations/[\w-]+(?:/[\w-]+)*")
 
@@ -42,12 +42,6 @@ class Operation(Struct, frozen=True):
     is_done: bool = False
     project: str | None = None
     error: str = ""
-
-
-def usable_project_id(project: object) -> str | None:
-    """A project id that requests may carry: not blank, no placeholder, no resource path (credential-volume.md 1.3)."""
-    found = coerce.text(project)
-    return None if found is None or _PLACEHOLDER_PROJECT.fullmatch(found) else found
 
 
 def load_body() -> bytes:

@@ -1,15 +1,13 @@
-"""The token endpoint's answers: a grant, or why there is none. Pure (upstream.md 7)."""
+"""The token endpoint's answers: a token, or why there is none. Pure (upstream.md 7)."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 
+from antigravity_proxy.canonical.grant import IssuedToken, RefreshRejected
 from antigravity_proxy.secret import Secret
-
-Kind = Literal["dead", "misconfigured", "temporary"]
 
 #: the account itself is refused: nothing but a new sign-in helps
 _DEAD = frozenset({"invalid_grant", "access_denied", "admin_policy_enforced", "org_internal"})
@@ -26,27 +24,7 @@ _MISCONFIGURED = frozenset(
 )
 
 
-class Grant(Struct, frozen=True):
-    """A new access token; ``expires_at`` in epoch seconds. ``refresh_token`` only where upstream rotated it.
-
-    ``scopes``: what was granted; None where the answer does not say: then it is what was asked for (RFC 6749 5.1).
-    """
-
-    access_token: Secret
-    expires_at: float
-    refresh_token: Secret | None = None
-    scopes: frozenset[str] | None = None
-
-
-class RefreshRejected(Exception):
-    """No new token. ``kind``: ``dead`` account, ``misconfigured`` client, or ``temporary`` trouble. No token in it."""
-
-    def __init__(self, kind: Kind, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-def read_answer(status: int, body: bytes, sent_at: float) -> Grant:
+def read_answer(status: int, body: bytes, sent_at: float) -> IssuedToken:
     """The grant in a token endpoint's answer; ``sent_at`` (epoch seconds) is when the request was sent.
 
     Raises RefreshRejected.
@@ -58,7 +36,7 @@ def read_answer(status: int, body: bytes, sent_at: float) -> Grant:
             raise RefreshRejected("temporary", "the token endpoint's answer holds no token")
         rotated = answer.get("refresh_token")
         scope = answer.get("scope")
-        return Grant(
+        return IssuedToken(
             Secret(token),
             sent_at + life,
             Secret(rotated) if isinstance(rotated, str) and rotated else None,

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-from antigravity_proxy.codeassist.oauth import Kind, RefreshRejected
+from antigravity_proxy.canonical.grant import RefreshRejected, RejectionKind
 from antigravity_proxy.secret import Secret
 
 #: without this one every call is refused (403, ACCESS_TOKEN_SCOPE_INSUFFICIENT)
@@ -103,7 +103,7 @@ def read_user(status: int, body: bytes) -> User:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         answer = None
     if status != 200 or not isinstance(answer, dict):
-        kind: Kind = "dead" if status in (401, 403) else "temporary"
+        kind: RejectionKind = "dead" if status in (401, 403) else "temporary"
         raise RefreshRejected(kind, f"the user info endpoint answered {status}")
     email, name, picture = (answer.get(field) for field in ("email", "name", "picture"))
     if not isinstance(email, str) or "@" not in email:

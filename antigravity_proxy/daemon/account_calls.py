@@ -9,10 +9,9 @@ from twisted.python.failure import Failure
 from twisted.web.client import Agent
 
 from antigravity_proxy.accounts.state import AccountState
-from antigravity_proxy.codeassist.available import Available
-from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
+from antigravity_proxy.canonical.grant import Grant, IssuedToken, RefreshRejected, RefreshToken
+from antigravity_proxy.canonical.offers import Available
 from antigravity_proxy.relay.upstream import BaseUrls
-from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.upstream.account_methods import AccountMethods
 from antigravity_proxy.upstream.available import available_models
@@ -45,26 +44,31 @@ class UpstreamCalls:
         """These settings are in force now."""
         self._settings = settings
 
-    async def refresh(self, state: AccountState) -> Grant:
+    async def refresh(self, state: AccountState) -> IssuedToken:
         """A new grant by the OAuth client that the account's token names, else by the plain one.
 
         Raises RefreshRejected.
         """
+        grant = state.grant
+        if not isinstance(grant, RefreshToken):
+            raise RefreshRejected("temporary", "an API key is not renewed")
         try:
-            egress = self._egresses.of(state.account)
+            egress = self._egresses.of(state.credential)
         except Unreachable as e:
             raise RefreshRejected("temporary", f"its own proxy can't be used: {e}") from None
         agent = Agent.usingEndpointFactory(self._reactor, egress.endpoints, egress.pool)
         async with egress.calls:
             return await refreshed(
                 self._settings.clients,
-                state.account.token.oauth_client_key or "",
-                lambda client: self._oauth.refresh(agent, state.refresh_token, client),
+                grant.client,
+                lambda client: self._oauth.refresh(agent, grant.token, client),
             )
 
     async def project(self, state: AccountState) -> str | None:
         """The project that upstream knows for the account, or makes for it (upstream.md 3.2). Raises as project_of."""
-        return await project_of(self._reactor, self._methods(state), state.account.id, self._settings.fallback_project)
+        return await project_of(
+            self._reactor, self._methods(state), state.credential.id, self._settings.fallback_project
+        )
 
     async def available(self, state: AccountState) -> Available:
         """The account's models and quotas (upstream.md 3.4). Raises AccountMethodFailed, Unreachable."""
@@ -74,7 +78,7 @@ class UpstreamCalls:
     def _methods(self, state: AccountState) -> AccountMethods:
         return AccountMethods(
             self._reactor,
-            self._egresses.of(state.account),
+            self._egresses.of(state.credential),
             self._bases.in_order(self._reactor.seconds()),
             state.access_token,
         )
@@ -87,9 +91,10 @@ class VolumeCalls:
         self._writer = writer
         self._volume = volume
 
-    def keep(self, identity: str, used: Secret, grant: Grant) -> None:
+    def keep(self, identity: str, used: Grant, issued: IssuedToken) -> None:
         """A renewed token goes to the volume too; serving never waits for that, nor depends on it."""
-        self._writer.renew(identity, used, grant).addErrback(_not_kept, identity)
+        if isinstance(used, RefreshToken):
+            self._writer.renew(identity, used.token, issued).addErrback(_not_kept, identity)
 
     async def pause(self, identity: str, *, paused: bool) -> bool:
         """Pauses or resumes an account, and has read that back when this returns. Raises NotWritten."""
@@ -107,7 +112,7 @@ class VolumeCalls:
         """Stores who signed in, and has read it back when this returns. Raises NotWritten."""
         written = await self._writer.add(account)
         state = await self._volume.read()
-        found = {account.id: account.token.access_token for account in state.accounts}
+        found = {account.id: account.access_token for account in state.accounts}
         if found.get(written.id) != account.access_token:
             reasons = (problem.reason for problem in state.problems if problem.id == written.id)
             why = state.error or next(reasons, "it is not there")

@@ -10,8 +10,9 @@ from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.reasons import why_not
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.secret import masked
-from antigravity_proxy.volume.accounts import Account, RowProblem
+from antigravity_proxy.volume.accounts import RowProblem
 from antigravity_proxy.volume.reader import VolumeState
 
 
@@ -39,12 +40,12 @@ def lines(state: VolumeState, clients: Collection[str], epoch: float, *, show: b
     ]
 
 
-def _of_account(account: Account, clients: Collection[str], epoch: float, show: bool) -> Line:
+def _of_account(account: Credential, clients: Collection[str], epoch: float, show: bool) -> Line:
     now, state = Moment(0.0, epoch), AccountState(account)
     return Line(
         id=account.id,
-        provider=account.provider,
-        email=_shown(account.email.reveal(), show),
+        provider=account.kind,
+        email=_shown(account.label.reveal(), show),
         name=_shown(account.name.reveal(), show),
         status=account.status,
         readable=True,

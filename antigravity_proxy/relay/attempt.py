@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.canonical.grant import RefreshRejected
 from antigravity_proxy.canonical.verdict import Cause, Failure, Step, Verdict
 from antigravity_proxy.canonical.wire import Access, EventTooLargeError, UpstreamErrorEvent, UpstreamRequest
-from antigravity_proxy.codeassist.oauth import RefreshRejected
 from antigravity_proxy.http1.parser import ResponseHead
 from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
 from antigravity_proxy.relay.reader import AnswerReader, ModelFailed
@@ -73,7 +73,7 @@ async def _open(
 ) -> tuple[Exchange, ResponseHead]:
     """The head of the answer. A kept connection that proves dead is replaced once, at nobody's charge."""
     try:
-        egress = context.egresses.of(lease.state.account)
+        egress = context.egresses.of(lease.state.credential)
     except Unreachable as e:
         raise _failed(upstream, Cause.UNREACHABLE) from e
     headers = egress.headers(request.url, request.headers)

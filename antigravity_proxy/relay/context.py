@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from twisted.internet.interfaces import IConsumer, IReactorTime
 
@@ -13,6 +13,19 @@ from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.telemetry.record import Record
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egresses
+
+T = TypeVar("T")
+
+
+class Place(Protocol):
+    """Does pure work, here or in a thread; gives or raises what that gives or raises."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+async def at_once(work: Callable[[], T]) -> T:
+    """The place for work that is short."""
+    return work()
 
 
 @dataclass(slots=True)

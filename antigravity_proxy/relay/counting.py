@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted.logger import Logger
 
 from antigravity_proxy.accounts.lease import Lease
@@ -11,16 +13,19 @@ from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.wire import Access
 from antigravity_proxy.errors import ProxyError
 from antigravity_proxy.relay.attempt import AttemptFailed, live_token, unary
-from antigravity_proxy.relay.context import Client, RelayContext
+from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
 from antigravity_proxy.relay.failover import Failover
 
 log = Logger()
 
 
-async def count_tokens(context: RelayContext, call: Call, model: Model, client: Client) -> int:
-    """How many tokens a call's input has, at least 1 (upstream.md 4.5, translation.md 8.4). Raises ClientGone only."""
+async def count_tokens(context: RelayContext, call: Call, model: Model, client: Client, place: Place = at_once) -> int:
+    """How many tokens a call's input has, at least 1 (upstream.md 4.5, translation.md 8.4). Raises ClientGone only.
+
+    ``place`` is where the request is prepared.
+    """
     upstream = context.upstream
-    count = upstream.wire.count(call, model)
+    count = await place(partial(upstream.wire.count, call, model))
 
     async def attempt(lease: Lease, base: bytes) -> int:
         access = Access(base, await live_token(upstream, lease.state))
@@ -31,7 +36,7 @@ async def count_tokens(context: RelayContext, call: Call, model: Model, client: 
     except ProxyError as e:
         log.debug("tokens are estimated: {code}", code=e.code)
         total = 0
-    return total or max(1, input_tokens(call))
+    return total or max(1, await place(partial(input_tokens, call)))
 
 
 def _never(failed: AttemptFailed) -> bool:

@@ -14,8 +14,8 @@ from twisted.internet.task import deferLater
 
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.canonical.grant import RefreshRejected
 from antigravity_proxy.canonical.verdict import Scope, Step, Verdict
-from antigravity_proxy.codeassist.oauth import RefreshRejected
 from antigravity_proxy.relay import exhausted
 from antigravity_proxy.relay.attempt import AttemptFailed
 from antigravity_proxy.relay.budget import RetryBudget
@@ -107,7 +107,7 @@ class Failover:
     def _note(self, lease: Lease) -> Attempt:
         """Notes an attempt that begins."""
         record = self._client.record
-        noted = Attempt(lease.state.account.id, self._context.clock.seconds() - record.began)
+        noted = Attempt(lease.state.credential.id, self._context.clock.seconds() - record.began)
         if record.trace is not None:
             noted.span = self._context.hex_digits(16)
             lease.traceparent = record.trace.header(noted.span)
@@ -120,7 +120,7 @@ class Failover:
 
     async def _next(self, state: AccountState, failed: AttemptFailed, base: bytes) -> Lease:
         """The lease to go on with after a failure at a base URL, or the error that ends the request."""
-        own_egress = state.account.token.upstream_proxy_url is not None
+        own_egress = state.credential.egress is not None
         verdict = failed.verdict.applied(failed.failure, self._model, own_egress=own_egress)
         self._seen.append(verdict)
         if self._client.gone:  # which breaks the connection to upstream: that is not the host's fault
@@ -210,8 +210,8 @@ class Failover:
         row 18), every one where the account's own proxy doesn't connect; then that proxy once more.
         """
         self._pool.penalise(state, self._model, verdict)
-        mine = state.account.token.upstream_proxy_url
-        self._tried.update(s for s in self._pool.states if s.account.token.upstream_proxy_url == mine)
+        mine = state.credential.egress
+        self._tried.update(s for s in self._pool.states if s.credential.egress == mine)
         is_dead = verdict.about_egress
         if not self._in_time() or not (is_dead or self._budget.once("egress")):
             return None

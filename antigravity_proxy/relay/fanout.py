@@ -21,7 +21,7 @@ from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.errors import ProxyError
 from antigravity_proxy.generatecontent.restore import rewritten
-from antigravity_proxy.relay.context import Client, RelayContext
+from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
 from antigravity_proxy.relay.generation import Generation
 from antigravity_proxy.relay.signatures import Memory
 from antigravity_proxy.telemetry.record import Record
@@ -30,7 +30,7 @@ from antigravity_proxy.telemetry.record import Record
 class FanOut:
     """Serves a call for several choices, or several calls; used as a Generation is.
 
-    ``any_will_do`` as in Decoded.
+    ``any_will_do`` as in Decoded, ``place`` as in Generation.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class FanOut:
         client: Client,
         *,
         any_will_do: bool = False,
+        place: Place = at_once,
     ) -> None:
         self.answer = new_answer()
         self._any_will_do = any_will_do
@@ -57,7 +58,7 @@ class FanOut:
             _Branch(self.answer, index, call.stream, client, any_will_do) for index, (call, _) in enumerate(wanted)
         ]
         self._generations = [
-            Generation(context, call, model, own, branch.begin, branch)
+            Generation(context, call, model, own, branch.begin, branch, place)
             for (call, own), branch in zip(wanted, self._branches, strict=True)
         ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.shared import session_key
@@ -12,7 +13,7 @@ from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.wire import Access, Prepared, Quirk
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.relay.attempt import AttemptFailed, deliver, live_token, post
-from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
+from antigravity_proxy.relay.context import Client, ClientGone, Place, RelayContext, at_once
 from antigravity_proxy.relay.failover import Failover
 from antigravity_proxy.relay.reader import AnswerReader
 from antigravity_proxy.relay.signatures import Memory
@@ -22,7 +23,7 @@ from antigravity_proxy.relay.upstream import Upstream
 class Generation:
     """One call on its way. ``run`` may be called once; ``answer`` is the one that has begun, for ``fail``.
 
-    ``usage`` is what upstream counted, as far as it has.
+    ``usage`` is what upstream counted, as far as it has. ``place`` is where the request is prepared.
     """
 
     __slots__ = (
@@ -33,8 +34,8 @@ class Generation:
         "_memory",
         "_model",
         "_new_answer",
+        "_place",
         "_prepared",
-        "_session",
         "_upstream",
         "answer",
         "usage",
@@ -48,6 +49,7 @@ class Generation:
         memory: Memory,
         new_answer: Callable[[], Answer],
         client: Client,
+        place: Place = at_once,
     ) -> None:
         self._context = context
         self._upstream: Upstream = context.upstream
@@ -56,10 +58,8 @@ class Generation:
         self._model = model
         self._new_answer = new_answer
         self._client = client
-        prepared = self._prepare(call, self._upstream.quirks.get(model.id, frozenset()))
-        self._prepared: Prepared | None = prepared
-        name = call.session or prepared.opening
-        self._session = session_key(name, model.id) if name else b""
+        self._place = place
+        self._prepared: Prepared | None = None
         self._begun = False
         self.answer = new_answer()
         self.usage = Usage()
@@ -70,9 +70,20 @@ class Generation:
         Raises a ProxyError of which the client must still be told: by its status if nothing has started, else by the
         answer's ``fail``. Raises ClientGone.
         """
-        failover = Failover(self._context, self._upstream, self._model.id, self._client, self._repair, self._session)
+        session = await self._begin()
+        failover = Failover(self._context, self._upstream, self._model.id, self._client, self._repair, session)
         await failover.run(self._attempt)
         return self.answer.close()
+
+    async def _begin(self) -> bytes:
+        """Prepares the call for its model; the key under which its conversation keeps its account, empty for none."""
+        call, model = self._call, self._model
+        if call is None:  # never: ``run`` is called once
+            raise ClientGone
+        quirks = self._upstream.quirks.get(model.id, frozenset())
+        self._prepared = prepared = await self._place(self._preparing(call, quirks))
+        name = call.session or prepared.opening
+        return session_key(name, model.id) if name else b""
 
     async def _attempt(self, lease: Lease, base: bytes) -> None:
         prepared = self._prepared
@@ -112,9 +123,10 @@ class Generation:
             self._memory.forget()
         else:
             quirks[self._model.id] = known | {quirk}
-        self._prepared = self._prepare(self._call, known | {quirk})
+        self._prepared = self._preparing(self._call, known | {quirk})()
         return True
 
-    def _prepare(self, call: Call, quirks: frozenset[Quirk]) -> Prepared:
+    def _preparing(self, call: Call, quirks: frozenset[Quirk]) -> Callable[[], Prepared]:
+        """The work of preparing the call; what is remembered is put back here and now."""
         memory = self._memory
-        return self._upstream.wire.prepare(memory.restored(call), self._model, quirks, memory.conversation)
+        return partial(self._upstream.wire.prepare, memory.restored(call), self._model, quirks, memory.conversation)

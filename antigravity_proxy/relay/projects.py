@@ -76,9 +76,9 @@ class Projects:
     async def _look_up(self, state: AccountState) -> None:
         state.project_asked = self._clock.seconds()
         try:
-            project = await self._shared.project(state.account.id, state.project_refused, lambda: self._ask(state))
+            project = await self._shared.project(state.credential.id, state.project_refused, lambda: self._ask(state))
         except Exception as e:
-            log.warn("the project of account {account} is not known: {reason}", account=state.account.id, reason=e)
+            log.warn("the project of account {account} is not known: {reason}", account=state.credential.id, reason=e)
             return
         if state.project is None:  # its row may have brought one meanwhile
             state.project = project

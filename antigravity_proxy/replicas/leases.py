@@ -13,7 +13,7 @@ from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 
-from antigravity_proxy.codeassist.oauth import RefreshRejected
+from antigravity_proxy.canonical.grant import RefreshRejected
 from antigravity_proxy.replicas.connection import Lost
 from antigravity_proxy.replicas.link import PATIENCE, Link
 from antigravity_proxy.replicas.outbox import Outbox

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from functools import partial
 
 from antigravity_proxy.accounts.shared import Listener
+from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.replicas import facts, wire
 from antigravity_proxy.replicas.cache import Cache, Cooling
 from antigravity_proxy.replicas.facts import Bar, Fact, Quotas, Token
@@ -166,6 +166,6 @@ class ReplicaState:
             listener.on_project(account, fact.project)
 
 
-def grant(token: Token) -> Grant:
+def grant(token: Token) -> IssuedToken:
     """A shared token as upstream's grant."""
-    return Grant(Secret(token.access_token), token.expires_at)
+    return IssuedToken(Secret(token.access_token), token.expires_at)

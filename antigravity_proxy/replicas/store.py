@@ -17,8 +17,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from antigravity_proxy.accounts.shared import Listener, LookUp, Renewal, Unheard
 from antigravity_proxy.accounts.tokens import REFRESH_AHEAD
+from antigravity_proxy.canonical.grant import IssuedToken, RefreshRejected
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
 from antigravity_proxy.replicas.connector import Connector
 from antigravity_proxy.replicas.facts import Bar, Fact, Project, Quotas, Token
 from antigravity_proxy.replicas.leases import Leases, Shared
@@ -185,23 +185,23 @@ class Replicas(Service):
         self._parts.state.bind(session, account, now)
         self._parts.publisher.wake()
 
-    async def renew(self, account: str, current: Secret, ask: Renewal) -> Grant:
+    async def renew(self, account: str, current: Secret, ask: Renewal) -> IssuedToken:
         """A token other than ``current``, asked for once by all."""
         name = self._parts.state.name(account)
         bar = self._fact(name, Bar.kind)
 
-        def fits(fact: Fact | None) -> Grant | None:
+        def fits(fact: Fact | None) -> IssuedToken | None:
             if not isinstance(fact, Token) or fact.expires_at - self._epoch() < REFRESH_AHEAD:
                 return None
             return None if fact.access_token == current.reveal() else grant(fact)
 
-        def known() -> Grant | None:
+        def known() -> IssuedToken | None:
             new_bar = self._fact(name, Bar.kind)
             if isinstance(new_bar, Bar) and new_bar != bar:
                 raise RefreshRejected("dead", new_bar.reason)
             return fits(self._fact(name, Token.kind))
 
-        async def do() -> Grant:
+        async def do() -> IssuedToken:
             granted = await ask()
             self._learn(account, Token(granted.access_token.reveal(), granted.expires_at))
             return granted

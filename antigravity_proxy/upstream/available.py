@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from antigravity_proxy.codeassist.available import Available, read_available
+from antigravity_proxy.canonical.offers import Available
+from antigravity_proxy.codeassist.available import read_available
 from antigravity_proxy.upstream.account_methods import AccountMethodFailed, AccountMethods
 
 _METHOD = b"fetchAvailableModels"

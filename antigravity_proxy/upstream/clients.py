@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
+from antigravity_proxy.canonical.grant import IssuedToken, RefreshRejected
 from antigravity_proxy.settings.table import OAuthPair
 
 
 async def refreshed(
-    clients: Mapping[str, OAuthPair], named: str, refresh: Callable[[OAuthPair], Awaitable[Grant]]
-) -> Grant:
+    clients: Mapping[str, OAuthPair], named: str, refresh: Callable[[OAuthPair], Awaitable[IssuedToken]]
+) -> IssuedToken:
     """A new grant by the client that the token names, else by the plain one (key: empty text).
 
     Raises RefreshRejected. Where the plain one stood in and was refused, that says nothing of the account: the

@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
 from twisted.web.client import HTTPConnectionPool
 
+from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import (
     ACCOUNT_CALLS_AT_ONCE,
@@ -22,7 +23,6 @@ from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.connections import Connections
 from antigravity_proxy.upstream.endpoints import KeptEndpoints
 from antigravity_proxy.upstream.exchange import Exchange, HeaderList, Unreachable, host_header
-from antigravity_proxy.volume.accounts import Account
 
 
 class Egress:
@@ -80,12 +80,12 @@ class Egresses:
         self._default = default
         self._egresses: dict[Secret | None, Egress] = {}
 
-    def of(self, account: Account) -> Egress:
-        """The account's own egress proxy, else the configured one, else none (contract.md 2).
+    def of(self, credential: Credential) -> Egress:
+        """The credential's own egress proxy, else the configured one, else none (contract.md 2).
 
-        Raises Unreachable where the account names a proxy that can't be used.
+        Raises Unreachable where it names a proxy that can't be used.
         """
-        own = account.token.upstream_proxy_url
+        own = credential.egress
         if own is None:
             return self.default()
         try:

@@ -13,7 +13,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer
 from zope.interface import implementer
 
-from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected, read_answer
+from antigravity_proxy.canonical.grant import IssuedToken, RefreshRejected
+from antigravity_proxy.codeassist.oauth import read_answer
 from antigravity_proxy.codeassist.signin import User, read_user
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import TOKEN_BODY, TOKEN_SECONDS
@@ -64,13 +65,15 @@ class OAuthClient:
         self._userinfo_url = userinfo_url
         self._user_agent = user_agent
 
-    async def refresh(self, agent: IAgent, refresh_token: Secret, client: OAuthPair) -> Grant:
+    async def refresh(self, agent: IAgent, refresh_token: Secret, client: OAuthPair) -> IssuedToken:
         """A new access token, asked for by ``agent``'s way out. Raises RefreshRejected (upstream.md 7)."""
         return await self._grant(
             agent, {"grant_type": "refresh_token", "refresh_token": refresh_token.reveal()}, client
         )
 
-    async def redeem(self, agent: IAgent, code: str, verifier: str, redirect_uri: str, client: OAuthPair) -> Grant:
+    async def redeem(
+        self, agent: IAgent, code: str, verifier: str, redirect_uri: str, client: OAuthPair
+    ) -> IssuedToken:
         """The tokens for a sign-in's code. Raises RefreshRejected."""
         form = {
             "grant_type": "authorization_code",
@@ -86,7 +89,7 @@ class OAuthClient:
         status, body = await self._asked(agent, "user info", "GET", self._userinfo_url, None, authorization)
         return read_user(status, body)
 
-    async def _grant(self, agent: IAgent, form: dict[str, str], client: OAuthPair) -> Grant:
+    async def _grant(self, agent: IAgent, form: dict[str, str], client: OAuthPair) -> IssuedToken:
         sent_at = self._epoch()
         whole = form | {"client_id": client.id, "client_secret": client.secret.reveal()}
         status, body = await self._asked(agent, "token", "POST", self._url, whole, {})

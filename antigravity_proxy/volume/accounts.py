@@ -11,51 +11,29 @@ import msgspec
 from msgspec import Struct
 
 from antigravity_proxy import coerce
+from antigravity_proxy.canonical.credential import Credential
+from antigravity_proxy.canonical.grant import RefreshToken
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.codeassist.enrolment import usable_project_id
+from antigravity_proxy.canonical.project import usable_project_id
 from antigravity_proxy.generatecontent import durations
 from antigravity_proxy.secret import Secret, SecretBytes
 from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.sealed import Malformed, Unsealer, WrongKey
 
+#: whose accounts serve; others are listed only
+_PROVIDER = "google"
 #: what may stand in a header (RFC 6750 2.1 allows less): an odd token must not become somebody's odd request
 _TOKEN = re.compile(r"[\x21-\x7e]*")
 
 
-# gc=False: none of these holds cycles, and of 100,000 the collector would hold up every thread
-class Token(Struct, frozen=True, gc=False):
-    """An account's sign-in; ``expiry_timestamp`` in epoch seconds, 0 where the row says none.
-
-    ``refresh_token`` may be empty: then it can't be refreshed. The proxy URL, the token's own before the row's, may
-    hold a password: it is secret.
-    """
+class _Token(Struct, frozen=True, gc=False):
+    """What ``token_json`` holds; ``expires_at`` in epoch seconds, 0 where it says none."""
 
     access_token: Secret
-    refresh_token: Secret
-    expiry_timestamp: float
-    project_id: str | None = None
-    session_id: str | None = None
-    upstream_proxy_url: Secret | None = None
-    oauth_client_key: str | None = None
-
-
-class Account(Struct, frozen=True, gc=False):
-    """One row whose token opens. ``id`` is opaque and may be logged; ``email`` and ``name`` may not.
-
-    ``quota`` by model id; None where the app knows none. ``created_at`` and ``last_used`` in epoch seconds. ``paused``:
-    this proxy leaves it alone until somebody resumes it.
-    """
-
-    id: str
-    provider: str
-    email: Secret
-    name: Secret
-    status: str
-    token: Token
-    quota: Mapping[str, ModelQuota] | None = None
-    created_at: float = 0.0
-    last_used: float = 0.0
-    paused: bool = False
+    expires_at: float
+    grant: RefreshToken
+    project: str | None = None
+    egress: Secret | None = None
 
 
 class RowProblem(Struct, frozen=True, gc=False):
@@ -77,7 +55,7 @@ class Accounts(Struct, frozen=True):
     ``key``, in hex, opens most of them: the volume's own. None: none of them is sealed.
     """
 
-    accounts: tuple[Account, ...] = ()
+    accounts: tuple[Credential, ...] = ()
     problems: tuple[RowProblem, ...] = ()
     key: Secret | None = None
 
@@ -86,8 +64,8 @@ class _Known(Struct, frozen=True, gc=False):
     """A row as it was read, and what came out of it. ``key``: what opened its token; None: that is not sealed."""
 
     row: Row
-    token: Token
-    account: Account
+    token: _Token
+    account: Credential
     key: SecretBytes | None
 
 
@@ -149,24 +127,25 @@ def _read(identity: str, row: Row, before: _Known | None, unsealer: Unsealer) ->
         token, key = _token(row["token_json"], unsealer), unsealer.used
     egress = coerce.text(row.get("proxy_url"))
     provider, email, name, status = _plain(row)
-    account = Account(
+    account = Credential(
         id=identity,
-        provider=provider,
-        email=email,
+        kind=provider,
+        label=email,
         name=name,
         status=status,
-        token=token
-        if token.upstream_proxy_url or not egress
-        else msgspec.structs.replace(token, upstream_proxy_url=Secret(egress)),
+        access_token=token.access_token,
+        expires_at=token.expires_at,
+        grant=token.grant,
+        project=token.project,
+        egress=token.egress or (Secret(egress) if egress else None),
         quota=_quota(row.get("quota_json"), unsealer),
-        created_at=coerce.number(row.get("created_at")) or 0.0,
-        last_used=coerce.number(row.get("last_used")) or 0.0,
+        disabled="" if provider == _PROVIDER else f"provider {provider!r} is listed, but never used",
         paused="paused" in row,
     )
     return _Known(row, token, account, key)
 
 
-def _token(field: object, unsealer: Unsealer) -> Token:
+def _token(field: object, unsealer: Unsealer) -> _Token:
     if not isinstance(field, str):
         raise _BadRow("its token is no text")
     try:
@@ -182,14 +161,12 @@ def _token(field: object, unsealer: Unsealer) -> Token:
     if not access and not refresh:
         raise _BadRow("its token holds neither an access token nor a refresh token")
     egress = coerce.text(value.get("upstream_proxy_url"))
-    return Token(
+    return _Token(
         access_token=access,
-        refresh_token=refresh,
-        expiry_timestamp=(coerce.number(value.get("expiry_timestamp")) or 0.0) if access else 0.0,
-        project_id=usable_project_id(value.get("project_id")),
-        session_id=coerce.text(value.get("session_id")),
-        upstream_proxy_url=Secret(egress) if egress else None,
-        oauth_client_key=coerce.text(value.get("oauth_client_key")),
+        expires_at=(coerce.number(value.get("expiry_timestamp")) or 0.0) if access else 0.0,
+        grant=RefreshToken(refresh, coerce.text(value.get("oauth_client_key")) or ""),
+        project=usable_project_id(value.get("project_id")),
+        egress=Secret(egress) if egress else None,
     )
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.secret import Secret, SecretBytes
 from antigravity_proxy.volume import database, files, guiconfig, keys, mounts, snapshot
-from antigravity_proxy.volume.accounts import Account, AccountReader, Accounts, RowProblem
+from antigravity_proxy.volume.accounts import AccountReader, Accounts, RowProblem
 from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.keys import KeyFinding, Keys
@@ -34,7 +35,7 @@ class VolumeState(Struct, frozen=True):
     there is no such file. ``revision`` grows when anything but ``read_at`` and ``size`` does.
     """
 
-    accounts: tuple[Account, ...] = ()
+    accounts: tuple[Credential, ...] = ()
     problems: tuple[RowProblem, ...] = ()
     unconfirmed: int = 0
     kept: int = 0

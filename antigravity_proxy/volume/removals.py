@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from antigravity_proxy.volume.accounts import Account, Accounts, RowProblem
+from antigravity_proxy.canonical.credential import Credential
+from antigravity_proxy.volume.accounts import Accounts, RowProblem
 
 #: seconds until the second snapshot: past a one-second attribute cache, and within the two seconds that are promised
 CONFIRM = 1.5
@@ -18,7 +19,7 @@ class Removals:
     """The accounts in force, and since when some of them are not in the volume any more."""
 
     def __init__(self) -> None:
-        self._in_force: tuple[Account, ...] = ()
+        self._in_force: tuple[Credential, ...] = ()
         self._missing_since: dict[str, float] = {}
         self.kept: frozenset[str] = frozenset()
 
@@ -41,7 +42,7 @@ class Removals:
         found = {account.id for account in read.accounts}
         problems = {problem.id: problem for problem in read.problems}
         missing: dict[str, float] = {}
-        stay: list[Account] = []
+        stay: list[Credential] = []
         kept: set[str] = set()
         for account in self._in_force:
             if account.id in found:
@@ -62,7 +63,7 @@ class Removals:
         return read
 
 
-def _as_row_says(account: Account, problem: RowProblem) -> Account:
+def _as_row_says(account: Credential, problem: RowProblem) -> Credential:
     """The account with what its row says unsealed; the very same where that is what it has."""
     if (account.status, account.paused) == (problem.status, problem.paused):
         return account

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from antigravity_proxy import coerce
-from antigravity_proxy.codeassist.oauth import Grant
+from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.secret import Secret, SecretBytes
 from antigravity_proxy.volume import exclusion, files, keys, mounts, paused, schema
 from antigravity_proxy.volume.atomic import Directory
@@ -99,7 +99,7 @@ class VolumeWriter:
                 )
         return Written(identity, before is None, key_file)
 
-    def renew(self, identity: str, used: Secret, grant: Grant) -> bool:
+    def renew(self, identity: str, used: Secret, grant: IssuedToken) -> bool:
         """Stores what a refresh with the refresh token ``used`` brought; returns whether the row had to be changed.
 
         What the app wrote meanwhile stays: another sign-in altogether, or an access token that lives longer. Every
@@ -275,7 +275,7 @@ def _signed_in(account: NewAccount, kept: dict[str, Any], now: int) -> dict[str,
     return token | {name: kept[name] for name in ("project_id", "session_id", "upstream_proxy_url") if name in kept}
 
 
-def _renewed(token: dict[str, Any], used: Secret, grant: Grant, now: float) -> dict[str, Any]:
+def _renewed(token: dict[str, Any], used: Secret, grant: IssuedToken, now: float) -> dict[str, Any]:
     """The token with what a refresh brought, or as it is where the app knows better. Pure."""
     if token.get("refresh_token") != used.reveal():
         return token

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 
-from antigravity_proxy.codeassist.oauth import Grant
+from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume.threads import OwnThread
 from antigravity_proxy.volume.writer import BUSY, NewAccount, VolumeWriter, Written
@@ -43,6 +43,6 @@ class WriterService(Service):
         """As VolumeWriter's."""
         return self._thread.run(partial(self._writer.remove, identity))
 
-    def renew(self, identity: str, used: Secret, grant: Grant) -> Deferred[bool]:
+    def renew(self, identity: str, used: Secret, grant: IssuedToken) -> Deferred[bool]:
         """As VolumeWriter's."""
         return self._thread.run(partial(self._writer.renew, identity, used, grant))

@@ -99,8 +99,9 @@ class ApiResource(Resource):
             elif route.operation in _OF_RESPONSES:
                 await self._respond(request, admission, client)
             elif (decode := dialect.decoders.get(route.operation)) is not None:
+                place = self._decoding.place(request.body_size)
                 decoding = self._decoding.decode(decode, _incoming(request, route))
-                await self._serving.generate(admission, request.requestHeaders, await decoding, client)
+                await self._serving.generate(admission, request.requestHeaders, await decoding, client, place)
             elif (count := dialect.counts.get(route.operation)) is not None:
                 client.reply(await self._count(request, admission, count, client))
             else:
@@ -145,17 +146,19 @@ class ApiResource(Resource):
     async def _count(
         self, request: ApiRequest, admission: ApiAdmission, count: TokenCount, client: HttpClient
     ) -> Rendered:
+        place = self._decoding.place(request.body_size)
         call = await self._decoding.decode(count.decode, _incoming(request, admission.route))
-        return count.render(await self._serving.count(admission, call, client))
+        return count.render(await self._serving.count(admission, call, client, place))
 
     async def _respond(self, request: ApiRequest, admission: ApiAdmission, client: HttpClient) -> None:
         """Serves what has to do with responses that are kept."""
         responses, headers = self._responses, request.requestHeaders
+        place = self._decoding.place(request.body_size)
         asking = Asking(self._gate.keys.accepted(headers, request.uri.partition(b"?")[2]))
         match admission.route.operation:
             case Operation.RESPONSES:
                 decoded, kept = await responses.understand(request.take_body(), asking)
-                generating = self._serving.generate(admission, headers, decoded, client)
+                generating = self._serving.generate(admission, headers, decoded, client, place)
                 del decoded  # a long stream keeps no prompt in memory
                 try:
                     await generating
@@ -163,10 +166,10 @@ class ApiResource(Resource):
                     responses.ended(kept)
             case Operation.COMPACTION:
                 compacting = responses.compaction(request.take_body(), asking)
-                await self._serving.generate(admission, headers, await compacting, client)
+                await self._serving.generate(admission, headers, await compacting, client, place)
             case Operation.RESPONSE_COUNT:
                 call = await responses.call(request.take_body(), asking)
-                tokens = 0 if call is None else await self._serving.count(admission, call, client)
+                tokens = 0 if call is None else await self._serving.count(admission, call, client, place)
                 client.reply(responses_listing.render_count(tokens))
             case Operation.RESPONSE_ITEMS:
                 client.reply(await responses.input_items(admission.route.response, asking, _query(request)))

@@ -1,12 +1,14 @@
-"""Decodes request bodies: small ones at once, large ones in a thread, so that other requests don't wait for them."""
+"""The work on request bodies: on small ones at once, on large ones in a thread, so that nobody waits for it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from twisted.application.service import Service
 
+from antigravity_proxy.relay.context import Place
 from antigravity_proxy.volume.threads import OwnThread
 from antigravity_proxy.web.bodies import LARGE, check_shape
 from antigravity_proxy.web.dialects import Incoming
@@ -18,7 +20,7 @@ _PATIENCE = 1.0
 
 
 class Decoding(Service):
-    """One thread, made when it is first needed: one large body is decoded at a time."""
+    """One thread, made when it is first needed: one large body is worked on at a time."""
 
     def __init__(self, reactor: Any) -> None:
         self._thread = OwnThread(reactor, "decoding")
@@ -30,31 +32,37 @@ class Decoding(Service):
             self._thread.stop(_PATIENCE)
 
     async def decode(self, decoder: Callable[[Incoming], T], incoming: Incoming) -> T:
-        """What the decoder makes of the request. Raises what it raises, and BadRequest for a body of too many values.
-
-        Being cancelled (the client left) takes a body that waits for the thread out of memory.
-        """
-        if len(incoming.body) <= LARGE:
-            return decoder(incoming)
-        waiting = [incoming]
+        """What the decoder makes of the request. Raises what that does, and BadRequest for too many values."""
+        size = len(incoming.body)
+        work = partial(_decode, decoder, incoming)
         del incoming
+        running = self.run(size, work)
+        del work  # a body that waits must be held by nobody else
+        return await running
 
-        def work() -> T:
-            taken = waiting.pop()
-            check_shape(taken.body)
-            return decoder(taken)
-
-        try:
-            return await self.run(LARGE + 1, work)
-        finally:
-            waiting.clear()
+    def place(self, size: int) -> Place:
+        """Where further work on a request of so many bytes is done."""
+        return partial(self.run, size)
 
     async def run(self, size: int, work: Callable[[], T]) -> T:
-        """What the work makes of ``size`` bytes of JSON. Raises what it raises."""
+        """What the work makes of ``size`` bytes of JSON. Raises what it raises.
+
+        Being cancelled (the client left) takes work that waits for the thread out of memory.
+        """
         if size <= LARGE:
             return work()
         if not self._started:
             self._started = True
             self._thread.start()
-        made: T = await self._thread.run(work)
+        waiting = [work]
+        del work
+        try:
+            made: T = await self._thread.run(lambda: waiting.pop()())
+        finally:
+            waiting.clear()
         return made
+
+
+def _decode(decoder: Callable[[Incoming], T], incoming: Incoming) -> T:
+    check_shape(incoming.body)
+    return decoder(incoming)

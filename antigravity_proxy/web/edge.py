@@ -181,6 +181,12 @@ class GuardedRequest(Generic[A]):
         pieces, self._body = self._body, []
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    @property
+    def body_size(self) -> int:
+        """Bytes of the body that can be taken."""
+        size: int = self.content.getbuffer().nbytes
+        return size
+
     def release_body(self) -> None:
         """Nothing of the body is kept any more: its part of the budget is free again."""
         if self._reservation is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -14,7 +15,7 @@ from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.dialect.base import Decoded, Stamp
 from antigravity_proxy.http1.fields import HeaderFields
-from antigravity_proxy.relay.context import Client, RelayContext
+from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
 from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
@@ -57,9 +58,17 @@ class Serving:
         self._ledger = ledger
 
     async def generate(
-        self, admission: ApiAdmission, headers: HeaderFields, decoded: Decoded, client: AnsweredClient
+        self,
+        admission: ApiAdmission,
+        headers: HeaderFields,
+        decoded: Decoded,
+        client: AnsweredClient,
+        place: Place = at_once,
     ) -> None:
-        """Has the request answered to the client; raises a ProxyError as long as nothing has been sent."""
+        """Has the request answered to the client; raises a ProxyError as long as nothing has been sent.
+
+        ``place`` is where it is prepared.
+        """
         if name := session_of(headers):  # wins over the body
             decoded = replace(decoded, call=replace(decoded.call, session=name))
         context, call, record = self._context, decoded.call, client.record
@@ -68,7 +77,7 @@ class Serving:
             self._rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
         if call.stream:
             self._ledger.streams(record)
-        memory = Memory(context.signatures, record.key, call, model)
+        memory = await place(partial(Memory, context.signatures, record.key, call, model))
         stamp = Stamp(int(context.epoch()), self._hex, admission.id, context.epoch, memory.call_signed)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:
@@ -79,12 +88,12 @@ class Serving:
         await memory.recall(call)
         generation: Generation | FanOut
         if call.choices == 1 and not decoded.more:
-            generation = Generation(context, call, model, memory, lambda: new_answer(stamp), client)
+            generation = Generation(context, call, model, memory, lambda: new_answer(stamp), client, place)
         else:
             calls = (call, *decoded.more)
             any_will_do = decoded.any_will_do
             generation = FanOut(
-                context, calls, model, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do
+                context, calls, model, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do, place=place
             )
             del calls
         answer = generation.answer
@@ -103,10 +112,10 @@ class Serving:
         finally:
             _count_tokens(record, generation.usage)
 
-    async def count(self, admission: ApiAdmission, call: Call, client: AnsweredClient) -> int:
-        """The tokens of a call; raises a ProxyError."""
+    async def count(self, admission: ApiAdmission, call: Call, client: AnsweredClient, place: Place = at_once) -> int:
+        """The tokens of a call; raises a ProxyError. ``place`` is where the request is prepared."""
         model = self.model(admission, call, client.record)
-        return await count_tokens(self._context, call, model, client)
+        return await count_tokens(self._context, call, model, client, place)
 
     def model(self, admission: ApiAdmission, call: Call, record: Record) -> Model:
         """The model that serves the call, as far as the client may use it; raises Forbidden."""

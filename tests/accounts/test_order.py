@@ -14,7 +14,6 @@ from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.secret import Secret
 
 COUNT = 6
 WHICH = st.integers(0, COUNT - 1)
@@ -81,7 +80,7 @@ class AnyHistory(RuleBasedStateMachine):
         state = self.states[which]
         quota = ModelQuota(left, None if seconds is None else self.now.epoch + seconds)
         state.barred = ""
-        state.account = account(str(which), quota={"m": quota}, status="rate_limited" if status else "active")
+        state.credential = account(str(which), quota={"m": quota}, status="rate_limited" if status else "active")
         self.order.touch(state, self.now)
 
     @rule(which=WHICH)
@@ -130,7 +129,7 @@ def test_thousands_that_cool_to_the_same_second_come_back_a_few_at_a_time() -> N
 
 def test_one_that_cools_but_lost_its_token_meanwhile_is_not_the_first_free() -> None:
     states = [
-        AccountState(account("0", expiry_timestamp=50.0, refresh_token=Secret(""))),
+        AccountState(account("0", expires_at=50.0, refresh_token="")),
         AccountState(account("1"), 1),
     ]
     for state, until in zip(states, (10.0, 20.0), strict=True):

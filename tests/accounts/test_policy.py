@@ -12,9 +12,9 @@ from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.policy import NOWHERE, Moment, Standing
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
+from antigravity_proxy.canonical.grant import StaticKey
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Scope, Step, Verdict
-from antigravity_proxy.secret import Secret
 
 INF = float("inf")
 RULES = Rules()
@@ -48,10 +48,10 @@ def verdict(**fields: Any) -> Verdict:
         ({"status": "rate_limited"}, True),
         ({"status": "never heard of"}, True),
         ({"status": "expired"}, False),
-        ({"provider": "anthropic"}, False),
-        ({"expiry_timestamp": 0.0}, True),
-        ({"expiry_timestamp": 0.0, "refresh_token": Secret("")}, False),
-        ({"refresh_token": Secret("")}, True),
+        ({"disabled": "another provider"}, False),
+        ({"expires_at": 0.0}, True),
+        ({"expires_at": 0.0, "refresh_token": ""}, False),
+        ({"refresh_token": ""}, True),
     ],
 )
 def test_usable_means_googles_with_a_token_or_a_way_to_one(fields: dict[str, Any], usable: bool) -> None:
@@ -64,12 +64,12 @@ def test_a_barred_account_is_not_usable_until_its_row_changes() -> None:
     assert not policy.is_usable(barred, NOW)
     barred.update(account())
     assert not policy.is_usable(barred, NOW)
-    barred.update(account(refresh_token=Secret("1//new")))
+    barred.update(account(refresh_token="1//new"))
     assert policy.is_usable(barred, NOW)
 
 
 def test_a_refresh_that_failed_is_not_tried_before_its_pause_is_over() -> None:
-    expired = state(expiry_timestamp=0.0)
+    expired = state(expires_at=0.0)
     expired.refresh_after = 150.0
     assert not policy.is_usable(expired, NOW)
     assert policy.is_usable(expired, Moment(150.0, NOW.epoch))
@@ -88,7 +88,7 @@ def test_fewest_in_flight_then_the_one_whose_turn_it_is() -> None:
 
 
 def test_a_live_token_comes_before_an_idle_account_without() -> None:
-    expired, live = state("expired", expiry_timestamp=0.0), state("live")
+    expired, live = state("expired", expires_at=0.0), state("live")
     live.in_flight = 9
     assert rank(live) < rank(expired)
 
@@ -104,7 +104,7 @@ def test_an_account_that_is_not_offered_the_model_comes_last_of_all() -> None:
     unknown, offered, without = state("u"), state("o"), state("w")
     offered.offers(frozenset({"m", "n"}))
     without.offers(frozenset({"n"}))
-    troubled = state("t", expiry_timestamp=0.0, status="rate_limited")
+    troubled = state("t", expires_at=0.0, status="rate_limited")
     troubled.last_until = 105.0
     assert rank(unknown)[0] == rank(offered)[0] == rank(without, model="n")[0] == 0
     assert rank(troubled) < rank(without)
@@ -175,10 +175,10 @@ def test_a_cooldown_holds_for_its_model_or_for_all() -> None:
 
 
 def test_what_cannot_be_chosen_says_whether_time_helps() -> None:
-    flagged, dead, pausing = state(), state(), state(expiry_timestamp=0.0)
+    flagged, dead, pausing = state(), state(), state(expires_at=0.0)
     flagged.cooldowns[ALL_MODELS] = Cooldown(110.0, flagged=True)
     dead.barred, pausing.refresh_after = "why", 105.0
-    silent = state(expiry_timestamp=0.0, refresh_token=Secret(""))
+    silent = state(expires_at=0.0, refresh_token="")
     found = [policy.standing(each, "m", RULES, NOW) for each in (flagged, dead, pausing, silent)]
     assert found == [Standing(None, 110.0), NOWHERE, Standing(None, 105.0), NOWHERE]
 
@@ -234,5 +234,30 @@ def test_what_is_cooled(fields: dict[str, Any], keys: tuple[str, ...]) -> None:
 
 
 def test_an_expiry_soon_is_no_live_token() -> None:
-    assert not policy.has_live_token(state(expiry_timestamp=NOW.epoch + policy.TOKEN_MARGIN), NOW)
-    assert policy.has_live_token(state(expiry_timestamp=FAR), NOW)
+    assert not policy.has_live_token(state(expires_at=NOW.epoch + policy.TOKEN_MARGIN), NOW)
+    assert policy.has_live_token(state(expires_at=FAR), NOW)
+
+
+def test_a_credential_may_be_kept_to_some_models_and_to_fewer_requests() -> None:
+    kept = state(models=("gemini-*",), max_requests=1)
+    assert policy.standing(kept, "claude-x", RULES, NOW) == policy.NOWHERE
+    assert policy.standing(kept, "gemini-x", RULES, NOW).rank is not None
+    kept.in_flight = 1
+    assert policy.standing(kept, "gemini-x", Rules(max_leases=5), NOW) == Standing(None, full=True)
+
+
+def test_a_key_needs_no_renewal() -> None:
+    key = state(grant=StaticKey(), expires_at=float("inf"))
+    assert policy.has_live_token(key, NOW)
+    assert not policy.can_refresh(key, NOW)
+    assert policy.is_usable(key, NOW)
+
+
+def test_the_credentials_own_priority_counts_where_the_rules_have_none() -> None:
+    first, second = (policy.standing(state(priority=each), "m", RULES, NOW).rank for each in (2, 0))
+    assert first is not None
+    assert second is not None
+    assert first < second
+    ruled = policy.standing(state("a", priority=2), "m", Rules(priorities={"a": -1}), NOW).rank
+    assert ruled is not None
+    assert ruled > second

@@ -13,10 +13,10 @@ from antigravity_proxy.accounts.pool import _MAX_ORDERS, Pool
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
 from antigravity_proxy.codeassist.decision_table import judge
-from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret
 
 
@@ -38,7 +38,7 @@ def test_leases_go_round() -> None:
         clock.advance(1)
         lease = made.lease("m")
         assert lease is not None
-        leased.append(lease.state.account.id)
+        leased.append(lease.state.credential.id)
         lease.release()
     assert leased == ["a", "b", "c"] * 2
 
@@ -48,7 +48,7 @@ def test_the_least_busy_is_leased_and_a_release_counts_once() -> None:
     first, second = made.lease("m"), made.lease("m")
     assert first is not None
     assert second is not None
-    assert {first.state.account.id, second.state.account.id} == {"a", "b"}
+    assert {first.state.credential.id, second.state.credential.id} == {"a", "b"}
     first.release()
     first.release()
     assert [s.in_flight for s in made.states] == [0, 1]
@@ -137,10 +137,10 @@ def test_known_accounts_keep_their_state_and_gone_ones_their_leases() -> None:
     assert lease is not None
     made.penalise(lease.state, "m", limited(60))
     made.update([account("b"), account("c")])
-    assert [s.account.id for s in made.states] == ["b", "c"]
+    assert [s.credential.id for s in made.states] == ["b", "c"]
     lease.release()
-    made.update([account("b", refresh_token=Secret("1//x")), account("c")])
-    assert [s.account.id for s in made.states] == ["b", "c"]
+    made.update([account("b", refresh_token="1//x"), account("c")])
+    assert [s.credential.id for s in made.states] == ["b", "c"]
 
 
 def used(made: Pool, model: str = "m", **kwargs: Any) -> str:
@@ -149,11 +149,11 @@ def used(made: Pool, model: str = "m", **kwargs: Any) -> str:
     if lease is None:
         return ""
     lease.release()
-    return lease.state.account.id
+    return lease.state.credential.id
 
 
 def by_name(made: Pool) -> dict[str, AccountState]:
-    return {state.account.id: state for state in made.states}
+    return {state.credential.id: state for state in made.states}
 
 
 S, T = session_key("s", "m"), session_key("t", "m")
@@ -210,7 +210,7 @@ def test_a_session_does_not_wait_for_a_token_while_another_account_has_one() -> 
     a = by_name(made)["a"]
     a.expires_at = 0.0
     assert used(made, session=S) == "b"
-    a.renewed(Grant(Secret("new"), 2_000_000.0))
+    a.renewed(IssuedToken(Secret("new"), 2_000_000.0))
     assert used(made, session=S) == "a"
 
 
@@ -374,7 +374,7 @@ def test_busy_accounts_are_waited_for_in_a_line() -> None:
     for _ in range(2):
         made.queue("m", (), b"").addCallback(got.append)
     first.release()
-    assert [lease.state.account.id for lease in got if lease is not None] == ["a"]
+    assert [lease.state.credential.id for lease in got if lease is not None] == ["a"]
     clock.advance(2.1)
     assert got[1] is None
     assert by_name(made)["a"].in_flight == 1
@@ -394,7 +394,7 @@ def test_a_lease_on_an_account_that_came_back_as_another_ends_quietly() -> None:
     made.update([])
     made.update([account("a")])
     lease.release()
-    lease.state.renewed(Grant(Secret("x"), 1.0))
+    lease.state.renewed(IssuedToken(Secret("x"), 1.0))
     assert [state.in_flight for state in made.states] == [0]
     assert used(made) == "a"
 
@@ -416,10 +416,10 @@ def test_a_paused_account_serves_nobody_until_it_is_resumed() -> None:
     session = session_key("s", "m")
     lease = made.lease("m", session=session)
     assert lease is not None
-    paused = lease.state.account.id
+    paused = lease.state.credential.id
     made.update([account(name, paused=name == paused) for name in "ab"])
     others = [made.lease("m", session=session) for _ in range(3)]
-    assert {each and each.state.account.id for each in others} == {"ab".replace(paused, "")}
+    assert {each and each.state.credential.id for each in others} == {"ab".replace(paused, "")}
     assert made.usable() == 1
     lease.release()  # what it had begun went on to its end
     made.update([account(name, paused=True) for name in "ab"])

@@ -13,7 +13,7 @@ from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.secret import Secret
 
 NOW = Moment(100.0, 1_000_000.0)
-OLD = {"expiry_timestamp": 5.0}
+OLD = {"expires_at": 5.0}
 
 
 def why(clients: set[str], state: dict[str, Any] | None = None, **fields: Any) -> str:
@@ -29,16 +29,16 @@ def why(clients: set[str], state: dict[str, Any] | None = None, **fields: Any) -
         (why({""}), ""),
         (why(set()), ""),
         (why({""}, **OLD), ""),
-        (why({"own"}, oauth_client_key="own", **OLD), ""),
-        (why({""}, provider="anthropic"), "provider 'anthropic' is listed, but never used"),
+        (why({"own"}, client="own", **OLD), ""),
+        (why({""}, disabled="another provider"), "another provider"),
         (why({""}, paused=True, status="expired"), "it is paused for this proxy"),
         (why({""}, status="expired"), "the desktop app has marked it as expired"),
         (why({""}, {"barred": "Google has barred it"}), "Google has barred it"),
-        (why({""}, upstream_proxy_url=Secret("http://proxy.example:3128")), ""),
-        (why({""}, upstream_proxy_url=Secret("nonsense://proxy")), "its own proxy can't be used"),
-        (why({""}, refresh_token=Secret(""), **OLD), "it has no refresh token: sign in again"),
+        (why({""}, egress=Secret("http://proxy.example:3128")), ""),
+        (why({""}, egress=Secret("nonsense://proxy")), "its own proxy can't be used"),
+        (why({""}, refresh_token="", **OLD), "it has no refresh token: sign in again"),
         (why(set(), **OLD), "set GOOGLE_CLIENT_ID"),
-        (why({"other"}, oauth_client_key="own", **OLD), "set GOOGLE_CLIENT_ID__OWN or GOOGLE_CLIENT_ID"),
+        (why({"other"}, client="own", **OLD), "set GOOGLE_CLIENT_ID__OWN or GOOGLE_CLIENT_ID"),
         (why({""}, {"refresh_after": 105.0}, **OLD), "could not be renewed"),
     ],
 )

@@ -16,9 +16,9 @@ from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.renewals import AT_ONCE, FIRST, PACE, PAUSE, SPREAD, Renewals, due_at
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import REFRESH_AHEAD, TokenKeeper
-from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
+from antigravity_proxy.canonical.credential import Credential
+from antigravity_proxy.canonical.grant import IssuedToken, RefreshRejected
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import Account
 
 EPOCH = 1_000_000.0
 LIFE = 3599.0
@@ -27,7 +27,7 @@ LIFE = 3599.0
 class Around:
     """Accounts, a keeper, and an endpoint that answers after ``takes`` seconds; ``refusal`` is what it answers with."""
 
-    def __init__(self, accounts: Iterable[Account], takes: float = 0.1) -> None:
+    def __init__(self, accounts: Iterable[Credential], takes: float = 0.1) -> None:
         self.clock = Clock()
         self.states = [AccountState(each, number) for number, each in enumerate(accounts)]
         self.asked: list[tuple[float, str]] = []
@@ -43,8 +43,8 @@ class Around:
     def epoch(self) -> float:
         return EPOCH + self.clock.seconds()
 
-    async def _refresh(self, state: AccountState) -> Grant:
-        self.asked.append((self.clock.seconds(), state.account.id))
+    async def _refresh(self, state: AccountState) -> IssuedToken:
+        self.asked.append((self.clock.seconds(), state.credential.id))
         self.under_way += 1
         self.most = max(self.most, self.under_way)
         answered: Deferred[None] = Deferred()
@@ -53,7 +53,7 @@ class Around:
         self.under_way -= 1
         if self.refusal is not None:
             raise self.refusal
-        return Grant(Secret(f"ya29.{len(self.asked)}"), self.epoch() + LIFE)
+        return IssuedToken(Secret(f"ya29.{len(self.asked)}"), self.epoch() + LIFE)
 
     def go(self, seconds: float, step: float = 0.1) -> None:
         for _ in range(round(seconds / step)):
@@ -64,8 +64,8 @@ class Around:
         return [name for _, name in self.asked]
 
 
-def ending(name: str, seconds: float, **fields: Any) -> Account:
-    return account(name, expiry_timestamp=EPOCH + seconds, **fields)
+def ending(name: str, seconds: float, **fields: Any) -> Credential:
+    return account(name, expires_at=EPOCH + seconds, **fields)
 
 
 def test_tokens_are_renewed_before_they_end_and_never_long_before() -> None:
@@ -118,8 +118,8 @@ def test_what_ends_first_is_first_and_what_has_ended_comes_after() -> None:
 def test_who_can_not_or_shall_not_is_left_alone() -> None:
     around = Around(
         [
-            ending("no refresh token", 9.0, refresh_token=Secret("")),
-            ending("another provider", 9.0, provider="anthropic"),
+            ending("no refresh token", 9.0, refresh_token=""),
+            ending("another provider", 9.0, disabled="another provider"),
             ending("expired", 9.0, status="expired"),
             ending("paused", 9.0, paused=True),
             ending("barred", 9.0),
@@ -138,14 +138,14 @@ def test_what_is_renewed_or_barred_while_it_waits_its_turn_is_passed_over() -> N
         [ending(name, seconds) for name, seconds in (("a", 101.0), ("b", 102.0), ("c", 103.0), ("d", 104.0))]
     )
     around.go(FIRST + 0.1)
-    around.states[1].renewed(Grant(Secret("x"), EPOCH + 9000))
+    around.states[1].renewed(IssuedToken(Secret("x"), EPOCH + 9000))
     around.states[2].barred = "revoked"
     around.go(1)
     assert around.names == ["a", "d"]
 
 
 def test_a_refused_client_is_not_asked_again_for_each_of_its_accounts() -> None:
-    others = [ending(f"other {number}", 30.0 + number, oauth_client_key="other") for number in range(2)]
+    others = [ending(f"other {number}", 30.0 + number, client="other") for number in range(2)]
     around = Around([*(ending(str(number), 9.0) for number in range(50)), *others], takes=0.01)
     around.refusal = RefreshRejected("misconfigured", "invalid_client")
     around.go(20)

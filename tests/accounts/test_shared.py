@@ -12,10 +12,10 @@ from twisted.internet.task import Clock
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.shared import Listener, LocalState, LookUp, Renewal, session_key
 from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Failure
 from antigravity_proxy.codeassist.decision_table import judge
-from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.secret import Secret
 
 BARRED = Failure(403, appeal=True)
@@ -54,7 +54,7 @@ class Bus:
     def __init__(self) -> None:
         self.mirrors: list[Mirror] = []
         self.sessions: dict[bytes, str] = {}
-        self.grants: dict[str, Grant] = {}
+        self.grants: dict[str, IssuedToken] = {}
 
 
 class Mirror:
@@ -103,7 +103,7 @@ class Mirror:
     def bind(self, session: bytes, account: str, now: float) -> None:
         self._bus.sessions[session] = account
 
-    async def renew(self, account: str, current: Secret, ask: Renewal) -> Grant:
+    async def renew(self, account: str, current: Secret, ask: Renewal) -> IssuedToken:
         if account not in self._bus.grants:
             self._bus.grants[account] = await ask()
         for other in self._others():
@@ -122,19 +122,19 @@ class Replica:
         self.clock.advance(started)
         store = Mirror(bus)
         self.pool = Pool(self.clock, lambda: 1000.0, lambda: 0.0, shared=store)
-        self.pool.update([account("a", expiry_timestamp=0.0), account("b")])
+        self.pool.update([account("a", expires_at=0.0), account("b")])
         self.asked = 0
         self.tokens = TokenKeeper(self.clock, lambda: 1000.0, self._refresh, store)
 
-    async def _refresh(self, state: Any) -> Grant:
+    async def _refresh(self, state: Any) -> IssuedToken:
         self.asked += 1
-        return Grant(Secret("ya29.new"), 5000.0)
+        return IssuedToken(Secret("ya29.new"), 5000.0)
 
     def served_by(self, name: str) -> str:
         lease = self.pool.lease("m", session=session_key(name, "m"))
         assert lease is not None
         lease.release()
-        return lease.state.account.id
+        return lease.state.credential.id
 
 
 @pytest.fixture
@@ -187,8 +187,8 @@ def test_an_account_taken_back_into_use_is_so_at_every_replica(replicas: tuple[R
 def test_what_is_told_of_unknown_accounts_or_of_older_tokens_changes_nothing(replicas: tuple[Replica, Replica]) -> None:
     one, _ = replicas
     one.pool.heard.on_cooled("gone", "m", 5.0, False)
-    one.pool.heard.on_renewed("gone", Grant(Secret("x"), 9.0))
-    one.pool.heard.on_renewed("b", Grant(Secret("older"), 9.0))
+    one.pool.heard.on_renewed("gone", IssuedToken(Secret("x"), 9.0))
+    one.pool.heard.on_renewed("b", IssuedToken(Secret("older"), 9.0))
     assert [state.access_token.reveal() for state in one.pool.states] == ["ya29.a", "ya29.b"]
     one.pool.heard.on_cooled("b", "m", 60.0, False)
     one.pool.heard.on_cooled("b", "m", 5.0, False)
@@ -200,7 +200,7 @@ def test_whoever_joins_later_is_told_what_others_know(replicas: tuple[Replica, R
     one, two = replicas
     one.tokens.renew(next(iter(one.pool.states)))
     two.pool.update([])
-    two.pool.update([account("a", expiry_timestamp=0.0)])
+    two.pool.update([account("a", expires_at=0.0)])
     assert [state.expires_at for state in two.pool.states] == [5000.0]
 
 
@@ -208,15 +208,15 @@ def test_a_token_that_upstream_has_refused_is_not_taken_from_others(replicas: tu
     one, _ = replicas
     a = next(iter(one.pool.states))
     a.refused = Secret("ya29.bad")
-    one.pool.heard.on_renewed("a", Grant(Secret("ya29.bad"), 9000.0))
+    one.pool.heard.on_renewed("a", IssuedToken(Secret("ya29.bad"), 9000.0))
     assert a.access_token == Secret("ya29.a")
-    one.pool.heard.on_renewed("a", Grant(Secret("ya29.good"), 9000.0))
+    one.pool.heard.on_renewed("a", IssuedToken(Secret("ya29.good"), 9000.0))
     assert a.access_token == Secret("ya29.good")
 
 
 def test_a_bar_holds_everywhere_for_the_same_sign_in(replicas: tuple[Replica, Replica]) -> None:
     one, two = replicas
-    two.pool.update([account("a", expiry_timestamp=0.0), account("b", refresh_token=Secret("1//another"))])
+    two.pool.update([account("a", expires_at=0.0), account("b", refresh_token="1//another")])
     for state in one.pool.states:
         one.pool.penalise(state, "m", judge(BARRED))
     assert [bool(state.barred) for state in one.pool.states] == [True, True]

@@ -5,41 +5,42 @@ from __future__ import annotations
 from support.accounts import FAR, account
 
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.secret import Secret
 
 
 def test_an_unchanged_row_changes_nothing() -> None:
-    state = AccountState(account(expiry_timestamp=10.0))
+    state = AccountState(account(expires_at=10.0))
     state.access_token, state.expires_at, state.refresh_failures = Secret("fresh"), FAR, 2
-    state.update(account(expiry_timestamp=10.0))
+    state.update(account(expires_at=10.0))
     assert (state.access_token, state.expires_at, state.refresh_failures) == (Secret("fresh"), FAR, 2)
 
 
 def test_our_fresher_token_stays_when_the_rows_is_older() -> None:
-    state = AccountState(account(expiry_timestamp=10.0))
+    state = AccountState(account(expires_at=10.0))
     state.access_token, state.expires_at = Secret("fresh"), FAR
-    state.update(account(expiry_timestamp=20.0))
+    state.update(account(expires_at=20.0))
     assert state.access_token == Secret("fresh")
 
 
 def test_a_token_that_lives_longer_is_taken() -> None:
-    state = AccountState(account(expiry_timestamp=10.0))
-    state.update(account(access_token=Secret("new"), expiry_timestamp=FAR))
+    state = AccountState(account(expires_at=10.0))
+    state.update(account(access_token=Secret("new"), expires_at=FAR))
     assert (state.access_token, state.expires_at) == (Secret("new"), FAR)
 
 
 def test_a_new_sign_in_is_taken_whatever_its_expiry() -> None:
     state = AccountState(account())
-    state.update(account(access_token=Secret("new"), refresh_token=Secret("1//new"), expiry_timestamp=5.0))
-    assert (state.access_token, state.refresh_token) == (Secret("new"), Secret("1//new"))
+    state.update(account(access_token=Secret("new"), refresh_token="1//new", expires_at=5.0))
+    assert (state.access_token, state.grant.token) == (Secret("new"), Secret("1//new"))
 
 
 def test_a_rotated_refresh_token_survives_a_change_of_something_else() -> None:
     state = AccountState(account())
-    state.refresh_token = Secret("1//rotated")
-    state.update(account(project_id="other"))
-    assert (state.refresh_token, state.project) == (Secret("1//rotated"), "other")
+    state.renewed(IssuedToken(Secret("new"), FAR, Secret("1//rotated")))
+    state.update(account(project="other"))
+    assert (state.grant.token, state.project) == (Secret("1//rotated"), "other")
 
 
 def test_a_changed_status_lifts_a_bar() -> None:

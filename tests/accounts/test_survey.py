@@ -16,9 +16,8 @@ from antigravity_proxy.accounts import survey
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.survey import AT_ONCE, EVERY, IDLE_EVERY, PAUSE, SOON, TOKENLESS, Survey
-from antigravity_proxy.canonical.offers import ModelQuota, Offer, Offers
+from antigravity_proxy.canonical.offers import Available, ModelQuota, Offer, Offers
 from antigravity_proxy.canonical.verdict import Failure
-from antigravity_proxy.codeassist.available import Available
 from antigravity_proxy.codeassist.decision_table import judge
 
 EPOCH = 1_000_000.0
@@ -59,8 +58,8 @@ class Surveyed:
         self.pool.update([account(name, **fields) for name in names])
 
     async def ask(self, state: Any) -> Available:
-        self.asked.append((state.account.id, round(self.clock.seconds(), 3)))
-        answer = self.answers.get(state.account.id, Available(offering("m"), HALF))
+        self.asked.append((state.credential.id, round(self.clock.seconds(), 3)))
+        answer = self.answers.get(state.credential.id, Available(offering("m"), HALF))
         if isinstance(answer, Deferred):
             answer = await answer
         if isinstance(answer, Exception):
@@ -167,9 +166,9 @@ def test_what_fails_is_asked_later_and_later_and_changes_nothing() -> None:
 
 
 def test_only_who_can_serve_is_asked() -> None:
-    here = Surveyed("a", "b", "c", provider="anthropic")
+    here = Surveyed("a", "b", "c", disabled="another provider")
     assert here.after(EVERY) == []
-    here.has("d", expiry_timestamp=EPOCH - 1)
+    here.has("d", expires_at=EPOCH - 1)
     assert here.after(EVERY) == []
     here.has("d")
     (a,) = here.pool.states
@@ -181,7 +180,7 @@ def test_only_who_can_serve_is_asked() -> None:
 
 def test_very_many_that_can_not_be_asked_are_passed_over_a_few_at_a_time() -> None:
     names = [str(n) for n in range(500)]
-    here = Surveyed(*names, expiry_timestamp=EPOCH - 1)
+    here = Surveyed(*names, expires_at=EPOCH - 1)
     here.clock.advance(0)
     assert here.after(TOKENLESS) == []
     here.has(*names)

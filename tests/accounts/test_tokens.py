@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
-from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
+from antigravity_proxy.canonical.grant import IssuedToken, RefreshRejected
 from antigravity_proxy.secret import Secret
 
 
@@ -19,10 +19,10 @@ class Endpoint:
     """A token endpoint that answers when told to."""
 
     def __init__(self) -> None:
-        self.asked: list[Deferred[Grant]] = []
+        self.asked: list[Deferred[IssuedToken]] = []
 
-    async def __call__(self, state: AccountState) -> Grant:
-        answer: Deferred[Grant] = Deferred()
+    async def __call__(self, state: AccountState) -> IssuedToken:
+        answer: Deferred[IssuedToken] = Deferred()
         self.asked.append(answer)
         return await answer
 
@@ -41,7 +41,7 @@ class Kept:
         return results
 
 
-GRANT = Grant(Secret("ya29.new"), 5000.0)
+GRANT = IssuedToken(Secret("ya29.new"), 5000.0)
 
 
 def test_a_token_that_lives_long_is_handed_out_as_it_is() -> None:
@@ -51,7 +51,7 @@ def test_a_token_that_lives_long_is_handed_out_as_it_is() -> None:
 
 
 def test_one_that_ends_soon_is_handed_out_and_renewed_behind_the_scenes() -> None:
-    kept, state = Kept(), AccountState(account(expiry_timestamp=1100.0))
+    kept, state = Kept(), AccountState(account(expires_at=1100.0))
     assert kept.keeper.live(state) == Secret("ya29.a")
     assert kept.keeper.live(state) == Secret("ya29.a")
     assert len(kept.endpoint.asked) == 1
@@ -60,12 +60,12 @@ def test_one_that_ends_soon_is_handed_out_and_renewed_behind_the_scenes() -> Non
 
 
 def test_one_that_has_ended_is_not_handed_out() -> None:
-    kept, state = Kept(), AccountState(account(expiry_timestamp=1004.0))
+    kept, state = Kept(), AccountState(account(expires_at=1004.0))
     assert kept.keeper.live(state) is None
 
 
 def test_many_waiters_one_refresh_and_a_cancelled_one_hurts_no_other() -> None:
-    kept, state = Kept(), AccountState(account(expiry_timestamp=0.0))
+    kept, state = Kept(), AccountState(account(expires_at=0.0))
     waiting = [kept.keeper.renew(state) for _ in range(5)]
     results = [kept.result(each) for each in waiting]
     waiting[0].cancel()
@@ -78,12 +78,12 @@ def test_many_waiters_one_refresh_and_a_cancelled_one_hurts_no_other() -> None:
 def test_a_rotated_refresh_token_is_kept() -> None:
     kept, state = Kept(), AccountState(account())
     kept.keeper.renew(state)
-    kept.endpoint.asked[0].callback(Grant(Secret("x"), FAR, Secret("1//rotated")))
-    assert state.refresh_token == Secret("1//rotated")
+    kept.endpoint.asked[0].callback(IssuedToken(Secret("x"), FAR, Secret("1//rotated")))
+    assert state.grant.token == Secret("1//rotated")
 
 
 def test_a_dead_sign_in_bars_the_account() -> None:
-    kept, state = Kept(), AccountState(account(expiry_timestamp=0.0))
+    kept, state = Kept(), AccountState(account(expires_at=0.0))
     result = kept.result(kept.keeper.renew(state))
     kept.endpoint.asked[0].errback(RefreshRejected("dead", "gone"))
     assert result[0].check(RefreshRejected)
@@ -93,7 +93,7 @@ def test_a_dead_sign_in_bars_the_account() -> None:
 
 
 def test_a_refused_client_is_no_dead_account() -> None:
-    kept, state = Kept(), AccountState(account(expiry_timestamp=0.0))
+    kept, state = Kept(), AccountState(account(expires_at=0.0))
     kept.result(kept.keeper.renew(state))
     kept.endpoint.asked[0].errback(RefreshRejected("misconfigured", "invalid_client"))
     assert not state.barred
@@ -110,7 +110,7 @@ def test_a_refused_client_is_no_dead_account() -> None:
 
 @pytest.mark.parametrize("error", [RefreshRejected("temporary", "503")])
 def test_temporary_trouble_is_tried_again_ever_later(error: Exception) -> None:
-    kept, state = Kept(), AccountState(account(expiry_timestamp=0.0))
+    kept, state = Kept(), AccountState(account(expires_at=0.0))
     for pause in (5, 15, 60, 300, 300):
         kept.keeper.live(state)
         kept.endpoint.asked[-1].errback(error)
@@ -122,7 +122,7 @@ def test_temporary_trouble_is_tried_again_ever_later(error: Exception) -> None:
 
 
 def test_a_fault_of_ours_is_logged_and_not_repeated_at_once(no_leaks: list[Any]) -> None:
-    kept, state = Kept(), AccountState(account(expiry_timestamp=0.0))
+    kept, state = Kept(), AccountState(account(expires_at=0.0))
     result = kept.result(kept.keeper.renew(state))
     kept.endpoint.asked[0].errback(ValueError("bug"))
     assert result[0].check(ValueError)
@@ -148,6 +148,6 @@ def test_the_stop_ends_what_is_under_way() -> None:
 
 
 def test_without_a_refresh_token_nothing_is_asked() -> None:
-    kept, state = Kept(), AccountState(account(expiry_timestamp=0.0, refresh_token=Secret("")))
+    kept, state = Kept(), AccountState(account(expires_at=0.0, refresh_token=""))
     assert kept.keeper.live(state) is None
     assert not kept.endpoint.asked

@@ -15,10 +15,10 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.admin.account import Cooling, QuotaBar, card, kind_of, shown
 from antigravity_proxy.admin.markup import flat
+from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Failure
 from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import ModelQuota
 
 NOW = Moment(100.0, 1_000_100.0)
 
@@ -62,8 +62,8 @@ def busy() -> AccountState:
         (lambda: penalised(Failure(403, reason="VALIDATION_REQUIRED")), "out"),
         (lambda: penalised(Failure(403, appeal=True)), "out"),
         (lambda: in_pool(status="expired")[1], "out"),
-        (lambda: in_pool(provider="anthropic")[1], "out"),
-        (lambda: in_pool(expiry_timestamp=0.0, refresh_token=Secret(""))[1], "out"),
+        (lambda: in_pool(disabled="another provider")[1], "out"),
+        (lambda: in_pool(expires_at=0.0, refresh_token="")[1], "out"),
         (lambda: in_pool(paused=True, status="expired")[1], "paused"),
         (busy, "busy"),
     ],
@@ -74,7 +74,7 @@ def test_the_kinds(make: Callable[[], AccountState], kind: str) -> None:
 
 def test_everything_about_it_is_there_and_its_address_is_not() -> None:
     quota = {"n": ModelQuota(0.254, 1_000_400.0), "m": ModelQuota(0.0, 1_000_000.0), "o": ModelQuota(1.0, None)}
-    pool, state = in_pool(quota=quota, email=Secret("alice@example.com"), called="Alice")
+    pool, state = in_pool(quota=quota, label=Secret("alice@example.com"), called="Alice")
     pool.penalise(state, "m", judge(Failure(429, reason="QUOTA_EXHAUSTED", delay=60.0)))
     found = shown(state, Rules(), {""}, NOW)
     assert (found.email, found.name, found.kind, found.why) == ("a***@example.com", "Alice", "limited", "")
@@ -103,14 +103,14 @@ def test_why_it_is_out_of_use(make: Callable[[], AccountState], words: str) -> N
 
 
 def test_a_name_that_is_the_address_is_masked_and_shown_once() -> None:
-    state = in_pool("alice@example.com", email=Secret("alice@example.com"))[1]
+    state = in_pool("alice@example.com", label=Secret("alice@example.com"))[1]
     assert shown(state, Rules(), {""}, NOW).name == ""
 
 
 @pytest.mark.row("page attacks")
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "&lt;b&gt;", "a\0b"])
 def test_a_name_is_text_whatever_it_is(name: str) -> None:
-    state = in_pool(name, email=Secret(f"{name}@example.com"), quota={name: ModelQuota(0.5)})[1]
+    state = in_pool(name, label=Secret(f"{name}@example.com"), quota={name: ModelQuota(0.5)})[1]
     html = flat(card(shown(state, Rules(), {""}, NOW), NOW.epoch, changeable=True))
     assert "<script" not in html
     assert "<img" not in html

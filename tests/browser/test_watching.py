@@ -46,7 +46,7 @@ async def used(here: Site) -> None:
 
 
 def state_of(here: Site, number: int) -> Any:
-    return next(state for state in here.stack.daemon.pool.states if state.account.id == identity(number))
+    return next(state for state in here.stack.daemon.pool.states if state.credential.id == identity(number))
 
 
 @deferred(60)

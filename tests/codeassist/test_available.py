@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antigravity_proxy.canonical.offers import ModelQuota, Offer, Offers
-from antigravity_proxy.codeassist.available import Available, read_available
+from antigravity_proxy.canonical.offers import Available, ModelQuota, Offer, Offers
+from antigravity_proxy.codeassist.available import read_available
 
 TWO = 1_795_572_000.0  # 2026-11-25T02:00:00Z
 

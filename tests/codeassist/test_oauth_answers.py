@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected, read_answer
+from antigravity_proxy.canonical.grant import IssuedToken, RefreshRejected
+from antigravity_proxy.codeassist.oauth import read_answer
 from antigravity_proxy.secret import Secret
 
 
 def test_a_grant_counts_from_the_sending() -> None:
     body = {"access_token": "ya29.x", "expires_in": 3599, "token_type": "Bearer"}
-    assert read_answer(200, json.dumps(body).encode(), 1000.0) == Grant(Secret("ya29.x"), 4599.0)
+    assert read_answer(200, json.dumps(body).encode(), 1000.0) == IssuedToken(Secret("ya29.x"), 4599.0)
 
 
 def test_a_rotated_refresh_token_is_part_of_it() -> None:

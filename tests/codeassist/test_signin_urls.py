@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antigravity_proxy.codeassist.oauth import RefreshRejected
+from antigravity_proxy.canonical.grant import RefreshRejected
 from antigravity_proxy.codeassist.signin import (
     Callback,
     User,

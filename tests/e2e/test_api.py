@@ -184,7 +184,7 @@ async def test_what_is_found_in_the_volume_is_told_in_the_log_once(tmp_path: Pat
             update(running.volume.directory, 0, status="sleepy")
             await until(lambda: any("status 'sleepy'" in words for words in told))
             update(running.volume.directory, 1, status="sleepy", name="X")
-            await until(lambda: "X" in {state.account.name.reveal() for state in running.daemon.pool.states})
+            await until(lambda: "X" in {state.credential.name.reveal() for state in running.daemon.pool.states})
             await wait(0.1)
         finally:
             globalLogPublisher.removeObserver(observe)
@@ -220,7 +220,7 @@ async def test_the_volume_is_not_touched_by_a_thousand_requests(tmp_path: Path, 
         else:
             app.execute("PRAGMA wal_autocheckpoint=0")
             app.execute("UPDATE accounts SET name = 'from the log'")
-            await until(lambda: {s.account.name.reveal() for s in running.daemon.pool.states} == {"from the log"})
+            await until(lambda: {s.credential.name.reveal() for s in running.daemon.pool.states} == {"from the log"})
             app.execute("BEGIN IMMEDIATE")
             app.execute("UPDATE accounts SET name = 'not committed'")
         before = trace(directory)
@@ -241,7 +241,9 @@ async def test_a_stream_on_an_account_that_is_removed_goes_on_to_its_end(tmp_pat
         await until(lambda: bool(running.simulator.requests))
         running.volume.remove(0)
         running.volume.add(1)
-        await until(lambda: [state.account.name.reveal() for state in running.daemon.pool.states] == ["Account 1"], 4.0)
+        await until(
+            lambda: [state.credential.name.reveal() for state in running.daemon.pool.states] == ["Account 1"], 4.0
+        )
         assert (await waiting).status == 200
 
 

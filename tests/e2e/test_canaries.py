@@ -17,7 +17,8 @@ from support.stack import Stack, free_port, stack
 from twisted.logger import globalLogPublisher
 
 from antigravity_proxy import logs
-from antigravity_proxy.relay import failover, generation
+from antigravity_proxy.codeassist.wire import CodeAssist
+from antigravity_proxy.relay import failover
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault
 
@@ -102,7 +103,7 @@ class Canaries:
         """All accounts serve again, but for the one whose proxy is not there: to find that out takes a while."""
         for state in self.running.daemon.pool.states:
             state.forgive()
-            state.barred = "tried" if state.account.token.upstream_proxy_url is not None else ""
+            state.barred = "tried" if state.credential.egress is not None else ""
             state.refused = None
             state.refresh_after = 0.0
 
@@ -190,10 +191,10 @@ async def go_wrong(canaries: Canaries, monkeypatch: pytest.MonkeyPatch) -> None:
         canaries.forgive()
     running.simulator.token_fault = None
     for state in running.daemon.pool.states:
-        state.access_token, state.expires_at = state.account.token.access_token, 4e9
+        state.access_token, state.expires_at = state.credential.access_token, 4e9
     # a fault of ours
     with monkeypatch.context() as broken:
-        broken.setattr(generation.Generation, "_prepare", lambda *args: 1 / 0)
+        broken.setattr(CodeAssist, "prepare", lambda *args: 1 / 0)
         assert (
             await canaries.ask("POST", CHAT, {"model": "m", "messages": [{"role": "user", "content": PROMPT}]}) == 500
         )

@@ -95,7 +95,7 @@ async def test_an_accounts_broken_proxy_is_no_other_accounts_trouble(tmp_path: P
             assert (await running.chat(user=user)).status == 200
         assert {received.token for received in running.simulator.requests} == {"ya29.sim-0"}
         assert not running.daemon.account_services.bases._avoid
-        _, *broken_ones = sorted((state.account for state in running.daemon.pool.states), key=lambda each: each.id)
+        _, *broken_ones = sorted((state.credential for state in running.daemon.pool.states), key=lambda each: each.id)
         await running.daemon.pool.update(broken_ones)
         answer = await running.chat()
         assert answer.status in (502, 503)
@@ -112,7 +112,7 @@ async def test_no_redirect_takes_a_token_along(tmp_path: Path) -> None:
         assert (await running.chat()).status == 503
         await with_accounts(running, {"expires_at": 4_102_444_800, "refresh_token": "1//another"})
         (state,) = running.daemon.pool.states
-        await until(lambda: state.refresh_token.reveal() == "1//another")
+        await until(lambda: state.grant.token.reveal() == "1//another")
         running.simulator.script(*[Fault(code, b"", location) for code in (301, 302, 303, 307, 308)])
         assert (await running.chat()).status == 502
         assert (await running.chat()).status == 200

@@ -93,6 +93,6 @@ async def test_nobody_is_named(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:
         await running.chat(model="someone@example.com ya29.x")
         text = (await running.request("GET", "/metrics", authorization="")).body.decode()
-        ids = [state.account.id for state in running.daemon.pool.states]
+        ids = [state.credential.id for state in running.daemon.pool.states]
         for hidden in (*ids, "@", "ya29", "1//", KEY, "127.0.0.1", str(tmp_path)):
             assert hidden not in text

@@ -73,7 +73,7 @@ async def test_a_picture(tmp_path: Path) -> None:
         )
         assert pixels(answer.data[0].b64_json) == (20, 11)  # the simulator's 16:9 at 2K
         assert "You said: A cat" in answer.data[0].revised_prompt
-        assert (answer.output_format, answer.size, answer.quality) == ("png", "1792x1024", "high")
+        assert (answer.output_format, answer.size, answer.quality) == ("png", "20x11", "high")
         assert answer.usage.input_tokens == answer.usage.input_tokens_details.text_tokens > 0
         assert answer.usage.input_tokens_details.image_tokens == 0
         assert answer.usage.output_tokens == 1290
@@ -130,7 +130,7 @@ async def test_a_stream_of_pictures(tmp_path: Path) -> None:
         assert [event.type for event in events] == ["image_generation.completed"] * 2
         assert [pixels(event.b64_json) for event in events] == [(10, 10)] * 2
         assert {event.usage.output_tokens for event in events} == {1290}
-        assert {(event.size, event.quality, event.background) for event in events} == {("auto", "auto", "auto")}
+        assert {(event.size, event.quality, event.background) for event in events} == {("10x10", "auto", "auto")}
 
 
 @deferred()

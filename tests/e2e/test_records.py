@@ -39,7 +39,7 @@ async def test_an_answer_and_a_stream(tmp_path: Path) -> None:
         (attempt,) = record.attempts
         assert attempt.reason == ""
         assert 0 < attempt.took <= record.duration
-        assert record.account in {state.account.id for state in running.daemon.pool.states}
+        assert record.account in {state.credential.id for state in running.daemon.pool.states}
         streamed = await running.chat(stream=True)
         record = seen.pop()
         assert record.streamed

@@ -293,8 +293,8 @@ async def test_a_client_with_a_key_is_named_in_the_token(tmp_path: Path) -> None
     clients = {"GOOGLE_CLIENT_ID__OWN": "simulated-client", "GOOGLE_CLIENT_SECRET__OWN": "simulated-secret"}
     async with site(tmp_path, GOOGLE_CLIENT_ID="", GOOGLE_CLIENT_SECRET="", **clients) as here:
         assert (await here.get(await here.consented())).status == 200
-        (account,) = [a for a in here.stack.daemon.state.accounts if a.email.reveal() == "someone@example.com"]
-        assert account.token.oauth_client_key == "own"
+        (account,) = [a for a in here.stack.daemon.state.accounts if a.label.reveal() == "someone@example.com"]
+        assert account.grant.client == "own"
 
 
 @pytest.mark.row("sign-in attacks")
@@ -586,7 +586,7 @@ async def test_a_renewed_token_goes_to_the_volume_unless_it_is_read_only(tmp_pat
         assert (await here.stack.chat()).status == 200
 
         def kept() -> str:
-            return reader_of(here.directory).read().accounts[0].token.access_token.reveal()
+            return reader_of(here.directory).read().accounts[0].access_token.reveal()
 
         await until(lambda: kept() == "ya29.renewed-1")
     async with site(tmp_path / "b", logged_in=False, ACCOUNTS="0", READONLY_MODE="true") as here:

@@ -106,7 +106,7 @@ async def test_what_changes_is_seen_without_a_reload(tmp_path: Path) -> None:
         boot = (await here.get("/")).body.decode()
         assert f'data-boot="{stream.boot.split()[0]}"' in boot
         pool = here.stack.daemon.pool
-        state = next(state for state in pool.states if state.account.id == FIRST)
+        state = next(state for state in pool.states if state.credential.id == FIRST)
         pool.penalise(state, "m", judge(Failure(401)))
         await stream.until(f"a-{FIRST}", "Cooling")
         assert f"a-{SECOND}" not in stream.last
@@ -202,7 +202,7 @@ async def test_an_account_is_paused_resumed_reset_and_removed_by_the_page(tmp_pa
         assert {request.token for request in here.simulator.requests} == {"ya29.sim-1"}
         assert (await act(here, resume=FIRST)).status == 303
         assert paused(here) == set()
-        state = next(state for state in here.stack.daemon.pool.states if state.account.id == FIRST)
+        state = next(state for state in here.stack.daemon.pool.states if state.credential.id == FIRST)
         here.stack.daemon.pool.penalise(state, "m", judge(Failure(403, appeal=True)))
         assert b"Google has barred it" in (await here.get("/")).body
         assert (await act(here, reset=FIRST)).status == 303

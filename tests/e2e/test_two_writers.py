@@ -96,7 +96,7 @@ async def test_daemon_and_app_write_at_the_same_time(tmp_path: Path, lines: list
         while time.monotonic() < end or done["rounds"] < 4:
             done["rounds"] += 1
             done[f"paused {await pause(here, paused, 'pause' if done['rounds'] % 2 else 'resume')}"] += 1
-            state = next(state for state in daemon.pool.states if state.account.id == busy)
+            state = next(state for state in daemon.pool.states if state.credential.id == busy)
             await daemon.account_services.tokens.renew(state)
             if done["rounds"] % 4 == 0:
                 here.simulator.person = {"email": f"{done['rounds']}@example.com", "name": "N", "verified_email": True}
@@ -122,5 +122,5 @@ async def test_daemon_and_app_write_at_the_same_time(tmp_path: Path, lines: list
     read = reader_of(here.directory).read()
     assert len(read.accounts) == 3 + signed_in + app_did["added"] - app_did["removed"]
     assert {account.id for account in read.accounts if account.paused} == ({paused} if last == "pause" else set())
-    assert next(account.token.access_token for account in read.accounts if account.id == busy) == renewed
+    assert next(account.access_token for account in read.accounts if account.id == busy) == renewed
     assert not [line for line in lines if "locked" in line or "stays in memory" in line or "can't be written" in line]

@@ -25,7 +25,7 @@ def back_up(volume: Path, destination: Path, *, keep: int | None = None, epoch: 
 
 
 def seen(volume: Path) -> list[tuple[str, str]]:
-    return [(account.id, account.token.access_token.reveal()) for account in reader_of(volume).read().accounts]
+    return [(account.id, account.access_token.reveal()) for account in reader_of(volume).read().accounts]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -56,7 +56,7 @@ async def test_the_pasted_address_adds_the_account(tmp_path: Path) -> None:
         assert ".keys/master.key" in printed
         assert "ya29" not in printed
         (account,) = reader_of(tmp_path).read().accounts
-        assert account.token.access_token.reveal() == "ya29.renewed-1"
+        assert account.access_token.reveal() == "ya29.renewed-1"
         status, printed, _ = await in_thread(log_in, tmp_path, simulator.environment, paste)
         assert (status, "someone@example.com: signed in again" in printed) == (0, True)
 

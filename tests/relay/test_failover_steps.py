@@ -12,11 +12,11 @@ from antigravity_proxy import errors
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.accounts.waiting import QUEUE_SECONDS
+from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
 from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY, judge
 from antigravity_proxy.relay.context import ClientGone
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import Account
 
 BURST = Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=1.2)
 LONG = Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=30.0)
@@ -187,9 +187,9 @@ def test_no_host_at_all_is_tried_three_times_by_turns() -> None:
     assert told(request) == (errors.UpstreamBroken, None)
 
 
-def through(name: str, url: str) -> Account:
+def through(name: str, url: str) -> Credential:
     """An account with an egress proxy of its own."""
-    return account(name, upstream_proxy_url=Secret(url))
+    return account(name, egress=Secret(url))
 
 
 def test_an_accounts_own_dead_proxy_is_neither_the_hosts_fault_nor_that_of_the_others() -> None:
@@ -282,7 +282,7 @@ def test_with_one_account_another_project_is_tried_then_none() -> None:
 
 
 def test_a_location_is_tried_by_one_other_way_out() -> None:
-    elsewhere = [account(n, upstream_proxy_url=Secret(f"http://{n}")) for n in ("c", "d")]
+    elsewhere = [account(n, egress=Secret(f"http://{n}")) for n in ("c", "d")]
     around = Surroundings("a", "b", *elsewhere)
     request = Request(around).end(ELSEWHERE)
     assert request.accounts == ["a", "c"]

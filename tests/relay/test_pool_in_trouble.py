@@ -18,7 +18,6 @@ from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Failure
 from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY
 from antigravity_proxy.relay.context import ClientGone
-from antigravity_proxy.secret import Secret
 
 COUNT = 50
 MODELS = ["claude", "flash"]
@@ -65,8 +64,8 @@ class Trouble(RuleBasedStateMachine):
             account(
                 f"a{n}",
                 quota={"flash": ModelQuota(left / 10, EPOCH + 600.0 * left)} if n % 2 else None,
-                expiry_timestamp=EPOCH + 100.0 * n,
-                refresh_token=Secret("" if n % 7 == 0 else "1//r"),
+                expires_at=EPOCH + 100.0 * n,
+                refresh_token="" if n % 7 == 0 else "1//r",
             )
             for n, left in enumerate(quotas)
         ]
@@ -131,12 +130,12 @@ class Trouble(RuleBasedStateMachine):
         pool = self.around.pool
         if pool.rules.mode != "balance":
             return
-        able = {s.account.id for s in pool.states if policy.standing(s, "flash", pool.rules, self.now()).rank}
+        able = {s.credential.id for s in pool.states if policy.standing(s, "flash", pool.rules, self.now()).rank}
         served = set()
         for _ in range(25 * len(able)):  # one with a twentieth of its quota left had its turn set that far off
             lease = pool.lease("flash")
             assert lease is not None
-            served.add(lease.state.account.id)
+            served.add(lease.state.credential.id)
             lease.release()
             self.around.clock.advance(1.0)
             if served == able:
@@ -187,7 +186,7 @@ class Checked(Request):
             assert found.rank is None, "sessions stick"
             assert not found.full, "sessions stick to accounts that are only busy"
         bound[key] = (name, now)
-        if lease.state.account.id != name and self.last not in SAME:
+        if lease.state.credential.id != name and self.last not in SAME:
             state = around.state(name)
             found = self.standing(state)
             at_once = found.rank is not None and found.rank[0] <= policy.MARKED
@@ -212,7 +211,7 @@ class Checked(Request):
         first = min((each.cools for each in found if each.cools), default=None)
         if isinstance(error, errors.RateLimited):
             assert self.model in error.message
-            assert not any(state.account.id in error.message.split() for state in pool.states)
+            assert not any(state.credential.id in error.message.split() for state in pool.states)
             if any(each.rank for each in found):
                 assert error.retry_after == 1
             else:

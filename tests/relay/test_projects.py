@@ -41,14 +41,14 @@ def test_the_volumes_project_is_taken_unasked() -> None:
 
 
 def test_a_missing_one_is_asked_for_once_and_kept() -> None:
-    asked, state = Asked("mine"), AccountState(account(project_id=None))
+    asked, state = Asked("mine"), AccountState(account(project=None))
     projects = Projects(Clock(), asked, None)
     assert [project(projects, state) for _ in range(3)] == ["mine"] * 3
     assert asked.count == 1
 
 
 def test_what_is_not_known_is_the_fallback_and_asked_again_later() -> None:
-    clock, state = Clock(), AccountState(account(project_id=None))
+    clock, state = Clock(), AccountState(account(project=None))
     asked = Asked(ValueError("503"), None, "mine")
     projects = Projects(clock, asked, "fallback")
     assert [project(projects, state) for _ in range(2)] == ["fallback"] * 2
@@ -59,7 +59,7 @@ def test_what_is_not_known_is_the_fallback_and_asked_again_later() -> None:
 
 
 def test_without_any_the_request_goes_without() -> None:
-    assert project(Projects(Clock(), Asked(None), None), AccountState(account(project_id=None))) is None
+    assert project(Projects(Clock(), Asked(None), None), AccountState(account(project=None))) is None
 
 
 def test_a_refused_one_is_asked_for_anew() -> None:
@@ -80,7 +80,7 @@ def test_when_all_were_refused_none_is_sent_until_the_row_changes() -> None:
     projects = Projects(Clock(), asked, "fallback")
     projects.do_without(state)
     assert project(projects, state) is None
-    state.update(account(project_id="new"))
+    state.update(account(project="new"))
     assert (project(projects, state), asked.count) == ("new", 0)
 
 
@@ -102,7 +102,7 @@ def asking(projects: Projects, state: AccountState) -> list[Any]:
 
 
 def test_all_who_need_it_wait_for_the_one_look_up() -> None:
-    slow, state = Slow(), AccountState(account(project_id=None))
+    slow, state = Slow(), AccountState(account(project=None))
     projects = Projects(Clock(), slow, None)
     found = [asking(projects, state) for _ in range(3)]
     slow.waiting[0].callback("mine")
@@ -110,7 +110,7 @@ def test_all_who_need_it_wait_for_the_one_look_up() -> None:
 
 
 def test_a_request_goes_without_one_that_takes_its_time_and_later_ones_have_it() -> None:
-    clock, slow, state = Clock(), Slow(), AccountState(account(project_id=None))
+    clock, slow, state = Clock(), Slow(), AccountState(account(project=None))
     projects = Projects(clock, slow, "fallback")
     first = asking(projects, state)
     clock.advance(PROJECT_PATIENCE)
@@ -121,16 +121,16 @@ def test_a_request_goes_without_one_that_takes_its_time_and_later_ones_have_it()
 
 
 def test_a_row_that_brings_one_meanwhile_wins() -> None:
-    slow, state = Slow(), AccountState(account(project_id=None))
+    slow, state = Slow(), AccountState(account(project=None))
     projects = Projects(Clock(), slow, None)
     asking(projects, state)
-    state.update(account(project_id="the row's"))
+    state.update(account(project="the row's"))
     slow.waiting[0].callback("asked for")
     assert project(projects, state) == "the row's"
 
 
 def test_the_stop_ends_look_ups() -> None:
-    slow, state = Slow(), AccountState(account(project_id=None))
+    slow, state = Slow(), AccountState(account(project=None))
     projects = Projects(Clock(), slow, None)
     found = asking(projects, state)
     projects.stop()

@@ -65,7 +65,7 @@ async def serves_alone(replica: Replica, google: Upstream) -> None:
 async def mended(make: Make, one: Replica, seconds: float = 12.0) -> None:
     """Redis is back: the replica finds it by itself, and a new one learns from it what was learnt meanwhile."""
     await all_well(one, seconds=seconds)
-    late = make(accounts("a", "b", "c", expiry_timestamp=0.0))
+    late = make(accounts("a", "b", "c", expires_at=0.0))
     await all_well(late)
     await until(lambda: bool(late.state("b").cooldowns))
     await until(lambda: late.bound("conversation in trouble") == one.bound("conversation in trouble") is not None)

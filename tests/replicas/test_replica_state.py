@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.codeassist.oauth import Grant
 from antigravity_proxy.replicas.cache import Cooling
 from antigravity_proxy.replicas.facts import Bar, Project, Quotas, Token
 from antigravity_proxy.replicas.sessions import GENERATION
@@ -28,7 +28,7 @@ class Told:
     def on_cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
         self.found.append(("cooled", account, key, round(seconds, 3), flagged))
 
-    def on_renewed(self, account: str, grant: Grant) -> None:
+    def on_renewed(self, account: str, grant: IssuedToken) -> None:
         self.found.append(("renewed", account, grant.access_token.reveal(), grant.expires_at))
 
     def on_barred(self, account: str, sign_in: str, reason: str) -> None:

@@ -11,10 +11,10 @@ from support.replicas import Replica, Upstream, accounts, all_well, farm
 from twisted.internet.defer import Deferred, gatherResults
 
 from antigravity_proxy.accounts.shared import session_key
+from antigravity_proxy.canonical.grant import RefreshRejected
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Failure
 from antigravity_proxy.codeassist.decision_table import judge
-from antigravity_proxy.codeassist.oauth import RefreshRejected
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.secret import Secret
 
@@ -55,7 +55,7 @@ async def test_a_cooldown_holds_for_all_within_a_tenth_of_a_second(redis: RedisS
 async def test_whoever_comes_later_knows_it_all_whatever_comes_first(redis: RedisServer) -> None:
     google = Upstream()
     async with farm(redis.url, google) as make:
-        one = make(accounts("a", "b", "c", expiry_timestamp=0.0))
+        one = make(accounts("a", "b", "c", expires_at=0.0))
         await all_well(one)
         one.pool.penalise(one.state("a"), "m", LIMITED)
         one.pool.observed_quota("b", {"m": ModelQuota(0.5, None)})
@@ -65,7 +65,7 @@ async def test_whoever_comes_later_knows_it_all_whatever_comes_first(redis: Redi
         await wait(0.05)
         late = make([])
         await all_well(late)
-        late.pool.update(accounts("a", "b", "c", expiry_timestamp=0.0))
+        late.pool.update(accounts("a", "b", "c", expires_at=0.0))
         await until(lambda: late.state("b").access_token == Secret("ya29.renewed-1"))
         assert late.state("a").cooldowns.keys() == {"m"}
         assert late.state("b").quota["m"].remaining == 0.5
@@ -104,7 +104,7 @@ async def test_when_two_bind_one_conversation_at_once_all_agree_in_the_end(redis
 async def test_twenty_callers_over_four_replicas_make_one_renewal(redis: RedisServer) -> None:
     google = Upstream(seconds=0.2)
     async with farm(redis.url, google) as make:
-        replicas = [make(accounts("a", expiry_timestamp=0.0)) for _ in range(4)]
+        replicas = [make(accounts("a", expires_at=0.0)) for _ in range(4)]
         await all_well(*replicas)
         await gatherResults([each.tokens.renew(each.state("a")) for each in replicas for _ in range(5)])
         assert google.asked == ["a"]
@@ -116,7 +116,7 @@ async def test_twenty_callers_over_four_replicas_make_one_renewal(redis: RedisSe
 async def test_a_token_that_upstream_refused_is_not_handed_out_again(redis: RedisServer) -> None:
     google = Upstream()
     async with farm(redis.url, google) as make:
-        one, two = make(accounts("a", expiry_timestamp=0.0)), make(accounts("a", expiry_timestamp=0.0))
+        one, two = make(accounts("a", expires_at=0.0)), make(accounts("a", expires_at=0.0))
         await all_well(one, two)
         await one.tokens.renew(one.state("a"))
         refused = one.state("a").access_token
@@ -131,14 +131,14 @@ async def test_a_refused_sign_in_is_tried_by_one_alone(redis: RedisServer) -> No
     google = Upstream(seconds=0.1)
     google.refusal = RefreshRejected("dead", "the sign-in is refused: invalid_grant")
     async with farm(redis.url, google) as make:
-        replicas = [make(accounts("a", expiry_timestamp=0.0)) for _ in range(3)]
+        replicas = [make(accounts("a", expires_at=0.0)) for _ in range(3)]
         await all_well(*replicas)
         assert await gatherResults(map(refused, replicas)) == 3 * [RefreshRejected]
         assert google.asked == ["a"]
         await until(lambda: all(each.state("a").barred for each in replicas))
-        late = make(accounts("a", expiry_timestamp=0.0))
+        late = make(accounts("a", expires_at=0.0))
         await until(lambda: bool(late.state("a").barred))
-        other = make(accounts("a", expiry_timestamp=0.0, refresh_token=Secret("1//new")))
+        other = make(accounts("a", expires_at=0.0, refresh_token="1//new"))
         await all_well(other)
         assert not other.state("a").barred
 
@@ -148,7 +148,7 @@ async def test_temporary_trouble_is_no_reason_for_all_to_ask_at_once(redis: Redi
     google = Upstream(seconds=0.1)
     google.refusal = RefreshRejected("temporary", "the token endpoint answered 503")
     async with farm(redis.url, google) as make:
-        replicas = [make(accounts("a", expiry_timestamp=0.0)) for _ in range(4)]
+        replicas = [make(accounts("a", expires_at=0.0)) for _ in range(4)]
         await all_well(*replicas)
         assert await gatherResults(map(refused, replicas)) == 4 * [RefreshRejected]
         assert google.asked == ["a"]
@@ -159,7 +159,7 @@ async def test_temporary_trouble_is_no_reason_for_all_to_ask_at_once(redis: Redi
 async def test_a_holder_that_dies_is_replaced_within_seconds(redis: RedisServer) -> None:
     google = Upstream(seconds=30)
     async with farm(redis.url, google) as make:
-        one, two = make(accounts("a", expiry_timestamp=0.0)), make(accounts("a", expiry_timestamp=0.0))
+        one, two = make(accounts("a", expires_at=0.0)), make(accounts("a", expires_at=0.0))
         await all_well(one, two)
         one.tokens.renew(one.state("a")).addErrback(lambda _: None)
         await until(lambda: bool(google.asked))
@@ -175,12 +175,12 @@ async def test_a_project_is_looked_up_once_and_anew_after_a_refusal(redis: Redis
     asked: list[str] = []
 
     async def ask(state: Any) -> str:
-        asked.append(state.account.id)
+        asked.append(state.credential.id)
         await wait(0.05)
         return f"project-of-{len(asked)}"
 
     async with farm(redis.url) as make:
-        replicas = [make(accounts("a", project_id=None)) for _ in range(3)]
+        replicas = [make(accounts("a", project=None)) for _ in range(3)]
         await all_well(*replicas)
         found = [Projects(each.reactor, ask, None, each.shared) for each in replicas]
 
@@ -242,7 +242,7 @@ async def test_volumes_leave_each_other_alone(redis: RedisServer) -> None:
 async def test_redis_sees_no_token_address_project_or_prompt_and_every_key_ends(redis: RedisServer) -> None:
     google = Upstream()
     async with farm(redis.url, google) as make:
-        one = make(accounts("secret@example.com", "b", expiry_timestamp=0.0))
+        one = make(accounts("secret@example.com", "b", expires_at=0.0))
         await all_well(one)
         await one.tokens.renew(one.state("secret@example.com"))
         one.pool.penalise(one.state("b"), "gemini", LIMITED)

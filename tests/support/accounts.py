@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from antigravity_proxy.canonical.credential import Credential
+from antigravity_proxy.canonical.grant import RefreshToken
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.volume.accounts import Account, Token
 
 #: far in the future, epoch seconds
 FAR = 4_102_444_800.0
 
 
-def account(name: str = "a", **fields: Any) -> Account:
-    """An account; fields of its token may be given too."""
-    token = {
+def account(name: str = "a", *, refresh_token: str | None = None, client: str = "", **fields: Any) -> Credential:
+    """An account as a row of the volume gives it; ``refresh_token`` by default one of its own, empty: none."""
+    plain: dict[str, Any] = {
+        "kind": "google",
+        "label": Secret("x@example.com"),
+        "name": Secret("X"),
         "access_token": Secret(f"ya29.{name}"),
-        "refresh_token": Secret(f"1//{name}"),
-        "expiry_timestamp": FAR,
-        "project_id": "p",
+        "expires_at": FAR,
+        "grant": RefreshToken(Secret(f"1//{name}" if refresh_token is None else refresh_token), client),
+        "project": "p",
     }
-    token |= {key: fields.pop(key) for key in list(fields) if key in Token.__struct_fields__}
-    whole = {"provider": "google", "email": Secret("x@example.com"), "name": Secret("X"), "status": "active"} | fields
-    return Account(id=name, token=Token(**token), **whole)
+    return Credential(id=name, **(plain | fields))

@@ -50,7 +50,7 @@ class Site:
     def addresses(self) -> list[str]:
         """Whose accounts the volume holds, as a reader of its own finds."""
         state = reader_of(self.directory).read()
-        return sorted(account.email.reveal() for account in state.accounts)
+        return sorted(account.label.reveal() for account in state.accounts)
 
 
 @asynccontextmanager

@@ -14,8 +14,9 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.canonical.credential import Credential
+from antigravity_proxy.canonical.grant import IssuedToken, RefreshRejected
 from antigravity_proxy.canonical.verdict import Failure, Verdict
-from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
 from antigravity_proxy.codeassist.wire import CodeAssist
 from antigravity_proxy.relay.attempt import AttemptFailed, judged
 from antigravity_proxy.relay.context import RelayContext
@@ -26,7 +27,6 @@ from antigravity_proxy.relay.upstream import BaseUrls, Upstream
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.telemetry.record import Record
 from antigravity_proxy.ticker import Ticker
-from antigravity_proxy.volume.accounts import Account
 
 EPOCH = 1_000_000.0
 REFRESH_SECONDS = 0.2
@@ -49,11 +49,11 @@ class Waiting:
 class Surroundings:
     """The relay on a clock. Refreshes take a moment, project look-ups none; ``refusing`` refuses the former."""
 
-    def __init__(self, *accounts: Account | str, rules: Rules | None = None) -> None:
+    def __init__(self, *accounts: Credential | str, rules: Rules | None = None) -> None:
         self.clock = Clock()
         self.shared = LocalState()
         self.pool = Pool(self.clock, self.epoch, lambda: 0.0, rules, self.shared)
-        self.pool.update(each if isinstance(each, Account) else account(each) for each in accounts)
+        self.pool.update(each if isinstance(each, Credential) else account(each) for each in accounts)
         self.refreshed: list[str] = []
         self.refusing = False
         self.projects_asked: list[str] = []
@@ -82,17 +82,17 @@ class Surroundings:
 
     def state(self, name: str) -> AccountState:
         """The account of that id."""
-        return next(state for state in self.pool.states if state.account.id == name)
+        return next(state for state in self.pool.states if state.credential.id == name)
 
-    async def _refresh(self, state: AccountState) -> Grant:
-        self.refreshed.append(state.account.id)
+    async def _refresh(self, state: AccountState) -> IssuedToken:
+        self.refreshed.append(state.credential.id)
         await deferLater(self.clock, REFRESH_SECONDS)
         if self.refusing:
             raise RefreshRejected("temporary", "503")
-        return Grant(Secret(f"ya29.{len(self.refreshed)}"), self.epoch() + 1e9)
+        return IssuedToken(Secret(f"ya29.{len(self.refreshed)}"), self.epoch() + 1e9)
 
     async def _project(self, state: AccountState) -> str | None:
-        self.projects_asked.append(state.account.id)
+        self.projects_asked.append(state.credential.id)
         return "another"
 
 
@@ -113,7 +113,7 @@ class Request:
     @property
     def accounts(self) -> list[str]:
         """The accounts that were tried, in order."""
-        return [lease.state.account.id for lease in self.leases]
+        return [lease.state.credential.id for lease in self.leases]
 
     @property
     def attempting(self) -> bool:

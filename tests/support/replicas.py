@@ -14,13 +14,13 @@ from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
-from antigravity_proxy.codeassist.oauth import Grant
+from antigravity_proxy.canonical.credential import Credential
+from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.replicas.connector import Connector
 from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.redis_url import redis_url
 from antigravity_proxy.startup import epoch
-from antigravity_proxy.volume.accounts import Account
 
 MASTER = Secret("ab" * 32)
 
@@ -33,21 +33,21 @@ class Upstream:
         self.seconds = seconds
         self.refusal: Exception | None = None
 
-    async def refresh(self, state: AccountState) -> Grant:
+    async def refresh(self, state: AccountState) -> IssuedToken:
         """A new token, or the refusal."""
         from twisted.internet import reactor
 
-        self.asked.append(state.account.id)
+        self.asked.append(state.credential.id)
         await deferLater(reactor, self.seconds)
         if self.refusal is not None:
             raise self.refusal
-        return Grant(Secret(f"ya29.renewed-{len(self.asked)}"), epoch() + 3600)
+        return IssuedToken(Secret(f"ya29.renewed-{len(self.asked)}"), epoch() + 3600)
 
 
 class Replica:
     """One replica."""
 
-    def __init__(self, url: str, upstream: Upstream, accounts: list[Account], key: Secret | None = MASTER) -> None:
+    def __init__(self, url: str, upstream: Upstream, accounts: list[Credential], key: Secret | None = MASTER) -> None:
         from twisted.internet import reactor
 
         self.reactor: Any = reactor
@@ -60,7 +60,7 @@ class Replica:
 
     def state(self, name: str) -> AccountState:
         """An account's state."""
-        return next(state for state in self.pool.states if state.account.id == name)
+        return next(state for state in self.pool.states if state.credential.id == name)
 
     def serving(self, conversation: str = "", model: str = "m") -> str | None:
         """Who serves a request now."""
@@ -68,7 +68,7 @@ class Replica:
         if lease is None:
             return None
         lease.release()
-        return lease.state.account.id
+        return lease.state.credential.id
 
     def bound(self, conversation: str, model: str = "m") -> str | None:
         """Whom a conversation is bound to, as this replica knows."""
@@ -80,7 +80,7 @@ class Replica:
         return self.shared._parts.link.status.trouble
 
 
-def accounts(*names: str, **fields: Any) -> list[Account]:
+def accounts(*names: str, **fields: Any) -> list[Credential]:
     """Accounts of these names."""
     return [account(name, **fields) for name in names]
 
@@ -94,7 +94,7 @@ async def farm(url: str, upstream: Upstream | None = None) -> AsyncIterator[Make
     google = upstream or Upstream()
     made: list[Replica] = []
 
-    def make(names: list[Account] | None = None, at: str = url, key: Secret | None = MASTER) -> Replica:
+    def make(names: list[Credential] | None = None, at: str = url, key: Secret | None = MASTER) -> Replica:
         replica = Replica(at, google, accounts("a", "b", "c") if names is None else names, key)
         made.append(replica)
         return replica

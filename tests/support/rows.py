@@ -36,6 +36,16 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("hosts", "no Host, two Hosts", "2/2 refused"),
         Row("other hosts", "absolute form, CONNECT, X-Forwarded-Host", "0 contacts"),
         Row("pipeline", "500 requests in a pipeline; Expect: 100-continue", "in order; memory <= +30 MiB; <= 5 s"),
+        Row(
+            "pipelines",
+            "20 connections x 64 KiB of pipelined requests, nothing read; public, admin and keyed pages, preflights",
+            "others wait <= 0.1 s; memory <= +30 MiB",
+        ),
+        Row(
+            "large bodies",
+            "bodies up to 32 MiB: one text, 20,000 tool calls, 90,000 messages, 190,000 parts, millions of values",
+            "2xx or 4xx; others wait <= 0.1 s",
+        ),
         Row("injection", "CR LF in path, model, request id, upstream's header", "5/5 vectors clean"),
         Row("404 and 405", "unknown paths, wrong methods", "in the dialect's shape, with Allow; >= 7"),
         Row("mutations", "3,000 mutated requests, fixed seed", "invalid 0; hangs <= 1 %; 5xx <= 0.5 %"),

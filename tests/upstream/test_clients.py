@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from antigravity_proxy.codeassist.oauth import Grant, Kind, RefreshRejected
+from antigravity_proxy.canonical.grant import IssuedToken, RefreshRejected, RejectionKind
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.table import OAuthPair
 from antigravity_proxy.upstream.clients import refreshed
 
 OWN, PLAIN = OAuthPair("own", Secret("s")), OAuthPair("plain", Secret("s"))
-GRANT = Grant(Secret("ya29.new"), 1.0)
+GRANT = IssuedToken(Secret("ya29.new"), 1.0)
 
 
 def outcome(clients: dict[str, OAuthPair], named: str, error: RefreshRejected | None = None) -> tuple[str, str, str]:
     """The client that was asked, and the refusal's kind and words."""
     asked = []
 
-    async def refresh(client: OAuthPair) -> Grant:
+    async def refresh(client: OAuthPair) -> IssuedToken:
         asked.append(client.id)
         if error is not None:
             raise error
@@ -50,7 +50,7 @@ def test_without_a_client_the_setting_is_named(named: str, setting: str) -> None
 
 
 @pytest.mark.parametrize("kind", ["dead", "misconfigured"])
-def test_a_refusal_of_the_plain_client_in_anothers_place_is_not_the_accounts_fault(kind: Kind) -> None:
+def test_a_refusal_of_the_plain_client_in_anothers_place_is_not_the_accounts_fault(kind: RejectionKind) -> None:
     asked, told, words = outcome({"": PLAIN}, "k", RefreshRejected(kind, "refused"))
     assert (asked, told) == ("plain", "misconfigured")
     assert words == "refused; the token belongs to another client: set GOOGLE_CLIENT_ID__K"
@@ -59,5 +59,5 @@ def test_a_refusal_of_the_plain_client_in_anothers_place_is_not_the_accounts_fau
 @pytest.mark.parametrize(
     ("named", "kind"), [("k", "temporary"), ("", "dead"), ("", "misconfigured"), ("", "temporary")]
 )
-def test_other_refusals_stay_what_they_are(named: str, kind: Kind) -> None:
+def test_other_refusals_stay_what_they_are(named: str, kind: RejectionKind) -> None:
     assert outcome({"": PLAIN}, named, RefreshRejected(kind, "refused"))[1:] == (kind, "refused")

@@ -12,7 +12,7 @@ from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from antigravity_proxy.codeassist.oauth import Grant, RefreshRejected
+from antigravity_proxy.canonical.grant import IssuedToken, RefreshRejected
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.table import OAuthPair
 from antigravity_proxy.upstream import oauth
@@ -53,7 +53,7 @@ async def endpoint(status: int, body: bytes = b"", **headers: bytes) -> AsyncIte
     pool = HTTPConnectionPool(reactor)
     client = OAuthClient(reactor, lambda: 1000.0, url, "ua/1")
 
-    async def refresh() -> Grant:
+    async def refresh() -> IssuedToken:
         return await client.refresh(Agent(reactor, pool=pool), Secret("1//r"), PAIR)
 
     try:
@@ -67,7 +67,7 @@ async def endpoint(status: int, body: bytes = b"", **headers: bytes) -> AsyncIte
 async def test_a_grant() -> None:
     body = b'{"access_token":"ya29.n","expires_in":100}'
     async with endpoint(200, body, set_cookie=b"a=b; Path=/") as (made, refresh):
-        assert await refresh() == Grant(Secret("ya29.n"), 1100.0)
+        assert await refresh() == IssuedToken(Secret("ya29.n"), 1100.0)
         await refresh()
     form, headers = made.forms[1]
     assert form == {

@@ -63,7 +63,7 @@ def test_what_a_kept_row_says_unsealed_counts() -> None:
     removals.confirm(Accounts((B,)), 0.0)
     marked = RowProblem("b", "no key opens its token", sealed=True, status="expired", paused=True)
     (kept,) = removals.confirm(Accounts((), (marked,)), 1.0).accounts
-    assert (kept.status, kept.paused, kept.token) == ("expired", True, B.token)
+    assert (kept.status, kept.paused, kept.grant) == ("expired", True, B.grant)
 
 
 def test_a_row_that_never_opened_is_a_problem_at_once() -> None:

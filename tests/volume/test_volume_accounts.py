@@ -10,10 +10,11 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from support.volumes import NAMES, copy_of, expected, snapshot_of
 
+from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume import accounts, keys, sealed
-from antigravity_proxy.volume.accounts import Account, AccountReader, RowProblem
+from antigravity_proxy.volume.accounts import AccountReader, RowProblem
 from antigravity_proxy.volume.database import Row, rows
 
 KEY, OTHER = bytes(range(32)), bytes(32)
@@ -35,7 +36,7 @@ def row(identity: Any = "a", **columns: Any) -> Row:
     return whole | columns
 
 
-def read_one(**columns: Any) -> Account:
+def read_one(**columns: Any) -> Credential:
     found = AccountReader().read([row(**columns)], (KEY,))
     assert found.problems == ()
     return found.accounts[0]
@@ -51,19 +52,15 @@ def test_the_stored_volumes_read_as_expected(name: str, tmp_path: Any) -> None:
     for account in found.accounts:
         want = wanted[account.id]
         sign_in = want["token"]
-        assert account.provider == want["provider"]
-        assert account.email.reveal() == want["email"]
+        assert account.kind == want["provider"]
+        assert account.label.reveal() == want["email"]
         assert account.name.reveal() == (want["name"] or "")
         assert account.status == want["status"]
-        assert (account.created_at, account.last_used) == (want["created_at"], want["last_used"])
-        assert account.token.access_token.reveal() == sign_in["access_token"]
-        assert account.token.refresh_token.reveal() == sign_in["refresh_token"]
-        assert account.token.expiry_timestamp == sign_in["expiry_timestamp"]
-        assert account.token.project_id == sign_in.get("project_id")
-        assert account.token.session_id == sign_in.get("session_id")
-        assert account.token.upstream_proxy_url == (
-            Secret(sign_in["upstream_proxy_url"]) if "upstream_proxy_url" in sign_in else None
-        )
+        assert account.access_token.reveal() == sign_in["access_token"]
+        assert account.grant.token.reveal() == sign_in["refresh_token"]
+        assert account.expires_at == sign_in["expiry_timestamp"]
+        assert account.project == sign_in.get("project_id")
+        assert account.egress == (Secret(sign_in["upstream_proxy_url"]) if "upstream_proxy_url" in sign_in else None)
         models = want["quota"]["models"] if want["quota"] is not None else None
         assert (account.quota is None) == (models is None)
         assert {model: quota.remaining for model, quota in (account.quota or {}).items()} == {
@@ -127,7 +124,7 @@ def test_without_a_key_plain_rows_open_and_sealed_ones_say_so() -> None:
 @pytest.mark.parametrize("value", ["x", None, True, [], 10**30, -5])
 def test_an_odd_expiry_is_no_problem(value: Any) -> None:
     found = read_one(token_json=seal(token(expiry_timestamp=value)))
-    assert found.token.expiry_timestamp == (float(value) if type(value) is int else 0.0)
+    assert found.expires_at == (float(value) if type(value) is int else 0.0)
 
 
 def test_an_expiry_beyond_all_numbers_hides_no_other() -> None:
@@ -138,31 +135,32 @@ def test_an_expiry_beyond_all_numbers_hides_no_other() -> None:
 
 def test_an_account_without_an_access_token_has_an_expired_one() -> None:
     found = read_one(token_json=seal({"refresh_token": "1//a", "expiry_timestamp": 9e9}))
-    assert (found.token.access_token, found.token.expiry_timestamp) == (Secret(""), 0.0)
-    assert found.token.refresh_token == Secret("1//a")
+    assert (found.access_token, found.expires_at) == (Secret(""), 0.0)
+    assert found.grant.token == Secret("1//a")
 
 
 def test_an_account_without_a_refresh_token_is_an_account() -> None:
-    assert read_one(token_json=seal(token(refresh_token=""))).token.refresh_token == Secret("")
-    assert read_one(token_json=seal({"access_token": "ya29.a"})).token.refresh_token == Secret("")
+    assert read_one(token_json=seal(token(refresh_token=""))).grant.token == Secret("")
+    assert read_one(token_json=seal({"access_token": "ya29.a"})).grant.token == Secret("")
 
 
 def test_optional_columns_may_be_missing_or_odd() -> None:
     assert read_one().status == "active"
     found = read_one(status=None, name=None, created_at=None, last_used="x", proxy_url=7, quota_json=None)
-    assert (found.status, found.name, found.created_at, found.last_used) == ("active", Secret(""), 0.0, 0.0)
-    assert found.token.upstream_proxy_url is None
+    assert (found.status, found.name) == ("active", Secret(""))
+    assert found.egress is None
     found = read_one(status="expired", name="A", created_at=1, last_used=2.5, provider="anthropic")
-    assert (found.status, found.provider, found.created_at, found.last_used) == ("expired", "anthropic", 1.0, 2.5)
+    assert (found.status, found.kind) == ("expired", "anthropic")
+    assert found.disabled == "provider 'anthropic' is listed, but never used"
 
 
 def test_the_tokens_own_proxy_wins_over_the_rows() -> None:
     own = seal(token(upstream_proxy_url="http://own"))
-    assert read_one(token_json=own, proxy_url="http://row").token.upstream_proxy_url == Secret("http://own")
-    assert read_one(proxy_url=" http://row ").token.upstream_proxy_url == Secret("http://row")
+    assert read_one(token_json=own, proxy_url="http://row").egress == Secret("http://own")
+    assert read_one(proxy_url=" http://row ").egress == Secret("http://row")
     blank = seal(token(upstream_proxy_url=" "))
-    assert read_one(token_json=blank, proxy_url="http://row").token.upstream_proxy_url == Secret("http://row")
-    assert read_one(proxy_url="").token.upstream_proxy_url is None
+    assert read_one(token_json=blank, proxy_url="http://row").egress == Secret("http://row")
+    assert read_one(proxy_url="").egress is None
 
 
 @pytest.mark.parametrize(
@@ -186,7 +184,7 @@ def test_the_tokens_own_proxy_wins_over_the_rows() -> None:
     ],
 )
 def test_projects_that_count_as_missing(project: Any, usable: str | None) -> None:
-    assert read_one(token_json=seal(token(project_id=project))).token.project_id == usable
+    assert read_one(token_json=seal(token(project_id=project))).project == usable
 
 
 def test_quota_is_read_as_fractions_and_epoch_seconds() -> None:

@@ -77,7 +77,7 @@ def test_an_added_and_a_changed_account_come_at_once(writer: VolumeWriter, reade
     second = reader.read()
     assert ids(second) == {0, 1, 7}
     assert second.revision == first.revision + 1
-    tokens = {account.id[-1]: account.token.access_token.reveal() for account in second.accounts}
+    tokens = {account.id[-1]: account.access_token.reveal() for account in second.accounts}
     assert tokens["0"] == "ya29.renewed"
 
 

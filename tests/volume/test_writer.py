@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import stat
 import subprocess
@@ -15,11 +16,12 @@ import pytest
 from support.users import as_nobody, reachable_directory
 from support.volumes import EPOCH, copy_of, reader_of, trace
 
-from antigravity_proxy.codeassist.oauth import Grant
+from antigravity_proxy.canonical.credential import Credential
+from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.simulator.volume import write_volume
-from antigravity_proxy.volume import layout, mounts
-from antigravity_proxy.volume.accounts import Account
+from antigravity_proxy.volume import keys, layout, mounts
+from antigravity_proxy.volume.sealed import Unsealer
 from antigravity_proxy.volume.writer import NewAccount, NotWritten, VolumeWriter
 
 ALICE = NewAccount(
@@ -43,11 +45,11 @@ def rows(directory: Path) -> dict[str, dict[str, Any]]:
         return {row["email"]: dict(row) for row in db.execute("SELECT * FROM accounts")}
 
 
-def accounts(directory: Path) -> dict[str, Account]:
+def accounts(directory: Path) -> dict[str, Credential]:
     """The accounts by address, as the daemon reads them."""
     state = reader_of(directory).read()
     assert not state.error
-    return {account.email.reveal(): account for account in state.accounts}
+    return {account.label.reveal(): account for account in state.accounts}
 
 
 def execute(directory: Path, words: str, *values: Any) -> None:
@@ -67,9 +69,9 @@ def test_a_volume_begins_with_a_schema_a_key_and_the_row(tmp_path: Path) -> None
         "device_history_json": None, "created_at": int(EPOCH), "last_used": int(EPOCH), "status": "active",
         "status_reason": None, "is_active": 0, "proxy_url": None,
     }  # fmt: skip
-    token = accounts(tmp_path)["Newcomer@example.com"].token
-    assert (token.access_token, token.refresh_token) == (Secret("ya29.alice"), Secret("1//alice"))
-    assert token.expiry_timestamp == int(EPOCH + 3599)
+    token = accounts(tmp_path)["Newcomer@example.com"]
+    assert (token.access_token, token.grant.token) == (Secret("ya29.alice"), Secret("1//alice"))
+    assert token.expires_at == int(EPOCH + 3599)
     modes = {path: stat.S_IMODE((tmp_path / path).stat().st_mode) for path in (".keys", ".keys/master.key")}
     assert modes == {".keys": 0o700, ".keys/master.key": 0o600}
     assert stat.S_IMODE((tmp_path / "cloud_accounts.db").stat().st_mode) == 0o600
@@ -93,7 +95,7 @@ def test_the_same_address_again_updates_its_row_and_keeps_what_a_sign_in_does_no
         "Newcomer@example.com", "https://example.com/a.png", 5, "q", "active", None,
     ]  # fmt: skip
     (account,) = accounts(tmp_path).values()
-    assert (account.token.refresh_token, account.token.oauth_client_key) == (Secret("1//2"), "k")
+    assert (account.grant.token, account.grant.client) == (Secret("1//2"), "k")
 
 
 def test_a_project_and_an_egress_proxy_of_the_row_stay(tmp_path: Path) -> None:
@@ -101,8 +103,11 @@ def test_a_project_and_an_egress_proxy_of_the_row_stay(tmp_path: Path) -> None:
     volume.add(0, upstream_proxy_url="http://p:1", session_id="-5")
     again = NewAccount(Secret("account-0@example.com"), Secret("A"), None, Secret("ya29.2"), Secret("1//2"), EPOCH + 10)
     writer_of(tmp_path).add(again)
-    token = accounts(tmp_path)["account-0@example.com"].token
-    assert (token.project_id, token.session_id, token.upstream_proxy_url) == ("project-0", "-5", Secret("http://p:1"))
+    token = accounts(tmp_path)["account-0@example.com"]
+    assert (token.project, token.egress) == ("project-0", Secret("http://p:1"))
+    with closing(sqlite3.connect(tmp_path / "cloud_accounts.db")) as db:
+        (text,) = db.execute("SELECT token_json FROM accounts").fetchone()
+    assert json.loads(Unsealer(keys.find(tmp_path).keys).open(text))["session_id"] == "-5"
     assert token.access_token == Secret("ya29.2")
 
 
@@ -117,8 +122,8 @@ def test_the_apps_own_volumes_take_an_account_and_lose_nothing(tmp_path: Path, n
     written = writer_of(directory).add(ALICE)
     assert not written.key_file
     after = accounts(directory)
-    assert after.pop("Newcomer@example.com").token.access_token == Secret("ya29.alice")
-    assert {mail: each.token for mail, each in after.items()} == {mail: each.token for mail, each in before.items()}
+    assert after.pop("Newcomer@example.com").access_token == Secret("ya29.alice")
+    assert {mail: each.sign_in for mail, each in after.items()} == {mail: each.sign_in for mail, each in before.items()}
     assert rows(directory)["Newcomer@example.com"]["token_json"].startswith("agm_enc_v1:") is prefixed
     assert {"proxy_url", "status_reason"} <= rows(directory)["Newcomer@example.com"].keys()
     assert {path: content for path, content in trace(directory).items() if path in key_files} == key_files
@@ -192,8 +197,8 @@ def test_a_lock_that_stays_is_told_after_the_busy_time(tmp_path: Path, monkeypat
     assert len(rows(tmp_path)) == 2
 
 
-def grant(token: str = "ya29.new", expires_at: float = EPOCH + 3599, refresh: str = "") -> Grant:
-    return Grant(Secret(token), expires_at, Secret(refresh) if refresh else None)
+def grant(token: str = "ya29.new", expires_at: float = EPOCH + 3599, refresh: str = "") -> IssuedToken:
+    return IssuedToken(Secret(token), expires_at, Secret(refresh) if refresh else None)
 
 
 def test_a_renewed_token_changes_nothing_but_what_it_is(tmp_path: Path) -> None:
@@ -225,10 +230,10 @@ def test_what_the_app_wrote_meanwhile_is_never_lost(tmp_path: Path) -> None:
     assert not writer.renew(identity, Secret("1//sim-0"), grant(refresh="1//rotated"))
     identity = volume.add(0, access_token="ya29.by-the-app", expires_at=EPOCH + 9000)
     assert not writer.renew(identity, Secret("1//sim-0"), grant())
-    assert accounts(tmp_path)["account-0@example.com"].token.access_token == Secret("ya29.by-the-app")
+    assert accounts(tmp_path)["account-0@example.com"].access_token == Secret("ya29.by-the-app")
     assert writer.renew(identity, Secret("1//sim-0"), grant(refresh="1//rotated"))  # only that is news
-    token = accounts(tmp_path)["account-0@example.com"].token
-    assert (token.access_token, token.refresh_token) == (Secret("ya29.by-the-app"), Secret("1//rotated"))
+    token = accounts(tmp_path)["account-0@example.com"]
+    assert (token.access_token, token.grant.token) == (Secret("ya29.by-the-app"), Secret("1//rotated"))
     volume.remove(0)
     assert not writer.renew(identity, Secret("1//rotated"), grant())
     assert rows(tmp_path) == {}
@@ -301,7 +306,7 @@ def test_a_desktop_app_that_writes_at_the_same_time_loses_nothing_and_costs_noth
     found = rows(tmp_path)
     assert len(found) == count + 1
     assert found["account-0@example.com"]["last_used"] == 200
-    assert accounts(tmp_path)["account-0@example.com"].token.access_token == Secret(f"ya29.{count}")
+    assert accounts(tmp_path)["account-0@example.com"].access_token == Secret(f"ya29.{count}")
     with closing(sqlite3.connect(database)) as db:
         assert db.execute("SELECT count(*) FROM settings").fetchone()[0] == 200
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"

@@ -102,7 +102,7 @@ class MessageStream(MessageVisitor):
         self._closes()
 
     def _cites(self, stretch: Stretch) -> None:
-        self._start(b'{"type":"text","text":"","citations":[]}')
+        self._start(b'{"type":"text","text":"","citations":[]}' if stretch.citations else _EMPTY["text"])
         self._delta(b'{"type":"text_delta","text":%s}' % _json(stretch.text))
         for citation in stretch.citations:
             self._delta(b'{"type":"citations_delta","citation":%s}' % _json(citation))
@@ -124,7 +124,6 @@ class MessageStream(MessageVisitor):
 
 class _Text(Struct, tag_field="type", tag="text"):
     text: str
-    citations: tuple[()] | None = None
 
 
 class _Thinking(Struct, tag_field="type", tag="thinking"):

@@ -27,7 +27,7 @@ class Citation(Struct, frozen=True, tag_field="type", tag="web_search_result_loc
     encrypted_index: str = ""
 
 
-class Stretch(Struct, frozen=True, tag_field="type", tag="text"):
+class Stretch(Struct, frozen=True, tag_field="type", tag="text", omit_defaults=True):
     """A stretch of the answer; without citations it is plain text."""
 
     text: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -22,6 +23,12 @@ _json = msgspec.json.Encoder().encode
 _MAX_EXCUSE = 300
 
 
+#: characters of base64 that hold a PNG's signature and its first chunk up to the height
+_PNG_HEAD = 32
+#: what an answer may say of the quality that was asked for; older words have no place in it
+_QUALITIES = frozenset({"low", "medium", "high", "xhigh", "max"})
+
+
 class PictureOptions(Struct, frozen=True):
     """What the request says about its answer.
 
@@ -32,7 +39,6 @@ class PictureOptions(Struct, frozen=True):
     event: bytes
     stream: bool = False
     as_url: bool = False
-    size: str | None = None
     quality: str | None = None
     background: str | None = None
     reads_images: bool = False
@@ -46,6 +52,17 @@ class _Counts(Struct):
     input: int
     text: int
     output: int
+
+
+def made_size(blob: Blob) -> str:
+    """A picture's width and height in pixels, as it says itself; empty where it is no PNG."""
+    try:
+        head = base64.b64decode(blob.data[:_PNG_HEAD])
+    except ValueError:
+        return ""
+    if len(head) != 24 or head[:8] != b"\x89PNG\r\n\x1a\n" or head[12:16] != b"IHDR":
+        return ""
+    return f"{int.from_bytes(head[16:20])}x{int.from_bytes(head[20:24])}"
 
 
 def new_answer(options: PictureOptions, stamp: Stamp) -> Answer:
@@ -135,7 +152,7 @@ class PictureStream(_Pictures):
             "type": kind.decode(),
             "b64_json": blob.data,
             "created_at": self._stamp.created,
-            "size": options.size or "auto",
+            "size": made_size(blob) or "auto",
             "quality": options.quality or "auto",
             "background": options.background or "auto",
             "output_format": _format(blob),
@@ -178,9 +195,10 @@ class PictureDocument(_Pictures):
             "data": data,
             "output_format": next(_format(blob) for blobs in self._blobs.values() for blob in blobs),
         }
-        if options.size is not None:
-            document["size"] = options.size
-        if options.quality is not None:
+        made = {made_size(blob) for blobs in self._blobs.values() for blob in blobs}
+        if len(made) == 1 and (size := made.pop()):
+            document["size"] = size
+        if options.quality in _QUALITIES:
             document["quality"] = options.quality
         return _json(document | {"usage": _usage(total)})
 

@@ -120,7 +120,6 @@ def _decoded(settings: PictureSettings, images: list[Part], mask: Part | None, e
         event=event,
         stream=call.stream,
         as_url=settings.response_format == "url",
-        size=settings.size,
         quality=settings.quality,
         background=settings.background,
         reads_images=bool(shown),

@@ -9,6 +9,7 @@ import msgspec
 
 from antigravity_proxy.canonical.catalogue import PublicModel
 from antigravity_proxy.dialect.base import Rendered
+from antigravity_proxy.dialect.openai.codex_models import codex_catalogue
 from antigravity_proxy.errors import ModelNotFound
 
 _HEADERS = ((b"content-type", b"application/json"),)
@@ -17,8 +18,10 @@ _CREATED = 1_767_225_600
 
 
 def render_list(models: Sequence[PublicModel], query: Mapping[str, str]) -> Rendered:
-    """``GET /v1/models``."""
-    body = {"object": "list", "data": [_model(model) for model in models]}
+    """``GET /v1/models``; Codex, which says its version in the query, gets its own catalogue beside the list."""
+    body: dict[str, Any] = {"object": "list", "data": [_model(model) for model in models]}
+    if "client_version" in query:
+        body["models"] = codex_catalogue(models)
     return Rendered(200, msgspec.json.encode(body), _HEADERS)
 
 

@@ -99,8 +99,6 @@ def accumulated(stream: bytes) -> dict[str, Any]:
             assert (state, event["index"]) == ("outside", len(content))
             state, pieces = "inside", ""
             content.append(event["content_block"])
-            if content[-1]["type"] == "text":
-                content[-1].setdefault("citations", None)
         elif kind == "content_block_delta":
             assert (state, event["index"]) == ("inside", len(content) - 1)
             delta, block = event["delta"], content[-1]
@@ -236,7 +234,7 @@ def test_a_warm_up_says_that_it_reached_its_limit() -> None:
 
 
 def said(value: str) -> dict[str, Any]:
-    return {"type": "text", "text": value, "citations": None}
+    return {"type": "text", "text": value}
 
 
 def mind(value: str, signature: str) -> dict[str, Any]:

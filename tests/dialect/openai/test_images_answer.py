@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -44,12 +45,11 @@ def streamed(*chunks: Chunk, **options: Any) -> bytes:
 
 
 def test_a_whole_answer() -> None:
-    found = document(picture(Part(text="A "), image(), Part(text="cat"), usage=USAGE), size="1024x1024", quality="low")
+    found = document(picture(Part(text="A "), image(), Part(text="cat"), usage=USAGE), quality="low")
     assert found == {
         "created": 1790000000,
         "data": [{"b64_json": "AAAA", "revised_prompt": "A cat"}],
         "output_format": "png",
-        "size": "1024x1024",
         "quality": "low",
         "usage": {
             "input_tokens": 300,
@@ -134,7 +134,7 @@ def test_a_stream_has_an_event_for_each_picture() -> None:
 
 
 def test_a_stream_tells_what_was_asked_for() -> None:
-    options = {"size": "1024x1024", "quality": "high", "background": "opaque"}
+    options = {"quality": "high", "background": "opaque"}
     event = json.loads(streamed(picture(image()), **options).partition(b"data: ")[2])
     assert {name: event[name] for name in options} == options
 
@@ -185,3 +185,26 @@ def test_content_types_and_keepalives() -> None:
     stream, whole = (new_answer(PictureOptions(b"image_edit", stream=stream), STAMP) for stream in (True, False))
     assert (stream.content_type, stream.keepalive) == (b"text/event-stream; charset=utf-8", b": keepalive\n\n")
     assert (whole.content_type, whole.keepalive) == (b"application/json", b"")
+
+
+def png(width: int, height: int) -> str:
+    head = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + width.to_bytes(4) + height.to_bytes(4) + bytes(20)
+    return base64.b64encode(head).decode()
+
+
+def test_the_size_is_the_one_that_was_made() -> None:
+    wide, square = picture(image(png(1536, 1024))), picture(image(png(1024, 1024)), index=1)
+    assert document(wide)["size"] == "1536x1024"
+    assert "size" not in document(wide, square)
+    event = json.loads(streamed(wide).partition(b"data: ")[2])
+    assert event["size"] == "1536x1024"
+
+
+@pytest.mark.parametrize("data", ["", "AAAA", "A", "!!!!", base64.b64encode(bytes(40)).decode(), png(1, 1)[:28]])
+def test_a_picture_that_does_not_say_its_size(data: str) -> None:
+    assert "size" not in document(picture(image(data)))
+
+
+def test_words_for_quality_that_an_answer_has_no_place_for_are_left_out() -> None:
+    for word in ("hd", "standard", "auto"):
+        assert "quality" not in document(picture(image()), quality=word)

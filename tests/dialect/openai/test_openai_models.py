@@ -37,3 +37,19 @@ def test_an_unknown_model_is_not_found() -> None:
     with pytest.raises(ModelNotFound, match="'nope' does not exist") as caught:
         render_one(None, "nope")
     assert caught.value.param == "model"
+
+
+def test_codex_gets_its_catalogue_beside_the_list() -> None:
+    models = (
+        PublicModel("gemini-3-pro", "google", "Gemini 3 Pro", 1_000_000, 64_000, True),
+        PublicModel("plain", "google", "Plain", 32_000, 8_000, False),
+    )
+    body = json.loads(render_list(models, {"client_version": "0.171.0"}).body)
+    assert [model["id"] for model in body["data"]] == ["gemini-3-pro", "plain"]
+    first, second = body["models"]
+    assert (first["slug"], first["display_name"]) == ("gemini-3-pro", "Gemini 3 Pro")
+    assert first["context_window"] == 1_000_000
+    assert [level["effort"] for level in first["supported_reasoning_levels"]] == ["low", "medium", "high"]
+    assert (second["supported_reasoning_levels"], second["default_reasoning_level"]) == ([], None)
+    assert first["priority"] < second["priority"]
+    assert "models" not in json.loads(render_list(models, {}).body)

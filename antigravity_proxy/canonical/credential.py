@@ -1,0 +1,56 @@
+"""A member of a pool, whatever its source: a row of the volume, or a line of a file. Pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+from msgspec import Struct
+
+from antigravity_proxy.canonical.grant import Grant
+from antigravity_proxy.canonical.offers import ModelQuota
+from antigravity_proxy.secret import Secret
+
+#: the statuses by which the desktop app marks an account that has to sign in again, and one that it has found limited
+#: (credential-volume.md 1.6)
+EXPIRED, RATE_LIMITED = "expired", "rate_limited"
+
+
+# gc=False: none of these holds cycles, and of 100,000 the collector would hold up every thread
+class Credential(Struct, frozen=True, gc=False, kw_only=True):
+    """What requests may be sent with. ``id`` is opaque and may be logged; ``label`` and ``name`` may not.
+
+    ``kind``: what it is, such as ``google``. ``group``: credentials of one group share their quotas; empty: it has its
+    own. ``expires_at`` of the access token in epoch seconds, 0 where it is not known. ``egress`` is the URL of its own
+    proxy, which may hold a password. ``quota`` by model id; None where the source knows none. ``models``: the upstream
+    ids that it may be used for, with ``*`` for any text; empty: all. ``priority``: a lower one serves only where no
+    higher can. ``max_requests`` at a time; 0: as many as the rules say. ``status`` is the source's own word for it,
+    ``disabled`` says why it is never used, ``paused``: the proxy leaves it alone until somebody resumes it.
+    """
+
+    id: str
+    kind: str
+    label: Secret
+    access_token: Secret
+    expires_at: float
+    grant: Grant
+    name: Secret = Secret("")
+    group: str = ""
+    project: str | None = None
+    egress: Secret | None = None
+    quota: Mapping[str, ModelQuota] | None = None
+    models: tuple[str, ...] = ()
+    priority: int = 0
+    max_requests: int = 0
+    status: str = "active"
+    disabled: str = ""
+    paused: bool = False
+
+    def may_use(self, model: str) -> bool:
+        """Whether it may be used for an upstream id."""
+        return not self.models or any(fnmatchcase(model, pattern) for pattern in self.models)
+
+    @property
+    def sign_in(self) -> tuple[object, ...]:
+        """What it signs in with, and how its source marks it: what upstream's judgement of it depends on."""
+        return (self.status, self.access_token, self.grant, self.expires_at, self.project, self.egress)
