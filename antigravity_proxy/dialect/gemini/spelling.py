@@ -25,12 +25,24 @@ _KEYWORDS = {
 #: its keywords that hold schemas; below any other is data
 _INNER_SCHEMAS = frozenset({"items", "additionalProperties", "anyOf", "prefixItems"})
 _NESTED = (dict, list)
+#: fields that hold lists; proto JSON takes one value alone in their place, and so do Google's own examples
+_REPEATED = frozenset(
+    {
+        "contents", "parts", "tools", "functionDeclarations", "safetySettings",
+        "stopSequences", "responseModalities", "allowedFunctionNames",
+    }
+)  # fmt: skip
+#: those whose one value is no object
+_REPEATED_WORDS = frozenset({"stopSequences", "responseModalities", "allowedFunctionNames"})
 #: no field of Gemini's has a longer name
 _MAX_NAME = 64
 
 
 def to_camel(value: dict[str, Any] | list[Any]) -> Any:
-    """The value with every known level's keys in camelCase; where both spellings stand, the camelCase one wins."""
+    """The value with every known level's keys in camelCase, and lists where lists are declared.
+
+    Where both spellings stand, the camelCase one wins.
+    """
     if isinstance(value, list):
         return [to_camel(item) if isinstance(item, _NESTED) else item for item in value]
     out: dict[str, Any] = {}
@@ -38,8 +50,12 @@ def to_camel(value: dict[str, Any] | list[Any]) -> Any:
         name = _camel(key) if "_" in key and len(key) <= _MAX_NAME else key
         if name in out and name != key:
             continue
-        if not isinstance(item, _NESTED) or name in _OPAQUE:
+        if not isinstance(item, _NESTED):
+            out[name] = [item] if name in _REPEATED_WORDS and item is not None else item
+        elif name in _OPAQUE:
             out[name] = item
+        elif name in _REPEATED and isinstance(item, dict):
+            out[name] = [to_camel(item)]
         else:
             out[name] = _schema(item) if name in _SCHEMAS else to_camel(item)
     return out

@@ -10,6 +10,7 @@ from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.base import Decoded
 from antigravity_proxy.dialect.openai.chat_answer import new_answer
+from antigravity_proxy.dialect.openai.chat_forms import in_chats_own
 from antigravity_proxy.dialect.openai.chat_messages import Message, conversation
 from antigravity_proxy.dialect.openai.chat_tools import Choice, Function, LegacyChoice, Tool, declared, tool_choice
 from antigravity_proxy.dialect.openai.chat_visitor import ChatOptions
@@ -41,6 +42,17 @@ _decoder = msgspec.json.Decoder(ChatRequest)
 
 def decode(body: bytes) -> Decoded:
     """The request as a call; raises BadRequest with the ``param`` at fault."""
+    try:
+        return _decoded(body)
+    except BadRequest:
+        understood = in_chats_own(body)
+        if understood is None:
+            raise
+        body = understood
+    return _decoded(body)
+
+
+def _decoded(body: bytes) -> Decoded:
     request = parse(body, _decoder)
     if request.modalities is not None and "audio" in request.modalities:
         raise BadRequest("Audio can't be answered here.", param="modalities")
