@@ -184,8 +184,7 @@ class GuardedRequest(Generic[A]):
     @property
     def body_size(self) -> int:
         """Bytes of the body that can be taken."""
-        size: int = self.content.getbuffer().nbytes
-        return size
+        return sum(map(len, self._body))
 
     def release_body(self) -> None:
         """Nothing of the body is kept any more: its part of the budget is free again."""
