@@ -35,6 +35,7 @@ class Cause(Enum):
     NO_TOKEN = "no_token"  # noqa: S105 - a label
     NEEDS_VALIDATION = "needs_validation"
     BARRED = "barred"
+    SCOPE_MISSING = "scope_missing"
     WRONG_PROJECT = "wrong_project"
     FORBIDDEN = "forbidden"
     NO_SUCH_MODEL = "no_such_model"

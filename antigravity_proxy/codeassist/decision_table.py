@@ -6,7 +6,7 @@ The only file for a new rule: a row here, its `Cause` if it is a new one, and a 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import structs
 
@@ -53,44 +53,37 @@ def _per_minute(f: Failure) -> bool:
     return any(map(_PER_MINUTE.search, f.quota_ids))
 
 
-def _no_capacity(f: Failure) -> bool:
-    return f.reason == "MODEL_CAPACITY_EXHAUSTED"
+def _reason(reason: str) -> Callable[[Failure], bool]:
+    return lambda f: f.reason == reason
+
+
+def _message(pattern: re.Pattern[str]) -> Callable[[Failure], bool]:
+    return lambda f: bool(pattern.search(f.message))
+
+
+_names_project = _message(_PROJECT)
+_bad_signature = _message(_SIGNATURE)
+_context_overflow = _message(_OVERFLOW)
+_no_capacity = _reason("MODEL_CAPACITY_EXHAUSTED")
+_no_credits = _reason("INSUFFICIENT_G1_CREDITS_BALANCE")
+_scope_missing = _reason("ACCESS_TOKEN_SCOPE_INSUFFICIENT")
+_needs_validation = _reason("VALIDATION_REQUIRED")
 
 
 def _no_capacity_in_words(f: Failure) -> bool:
     return _no_capacity(f) or "No capacity available" in f.message
 
 
-def _no_credits(f: Failure) -> bool:
-    return f.reason == "INSUFFICIENT_G1_CREDITS_BALANCE"
-
-
-def _needs_validation(f: Failure) -> bool:
-    return f.reason == "VALIDATION_REQUIRED"
-
-
 def _wrong_project(f: Failure) -> bool:
     return f.reason in {"SERVICE_DISABLED", "CONSUMER_INVALID"} or _names_project(f)
-
-
-def _names_project(f: Failure) -> bool:
-    return bool(_PROJECT.search(f.message))
 
 
 def _barred(f: Failure) -> bool:
     return f.appeal or (bool(_TERMS.search(f.message)) and not _wrong_project(f))
 
 
-def _bad_signature(f: Failure) -> bool:
-    return bool(_SIGNATURE.search(f.message))
-
-
 def _bad_location(f: Failure) -> bool:
     return f.status == "FAILED_PRECONDITION" and "location is not supported" in f.message
-
-
-def _context_overflow(f: Failure) -> bool:
-    return bool(_OVERFLOW.search(f.message))
 
 
 _BUSY = "The upstream service has no capacity for this model at the moment."
@@ -187,6 +180,12 @@ _BARRED = structs.replace(
     scope=Scope.UNTIL_CHANGED,
     operator_words="Google has barred it from this service",
     ladder=(),
+)
+#: no time mends it: the person who signed in left out access that every call needs
+_SCOPE_MISSING = structs.replace(
+    _BARRED,
+    cause=Cause.SCOPE_MISSING,
+    operator_words="its sign-in leaves out access to Google Cloud: sign in again, and tick that",
 )
 _WRONG_PROJECT = Verdict(
     cause=Cause.WRONG_PROJECT,
@@ -318,6 +317,7 @@ TABLE: tuple[Row, ...] = (
     Row({401}, _anything, _UNAUTHENTICATED),
     Row({403}, _needs_validation, _NEEDS_VALIDATION),
     Row({403}, _barred, _BARRED),
+    Row({403}, _scope_missing, _SCOPE_MISSING),
     Row({403}, _wrong_project, _WRONG_PROJECT),
     Row({400, 404}, _names_project, _WRONG_PROJECT),
     Row({403}, _anything, _FORBIDDEN),

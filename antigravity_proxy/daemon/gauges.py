@@ -92,8 +92,10 @@ def of_replicas(replicas: Replicas | None) -> tuple[Figure, ...]:
     return (
         _gauge("redis_up", "1 while replicas share their state.", lambda: not replicas.sharing.trouble),
         _gauge("replicas", "Replicas that are alive, this one among them.", lambda: replicas.sharing.replicas),
-        _count("redis_changes", "How often Redis went from well to not, or back.", lambda: replicas.sharing.changes),
-        _gauge("redis_untold", "Changes that Redis was not told of yet.", lambda: replicas.sharing.untold),
+        _count(
+            "redis_changes", "How often sharing through Redis broke or recovered.", lambda: replicas.sharing.changes
+        ),
+        _gauge("redis_untold", "Changes that are not yet in Redis.", lambda: replicas.sharing.untold),
     )
 
 
@@ -101,10 +103,10 @@ def of_health(clock: IReactorTime, health: Health) -> tuple[Figure, ...]:
     """What the health page says."""
     lately = _Lately(clock, health)
     return (
-        Figure("antigravity_health", "1 for the status that /health tells.", lambda: _statuses(lately()), ("status",)),
+        Figure("antigravity_health", "1 for the status that /health has.", lambda: _statuses(lately()), ("status",)),
         _gauge("accounts_usable", "Accounts that can serve, cooling or not.", lambda: lately().usable),
         _gauge("warnings", "Warnings that /health shows.", lambda: len(lately().warnings)),
-        _gauge("draining", "1 from the signal to end until the end.", lambda: lately().draining),
+        _gauge("draining", "1 while the daemon is draining.", lambda: lately().draining),
     )
 
 

@@ -130,6 +130,12 @@ def barred() -> Fault:
     return _denied("This account has been disabled for a violation of the Terms of Service.", detail)
 
 
+def scope_missing() -> Fault:
+    """The account's owner left out access that the service needs."""
+    detail = info("ACCESS_TOKEN_SCOPE_INSUFFICIENT", service="cloudcode-pa.googleapis.com")
+    return _denied("Request had insufficient authentication scopes.", detail)
+
+
 def project_disabled(project: str) -> Fault:
     """The project, not the account, is wrong."""
     detail = info("SERVICE_DISABLED", consumer=f"projects/{project}")

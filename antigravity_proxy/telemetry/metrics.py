@@ -108,7 +108,7 @@ class Metrics:
             return Histogram(f"antigravity_{name}", help_, labels, registry=registry, buckets=buckets)
 
         self.requests = counter("requests", "API requests ended.", "dialect", "operation", "family", "status")
-        self.errors = counter("errors", "Errors that clients were told, within streams too.", "code")
+        self.errors = counter("errors", "Errors answered to clients, within streams too.", "code")
         self.left = counter("clients_left", "Requests whose client hung up before the end.")
         self.refused = counter("requests_refused", "Requests refused by their head or length.")
         self.duration = histogram(
@@ -116,7 +116,7 @@ class Metrics:
         )
         self.first_byte = histogram(
             "first_byte_seconds",
-            "Request to first byte of an answer that is no error.",
+            "Request to first byte of an answer that is not an error.",
             _FIRST_BYTE_BUCKETS,
             "dialect",
             "family",

@@ -58,7 +58,10 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
     elif around.misconfigured:
         found.append(f"Access tokens are not renewed: {around.misconfigured}")
     if around.barred:
-        words = "their sign-in was revoked, or Google has barred them; the log names them. Sign in to them again"
+        words = (
+            "their sign-in was revoked or covers too little, or Google has barred them; the log names them. "
+            "Sign in to them again"
+        )
         found.append(f"{around.barred} of {len(state.accounts)} accounts are out of use: {words}")
     if around.unverified:
         words = "Google asks their owner to verify them; the log names them"

@@ -96,6 +96,7 @@ SHAPES: list[tuple[Cause, Fault, Step, Scope, list[float], int]] = [
     (Cause.NEEDS_VALIDATION, faults.verification_needed(), NEXT, A, [600] * 4, 503),
     (Cause.BARRED, faults.barred(), NEXT, BARRED, [0] * 4, 503),
     (Cause.BARRED, said(403, "PERMISSION_DENIED", "This violates the Terms of Service"), NEXT, BARRED, [0] * 4, 503),
+    (Cause.SCOPE_MISSING, faults.scope_missing(), NEXT, BARRED, [0] * 4, 503),
     (Cause.WRONG_PROJECT, faults.project_disabled("p"), PROJECT, A, [600] * 4, 503),
     (Cause.WRONG_PROJECT, said(403, "PERMISSION_DENIED", "You need a Code Assist license"), PROJECT, A, [600] * 4, 503),
     (Cause.WRONG_PROJECT, said(403, "PERMISSION_DENIED", "… (#3501)"), PROJECT, A, [600] * 4, 503),
@@ -224,9 +225,9 @@ SIGN_IN = {Cause.UNAUTHENTICATED, Cause.TOKEN_REFUSED, Cause.NO_TOKEN}
         ("never_sent", {Cause.UNREACHABLE}),
         (
             "blames_account",
-            {*SIGN_IN, Cause.NEEDS_VALIDATION, Cause.BARRED, Cause.WRONG_PROJECT, Cause.FORBIDDEN},
+            {*SIGN_IN, Cause.NEEDS_VALIDATION, Cause.BARRED, Cause.SCOPE_MISSING, Cause.WRONG_PROJECT, Cause.FORBIDDEN},
         ),
-        ("needs_owner", {Cause.NEEDS_VALIDATION, Cause.BARRED}),
+        ("needs_owner", {Cause.NEEDS_VALIDATION, Cause.BARRED, Cause.SCOPE_MISSING}),
         (
             "callers_fault",
             {Cause.BAD_SIGNATURE, Cause.BAD_LOCATION, Cause.CONTEXT_OVERFLOW, Cause.BAD_REQUEST},
