@@ -139,6 +139,11 @@ class GuardedChannel:
             request.connection_lost(reason)
         self.site.channel_gone(self)
 
+    @property
+    def is_stalled(self) -> bool:
+        """The client takes nothing of what we send for now."""
+        return self._deadlines.stalled_since is not None
+
     def send(self, data: bytes) -> None:
         """Sends bytes of an answer."""
         if self.connected:
@@ -147,7 +152,7 @@ class GuardedChannel:
     def set_producer(self, producer: IPushProducer | None) -> None:
         """Who is slowed down when the client is."""
         self._producer = producer
-        if producer is not None and self._deadlines.stalled_since is not None:
+        if producer is not None and self.is_stalled:
             producer.pauseProducing()
 
     def request_done(self) -> None:
@@ -157,7 +162,7 @@ class GuardedChannel:
             self._close()
         elif self._ahead:
             self._deadlines.waits_for = Wait.NOTHING  # for us
-            if self._deadlines.stalled_since is None:
+            if not self.is_stalled:
                 self.site.turns.add(self._go_on)
         else:
             self._wait(Wait.NEXT)
@@ -332,7 +337,7 @@ class GuardedChannel:
         """Begins the next request of a pipeline."""
         if not self.connected or self._request is not None or self._deadlines.waits_for is not Wait.NOTHING:
             return
-        if self._deadlines.stalled_since is not None:
+        if self.is_stalled:
             return  # ``resumeProducing`` gives it another turn
         ahead, self._ahead = self._ahead, b""
         self._wait(Wait.HEAD)
