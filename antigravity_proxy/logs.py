@@ -30,7 +30,16 @@ from antigravity_proxy.secret import LOOKS_PRIVATE
 log = Logger()
 
 _SECRETS = re.compile(LOOKS_PRIVATE)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+#: what shows nothing, or changes how the rest is shown: Unicode's categories Cc, Cf, Cs, Zl and Zp
+_INVISIBLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e"
+    r"\u2060-\u2064\u2066-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
+)
+#: characters of a message, and of a traceback; what is longer is cut
+_LONGEST_MESSAGE, _LONGEST_TRACEBACK = 4096, 16_384
+#: characters beyond a cut that are looked at, so that no half of a secret stays before it
+_BEYOND = 2048
 #: fields of an event that the JSON form shows besides the message
 EVENT_FIELDS = frozenset(
     {
@@ -58,8 +67,17 @@ def redact(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text with control characters escaped: nobody can forge a line of the log."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    """The text with all that is invisible escaped: nobody can forge a line of the log, nor how it reads."""
+    return _INVISIBLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def clean(text: str, longest: int) -> str:
+    """Foreign text as a line of the log may show it: cut to ``longest`` characters, escaped, without secrets.
+
+    Costs no more for a longer text.
+    """
+    shown = redact(one_line(text[: longest + _BEYOND]))
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 class Output:
@@ -135,7 +153,7 @@ def _as_json(event: LogEvent) -> str:
     }
     for name in EVENT_FIELDS & event.keys():
         value = event[name]
-        fields[name] = value if isinstance(value, int | float | bool | None) else redact(one_line(str(value)))
+        fields[name] = value if isinstance(value, int | float | bool | None) else clean(str(value), _LONGEST_MESSAGE)
     if trace := _traceback(event):
         fields["traceback"] = trace
     return msgspec.json.encode(fields, order="deterministic").decode()
@@ -157,9 +175,9 @@ def _time(event: LogEvent) -> str:
 
 
 def _message(event: LogEvent) -> str:
-    return redact(one_line(formatEvent(event)))
+    return clean(formatEvent(event), _LONGEST_MESSAGE)
 
 
 def _traceback(event: LogEvent) -> str:
     failure = event.get("log_failure")
-    return redact(one_line(failure.getTraceback())) if failure is not None else ""
+    return clean(failure.getTraceback(), _LONGEST_TRACEBACK) if failure is not None else ""

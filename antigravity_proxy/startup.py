@@ -15,7 +15,7 @@ from antigravity_proxy.secret import SecretBytes
 from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.resolve import Given, Resolver
 from antigravity_proxy.settings.table import TABLE, Settings
-from antigravity_proxy.volume import layout
+from antigravity_proxy.volume import files, layout
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.layout import Layout
 from antigravity_proxy.volume.reader import VolumeReader, VolumeState
@@ -41,7 +41,7 @@ class Start(Struct, frozen=True):
 
 def begin(options: Mapping[str, Any], environ: Mapping[str, str]) -> Start:
     """Resolves everything for these options and this environment. Raises SettingsError."""
-    resolver = Resolver(options, environ, lambda path: Path(path).read_text("utf-8"))
+    resolver = Resolver(options, environ, _text_of)
     data_dir = resolver.one("data_dir")
     places = layout.single(Path(data_dir)) if data_dir else _of_desktop(environ)
     master_key = resolver.one("master_key")
@@ -53,6 +53,12 @@ def begin(options: Mapping[str, Any], environ: Mapping[str, str]) -> Start:
     given = resolver.given()
     settings = given.settings(gui_values(state.config))
     return Start(settings, given, places, reader, VolumeWriter(places, key, epoch), state, resolver.given)
+
+
+def _text_of(path: str) -> str:
+    """A file that a setting names, such as a secret. Raises OSError, UnicodeDecodeError."""
+    with open(path, "rb") as file:  # not only regular files: a shell's <(…) is a pipe
+        return files.read_up_to(file, files.MAX_SETTING, 0).decode()
 
 
 def _first_look(new_reader: Callable[[], VolumeReader]) -> tuple[VolumeReader, VolumeState]:

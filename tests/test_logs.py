@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import sys
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from twisted.logger import Logger, LogLevel, LogPublisher
 from twisted.python.failure import Failure
 
-from antigravity_proxy.logs import Output, observer, one_line, redact, timestamp
+from antigravity_proxy.logs import Output, clean, observer, one_line, redact, timestamp
 from antigravity_proxy.secret import Secret
 
 
@@ -38,6 +40,11 @@ def logged(form: str, level: str = "info") -> tuple[Logger, io.StringIO]:
         "GET /v1/models?key=hunter2&x=1",
         "someone.else+tag@mail.example.com",
         "http://user:hunter2@proxy.example:3128",
+        "AQ.Ab8RN6JOx-y_z0123456789",
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJodW50ZXIyIn0.c2lnbmF0dXJl-_x",
+        "-----BEGIN PRIVATE KEY-----\\nMIIEhunter2/+=\\n-----END PRIVATE KEY-----",
+        "-----BEGIN RSA PRIVATE KEY-----MIIEhunter2",
+        "a" * 100 + "@mail.example.com",
     ],
 )
 def test_what_looks_like_a_secret_is_hidden(hidden: str) -> None:
@@ -57,6 +64,23 @@ def test_plain_words_stay() -> None:
 @pytest.mark.row("log lines")
 def test_control_characters_can_not_forge_a_line() -> None:
     assert one_line("a\r\nb\x1b[31m\u2028c\x85") == "a\\r\\nb\\x1b[31m\\u2028c\\x85"
+
+
+def test_nothing_invisible_stays() -> None:
+    every = "".join(map(chr, range(sys.maxunicode + 1)))
+    invisible = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    assert [hex(ord(each)) for each in one_line(every) if unicodedata.category(each) in invisible] == []
+    visible = "".join(each for each in every if unicodedata.category(each) not in {*invisible, "Cn"})
+    assert one_line(visible) == visible
+
+
+@pytest.mark.parametrize("length", [5, 90, 100, 101, 1000, 1_000_000])
+@pytest.mark.parametrize("secret", ["someone@mail.example.com", "ya29.abc", "sk-0123456789abcdef"])
+def test_a_long_text_is_cut_and_no_half_of_a_secret_stays(length: int, secret: str) -> None:
+    for text in ("x" * length + " " + secret, (secret + " ") * (length // 10)):
+        shown = clean(text, 100)
+        assert len(shown) <= 100
+        assert not any(part in shown for part in ("someone", "ya29", "sk-", "0123"))
 
 
 def test_a_text_line() -> None:

@@ -17,6 +17,7 @@ from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.settings.parse import Network
 from antigravity_proxy.web.forwarded import address_of, network_of
 from antigravity_proxy.web.key_ring import KeyRing, keys_shown
+from antigravity_proxy.web.origin import is_foreign
 
 log = Logger()
 
@@ -176,15 +177,8 @@ class Access:
         return (self._sessions.get(name, now) or self._visitors.get(name, now)) if name else None
 
     def is_foreign(self, request: Any) -> bool:
-        """Whether another site's page sent the form, as browsers tell (Fetch Metadata, else ``Origin``)."""
-        site = request.getHeader(b"sec-fetch-site")
-        if site is not None:
-            return site not in (b"same-origin", b"none")
-        origin = request.getHeader(b"origin")
-        if origin is None:
-            return False
-        host = (request.getHeader(b"host") or b"").decode("latin-1")
-        return origin.decode("latin-1") not in (f"http://{host}", f"https://{host}", self._answers.base_url.origin)
+        """Another site's page sent the form."""
+        return is_foreign(request.requestHeaders, own=(self._answers.base_url.origin.encode("latin-1"),))
 
 
 #: the pages that a login may lead to

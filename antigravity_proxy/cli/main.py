@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs a sub-command and ends the process with its exit status (2 for a wrong command line)."""
-    command(argv, prog_name="antigravity-proxy")
+    try:
+        command(argv, prog_name="antigravity-proxy")
+    except OSError as e:  # such as a mount that dies meanwhile
+        sys.exit(f"Error: {e.filename or 'the system'}: {e.strerror or e}")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.daemon.health import Health
+from antigravity_proxy.relay.repairs import Repairs
 from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.loop import LoopWatch
@@ -35,21 +36,21 @@ def of_traffic(ledger: Ledger, site: GuardedSite[Any], access: AccessLog, loop: 
 
 def of_accounts(pool: Pool) -> tuple[Figure, ...]:
     """The pool: what it can serve, and what it has done."""
-    deeds = pool.deeds
+    counters = pool.counters
     return (
-        _gauge("leases_held", "Attempts that hold an account now.", lambda: deeds.held),
-        _count("leases", "Leases of accounts.", lambda: deeds.leases),
+        _gauge("leases_held", "Attempts that hold an account now.", lambda: counters.held),
+        _count("leases", "Leases of accounts.", lambda: counters.leases),
         Figure(
             "antigravity_set_aside",
             "Accounts set aside after a failure, by why.",
-            lambda: [((reason,), count) for reason, count in deeds.set_aside.items()],
+            lambda: [((reason,), count) for reason, count in counters.set_aside.items()],
             ("reason",),
             counts=True,
         ),
         Figure(
             "antigravity_token_renewals",
             "Access tokens asked for, by outcome.",
-            lambda: [((outcome,), count) for outcome, count in deeds.renewals.items()],
+            lambda: [((outcome,), count) for outcome, count in counters.renewals.items()],
             ("outcome",),
             counts=True,
         ),
@@ -64,6 +65,18 @@ def of_accounts(pool: Pool) -> tuple[Figure, ...]:
             "Seconds until an account can serve a model; 0: one can now; absent: time alone brings none back.",
             lambda: _free_in(pool),
             ("model",),
+        ),
+    )
+
+
+def of_repairs(clock: IReactorTime, repairs: Repairs) -> tuple[Figure, ...]:
+    """Which fields are left out of requests, since a model refused them."""
+    return (
+        Figure(
+            "antigravity_fields_left_out",
+            "1 for a field that a model refused and that is left out of its requests for an hour.",
+            lambda: [((model, quirk.value), 1.0) for model, quirk in repairs.all(clock.seconds())],
+            ("model", "field"),
         ),
     )
 

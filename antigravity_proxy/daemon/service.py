@@ -165,7 +165,9 @@ class Daemon(MultiService):
         )
 
         self._listeners = Listeners(reactor, settings, self.site, admin.site, handed)
-        observability.watch(self.site, pool, volume, in_force, services.replicas, health)
+        observability.watch(
+            self.site, pool, services.relay.upstream.repairs, volume, in_force, services.replicas, health
+        )
         for part in (client_keys, observability, volume, writer, services.replicas, decoding, notifier):
             if part is not None:
                 part.setServiceParent(self)

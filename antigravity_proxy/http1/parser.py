@@ -23,6 +23,7 @@ _END = b"\r\n\r\n"
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: .*)?")
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])")
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)")
 #: enough for any length that a body may have; more digits are refused before they are read as a number
 _MAX_LENGTH_DIGITS = 15
 
@@ -181,6 +182,21 @@ def is_chunked(fields: Fields) -> bool:
     if b"content-length" in fields:
         raise Malformed("Transfer-Encoding together with Content-Length")
     return True
+
+
+def origin_form(target: bytes, fields: Fields) -> bytes:
+    """A request's target as path and query; of one in absolute form, those after its host (RFC 9112 3.2.2).
+
+    Raises Malformed where that is another host than Host names.
+    """
+    if target[:1] == b"/":
+        return target
+    absolute = _ABSOLUTE.match(target)
+    if absolute is None:
+        return target
+    if fields.get(b"host") != [absolute[1]]:
+        raise Malformed("its target and its Host header name different hosts")
+    return b"/" + target[absolute.end() :].removeprefix(b"/")
 
 
 class Body(Protocol):

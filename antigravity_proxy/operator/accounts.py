@@ -1,4 +1,4 @@
-"""The volume's accounts for an operator: one line each, why one can't serve, addresses masked. Pure."""
+"""The volume's accounts for an operator: one line each, why one can't serve, addresses masked."""
 
 from __future__ import annotations
 

@@ -58,6 +58,9 @@ def copy_volume(places: Layout) -> VolumeCopy:
     found = {DATABASE: image}
     found |= _config(places)
     for directory in places.keys:
+        for finding in keys.find(directory).findings:
+            if finding.kind == "unreadable":
+                raise ClickException(f"{finding.message}; nothing was copied")
         for name, content in keys.contents(directory):
             found[_free_name(name, content, found)] = content
     return counted(found)

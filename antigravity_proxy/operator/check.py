@@ -24,7 +24,7 @@ from antigravity_proxy.operator.restore import is_interrupted
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import Start
-from antigravity_proxy.volume.reader import VolumeState
+from antigravity_proxy.volume.reader import VolumeState, unforeseen
 from antigravity_proxy.web.client_keys import ClientKeysError
 from antigravity_proxy.web.client_keys_file import read
 from antigravity_proxy.web.key_policy import KeyPolicy
@@ -154,7 +154,10 @@ def as_json(report: Report) -> str:
 
 async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[], float]) -> Report:
     reading: Deferred[Any] = deferToThread(start.reader.read)
-    state = await reading
+    try:
+        state = await reading
+    except Exception as e:  # a fault of ours: the daemon says it in these words too
+        state = start.reader.failed(unforeseen(e))
     directory = start.places.directory
     found = list(further)
     settings = start.settings

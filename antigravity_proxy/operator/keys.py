@@ -15,8 +15,8 @@ from msgspec import Struct
 from antigravity_proxy.operator.keychain import Keychain, KeychainError
 from antigravity_proxy.secret import Secret, SecretBytes
 from antigravity_proxy.volume import database, files, keys, layout, safestorage, snapshot
+from antigravity_proxy.volume.accounts import Row
 from antigravity_proxy.volume.atomic import Directory
-from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.layout import Layout
 from antigravity_proxy.volume.sealed import is_sealed, opens
 from antigravity_proxy.volume.snapshot import VolumeError

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import json
 
-from antigravity_proxy.logs import Output, one_line, redact, timestamp
+from antigravity_proxy.logs import Output, clean, timestamp
 from antigravity_proxy.telemetry.bucket import Bucket
 from antigravity_proxy.telemetry.record import Record
 
@@ -46,7 +46,7 @@ class AccessLog:
             self._left_out += 1
             self.left_out += 1
             return
-        traces = [_clean(each.upstream_trace[:_LONGEST_NAME]) for each in record.attempts if self._detailed]
+        traces = [_clean(each.upstream_trace) for each in record.attempts if self._detailed]
         line = self._render(timestamp(self._epoch()), record, traces, self._left_out)
         self._left_out = 0
         self._out.write(line)
@@ -59,10 +59,10 @@ def _as_text(time: str, record: Record, traces: list[str], left_out: int) -> str
         f"{time} info  access: {record.method} {record.dialect} {record.operation} {record.status} "
         f"{_ms(record.duration)} ms first={first} bytes={record.bytes_out} "
         f"tokens={record.tokens_in}/{record.tokens_out} asked={_name(record.asked)} "
-        f"model={record.model or '-'} account={record.account or '-'} "
+        f"model={_name(record.model)} account={_name(record.account)} "
         f"attempts={len(record.attempts)}{f' failed={failed}' if failed else ''}"
         f"{f' error={record.error}' if record.error else ''}{' stream' if record.streamed else ''}"
-        f"{' left' if record.client_left else ''} client={record.client or '-'} key={_name(record.key)} {record.id}"
+        f"{' left' if record.client_left else ''} client={_name(record.client)} key={_name(record.key)} {record.id}"
         f"{f' trace={record.trace.id}' if record.trace else ''}"
         f"{f' upstream={_name(_list(traces))}' if traces else ''}"
         f"{f' ({left_out} refused before it are not shown)' if left_out else ''}\n"
@@ -86,15 +86,15 @@ def _as_json(time: str, record: Record, traces: list[str], left_out: int) -> str
         "bytes": record.bytes_out,
         "tokens_in": record.tokens_in,
         "tokens_out": record.tokens_out,
-        "asked": _clean(record.asked[:_LONGEST_NAME]),
-        "model": record.model,
-        "account": record.account,
+        "asked": _clean(record.asked),
+        "model": _clean(record.model),
+        "account": _clean(record.account),
         "attempts": len(record.attempts),
         "failed": [attempt.reason for attempt in record.attempts if attempt.reason],
         "stream": record.streamed,
         "left": record.client_left,
-        "client": record.client,
-        "key": record.key,
+        "client": _clean(record.client),
+        "key": _clean(record.key),
     }
     if record.trace:
         fields["trace"] = record.trace.id
@@ -115,10 +115,10 @@ def _ms(seconds: float) -> int:
 
 def _name(text: str) -> str:
     """A name in a text line: a word, or quoted so that it can't pass for other fields."""
-    shown = _clean(text[:_LONGEST_NAME])
+    shown = _clean(text)
     return shown if _PLAIN.fullmatch(shown) else json.encode(shown).decode() if shown else "-"
 
 
 @functools.lru_cache(maxsize=512)
 def _clean(text: str) -> str:
-    return redact(one_line(text))
+    return clean(text, _LONGEST_NAME)

@@ -76,6 +76,9 @@ class Record(Struct, kw_only=True):
         return self.attempts[-1].account if self.attempts else ""
 
 
+#: far above what any model takes or gives, and a whole number in a float
+_MOST_TOKENS = 1 << 40
+
 Observer = Callable[[Record], None]
 
 
@@ -121,8 +124,14 @@ class Ledger:
         self.open_count -= 1
         self.stream_count -= record.streamed
         record.duration = self._seconds() - record.began
+        record.tokens_in, record.tokens_out = _counted(record.tokens_in), _counted(record.tokens_out)
         for observer in self._observers:
             try:
                 observer(record)
             except Exception:
                 log.failure("an observer of request {id} failed", id=record.id)
+
+
+def _counted(tokens: int) -> int:
+    """Tokens as upstream counted them, where that can be a count."""
+    return max(0, min(tokens, _MOST_TOKENS))

@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 
-from antigravity_proxy.logs import one_line, redact
+from antigravity_proxy.logs import clean
 from antigravity_proxy.telemetry.record import Attempt, Record
 from antigravity_proxy.telemetry.trace import Trace
 
@@ -87,10 +87,10 @@ class Tracing(Service):
         attributes: dict[str, str | int] = {
             "http.request.method": record.method,
             "http.response.status_code": record.status,
-            "client.address": record.client,
+            "client.address": clean(record.client, _LONGEST_NAME),
             "gen_ai.operation.name": record.operation,
-            "gen_ai.request.model": redact(one_line(record.asked[:_LONGEST_NAME])),
-            "gen_ai.response.model": record.model,
+            "gen_ai.request.model": clean(record.asked, _LONGEST_NAME),
+            "gen_ai.response.model": clean(record.model, _LONGEST_NAME),
             "gen_ai.usage.input_tokens": record.tokens_in,
             "gen_ai.usage.output_tokens": record.tokens_out,
             "antigravity.dialect": record.dialect,
@@ -118,7 +118,7 @@ class Tracing(Service):
         attributes: dict[str, str | int] = {
             "antigravity.account": attempt.account,
             "error.type": attempt.reason,
-            "antigravity.upstream_trace": redact(one_line(attempt.upstream_trace[:_LONGEST_NAME])),
+            "antigravity.upstream_trace": clean(attempt.upstream_trace, _LONGEST_NAME),
             "http.response.status_code": attempt.status,
         }
         return ReadableSpan(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from base64 import b64encode
 from collections.abc import Callable, Generator
 from typing import Any, cast
@@ -21,6 +22,7 @@ from antigravity_proxy.settings.proxies import ProxyAddress
 Negotiation = Generator[bytes, bytes, bytes]
 
 MAX_REPLY_HEAD = 16 << 10
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?(?:\r\n|$)")
 
 
 class TunnelRefused(ConnectError):
@@ -43,8 +45,8 @@ def http_connect(proxy: ProxyAddress, host: str, port: int) -> Negotiation:
             raise TunnelRefused("the proxy's reply has no end")
         reply += yield b""
     head, _, surplus = reply.partition(b"\r\n\r\n")
-    status = head.split(b"\r\n", 1)[0].split(b" ")
-    if len(status) < 2 or not status[0].startswith(b"HTTP/1.") or not status[1].isdigit():
+    status = _STATUS.match(head)
+    if status is None:
         raise TunnelRefused("the proxy does not speak HTTP")
     if status[1] != b"200":
         raise TunnelRefused(f"the proxy answered {int(status[1])}")

@@ -17,8 +17,10 @@ from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.project import usable_project_id
 from antigravity_proxy.generatecontent import durations
 from antigravity_proxy.secret import Secret, SecretBytes
-from antigravity_proxy.volume.database import Row
 from antigravity_proxy.volume.sealed import Malformed, Unsealer, WrongKey
+
+#: a row by column name; one that this proxy leaves alone has ``paused`` besides
+Row = dict[str, Any]
 
 #: whose accounts serve; others are listed only
 _PROVIDER = "google"

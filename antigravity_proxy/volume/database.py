@@ -10,12 +10,10 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 from antigravity_proxy.volume import paused, wal
+from antigravity_proxy.volume.accounts import Row
 from antigravity_proxy.volume.snapshot import NotReady, Snapshot, VolumeError
-
-Row = dict[str, Any]
 
 #: the columns that are read where they exist; the first four are the schema's oldest and must be there
 _REQUIRED = ("id", "provider", "email", "token_json")

@@ -19,6 +19,7 @@ _BLOCK = 1 << 20
 MAX_DATABASE = 256 << 20  # with its log; 100,000 accounts take 111 MB (credential-volume.md 2.6)
 MAX_CONFIG = 4 << 20
 MAX_CLIENT_KEYS = 1 << 20
+MAX_SETTING = 1 << 20
 
 
 def open_descriptor(path: Path, *, follow: bool = True) -> int:

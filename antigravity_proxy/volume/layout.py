@@ -51,6 +51,6 @@ def of_desktop(platform: str, environ: Mapping[str, str], home: Path, windows_ho
 
 
 def described(directory: Path) -> str:
-    """A data directory for an operator's eyes. Pure."""
+    """A data directory for an operator's eyes."""
     name = str(directory)
     return name if directory.is_absolute() else f"{name}, relative to the directory that the process was started in"

@@ -19,6 +19,6 @@ def is_alone(database: Path) -> bool:
 
 
 def mount_points(mountinfo: str) -> set[str]:
-    """Where things are mounted, by proc(5)'s ``mountinfo``: its fifth field, with octal escapes. Pure."""
+    """Where things are mounted, by proc(5)'s ``mountinfo``: its fifth field, with octal escapes."""
     fields = (line.split(" ", 5) for line in mountinfo.splitlines())
     return {_ESCAPED.sub(lambda found: chr(int(found[1], 8)), field[4]) for field in fields if len(field) > 4}

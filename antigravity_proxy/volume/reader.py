@@ -11,8 +11,7 @@ from msgspec.structs import replace
 from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.secret import Secret, SecretBytes
 from antigravity_proxy.volume import database, files, guiconfig, keys, mounts, snapshot
-from antigravity_proxy.volume.accounts import AccountReader, Accounts, RowProblem
-from antigravity_proxy.volume.database import Row
+from antigravity_proxy.volume.accounts import AccountReader, Accounts, Row, RowProblem
 from antigravity_proxy.volume.guiconfig import GuiConfig
 from antigravity_proxy.volume.keys import KeyFinding, Keys
 from antigravity_proxy.volume.layout import Layout, described
@@ -179,6 +178,11 @@ class VolumeReader:
             paused=sum(account.paused for account in read.accounts),
             key=read.key or state.key,
         )
+
+
+def unforeseen(fault: Exception) -> str:
+    """What is said of a read that ended by an exception which nobody foresaw; holds no path."""
+    return f"the data directory can't be read: {getattr(fault, 'strerror', None) or type(fault).__name__}"
 
 
 def _drained(rows: list[Row]) -> Iterator[Row]:

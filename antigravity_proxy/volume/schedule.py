@@ -1,4 +1,4 @@
-"""When the volume is to be looked at, and when to be read. Pure (credential-volume.md 2.4, 2.5)."""
+"""When the volume is to be looked at, and when to be read (credential-volume.md 2.4, 2.5)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from antigravity_proxy.volume.reader import VolumeReader, VolumeState
+from antigravity_proxy.volume.reader import VolumeReader, VolumeState, unforeseen
 from antigravity_proxy.volume.schedule import RETRY, Schedule
 from antigravity_proxy.volume.threads import OwnThread
 
@@ -146,7 +146,7 @@ class VolumeService(Service):
 
     def _failed(self, fault: Exception) -> VolumeState:
         """In the thread: a look that ended by an exception. It shows in health, and its traceback in the log once."""
-        words = f"the data directory can't be read: {type(fault).__name__}"
+        words = unforeseen(fault)
         if words != self._fault:
             self._fault = words
             self._reactor.callFromThread(log.failure, "the volume could not be looked at", Failure(fault))

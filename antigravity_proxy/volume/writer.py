@@ -276,7 +276,7 @@ def _signed_in(account: NewAccount, kept: dict[str, Any], now: int) -> dict[str,
 
 
 def _renewed(token: dict[str, Any], used: Secret, grant: IssuedToken, now: float) -> dict[str, Any]:
-    """The token with what a refresh brought, or as it is where the app knows better. Pure."""
+    """The token with what a refresh brought, or as it is where the app knows better."""
     if token.get("refresh_token") != used.reveal():
         return token
     merged = dict(token)

@@ -24,6 +24,7 @@ from antigravity_proxy.http1.parser import (
     TooLong,
     announced_length,
     is_chunked,
+    origin_form,
     request_head,
     request_line,
     tokens,
@@ -288,6 +289,7 @@ class GuardedChannel:
         request = self._request = GuardedRequest(self, head)
         try:
             body = _framing(head)
+            request.uri = origin_form(head.target, head.fields)
             self.persistent = (
                 head.minor == 1 and not self._draining and b"close" not in tokens(head.fields, b"connection")
             )

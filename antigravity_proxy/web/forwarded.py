@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from antigravity_proxy.settings.parse import Network
 _MAPPED = "::ffff:"
 #: bits of an IPv6 address that one user can't choose freely
 _SITE = 64
+
+#: an address, or one with a port, as some gateways write it; a zone, which is any text, is not taken
+_FIELD = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::[0-9]{1,5})?|([0-9.]{7,15})(?::[0-9]{1,5})?|([0-9A-Fa-f:.]{2,45})")
 
 
 def address_of(request: Any, trusted: Sequence[Network]) -> str:
@@ -42,10 +46,11 @@ def client_address(peer: str, forwarded_for: Iterable[str], trusted: Sequence[Ne
     for field in reversed([item.strip() for value in forwarded_for for item in value.split(",")]):
         if not is_trusted(address, trusted):
             break
+        found = _FIELD.fullmatch(field)
         try:
-            address = str(ipaddress.ip_address(field))
+            address = str(ipaddress.ip_address("" if found is None else found[1] or found[2] or found[3]))
         except ValueError:
-            break  # whatever stands there, it is no address: the proxy's own must do
+            break  # whatever that is, it is not an address: the proxy's own must do
     return address
 
 

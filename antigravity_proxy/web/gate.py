@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from antigravity_proxy.dialect.base import Rendered
-from antigravity_proxy.errors import MethodNotAllowed, ProxyError
+from antigravity_proxy.errors import Forbidden, MethodNotAllowed, ProxyError
 from antigravity_proxy.settings.parse import Network
 from antigravity_proxy.telemetry.record import CLIENT_LEFT, Ledger, Record
 from antigravity_proxy.web.bodies import BodyUse
@@ -17,6 +17,7 @@ from antigravity_proxy.web.forwarded import address_of
 from antigravity_proxy.web.hosts import Hosts
 from antigravity_proxy.web.identity import own_id, own_trace
 from antigravity_proxy.web.key_ring import KeyRing
+from antigravity_proxy.web.origin import is_foreign
 from antigravity_proxy.web.rate_limits import RateLimits
 from antigravity_proxy.web.routes import PREFLIGHT, Operation, Route, match
 
@@ -72,6 +73,7 @@ class ApiGate:
         self._ledger = ledger
         self.rate_limits = rate_limits
         self._hosts = Hosts(hosts)
+        self._origins = frozenset(origin.encode("ascii") for origin in origins)
         self._cors = Cors(origins)
         self._trusted = trusted
         ledger.observe(rate_limits)
@@ -107,6 +109,11 @@ class ApiGate:
         headers = request.requestHeaders
         if self.keys.open:
             self._hosts.check(request.getHeader(b"host"))
+            if is_foreign(headers, allowed=self._origins):
+                raise Forbidden(
+                    "No API key is set here, so pages of other sites may not call: set one, or name the page's origin "
+                    "in PROXY_CORS_ORIGINS."
+                )
         key = self.keys.check(headers, target.partition(b"?")[2])
         if key is not None:
             admission.key, record.key = key, key.name

@@ -7,10 +7,13 @@ browser; only the ``Host`` tells. An address instead of a name can't be rebound.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from antigravity_proxy.errors import Forbidden
+
+#: ``host`` or ``host:port``, strictly (RFC 9110 7.2): no user, no backslash, nothing else that readers differ about
+_HOST = re.compile(rb"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,255}))(?::[0-9]{1,5})?")
 
 
 class Hosts:
@@ -21,10 +24,8 @@ class Hosts:
 
     def allows(self, host: bytes) -> bool:
         """Whether a ``Host`` header, with or without its port, names this daemon."""
-        try:
-            return self.names(urlsplit(f"//{host.decode('ascii')}").hostname or "")
-        except ValueError:
-            return False
+        found = _HOST.fullmatch(host)
+        return found is not None and self.names((found[1] or found[2]).decode("ascii"))
 
     def names(self, name: str) -> bool:
         """As ``allows``, for a name or an address alone."""

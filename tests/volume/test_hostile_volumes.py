@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from click import ClickException
+from support.command import call
 from support.users import as_nobody, reachable_directory, shut
 from support.volumes import EPOCH, copy_of, make_database, reader_of, renumber, snapshot_of, trace, update
 from twisted.internet.task import Clock
@@ -33,11 +35,11 @@ SCHEMAS = {
     "a view that gives no row": f"CREATE VIEW accounts AS {ENDLESS}, '' AS token_json FROM n WHERE i < 0",
     "a generated column of great size": (
         "CREATE TABLE accounts (id TEXT, provider TEXT, email TEXT,"
-        " token_json TEXT AS (hex(zeroblob(400000000))) VIRTUAL); INSERT INTO accounts VALUES ('a', 'google', 'x')"
+        " token_json TEXT AS (hex(zeroblob(20000000))) VIRTUAL); INSERT INTO accounts VALUES ('a', 'google', 'x')"
     ),
     "a check without end": (
         "CREATE TABLE accounts (id TEXT, provider TEXT, email TEXT, token_json TEXT,"
-        " CHECK (length(hex(zeroblob(400000000))) > 0));"
+        " CHECK (length(hex(zeroblob(20000000))) > 0));"
         " PRAGMA ignore_check_constraints = ON; INSERT INTO accounts VALUES ('a', 'google', 'x', '{}')"
     ),
 }
@@ -283,7 +285,7 @@ def test_rows_sealed_with_a_key_that_is_not_there_yet_serve_on(tmp_path: Path) -
     for _ in range(3):
         clock.advance(removals_module.CONFIRM * 2)
         state = reader.read()
-        assert {account.token for account in state.accounts} == {account.token for account in before}
+        assert {account.access_token for account in state.accounts} == {account.access_token for account in before}
         assert (state.kept, state.sealed_rows, state.unconfirmed, state.no_key_fits) == (2, 2, 0, False)
     shutil.copy(other.directory / ".keys" / "master.key", writer.directory / ".keys" / "new.key")
     state = reader.read()
@@ -327,3 +329,72 @@ def test_a_live_writer_behind_a_link_is_never_half_seen(tmp_path: Path) -> None:
         for number in range(1, 30):
             renumber(app, number)
             assert {row["name"] for row in database.rows(snapshot_of(tmp_path / "volume"))} == {str(number)}
+
+
+class Failing:
+    """One function of the system's that fails below a directory, from the call with that number on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, code: int, below: Path, first: int) -> None:
+        self.calls = 0
+        real = getattr(os, name)
+
+        def fail(path: object, *arguments: object, **options: object) -> object:
+            if str(path).startswith(str(below)):
+                self.calls += 1
+                if self.calls >= first:
+                    raise OSError(code, os.strerror(code), str(path))
+            return real(path, *arguments, **options)
+
+        monkeypatch.setattr(os, name, fail)
+
+
+@pytest.mark.parametrize(
+    "code", [errno.ENOTCONN, errno.ESTALE, errno.EIO, errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG]
+)
+@pytest.mark.parametrize("function", ["open", "stat", "lstat", "scandir", "readlink"])
+def test_a_mount_that_fails_at_any_call_ends_no_look(
+    tmp_path: Path, function: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = copy_of("gui-0.9.2", tmp_path)
+    for first in range(1, 12):
+        reader = reader_of(volume)
+        good = reader.read()
+        with monkeypatch.context() as patch:
+            failing = Failing(patch, function, code, tmp_path, first)
+            reader.signature()
+            state = reader.read()
+        assert len(state.accounts) == len(good.accounts)
+        told = (state.error, state.config_error, *(finding.message for finding in state.key_findings))
+        assert str(tmp_path) not in " ".join(told)
+        if function in ("open", "scandir") and failing.calls >= first:
+            assert any(told)
+        assert reader.read().error == ""
+
+
+@pytest.mark.parametrize("function", ["open", "stat", "lstat", "scandir", "readlink"])
+def test_a_mount_that_fails_at_any_call_ends_commands_in_words(
+    tmp_path: Path, function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "PATIENCE", 0.02)
+    volume, out = copy_of("gui-0.9.2", tmp_path / "mount"), tmp_path / "out"
+    for command in (["accounts", "list"], ["key", "check"], ["backup", out], ["export", out], ["restore", "--resume"]):
+        for first in (1, 3, 6):
+            with monkeypatch.context() as patch:
+                Failing(patch, function, errno.ENOTCONN, tmp_path / "mount", first)
+                result = call(*command, "--data-dir", volume)
+            assert result.exception is None or isinstance(result.exception, SystemExit), (command, result.exception)
+
+
+def test_a_key_that_can_not_be_read_makes_no_backup_without_it(place: Path) -> None:
+    volume = copy_of("gui-0.9.2", place)
+    for path in (volume, *volume.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    shut(volume / ".keys" / "mk")
+    try:
+        with (
+            as_nobody(),
+            pytest.raises(ClickException, match=r"\.keys/mk can't be read: owned by .*; nothing was copied"),
+        ):
+            backup.copy_volume(layout.single(volume))
+    finally:
+        (volume / ".keys" / "mk").chmod(0o600)

@@ -14,8 +14,8 @@ from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.volume import accounts, keys, sealed
-from antigravity_proxy.volume.accounts import AccountReader, RowProblem
-from antigravity_proxy.volume.database import Row, rows
+from antigravity_proxy.volume.accounts import AccountReader, Row, RowProblem
+from antigravity_proxy.volume.database import rows
 
 KEY, OTHER = bytes(range(32)), bytes(32)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from support.edge import HEAD, KEY, Edge, request
@@ -343,3 +344,44 @@ def test_the_gate_raises_what_the_ring_raises() -> None:
     channel, _ = edge.connect()
     with pytest.raises(Unauthorized):
         edge.site.gate.admit(GuardedRequest(channel, RequestHead(b"GET", b"/v1/models", 1, {})), b"GET", b"/v1/models")
+
+
+def test_a_target_in_absolute_form_is_taken_for_its_path() -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    channel.dataReceived(request().replace(b"POST /v1", b"POST http://x/v1"))
+    assert edge.resource.bodies == [b"hello"]
+    channel, transport = edge.connect()
+    channel.dataReceived(b"GET HTTP://x HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert transport.value().startswith(b"HTTP/1.1 200 ")
+    channel, transport = edge.connect()
+    channel.dataReceived(request().replace(b"POST /v1", b"POST http://other.example/v1"))
+    assert transport.value().startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("key", [KEY, b""])
+def test_options_for_the_whole_server_is_ours_to_answer(key: bytes) -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    channel.dataReceived(b"OPTIONS * HTTP/1.1\r\nHost: x\r\n" + key + b"\r\n")
+    assert b"Twisted" not in transport.value()
+    assert transport.value().startswith(b"HTTP/1.1 200 " if key else b"HTTP/1.1 401 ")
+
+
+def test_a_fault_of_a_page_is_answered_by_us_and_logged_seldom(no_leaks: list[Any]) -> None:
+    edge = Edge()
+
+    def broken(_: Any) -> bytes:
+        raise ZeroDivisionError("secret")
+
+    edge.resource.render = broken  # type: ignore[method-assign]
+    for _ in range(50):
+        channel, transport = edge.connect()
+        channel.dataReceived(request())
+        assert transport.value().startswith(b"HTTP/1.1 500 ")
+        assert b"Processing Failed" not in transport.value()
+        assert b"Twisted" not in transport.value()
+        assert b"secret" not in transport.value()
+        assert b'"error"' in transport.value()
+    assert len(no_leaks) == 5
+    no_leaks.clear()

@@ -22,7 +22,9 @@ def test_names_and_addresses_that_are_ours(host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "notlocalhost", "", "box.example.evil.example",
-     "box.example@evil.example", "127.1", "2130706433", "0x7f000001", "[::1", "\xff"],
+     "box.example@evil.example", "127.1", "2130706433", "0x7f000001", "[::1", "\xff",
+     "a@127.0.0.1", "evil\\@localhost", "localhost:", "localhost:x",
+     "localhost:8045:1", "localhost/", "127.0.0.1#", " localhost", "[127.0.0.1", "[localhost]", "localhost\n"],
 )  # fmt: skip
 def test_every_other_name_is_refused(host: str) -> None:
     with pytest.raises(Forbidden, match="PROXY_ALLOWED_HOSTS"):
