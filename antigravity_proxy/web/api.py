@@ -123,7 +123,7 @@ class ApiResource(Resource):
                 return dialect.render_models(self._models(admission), _query(request))
             case Operation.MODEL:
                 name = admission.route.model
-                found = next((model for model in self._models(admission) if model.id == name), None)
+                found = self._model(admission, name)
                 return dialect.render_model(found, name)
             case Operation.CAPACITY:
                 return self._capacity()
@@ -137,6 +137,14 @@ class ApiResource(Resource):
         if key is None or not key.models:
             return listed
         return tuple(model for model in listed if key.may_use(catalogue.resolve(model.id).id))
+
+    def _model(self, admission: ApiAdmission, name: str) -> PublicModel | None:
+        """The model of that name, if the client may use it: what a request for it would be served by."""
+        catalogue, key = self._catalogue(), admission.key
+        found = catalogue.find(name)
+        if found is None or (key is not None and not key.may_use(catalogue.resolve(name).id)):
+            return None
+        return found
 
     def _capacity(self) -> Rendered:
         pool = self._context.upstream.pool
