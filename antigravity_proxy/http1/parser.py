@@ -335,3 +335,15 @@ def _chunk_size(line: bytes) -> int:
     if extension and _CONTROL.search(extension):
         raise Malformed("a chunk's extension holds a control character")
     return int(digits, 16)
+
+
+def request_body(head: RequestHead) -> Body:
+    """How the request's body is framed (RFC 9112 6.3). Raises Malformed, also where not exactly one Host is named."""
+    fields = head.fields
+    if len(fields.get(b"host", ())) != 1 and (head.minor == 1 or b"host" in fields):
+        raise Malformed("exactly one Host header is needed")
+    if is_chunked(fields):
+        if head.minor == 0:
+            raise Malformed("HTTP/1.0 knows no Transfer-Encoding")
+        return ChunkedBody()
+    return LengthBody(announced_length(fields) or 0)

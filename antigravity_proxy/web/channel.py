@@ -6,7 +6,7 @@ Slow senders and stalled readers are dropped.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.internet.protocol import connectionDone
@@ -16,20 +16,18 @@ from zope.interface import implementer
 from antigravity_proxy import errors
 from antigravity_proxy.http1.parser import (
     Body,
-    ChunkedBody,
     HeadReader,
-    LengthBody,
     Malformed,
     RequestHead,
     TooLong,
     announced_length,
-    is_chunked,
     origin_form,
+    request_body,
     request_head,
     request_line,
     tokens,
 )
-from antigravity_proxy.http1.sending import send
+from antigravity_proxy.http1.sending import send, unsent
 from antigravity_proxy.settings.limits import HEAD_BYTES, HEAD_FIELDS, LINGER_BYTES
 from antigravity_proxy.web.deadlines import Deadlines, Wait
 from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest, head_of
@@ -38,6 +36,16 @@ if TYPE_CHECKING:
     from antigravity_proxy.web.site import GuardedSite
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Upgraded(Protocol):
+    """What a connection became that speaks another protocol after its first request."""
+
+    def drain(self) -> None:
+        """The daemon is about to end: finishes what is under way, and then the connection."""
+
+    def tick(self, now: float) -> None:
+        """Looks at its deadlines; ``now`` in monotonic seconds."""
 
 
 @implementer(IProtocol, IPushProducer)
@@ -57,8 +65,8 @@ class GuardedChannel:
         "_head",
         "_paused",
         "_producer",
+        "_protocol",
         "_request",
-        "_upgraded",
         "address",
         "connected",
         "persistent",
@@ -66,6 +74,7 @@ class GuardedChannel:
         "sheds",
         "site",
         "transport",
+        "upgraded",
     )
 
     def __init__(self, site: GuardedSite[Any], address: str, *, sheds: bool) -> None:
@@ -82,7 +91,8 @@ class GuardedChannel:
         self._ahead = b""  # the beginning of further requests
         self._paused = False  # nothing is read
         self._producer: IPushProducer | None = None
-        self._upgraded: IProtocol | None = None  # speaks from now on
+        self._protocol: IProtocol | None = None  # takes the bytes, after an upgrade
+        self.upgraded: Upgraded | None = None
         self._deadlines = Deadlines(site.ticker.clock.seconds())
         self._draining = False
 
@@ -108,8 +118,8 @@ class GuardedChannel:
 
     def dataReceived(self, data: bytes) -> None:
         """Twisted's: bytes of the client."""
-        if self._upgraded is not None:
-            self._upgraded.dataReceived(data)
+        if self._protocol is not None:
+            self._protocol.dataReceived(data)
             return
         waits_for = self._deadlines.waits_for
         if waits_for is Wait.CLOSE:
@@ -134,9 +144,9 @@ class GuardedChannel:
         self.site.ticker.leave(self)
         request, self._request = self._request, None
         self._body = self._producer = None
-        if self._upgraded is not None:
-            self._upgraded.connectionLost(reason)
-        elif request is not None and not self.refusing:
+        if self._protocol is not None:
+            self._protocol.connectionLost(reason)
+        if request is not None and not self.refusing:
             request.connection_lost(reason)
         self.site.channel_gone(self)
 
@@ -204,7 +214,9 @@ class GuardedChannel:
         A connection that was just made gets a moment to send a whole head; any other without one goes now.
         """
         self._draining = True
-        if self._deadlines.waits_for is Wait.HEAD and not self._deadlines.received:
+        if self.upgraded is not None:
+            self.upgraded.drain()
+        elif self._deadlines.waits_for is Wait.HEAD and not self._deadlines.received:
             self._wait(Wait.ARRIVAL)
         elif self._request is None or self._deadlines.waits_for is Wait.HEAD:
             self._close()
@@ -215,12 +227,16 @@ class GuardedChannel:
         """The transport's: the client takes nothing for now."""
         if self._deadlines.stalled_since is None:
             self._deadlines.stalled_since = self.site.ticker.clock.seconds()
+        if self.upgraded is not None:
+            self._pause()  # what it sends is held up as well
         if self._producer is not None:
             self._producer.pauseProducing()
 
     def resumeProducing(self) -> None:
         """The transport's: the client takes bytes again."""
         self._deadlines.stalled_since = None
+        if self.upgraded is not None:
+            self._resume()
         if self._producer is not None:
             self._producer.resumeProducing()
         elif self._ahead and self._request is None:
@@ -234,8 +250,11 @@ class GuardedChannel:
     def tick(self, now: float) -> None:
         """Drops a peer that is too slow."""
         deadlines = self._deadlines
-        if deadlines.takes_nothing(now, _unsent(self.transport)):
+        if deadlines.takes_nothing(now, unsent(self.transport)):
             self.transport.abortConnection()
+            return
+        if self.upgraded is not None:
+            self.upgraded.tick(now)
             return
         match deadlines.expired(now, full=self.site.is_full):
             case None:
@@ -251,9 +270,13 @@ class GuardedChannel:
 
     def _protocolUpgradeForWebsockets(self, protocol: IProtocol) -> None:
         """Twisted's (``twisted.web.websocket``): ``protocol`` has the connection from now on."""
-        self._upgraded = protocol
+        self._protocol = protocol
         self._deadlines.waits_for = Wait.NOTHING
         protocol.makeConnection(self.transport)
+
+    def upgrade(self, upgraded: Upgraded) -> None:
+        """From now on the connection is another protocol's, which Twisted has just put in the place of HTTP."""
+        self.upgraded = upgraded
 
     def _take_head(self, data: bytes) -> None:
         head = self._head
@@ -288,7 +311,7 @@ class GuardedChannel:
         """A head is whole."""
         request = self._request = GuardedRequest(self, head)
         try:
-            body = _framing(head)
+            body = request_body(head)
             request.uri = origin_form(head.target, head.fields)
             self.persistent = (
                 head.minor == 1 and not self._draining and b"close" not in tokens(head.fields, b"connection")
@@ -367,18 +390,6 @@ class GuardedChannel:
         self._deadlines.wait(what, self.site.ticker.clock.seconds())
 
 
-def _framing(head: RequestHead) -> Body:
-    """How the request's body is framed (RFC 9112 6.3). Raises Malformed, also where not exactly one Host is named."""
-    fields = head.fields
-    if len(fields.get(b"host", ())) != 1 and (head.minor == 1 or b"host" in fields):
-        raise Malformed("exactly one Host header is needed")
-    if is_chunked(fields):
-        if head.minor == 0:
-            raise Malformed("HTTP/1.0 knows no Transfer-Encoding")
-        return ChunkedBody()
-    return LengthBody(announced_length(fields) or 0)
-
-
 def _so_far(line: bytes) -> RequestHead:
     """What is known of a request whose head is not read, by its first line."""
     try:
@@ -386,9 +397,3 @@ def _so_far(line: bytes) -> RequestHead:
     except Malformed:
         method, target, minor = b"", b"", 1
     return RequestHead(method, target, minor, {})
-
-
-def _unsent(transport: Any) -> int:
-    """Bytes that wait in the transport (Twisted's FileDescriptor)."""
-    waiting: int = len(getattr(transport, "dataBuffer", b"")) - getattr(transport, "offset", 0)
-    return waiting + int(getattr(transport, "_tempDataLen", 0))
