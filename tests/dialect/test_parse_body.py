@@ -37,6 +37,7 @@ DECODER = msgspec.json.Decoder(Body)
         (b'{"more":"\xff"}', r"not UTF-8 \(byte 9\)"),
         (b"\xef\xbb\xbf\xef\xbb\xbf{}x", "not JSON"),
         (b'{"more":"\\ud83d"', "not JSON"),
+        (b'{"more":"\\ud83d","items":NaN}', "not JSON"),
         ('{"more":1}'.encode("utf-16"), "not JSON"),
         (b'{"more":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
         (b"[]", "Expected `object`, got `array`"),
