@@ -18,7 +18,7 @@ from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.pool import Pool
-from antigravity_proxy.accounts.shared import session_key
+from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.accounts.state import Cooldown
 
 #: accounts → CPU microseconds that a choice may take

@@ -28,7 +28,7 @@ from twisted.internet import reactor as installed
 from twisted.internet.task import deferLater, react
 
 from antigravity_proxy.accounts.pool import Pool
-from antigravity_proxy.accounts.shared import session_key
+from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.replicas.cache import Cooling
 from antigravity_proxy.replicas.connection import Connection

@@ -42,7 +42,7 @@ IN_FLIGHT = 3
 UNOFFERED, TROUBLED, TOKENLESS, MARKED = 8, 4, 2, 1
 
 
-class Standing(NamedTuple):
+class Eligibility(NamedTuple):
     """Where an account stands for a model.
 
     ``rank`` is None where it can't be chosen now; ``again`` is when time alone may better it (monotonic seconds, inf:
@@ -56,8 +56,8 @@ class Standing(NamedTuple):
 
 
 #: an account that is not there, or that time alone does not bring back
-NOWHERE = Standing(None)
-_FULL = Standing(None, full=True)
+NOWHERE = Eligibility(None)
+_FULL = Eligibility(None, full=True)
 
 
 def has_live_token(state: AccountState, now: Moment) -> bool:
@@ -111,7 +111,7 @@ def remaining(state: AccountState, model: str, now: Moment) -> tuple[float, floa
     return (quota.remaining, now.monotonic + left) if left > 0 else (1.0, float("inf"))
 
 
-def standing(state: AccountState, model: str, rules: Rules, now: Moment) -> Standing:
+def eligibility(state: AccountState, model: str, rules: Rules, now: Moment) -> Eligibility:
     """Where the account stands for ``model``.
 
     A quota that is used up, or down to the reserve, counts as a cooldown until it begins anew (upstream.md 3.4).
@@ -121,13 +121,13 @@ def standing(state: AccountState, model: str, rules: Rules, now: Moment) -> Stan
         return NOWHERE
     live = has_live_token(state, now)
     if not live and not can_refresh(state, now):
-        return Standing(None, state.refresh_after) if state.grant.is_renewable else NOWHERE
+        return Eligibility(None, state.refresh_after) if state.grant.is_renewable else NOWHERE
     until = cooling_until(state, model, now) if state.cooldowns else 0.0
     left, resets_at = remaining(state, model, now) if state.quota else (1.0, float("inf"))
     if left <= rules.reserve and resets_at != float("inf"):
         until = max(until, resets_at)
     if until:
-        return Standing(None, until, 0.0 if is_flagged(state, now) else until)
+        return Eligibility(None, until, 0.0 if is_flagged(state, now) else until)
     if state.in_flight and state.in_flight >= (max_leases(state, rules) or float("inf")):
         return _FULL
     troubled = state.last_until > now.monotonic
@@ -141,7 +141,7 @@ def standing(state: AccountState, model: str, rules: Rules, now: Moment) -> Stan
         state.in_flight,
         state.turn,
     )
-    return Standing(rank, min(resets_at, state.last_until) if troubled else resets_at)
+    return Eligibility(rank, min(resets_at, state.last_until) if troubled else resets_at)
 
 
 def max_leases(state: AccountState, rules: Rules) -> int:

@@ -9,18 +9,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from antigravity_proxy.accounts import policy
-from antigravity_proxy.accounts.capacity import ModelCapacity, capacity
-from antigravity_proxy.accounts.deeds import Deeds
-from antigravity_proxy.accounts.heard import Heard
 from antigravity_proxy.accounts.lease import Lease, Shortage
-from antigravity_proxy.accounts.order import Order
 from antigravity_proxy.accounts.policy import Moment
+from antigravity_proxy.accounts.ranking import Ranking
+from antigravity_proxy.accounts.replication import LocalState, ReplicaEvents, SharedState, session_key
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.shared import LocalState, SharedState, session_key
 from antigravity_proxy.accounts.slices import Slices
-from antigravity_proxy.accounts.state import AccountState, Cooldown, unwatched
-from antigravity_proxy.accounts.tally import Tally, tally
-from antigravity_proxy.accounts.trouble import of_verdict
+from antigravity_proxy.accounts.state import AccountState, Cooldown, of_verdict, unwatched
+from antigravity_proxy.accounts.stats import Counters, ModelCapacity, Tally, capacity, tally
 from antigravity_proxy.accounts.waiting import WaitingLine
 from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.canonical.offers import ModelQuota
@@ -33,7 +29,7 @@ _AT_ONCE = 250
 #: more accounts than this are counted in slices too, a counting at a time: one turn would hold up every request
 _COUNTED_AT_ONCE = 10_000
 #: models whose order is kept; clients can name more, if the user's mapping lets them
-_MAX_ORDERS = 64
+_MAX_RANKINGS = 64
 
 
 class Pool:
@@ -57,7 +53,7 @@ class Pool:
         self._rules = Rules() if rules is None else rules
         self._shared = LocalState() if shared is None else shared
         self._states: dict[str, AccountState] = {}
-        self._orders: dict[str, Order] = {}
+        self._rankings: dict[str, Ranking] = {}
         self._line: WaitingLine[Lease] = WaitingLine(clock)
         self._turn = 0.0  # the latest turn so far
         self._serial = 0
@@ -73,10 +69,10 @@ class Pool:
         self.on_exhausted: Callable[[AccountState], object] = unwatched
         #: when an account was last leased (monotonic seconds)
         self.last_leased = float("-inf")
-        self.deeds = Deeds()
+        self.counters = Counters()
         #: takes into effect what other replicas learnt
-        self.heard = Heard(self._states, self._set_aside)
-        self._shared.listen(self.heard)
+        self.replica_events = ReplicaEvents(self._states, self._set_aside)
+        self._shared.listen(self.replica_events)
 
     @property
     def states(self) -> Collection[AccountState]:
@@ -92,7 +88,7 @@ class Pool:
     def rules(self, rules: Rules) -> None:
         if rules != self._rules:
             self._rules = rules
-            self._orders.clear()
+            self._rankings.clear()
 
     def now(self) -> Moment:
         """This moment on both clocks."""
@@ -134,7 +130,7 @@ class Pool:
 
     def _leave(self, state: AccountState) -> None:
         state.on_change = unwatched
-        for order in self._orders.values():
+        for order in self._rankings.values():
             order.leave(state)
         self.on_left(state)
 
@@ -151,7 +147,7 @@ class Pool:
 
     def again(self, state: AccountState, model: str) -> Lease | None:
         """This very account once more; None if it has been set aside meanwhile."""
-        standing = policy.standing(state, model, self._rules, self.now())
+        standing = policy.eligibility(state, model, self._rules, self.now())
         return self._hold(state, model) if standing.rank is not None and self._is_here(state) else None
 
     def queue(self, model: str, tried: Collection[AccountState], session: bytes) -> Deferred[Lease | None]:
@@ -161,13 +157,13 @@ class Pool:
     def is_full(self, model: str) -> bool:
         """Whether nobody can serve ``model``, but somebody could if it were not at the limit of its leases."""
         now = self.now()
-        order = self._order(model, now)
+        order = self._ranking(model, now)
         return order.first(now) is None and bool(order.full)
 
     def free_in(self, model: str) -> float | None:
         """Seconds until an account can serve ``model``, 0: one can; None: time alone brings none back."""
         now = self.now()
-        order = self._order(model, now)
+        order = self._ranking(model, now)
         if order.first(now) is not None:
             return 0.0
         free_at = order.first_free(now)
@@ -200,12 +196,12 @@ class Pool:
 
     def capacity(self, models: Iterable[str]) -> tuple[ModelCapacity, ...]:
         """What the accounts can serve now of these models and of those that were asked for."""
-        return capacity(sorted({*models, *self._orders}), self._states.values(), self._rules, self.now())
+        return capacity(sorted({*models, *self._rankings}), self._states.values(), self._rules, self.now())
 
     def standings(self) -> Iterator[tuple[str, int, int]]:
         """Of each model that was asked for: how many accounts can serve it, busy or not, and how many cool."""
         now = self.now()
-        return ((model, *order.counts(now)) for model, order in self._orders.items())
+        return ((model, *order.counts(now)) for model, order in self._rankings.items())
 
     def penalise(self, state: AccountState, model: str, verdict: Verdict) -> None:
         """Sets an account aside as the verdict says; a longer cooldown in force stays."""
@@ -219,9 +215,9 @@ class Pool:
             length = self._strike(state, key, verdict, now)
             if self._cool(state, key, now + length, verdict.needs_owner):
                 self._shared.cooled(state.credential.id, key, length, verdict.needs_owner)
-        state.trouble = trouble or state.trouble
+        state.last_failure = trouble or state.last_failure
         self._changed(state)
-        self.deeds.set_aside[verdict.cause.value] += 1
+        self.counters.set_aside[verdict.cause.value] += 1
         if verdict.uses_quota:
             self.on_exhausted(state)
         log.info(
@@ -244,10 +240,10 @@ class Pool:
     def released(self, state: AccountState) -> None:
         """A lease has ended."""
         state.in_flight -= 1
-        self.deeds.held -= 1
+        self.counters.held -= 1
         now = self.now()
         if self._is_here(state):
-            for order in self._orders.values():
+            for order in self._rankings.values():
                 order.released(state, now)
         if self._line:
             self._line.given_back()
@@ -267,7 +263,7 @@ class Pool:
 
     def _choose(self, model: str, tried: Collection[AccountState], session: bytes, keep: bool) -> AccountState | None:
         now = self.now()
-        order = self._order(model, now)
+        order = self._ranking(model, now)
         names = [session] if session else []
         if self._rules.mode == "cache-first":  # all who are not bound yet follow one another
             names.append(session_key("", model))
@@ -275,7 +271,7 @@ class Pool:
         moving = []
         for name in names:
             bound = self._states.get(self._shared.account_of(name, now.monotonic) or "")
-            standing = policy.standing(bound, model, self._rules, now) if bound is not None else policy.NOWHERE
+            standing = policy.eligibility(bound, model, self._rules, now) if bound is not None else policy.NOWHERE
             if standing.rank is None and not standing.full and not (keep and bound is not None):
                 moving.append(name)
             elif standing.rank is not None and bound is not None and bound not in tried:
@@ -291,7 +287,7 @@ class Pool:
         return chosen
 
     def _or_better(
-        self, bound: AccountState, rank: policy.Rank, order: Order, tried: Collection[AccountState], now: Moment
+        self, bound: AccountState, rank: policy.Rank, order: Ranking, tried: Collection[AccountState], now: Moment
     ) -> AccountState:
         """The account that a session is bound to; for now another while it is in trouble or has no token."""
         if rank[0] <= policy.MARKED:
@@ -301,31 +297,31 @@ class Pool:
         best = order.first(now, tried)
         if best is None:
             return bound
-        found = policy.standing(best, order.model, self._rules, now).rank
+        found = policy.eligibility(best, order.model, self._rules, now).rank
         return best if found is not None and found[0] < rank[0] else bound
 
     def _hold(self, state: AccountState, model: str) -> Lease:
         now = self.now()
         self.last_leased = now.monotonic
         state.in_flight += 1
-        self.deeds.leases += 1
-        self.deeds.held += 1
+        self.counters.leases += 1
+        self.counters.held += 1
         self._turn = max(self._turn, state.turn)
         state.turn = policy.next_turn(state, model, self._turn, now)
         return Lease(self.released, state, model)
 
-    def _order(self, model: str, now: Moment) -> Order:
-        order = self._orders.get(model)
+    def _ranking(self, model: str, now: Moment) -> Ranking:
+        order = self._rankings.get(model)
         if order is None:
-            while len(self._orders) >= _MAX_ORDERS:
-                del self._orders[next(iter(self._orders))]
-            order = self._orders[model] = Order(model, self._states.values(), self._rules, now)
+            while len(self._rankings) >= _MAX_RANKINGS:
+                del self._rankings[next(iter(self._rankings))]
+            order = self._rankings[model] = Ranking(model, self._states.values(), self._rules, now)
         return order
 
     def _changed(self, state: AccountState) -> None:
-        if self._orders:
+        if self._rankings:
             now = self.now()
-            for order in self._orders.values():
+            for order in self._rankings.values():
                 order.touch(state, now)
 
     def _is_here(self, state: AccountState) -> bool:

@@ -7,12 +7,32 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from antigravity_proxy.accounts.trouble import Trouble
 from antigravity_proxy.canonical.credential import EXPIRED, Credential
 from antigravity_proxy.canonical.grant import Grant, IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.canonical.verdict import Cause
+from antigravity_proxy.canonical.verdict import Cause, Scope, Verdict
 from antigravity_proxy.secret import Secret
+
+
+class LastFailure(Struct, frozen=True):
+    """One failure: when (epoch seconds), why, and with which model; empty: with any.
+
+    ``link``: where the account's owner verifies or appeals, empty: upstream named no such page. It identifies the
+    account.
+    """
+
+    at: float
+    reason: str
+    model: str = ""
+    link: Secret = Secret("")
+
+
+def of_verdict(verdict: Verdict, model: str, at: float) -> LastFailure | None:
+    """What a verdict says of the account; None where the account has nothing to do with it."""
+    if verdict.scope is Scope.NONE and not verdict.blames_account:
+        return None
+    link = verdict.link if verdict.needs_owner and verdict.link.reveal().startswith("https://") else Secret("")
+    return LastFailure(at, verdict.operator_words, model if verdict.scope is Scope.ACCOUNT_MODEL else "", link)
 
 
 class Cooldown(Struct, frozen=True):
@@ -50,6 +70,7 @@ class AccountState:
         "expires_at",
         "grant",
         "in_flight",
+        "last_failure",
         "last_until",
         "offered",
         "on_change",
@@ -62,7 +83,6 @@ class AccountState:
         "refused",
         "serial",
         "strikes",
-        "trouble",
         "turn",
     )
 
@@ -75,7 +95,7 @@ class AccountState:
         self.last_until = 0.0  # monotonic seconds: until then chosen after the others
         self.cooldowns: dict[str, Cooldown] = {}
         self.strikes: dict[tuple[str, Cause], int] = {}  # consecutive failures, by cooldown key
-        self.trouble: Trouble | None = None  # the last
+        self.last_failure: LastFailure | None = None  # the last
         self.barred = ""  # why it is out of use until its row changes; empty: in use
         self.expired = credential.status == EXPIRED  # the app says so, and its token has not changed since
         self.access_token: Secret = credential.access_token
@@ -130,7 +150,7 @@ class AccountState:
         self.last_until = 0.0
         self.expired = False
         self.barred = ""
-        self.trouble = None
+        self.last_failure = None
         self.refresh_after = 0.0
         self.refresh_failures = 0
         self.on_change(self)
@@ -148,7 +168,7 @@ class AccountState:
             return
         self.expired = credential.status != old.status and credential.status == EXPIRED
         self.barred = ""
-        self.trouble = None
+        self.last_failure = None
         self.refresh_after = 0.0
         self.refresh_failures = 0
         self.project = credential.project or self.project

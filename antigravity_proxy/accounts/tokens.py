@@ -10,12 +10,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from antigravity_proxy.accounts.deeds import Deeds
 from antigravity_proxy.accounts.policy import TOKEN_MARGIN
-from antigravity_proxy.accounts.shared import LocalState, SharedState
-from antigravity_proxy.accounts.singleflight import SingleFlight
-from antigravity_proxy.accounts.state import AccountState
-from antigravity_proxy.accounts.trouble import Trouble
+from antigravity_proxy.accounts.replication import LocalState, SharedState
+from antigravity_proxy.accounts.state import AccountState, LastFailure
+from antigravity_proxy.accounts.stats import Counters
+from antigravity_proxy.accounts.waiting import SingleFlight
 from antigravity_proxy.canonical.grant import Grant, IssuedToken, RefreshRejected
 from antigravity_proxy.secret import Secret
 
@@ -46,7 +45,7 @@ class TokenKeeper:
         refresh: Refresh,
         shared: SharedState | None = None,
         keep: Keep | None = None,
-        deeds: Deeds | None = None,
+        counters: Counters | None = None,
     ) -> None:
         self._clock = clock
         self._keep = keep
@@ -56,7 +55,7 @@ class TokenKeeper:
         self._flights: SingleFlight[None] = SingleFlight()
         #: why the OAuth client is refused, for health; empty: it isn't
         self.misconfigured = ""
-        self.deeds = Deeds() if deeds is None else deeds
+        self.counters = Counters() if counters is None else counters
 
     def live(self, state: AccountState) -> Secret | None:
         """The account's token if it lives; one that soon won't is renewed behind the scenes."""
@@ -101,29 +100,29 @@ class TokenKeeper:
         except CancelledError:
             raise
         except Exception:
-            self.deeds.renewals["failed"] += 1
+            self.counters.renewals["failed"] += 1
             self._back_off(state)
             log.failure("refresh of account {account} failed", Failure(), account=state.credential.id)
             raise
         self.misconfigured = ""
-        self.deeds.renewals["renewed"] += 1
+        self.counters.renewals["renewed"] += 1
         state.renewed(issued)
         log.info("account {account} has a new access token", account=state.credential.id)
         if self._keep is not None:
             self._keep(state.credential.id, used, issued)
 
     def _rejected(self, state: AccountState, e: RefreshRejected) -> None:
-        self.deeds.renewals[e.kind] += 1
+        self.counters.renewals[e.kind] += 1
         if e.kind == "dead":
             state.barred = "its sign-in has expired or was revoked: sign in again"
-            state.trouble = Trouble(self._epoch(), state.barred)
+            state.last_failure = LastFailure(self._epoch(), state.barred)
             self._shared.barred(state.credential.id, state.sign_in, state.barred)
         elif e.kind == "misconfigured":
             self.misconfigured = str(e)
             state.refresh_after = self._clock.seconds() + MISCONFIGURED_PAUSE
         else:
             self._back_off(state)
-            state.trouble = Trouble(self._epoch(), f"its token could not be renewed: {e}")
+            state.last_failure = LastFailure(self._epoch(), f"its token could not be renewed: {e}")
         log.warn("account {account}: no new token: {kind}", account=state.credential.id, kind=e.kind)
 
     def _back_off(self, state: AccountState) -> None:

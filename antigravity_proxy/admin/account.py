@@ -12,8 +12,7 @@ from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.reasons import why_not
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.state import ALL_MODELS, AccountState
-from antigravity_proxy.accounts.trouble import Trouble
+from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, LastFailure
 from antigravity_proxy.admin.markup import dated, dot, number, since, tags, until
 from antigravity_proxy.secret import masked
 
@@ -48,7 +47,7 @@ class Shown(Struct, frozen=True):
     in_flight: int
     cooling: tuple[Cooling, ...]
     bars: tuple[QuotaBar, ...]
-    trouble: Trouble | None
+    trouble: LastFailure | None
     has_project: bool = True
 
 
@@ -75,8 +74,8 @@ def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Mome
     account, kind = state.credential, kind_of(state, rules, now)
     email, name = masked(account.label.reveal()), masked(account.name.reveal())
     why = why_not(state, clients, now) if kind != "paused" else "paused: this proxy leaves it alone"
-    if kind == "out" and not why and state.trouble is not None:
-        why = state.trouble.reason
+    if kind == "out" and not why and state.last_failure is not None:
+        why = state.last_failure.reason
     return Shown(
         id=account.id,
         email=email,
@@ -86,7 +85,7 @@ def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Mome
         in_flight=state.in_flight,
         cooling=_cooling(state, now),
         bars=_bars(state, now),
-        trouble=state.trouble,
+        trouble=state.last_failure,
         has_project=bool(state.project) or state.project_asked == float("-inf"),
     )
 

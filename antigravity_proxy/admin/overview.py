@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from antigravity_proxy.accounts.pool import Pool
-from antigravity_proxy.accounts.singleflight import SingleFlight
 from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.waiting import SingleFlight
 from antigravity_proxy.admin import settings_shown
 from antigravity_proxy.admin.account import KINDS, Kind, Shown, kind_of, shown
 from antigravity_proxy.admin.headline import Headline, headline

@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.web.iweb import IAgent
 
-from antigravity_proxy.accounts.singleflight import SingleFlight
+from antigravity_proxy.accounts.waiting import SingleFlight
 from antigravity_proxy.admin.http import Answers, hostname
 from antigravity_proxy.admin.login import Access
 from antigravity_proxy.admin.pages import Pages

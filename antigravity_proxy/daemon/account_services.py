@@ -8,10 +8,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.quota_poll import QuotaPoll
 from antigravity_proxy.accounts.renewals import Renewals
+from antigravity_proxy.accounts.replication import LocalState, SharedState
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.shared import LocalState, SharedState
-from antigravity_proxy.accounts.survey import Survey
 from antigravity_proxy.accounts.tokens import Keep, TokenKeeper
 from antigravity_proxy.codeassist.wire import CodeAssist
 from antigravity_proxy.daemon.account_calls import UpstreamCalls
@@ -49,13 +49,13 @@ class AccountServices:
         self.replicas = replicas = shared_state(reactor, epoch, settings)
         shared: SharedState = LocalState() if replicas is None else replicas
         self.pool = pool = Pool(reactor, epoch, random.random, Rules.of(settings), shared)
-        self.tokens = TokenKeeper(reactor, epoch, self.upstream.refresh, shared, keep, pool.deeds)
+        self.tokens = TokenKeeper(reactor, epoch, self.upstream.refresh, shared, keep, pool.counters)
         self._renewals = Renewals(reactor, pool.now, lambda: pool.states, self.tokens)
         self._projects = Projects(reactor, self.upstream.project, settings.fallback_project, shared)
-        self._survey = Survey(reactor, pool, self.upstream.available, in_force.offered, random.random, shared)
+        self._quota_poll = QuotaPoll(reactor, pool, self.upstream.available, in_force.offered, random.random, shared)
         pool.on_tokenless = self.tokens.live
-        pool.on_joined, pool.on_left = self._survey.joined, self._survey.left
-        pool.on_exhausted = self._survey.exhausted
+        pool.on_joined, pool.on_left = self._quota_poll.joined, self._quota_poll.left
+        pool.on_exhausted = self._quota_poll.exhausted
         self.relay = RelayContext(
             ticker=ticker,
             epoch=epoch,
@@ -68,13 +68,13 @@ class AccountServices:
 
     def start(self) -> None:
         """Asks upstream in the background from now on."""
-        self._survey.start()
+        self._quota_poll.start()
         if self._settings.clients:
             self._renewals.start()
 
     def stop(self) -> Deferred[Any]:
         """Gives up what is under way, and closes the connections to upstream."""
-        self._survey.stop()
+        self._quota_poll.stop()
         self._renewals.stop()
         self.tokens.stop()
         self._projects.stop()

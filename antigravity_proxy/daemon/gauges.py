@@ -35,21 +35,21 @@ def of_traffic(ledger: Ledger, site: GuardedSite[Any], access: AccessLog, loop: 
 
 def of_accounts(pool: Pool) -> tuple[Figure, ...]:
     """The pool: what it can serve, and what it has done."""
-    deeds = pool.deeds
+    counters = pool.counters
     return (
-        _gauge("leases_held", "Attempts that hold an account now.", lambda: deeds.held),
-        _count("leases", "Leases of accounts.", lambda: deeds.leases),
+        _gauge("leases_held", "Attempts that hold an account now.", lambda: counters.held),
+        _count("leases", "Leases of accounts.", lambda: counters.leases),
         Figure(
             "antigravity_set_aside",
             "Accounts set aside after a failure, by why.",
-            lambda: [((reason,), count) for reason, count in deeds.set_aside.items()],
+            lambda: [((reason,), count) for reason, count in counters.set_aside.items()],
             ("reason",),
             counts=True,
         ),
         Figure(
             "antigravity_token_renewals",
             "Access tokens asked for, by outcome.",
-            lambda: [((outcome,), count) for outcome, count in deeds.renewals.items()],
+            lambda: [((outcome,), count) for outcome, count in counters.renewals.items()],
             ("outcome",),
             counts=True,
         ),

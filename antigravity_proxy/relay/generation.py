@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from antigravity_proxy.accounts.lease import Lease
-from antigravity_proxy.accounts.shared import session_key
+from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model

@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from antigravity_proxy.accounts.shared import LocalState, SharedState
-from antigravity_proxy.accounts.singleflight import SingleFlight
+from antigravity_proxy.accounts.replication import LocalState, SharedState
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.waiting import SingleFlight
 from antigravity_proxy.settings.limits import PROJECT_PATIENCE
 
 log = Logger()

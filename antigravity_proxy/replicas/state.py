@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from antigravity_proxy.accounts.shared import Listener
+from antigravity_proxy.accounts.replication import Listener
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.replicas import facts, wire

@@ -15,7 +15,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from antigravity_proxy.accounts.shared import Listener, LookUp, Renewal, Unheard
+from antigravity_proxy.accounts.replication import Listener, LookUp, Renewal, Unheard
 from antigravity_proxy.accounts.tokens import REFRESH_AHEAD
 from antigravity_proxy.canonical.grant import IssuedToken, RefreshRejected
 from antigravity_proxy.canonical.offers import ModelQuota

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct
 
-from antigravity_proxy.accounts.capacity import ModelCapacity
+from antigravity_proxy.accounts.stats import ModelCapacity
 from antigravity_proxy.dialect.base import Rendered
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from support.accounts import account
 
-from antigravity_proxy.accounts.capacity import ModelCapacity, capacity
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
+from antigravity_proxy.accounts.stats import ModelCapacity, capacity
 from antigravity_proxy.canonical.offers import ModelQuota
 
 NOW = Moment(100.0, 1_000_000.0)

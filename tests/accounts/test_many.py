@@ -8,10 +8,10 @@ import pytest
 from support.accounts import account
 from twisted.internet.task import Clock
 
-from antigravity_proxy.accounts import order, pool
-from antigravity_proxy.accounts.order import Order
+from antigravity_proxy.accounts import pool, ranking
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.pool import _AT_ONCE, Pool
+from antigravity_proxy.accounts.ranking import Ranking
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.accounts.state import AccountState
@@ -88,10 +88,10 @@ def test_a_pool_serves_while_it_takes_thousands() -> None:
 
 def test_an_order_takes_in_some_at_each_choice_and_all_where_it_must() -> None:
     now = Moment(0.0, 0.0)
-    states = [AccountState(account(str(number)), number) for number in range(3 * order._TAKE_IN_AT_ONCE)]
+    states = [AccountState(account(str(number)), number) for number in range(3 * ranking._TAKE_IN_AT_ONCE)]
     for state in states:
         state.turn = float(state.serial)
-    made = Order("m", states, Rules(), now)
+    made = Ranking("m", states, Rules(), now)
     assert made.first(now) is not states[0]  # those that are taken in last come first in the row
     for state in states[1:]:
         state.barred = "gone"
@@ -103,8 +103,8 @@ def test_an_order_takes_in_some_at_each_choice_and_all_where_it_must() -> None:
 
 def test_an_account_that_left_before_it_was_taken_in_stays_away() -> None:
     now = Moment(0.0, 0.0)
-    states = [AccountState(account(str(number)), number) for number in range(order._TAKE_IN_AT_ONCE + 1)]
-    made = Order("m", states, Rules(), now)
+    states = [AccountState(account(str(number)), number) for number in range(ranking._TAKE_IN_AT_ONCE + 1)]
+    made = Ranking("m", states, Rules(), now)
     made.leave(states[0])
     assert made.first(now, states[1:]) is None
     assert made.first_free(now) is None

@@ -9,7 +9,7 @@ from support.accounts import FAR, account
 
 from antigravity_proxy import errors
 from antigravity_proxy.accounts import policy
-from antigravity_proxy.accounts.policy import NOWHERE, Moment, Standing
+from antigravity_proxy.accounts.policy import NOWHERE, Eligibility, Moment
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
 from antigravity_proxy.canonical.grant import StaticKey
@@ -76,7 +76,7 @@ def test_a_refresh_that_failed_is_not_tried_before_its_pause_is_over() -> None:
 
 
 def rank(state: AccountState, rules: Rules = RULES, model: str = "m") -> policy.Rank:
-    found = policy.standing(state, model, rules, NOW).rank
+    found = policy.eligibility(state, model, rules, NOW).rank
     assert found is not None
     return found
 
@@ -97,7 +97,7 @@ def test_trouble_a_moment_ago_and_the_apps_mark_come_last() -> None:
     troubled, marked, good = state("t"), state("m", status="rate_limited"), state("g")
     troubled.last_until, good.in_flight = 105.0, 5
     assert rank(good) < rank(marked) < rank(troubled)
-    assert policy.standing(troubled, "m", RULES, NOW).again == 105.0
+    assert policy.eligibility(troubled, "m", RULES, NOW).again == 105.0
 
 
 def test_an_account_that_is_not_offered_the_model_comes_last_of_all() -> None:
@@ -146,16 +146,16 @@ def test_a_quota_counts_until_it_begins_anew(
 
 def test_a_used_up_quota_is_a_cooldown_until_its_reset() -> None:
     used_up = state(quota={"m": ModelQuota(0.0, NOW.epoch + 60)})
-    assert policy.standing(used_up, "m", RULES, NOW) == Standing(None, 160.0, 160.0)
-    assert policy.standing(used_up, "other", RULES, NOW).rank is not None
-    assert policy.standing(state(quota={"m": ModelQuota(0.0)}), "m", RULES, NOW).rank is not None
+    assert policy.eligibility(used_up, "m", RULES, NOW) == Eligibility(None, 160.0, 160.0)
+    assert policy.eligibility(used_up, "other", RULES, NOW).rank is not None
+    assert policy.eligibility(state(quota={"m": ModelQuota(0.0)}), "m", RULES, NOW).rank is not None
 
 
 def test_the_reserve_is_left_to_the_owner() -> None:
     low = state(quota={"m": ModelQuota(0.1, NOW.epoch + 60)})
-    assert policy.standing(low, "m", RULES, NOW).again == 160.0
-    assert policy.standing(low, "m", RULES, NOW).rank is not None
-    assert policy.standing(low, "m", Rules(reserve=0.1), NOW).cools == 160.0
+    assert policy.eligibility(low, "m", RULES, NOW).again == 160.0
+    assert policy.eligibility(low, "m", RULES, NOW).rank is not None
+    assert policy.eligibility(low, "m", Rules(reserve=0.1), NOW).cools == 160.0
 
 
 def test_a_turn_is_the_further_off_the_less_quota_is_left() -> None:
@@ -169,7 +169,7 @@ def test_a_cooldown_holds_for_its_model_or_for_all() -> None:
     one, both = state("one"), state("both")
     one.cooldowns["m"] = Cooldown(160.0)
     both.cooldowns |= {ALL_MODELS: Cooldown(130.0), "m": Cooldown(120.0)}
-    assert [policy.standing(each, "m", RULES, NOW).cools for each in (one, both)] == [160.0, 130.0]
+    assert [policy.eligibility(each, "m", RULES, NOW).cools for each in (one, both)] == [160.0, 130.0]
     assert rank(one, model="other")
     assert policy.cooling_until(one, "m", Moment(160.0, 0)) == 0.0
 
@@ -179,15 +179,15 @@ def test_what_cannot_be_chosen_says_whether_time_helps() -> None:
     flagged.cooldowns[ALL_MODELS] = Cooldown(110.0, flagged=True)
     dead.barred, pausing.refresh_after = "why", 105.0
     silent = state(expires_at=0.0, refresh_token="")
-    found = [policy.standing(each, "m", RULES, NOW) for each in (flagged, dead, pausing, silent)]
-    assert found == [Standing(None, 110.0), NOWHERE, Standing(None, 105.0), NOWHERE]
+    found = [policy.eligibility(each, "m", RULES, NOW) for each in (flagged, dead, pausing, silent)]
+    assert found == [Eligibility(None, 110.0), NOWHERE, Eligibility(None, 105.0), NOWHERE]
 
 
 def test_at_its_limit_an_account_is_full_and_nothing_else() -> None:
     full = state()
     full.in_flight = 2
-    assert policy.standing(full, "m", Rules(max_leases=2), NOW) == Standing(None, full=True)
-    assert policy.standing(full, "m", Rules(max_leases=3), NOW).rank is not None
+    assert policy.eligibility(full, "m", Rules(max_leases=2), NOW) == Eligibility(None, full=True)
+    assert policy.eligibility(full, "m", Rules(max_leases=3), NOW).rank is not None
 
 
 def test_a_stated_delay_is_taken_as_it_is() -> None:
@@ -240,10 +240,10 @@ def test_an_expiry_soon_is_no_live_token() -> None:
 
 def test_a_credential_may_be_kept_to_some_models_and_to_fewer_requests() -> None:
     kept = state(models=("gemini-*",), max_requests=1)
-    assert policy.standing(kept, "claude-x", RULES, NOW) == policy.NOWHERE
-    assert policy.standing(kept, "gemini-x", RULES, NOW).rank is not None
+    assert policy.eligibility(kept, "claude-x", RULES, NOW) == policy.NOWHERE
+    assert policy.eligibility(kept, "gemini-x", RULES, NOW).rank is not None
     kept.in_flight = 1
-    assert policy.standing(kept, "gemini-x", Rules(max_leases=5), NOW) == Standing(None, full=True)
+    assert policy.eligibility(kept, "gemini-x", Rules(max_leases=5), NOW) == Eligibility(None, full=True)
 
 
 def test_a_key_needs_no_renewal() -> None:
@@ -254,10 +254,10 @@ def test_a_key_needs_no_renewal() -> None:
 
 
 def test_the_credentials_own_priority_counts_where_the_rules_have_none() -> None:
-    first, second = (policy.standing(state(priority=each), "m", RULES, NOW).rank for each in (2, 0))
+    first, second = (policy.eligibility(state(priority=each), "m", RULES, NOW).rank for each in (2, 0))
     assert first is not None
     assert second is not None
     assert first < second
-    ruled = policy.standing(state("a", priority=2), "m", Rules(priorities={"a": -1}), NOW).rank
+    ruled = policy.eligibility(state("a", priority=2), "m", Rules(priorities={"a": -1}), NOW).rank
     assert ruled is not None
     assert ruled > second

@@ -9,9 +9,9 @@ from support.accounts import account
 from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts.lease import Lease, Shortage
-from antigravity_proxy.accounts.pool import _MAX_ORDERS, Pool
+from antigravity_proxy.accounts.pool import _MAX_RANKINGS, Pool
+from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
@@ -382,9 +382,9 @@ def test_busy_accounts_are_waited_for_in_a_line() -> None:
 
 def test_orders_of_models_are_bounded() -> None:
     made, _ = pool("a")
-    for number in range(3 * _MAX_ORDERS):
+    for number in range(3 * _MAX_RANKINGS):
         assert used(made, f"m{number}") == "a"
-    assert len(made._orders) == _MAX_ORDERS
+    assert len(made._rankings) == _MAX_RANKINGS
 
 
 def test_a_lease_on_an_account_that_came_back_as_another_ends_quietly() -> None:
@@ -405,9 +405,9 @@ def test_an_account_that_is_forgiven_serves_at_once_whatever_set_it_aside() -> N
     for each in (limited(600), judge(Failure(403, appeal=True)), judge(Failure(500))):
         made.penalise(state, "m", each)
     assert made.lease("m") is None
-    assert state.trouble is not None
+    assert state.last_failure is not None
     assert made.forgive("a")
-    assert (made.usable(), state.trouble, state.strikes) == (1, None, {})
+    assert (made.usable(), state.last_failure, state.strikes) == (1, None, {})
     assert made.lease("m") is not None
 
 

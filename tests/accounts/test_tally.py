@@ -6,7 +6,7 @@ from support.accounts import account
 
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
-from antigravity_proxy.accounts.tally import Tally, tally
+from antigravity_proxy.accounts.stats import Tally, tally
 
 
 def test_each_is_counted_for_what_keeps_it_from_serving() -> None:

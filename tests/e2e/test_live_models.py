@@ -10,7 +10,7 @@ import pytest
 from support.deferreds import deferred, until
 from support.stack import Stack, stack
 
-from antigravity_proxy.accounts import survey
+from antigravity_proxy.accounts import quota_poll
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.startup import epoch
@@ -19,7 +19,7 @@ from antigravity_proxy.startup import epoch
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first look doesn't wait."""
-    monkeypatch.setattr(survey, "FIRST", 0.0)
+    monkeypatch.setattr(quota_poll, "FIRST", 0.0)
 
 
 def quota(remaining: float | None, seconds: float = 3600) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from support.accounts import account
 from support.relayed import REFRESH_SECONDS, Request, Surroundings
 
 from antigravity_proxy import errors
+from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.shared import session_key
 from antigravity_proxy.accounts.waiting import QUEUE_SECONDS
 from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict

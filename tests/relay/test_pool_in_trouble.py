@@ -12,8 +12,8 @@ from support.relayed import EPOCH, Request, Surroundings
 
 from antigravity_proxy import errors
 from antigravity_proxy.accounts import policy
+from antigravity_proxy.accounts.replication import SESSION_SECONDS, session_key
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.shared import SESSION_SECONDS, session_key
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Failure
 from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY
@@ -49,7 +49,7 @@ ENDS: list[Any] = [
 SAME = (WITHOUT_BODY[Cause.UNREACHABLE], Failure(400), Failure(401))
 
 
-class Trouble(RuleBasedStateMachine):
+class LastFailure(RuleBasedStateMachine):
     """Requests begin, end, fail and are given up, in any order; time passes."""
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class Trouble(RuleBasedStateMachine):
         pool = self.around.pool
         if pool.rules.mode != "balance":
             return
-        able = {s.credential.id for s in pool.states if policy.standing(s, "flash", pool.rules, self.now()).rank}
+        able = {s.credential.id for s in pool.states if policy.eligibility(s, "flash", pool.rules, self.now()).rank}
         served = set()
         for _ in range(25 * len(able)):  # one with a twentieth of its quota left had its turn set that far off
             lease = pool.lease("flash")
@@ -146,7 +146,7 @@ class Trouble(RuleBasedStateMachine):
 class Checked(Request):
     """A request that looks at every lease it gets, and at its end."""
 
-    def __init__(self, machine: Trouble, model: str, session: int) -> None:
+    def __init__(self, machine: LastFailure, model: str, session: int) -> None:
         self.machine = machine
         self.model = model
         self.session = session
@@ -171,8 +171,8 @@ class Checked(Request):
             self.check_session(lease, tried)
         return await super()._attempt(lease, base)
 
-    def standing(self, state: Any) -> policy.Standing:
-        return policy.standing(state, self.model, self.around.pool.rules, self.machine.now())
+    def eligibility(self, state: Any) -> policy.Eligibility:
+        return policy.eligibility(state, self.model, self.around.pool.rules, self.machine.now())
 
     def check_session(self, lease: Any, tried: set[Any]) -> None:
         """A session is where it was, unless that account cannot serve it; it is served there, but for a moment."""
@@ -207,7 +207,7 @@ class Checked(Request):
         assert isinstance(error, errors.ProxyError), error
         assert not isinstance(error, ClientGone)
         now, pool = self.machine.now(), self.around.pool
-        found = [policy.standing(state, self.model, pool.rules, now) for state in pool.states]
+        found = [policy.eligibility(state, self.model, pool.rules, now) for state in pool.states]
         first = min((each.cools for each in found if each.cools), default=None)
         if isinstance(error, errors.RateLimited):
             assert self.model in error.message
@@ -225,4 +225,4 @@ class Checked(Request):
             assert busy or first is None
 
 
-TestTrouble = Trouble.TestCase
+TestTrouble = LastFailure.TestCase

@@ -10,7 +10,7 @@ from support.redis import RedisServer, needs_redis, redis_server
 from support.replicas import Replica, Upstream, accounts, all_well, farm
 from twisted.internet.defer import Deferred, gatherResults
 
-from antigravity_proxy.accounts.shared import session_key
+from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.canonical.grant import RefreshRejected
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Failure

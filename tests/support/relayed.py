@@ -10,8 +10,8 @@ from twisted.internet.task import Clock, deferLater
 
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.replication import LocalState
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.shared import LocalState
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.canonical.credential import Credential

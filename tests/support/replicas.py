@@ -11,7 +11,7 @@ from support.deferreds import until
 from twisted.internet.task import deferLater
 
 from antigravity_proxy.accounts.pool import Pool
-from antigravity_proxy.accounts.shared import session_key
+from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.canonical.credential import Credential

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from antigravity_proxy.accounts.capacity import ModelCapacity
+from antigravity_proxy.accounts.stats import ModelCapacity
 from antigravity_proxy.web import capacity
 
 

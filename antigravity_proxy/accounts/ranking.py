@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable
 from typing import Generic, TypeVar
 
 from antigravity_proxy.accounts import policy
-from antigravity_proxy.accounts.policy import Moment, Rank, Standing
+from antigravity_proxy.accounts.policy import Eligibility, Moment, Rank
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import AccountState
 
@@ -70,7 +70,7 @@ class Sorted(Generic[K]):
             self._keys[state] = key
 
 
-class Order:
+class Ranking:
     """All accounts as they stand for one model. ``full``: those that are only busy."""
 
     __slots__ = ("_cooling", "_newcomers", "_ready", "_rules", "_waking", "full", "model")
@@ -127,10 +127,10 @@ class Order:
         """The account to use next once it has a new token; None: all that can serve have one, as far as is known."""
         return self._ready.at_least(_TOKENLESS)
 
-    def touch(self, state: AccountState, now: Moment) -> Standing:
+    def touch(self, state: AccountState, now: Moment) -> Eligibility:
         """Something about the account may have changed: puts it where it belongs now."""
         self._newcomers.pop(state, None)
-        found = policy.standing(state, self.model, self._rules, now)
+        found = policy.eligibility(state, self.model, self._rules, now)
         self._ready.put(state, found.rank)
         self._cooling.put(state, found.cools or None)
         self._waking.put(state, found.again if found.again != float("inf") else None)

@@ -12,10 +12,10 @@ from support.accounts import account
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from antigravity_proxy.accounts import survey
+from antigravity_proxy.accounts import quota_poll
 from antigravity_proxy.accounts.pool import Pool
-from antigravity_proxy.accounts.shared import LocalState
-from antigravity_proxy.accounts.survey import AT_ONCE, EVERY, IDLE_EVERY, PAUSE, SOON, TOKENLESS, Survey
+from antigravity_proxy.accounts.quota_poll import AT_ONCE, EVERY, IDLE_EVERY, PAUSE, SOON, TOKENLESS, QuotaPoll
+from antigravity_proxy.accounts.replication import LocalState
 from antigravity_proxy.canonical.offers import Available, ModelQuota, Offer, Offers
 from antigravity_proxy.canonical.verdict import Failure
 from antigravity_proxy.codeassist.decision_table import judge
@@ -28,7 +28,7 @@ USED_UP = judge(Failure(429, reason="QUOTA_EXHAUSTED", delay=3600.0))
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first look doesn't wait."""
-    monkeypatch.setattr(survey, "FIRST", 0.0)
+    monkeypatch.setattr(quota_poll, "FIRST", 0.0)
 
 
 def offering(*names: str) -> Offers:
@@ -46,7 +46,7 @@ class Surveyed:
         self.asked: list[tuple[str, float]] = []
         self.told: list[Offers] = []
         self.answers: dict[str, Any] = {}
-        self.survey = Survey(self.clock, self.pool, self.ask, self.told.append, jitter, shared)
+        self.survey = QuotaPoll(self.clock, self.pool, self.ask, self.told.append, jitter, shared)
         self.pool.on_joined = self.survey.joined
         self.pool.on_left = self.survey.left
         self.pool.on_exhausted = self.survey.exhausted
@@ -88,7 +88,7 @@ def test_every_account_is_asked_one_after_the_other_and_again_every_five_minutes
 
 
 def test_the_start_has_other_things_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey, "FIRST", 5.0)
+    monkeypatch.setattr(quota_poll, "FIRST", 5.0)
     here = Surveyed("a", "b")
     assert here.after(10) == [("a", 5.0), ("b", 5.0 + PAUSE)]
 

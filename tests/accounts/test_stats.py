@@ -13,16 +13,16 @@ LIMITED = Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=10.0)
 
 def test_leases_and_what_sets_aside() -> None:
     around = Surroundings("a", "b")
-    deeds = around.pool.deeds
+    counters = around.pool.counters
     request = Request(around)
-    assert (deeds.leases, deeds.held) == (1, 1)
+    assert (counters.leases, counters.held) == (1, 1)
     request.end(LIMITED)
-    assert (deeds.leases, deeds.held, dict(deeds.set_aside)) == (2, 1, {"rate_limit": 1})
+    assert (counters.leases, counters.held, dict(counters.set_aside)) == (2, 1, {"rate_limit": 1})
     request.end(WITHOUT_BODY[Cause.EMPTY])
-    assert deeds.set_aside["empty"] == 1
+    assert counters.set_aside["empty"] == 1
     around.clock.advance(1)
     request.end()
-    assert (deeds.leases, deeds.held) == (3, 0)
+    assert (counters.leases, counters.held) == (3, 0)
 
 
 def test_standings_follow_time() -> None:
@@ -44,4 +44,4 @@ def test_renewals_by_outcome() -> None:
         around.refusing = refusing
         tokens.renew(state).addErrback(lambda _: None)
         around.clock.advance(1)
-    assert dict(tokens.deeds.renewals) == {"renewed": 1, "temporary": 1}
+    assert dict(tokens.counters.renewals) == {"renewed": 1, "temporary": 1}

@@ -9,8 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from support.accounts import account
 
 from antigravity_proxy.accounts import policy
-from antigravity_proxy.accounts.order import Order
 from antigravity_proxy.accounts.policy import Moment
+from antigravity_proxy.accounts.ranking import Ranking
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
 from antigravity_proxy.canonical.offers import ModelQuota
@@ -28,7 +28,7 @@ class AnyHistory(RuleBasedStateMachine):
         super().__init__()
         self.now = Moment(100.0, 1_000_000.0)
         self.states = [AccountState(account(str(n)), n) for n in range(COUNT)]
-        self.order = Order("m", self.states, RULES, self.now)
+        self.order = Ranking("m", self.states, RULES, self.now)
 
     @rule(which=WHICH)
     def lease(self, which: int) -> None:
@@ -90,7 +90,7 @@ class AnyHistory(RuleBasedStateMachine):
         self.order.touch(self.states[which], self.now)
 
     def ranks(self, tried: Any = ()) -> list[tuple[policy.Rank, int]]:
-        found = [(policy.standing(s, "m", RULES, self.now).rank, s.serial) for s in self.states if s not in tried]
+        found = [(policy.eligibility(s, "m", RULES, self.now).rank, s.serial) for s in self.states if s not in tried]
         return sorted((rank, serial) for rank, serial in found if rank is not None)
 
     @rule(tried=st.sets(WHICH))
@@ -102,13 +102,13 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule()
     def the_first_free_is_the_earliest(self) -> None:
-        cools = [policy.standing(s, "m", RULES, self.now).cools for s in self.states]
+        cools = [policy.eligibility(s, "m", RULES, self.now).cools for s in self.states]
         assert self.order.first_free(self.now) == min(filter(None, cools), default=None)
 
     @invariant()
     def who_is_full_is_known(self) -> None:
         self.order.first(self.now)
-        full = {s for s in self.states if policy.standing(s, "m", RULES, self.now).full}
+        full = {s for s in self.states if policy.eligibility(s, "m", RULES, self.now).full}
         assert self.order.full >= full or self.ranks()
 
 
@@ -119,7 +119,7 @@ def test_thousands_that_cool_to_the_same_second_come_back_a_few_at_a_time() -> N
     states = [AccountState(account(str(n)), n) for n in range(100)]
     for state in states:
         state.cooldowns["m"] = Cooldown(10.0)
-    order = Order("m", states, RULES, Moment(0.0, 0.0))
+    order = Ranking("m", states, RULES, Moment(0.0, 0.0))
     now = Moment(10.0, 10.0)
     assert order.first(now) is states[0]
     assert len(order._ready) == 8
@@ -134,6 +134,6 @@ def test_one_that_cools_but_lost_its_token_meanwhile_is_not_the_first_free() -> 
     ]
     for state, until in zip(states, (10.0, 20.0), strict=True):
         state.cooldowns["m"] = Cooldown(until)
-    order = Order("m", states, RULES, Moment(0.0, 0.0))
+    order = Ranking("m", states, RULES, Moment(0.0, 0.0))
     assert order.first_free(Moment(1.0, 1.0)) == 10.0
     assert order.first_free(Moment(1.0, 49.0)) == 20.0

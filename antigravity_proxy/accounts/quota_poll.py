@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.pool import Pool
-from antigravity_proxy.accounts.shared import LocalState, SharedState
+from antigravity_proxy.accounts.replication import LocalState, SharedState
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.offers import Available, Offers, united
 
@@ -59,7 +59,7 @@ class _Kind(Struct, eq=False):
     accounts: int = 0
 
 
-class Survey:
+class QuotaPoll:
     """Looks at the accounts of a pool between ``start`` and ``stop``, and tells it of their quotas.
 
     ``ask`` calls ``fetchAvailableModels`` for an account; ``tell`` hears what all are offered together, whenever that

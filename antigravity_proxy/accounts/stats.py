@@ -1,7 +1,8 @@
-"""How much the accounts can serve, for each model. Pure; no account is named."""
+"""What the pool has done, how its accounts are, and what they can serve: numbers for whoever looks."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 
 from msgspec import Struct
@@ -10,6 +11,44 @@ from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import AccountState
+
+
+class Counters:
+    """Leases given, and held now; how often an account was set aside, by the verdict's name; renewals by outcome.
+
+    A renewal's outcome is ``renewed``, why it was refused (`RefreshRejected.kind`), or ``failed``.
+    """
+
+    __slots__ = ("held", "leases", "renewals", "set_aside")
+
+    def __init__(self) -> None:
+        self.leases = 0
+        self.held = 0
+        self.set_aside: Counter[str] = Counter()
+        self.renewals: Counter[str] = Counter()
+
+
+class Tally(Struct, frozen=True):
+    """``usable``: accounts that can serve, cooling or not. ``barred``: out of use until their row changes, since their
+    sign-in was revoked, or upstream has barred them. ``unverified``: Google waits for their owner.
+    """
+
+    usable: int = 0
+    barred: int = 0
+    unverified: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(self.usable + other.usable, self.barred + other.barred, self.unverified + other.unverified)
+
+
+def tally(states: Iterable[AccountState], now: Moment) -> Tally:
+    """Counts the accounts."""
+    usable = barred = unverified = 0
+    for state in states:
+        usable += policy.is_usable(state, now)
+        barred += bool(state.barred)
+        unverified += bool(state.cooldowns) and policy.is_flagged(state, now)
+    return Tally(usable, barred, unverified)
 
 
 class ModelCapacity(Struct, frozen=True):
@@ -38,7 +77,7 @@ def capacity(
 def _of_model(model: str, others: list[AccountState], plain: int, rules: Rules, now: Moment) -> ModelCapacity:
     """``plain``: how many have neither a cooldown nor a known quota or list of models, and so serve every model."""
     others = [state for state in others if policy.is_offered(state, model)]
-    found = [policy.standing(state, model, rules, now) for state in others]
+    found = [policy.eligibility(state, model, rules, now) for state in others]
     cooling = [each.cools for each in found if each.cools]
     usable = plain + sum(each.rank is not None or each.full for each in found)
     first = min(cooling) - now.monotonic + now.epoch if cooling else None

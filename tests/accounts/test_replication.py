@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts.pool import Pool
-from antigravity_proxy.accounts.shared import Listener, LocalState, LookUp, Renewal, session_key
+from antigravity_proxy.accounts.replication import Listener, LocalState, LookUp, Renewal, session_key
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
@@ -181,17 +181,17 @@ def test_an_account_taken_back_into_use_is_so_at_every_replica(replicas: tuple[R
     assert other.pool.forgive("b")
     assert [replica.served_by("s") for replica in replicas] == ["b", "b"]
     assert not one.pool.forgive("gone")
-    one.pool.heard.on_forgiven("gone")
+    one.pool.replica_events.on_forgiven("gone")
 
 
 def test_what_is_told_of_unknown_accounts_or_of_older_tokens_changes_nothing(replicas: tuple[Replica, Replica]) -> None:
     one, _ = replicas
-    one.pool.heard.on_cooled("gone", "m", 5.0, False)
-    one.pool.heard.on_renewed("gone", IssuedToken(Secret("x"), 9.0))
-    one.pool.heard.on_renewed("b", IssuedToken(Secret("older"), 9.0))
+    one.pool.replica_events.on_cooled("gone", "m", 5.0, False)
+    one.pool.replica_events.on_renewed("gone", IssuedToken(Secret("x"), 9.0))
+    one.pool.replica_events.on_renewed("b", IssuedToken(Secret("older"), 9.0))
     assert [state.access_token.reveal() for state in one.pool.states] == ["ya29.a", "ya29.b"]
-    one.pool.heard.on_cooled("b", "m", 60.0, False)
-    one.pool.heard.on_cooled("b", "m", 5.0, False)
+    one.pool.replica_events.on_cooled("b", "m", 60.0, False)
+    one.pool.replica_events.on_cooled("b", "m", 5.0, False)
     one.clock.advance(6)
     assert one.served_by("s") == "a"
 
@@ -208,9 +208,9 @@ def test_a_token_that_upstream_has_refused_is_not_taken_from_others(replicas: tu
     one, _ = replicas
     a = next(iter(one.pool.states))
     a.refused = Secret("ya29.bad")
-    one.pool.heard.on_renewed("a", IssuedToken(Secret("ya29.bad"), 9000.0))
+    one.pool.replica_events.on_renewed("a", IssuedToken(Secret("ya29.bad"), 9000.0))
     assert a.access_token == Secret("ya29.a")
-    one.pool.heard.on_renewed("a", IssuedToken(Secret("ya29.good"), 9000.0))
+    one.pool.replica_events.on_renewed("a", IssuedToken(Secret("ya29.good"), 9000.0))
     assert a.access_token == Secret("ya29.good")
 
 
@@ -221,25 +221,25 @@ def test_a_bar_holds_everywhere_for_the_same_sign_in(replicas: tuple[Replica, Re
         one.pool.penalise(state, "m", judge(BARRED))
     assert [bool(state.barred) for state in one.pool.states] == [True, True]
     assert [bool(state.barred) for state in two.pool.states] == [True, False]
-    two.pool.heard.on_barred("gone", "", "")
+    two.pool.replica_events.on_barred("gone", "", "")
 
 
 def test_figures_of_quotas_reach_everybody(replicas: tuple[Replica, Replica]) -> None:
     one, two = replicas
     one.pool.observed_quota("a", {"m": ModelQuota(0.25, 9000.0)})
     assert [state.quota for state in two.pool.states] == [{"m": ModelQuota(0.25, 9000.0)}, {}]
-    two.pool.heard.on_observed("gone", {})
+    two.pool.replica_events.on_observed("gone", {})
 
 
 def test_a_project_is_taken_where_none_is_known_and_unless_it_was_refused(replicas: tuple[Replica, Replica]) -> None:
     one, _ = replicas
     a, b = one.pool.states
     a.project, a.project_refused = None, "old"
-    one.pool.heard.on_project("a", "old")
+    one.pool.replica_events.on_project("a", "old")
     assert a.project is None
-    one.pool.heard.on_project("a", "new")
-    one.pool.heard.on_project("b", "new")
-    one.pool.heard.on_project("gone", "new")
+    one.pool.replica_events.on_project("a", "new")
+    one.pool.replica_events.on_project("b", "new")
+    one.pool.replica_events.on_project("gone", "new")
     assert (a.project, b.project) == ("new", "p")
 
 
