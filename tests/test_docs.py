@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from support.matrix import BEGIN, END
-from support.rows import SECTIONS
+from support.rows import ATTACKERS, SECTIONS
 
 from antigravity_proxy.settings.table import TABLE, Setting
 
@@ -74,7 +74,8 @@ def test_the_images_dependencies_are_locked_each_with_checksums() -> None:
 def test_the_table_of_faults_and_attacks_is_whole_and_all_of_it_holds() -> None:
     text = (ROOT / "docs/security.md").read_text()
     table = text.partition(BEGIN)[2].partition(END)[0]
-    for rows in SECTIONS.values():
+    for section, rows in SECTIONS.items():
+        assert f"**{section}**\n\nWho: {ATTACKERS[section]}\n\n| fault" in table
         for row in rows:
             assert f"| {row.fault} | {row.bound} | " in table, row.name
     assert "FAILED" not in table

@@ -42,10 +42,10 @@ class Reasoning(Struct, frozen=True):
 class OutputFormat(Struct, frozen=True):
     """``json``: any JSON value; ``schema``: JSON that matches ``schema`` (the untouched JSON Schema).
 
-    ``image``: a picture, which image models alone can make.
+    ``image``: a picture, which image models alone can make. ``enum``: one of the texts that the schema lists, alone.
     """
 
-    kind: Literal["text", "json", "schema", "image"] = "text"
+    kind: Literal["text", "json", "schema", "image", "enum"] = "text"
     schema: Any = None
 
 
@@ -69,7 +69,8 @@ class Call(Struct, frozen=True):
 
     ``system`` holds the system texts in order. ``extra_config`` holds further ``generationConfig`` keys that only the
     Gemini dialect can say (``mediaResolution``, ``speechConfig``, …), ``builtin_tools`` its tools that are not
-    functions (``codeExecution``, …), both as the client wrote them. ``choices`` is how many answers are wanted
+    functions (``codeExecution``, ``googleSearch`` with its settings, …), ``tool_settings`` its ``toolConfig`` besides
+    how functions are called, all as the client wrote them. ``choices`` is how many answers are wanted
     (OpenAI's ``n``). ``session`` is the name that the client gave the conversation, or its user, if any (clients.md 8):
     requests of the same name go to the same account.
     """
@@ -81,6 +82,7 @@ class Call(Struct, frozen=True):
     web_search: bool = False
     builtin_tools: tuple[Raw, ...] = ()
     tool_choice: ToolChoice = ToolChoice()
+    tool_settings: dict[str, Raw] = {}
     parallel_tool_calls: bool = True
     sampling: Sampling = Sampling()
     output: OutputFormat = OutputFormat()

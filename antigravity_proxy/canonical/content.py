@@ -61,6 +61,23 @@ class Part(Struct, frozen=True, rename="camel", omit_defaults=True):
     thought_signature: str = ""
 
 
+class RichPart(Part, frozen=True, rename="camel", omit_defaults=True):
+    """A part with what only Gemini's dialect says of it, as the client wrote it; other families' models get none of it.
+
+    ``tool_call`` and ``tool_response`` are data, of tools that Google runs; all others modify the part's data.
+    """
+
+    video_metadata: Raw = ABSENT
+    media_resolution: Raw = ABSENT
+    media_processing: Raw = ABSENT
+    document_metadata: Raw = ABSENT
+    spreadsheet_metadata: Raw = ABSENT
+    audio_metadata: Raw = ABSENT
+    part_metadata: Raw = ABSENT
+    tool_call: Raw = ABSENT
+    tool_response: Raw = ABSENT
+
+
 class Content(Struct, frozen=True, rename="camel", omit_defaults=True):
     """One turn. ``role`` is ``user`` or ``model``; empty where upstream or a client left it out."""
 

@@ -6,6 +6,7 @@ sent, reads the answer's events into `Chunk`s, and judges failures. It does no I
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
@@ -20,7 +21,7 @@ from antigravity_proxy.secret import Secret
 
 
 class Quirk(Enum):
-    """Something that a model refused to read, and that is left out from then on (upstream.md 4.3, 8.3)."""
+    """Something that a model refused to read, and that is left out of the request (upstream.md 4.3, 8.3)."""
 
     NO_STOP_SEQUENCES = "stopSequences"
     NO_PRESENCE_PENALTY = "presencePenalty"
@@ -31,6 +32,27 @@ class Quirk(Enum):
     NO_PREFILL = "prefill"
     LOST_SIGNATURES = "signatures"
     SMALLER_PICTURE = "imageSize"
+
+
+#: what may be refused for its value, or for this conversation's sake, but is no field that a model lacks
+_NEVER_LASTING = frozenset({Quirk.LOST_SIGNATURES, Quirk.SMALLER_PICTURE})
+_REFUSED_FIELDS = {
+    quirk: re.compile(
+        rf"unknown name \W?(?:{field})\W|\b(?:{field})\W{{1,3}}(?:is |are |parameters? |fields? |is currently )?"
+        rf"(?:not supported|unsupported|not enabled|not available)"
+        rf"|(?:unsupported|unknown) (?:field|parameter|name|argument)s?\W{{1,3}}(?:{field})\b"
+        rf"|does not support (?:\w{{1,20}} ){{0,4}}(?:{field})\b"
+    )
+    for quirk in Quirk
+    if quirk not in _NEVER_LASTING
+    for field in ["thinkingbudget|thinkinglevel" if quirk is Quirk.PLAIN_THINKING else quirk.value.lower()]
+}
+
+
+def refuses_field(quirk: Quirk, message: str) -> bool:
+    """Whether upstream's words refuse the field itself, and not what this request had written into it."""
+    pattern = _REFUSED_FIELDS.get(quirk)
+    return pattern is not None and bool(pattern.search(message.lower().replace("_", "")))
 
 
 class UpstreamErrorEvent(Exception):

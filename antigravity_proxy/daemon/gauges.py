@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.daemon.health import Health
+from antigravity_proxy.relay.repairs import Repairs
 from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.loop import LoopWatch
@@ -64,6 +65,18 @@ def of_accounts(pool: Pool) -> tuple[Figure, ...]:
             "Seconds until an account can serve a model; 0: one can now; absent: time alone brings none back.",
             lambda: _free_in(pool),
             ("model",),
+        ),
+    )
+
+
+def of_repairs(clock: IReactorTime, repairs: Repairs) -> tuple[Figure, ...]:
+    """Which fields are left out of requests, since a model refused them."""
+    return (
+        Figure(
+            "antigravity_fields_left_out",
+            "1 for a field that a model refused and that is left out of its requests for an hour.",
+            lambda: [((model, quirk.value), 1.0) for model, quirk in repairs.all(clock.seconds())],
+            ("model", "field"),
         ),
     )
 

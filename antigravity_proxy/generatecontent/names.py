@@ -6,24 +6,30 @@ import hashlib
 import re
 from collections.abc import Iterable
 
+from antigravity_proxy.canonical.models import Family
+
 MAX_LENGTH = 64
 _VALID = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 _BAD = re.compile(r"[^A-Za-z0-9_.:-]")
+#: Anthropic's own, narrower
+_VALID_FOR_CLAUDE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_BAD_FOR_CLAUDE = re.compile(r"[^A-Za-z0-9_-]")
 
 
 class NameMap:
-    """One request's function names, both ways. Names that are fine stay as they are."""
+    """One request's function names, both ways. Names that are fine for the target's family stay as they are."""
 
     __slots__ = ("_back", "_there")
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], family: Family = "gemini") -> None:
+        valid, bad = (_VALID_FOR_CLAUDE, _BAD_FOR_CLAUDE) if family == "claude" else (_VALID, _BAD)
         self._there: dict[str, str] = {}
         self._back: dict[str, str] = {}
         unique = dict.fromkeys(names)
-        taken = {name for name in unique if _VALID.fullmatch(name)}
+        taken = {name for name in unique if valid.fullmatch(name)}
         for name in unique:
             if name not in taken:
-                sent = _rewritten(name)
+                sent = _rewritten(name, bad)
                 while sent in taken or sent in self._back:
                     sent = f"{sent[: MAX_LENGTH - 9]}_{_digest(sent + name)}"
                 self._there[name] = sent
@@ -43,8 +49,8 @@ class NameMap:
         return self._back.get(name, name)
 
 
-def _rewritten(name: str) -> str:
-    plain = _BAD.sub("_", name) or "_"
+def _rewritten(name: str, bad: re.Pattern[str]) -> str:
+    plain = bad.sub("_", name) or "_"
     if not (plain[0].isalpha() or plain[0] == "_"):
         plain = "_" + plain
     return plain if len(plain) <= MAX_LENGTH else f"{plain[:55]}_{_digest(name)}"

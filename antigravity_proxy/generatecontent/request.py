@@ -25,8 +25,16 @@ from antigravity_proxy.generatecontent import schema, turns
 from antigravity_proxy.generatecontent.names import NameMap
 from antigravity_proxy.generatecontent.restore import Restore
 from antigravity_proxy.generatecontent.thinking import ThinkingConfig, fit_output, thinking_config
-from antigravity_proxy.generatecontent.tools import MAX_DECLARATIONS, Declaration, ToolConfig, declarations, tool_config
+from antigravity_proxy.generatecontent.tools import (
+    MAX_DECLARATIONS,
+    CallingConfig,
+    Declaration,
+    ToolConfig,
+    calling_config,
+    declarations,
+)
 
+_SEARCH = Raw(b'{"googleSearch":{}}')
 #: which quirk cures a refusal whose message has these words, case and underscores aside; and for which models
 _CURES: tuple[tuple[re.Pattern[str], Quirk, Callable[[Model], bool]], ...] = (
     (re.compile(r"stopsequences"), Quirk.NO_STOP_SEQUENCES, lambda model: True),
@@ -111,40 +119,43 @@ def prepare(
 
 
 def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: str) -> Prepared:
-    names = NameMap(_names(call))
+    names = NameMap(_names(call), model.family)
     contents = _contents(call, model, names, quirks)
     declared, wrapped = declarations(call, model, names) if call.tools else ([], frozenset[str]())
     choice = (
-        tool_config(call.tool_choice, model, names, {tool.name for tool in call.tools[:MAX_DECLARATIONS]})
+        calling_config(call.tool_choice, model, names, {tool.name for tool in call.tools[:MAX_DECLARATIONS]})
         if declared or call.tool_choice.names
         else None
     )
     thinking = thinking_config(call.reasoning, model)
     if thinking is not None and model.family == "claude":
-        forced = choice is not None and choice.function_calling_config.mode == "ANY"
+        forced = choice is not None and choice.mode == "ANY"
         if forced or Quirk.LOST_SIGNATURES in quirks or not turns.can_think(contents, model):
             thinking = None
     system = list(call.system)
     config = _generation_config(call, model, thinking, quirks, bool(declared), system)
     search = call.web_search and not declared and call.tool_choice.mode != "none"
+    tools = _tools(declared, search, call)
     request = Request(
         contents=contents,
-        system_instruction=_system(system),
+        system_instruction=_system(system, model),
         generation_config=config,
-        tools=_tools(declared, search, call),
-        tool_config=choice,
+        tools=tools,
+        tool_config=_tool_config(choice, call, model),
         safety_settings=call.safety_settings,
         session_id=conversation,
     )
     restore = Restore(names, wrapped, only_first_call=not call.parallel_tool_calls)
-    return Prepared(model, msgspec.json.encode(request), restore, request.session_id, searches=search)
+    return Prepared(
+        model, msgspec.json.encode(request), restore, request.session_id, searches=search and len(tools) == 1
+    )
 
 
 def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk]) -> Prepared:
     """Image models take contents and the picture's form, nothing else (upstream.md 8.5)."""
-    names = NameMap(_names(call))
+    names = NameMap(_names(call), model.family)
     contents = _contents(call, model, names, quirks)
-    if (system := _system(list(call.system))) is not None:
+    if (system := _system(list(call.system), model)) is not None:
         contents[0] = Content("user", system.parts + contents[0].parts)
     config = {"candidateCount": Raw(b"1")}
     if form := _picture_form(call, quirks):
@@ -175,7 +186,7 @@ def _contents(call: Call, model: Model, names: NameMap, quirks: frozenset[Quirk]
 
 def count_tokens_body(call: Call, model: Model) -> bytes:
     """The body of ``:countTokens``: contents alone, since it refuses more (upstream.md 4.5)."""
-    contents = turns.arrange(call.contents, model, NameMap(_names(call)))
+    contents = turns.arrange(call.contents, model, NameMap(_names(call), model.family))
     spoken = [Content(turn.role, tuple(_spoken(part) for part in turn.parts)) for turn in contents]
     return msgspec.json.encode({"request": {"model": f"models/{model.id}", "contents": spoken}})
 
@@ -184,7 +195,7 @@ def _spoken(part: Part) -> Part:
     """A thought counts as plain text, which can't be empty; a signature isn't counted."""
     if not (part.thought or part.thought_signature):
         return part
-    return replace(part, text=part.text or "." if part.thought else part.text, thought=False, thought_signature="")
+    return replace(part, text=part.text or "." if part.text is not None else None, thought=False, thought_signature="")
 
 
 def _names(call: Call) -> list[str]:
@@ -199,18 +210,29 @@ def _names(call: Call) -> list[str]:
     return names
 
 
-def _system(texts: list[str]) -> Content | None:
-    parts = tuple(Part(text=text) for text in texts if text)
+def _system(texts: list[str], model: Model) -> Content | None:
+    """What says nothing is left out: for Claude that is white space too, which Anthropic refuses."""
+    says = str.strip if model.family == "claude" else str
+    parts = tuple(Part(text=text) for text in texts if says(text))
     return Content("user", parts) if parts else None
 
 
 def _tools(declared: list[Declaration], search: bool, call: Call) -> tuple[Raw, ...]:
-    """One element with all functions, or search, or the Gemini dialect's own tools: upstream refuses a mixture."""
+    """One element with all functions, or the Gemini dialect's own tools, or search: upstream refuses a mixture."""
     if declared:
         return (Raw(msgspec.json.encode({"functionDeclarations": declared})),)
-    if search:
-        return (Raw(b'{"googleSearch":{}}'),)
+    if search and not any(bytes(tool).startswith(b'{"googleSearch"') for tool in call.builtin_tools):
+        return (_SEARCH, *call.builtin_tools)
     return call.builtin_tools
+
+
+def _tool_config(choice: CallingConfig | None, call: Call, model: Model) -> ToolConfig | None:
+    settings = call.tool_settings if model.family == "gemini" else {}
+    if choice is None and not settings:
+        return None
+    return ToolConfig(
+        choice, settings.get("retrievalConfig", ABSENT), settings.get("includeServerSideToolInvocations", ABSENT)
+    )
 
 
 def _generation_config(
@@ -220,12 +242,15 @@ def _generation_config(
     output, thinking = fit_output(sampling.max_output_tokens, thinking, model)
     if thinking is not None and Quirk.PLAIN_THINKING in quirks:
         thinking = ThinkingConfig(thinking.include_thoughts)
-    thinking_claude = model.family == "claude" and thinking is not None
-    top_p = _within(sampling.top_p, 0, 1)
+    claude = model.family == "claude"
+    thinking_claude = claude and thinking is not None
+    temperature = None if thinking_claude else _within(sampling.temperature, 0, 2)
+    one_sampler = claude and temperature is not None  # Anthropic takes temperature or top_p, not both
+    top_p = None if one_sampler else _within(sampling.top_p, 0, 1)
     no_logprobs = Quirk.NO_LOGPROBS in quirks
     mime, json_schema, short_schema = _output(call, model, quirks, tools, system)
     config = GenerationConfig(
-        temperature=None if thinking_claude else _within(sampling.temperature, 0, 2),
+        temperature=temperature,
         top_p=None if thinking_claude and (top_p or 0) < 0.95 else top_p,
         top_k=None if thinking_claude or sampling.top_k is None else max(sampling.top_k, 1),
         max_output_tokens=output,
@@ -257,14 +282,21 @@ def _output(call: Call, model: Model, quirks: frozenset[Quirk], tools: bool, sys
     if output.kind == "text":
         return "", ABSENT, ABSENT
     if model.family == "claude" or (tools and model.generation < 3):
-        system.append(_in_words(output.schema))
+        system.append(_one_of(output.schema) if output.kind == "enum" else _in_words(output.schema))
         return "", ABSENT, ABSENT
+    if output.kind == "enum":
+        return "text/x.enum", ABSENT, Raw(msgspec.json.encode(schema.clean_response(output.schema, short=True)))
     if output.kind == "json" or not isinstance(output.schema, dict):
         return "application/json", ABSENT, ABSENT
     if Quirk.SHORT_SCHEMA in quirks:
         short = schema.clean_response(output.schema, short=True)
         return "application/json", ABSENT, Raw(msgspec.json.encode(short))
     return "application/json", Raw(msgspec.json.encode(schema.clean_response(output.schema))), ABSENT
+
+
+def _one_of(wanted: Any) -> str:
+    values = wanted.get("enum") if isinstance(wanted, dict) else None
+    return f"Answer with exactly one of these texts, and nothing else: {msgspec.json.encode(values or []).decode()}"
 
 
 def _in_words(wanted: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any
 
 import msgspec
@@ -38,10 +39,12 @@ class CallingConfig(Struct, frozen=True, rename="camel", omit_defaults=True):
     allowed_function_names: tuple[str, ...] = ()
 
 
-class ToolConfig(Struct, frozen=True, rename="camel"):
-    """``toolConfig``."""
+class ToolConfig(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """``toolConfig``; what is no matter of functions is the client's own."""
 
-    function_calling_config: CallingConfig
+    function_calling_config: CallingConfig | None = None
+    retrieval_config: Raw = ABSENT
+    include_server_side_tool_invocations: Raw = ABSENT
 
 
 def declarations(call: Call, model: Model, names: NameMap) -> tuple[list[Declaration], frozenset[str]]:
@@ -62,7 +65,7 @@ def declarations(call: Call, model: Model, names: NameMap) -> tuple[list[Declara
     return list(found.values()), frozenset(wrapped)
 
 
-def tool_config(choice: ToolChoice, model: Model, names: NameMap, declared: set[str]) -> ToolConfig | None:
+def calling_config(choice: ToolChoice, model: Model, names: NameMap, declared: set[str]) -> CallingConfig | None:
     """The choice as upstream takes it; None: the model decides. Raises BadRequest for a name that isn't declared."""
     for name in choice.names:
         if name not in declared:
@@ -73,16 +76,17 @@ def tool_config(choice: ToolChoice, model: Model, names: NameMap, declared: set[
             return None
         mode = "VALIDATED"
     allowed = tuple(map(names.there, choice.names)) if mode in ("ANY", "VALIDATED") else ()
-    return ToolConfig(CallingConfig(mode, allowed))
+    return CallingConfig(mode, allowed)
 
 
 class _Cleaned:
-    """Cleaned schemas by their JSON text: agents send the same tools with every request.
+    """Cleaned schemas by their JSON text: agents send the same tools with every request. Threads may share it.
 
     The least recently used go first when all together, before and after, have grown over ``limit`` bytes.
     """
 
     def __init__(self, limit: int) -> None:
+        self._lock = Lock()
         self._limit = limit
         self._size = 0
         self._known: dict[tuple[bytes, bool], tuple[Raw, bool]] = {}
@@ -90,14 +94,19 @@ class _Cleaned:
     def get(self, schema: Any, ordering: bool) -> tuple[Raw, bool]:
         """The schema as upstream takes it (absent: no parameters), and whether it had to be wrapped."""
         key = (msgspec.json.encode(schema), ordering)
-        found = self._known.pop(key, None)
-        if found is None:
-            found = _clean(schema, ordering)
-            self._size += _size(key, found)
-        self._known[key] = found  # again the youngest
-        while self._size > self._limit:
-            oldest = next(iter(self._known))
-            self._size -= _size(oldest, self._known.pop(oldest))
+        with self._lock:
+            found = self._known.pop(key, None)
+            if found is not None:
+                self._known[key] = found  # again the youngest
+                return found
+        found = _clean(schema, ordering)
+        with self._lock:
+            if key not in self._known:
+                self._size += _size(key, found)
+            self._known[key] = found
+            while self._size > self._limit:
+                oldest = next(iter(self._known))
+                self._size -= _size(oldest, self._known.pop(oldest))
         return found
 
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from antigravity_proxy.canonical.content import Content, FunctionCall, FunctionResponse, Part
+from antigravity_proxy.canonical.content import Content, FunctionCall, FunctionResponse, Part, RichPart
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.signature import bare
 from antigravity_proxy.generatecontent.names import NameMap
@@ -34,7 +34,7 @@ def arrange(
     ``lost_signatures``: upstream refused those that it came with, so they are replaced or dropped. ``prefill``: the
     conversation may end with the model's own turn, if this model can go on with it.
     """
-    turns = merged(_filtered(contents))
+    turns = merged(_filtered(contents, model))
     turns = _paired(turns, model, names)
     turns = _signed(turns, model, lost_signatures)
     turns = merged(turn for turn in turns if turn.parts)
@@ -58,21 +58,37 @@ def can_think(turns: list[Content], model: Model) -> bool:
     return True
 
 
-def _filtered(contents: Iterable[Content]) -> Iterator[Content]:
-    """Without empty parts, and with a role everywhere that fits the parts."""
+def _filtered(contents: Iterable[Content], model: Model) -> Iterator[Content]:
+    """Without parts that say nothing to this model, and with a role everywhere that fits the parts."""
+    says = _says_to_claude if model.family == "claude" else _says_something
     for content in contents:
         role = "model" if content.role == "model" else "user"
-        if content.parts and role == content.role and all(_fits(part, role) for part in content.parts):
-            yield content
+        parts = content.parts if model.family == "gemini" else tuple(map(_plain, content.parts))
+        if parts and role == content.role and all(says(part) and _fits(part, role) for part in parts):
+            yield content if parts is content.parts else Content(role, parts)
             continue
-        for speaker, parts in groupby(filter(_says_something, content.parts), partial(_speaker, role)):
+        for speaker, spoken in groupby(filter(says, parts), partial(_speaker, role)):
             if speaker == "user":
-                parts = (replace(part, thought_signature="") for part in parts)
-            yield Content(speaker, tuple(parts))
+                unsigned = (replace(part, thought_signature="") for part in spoken)
+                yield Content(speaker, tuple(filter(says, unsigned)))
+            else:
+                yield Content(speaker, tuple(spoken))
+
+
+def _plain(part: Part) -> Part:
+    """The part without what only Gemini's models read."""
+    if not isinstance(part, RichPart):
+        return part
+    return Part(**{name: getattr(part, name) for name in Part.__struct_fields__})
 
 
 def _fits(part: Part, role: str) -> bool:
-    return _says_something(part) and _speaker(role, part) == role and not (role == "user" and part.thought_signature)
+    return _speaker(role, part) == role and not (role == "user" and part.thought_signature)
+
+
+def _says_to_claude(part: Part) -> bool:
+    """Anthropic refuses text of nothing but white space, as a prefill too; a thought may be empty."""
+    return _says_something(part) and (part.text is None or part.thought or bool(part.text.strip()))
 
 
 def _speaker(role: str, part: Part) -> str:
@@ -85,13 +101,14 @@ def _speaker(role: str, part: Part) -> str:
 def _says_something(part: Part) -> bool:
     return bool(
         part.text
-        or (part.thought and part.text is not None and part.thought_signature)  # Claude's may stand alone
+        or (part.text is not None and part.thought_signature)  # which may stand alone, at the end of a stream
         or part.function_call is not None
         or part.function_response is not None
         or part.inline_data is not None
         or part.file_data is not None
         or part.executable_code
         or part.code_execution_result
+        or (isinstance(part, RichPart) and (part.tool_call or part.tool_response))
     )
 
 
@@ -116,9 +133,10 @@ def _paired(turns: list[Content], model: Model, names: NameMap) -> list[Content]
     """Every call is followed by its result, in the order of calls; a result without a call becomes text."""
     out: list[Content] = []
     awaited: list[_Called] = []
+    identities = _Identities()
     for turn in turns:
         if turn.role == "model":
-            awaited = _calls(turn, model, names, len(out))
+            awaited = _calls(turn, model, names, len(out), identities)
             out.append(_with_calls(turn, awaited) if awaited else turn)
         elif awaited or any(part.function_response is not None for part in turn.parts):
             out.append(Content("user", _answered(turn, awaited, model)))
@@ -130,14 +148,32 @@ def _paired(turns: list[Content], model: Model, names: NameMap) -> list[Content]
     return out
 
 
-def _calls(turn: Content, model: Model, names: NameMap, position: int) -> list[_Called]:
+class _Identities:
+    """The ids of a conversation's calls, each of them once: Anthropic refuses one that comes again."""
+
+    __slots__ = ("_taken",)
+
+    def __init__(self) -> None:
+        self._taken: dict[str, int] = {}
+
+    def unique(self, identity: str) -> str:
+        """The id, or one like it that is still free."""
+        found = identity
+        while found in self._taken:
+            self._taken[identity] += 1
+            found = f"{identity}_{self._taken[identity]}"
+        self._taken[found] = 1
+        return found
+
+
+def _calls(turn: Content, model: Model, names: NameMap, position: int, identities: _Identities) -> list[_Called]:
     """A turn's calls, with the names and ids that are sent."""
     calls: list[_Called] = []
     for part in turn.parts:
         if (call := part.function_call) is not None:
             identity = call.id
             if model.family == "claude":  # demands an id, and matching ones
-                identity = _BAD_ID.sub("_", identity) or f"call_{position}_{len(calls)}"
+                identity = identities.unique(_BAD_ID.sub("_", identity) or f"call_{position}_{len(calls)}")
             calls.append(_Called(call, FunctionCall(names.there(call.name), call.args or _NOTHING, identity)))
     return calls
 
@@ -229,12 +265,8 @@ def _signed(turns: list[Content], model: Model, lost: bool) -> list[Content]:
     """Signatures and thoughts of earlier turns as the model's family wants them (translation.md 2.6)."""
     if model.family == "gemini":
         return [_for_gemini(turn, model, lost) if turn.role == "model" else turn for turn in turns]
-    current = max((i for i, turn in enumerate(turns) if _begins_a_turn(turn)), default=-1)
-    keeps = model.family == "claude" and not lost
-    return [
-        _for_others(turn, model, keep_thoughts=keeps and i > current) if turn.role == "model" else turn
-        for i, turn in enumerate(turns)
-    ]
+    keeps = model.family == "claude" and not lost  # of earlier turns too: their prompt cache goes on behind them
+    return [_for_others(turn, model, keep_thoughts=keeps) if turn.role == "model" else turn for turn in turns]
 
 
 def _own(part: Part, model: Model) -> Part:
@@ -258,6 +290,8 @@ def _for_gemini(turn: Content, model: Model, lost: bool) -> Content:
             part = replace(part, thought_signature="") if lost else _own(part, model)
         if part.thought and not (part.thought_signature and part.text):
             continue
+        if part.text == "" and not part.thought_signature:
+            continue  # it was there for a signature's sake
         if part.function_call is not None and not called:
             called = True
             if model.needs_signatures and not part.thought_signature:
@@ -278,7 +312,8 @@ def _for_others(turn: Content, model: Model, *, keep_thoughts: bool) -> Content:
             told.append(part.text or "")
             continue
         if not part.thought:
-            parts.append(replace(part, thought_signature="") if part.thought_signature else part)
+            if part.text != "":
+                parts.append(replace(part, thought_signature="") if part.thought_signature else part)
         elif keep_thoughts and (part := _own(part, model)).thought_signature:
             parts.append(part if part.text or not told else replace(part, text="".join(told)))
         told = []

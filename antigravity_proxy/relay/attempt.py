@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twisted.logger import Logger
+
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.grant import RefreshRejected
@@ -14,8 +16,12 @@ from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.upstream.exchange import Exchange, ExchangeError, Silent, Stale, Unreachable
 
+log = Logger()
+
 #: an error body larger than this is nonsense
 MAX_ERROR_BODY = 1 << 20
+#: characters of upstream's words about a model that failed
+MAX_SHOWN = 500
 #: an answer that comes as one JSON document
 MAX_DOCUMENT = 128 << 20
 
@@ -149,6 +155,8 @@ async def deliver(
         said = upstream.wire.read_failure(e.body, context.epoch())
         raise judged(upstream, state, token, said) from e
     except ModelFailed as e:
+        log.info("the model failed: {reason}", reason=e.reason[:64])
+        log.debug("it said: {words}", words=e.words[:MAX_SHOWN])
         raise _failed(upstream, Cause.MODEL_FAILED) from e
     except (ExchangeError, EventTooLargeError) as e:
         exchange.abort()

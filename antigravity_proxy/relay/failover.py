@@ -15,7 +15,7 @@ from twisted.internet.task import deferLater
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.grant import RefreshRejected
-from antigravity_proxy.canonical.verdict import Scope, Step, Verdict
+from antigravity_proxy.canonical.verdict import Cause, Scope, Step, Verdict
 from antigravity_proxy.relay import exhausted
 from antigravity_proxy.relay.attempt import AttemptFailed
 from antigravity_proxy.relay.budget import RetryBudget
@@ -156,6 +156,8 @@ class Failover:
     async def _next_base(self, state: AccountState, verdict: Verdict) -> Lease | None:
         """The next base URL with the next untried account, as far as the retry budget goes."""
         may = self._budget.spend_trouble(model_missing=verdict.model_missing) and self._in_time()
+        if verdict.cause is Cause.MODEL_FAILED:  # it will hardly do better a third time (upstream.md 5.4)
+            may = self._budget.once("model failed") and may
         self._base += 1
         if verdict.never_sent:  # this account has received nothing: it is as good as before
             return self._again(state) if may else None

@@ -10,7 +10,7 @@ from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.canonical.wire import Access, Prepared, Quirk
+from antigravity_proxy.canonical.wire import Access, Prepared, Quirk, refuses_field
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.relay.attempt import AttemptFailed, deliver, live_token, post
 from antigravity_proxy.relay.context import Client, ClientGone, Place, RelayContext, at_once
@@ -31,11 +31,13 @@ class Generation:
         "_call",
         "_client",
         "_context",
+        "_cured",
         "_memory",
         "_model",
         "_new_answer",
         "_place",
         "_prepared",
+        "_quirks",
         "_upstream",
         "answer",
         "usage",
@@ -59,6 +61,8 @@ class Generation:
         self._new_answer = new_answer
         self._client = client
         self._place = place
+        self._quirks = self._upstream.repairs.of(model.id, context.clock.seconds())
+        self._cured: Quirk | None = None  # a field that was refused as such, and is left out since
         self._prepared: Prepared | None = None
         self._begun = False
         self.answer = new_answer()
@@ -73,6 +77,7 @@ class Generation:
         session = await self._begin()
         failover = Failover(self._context, self._upstream, self._model.id, self._client, self._repair, session)
         await failover.run(self._attempt)
+        self._remember()
         return self.answer.close()
 
     async def _begin(self) -> bytes:
@@ -80,8 +85,7 @@ class Generation:
         call, model = self._call, self._model
         if call is None:  # never: ``run`` is called once
             raise ClientGone
-        quirks = self._upstream.quirks.get(model.id, frozenset())
-        self._prepared = prepared = await self._place(self._preparing(call, quirks))
+        self._prepared = prepared = await self._place(self._preparing(call, self._quirks))
         name = call.session or prepared.opening
         return session_key(name, model.id) if name else b""
 
@@ -110,20 +114,26 @@ class Generation:
         """The first byte has left: the request won't be needed again."""
         self._call = None
         self._prepared = None
+        self._remember()
+
+    def _remember(self) -> None:
+        """The repaired request was taken: others for this model need not be refused first."""
+        if self._cured is not None:
+            self._upstream.repairs.remember(self._model.id, self._cured, self._context.clock.seconds())
+            self._cured = None
 
     def _repair(self, failed: AttemptFailed) -> bool:
-        """Leaves out what upstream refused to read, and remembers it for the model (upstream.md 4.3, 6.3 row 17)."""
-        quirks = self._upstream.quirks
-        known = quirks.get(self._model.id, frozenset())
+        """Leaves out of this request what upstream refused to read (upstream.md 4.3, 6.3 row 17)."""
         said = failed.failure
         quirk = None if said is None else self._upstream.wire.quirk_for(self._model, said.message)
-        if quirk is None or quirk in known or self._call is None:
+        if said is None or quirk is None or quirk in self._quirks or self._call is None:
             return False
         if failed.verdict.about_signature:  # a matter of this conversation, not of the model
             self._memory.forget()
-        else:
-            quirks[self._model.id] = known | {quirk}
-        self._prepared = self._preparing(self._call, known | {quirk})()
+        elif refuses_field(quirk, said.message):
+            self._cured = quirk
+        self._quirks |= {quirk}
+        self._prepared = self._preparing(self._call, self._quirks)()
         return True
 
     def _preparing(self, call: Call, quirks: frozenset[Quirk]) -> Callable[[], Prepared]:

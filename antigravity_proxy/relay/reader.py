@@ -13,7 +13,12 @@ from antigravity_proxy.relay.signatures import Memory, new_digest
 
 
 class ModelFailed(Exception):
-    """The model ended without an answer (upstream.md 5.4); the message is upstream's reason."""
+    """The model ended without an answer (upstream.md 5.4): its reason, and words that may quote the answer."""
+
+    def __init__(self, reason: str, words: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.words = words
 
 
 class AnswerReader:
@@ -100,7 +105,7 @@ class AnswerReader:
                 self._note_thoughts(candidate, self._memory)
             if candidate.finish_reason:
                 if candidate.finish_reason in MODEL_FAILED:
-                    raise ModelFailed(candidate.finish_reason)
+                    raise ModelFailed(candidate.finish_reason, candidate.finish_message)
                 self.finished = True
         if chunk.usage_metadata:
             self.usage = chunk.usage_metadata

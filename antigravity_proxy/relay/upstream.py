@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.tokens import TokenKeeper
-from antigravity_proxy.canonical.wire import Quirk, Wire
+from antigravity_proxy.canonical.wire import Wire
 from antigravity_proxy.relay.projects import Projects
+from antigravity_proxy.relay.repairs import Repairs
 
 #: seconds that a host which could not be reached is tried last (upstream.md 1.1)
 AVOID_FOR = 60.0
@@ -37,7 +38,7 @@ class BaseUrls:
 class Upstream:
     """Where calls go.
 
-    ``quirks`` remembers, by upstream model id, what had to be left out to be accepted (upstream.md 4.3).
+    ``repairs`` remembers which fields its models refuse (upstream.md 4.3).
     """
 
     wire: Wire
@@ -45,4 +46,4 @@ class Upstream:
     tokens: TokenKeeper
     projects: Projects
     bases: BaseUrls
-    quirks: dict[str, frozenset[Quirk]] = field(default_factory=dict)
+    repairs: Repairs = field(default_factory=Repairs)

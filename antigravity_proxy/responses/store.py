@@ -109,6 +109,12 @@ class ResponseStore:
         if not held.responses:
             del self._owners[response.owner]
 
+    def forget(self, owner: bytes) -> None:
+        """Lets go all that an owner keeps."""
+        held = self._owners.get(owner)
+        for response in list(held.responses) if held is not None else ():
+            self.drop(response)
+
     def expire(self, now: float) -> None:
         """Lets go what was not used for too long."""
         for held in list(self._owners.values()):

@@ -49,6 +49,13 @@ SHED_RETRY = 5
 #: seconds between two looks at a file that is followed: clients' keys, credentials
 FILE_POLL = 1.0
 
+# WebSockets
+#: without a message, and in all
+SOCKET_IDLE_SECONDS = 900.0
+SOCKET_SECONDS = 3600.0
+#: a ping after so long a silence
+SOCKET_KEEPALIVE = 20.0
+
 # Streams (translation.md 3.4)
 FIRST_KEEPALIVE = 15.0
 KEEPALIVE = 10.0

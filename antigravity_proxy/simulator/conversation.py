@@ -12,9 +12,16 @@ from antigravity_proxy.simulator.offered import Offered
 from antigravity_proxy.simulator.wire import Refused
 
 _DATA = frozenset(
-    {"text", "inlineData", "fileData", "functionCall", "functionResponse", "executableCode", "codeExecutionResult"},
-)
+    {
+        "text", "inlineData", "fileData", "functionCall", "functionResponse", "executableCode", "codeExecutionResult",
+        "toolCall", "toolResponse",
+    },
+)  # fmt: skip
 _DUMMY = "skip_thought_signature_validator"
+#: what only Gemini's models read
+_RICH = frozenset(
+    {"videoMetadata", "mediaResolution", "mediaProcessing", "documentMetadata", "toolCall", "toolResponse"}
+)
 _CLAUDE_ID = re.compile(r"[a-zA-Z0-9_-]+")
 
 Content = dict[str, Any]
@@ -55,8 +62,12 @@ def check_conversation(contents: list[Content], model: Offered) -> None:
             _check_signed(parts, f"request.contents[{i}]")
         if model.claude:
             _check_claude(parts, f"request.contents[{i}]")
+        if not model.gemini and any(part.keys() & _RICH for part in parts):
+            raise Refused("This model reads text and images only.", f"request.contents[{i}]")
         if model.generation < 3 and any("parts" in part.get("functionResponse", ()) for part in parts):
             raise Refused("Multimodal function responses are not supported by this model.")
+    if model.claude:
+        _check_ids(contents)
     if contents[-1]["role"] == "model" and not model.takes_prefill:
         raise Refused("This model does not support assistant message prefill.", "request.contents")
 
@@ -121,8 +132,19 @@ def _check_signed(parts: list[Any], place: str) -> None:
         raise Refused("Function call is missing a thought_signature in functionCall parts.", place)
 
 
+def _check_ids(contents: list[Content]) -> None:
+    """Each call has an id of its own in the whole conversation."""
+    seen: set[str] = set()
+    for call in (part["functionCall"] for content in contents for part in content["parts"] if "functionCall" in part):
+        if call["id"] in seen:
+            raise Refused("messages: `tool_use` ids must be unique", "request.contents")
+        seen.add(call["id"])
+
+
 def _check_claude(parts: list[Any], place: str) -> None:
     for part in parts:
+        if "text" in part and not part.get("thought") and not part["text"].strip():
+            raise Refused("messages: text content blocks must contain non-whitespace text", place)
         for kind, name in (("functionCall", "tool_use.id"), ("functionResponse", "tool_result.tool_use_id")):
             if kind in part and not _CLAUDE_ID.fullmatch(part[kind].get("id", "")):
                 raise Refused(f"messages: {name}: String should match pattern '^[a-zA-Z0-9_-]+$'", place)

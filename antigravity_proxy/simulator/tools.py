@@ -10,6 +10,7 @@ from antigravity_proxy.simulator.schemas import CLAUDE_KEYWORDS, KEYWORDS, check
 from antigravity_proxy.simulator.wire import Refused
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
+_CLAUDE_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _MAX_DECLARATIONS = 512
 
 
@@ -39,6 +40,8 @@ def _check_function(function: dict[str, Any], place: str, model: Offered, *, req
             "(a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 64.",
             place,
         )
+    if model.claude and not _CLAUDE_NAME.fullmatch(function["name"]):
+        raise Refused("tools: name: String should match pattern '^[a-zA-Z0-9_-]{1,64}$'", place)
     parameters = function.get("parameters")
     if parameters is None:
         if required and model.claude:
@@ -54,6 +57,8 @@ def _check_config(config: dict[str, Any] | None, declared: set[Any]) -> str:
     if config is None:
         return "AUTO"
     place = "request.tool_config.function_calling_config"
+    if "functionCallingConfig" not in config:
+        return "AUTO"
     if not declared:
         raise Refused("Function calling config is set without function_declarations.", place)
     calling = config.get("functionCallingConfig", {})

@@ -33,7 +33,7 @@ def check_generate(body: Any) -> None:
         _check_image(body)
     check_conversation(request.get("contents", []), model)
     if "systemInstruction" in request:
-        _check_system(request["systemInstruction"])
+        _check_system(request["systemInstruction"], model)
     calling = check_tools(request.get("tools", []), request.get("toolConfig"), model)
     config = request.get("generationConfig", {})
     _check_limits(config, model)
@@ -84,13 +84,15 @@ def _check_image(body: dict[str, Any]) -> None:
         raise Refused(f"{min(more)} is not supported by this model.", "request")
 
 
-def _check_system(system: dict[str, Any]) -> None:
+def _check_system(system: dict[str, Any], model: Offered) -> None:
     place = "request.system_instruction"
     if system.get("role", "user") != "user":
         raise Refused(f"{place}: Please use a valid role: user.", place)
     parts = system.get("parts", [])
     if not parts or any(part.keys() != {"text"} or not part["text"] for part in parts):
         raise Refused(f"{place}: only parts with text are supported.", place)
+    if model.claude and not all(part["text"].strip() for part in parts):
+        raise Refused("system: text content blocks must contain non-whitespace text", place)
 
 
 def _check_limits(config: dict[str, Any], model: Offered) -> None:
@@ -105,6 +107,10 @@ def _check_limits(config: dict[str, Any], model: Offered) -> None:
         raise Refused("stop_sequences: at most 5, none of them empty", f"{_CONFIG}.stop_sequences")
     if "logprobs" in config and not config.get("responseLogprobs"):
         raise Refused("logprobs needs response_logprobs", f"{_CONFIG}.logprobs")
+    if model.claude and "temperature" in config and "topP" in config:
+        raise Refused("`temperature` and `top_p` cannot both be specified for this model.", _CONFIG)
+    if model.claude and not all(stop.strip() for stop in stops):
+        raise Refused("stop_sequences: each stop sequence must contain non-whitespace", f"{_CONFIG}.stop_sequences")
     if config.get("candidateCount", 1) > 1 and not model.gemini:
         raise Refused("Multiple candidates is not enabled for this model", f"{_CONFIG}.candidate_count")
 
@@ -142,7 +148,9 @@ def _check_claude_thinking(config: dict[str, Any], calling: str) -> None:
 def _check_output(config: dict[str, Any], model: Offered, *, functions: bool) -> None:
     if "responseSchema" in config and "responseJsonSchema" in config:
         raise Refused("Only one of response_schema and response_json_schema may be set.", _CONFIG)
-    json = config.get("responseMimeType") == "application/json"
+    json = config.get("responseMimeType") in ("application/json", "text/x.enum")
+    if config.get("responseMimeType") == "text/x.enum" and "enum" not in config.get("responseSchema", {}):
+        raise Refused("text/x.enum needs a response schema with an enum", _CONFIG)
     for name, keywords in (("responseSchema", RESPONSE_KEYWORDS), ("responseJsonSchema", JSON_KEYWORDS)):
         if name in config:
             if not json:

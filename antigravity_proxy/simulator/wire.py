@@ -140,19 +140,39 @@ PART = message(
     codeExecutionResult=message(outcome=string, output=string),
     thought=boolean,
     thoughtSignature=signature,
+    videoMetadata=message(startOffset=string, endOffset=string, fps=number, contentLayers=anything),
+    mediaResolution=anything,
+    mediaProcessing=anything,
+    documentMetadata=struct,
+    spreadsheetMetadata=struct,
+    audioMetadata=struct,
+    partMetadata=struct,
+    toolCall=struct,
+    toolResponse=struct,
 )
 
 CONTENT = message(role=string, parts=each(PART))
 
 TOOL = message(
     functionDeclarations=each(message(name=string, description=string, parameters=struct)),
-    googleSearch=message(),
+    googleSearch=message(
+        searchTypes=struct, blockingConfidence=string, excludeDomains=each(string), timeRangeFilter=struct
+    ),
     codeExecution=message(),
     urlContext=message(),
+    googleMaps=struct,
+    computerUse=struct,
+    fileSearch=struct,
+    retrieval=struct,
+    enterpriseWebSearch=struct,
+    parallelAiSearch=struct,
+    exaAiSearch=struct,
 )
 
 TOOL_CONFIG = message(
-    functionCallingConfig=message(mode=one_of("AUTO", "ANY", "NONE", "VALIDATED"), allowedFunctionNames=each(string))
+    functionCallingConfig=message(mode=one_of("AUTO", "ANY", "NONE", "VALIDATED"), allowedFunctionNames=each(string)),
+    retrievalConfig=message(latLng=message(latitude=number, longitude=number), languageCode=string),
+    includeServerSideToolInvocations=boolean,
 )
 
 #: upstream.md 4.3
@@ -186,6 +206,10 @@ GENERATION_CONFIG = message(
     ),
     routingConfig=struct,
     modelSelectionConfig=struct,
+    enableAffectiveDialog=boolean,
+    enableEnhancedCivicAnswers=boolean,
+    translationConfig=struct,
+    audioTranscriptionConfig=struct,
 )
 
 #: the envelope of both generating methods

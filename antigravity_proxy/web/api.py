@@ -27,6 +27,11 @@ from antigravity_proxy.web.responses import Asking, Responses
 from antigravity_proxy.web.routes import Operation, Route
 from antigravity_proxy.web.serving import Serving
 
+try:
+    from antigravity_proxy.web.sockets import Sockets
+except ImportError:  # wsproto is not installed
+    Sockets = None  # type: ignore[assignment, misc]
+
 log = Logger()
 
 #: to a preflight; the gate has set its headers
@@ -43,7 +48,11 @@ _OF_RESPONSES = frozenset(
     }
 )
 #: agents that try a websocket first fall back on this at once (clients.md 3)
-_NO_WEBSOCKET = Rendered(426, b"Use POST: there are no websockets here.\n", ((b"content-type", b"text/plain"),))
+_NO_WEBSOCKET = Rendered(
+    426,
+    b"Use POST: WebSockets need the package wsproto, which is not installed here.\n",
+    ((b"content-type", b"text/plain"),),
+)
 
 
 class ApiResource(Resource):
@@ -70,7 +79,8 @@ class ApiResource(Resource):
         self._ledger = ledger
         self._decoding = decoding
         self._responses = responses
-        self._serving = Serving(context, catalogue, gate.rate_limits, hex_digits, ledger)
+        self._serving = serving = Serving(context, catalogue, gate.rate_limits, hex_digits, ledger)
+        self._sockets = None if Sockets is None else Sockets(gate, serving, responses, ledger, context.ticker)
 
     def render(self, request: ApiRequest) -> Any:
         """Serves one request; never raises."""
@@ -92,7 +102,10 @@ class ApiResource(Resource):
         try:
             self._check_method(request, route)
             if _wants_websocket(request, route):
-                client.reply(_NO_WEBSOCKET)
+                if self._sockets is None:
+                    client.reply(_NO_WEBSOCKET)
+                else:
+                    self._sockets.upgrade(request, admission)
             elif route.operation in _OF_RESPONSES:
                 await self._respond(request, admission, client)
             elif (decode := dialect.decoders.get(route.operation)) is not None:
@@ -120,7 +133,7 @@ class ApiResource(Resource):
                 return dialect.render_models(self._models(admission), _query(request))
             case Operation.MODEL:
                 name = admission.route.model
-                found = next((model for model in self._models(admission) if model.id == name), None)
+                found = self._model(admission, name)
                 return dialect.render_model(found, name)
             case Operation.CAPACITY:
                 return self._capacity()
@@ -134,6 +147,14 @@ class ApiResource(Resource):
         if key is None or not key.models:
             return listed
         return tuple(model for model in listed if key.may_use(catalogue.resolve(model.id).id))
+
+    def _model(self, admission: ApiAdmission, name: str) -> PublicModel | None:
+        """The model of that name, if the client may use it: what a request for it would be served by."""
+        catalogue, key = self._catalogue(), admission.key
+        found = catalogue.find(name)
+        if found is None or (key is not None and not key.may_use(catalogue.resolve(name).id)):
+            return None
+        return found
 
     def _capacity(self) -> Rendered:
         pool = self._context.upstream.pool
@@ -154,13 +175,13 @@ class ApiResource(Resource):
         asking = Asking(self._gate.keys.accepted(headers, request.uri.partition(b"?")[2]))
         match admission.route.operation:
             case Operation.RESPONSES:
-                decoded, kept = await responses.understand(request.take_body(), asking)
+                decoded, end = await responses.understand(request.take_body(), asking)
                 generating = self._serving.generate(admission, headers, decoded, client, place)
                 del decoded  # a long stream keeps no prompt in memory
                 try:
                     await generating
                 finally:
-                    responses.ended(kept)
+                    end()
             case Operation.COMPACTION:
                 compacting = responses.compaction(request.take_body(), asking)
                 await self._serving.generate(admission, headers, await compacting, client, place)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -63,6 +63,16 @@ _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)")
 _MOST_PIECES = 16
 
 
+class Upgraded(Protocol):
+    """What a connection became that speaks another protocol after its first request."""
+
+    def drain(self) -> None:
+        """The daemon is about to end: finishes what is under way, and then the connection."""
+
+    def tick(self, now: float) -> None:
+        """Looks at its deadlines; ``now`` in monotonic seconds."""
+
+
 class GuardedChannel(http.HTTPChannel):
     """HTTP/1.1 with deadlines for what comes in, a stall limit for what goes out, refusal and drain.
 
@@ -72,6 +82,7 @@ class GuardedChannel(http.HTTPChannel):
 
     site: GuardedSite[Any]
     sheds = False
+    upgraded: Upgraded | None = None
     address = ""  # the peer's network, as connections are counted
     transport: Any
     requestFactory: Any = GuardedRequest
@@ -230,12 +241,26 @@ class GuardedChannel(http.HTTPChannel):
         A connection that was just made gets a moment to send a whole head; any other without one goes now.
         """
         self._draining = True
-        if self._waits_for is _Wait.HEAD and not self._received:
+        if self.upgraded is not None:
+            self.upgraded.drain()
+        elif self._waits_for is _Wait.HEAD and not self._received:
             self._wait(_Wait.ARRIVAL)
         elif self._waits_for is _Wait.NEXT or self._waits_for is _Wait.HEAD or self.paused:
             self._close()
         else:
             self.persistent = 0
+
+    def upgrade(self, upgraded: Upgraded) -> None:
+        """From now on the connection is another protocol's, whose methods Twisted has put in the place of ours."""
+        self.upgraded = upgraded
+        self._handlingRequest = False  # so what the client sends is held up as well while it reads nothing
+        lost = self.connectionLost
+
+        def connection_lost(reason: Failure = connectionDone) -> None:
+            lost(reason)
+            GuardedChannel.connectionLost(self, reason)
+
+        self.connectionLost = connection_lost  # type: ignore[method-assign]
 
     def pauseProducing(self) -> None:  # our send buffer is full
         super().pauseProducing()
@@ -258,6 +283,9 @@ class GuardedChannel(http.HTTPChannel):
         """Drops a peer that is too slow."""
         if self._takes_nothing(now):
             self.transport.abortConnection()
+            return
+        if self.upgraded is not None:
+            self.upgraded.tick(now)
             return
         limit = _SECONDS.get(self._waits_for)
         if limit is not None and self._waits_for in _SENDS_NOTHING and self.site.is_full:

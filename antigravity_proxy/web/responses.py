@@ -30,6 +30,8 @@ from antigravity_proxy.web.decoding import Decoding
 _ITEM_ID = re.compile(r"[a-z]{1,8}_([0-9a-f]{24})(i?)([0-9a-f]{4,8})")
 #: input that is less than this part of its body is copied from it, so that it doesn't hold the rest
 _WORTH_HOLDING = 0.5
+#: what sockets may keep where nothing is stored: each its own conversation, as long as it is open
+_SOCKETS_BYTES = 64 << 20
 
 
 class SharedResponses(Protocol):
@@ -53,9 +55,10 @@ class SharedResponses(Protocol):
 
 
 class Asking(Struct, frozen=True):
-    """Who asks: the API key that was shown, empty where none is asked for."""
+    """Who asks: the API key that was shown, empty where none is asked for; and a name of the socket, if it is one."""
 
     key: bytes
+    socket: bytes = b""
 
     @property
     def owner(self) -> bytes:
@@ -75,35 +78,40 @@ class Responses:
         self, ticker: Ticker, decoding: Decoding, limit: int, longest: int, shared: SharedResponses | None = None
     ) -> None:
         self.store = ResponseStore(limit)
+        self._of_sockets = ResponseStore(limit or _SOCKETS_BYTES)
         self._ticker = ticker
         self._decoding = decoding
         self._longest = longest
         self._shared = shared
 
-    async def understand(self, body: bytes, client: Asking) -> tuple[Decoded, StoredResponse | None]:
-        """The request in a body, with what it refers to; and its entry in the store, None where nothing is to be kept.
+    async def understand(
+        self, body: bytes, client: Asking, *, framed: bool = False, generate: bool = True
+    ) -> tuple[Decoded, Callable[[], None]]:
+        """The request in a body, with what it refers to; and what is to be called when it is over.
 
-        Raises BadRequest, NotFound, BodyTooLarge.
+        ``framed``: as one message of a socket; unless ``generate`` it is only to be kept. Raises BadRequest, NotFound,
+        BodyTooLarge.
         """
         request, named, before, memory = await self._read(responses_request.read, body, client)
         keeps = self.store.limit > 0 and request.store is not False
         size = len(body) + (before.length if before is not None else 0)
-        found = await self._decoding.run(size, partial(responses_request.understand, request, memory, stored=keeps))
-        if not keeps:
-            return found.decoded, None
-        kept, earlier = self._begin(client, before, found.own, named, len(body))
-        complete = partial(self._complete, kept, earlier)
+        read = partial(responses_request.understand, request, memory, stored=keeps, framed=framed, generate=generate)
+        found = await self._decoding.run(size, read)
+        store, owner = (self.store, client.owner) if keeps else (self._of_sockets, client.socket)
+        if not owner:
+            return found.decoded, _nothing
+        kept, earlier = self._begin(store, owner, before, found.own, named, len(body))
+        complete = partial(self._complete, store, kept, earlier)
         make = found.decoded.new_answer
 
         def new_answer(stamp: Stamp) -> Answer:
             return make(replace(stamp, completed=complete))
 
-        return replace(found.decoded, new_answer=new_answer), kept
+        return replace(found.decoded, new_answer=new_answer), partial(_end, store, kept)
 
-    def ended(self, kept: StoredResponse | None) -> None:
-        """Its request is over; of one that brought no whole response nothing is kept."""
-        if kept is not None and not kept.identity:
-            self.store.drop(kept)
+    def closed(self, client: Asking) -> None:
+        """A socket is closed: what was kept for it alone is gone."""
+        self._of_sockets.forget(client.socket)
 
     async def call(self, body: bytes, client: Asking) -> Call | None:
         """The request in a body as the call whose tokens are to be counted; raises as ``understand``.
@@ -150,7 +158,8 @@ class Responses:
     def tick(self, now: float) -> None:
         """Lets go what is too old; ``now`` in monotonic seconds."""
         self.store.expire(now)
-        if not len(self.store):
+        self._of_sockets.expire(now)
+        if not len(self.store) and not len(self._of_sockets):
             self._ticker.leave(self)
 
     async def _read(
@@ -183,15 +192,23 @@ class Responses:
         return before, Memory(() if before is None else list(before), items, seal.seal, seal.open)
 
     def _begin(
-        self, client: Asking, before: Items | None, own: list[Raw], named: References, size: int
+        self,
+        store: ResponseStore,
+        owner: bytes,
+        before: Items | None,
+        own: list[Raw],
+        named: References,
+        size: int,
     ) -> tuple[StoredResponse, Response | None]:
         """Enters a response; and gives the document of the one it goes on from, if it is here."""
-        now, owner = self._ticker.clock.seconds(), client.owner
+        now = self._ticker.clock.seconds()
         earlier = None
         if before is not None:
-            earlier = self.store.take(owner, named.response, now)
+            earlier = store.take(owner, named.response, now)
+            if earlier is None:  # it is kept elsewhere, where what it takes is counted
+                before = Items(None, list(before), before.length)
         elif (found := _ITEM_ID.fullmatch(named.last)) is not None:  # all is told again: what is here already counts
-            earlier = self.store.take(owner, f"resp_{found[1]}", now)
+            earlier = store.take(owner, f"resp_{found[1]}", now)
             if earlier is not None:
                 chains = (earlier.said, earlier.asked)  # with what was said, or with the client's own copies of that
                 before = next((chain for chain in chains if chain is not None and chain.begins(own)), None)
@@ -202,18 +219,23 @@ class Responses:
         else:
             length = size
         self._ticker.watch(self)
-        kept = self.store.begin(owner, before, own, length, now)
+        kept = store.begin(owner, before, own, length, now)
         return kept, earlier.document if earlier is not None else None
 
-    def _complete(self, kept: StoredResponse, earlier: Response | None, document: Response) -> None:
+    def _complete(
+        self, store: ResponseStore, kept: StoredResponse, earlier: Response | None, document: Response
+    ) -> None:
         document, size = responses_listing.sharing(document, earlier)
         output = list(document.output)
-        self.store.finish(kept, document.id, output, text_length(output), document, size)
-        if self._shared is not None and kept.identity:
+        store.finish(kept, document.id, output, text_length(output), document, size)
+        if self._shared is not None and store is self.store and kept.identity:
             self._shared.remember(kept)
 
     async def _take(self, client: Asking, identity: str) -> StoredResponse | None:
-        found = self.store.take(client.owner, identity, self._ticker.clock.seconds())
+        now = self._ticker.clock.seconds()
+        if client.socket and (found := self._of_sockets.take(client.socket, identity, now)) is not None:
+            return found
+        found = self.store.take(client.owner, identity, now)
         if self._shared is None or not self.store.limit:
             return found
         if found is not None:
@@ -234,3 +256,13 @@ class Responses:
             return None
         items: Iterable[Raw] = response.asked if place[2] else response.said.own
         return next((item for n, item in enumerate(items) if n == int(place[3], 16)), None)
+
+
+def _end(store: ResponseStore, kept: StoredResponse) -> None:
+    """A request is over: of one that brought no whole response nothing is kept."""
+    if not kept.identity:
+        store.drop(kept)
+
+
+def _nothing() -> None:
+    """Nothing was kept."""

@@ -141,6 +141,52 @@ async def test_what_a_model_refuses_is_left_out_and_remembered(tmp_path: Path) -
         assert len(set(tokens(running)[:2])) == 1
 
 
+REFUSED_VALUES = [
+    ({"stop": ["\n"]}, "stop_sequences: each stop sequence must contain non-whitespace", {"stop": "END"}),
+    ({"presence_penalty": 2}, "presence_penalty is out of range", {"presence_penalty": 1}),
+    (
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object", "minItems": 1}}}},
+        "Unknown name \"minItems\" at 'request.generation_config.response_json_schema': Cannot find field.",
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}},
+    ),
+    ({"reasoning_effort": "low"}, "thinking_budget must be at least 128", {"reasoning_effort": "high"}),
+]
+
+
+@pytest.mark.parametrize(("mine", "refusal", "yours"), REFUSED_VALUES)
+@deferred()
+async def test_a_value_that_is_refused_once_is_sent_for_others(
+    tmp_path: Path, mine: dict[str, Any], refusal: str, yours: dict[str, Any]
+) -> None:
+    """A repair belongs to its request."""
+    async with stack(tmp_path) as running:
+        assert (await running.chat(**yours)).status == 200
+        running.simulator.script(faults.refused(refusal))
+        assert (await running.chat(**mine)).status == 200
+        assert (await running.chat(**yours)).status == 200
+        before, *_, after = (r.json["request"]["generationConfig"] for r in running.simulator.requests)
+        assert before == after
+
+
+@deferred()
+async def test_a_field_that_is_refused_again_without_it_is_not_remembered(tmp_path: Path) -> None:
+    async with stack(tmp_path) as running:
+        running.simulator.script(faults.refused("stop_sequences is not supported"), faults.refused("nor is this"))
+        assert (await running.chat(stop="END")).status == 400
+        assert (await running.chat(stop="END")).status == 200
+        sent = ["stopSequences" in r.json["request"]["generationConfig"] for r in running.simulator.requests]
+        assert sent == [True, False, True]
+
+
+@deferred()
+async def test_a_model_that_fails_is_asked_once_more(tmp_path: Path) -> None:
+    event = b'{"response":{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL","finishMessage":"print(f("}]}}'
+    async with stack(tmp_path) as running:
+        running.simulator.script(Fault(events=(event,)), Fault(events=(event,)), Fault(events=(event,)))
+        assert (await running.chat()).status == 502
+        assert len(running.simulator.requests) == 2
+
+
 @deferred()
 async def test_lost_signatures_are_replaced_once(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:

@@ -159,8 +159,13 @@ def test_declarations_are_one_element_and_search_gives_way_to_them() -> None:
 
 
 def test_search_alone_is_another_kind_of_request() -> None:
-    sent = envelope(asking(web_search=True, builtin_tools=(Raw(b'{"codeExecution":{}}'),)))
+    sent = envelope(asking(web_search=True))
     assert (sent["request"]["tools"], sent["requestType"]) == ([{"googleSearch": {}}], "web_search")
+    mine = Raw(b'{"googleSearch":{"excludeDomains":["a.example"]}}')
+    sent = envelope(asking(web_search=True, builtin_tools=(mine,)))
+    assert (sent["request"]["tools"], sent["requestType"]) == ([json.loads(bytes(mine))], "web_search")
+    sent = envelope(asking(web_search=True, builtin_tools=(Raw(b'{"urlContext":{}}'),)))
+    assert (sent["request"]["tools"], sent["requestType"]) == ([{"googleSearch": {}}, {"urlContext": {}}], "agent")
     unwanted = envelope(asking(web_search=True, tool_choice=ToolChoice("none")))
     assert ("tools" in unwanted["request"], unwanted["requestType"]) == (False, "agent")
 
@@ -421,7 +426,7 @@ def test_a_thought_without_text_is_counted_as_something() -> None:
     said = Content("model", (Part(text="", thought=True, thought_signature="c2ln"),))
     body = json.loads(count_tokens_body(asking(*HELLO.contents, said, *HELLO.contents), CLAUDE))
     check_count(body)
-    assert len(body["request"]["contents"]) == 1  # of an earlier turn
+    assert [len(turn["parts"]) for turn in body["request"]["contents"]] == [1, 1, 1]
     body = json.loads(count_tokens_body(asking(*HELLO.contents, said), CLAUDE))
     check_count(body)
     assert body["request"]["contents"][1]["parts"] == [{"text": "."}]

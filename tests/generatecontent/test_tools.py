@@ -14,7 +14,7 @@ from antigravity_proxy.canonical.models import MODELS, Model
 from antigravity_proxy.errors import BadRequest
 from antigravity_proxy.generatecontent import tools
 from antigravity_proxy.generatecontent.names import NameMap
-from antigravity_proxy.generatecontent.tools import declarations, tool_config
+from antigravity_proxy.generatecontent.tools import calling_config, declarations
 
 GEMINI, CLAUDE = MODELS["gemini-3-flash"], MODELS["claude-sonnet-4-6"]
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "propertyOrdering": ["city"]}
@@ -72,14 +72,13 @@ def test_upstream_takes_so_many() -> None:
 def test_the_choice_becomes(choice: ToolChoice, gemini: Any, claude: Any) -> None:
     names = NameMap(["a b", "c"])
     for target, expected in ((GEMINI, gemini), (CLAUDE, claude)):
-        config = tool_config(choice, target, names, {"a b", "c"})
-        found = None if config is None else config.function_calling_config
+        found = calling_config(choice, target, names, {"a b", "c"})
         assert (None if found is None else (found.mode, found.allowed_function_names)) == expected
 
 
 def test_a_choice_of_what_is_not_declared_is_refused() -> None:
     with pytest.raises(BadRequest, match="not declared: x") as caught:
-        tool_config(ToolChoice("any", ("x",)), GEMINI, NameMap(()), {"y"})
+        calling_config(ToolChoice("any", ("x",)), GEMINI, NameMap(()), {"y"})
     assert caught.value.param == "tool_choice"
 
 

@@ -289,13 +289,46 @@ LOOP = [
 ]
 
 
-def test_claude_keeps_the_signed_thoughts_of_the_current_turn_alone() -> None:
+def test_claude_keeps_every_signed_thought() -> None:
+    """Of earlier turns too: the prompt cache goes on behind them (translation.md 2.6)."""
     turns = arranged(LOOP, CLAUDE)
-    assert signatures(turns) == ["", "", "Rnew", ""]
+    assert signatures(turns) == ["Rold", "", "", "Rnew", ""]
     assert [part.get("thought", False) for _, parts in turns for part in parts if "functionResponse" not in part] == [
-        False, False, False, False, True, False, False,
+        False, True, False, False, False, True, False, False,
     ]  # fmt: skip
+    assert signatures(arranged(LOOP, CLAUDE, lost_signatures=True)) == ["", "", ""]
     assert can_think(arrange(LOOP, CLAUDE, NameMap(())), CLAUDE)
+
+
+def test_claude_is_told_nothing_that_anthropic_refuses() -> None:
+    """White space alone, and the id of a call twice; names and ids go back to what they were by themselves."""
+    said = [
+        user(text("q"), text("  \n")),
+        model(text("\n"), call("f", "1"), call("f", "1")),
+        user(result("f", "1"), result("f", "1"), text(" ")),
+        model(text("\t"), call("f", "1")),
+        user(result("f", "1")),
+        model(text("  ")),
+    ]
+    turns = arranged(said, CLAUDE)
+    identities = [part["functionCall"]["id"] for _, parts in turns for part in parts if "functionCall" in part]
+    assert identities == ["1", "1_2", "1_3"]
+    answered = [part["functionResponse"]["id"] for _, parts in turns for part in parts if "functionResponse" in part]
+    assert answered == identities
+    assert [part["text"] for _, parts in turns for part in parts if "text" in part] == ["q"]
+    assert [part["text"] for _, parts in arranged(said, GEMINI) for part in parts if "text" in part] == [
+        "q", "  \n", "\n", " ", "\t", "  ",
+    ]  # fmt: skip
+
+
+def test_a_signature_that_came_alone_goes_back_alone() -> None:
+    alone = Part(text="", thought_signature="c2ln")
+    said = [user(text("q")), model(text("a"), alone), user(text("more"))]
+    assert [list(map(dict, parts)) for role, parts in arranged(said, GEMINI) if role == "model"] == [
+        [{"text": "a"}, {"text": "", "thoughtSignature": "c2ln"}]
+    ]
+    assert [parts for role, parts in arranged(said, CLAUDE) if role == "model"] == [[{"text": "a"}]]
+    assert [parts for role, parts in arranged([user(alone, text("q"))], GEMINI)] == [[{"text": "q"}]]
 
 
 @pytest.mark.parametrize(

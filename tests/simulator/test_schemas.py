@@ -77,10 +77,15 @@ def test_structured_output_may_say_more() -> None:
             {"type": "number", "minimum": 0, "maximum": 1.5},
             {"type": "object", "additionalProperties": False},
             {"type": "string", "format": "date"},
-        ]
+            {"type": "object", "additionalProperties": STRING},
+            {"type": "array", "prefixItems": [STRING]},
+            {"$ref": "#/$defs/n"},
+            {"type": "null"},
+        ],
+        "$defs": {"n": STRING},
     }
     check_schema(schema, "p", JSON_KEYWORDS)
-    for wrong in ({"anyOf": []}, {"type": "object", "additionalProperties": STRING}, {"anyOf": [{"type": "x"}]}):
+    for wrong in ({"anyOf": []}, {"type": "object", "additionalProperties": True}, {"anyOf": [{"type": "x"}]}):
         with pytest.raises(Refused):
             check_schema(wrong, "p", JSON_KEYWORDS)
 

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from support.rows import SECTIONS
+from support.rows import ATTACKERS, SECTIONS
 
 BEGIN, END = "<!-- matrix -->\n", "<!-- end of the matrix -->\n"
 _NAMES = {row.name for rows in SECTIONS.values() for row in rows}
@@ -94,7 +94,15 @@ class _Table:
             f"Python {platform.python_version()}, {versions}; {platform.system()}, {os.cpu_count()} cores.",
         ]
         for section, rows in SECTIONS.items():
-            lines += ["", f"**{section}**", "", "| fault or attack | bound | observed |", "|---|---|---|"]
+            lines += [
+                "",
+                f"**{section}**",
+                "",
+                f"Who: {ATTACKERS[section]}",
+                "",
+                "| fault or attack | bound | observed |",
+                "|---|---|---|",
+            ]
             lines += [f"| {row.fault} | {row.bound} | {self._words(row.name)} |" for row in rows]
         return "\n".join(lines) + "\n\n"
 

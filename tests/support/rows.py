@@ -207,3 +207,23 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("redis away", "Redis closed, mute, nonsense", "8/8 served from what is known, who asks it waits <= 50 ms"),
     ),
 }
+
+#: who does what a section's rows describe
+ATTACKERS: dict[str, str] = {
+    "HTTP syntax and size": (
+        "whoever reaches a port, without a key; deep and large JSON, odd text and wrong types: a client with a key."
+    ),
+    "Slow peers, descriptors, memory": (
+        "whoever reaches a port, without a key; the stalled reader and the aborts: clients with a key."
+    ),
+    "Identity, disclosure, browser": (
+        "whoever reaches a port, without a key; a page of another site in a user's browser; for the limits of "
+        "client keys and the URLs in requests, a client with a key."
+    ),
+    "Upstream": "upstream when it is out of order, or somebody in its place.",
+    "Volume, keys, disk, clock": (
+        "whoever may write into the credential volume; and accidents: power cuts, half copies, other versions "
+        "of the app."
+    ),
+    "Tokens and process": "accidents, and operators in a hurry; Redis when it is out of order.",
+}

@@ -20,7 +20,16 @@ from antigravity_proxy.canonical.call import (
     Sampling,
     ToolChoice,
 )
-from antigravity_proxy.canonical.content import ABSENT, Blob, Content, FileData, FunctionCall, FunctionResponse, Part
+from antigravity_proxy.canonical.content import (
+    ABSENT,
+    Blob,
+    Content,
+    FileData,
+    FunctionCall,
+    FunctionResponse,
+    Part,
+    RichPart,
+)
 from antigravity_proxy.dialect import media
 from antigravity_proxy.dialect.base import Answer, Decoded
 from antigravity_proxy.dialect.gemini import wire
@@ -33,16 +42,24 @@ from antigravity_proxy.errors import BadRequest
 _anything = msgspec.json.Decoder(dict[str, Any])
 
 #: generationConfig keys that only this dialect can say, passed as they are (upstream.md 4.3)
-_PASSED_CONFIG = (
+PASSED_CONFIG = (
     "responseModalities", "mediaResolution", "speechConfig", "audioTimestamp", "imageConfig", "routingConfig",
-    "modelSelectionConfig",
+    "modelSelectionConfig", "enableAffectiveDialog", "enableEnhancedCivicAnswers", "translationConfig",
+    "audioTranscriptionConfig",
 )  # fmt: skip
-#: tools that are no functions, passed if alone
-_PASSED_TOOLS = ("codeExecution", "urlContext", "googleMaps", "computerUse", "fileSearch")
+#: tools that are no functions, passed as they are where there are no functions
+PASSED_TOOLS = (
+    "googleSearch", "codeExecution", "urlContext", "googleMaps", "computerUse", "fileSearch", "retrieval",
+    "enterpriseWebSearch", "parallelAiSearch", "exaAiSearch",
+)  # fmt: skip
+#: toolConfig keys that are no matter of functions, passed as they are
+PASSED_TOOL_CONFIG = ("retrievalConfig", "includeServerSideToolInvocations")
 _MAX_CHOICES = 8
 _SEARCH = ("googleSearch", "googleSearchRetrieval")
 #: what Google lets clients say where a signature was lost (translation.md 2.6)
 _DUMMIES = frozenset({"skip_thought_signature_validator", "context_engineering_is_the_way_to_go"})
+#: fields of a part that are passed as they are
+_RICH = tuple(name for name in RichPart.__struct_fields__ if name not in Part.__struct_fields__)
 _LEVELS: dict[str, Effort] = {"minimal": "minimal", "low": "low", "medium": "medium", "high": "high"}
 
 
@@ -91,6 +108,7 @@ def _call(fields: dict[str, Any], model: str, stream: bool) -> Call:
         web_search=search,
         builtin_tools=builtin,
         tool_choice=_choice(request.tool_config),
+        tool_settings=_tool_settings(request.tool_config),
         sampling=_sampling(config),
         output=_output(config),
         reasoning=_reasoning(config.thinking_config),
@@ -98,7 +116,7 @@ def _call(fields: dict[str, Any], model: str, stream: bool) -> Call:
         extra_config={
             key: _raw(value)
             for key, value in (request.generation_config or {}).items()
-            if key in _PASSED_CONFIG and value is not None
+            if key in PASSED_CONFIG and value is not None
         },
         choices=_choices(config.candidate_count),
         stream=stream,
@@ -136,7 +154,9 @@ def _part(part: wire.Part, where: str) -> Part:
     inline: Blob | None = None
     if blob is not None:
         inline = media.inline(blob.mime_type or "", blob.data, f"{where}.inlineData.data").inline_data
-    return Part(
+    rich = {name: _raw(value) for name in _RICH if (value := getattr(part, name)) is not None}
+    kind = RichPart if rich else Part
+    return kind(
         text=part.text,
         thought=bool(part.thought),
         inline_data=inline,
@@ -146,6 +166,7 @@ def _part(part: wire.Part, where: str) -> Part:
         executable_code=_raw(part.executable_code) if part.executable_code else ABSENT,
         code_execution_result=_raw(part.code_execution_result) if part.code_execution_result else ABSENT,
         thought_signature=_standard(part.thought_signature or ""),
+        **rich,
     )
 
 
@@ -179,13 +200,22 @@ def _tools(tools: list[dict[str, Any]]) -> tuple[tuple[FunctionDeclaration, ...]
     search = False
     for i, tool in enumerate(tools):
         search = search or any(name in tool for name in _SEARCH)
-        builtin += [_raw({name: tool[name]}) for name in _PASSED_TOOLS if name in tool]
+        builtin += [_raw({name: tool[name]}) for name in PASSED_TOOLS if tool.get(name) is not None]
+        if "googleSearch" not in tool and "googleSearchRetrieval" in tool:  # the older one, whose settings are gone
+            builtin.append(_raw({"googleSearch": {}}))
         functions = convert(tool, wire.Tool, f"tools[{i}]").function_declarations or []
         at_most(MAX_TOOLS, "tools", "tools", len(tools), len(found), len(functions))
         for declared in functions:
             schema = declared.parameters if declared.parameters is not None else declared.parameters_json_schema
             found.append(FunctionDeclaration(declared.name, declared.description or "", schema))
     return tuple(found), search, tuple(builtin)
+
+
+def _tool_settings(config: wire.ToolConfig | None) -> dict[str, Raw]:
+    if config is None:
+        return {}
+    values = (config.retrieval_config, config.include_server_side_tool_invocations)
+    return {name: _raw(value) for name, value in zip(PASSED_TOOL_CONFIG, values, strict=True) if value is not None}
 
 
 def _choice(config: wire.ToolConfig | None) -> ToolChoice:
@@ -221,6 +251,12 @@ def _sampling(config: wire.GenerationConfig) -> Sampling:
 
 def _output(config: wire.GenerationConfig) -> OutputFormat:
     schema = config.response_json_schema if config.response_json_schema is not None else config.response_schema
+    if config.response_mime_type == "text/x.enum":
+        if not isinstance(schema, dict) or not isinstance(schema.get("enum"), list):
+            raise BadRequest(
+                "text/x.enum needs a schema with the texts as enum.", param="generationConfig.responseSchema"
+            )
+        return OutputFormat("enum", schema)
     if isinstance(schema, dict):
         return OutputFormat("schema", schema)
     return OutputFormat("json") if config.response_mime_type == "application/json" else OutputFormat()

@@ -25,15 +25,13 @@ _KEYWORDS = {
 #: its keywords that hold schemas; below any other is data
 _INNER_SCHEMAS = frozenset({"items", "additionalProperties", "anyOf", "prefixItems"})
 _NESTED = (dict, list)
-#: fields that hold lists; proto JSON takes one value alone in their place, and so do Google's own examples
-_REPEATED = frozenset(
-    {
-        "contents", "parts", "tools", "functionDeclarations", "safetySettings",
-        "stopSequences", "responseModalities", "allowedFunctionNames",
-    }
-)  # fmt: skip
-#: those whose one value is no object
-_REPEATED_WORDS = frozenset({"stopSequences", "responseModalities", "allowedFunctionNames"})
+#: fields that hold a list: proto JSON takes one value for a list of one
+_LISTS = frozenset({
+    "parts", "tools", "functionDeclarations", "stopSequences", "safetySettings", "allowedFunctionNames",
+    "responseModalities", "searchTypes", "excludeDomains", "fileSearchStoreNames", "excludedPredefinedFunctions",
+})  # fmt: skip
+#: the same in its Schema
+_SCHEMA_LISTS = frozenset({"required", "enum", "anyOf", "propertyOrdering", "prefixItems"})
 #: no field of Gemini's has a longer name
 _MAX_NAME = 64
 
@@ -50,14 +48,12 @@ def to_camel(value: dict[str, Any] | list[Any]) -> Any:
         name = _camel(key) if "_" in key and len(key) <= _MAX_NAME else key
         if name in out and name != key:
             continue
-        if not isinstance(item, _NESTED):
-            out[name] = [item] if name in _REPEATED_WORDS and item is not None else item
-        elif name in _OPAQUE:
+        if not isinstance(item, _NESTED) or name in _OPAQUE:
             out[name] = item
-        elif name in _REPEATED and isinstance(item, dict):
-            out[name] = [to_camel(item)]
         else:
             out[name] = _schema(item) if name in _SCHEMAS else to_camel(item)
+        if name in _LISTS and item is not None and not isinstance(item, list):
+            out[name] = [out[name]]
     return out
 
 
@@ -77,6 +73,8 @@ def _schema(value: Any) -> Any:
             out[name] = {own: _schema(inner) for own, inner in item.items()}
         else:
             out[name] = _schema(item) if name in _INNER_SCHEMAS else item
+        if name in _SCHEMA_LISTS and item is not None and not isinstance(item, list):
+            out[name] = [out[name]]
     return out
 
 

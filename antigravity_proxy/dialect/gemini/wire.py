@@ -56,6 +56,15 @@ class Part(Struct, rename="camel"):
     function_response: FunctionResponse | None = None
     executable_code: dict[str, Any] | None = None
     code_execution_result: dict[str, Any] | None = None
+    video_metadata: dict[str, Any] | None = None
+    media_resolution: Any = None
+    media_processing: Any = None
+    document_metadata: dict[str, Any] | None = None
+    spreadsheet_metadata: dict[str, Any] | None = None
+    audio_metadata: dict[str, Any] | None = None
+    part_metadata: dict[str, Any] | None = None
+    tool_call: dict[str, Any] | None = None
+    tool_response: dict[str, Any] | None = None
 
 
 class Content(Struct, rename="camel"):
@@ -91,6 +100,8 @@ class ToolConfig(Struct, rename="camel"):
     """``toolConfig``."""
 
     function_calling_config: CallingConfig | None = None
+    retrieval_config: dict[str, Any] | None = None
+    include_server_side_tool_invocations: bool | None = None
 
 
 class ThinkingConfig(Struct, rename="camel"):

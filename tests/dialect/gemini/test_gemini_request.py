@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antigravity_proxy.canonical.call import Call, OutputFormat, Reasoning, ToolChoice
+from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.dialect.gemini.answer import GeminiArrayStream, GeminiDocument, GeminiStream
 from antigravity_proxy.dialect.gemini.request import decode, decode_count
 from antigravity_proxy.errors import BadRequest
+from antigravity_proxy.generatecontent.request import prepare
 
 USER = [{"role": "user", "parts": [{"text": "Hello"}]}]
 
@@ -115,7 +117,7 @@ def test_everything_known_arrives() -> None:
     assert [t.name for t in found.tools] == ["f", "g"]
     assert found.tools[1].parameters["properties"] == {"min_items": {"enum": ["a_b"]}}
     assert found.web_search
-    assert [bytes(b) for b in found.builtin_tools] == [b'{"codeExecution":{}}']
+    assert [bytes(b) for b in found.builtin_tools] == [b'{"googleSearch":{}}', b'{"codeExecution":{}}']
     assert found.tool_choice == ToolChoice("any", ("f",))
     assert found.output == OutputFormat("schema", {"type": "OBJECT", "minItems": 1})
     assert found.reasoning == Reasoning("on", 512, show=True)
@@ -244,3 +246,72 @@ values = st.recursive(
 def test_no_json_raises_anything_but_a_400(body: Any) -> None:
     with suppress(BadRequest):
         assert call({}, **body).contents
+
+
+def test_one_value_stands_for_a_list_of_one() -> None:
+    """As in Google's own curl examples: proto JSON takes it wherever a list is declared."""
+    found = call(
+        {
+            "system_instruction": {"parts": {"text": "s"}},
+            "contents": {"parts": {"text": "q"}},
+            "tools": {
+                "function_declarations": {
+                    "name": "f",
+                    "parameters": {"type": "OBJECT", "properties": {}, "required": "a"},
+                }
+            },
+            "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": "f"}},
+            "generationConfig": {"stopSequences": "END", "responseModalities": "TEXT"},
+            "safetySettings": {"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"},
+        }
+    )
+    assert [part.text for content in found.contents for part in content.parts] == ["q"]
+    assert found.system == ("s",)
+    assert [(tool.name, tool.parameters["required"]) for tool in found.tools] == [("f", ["a"])]
+    assert found.tool_choice.names == ("f",)
+    assert found.sampling.stop_sequences == ("END",)
+    assert bytes(found.extra_config["responseModalities"]) == b'["TEXT"]'
+    assert len(found.safety_settings) == 1
+
+
+def test_what_only_gemini_reads_of_a_part_is_passed_to_gemini() -> None:
+    part = {
+        "fileData": {"fileUri": "https://youtu.be/x", "mimeType": "video/mp4"},
+        "videoMetadata": {"startOffset": "1s", "fps": 2},
+        "mediaResolution": {"level": "MEDIA_RESOLUTION_LOW"},
+    }
+    found = call({"contents": [{"role": "user", "parts": [part]}]})
+    for name, kept in (("gemini-3-flash", True), ("claude-sonnet-4-6", False)):
+        sent = json.loads(prepare(found, MODELS[name]).body)["contents"][0]["parts"][0]
+        assert (sent.keys() == part.keys()) is kept
+        assert sent["fileData"] == part["fileData"]
+
+
+def test_tools_of_googles_come_as_they_are_with_their_settings() -> None:
+    tools = [{"googleSearch": {"excludeDomains": ["a.example"]}}, {"urlContext": {}}]
+    retrieval = {"latLng": {"latitude": 1.5, "longitude": 2}, "languageCode": "de"}
+    found = call({"contents": USER, "tools": tools, "toolConfig": {"retrievalConfig": retrieval}})
+    sent = json.loads(prepare(found, MODELS["gemini-3-flash"]).body)
+    assert sent["tools"] == tools
+    assert sent["toolConfig"] == {"retrievalConfig": retrieval}
+    assert "toolConfig" not in json.loads(prepare(found, MODELS["gpt-oss-120b-medium"]).body)
+
+
+def test_one_of_some_texts_as_the_answer() -> None:
+    config = {"responseMimeType": "text/x.enum", "responseSchema": {"type": "STRING", "enum": ["a", "b"]}}
+    found = call({"contents": USER, "generationConfig": config})
+    sent = json.loads(prepare(found, MODELS["gemini-3-flash"]).body)["generationConfig"]
+    assert sent["responseMimeType"] == "text/x.enum"
+    assert sent["responseSchema"] == {"type": "string", "enum": ["a", "b"]}
+    words = json.loads(prepare(found, MODELS["claude-sonnet-4-6"]).body)["systemInstruction"]["parts"][0]["text"]
+    assert words.endswith('nothing else: ["a","b"]')
+    for schema in ({}, {"responseSchema": {"type": "STRING"}}):
+        with pytest.raises(BadRequest, match="needs a schema"):
+            call({"contents": USER, "generationConfig": {"responseMimeType": "text/x.enum", **schema}})
+
+
+@pytest.mark.parametrize("uri", ["file:///etc/passwd", "http://a.example/x", "/etc/passwd", "data:,x", ""])
+def test_a_file_that_google_is_not_to_read_is_refused(uri: str) -> None:
+    with pytest.raises(BadRequest, match="gs:// or https://") as refused:
+        call({"contents": [{"parts": [{"fileData": {"fileUri": uri}}]}]})
+    assert refused.value.param == "contents[0].parts[0].fileData.fileUri"
