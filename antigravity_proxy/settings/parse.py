@@ -230,20 +230,6 @@ def upstreams(value: str) -> tuple[str, ...]:
     return found
 
 
-def aliases(value: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """``NAME=TARGET`` with commas between, or a chain of targets with ``|`` between."""
-    found = []
-    for item in comma_list(value):
-        name, _, chain = (part.strip() for part in item.partition("="))
-        targets = tuple(part.strip() for part in chain.split("|"))
-        if not name or not all(targets) or any(len(each) > 200 or "*" in each for each in targets) or len(name) > 200:
-            raise ValueError("NAME=TARGET or NAME=TARGET|TARGET with commas between; only NAME may hold *")
-        found.append((name, targets))
-    if len(dict(found)) != len(found):
-        raise ValueError("each NAME once")
-    return tuple(found)
-
-
 def master_key(value: str) -> Secret:
     """64 hex characters."""
     if not re.fullmatch(r"[0-9a-fA-F]{64}", value):

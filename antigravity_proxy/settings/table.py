@@ -172,10 +172,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     metadata_host: Annotated[str, Setting(
         "GCE_METADATA_HOST", parse.text, "metadata.google.internal",
         "the metadata server, asked only for credentials of the kind vertex-metadata")]
-    model_aliases: Annotated[tuple[tuple[str, tuple[str, ...]], ...], Setting(
-        "PROXY_MODEL_ALIASES", parse.aliases, "",
-        "model names, as in NAME=TARGET,OTHER-*=TARGET, stronger than the desktop app's mapping; several targets "
-        "with a bar between are tried in this order")]
     fallback_project: Annotated[str | None, Setting(
         "PROXY_FALLBACK_PROJECT_ID", parse.text, None,
         "the project of accounts that have none")]

@@ -39,7 +39,6 @@ from antigravity_proxy.settings import parse
         (parse.master_key, "aB" * 32, Secret("aB" * 32)),
         (parse.one_of("text", "json"), "JSON", "json"),
         (parse.upstreams, "Vertex, gemini", ("vertex", "gemini")),
-        (parse.aliases, "a=b, c-*=d|e", (("a", ("b",)), ("c-*", ("d", "e")))),
     ],
 )
 def test_good_values(parser: parse.Parser, text: str, value: Any) -> None:
@@ -83,10 +82,6 @@ def test_good_values(parser: parse.Parser, text: str, value: Any) -> None:
         (parse.upstreams, "", "accounts, gemini and vertex"),
         (parse.upstreams, "gemini,gemini", "each once"),
         (parse.upstreams, "openai", "accounts, gemini and vertex"),
-        (parse.aliases, "a", "NAME=TARGET"),
-        (parse.aliases, "a=b|", "NAME=TARGET"),
-        (parse.aliases, "a=b*", "only NAME may hold"),
-        (parse.aliases, "a=b,a=c", "each NAME once"),
     ],
 )
 def test_bad_values_say_what_is_taken(parser: parse.Parser, text: str, takes: str) -> None:
