@@ -52,6 +52,8 @@ class Step(Enum):
     """What to try next."""
 
     NEXT_ACCOUNT = "the next untried account"
+    NEXT_LOCATION = "the same credential at its next location, else the next one; the retry budget limits these"
+    NEXT_UPSTREAM = "the next upstream; with none, the next untried credential; the retry budget limits these"
     NEXT_BASE = "the next base URL with the next untried account; the retry budget limits these"
     REFRESH = "the next account; with none, a refreshed token on this one, once"
     PROJECT = "the next account; with none, another project on this one, once; then none at all, once"
@@ -66,6 +68,11 @@ class Scope(Enum):
     NONE = "nothing"
     ACCOUNT = "the account"
     ACCOUNT_MODEL = "the account for one model"
+    LOCATION_MODEL = "the account for one model at one location"
+    GROUP = "every credential of its quota group"
+    GROUP_MODEL = "every credential of its quota group, for one model"
+    GROUP_LOCATION_MODEL = "every credential of its quota group, for one model at one location"
+    UPSTREAM_MODEL = "one model of the whole upstream"
     LAST_IN_ORDER = "nothing, but the account is chosen last for a moment"
     UNTIL_CHANGED = "the account, until its row in the volume changes"
 
