@@ -37,7 +37,7 @@ class CredentialSource:
             project=settings.cloud_project or "",
             location=settings.cloud_location,
             metadata_host=settings.metadata_host,
-            replaced_token_url=settings.sources["token_url"] != "default",  # noqa: S105
+            replaced_token_url=settings.sources["token_url"] != "default",  # noqa: S105 - a setting's name
         )
         path = settings.credentials_file
         #: the file that is followed; None: there is none
