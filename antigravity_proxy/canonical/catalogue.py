@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from antigravity_proxy.canonical.call import Call, Reasoning
+from antigravity_proxy.canonical.model_names import HIGH, LOW, MEDIUM, best, budget_depth, kind_of, named
 from antigravity_proxy.canonical.models import (
     ALIASES,
     FALLBACK,
@@ -29,8 +30,9 @@ Owner = Literal["google", "anthropic", "openai"]
 _NOTHING_SAID = Reasoning()
 _NO_OFFERS = Offers()
 
-_PREFIX = re.compile(r"^(?:models/)?(?:(?:google|anthropic|openai)/)?")
-_SUFFIX = re.compile(r"-(?:20\d{6}|latest)$")
+#: routers and SDKs put words before a name: ``models/``, ``openrouter/anthropic/``
+_PREFIX = re.compile(r".*/")
+_SUFFIX = re.compile(r"(?:@.*|:.*|-(?:20\d{6}|latest))$")
 #: longer names are nobody's; patterns with several wildcards would take long over them
 _MAX_NAME = 200
 _CACHED_NAMES = 1024
@@ -40,7 +42,7 @@ _OWNERS: tuple[tuple[re.Pattern[str], Owner], ...] = (
     (re.compile(r"claude"), "anthropic"),
     (re.compile(r"gpt|codex|dall-e|whisper|o\d"), "openai"),
 )
-_TIERS = {"none": 2, "minimal": 2, "low": 2, "medium": 1}
+_DEPTHS = {"none": LOW, "minimal": LOW, "low": LOW, "medium": MEDIUM}
 
 
 class PublicModel(Struct, frozen=True):
@@ -54,11 +56,29 @@ class PublicModel(Struct, frozen=True):
     thinking: bool
 
 
+class _Mapping:
+    """Names, and patterns with ``*``, with their targets; an exact name comes first, then the most literal pattern."""
+
+    def __init__(self, mapping: Mapping[str, tuple[str, ...]]) -> None:
+        self.exact = {name.lower(): targets for name, targets in mapping.items() if "*" not in name}
+        patterns = sorted((n for n in mapping if "*" in n), key=lambda n: (n.count("*") - len(n), n))
+        self._patterns = [(_wildcard(name), mapping[name]) for name in patterns]
+
+    def find(self, names: list[str]) -> tuple[str, ...] | None:
+        """The targets of the first of these names that it holds."""
+        exact = next((self.exact[name] for name in names if name in self.exact), None)
+        if exact is not None:
+            return exact
+        return next((targets for pattern, targets in self._patterns if any(map(pattern.fullmatch, names))), None)
+
+
 class Catalogue:
     """Resolves public names. Immutable; a change of the user's mapping, or of what is offered, makes a new one.
 
     ``custom_mapping`` and ``anthropic_mapping`` are the desktop app's: requested name, or pattern with ``*``, to an
-    upstream id or another public name. ``offers`` is what any account may use; none: not known, so the tables count.
+    upstream id or another public name. ``aliases`` are the operator's own, and stronger: to one such target, or to
+    several, of which the first that can serve does. ``offers`` is what any account may use; none: not known, so the
+    tables count.
     """
 
     def __init__(
@@ -66,15 +86,14 @@ class Catalogue:
         custom_mapping: Mapping[str, str] | None = None,
         anthropic_mapping: Mapping[str, str] | None = None,
         offers: Offers = _NO_OFFERS,
+        aliases: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
-        mapping = {**(anthropic_mapping or {}), **(custom_mapping or {})}
+        apps = {**(anthropic_mapping or {}), **(custom_mapping or {})}
+        self._mappings = (_Mapping(aliases or {}), _Mapping({name: (target,) for name, target in apps.items()}))
         self._offered = {offer.id: offer for offer in offers.models if not offer.id.startswith(HIDDEN)}
         self._forwarded = dict(offers.forwarded)
         self._searching = frozenset(offers.searching) & self._offered.keys()
-        self._exact = {name.lower(): target for name, target in mapping.items() if "*" not in name}
-        patterns = sorted((n for n in mapping if "*" in n), key=lambda n: (n.count("*") - len(n), n))
-        self._patterns = [(_wildcard(name), mapping[name]) for name in patterns]
-        self._resolved: dict[tuple[str, int], Model] = {}
+        self._resolved: dict[tuple[str, int], tuple[Model, ...]] = {}
         #: the upstream ids that are offered, as far as is known
         self.ids = tuple(sorted(self._offered or MODELS))
         self._public = tuple(sorted(self._list(), key=lambda model: model.id))
@@ -82,17 +101,29 @@ class Catalogue:
 
     def resolve(self, name: str, reasoning: Reasoning = _NOTHING_SAID) -> Model:
         """The upstream model for a public name, in the order of upstream.md 8.2. Never fails: see FALLBACK."""
-        key = (name, _tier(reasoning))
-        model = self._resolved.get(key)
-        if model is None:
-            model = self._available(self._resolve(*key))
-            if len(self._resolved) < _CACHED_NAMES and len(name) <= _MAX_NAME:  # names come from clients
-                self._resolved[key] = model
-        return model
+        return self._chain(name, reasoning)[0]
 
-    def serving(self, call: Call) -> Model:
-        """The model that serves a call: its name's, unless it wants a search or a picture that this one can't do."""
-        model = self.resolve(call.model, call.reasoning)
+    def knows(self, name: str) -> bool:
+        """Whether the name means a model, and is not served by FALLBACK for want of one."""
+        return len(name) <= _MAX_NAME and self._means(name, 0) is not None
+
+    def serving(self, call: Call) -> tuple[Model, ...]:
+        """The model that serves a call, or several where the operator wrote a chain: the first that can."""
+        return tuple(self._able(model, call) for model in self._chain(call.model, call.reasoning))
+
+    def _chain(self, name: str, reasoning: Reasoning) -> tuple[Model, ...]:
+        depth = _depth(reasoning)
+        key = (name, depth)
+        models = self._resolved.get(key)
+        if models is None:
+            meant = self._means(name, depth) if len(name) <= _MAX_NAME else None
+            models = tuple(self._available(identity, depth) for identity in meant or (FALLBACK,))
+            if len(self._resolved) < _CACHED_NAMES and len(name) <= _MAX_NAME:  # names come from clients
+                self._resolved[key] = models
+        return models
+
+    def _able(self, model: Model, call: Call) -> Model:
+        """The model, unless the call wants a search or a picture that this one can't do."""
         if call.output.kind == "image" and not model.image:
             return self._available(IMAGE_MODEL)
         if call.web_search and not call.tools and not self._searches(model):
@@ -105,41 +136,61 @@ class Catalogue:
         return self._public
 
     def find(self, name: str) -> PublicModel | None:
-        """The listed model of that name."""
-        return self._by_id.get(name)
+        """The model of that name, listed or not; None where the name means none."""
+        listed = self._by_id.get(name)
+        if listed is not None or "*" in name or not self.knows(name):
+            return listed
+        return _public(name, self.resolve(name))
 
-    def _resolve(self, name: str, tier: int) -> str:
-        """The id that a name means, whether that is offered or not."""
-        if len(name) > _MAX_NAME:
-            return FALLBACK
-        dated = _PREFIX.sub("", name.lower())
+    def _means(self, name: str, depth: int) -> tuple[str, ...] | None:
+        """The ids that a name means, whether they are offered or not; None: it means none."""
+        whole = name.lower().removeprefix("models/")
+        dated = _PREFIX.sub("", whole)
         plain = _SUFFIX.sub("", dated)
-        mapped = self._mapped((name.lower(), plain))
+        mapped = self._mapped(dict.fromkeys((name.lower(), whole, dated, plain)))
         if mapped is not None:
-            target = _PREFIX.sub("", mapped)
-            known = target in MODELS or target in self._offered
-            return target if known else self._meant(target.lower(), tier) or target
+            return tuple(self._target(target, depth) for target in mapped)
         if dated in self._offered:
-            return dated
-        return self._meant(plain, tier) or FALLBACK
+            return (dated,)
+        meant = self._meant(plain, depth)
+        return None if meant is None else (meant,)
 
-    def _mapped(self, names: tuple[str, str]) -> str | None:
-        """What the user's mapping says of a name, with and without its prefix and date."""
-        exact = next((self._exact[name] for name in names if name in self._exact), None)
-        if exact is not None:
-            return exact
-        return next((target for pattern, target in self._patterns if any(map(pattern.fullmatch, names))), None)
+    def _target(self, written: str, depth: int) -> str:
+        """The id that a mapping's target means: an id that is known, another public name, or an id all the same."""
+        target = written.removeprefix("models/")
+        for each in (target, _PREFIX.sub("", target)):
+            if each in MODELS or each in self._offered:
+                return each
+        return self._meant(_PREFIX.sub("", target.lower()), depth) or target
 
-    def _meant(self, name: str, tier: int) -> str | None:
-        """What upstream offers by that name or has replaced it by, else what the tables say."""
+    def _mapped(self, names: Iterable[str]) -> tuple[str, ...] | None:
+        """What the mapping says of a name, with and without its prefixes and date."""
+        some = list(names)
+        return next((found for mapping in self._mappings if (found := mapping.find(some)) is not None), None)
+
+    def _meant(self, name: str, depth: int) -> str | None:
+        """What upstream offers by that name or has replaced it by, or of that generation and kind; else the tables."""
         if name in self._offered or name in self._forwarded:
             return name
         if name in MODELS and name not in OLDER:
             return name
-        return next((ids[tier] for pattern, ids in ALIASES if pattern.fullmatch(name)), None)
+        said = named(name)
+        if said is not None:
+            alike = (m for m in self._all() if m.generation == said.generation and kind_of(m) == said.kind)
+            found = best(alike, said.generation, depth if said.depth is None else said.depth)
+            if found is not None:
+                return found.id
+        return next((ids[depth] for pattern, ids in ALIASES if pattern.fullmatch(name)), None)
 
-    def _available(self, identity: str) -> Model:
-        """The model of that id or of what has replaced it; the first offered one of its kind if that isn't offered."""
+    def _all(self) -> list[Model]:
+        """What is offered, the tables' models first; the tables where that is not known."""
+        if not self._offered:
+            return [model for name, model in MODELS.items() if name not in OLDER]
+        others = sorted(self._offered.keys() - MODELS.keys())
+        return [self._model(name) for name in (*(name for name in MODELS if name in self._offered), *others)]
+
+    def _available(self, identity: str, depth: int = HIGH) -> Model:
+        """The model of that id or of what has replaced it; one of its kind that is offered, if that isn't."""
         for _ in range(_MAX_HOPS):
             if identity in self._offered or identity not in self._forwarded:
                 break
@@ -147,9 +198,9 @@ class Catalogue:
         model = self._model(identity)
         if not self._offered or identity in self._offered:
             return model
-        others = [name for name in MODELS if name in self._offered] + sorted(self._offered.keys() - MODELS.keys())
-        kind = (model.family, model.image)
-        return next((m for m in map(self._model, others) if (m.family, m.image) == kind), model)
+        family = [m for m in self._all() if (m.family, m.image) == (model.family, model.image)]
+        same = [m for m in family if kind_of(m) == kind_of(model)]
+        return best(same, model.generation, depth) or next(iter(family), model)
 
     def _model(self, identity: str) -> Model:
         """What the tables know of a model, with what upstream says of it (upstream.md 8.4)."""
@@ -167,7 +218,8 @@ class Catalogue:
 
     def _list(self) -> list[PublicModel]:
         aliases = [name for name in SHOWN_ALIASES if not self._offered or self.resolve(name).id in self._offered]
-        return [_public(name, self.resolve(name)) for name in dict.fromkeys([*self.ids, *aliases, *self._exact])]
+        names = [name for mapping in self._mappings for name in mapping.exact]
+        return [_public(name, self.resolve(name)) for name in dict.fromkeys([*self.ids, *aliases, *names])]
 
 
 def _as_offered(model: Model, offer: Offer) -> Model:
@@ -179,15 +231,15 @@ def _as_offered(model: Model, offer: Offer) -> Model:
     )
 
 
-def _tier(reasoning: Reasoning) -> int:
-    """0 high, 1 medium, 2 low depth (upstream.md 8.3); nothing said means high."""
+def _depth(reasoning: Reasoning) -> int:
+    """The depth that a client asks for (upstream.md 8.3); nothing said means high."""
     if reasoning.mode == "off":
-        return 2
+        return LOW
     if reasoning.effort is not None:
-        return _TIERS.get(reasoning.effort, 0)
+        return _DEPTHS.get(reasoning.effort, HIGH)
     if reasoning.budget is not None and reasoning.budget >= 0:
-        return 2 if reasoning.budget < 2000 else 1 if reasoning.budget < 7000 else 0
-    return 0
+        return budget_depth(reasoning.budget)
+    return HIGH
 
 
 def _wildcard(name: str) -> re.Pattern[str]:

@@ -92,8 +92,8 @@ HIDDEN = ("chat_", "tab_")
 ALIASES: tuple[tuple[re.Pattern[str], tuple[str, str, str]], ...] = tuple(
     (re.compile(pattern), ids if len(ids) == 3 else ids * 3)
     for pattern, ids in (
-        (r"claude-opus-.*", ("claude-opus-4-6-thinking",)),
-        (r"claude-.*", ("claude-sonnet-4-6",)),
+        (r"claude.*opus.*|opus.*", ("claude-opus-4-6-thinking",)),
+        (r"claude.*|sonnet.*|haiku.*", ("claude-sonnet-4-6",)),
         (r"gemini-.*pro-image.*", ("gemini-3-pro-image",)),
         (r"gemini-.*flash-image.*|gpt-image-.*|dall-e-.*", ("gemini-3.1-flash-image",)),
         (r"gemini-.*pro.*-low", ("gemini-3.1-pro-low",)),

@@ -28,7 +28,7 @@ class InForce:
         self.state = state
         self._given = given
         self._offers = Offers()
-        self.catalogue = _catalogue(state.config, self._offers)
+        self.catalogue = _catalogue(state.config, self._offers, self.settings)
 
     def __repr__(self) -> str:
         return f"<InForce: volume revision {self.state.revision}, {len(self.state.accounts)} accounts>"
@@ -38,7 +38,7 @@ class InForce:
         before, self.state = self.state, state
         if state.config == before.config:
             return False
-        self.catalogue = _catalogue(state.config, self._offers)
+        self.catalogue = _catalogue(state.config, self._offers, self.settings)
         self._resolve()
         return True
 
@@ -50,7 +50,7 @@ class InForce:
     def offered(self, offers: Offers) -> None:
         """Puts in force what upstream offers to any of the accounts."""
         self._offers = offers
-        self.catalogue = _catalogue(self.state.config, offers)
+        self.catalogue = _catalogue(self.state.config, offers, self.settings)
         log.info("upstream offers {count} models", count=len(offers.models))
 
     def _resolve(self) -> None:
@@ -72,7 +72,7 @@ def _differs(field: str, one: Settings, other: Settings) -> bool:
     return one.sources[field] != "systemd" != other.sources[field] and getattr(one, field) != getattr(other, field)
 
 
-def _catalogue(config: GuiConfig | None, offers: Offers) -> Catalogue:
+def _catalogue(config: GuiConfig | None, offers: Offers, settings: Settings) -> Catalogue:
     if config is None:
-        return Catalogue(offers=offers)
-    return Catalogue(config.custom_mapping, config.anthropic_mapping, offers)
+        return Catalogue(offers=offers, aliases=settings.model_aliases)
+    return Catalogue(config.custom_mapping, config.anthropic_mapping, offers, settings.model_aliases)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import random
 import time
@@ -10,6 +11,8 @@ from typing import Any
 
 #: files, log, key and volume reads, and some to spare: what is not for connections
 _OWN_DESCRIPTORS = 64
+#: of prctl(2)
+_PR_SET_DUMPABLE = 4
 
 
 def tune_garbage_collection() -> None:
@@ -30,6 +33,19 @@ def keep_monotonic_time(reactor: Any) -> None:
     come before the reactor's first timer.
     """
     reactor.seconds = time.monotonic
+
+
+def forbid_core_dumps() -> None:
+    """Keeps tokens and keys off the disk, should the process crash, and other processes of its user out of its memory.
+
+    Does nothing where the system knows no such thing.
+    """
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def room_for_connections(wanted: int) -> int:

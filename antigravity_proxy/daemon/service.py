@@ -26,6 +26,7 @@ from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.listeners import Listeners
 from antigravity_proxy.daemon.observability import Observability
 from antigravity_proxy.daemon.process import (
+    forbid_core_dumps,
     hex_digits,
     keep_monotonic_time,
     room_for_connections,
@@ -59,6 +60,7 @@ def make(options: Mapping[str, Any], environ: Mapping[str, str]) -> IService:
     """The daemon for these options and this environment. Raises SettingsError."""
     from twisted.internet import reactor
 
+    forbid_core_dumps()
     keep_monotonic_time(reactor)
     poll_plainly(reactor)
     handed = sockets(reactor)

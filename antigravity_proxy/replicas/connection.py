@@ -6,6 +6,7 @@ without bound: a server that never ends its answer is as lost as one that sends 
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,6 +26,11 @@ MAX_UNREAD = 32 << 20
 
 #: seconds that the last words get to leave
 END_SECONDS = 0.5
+
+#: the head of an aggregate of ten million elements or more: hiredis would make room for all of them at once
+_HUGE = re.compile(rb"(?:^|\r\n)[*%~>|]\+?[0-9]{8,}")
+#: bytes of the last piece that such a head may have begun in
+_HEAD = 32
 
 _NOTHING = object()
 _pack: Any = hiredis.pack_command  # its stub knows commands of one word only
@@ -54,6 +60,7 @@ class Connection(Protocol):
         self._reader = hiredis.Reader(notEnoughData=_NOTHING)
         self._pipelines: deque[_Pipeline] = deque()
         self._unread = 0
+        self._tail = b"\r\n"
         self.reason = ""  # why it ended
         self.is_open = False
         self._gone: Deferred[None] = Deferred()
@@ -78,6 +85,9 @@ class Connection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self._unread += len(data)
+        if _HUGE.search(self._tail + data):
+            return self.close("Redis answers nonsense")
+        self._tail = (self._tail + data)[-_HEAD:]
         try:
             self._reader.feed(data)
             while (answer := self._reader.gets()) is not _NOTHING:
@@ -85,7 +95,7 @@ class Connection(Protocol):
                 self._received(answer)
                 if not self.is_open:
                     return None
-        except (hiredis.HiredisError, MemoryError):
+        except (hiredis.HiredisError, MemoryError, TypeError, ValueError, OverflowError, RecursionError):
             return self.close("Redis answers nonsense")
         if self._unread > MAX_UNREAD:
             self.close("Redis answers nonsense")

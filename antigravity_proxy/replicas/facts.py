@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 import msgspec
@@ -14,6 +15,8 @@ PROJECT_SECONDS = 86_400.0
 NO_PROJECT_SECONDS = 300.0
 #: seconds: figures older than that say little
 QUOTA_SECONDS = 3600.0
+#: no time has more epoch seconds
+_LATEST = float(1 << 33)
 
 
 class Token(Struct, frozen=True, array_like=True, tag=1):
@@ -69,6 +72,21 @@ _DECODER: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(Fact)
 def decode(data: bytes) -> Fact | None:
     """The fact in these bytes; None: another release's, or nonsense."""
     try:
-        return _DECODER.decode(data)
+        fact = _DECODER.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+    return fact if all(map(_is_sound, _numbers(fact))) else None
+
+
+def _numbers(fact: Fact) -> Iterator[float]:
+    if isinstance(fact, Token):
+        yield fact.expires_at
+    elif isinstance(fact, Quotas):
+        for remaining, resets_at in fact.figures.values():
+            yield remaining
+            yield resets_at or 0.0
+
+
+def _is_sound(number: float) -> bool:
+    """Whether it can be a share or epoch seconds: neither negative nor without end."""
+    return 0 <= number < _LATEST

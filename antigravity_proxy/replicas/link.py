@@ -37,7 +37,11 @@ SLOW = 0.25
 PATIENCE = 0.05
 #: seconds after which a replica that is not heard of is none any more
 REPLICA_SECONDS = 10
+#: more are none: what waits for each of them would wait for ever
+MOST_REPLICAS = 1000
 _EPOCH_SECONDS = 86_400
+#: no clock says more epoch seconds
+_LATEST = 1 << 33
 
 
 class State(Enum):
@@ -174,7 +178,7 @@ class Link:
         if not self.note(answers):
             return False
         took = self._take_time(answers[0], now)
-        self.replicas = answers[-1] if isinstance(answers[-1], int) else 0
+        self.replicas = max(0, min(answers[-1], MOST_REPLICAS)) if isinstance(answers[-1], int) else 0
         lost_memory = self._epoch not in (None, answers[2])
         self._epoch = answers[2]
         if not self.is_up:
@@ -192,6 +196,8 @@ class Link:
             seconds, microseconds = map(int, answer)
         except (TypeError, ValueError):
             raise Lost("Redis answers nonsense") from None
+        if not (0 <= seconds < _LATEST and 0 <= microseconds < 1_000_000):
+            raise Lost("Redis answers nonsense")
         if took <= SLOW or not self.time.offset:
             self.time.sample(sent, sent + took, seconds + microseconds / 1e6)
         return took

@@ -8,17 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from msgspec.structs import replace
+
 from antigravity_proxy.accounts.replication import Listener
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.replicas import facts, wire
-from antigravity_proxy.replicas.cache import Cache, Cooling
+from antigravity_proxy.replicas.cache import MAX_COOLING, Cache, Cooling
 from antigravity_proxy.replicas.facts import Bar, Fact, Quotas, Token
 from antigravity_proxy.replicas.outbox import Batch, Outbox
 from antigravity_proxy.replicas.sessions import Sessions
 from antigravity_proxy.replicas.vault import Vault
 from antigravity_proxy.replicas.wire import Keys, Message, RedisTime
 from antigravity_proxy.secret import Secret
+
+#: seconds of the longest cooldown: upstream states none that is longer (upstream.md 6.3)
+MAX_SECONDS = 8 * 86_400.0
+#: seconds after which a message counts for nothing: none is under way for that long
+STALE = 30.0
 
 
 class ReplicaState:
@@ -36,6 +43,7 @@ class ReplicaState:
         self.cache = Cache()
         self.sessions = Sessions()
         self.outbox = Outbox()
+        self._forgiven: dict[str, int] = {}  # when accounts were last taken back into use, in Redis' milliseconds
 
     def name(self, account: str) -> str:
         """The account's name in Redis."""
@@ -65,9 +73,10 @@ class ReplicaState:
         if self.cache.cool(cooling, now):
             self.outbox.cool(cooling)
 
-    def forgive(self, account: str) -> None:
+    def forgive(self, account: str, now: float) -> None:
         """Takes an account back into use."""
         name = self.name(account)
+        self._forgiven[name] = self._time.theirs(now)
         self.outbox.forgive(name, self.cache.forgive(name))
 
     def learn(self, account: str, fact: Fact, now: float) -> None:
@@ -98,22 +107,28 @@ class ReplicaState:
 
     def commands(self, batch: Batch, now: float) -> list[wire.Command]:
         """What tells Redis and the others of a batch."""
-        return wire.commands(batch, self.keys, self._time, now, self._sender, partial(self._sealed, now))
+        return wire.commands(
+            batch, self.keys, self._time, now, self._sender, partial(self._sealed, now), self._vault.signed
+        )
 
     # what others have learnt
 
     def hear(self, data: bytes, now: float) -> None:
         """Takes what came over the channel."""
-        message = wire.read_message(data)
-        if message is None:
-            return
+        plain = self._vault.verified(data)
+        message = None if plain is None else wire.read_message(plain)
+        if message is None or abs(message.sent_at - self._time.theirs(now)) > STALE * 1000:
+            return  # not of this volume's replicas, or an old one sent again
         if message.sessions:  # our own too: whoever is heard last is right, for everybody
             self.sessions.merge(message.sessions, message.accounts, now)
         if message.sender != self._sender:
             self._hear_of_accounts(message, now)
 
     def take_cooling(self, cooling: Cooling, now: float) -> None:
-        """Takes a cooldown."""
+        """Takes a cooldown; none is longer than what upstream can state."""
+        if not now < cooling.until:
+            return
+        cooling = replace(cooling, until=min(cooling.until, now + MAX_SECONDS))
         account = self.cache.identities.get(cooling.account)
         if self.cache.cool(cooling, now) and account is not None:
             self.listener.on_cooled(account, cooling.model, cooling.until - now, cooling.flagged)
@@ -135,14 +150,24 @@ class ReplicaState:
 
     def _hear_of_accounts(self, message: Message, now: float) -> None:
         for name in message.forgiven:
+            self._forgiven[name] = max(message.sent_at, self._forgiven.get(name, 0))
             self.cache.forgive(name)
             account = self.cache.identities.get(name)
             if account is not None:
                 self.listener.on_forgiven(account)
         for name, model, until, flagged in message.cooling:
+            if self._is_forgiven(name, message):
+                continue
             self.take_cooling(Cooling(name, model, self._time.ours(until), flagged), now)
         for kind, name, sealed in message.facts:
-            self.take_fact(name, kind, sealed, now)
+            if kind != Bar.kind or not self._is_forgiven(name, message):
+                self.take_fact(name, kind, sealed, now)
+        if len(self._forgiven) > MAX_COOLING:
+            self._forgiven.clear()
+
+    def _is_forgiven(self, name: str, message: Message) -> bool:
+        """Whether somebody took the account back into use after the message was sent."""
+        return message.sent_at < self._forgiven.get(name, 0)
 
     def _bind(self, session: bytes, name: str, now: float) -> None:
         self.sessions.bind(session, name, now)

@@ -178,7 +178,7 @@ class Replicas(Service):
 
     def forgiven(self, account: str) -> None:
         """Somebody takes an account back into use."""
-        self._parts.state.forgive(account)
+        self._parts.state.forgive(account, self._clock.seconds())
         self._parts.publisher.wake()
 
     def observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:

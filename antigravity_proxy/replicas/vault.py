@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import os
 
 from cryptography.exceptions import InvalidTag
@@ -17,8 +18,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 #: grows with every change of what stands in Redis: releases of different versions leave each other alone
-VERSION = 1
+VERSION = 2
 _NONCE = 12
+_PROOF = 16
 
 
 class Vault:
@@ -28,6 +30,7 @@ class Vault:
         self._cipher = AESGCM(_derived(master, b"seal"))
         self._account_key = _derived(master, b"accounts")
         self._session_key = _derived(master, b"sessions")
+        self._message_key = _derived(master, b"messages")
         self._signature_key = _derived(master, b"signatures")
         self.namespace = f"antigravity:{VERSION}:{_derived(master, b'namespace')[:8].hex()}"
 
@@ -42,6 +45,15 @@ class Vault:
     def signature(self, digest: bytes) -> str:
         """The name in Redis of what is found by a digest: 22 characters."""
         return _name(digest, self._signature_key)
+
+    def signed(self, message: bytes) -> bytes:
+        """A message with a proof before it that somebody with the volume's key has sent it."""
+        return hashlib.blake2b(message, digest_size=_PROOF, key=self._message_key).digest() + message
+
+    def verified(self, data: bytes) -> bytes | None:
+        """The message in what ``signed`` made; None: nobody with the volume's key has sent it."""
+        message = data[_PROOF:]
+        return message if hmac.compare_digest(data, self.signed(message)) else None
 
     def seal(self, identity: str, kind: str, plain: bytes) -> bytes:
         """Sealed for this account, or whatever has that name, and this use alone."""

@@ -17,12 +17,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from antigravity_proxy.replicas.cache import Cooling
-from antigravity_proxy.replicas.outbox import Batch
+from antigravity_proxy.replicas.outbox import BATCH, Batch
 from antigravity_proxy.replicas.sessions import GENERATION, KEPT
 
 Command = tuple[bytes | str | int, ...]
@@ -91,22 +92,29 @@ class RedisTime:
         return int((now + self.offset) // GENERATION)
 
 
+#: the longest name of a model, an account, a session; and the most of anything in one message
+_NAME = 512
+_SOME = Meta(max_length=BATCH)
+Name = Annotated[str, Meta(max_length=_NAME)]
+
+
 class Message(Struct, frozen=True, array_like=True):
     """What goes over the channel. Times are Redis' milliseconds; accounts and sessions by their names in Redis.
 
-    ``cooling``: account, model, until, flagged. ``facts``: kind, account, sealed.
+    ``sent_at``: when it was sent. ``cooling``: account, model, until, flagged. ``facts``: kind, account, sealed.
     """
 
-    sender: str
-    sessions: list[bytes]
-    accounts: list[str]
-    cooling: list[tuple[str, str, int, bool]]
-    facts: list[tuple[str, str, bytes]]
-    forgiven: list[str]
+    sender: Name
+    sent_at: int
+    sessions: Annotated[list[Annotated[bytes, Meta(max_length=_NAME)]], _SOME]
+    accounts: Annotated[list[Name], _SOME]
+    cooling: Annotated[list[tuple[Name, Name, int, bool]], _SOME]
+    facts: Annotated[list[tuple[Name, Name, bytes]], _SOME]
+    forgiven: Annotated[list[Name], _SOME]
 
 
 _MESSAGES = msgspec.msgpack.Decoder(Message)
-_MEMBERS = msgspec.msgpack.Decoder(tuple[str, str, bool])
+_MEMBERS = msgspec.msgpack.Decoder(tuple[Name, Name, bool])
 
 
 def read_message(data: bytes) -> Message | None:
@@ -125,7 +133,7 @@ def read_cooldowns(pairs: object, time: RedisTime) -> list[Cooling]:
         try:
             account, model, flagged = _MEMBERS.decode(member)
             found.append(Cooling(account, model, time.ours(float(score)), flagged))
-        except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError, OverflowError):
             continue
     return found
 
@@ -137,8 +145,11 @@ def commands(
     now: float,
     sender: str,
     sealed: Callable[[str, str], tuple[bytes, float] | None],
+    signed: Callable[[bytes], bytes],
 ) -> list[Command]:
-    """What tells Redis and all replicas of a batch. ``sealed`` gives an account's fact of a kind, and its seconds."""
+    """What tells Redis and all replicas of a batch. ``sealed`` gives an account's fact of a kind, and its seconds;
+    ``signed`` proves that a message is ours.
+    """
     found: list[Command] = []
     facts = []
     if batch.sessions:
@@ -170,6 +181,7 @@ def commands(
     found += (_signature(keys.signature(name), value) for name, value in batch.signatures.items())
     message = Message(
         sender,
+        time.theirs(now),
         list(batch.sessions),
         list(batch.sessions.values()),
         [(each.account, each.model, time.theirs(each.until), each.flagged) for each in batch.cooling.values()],
@@ -177,7 +189,7 @@ def commands(
         list(batch.forgiven),
     )
     if message.sessions or message.cooling or message.facts or message.forgiven:
-        found.append((b"PUBLISH", keys.channel, _pack(message)))
+        found.append((b"PUBLISH", keys.channel, signed(_pack(message))))
     for lease, mark in batch.released.items():
         found.append((b"SET", lease, mark, b"PX", _MARK_MILLISECONDS) if mark else (b"DEL", lease))
     return found

@@ -138,6 +138,18 @@ def priorities(value: str) -> dict[str, int]:
     return found
 
 
+def model_aliases(value: str) -> dict[str, tuple[str, ...]]:
+    """``NAME=TARGET`` with commas between; a target may be several with ``|`` between."""
+    found: dict[str, tuple[str, ...]] = {}
+    for item in comma_list(value):
+        name, equals, targets = (part.strip() for part in item.partition("="))
+        chain = tuple(filter(None, (target.strip() for target in targets.split("|"))))
+        if not name or not equals or not chain or len(name) > 200 or len(chain) > 8:
+            raise ValueError("names and models with commas between, such as fast=gemini-3-flash or best=A|B")
+        found[name] = chain
+    return found
+
+
 def size(value: str) -> int:
     """A number of bytes: ``33554432``, ``32MiB``, ``32m``."""
     found = _SIZE.fullmatch(value.strip())

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Protocol
 
 from msgspec.structs import replace
-from twisted.web.http_headers import Headers
+from twisted.logger import Logger
 
 from antigravity_proxy import errors
 from antigravity_proxy.canonical.call import Call
@@ -15,15 +15,22 @@ from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.dialect.base import Decoded, Stamp
+from antigravity_proxy.http1.fields import HeaderFields
+from antigravity_proxy.logs import one_line
 from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
 from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
-from antigravity_proxy.relay.signatures import Memory
+from antigravity_proxy.relay.signatures import ConversationSignatures
 from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.web.gate import ApiAdmission
 from antigravity_proxy.web.rate_limits import RateLimits
 from antigravity_proxy.web.session_headers import session_of
+
+log = Logger()
+
+#: names without a model that the log tells of, and characters of one
+_MOST_UNKNOWN, _SHOWN = 256, 128
 
 
 class AnsweredClient(Client, Protocol):
@@ -56,11 +63,12 @@ class Serving:
         self._rate_limits = rate_limits
         self._hex = hex_digits
         self._ledger = ledger
+        self._unknown: set[str] = set()  # names that were warned of
 
     async def generate(
         self,
         admission: ApiAdmission,
-        headers: Headers,
+        headers: HeaderFields,
         decoded: Decoded,
         client: AnsweredClient,
         place: Place = at_once,
@@ -77,7 +85,7 @@ class Serving:
             self._rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
         if call.stream:
             self._ledger.streams(record)
-        memory = await place(partial(Memory, context.signatures, record.key, call, model))
+        memory = await place(partial(ConversationSignatures, context.signatures, record.key, call, model))
         stamp = Stamp(int(context.epoch()), self._hex, admission.id, context.epoch, memory.call_signed)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:
@@ -118,12 +126,26 @@ class Serving:
         return await count_tokens(self._context, call, model, client, place)
 
     def model(self, admission: ApiAdmission, call: Call, record: Record) -> Model:
-        """The model that serves the call, as far as the client may use it; raises Forbidden."""
-        model = self._catalogue().serving(call)
+        """The model that serves the call, as far as the client may use it; raises Forbidden.
+
+        Of a chain that the operator wrote, the first that somebody is free for.
+        """
+        catalogue, pool = self._catalogue(), self._context.upstream.pool
+        chain = catalogue.serving(call)
+        model = chain[0] if len(chain) == 1 else next((m for m in chain if pool.free_in(m.id) == 0), chain[0])
+        if not catalogue.knows(call.model):
+            self._warn_of(call.model, model)
         record.asked, record.model, record.family = call.model, model.id, model.family
         if admission.key is not None and not admission.key.may_use(model.id):
             raise errors.Forbidden(f"This API key may not use the model {model.id}.", param="model")
         return model
+
+    def _warn_of(self, name: str, model: Model) -> None:
+        """A name that nobody knows is served all the same: the operator hears of it once."""
+        if name not in self._unknown and len(self._unknown) < _MOST_UNKNOWN:
+            self._unknown.add(name)
+            shown = one_line(name[:_SHOWN])
+            log.warn("no model is called {name}: {model} answers instead", name=shown, model=model.id)
 
 
 def _count_tokens(record: Record, usage: Usage) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antigravity_proxy.canonical.call import Call, FunctionDeclaration, OutputFormat, Reasoning
+from antigravity_proxy.canonical.call import Call, Effort, FunctionDeclaration, OutputFormat, Reasoning
 from antigravity_proxy.canonical.catalogue import Catalogue, PublicModel
 from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.models import FALLBACK, IMAGE_MODEL, MODELS, SEARCH_MODEL, Thinking
@@ -244,7 +244,7 @@ def test_web_search_goes_to_a_model_that_can_search() -> None:
         (Call("claude-opus-4-6", contents, web_search=True, tools=(tool,)), "claude-opus-4-6-thinking"),
         (Call("gemini-3.1-pro", contents, web_search=True), "gemini-pro-agent"),
     ):
-        assert CATALOGUE.serving(call).id == expected
+        assert CATALOGUE.serving(call)[0].id == expected
 
 
 def test_what_can_search_is_as_upstream_says() -> None:
@@ -256,12 +256,12 @@ def test_what_can_search_is_as_upstream_says() -> None:
         (("gemini-4-flash", "not-offered"), "gemini-4-flash"),
         (("not-offered",), "gemini-pro-agent"),
     ):
-        assert Catalogue(offers=Offers(names, searching=able)).serving(call).id == expected
+        assert Catalogue(offers=Offers(names, searching=able)).serving(call)[0].id == expected
 
 
 def test_a_picture_is_asked_of_a_model_that_makes_some() -> None:
     def serving(name: str, catalogue: Catalogue = CATALOGUE) -> str:
-        return catalogue.serving(Call(name, (), output=OutputFormat("image"))).id
+        return catalogue.serving(Call(name, (), output=OutputFormat("image")))[0].id
 
     assert serving("gemini-3-flash") == serving("nonsense") == serving("gpt-image-1") == IMAGE_MODEL
     assert serving("gemini-3-pro-image-4k") == "gemini-3-pro-image"
@@ -295,3 +295,77 @@ def test_names_of_clients_do_not_fill_the_memory() -> None:
     catalogue.resolve("x" * 201)
     assert len(catalogue._resolved) <= 1024
     assert catalogue.resolve("gemini-3.1-pro").id == "gemini-pro-agent"
+
+
+OFFERED = (
+    "gemini-3.8-flash-high", "gemini-3.8-flash-medium", "gemini-3.8-flash-low", "gemini-3-flash", "gemini-pro-agent",
+    "gemini-3.1-pro-low", "claude-opus-4-7-thinking", "claude-sonnet-4-6", "gemini-4-pro-tiered",
+    "gemini-4-flash-lite-preview",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "effort", "expected"),
+    [
+        # whatever stands before a name
+        ("vertex_ai/claude-opus-4-5", None, "claude-opus-4-7-thinking"),
+        ("antigravity/gemini-3-flash", None, "gemini-3-flash"),
+        ("openrouter/anthropic/claude-opus-4.5", None, "claude-opus-4-7-thinking"),
+        ("models/gemini-3-flash", None, "gemini-3-flash"),
+        ("openrouter/anthropic/claude-sonnet-4.5:thinking", None, "claude-sonnet-4-6"),
+        ("claude-sonnet-4-5@20250929", None, "claude-sonnet-4-6"),
+        # a kind, wherever it stands
+        ("opus", None, "claude-opus-4-7-thinking"),
+        ("claude-4-opus", None, "claude-opus-4-7-thinking"),
+        ("claude-3-7-sonnet-latest", None, "claude-sonnet-4-6"),
+        ("sonnet", None, "claude-sonnet-4-6"),
+        ("haiku", None, "claude-sonnet-4-6"),
+        # a generation and a kind, by the depth that is asked for
+        ("gemini-3.8-flash", None, "gemini-3.8-flash-high"),
+        ("gemini-3.8-flash", "medium", "gemini-3.8-flash-medium"),
+        ("gemini-3.8-flash", "low", "gemini-3.8-flash-low"),
+        ("gemini-3.8-flash-low", "high", "gemini-3.8-flash-low"),
+        ("gemini-3.8-flash-preview", "medium", "gemini-3.8-flash-medium"),
+        ("gemini-3.1-pro", "low", "gemini-3.1-pro-low"),
+        ("gemini-3.1-pro-preview", None, "gemini-pro-agent"),
+        ("gemini-4-pro", None, "gemini-4-pro-tiered"),
+        ("gemini-4-flash-lite", None, "gemini-4-flash-lite-preview"),
+        # what is not offered becomes one of its kind, never of another
+        ("gemini-3.9-flash-high", None, "gemini-3-flash"),
+        ("gemini-3.7-flash-high", None, "gemini-3.8-flash-high"),
+        ("gemini-9-pro", None, "gemini-pro-agent"),
+        ("gemini-2.5-flash-lite", None, "gemini-4-flash-lite-preview"),
+    ],
+)
+def test_a_name_keeps_its_generation_kind_and_depth(name: str, effort: Effort | None, expected: str) -> None:
+    catalogue = Catalogue(offers=offering(*OFFERED))
+    reasoning = Reasoning() if effort is None else Reasoning("on", effort=effort)
+    assert catalogue.resolve(name, reasoning).id == expected
+    assert catalogue.knows(name)
+    found = catalogue.find(name)
+    assert found is not None
+    assert found.id == name
+
+
+@pytest.mark.parametrize("name", ["llama-3-70b", "meta-llama/llama-3-70b", "x" * 300, "", "gemini", "claud"])
+def test_a_name_of_nothing_is_served_and_known_for_it(name: str) -> None:
+    catalogue = Catalogue(offers=offering(*OFFERED))
+    assert catalogue.resolve(name).id == "gemini-3-flash"
+    assert not catalogue.knows(name)
+    assert catalogue.find(name) is None
+
+
+def test_the_operators_aliases_are_stronger_and_may_be_chains() -> None:
+    aliases = {
+        "best": ("claude-opus-4-8", "gemini-3.1-pro"),
+        "gpt-*": ("gemini-3-flash",),
+        "fast": ("gemini-3.8-flash",),
+    }
+    catalogue = Catalogue({"gpt-5": "claude-opus-4-6", "fast": "opus"}, None, offering(*OFFERED), aliases)
+    call = Call("best", ())
+    assert [model.id for model in catalogue.serving(call)] == ["claude-opus-4-7-thinking", "gemini-pro-agent"]
+    assert catalogue.resolve("fast", Reasoning("on", effort="low")).id == "gemini-3.8-flash-low"
+    assert catalogue.resolve("openrouter/best").id == "claude-opus-4-7-thinking"
+    assert catalogue.resolve("gpt-4o").id == "gemini-3-flash"
+    assert catalogue.resolve("gpt-5").id == "gemini-3-flash"
+    assert {"best", "fast"} <= {model.id for model in catalogue.public()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 import uuid
 
@@ -59,3 +61,11 @@ def test_as_many_clients_as_there_are_descriptors_for(
     monkeypatch.setattr(resource, "setrlimit", change)
     assert room_for_connections(10_000) == room
     assert limits[0] == (infinity if left < 0 else left)
+
+
+def test_a_crash_leaves_no_core_file() -> None:
+    program = (
+        "import ctypes, resource; from antigravity_proxy.daemon.process import forbid_core_dumps; forbid_core_dumps();"
+        "print(resource.getrlimit(resource.RLIMIT_CORE)[0], ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).split() == ["0", "0"]

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.deferreds import deferred, in_thread, until
 from support.stack import KEY, Stack, stack
+from support.volumes import update
 
 from antigravity_proxy.simulator.faults import Fault
+from antigravity_proxy.simulator.volume import write_volume
 from antigravity_proxy.volume import snapshot
 
 
@@ -175,3 +180,30 @@ async def test_it_is_quick_with_500_streams_open(tmp_path: Path) -> None:
             each.close()
         await until(lambda: running.daemon.ledger.stream_count == 0)
     assert sorted(taken)[len(taken) // 4] < 0.05  # the machine may have other work for the rest
+
+
+@deferred()
+async def test_rows_that_do_not_open_any_more_serve_on_and_health_is_degraded(tmp_path: Path) -> None:
+    other = write_volume(tmp_path / "other", accounts=2)
+    with closing(sqlite3.connect(other.directory / "cloud_accounts.db")) as db:
+        sealed = [token for (token,) in db.execute("SELECT token_json FROM accounts ORDER BY id")]
+    async with stack(tmp_path) as running:
+        for number, token in enumerate(sealed):
+            update(running.volume.directory, number, token_json=token)
+        await until(lambda: running.daemon.state.kept == 2, 8.0)
+        health = await running.request("GET", "/health", authorization="")
+        assert (health.status, health.json["status"], health.json["usable"]) == (200, "degraded", 2)
+        assert health.json["volume"] | {"age": 0} == {
+            "age": 0,
+            "open": 0,
+            "sealed": 2,
+            "broken": 0,
+            "leaving": 0,
+            "kept": 2,
+            "paused": 0,
+        }
+        assert any("key export" in words for words in health.json["warnings"])
+        assert (await running.chat()).status == 200
+        shutil.copy(other.directory / ".keys" / "master.key", running.volume.directory / ".keys" / "new.key")
+        await until(lambda: running.daemon.state.kept == 0, 8.0)
+        assert (await running.request("GET", "/health", authorization="")).json["status"] == "healthy"

@@ -120,3 +120,29 @@ def test_whoever_waits_no_more_leaves_the_order_as_it_is(opened: tuple[Connectio
     second = outcome(made.ask([(b"ECHO", b"x")]))
     made.dataReceived(b"+PONG\r\n$1\r\nx\r\n")
     assert second == [[b"x"]]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"%1\r\n*1\r\n+a\r\n+b\r\n",  # a map whose key is a list
+        b"*1000000000\r\n",
+        b">99999999\r\n",
+        b"%1000000000\r\n",
+        b"~4294967295\r\n",
+        b"*1\r\n*1000000000\r\n",
+        b",1e999999\r\n,x\r\n",
+        b":" + b"9" * 400 + b"\r\n",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_nonsense_ends_the_connection_and_raises_nothing(
+    opened: tuple[Connection, Wire], data: bytes, size: int
+) -> None:
+    made, wire = opened
+    asked = outcome(made.ask([(b"PING",)]))
+    for at in range(0, len(data), size):
+        made.dataReceived(data[at : at + size])
+    if asked == []:
+        made.dataReceived(b"\r\n!nonsense\r\n")
+    assert wire.aborted or not isinstance(asked[0], Failure)

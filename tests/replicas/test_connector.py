@@ -30,11 +30,37 @@ async def shares(one: Replica, two: Replica) -> None:
     await until(lambda: two.bound("conversation") == first)
 
 
-@deferred()
-async def test_the_documented_rights_are_enough(tmp_path: Path) -> None:
+def documented_rights() -> str:
+    """The rights in scaling.md, in a line, with the password "secret"."""
     block = re.search(r"^user antigravity on .*(?:\n  .*)*", (DOCS / "scaling.md").read_text(), re.M)
     assert block is not None
-    rights = " ".join(block[0].replace("PASSWORD", "secret").split())
+    return " ".join(block[0].replace("PASSWORD", "secret").split())
+
+
+@deferred()
+async def test_a_volumes_own_rights_are_enough_for_it_and_reach_no_other(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as redis:
+        async with farm(redis.url) as make:
+            await all_well(make())
+            [namespace] = (name.decode() for name in redis.ask("PUBSUB", "CHANNELS", "antigravity:*"))
+        redis.ask("FLUSHALL")
+        wide = documented_rights()
+        rights = wide.replace("~antigravity:*", f"~{namespace}:*").replace("&antigravity:*", f"&{namespace}")
+        assert "antigravity:*" not in rights
+        assert redis.ask("ACL", "SETUSER", *rights.split()[1:]) == b"OK"
+        async with farm(redis.url.replace("//", "//antigravity:secret@")) as make:
+            one, two = make(), make()
+            await shares(one, two)
+            await one.tokens.renew(one.state("a"))
+            assert not one.trouble
+            assert [entry for entry in redis.ask("ACL", "LOG") if b"antigravity" in entry] == []
+        for command in (("SET", "antigravity:1:another:e", "x"), ("PUBLISH", "antigravity:1:another", "x")):
+            assert "no permissions" in str(redis.ask("ACL", "DRYRUN", "antigravity", *command))
+
+
+@deferred()
+async def test_the_documented_rights_are_enough(tmp_path: Path) -> None:
+    rights = documented_rights()
     with redis_server(tmp_path) as redis:
         assert redis.ask("ACL", "SETUSER", *rights.split()[1:]) == b"OK"
         url = redis.url.replace("//", "//antigravity:secret@")

@@ -12,7 +12,7 @@ from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.replicas.cache import Cooling
 from antigravity_proxy.replicas.facts import Bar, Project, Quotas, Token
 from antigravity_proxy.replicas.sessions import GENERATION
-from antigravity_proxy.replicas.state import ReplicaState
+from antigravity_proxy.replicas.state import MAX_SECONDS, STALE, ReplicaState
 from antigravity_proxy.replicas.vault import Vault
 from antigravity_proxy.replicas.wire import RedisTime
 
@@ -139,8 +139,8 @@ def test_forgiving(pair: tuple[One, One]) -> None:
     one.knows.cool("a", "m", 30.0, False, one.now)
     hear(one.says(), two)
     two.told.take()
-    two.knows.forgive("a")
-    two.knows.forgive("stranger")
+    two.knows.forgive("a", two.now)
+    two.knows.forgive("stranger", two.now)
     hear(two.says(), one)
     assert one.told.take() == [("forgiven", "a")]
 
@@ -187,3 +187,47 @@ def test_a_token_hides_itself_on_its_way() -> None:
     one.knows.recall("a", 0.0)
     one.knows.learn("a", Token("ya29.secret", EPOCH + 3600), 0.0)
     assert b"ya29.secret" not in b"".join(part for command in one.says() for part in command if isinstance(part, bytes))
+
+
+def published(teller: Any) -> list[bytes]:
+    commands = teller.knows.commands(teller.knows.outbox.take(), teller.now)
+    return [command[2] for command in commands if command[0] == b"PUBLISH"]
+
+
+@pytest.mark.parametrize("seconds", [1e9, 1e300, float("inf")])
+def test_no_cooldown_from_outside_lasts_for_ever(seconds: float) -> None:
+    one = One("one", 0.0)
+    one.knows.recall("a", one.now)
+    for until in (one.now + seconds, float("nan"), -seconds):
+        one.knows.take_cooling(Cooling(one.knows.name("a"), "m", until, False), one.now)
+    (cooling,) = one.knows.cache.cooling_of(one.knows.name("a"), one.now)
+    assert cooling.until == one.now + MAX_SECONDS
+
+
+def test_a_message_counts_only_from_who_has_the_key_and_only_while_it_is_fresh() -> None:
+    one, two = One("one", 0.0), One("two", 0.0)
+    for each in (one, two):
+        each.knows.recall("a", each.now)
+    one.knows.cool("a", "m", 3600.0, False, one.now)
+    (message,) = published(one)
+    for forged in (message[16:], bytes(16) + message[16:], message[:-1], b"", message + b"x"):
+        two.knows.hear(forged, two.now)
+    two.knows.hear(message, two.now + STALE + 1)
+    assert not two.knows.cache.cooling_of(two.knows.name("a"), two.now)
+    two.knows.hear(message, two.now)
+    assert two.knows.cache.cooling_of(two.knows.name("a"), two.now)
+
+
+def test_what_was_said_before_an_account_was_taken_back_counts_no_more() -> None:
+    one, two = One("one", 0.0), One("two", 0.0)
+    for each in (one, two):
+        each.knows.recall("a", each.now)
+    one.knows.learn("a", Bar("sign-in", "reason"), one.now)
+    one.knows.cool("a", "m", 3600.0, False, one.now)
+    (message,) = published(one)
+    two.knows.hear(message, two.now)
+    two.knows.forgive("a", two.now + 1)
+    two.knows.hear(message, two.now + 2)
+    name = two.knows.name("a")
+    assert not two.knows.cache.cooling_of(name, two.now + 2)
+    assert two.knows.fact(name, "b", two.now + 2) is None

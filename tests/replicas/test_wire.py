@@ -17,7 +17,7 @@ KEYS = Keys("antigravity:1:0011")
 def told(outbox: Outbox, sealed: Any = lambda account, kind: (b"sealed", 60.0)) -> list[tuple[Any, ...]]:
     time = RedisTime()
     time.sample(99.0, 101.0, 1_800_100.0)
-    return commands(outbox.take(), KEYS, time, 100.0, "me", sealed)
+    return commands(outbox.take(), KEYS, time, 100.0, "me", sealed, bytes)
 
 
 def message(found: list[tuple[Any, ...]]) -> Message:
@@ -47,7 +47,7 @@ def test_sessions() -> None:
         (b"HSET", b"antigravity:1:0011:s:1000", b"s", "b", b"t", "b"),
         (b"EXPIRE", b"antigravity:1:0011:s:1000", 7200),
     ]
-    assert message(found) == Message("me", [b"s", b"t"], ["b", "b"], [], [], [])
+    assert message(found) == Message("me", 1_800_100_000, [b"s", b"t"], ["b", "b"], [], [], [])
     assert not outbox
 
 

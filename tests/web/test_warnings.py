@@ -35,6 +35,7 @@ def test_when_all_is_well_nothing_is_told() -> None:
         (VolumeState(read_at=1.0, key_count=1, problems=SEALED), "belong to another volume"),
         (VolumeState(read_at=1.0, problems=SEALED), "No key was found"),
         (VolumeState(read_at=1.0, key_count=1, problems=PLAIN), "1 account rows can't be opened"),
+        (VolumeState(read_at=1.0, key_count=1, problems=PLAIN, kept=1), "1 accounts serve on with the sign-in"),
         (VolumeState(read_at=1.0, key_count=1, config_error="half-written"), "half-written; the last good one stays"),
         (VolumeState(read_at=1.0, key_count=1, config=GuiConfig(notes=("port is no number",))), "port is no number"),
         (VolumeState(read_at=1.0, key_count=1, key_findings=(KeyFinding("wrapped", ".mk", "export it"),)), "export it"),

@@ -481,7 +481,7 @@ def test_tool_choice(choice: Any, expected: ToolChoice) -> None:
 def test_a_chosen_tool_must_be_declared() -> None:
     made = call(tools=[F], tool_choice={"type": "function", "name": "g"})
     with pytest.raises(BadRequest) as caught:
-        prepare(made, Catalogue().serving(made))
+        prepare(made, Catalogue().serving(made)[0])
     assert caught.value.param == "tool_choice"
 
 
