@@ -114,4 +114,4 @@ def test_a_large_event_in_small_pieces_costs_its_size(line: bytes) -> None:
         for piece in pieces:
             decoder.feed(piece)
         decoder.feed(b"\n\n")
-    assert time.process_time() - begin < 0.5
+    assert time.process_time() - begin < 1.5
