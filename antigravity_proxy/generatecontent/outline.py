@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from antigravity_proxy.generatecontent.node import ANYTHING, At, Flat, Source, kinds
+from antigravity_proxy.generatecontent.node import ANYTHING, At, Flat, Source, kinds, one
 
 #: schemas and properties that are looked at for all outlines of a document; lists within lists
 MAX_NODES = 4_000
@@ -34,13 +34,14 @@ class Outlines:
     def properties(self, ref: str) -> dict[str, list[Source]]:
         """What each property may be, in outline, of all objects that a reference points to."""
         if ref not in self._properties:
-            self._properties[ref] = found = dict[str, list[Source]]()
+            found = dict[str, list[Source]]()
             for node in self._alternatives(self._target(ref)):
                 own = node.get("properties")
                 for name, value in own.items() if isinstance(own, dict) else ():
                     if value is not False and self._left > 0:
                         self._left -= 1
                         found.setdefault(name, []).append(At(self._plain(value)))
+            self._properties[ref] = {name: [one("any", sources)] for name, sources in found.items()}
         return self._properties[ref]
 
     def _types_of(self, schema: Any) -> list[str]:
