@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
+from antigravity_proxy.accounts.policy import OutOfUse
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState
 
 
@@ -13,12 +14,14 @@ class Shortage(Struct, frozen=True):
     """Why there is no lease for a model.
 
     ``is_busy``: somebody could serve if it were not at the limit of its leases. ``free_in``: seconds until the first
-    that merely cools is free, 0: one is free now; None: time alone brings none back. ``accounts``: how many there are.
+    that merely cools is free, 0: one is free now; None: time alone brings none back. ``accounts``: how many there are;
+    ``unable``: how many of them serve nothing, by the reason, where time brings none back.
     """
 
     is_busy: bool
     free_in: float | None
     accounts: int
+    unable: Mapping[OutOfUse, int] = {}
 
 
 class Lease:

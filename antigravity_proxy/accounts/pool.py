@@ -28,6 +28,8 @@ log = Logger()
 _AT_ONCE = 250
 #: more accounts than this are counted in slices too, a counting at a time: one turn would hold up every request
 _COUNTED_AT_ONCE = 10_000
+#: and more than this are not counted for each request that nobody can serve
+_COUNTED_EACH_TIME = 100
 #: models whose order is kept; clients can name more, if the user's mapping lets them
 _MAX_RANKINGS = 64
 
@@ -60,6 +62,7 @@ class Pool:
         self._updates = Slices(clock)
         self._countings = Slices(clock)
         self._counted = Tally()  # when they were last counted in slices
+        self._recent = float("-inf"), Tally()  # when that was asked for, in monotonic seconds, and the count
         #: told of an account that is passed over for want of a token: nobody else would renew it
         self.on_tokenless: Callable[[AccountState], object] = unwatched
         #: told of an account that is new here, and of one that is gone
@@ -174,7 +177,10 @@ class Pool:
 
     def shortage(self, model: str) -> Shortage:
         """Why nothing can be leased for ``model``."""
-        return Shortage(self.is_full(model), self.free_in(model), len(self._states))
+        is_busy, free_in = self.is_full(model), self.free_in(model)
+        if is_busy or free_in is not None:
+            return Shortage(is_busy, free_in, len(self._states))
+        return Shortage(is_busy, free_in, len(self._states), self._recent_tally().unable)
 
     def usable(self) -> int:
         """How many accounts can serve, cooling or not; as ``tally`` counts."""
@@ -187,6 +193,15 @@ class Pool:
         if not self._countings.busy:
             self._countings.run(self._counting())
         return self._counted
+
+    def _recent_tally(self) -> Tally:
+        """As ``tally``, but of many accounts at most one a second: clients whom nobody serves ask often."""
+        if len(self._states) <= _COUNTED_EACH_TIME:
+            return self.tally()
+        now = self._clock.seconds()
+        if now - self._recent[0] >= 1.0:
+            self._recent = now, self.tally()
+        return self._recent[1]
 
     def _counting(self) -> Iterator[None]:
         if len(self._states) <= _COUNTED_AT_ONCE:

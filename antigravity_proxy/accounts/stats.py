@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
 from antigravity_proxy.accounts import policy
-from antigravity_proxy.accounts.policy import Moment
+from antigravity_proxy.accounts.policy import Moment, OutOfUse
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import AccountState
 
@@ -29,26 +29,33 @@ class Counters:
 
 
 class Tally(Struct, frozen=True):
-    """``usable``: accounts that can serve, cooling or not. ``barred``: out of use until their row changes, since their
-    sign-in was revoked, or upstream has barred them. ``unverified``: Google waits for their owner.
+    """``accounts``: all; ``usable``: those that can serve, cooling or not; ``unable``: how many can't, by the reason.
+
+    ``misdirected``: how many name an egress proxy of their own that can't be used.
     """
 
+    accounts: int = 0
     usable: int = 0
-    barred: int = 0
-    unverified: int = 0
+    unable: Mapping[OutOfUse, int] = {}
+    misdirected: int = 0
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(self.usable + other.usable, self.barred + other.barred, self.unverified + other.unverified)
+        unable = Counter(self.unable) + Counter(other.unable)
+        return Tally(
+            self.accounts + other.accounts, self.usable + other.usable, unable, self.misdirected + other.misdirected
+        )
 
 
 def tally(states: Iterable[AccountState], now: Moment) -> Tally:
     """Counts the accounts."""
-    usable = barred = unverified = 0
+    found = Counter[OutOfUse | None]()
+    misdirected = 0
     for state in states:
-        usable += policy.is_usable(state, now)
-        barred += bool(state.barred)
-        unverified += bool(state.cooldowns) and policy.is_flagged(state, now)
-    return Tally(usable, barred, unverified)
+        found[policy.out_of_use(state, now)] += 1
+        misdirected += state.credential.egress is not None and not policy.has_way_out(state)
+    usable = found[None] + found[OutOfUse.UNVERIFIED]
+    unable = {reason: count for reason, count in found.items() if reason is not None and count}
+    return Tally(found.total(), usable, unable, misdirected)
 
 
 class ModelCapacity(Struct, frozen=True):
