@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from antigravity_proxy.accounts import policy
-from antigravity_proxy.accounts.policy import Moment, OutOfUse
-from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.policy import Moment
+from antigravity_proxy.accounts.state import AccountState, OutOfUse
 from antigravity_proxy.canonical.grant import RefreshToken
 from antigravity_proxy.settings.proxies import parse_proxy_url
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from antigravity_proxy import errors
-from antigravity_proxy.accounts.lease import Shortage
 from antigravity_proxy.accounts.reasons import OF_MANY
+from antigravity_proxy.accounts.state import Shortage
 from antigravity_proxy.canonical.verdict import Failure, Verdict
 from antigravity_proxy.secret import LOOKS_PRIVATE
 
@@ -24,9 +24,9 @@ def no_account(model: str, lack: Shortage, now: float) -> errors.ProxyError:
         seconds = max(1, math.ceil(round(lack.free_in, 6)))
         words = f"All accounts are rate limited for {model}; {_free_again(seconds, now)}."
         return errors.RateLimited(words, retry_after=seconds)
-    if not lack.accounts:
+    if not (lack.accounts or lack.unable):
         return errors.Unavailable("No account can be read from the credential volume; /health says why.")
-    return errors.Unavailable(f"No account is usable for {model}: {_unable(lack)}; /health says what helps.")
+    return errors.Unavailable(f"No account is usable for {model}{_unable(lack)}; /health says what helps.")
 
 
 def nothing_left(
@@ -56,11 +56,11 @@ def nothing_left(
 
 def _unable(lack: Shortage) -> str:
     """Why no account serves, by the number of accounts."""
-    said = [f"{count} of {lack.accounts} {OF_MANY[reason].fact}" for reason, count in lack.unable.items()]
-    rest = lack.accounts - sum(lack.unable.values())
+    said = [f"{count} of {lack.in_all} {OF_MANY[reason].fact}" for reason, count in lack.unable.items()]
+    rest = lack.in_all - sum(lack.unable.values())
     if rest > 0:
-        said.append(f"{rest} of {lack.accounts} may not be used for it")
-    return "; ".join(said)
+        said.append(f"{rest} of {lack.in_all} can't be used for it")
+    return f": {'; '.join(said)}" if said else " at the moment"
 
 
 def for_client(message: str) -> str:

@@ -83,6 +83,8 @@ class ResponseStore:
         response.document_size += document_size
         response.said = Items(response.asked, output, size)
         response.said.holders = 1  # in the response's place it holds what was asked
+        response.asked.response = response.said.response = identity
+        response.said.is_answered = True
         held.by_identity[identity] = response
         self._add(held, document_size + response.said.size)
         self._make_room()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -26,6 +27,7 @@ from antigravity_proxy.web.gate import ApiAdmission, ApiGate, ApiRequest
 from antigravity_proxy.web.responses import Asking, Responses
 from antigravity_proxy.web.routes import Operation, Route
 from antigravity_proxy.web.serving import Serving
+from antigravity_proxy.web.twisted_request import TwistedRequest
 
 try:
     from antigravity_proxy.web.sockets import Sockets
@@ -86,10 +88,11 @@ class ApiResource(Resource):
         """Serves one request; never raises."""
         admission = request.admitted
         if admission.route.operation is Operation.PUBLIC:
-            return self._public.render(request)
+            TwistedRequest(request).render(self._public)
+            return NOT_DONE_YET
         client = HttpClient(request, admission.recorded, self._context.ticker)
         serving = Deferred.fromCoroutine(self._serve(request, admission, client))
-        request.notifyFinish().addErrback(_hung_up, client, serving)
+        request.on_lost = partial(_hung_up, client, serving)
         serving.addErrback(self._last_resort, request, client)
         serving.addCallback(self._ended, client)
         return NOT_DONE_YET
@@ -213,7 +216,7 @@ class ApiResource(Resource):
         self._ledger.close(client.record)
 
 
-def _hung_up(reason: Failure, client: HttpClient, serving: Deferred[None]) -> None:
+def _hung_up(client: HttpClient, serving: Deferred[None], reason: Failure) -> None:
     client.lost(reason)
     serving.cancel()
 

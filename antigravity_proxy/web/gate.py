@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from twisted.web.http_headers import Headers
-
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.errors import Forbidden, MethodNotAllowed, ProxyError
+from antigravity_proxy.http1.fields import HeaderFields
 from antigravity_proxy.settings.parse import Network
 from antigravity_proxy.telemetry.record import CLIENT_LEFT, Ledger, Record
 from antigravity_proxy.web.bodies import BodyUse
@@ -107,7 +106,7 @@ class ApiGate:
             admission.holder = record.key or record.client
 
     def admit_message(
-        self, request: ApiRequest, handshake: ApiAdmission, headers: Headers, query: bytes
+        self, request: ApiRequest, handshake: ApiAdmission, headers: HeaderFields, query: bytes
     ) -> ApiAdmission:
         """Admits a message of a socket as a request of its own: its key may have been withdrawn since the handshake.
 
@@ -128,7 +127,9 @@ class ApiGate:
         if is_foreign(request.requestHeaders, allowed=self._origins):
             raise Forbidden("Pages of this origin may not open a socket here: name it in PROXY_CORS_ORIGINS.")
 
-    def _identify(self, headers: Headers, admission: ApiAdmission, record: Record, method: bytes, query: bytes) -> None:
+    def _identify(
+        self, headers: HeaderFields, admission: ApiAdmission, record: Record, method: bytes, query: bytes
+    ) -> None:
         """Whose request it is, and whether that client may send it now."""
         if self.keys.open:
             hosts = headers.getRawHeaders(b"host")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from antigravity_proxy.dialect.openai.responses_items import Memory
 from antigravity_proxy.dialect.openai.responses_request import References, ResponsesRequest
 from antigravity_proxy.errors import BadRequest, BodyTooLarge, NotFound
 from antigravity_proxy.responses.items import Items, text_length
+from antigravity_proxy.responses.record import Record, read_record, record_of
 from antigravity_proxy.responses.seal import Seal
 from antigravity_proxy.responses.store import ResponseStore, StoredResponse
 from antigravity_proxy.ticker import Ticker
@@ -32,25 +33,23 @@ _ITEM_ID = re.compile(r"[a-z]{1,8}_([0-9a-f]{24})(i?)([0-9a-f]{4,8})")
 _WORTH_HOLDING = 0.5
 #: what sockets may keep where nothing is stored: each its own conversation, as long as it is open
 _SOCKETS_BYTES = 64 << 20
+#: seconds between two times that other replicas are told that one is in use
+_TOUCHED_EACH = 600.0
 
 
 class SharedResponses(Protocol):
-    """Where all replicas find responses. What is not async returns at once."""
+    """Where all replicas find responses, as bytes. What is not async returns at once."""
 
-    def remember(self, response: StoredResponse) -> None:
-        """All are to find it from now on."""
+    def put(self, owner: bytes, identity: str, data: bytes) -> None:
+        """All are to find it from now on, as long as it is used."""
         ...
 
-    def touch(self, response: StoredResponse) -> None:
-        """It is used: its life begins again."""
+    def touch(self, owner: bytes, identities: Sequence[str]) -> None:
+        """They are used: their life begins again."""
         ...
 
-    def forget(self, owner: bytes, identity: str) -> None:
-        """Nobody is to find it any more."""
-        ...
-
-    async def find(self, store: ResponseStore, owner: bytes, identity: str) -> StoredResponse | None:
-        """The response, entered in this store; None: others have none either, or don't say so soon."""
+    async def get(self, owner: bytes, identity: str) -> bytes | None:
+        """What was put; None: there is none, or it isn't there soon."""
         ...
 
 
@@ -75,7 +74,12 @@ class Responses:
     """The memory behind ``/v1/responses``. ``limit`` and ``longest`` (a whole conversation) in bytes."""
 
     def __init__(
-        self, ticker: Ticker, decoding: Decoding, limit: int, longest: int, shared: SharedResponses | None = None
+        self,
+        ticker: Ticker,
+        decoding: Decoding,
+        limit: int,
+        longest: int,
+        shared: Callable[[], SharedResponses] | None = None,
     ) -> None:
         self.store = ResponseStore(limit)
         self._of_sockets = ResponseStore(limit or _SOCKETS_BYTES)
@@ -138,9 +142,10 @@ class Responses:
 
     async def deleted(self, identity: str, client: Asking) -> Rendered:
         """The answer to its deletion; raises NotFound. What goes on from it stays as it is."""
-        self.store.drop(await self._found(client, identity))
+        found = await self._found(client, identity)
+        self.store.drop(found)
         if self._shared is not None:
-            self._shared.forget(client.owner, identity)
+            self._shared().put(client.owner, identity, _record(found, deleted=True))
         return responses_listing.render_deleted(identity)
 
     async def cancelled(self, identity: str, client: Asking) -> Rendered:
@@ -229,19 +234,50 @@ class Responses:
         output = list(document.output)
         store.finish(kept, document.id, output, text_length(output), document, size)
         if self._shared is not None and store is self.store and kept.identity:
-            self._shared.remember(kept)
+            shared, owner = self._shared(), kept.owner
+            shared.put(owner, kept.identity, _record(kept))
+            shared.touch(owner, _unheard_of(kept, self._ticker.clock.seconds()))
 
     async def _take(self, client: Asking, identity: str) -> StoredResponse | None:
         now = self._ticker.clock.seconds()
         if client.socket and (found := self._of_sockets.take(client.socket, identity, now)) is not None:
             return found
         found = self.store.take(client.owner, identity, now)
-        if self._shared is None or not self.store.limit:
+        if found is not None or self._shared is None or not self.store.limit:
             return found
-        if found is not None:
-            self._shared.touch(found)
-            return found
-        return await self._shared.find(self.store, client.owner, identity)
+        return await self._fetched(self._shared(), client.owner, identity)
+
+    async def _fetched(self, shared: SharedResponses, owner: bytes, identity: str) -> StoredResponse | None:
+        """A response that another replica keeps, with all that it goes on with; both are here then."""
+        records: list[tuple[str, Record]] = []
+        base, wanted, length = None, identity, 0
+        while base is None and wanted:
+            data = await shared.get(owner, wanted)
+            record = read_record(data) if data is not None else None
+            length += len(data or b"")
+            if record is None or length > self._longest or (record.deleted and wanted == identity):
+                return None
+            records.append((wanted, record))
+            wanted = record.parent
+            base = self.store.take(owner, wanted, self._ticker.clock.seconds()) if wanted else None
+        deleted = []
+        for name, record in reversed(records):
+            base = self._entered(owner, base, name, record)
+            if record.deleted:
+                deleted.append(base)
+        for each in deleted:
+            self.store.drop(each)
+        return base
+
+    def _entered(self, owner: bytes, base: StoredResponse | None, name: str, record: Record) -> StoredResponse:
+        before = None if base is None else base.said if record.after_answer else base.asked
+        own, said = record.items, record.said
+        now = self._ticker.clock.seconds()
+        self._ticker.watch(self)
+        found = self.store.begin(owner, before, own, text_length(own), now)
+        document = responses_listing.read_document(record.document, said)
+        self.store.finish(found, name, said, text_length(said), document, len(record.document))
+        return found
 
     async def _found(self, client: Asking, identity: str) -> StoredResponse:
         found = await self._take(client, identity)
@@ -266,3 +302,17 @@ def _end(store: ResponseStore, kept: StoredResponse) -> None:
 
 def _nothing() -> None:
     """Nothing was kept."""
+
+
+def _record(response: StoredResponse, *, deleted: bool = False) -> bytes:
+    return record_of(response, responses_listing.document_of(response.document), deleted=deleted)
+
+
+def _unheard_of(response: StoredResponse, now: float) -> list[str]:
+    """What the response goes on with, as far as others were not told for a while that it is used."""
+    found = []
+    for link in response.asked.links():
+        if link.response and link.response != response.identity and now - link.touched > _TOUCHED_EACH:
+            link.touched = now
+            found.append(link.response)
+    return list(dict.fromkeys(found))

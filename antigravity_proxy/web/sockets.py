@@ -73,7 +73,8 @@ class Sockets:
         session = _Session(self, request, admission, query)
         channel = request.channel
         factory: Any = _Factory(session)
-        made = WebSocketResource(factory).render_GET(request)
+        resource: Any = WebSocketResource(factory)  # our request has what it asks of Twisted's
+        made = resource.render_GET(request)
         if made is not NOT_DONE_YET:
             raise errors.BadRequest("The WebSocket handshake is malformed.")
         request.code = http.SWITCHING

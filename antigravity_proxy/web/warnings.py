@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from antigravity_proxy.accounts.policy import OutOfUse
 from antigravity_proxy.accounts.reasons import OF_MANY
+from antigravity_proxy.accounts.state import OutOfUse
 from antigravity_proxy.accounts.stats import Tally
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.volume.reader import VolumeState

@@ -8,12 +8,11 @@ import pytest
 from support.accounts import account
 from twisted.internet.task import Clock
 
-from antigravity_proxy.accounts.lease import Lease, Shortage
-from antigravity_proxy.accounts.policy import OutOfUse
+from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.pool import _MAX_RANKINGS, Pool
 from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.state import AccountState, OutOfUse, Shortage
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
@@ -109,7 +108,7 @@ def test_without_accounts_or_with_only_flagged_ones_no_time_helps() -> None:
     assert made.shortage("m") == Shortage(is_busy=False, free_in=None, accounts=0)
     made, _ = pool("a")
     made.penalise(next(iter(made.states)), "m", judge(Failure(403, reason="VALIDATION_REQUIRED")))
-    assert made.shortage("m") == Shortage(False, None, 1, {OutOfUse.UNVERIFIED: 1})
+    assert made.shortage("m") == Shortage(False, None, 1, unable={OutOfUse.UNVERIFIED: 1}, in_all=1)
 
 
 def test_a_barred_account_leaves_the_usable() -> None:
@@ -425,7 +424,7 @@ def test_a_paused_account_serves_nobody_until_it_is_resumed() -> None:
     lease.release()  # what it had begun went on to its end
     made.update([account(name, paused=True) for name in "ab"])
     assert made.lease("m") is None
-    assert made.shortage("m") == Shortage(False, None, 2, {OutOfUse.PAUSED: 2})
+    assert made.shortage("m") == Shortage(False, None, 2, unable={OutOfUse.PAUSED: 2}, in_all=2)
     made.update([account(name) for name in "ab"])
     assert made.usable() == 2
 

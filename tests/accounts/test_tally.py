@@ -8,10 +8,9 @@ import pytest
 from support.accounts import account
 
 from antigravity_proxy.accounts import policy
-from antigravity_proxy.accounts.lease import Shortage
-from antigravity_proxy.accounts.policy import Moment, OutOfUse
+from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.reasons import OF_MANY
-from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
+from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown, OutOfUse, Shortage
 from antigravity_proxy.accounts.stats import Tally, tally
 from antigravity_proxy.relay.exhausted import no_account
 from antigravity_proxy.secret import Secret
@@ -61,7 +60,7 @@ def test_each_reason_has_its_words_for_operators_and_clients(reason: OutOfUse) -
     assert policy.out_of_use(made, NOW) is reason
     counted = tally([made], NOW)
     assert counted.unable == {reason: 1}
-    lack = Shortage(is_busy=False, free_in=None, accounts=1, unable=counted.unable)
+    lack = Shortage(is_busy=False, free_in=None, accounts=0, in_all=1, unable=counted.unable)
     told = no_account("m", lack, 0.0)
     assert told.message == f"No account is usable for m: 1 of 1 {OF_MANY[reason].fact}; /health says what helps."
     settings = Resolver({}, {"GOOGLE_CLIENT_ID": "i", "GOOGLE_CLIENT_SECRET": "s"}, lambda path: "").all({})
@@ -70,6 +69,6 @@ def test_each_reason_has_its_words_for_operators_and_clients(reason: OutOfUse) -
 
 
 def test_the_reasons_are_named_together() -> None:
-    lack = Shortage(is_busy=False, free_in=None, accounts=4, unable={OutOfUse.PAUSED: 1, OutOfUse.EXPIRED: 2})
-    expected = "1 of 4 are paused for this proxy; 2 of 4 are marked as expired by the desktop app; 1 of 4 may not be"
+    lack = Shortage(is_busy=False, free_in=None, accounts=1, in_all=4, unable={OutOfUse.PAUSED: 1, OutOfUse.EXPIRED: 2})
+    expected = "1 of 4 are paused for this proxy; 2 of 4 are marked as expired by the desktop app; 1 of 4 can't be"
     assert expected in no_account("m", lack, 0.0).message

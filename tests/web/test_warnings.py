@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from antigravity_proxy.accounts.policy import OutOfUse
+from antigravity_proxy.accounts.state import OutOfUse
 from antigravity_proxy.accounts.stats import Tally
 from antigravity_proxy.settings.resolve import Resolver
 from antigravity_proxy.volume.accounts import RowProblem
