@@ -49,7 +49,7 @@ ENDS: list[Any] = [
 SAME = (WITHOUT_BODY[Cause.UNREACHABLE], Failure(400), Failure(401))
 
 
-class LastFailure(RuleBasedStateMachine):
+class Trouble(RuleBasedStateMachine):
     """Requests begin, end, fail and are given up, in any order; time passes."""
 
     def __init__(self) -> None:
@@ -146,7 +146,7 @@ class LastFailure(RuleBasedStateMachine):
 class Checked(Request):
     """A request that looks at every lease it gets, and at its end."""
 
-    def __init__(self, machine: LastFailure, model: str, session: int) -> None:
+    def __init__(self, machine: Trouble, model: str, session: int) -> None:
         self.machine = machine
         self.model = model
         self.session = session
@@ -225,4 +225,4 @@ class Checked(Request):
             assert busy or first is None
 
 
-TestTrouble = LastFailure.TestCase
+TestTrouble = Trouble.TestCase

@@ -58,6 +58,11 @@ _MAX_CHOICES = 8
 _SEARCH = ("googleSearch", "googleSearchRetrieval")
 #: what Google lets clients say where a signature was lost (translation.md 2.6)
 _DUMMIES = frozenset({"skip_thought_signature_validator", "context_engineering_is_the_way_to_go"})
+#: fields of a part of which it has one
+_DATA = (
+    "text", "inline_data", "file_data", "function_call", "function_response", "executable_code",
+    "code_execution_result", "tool_call", "tool_response",
+)  # fmt: skip
 #: fields of a part that are passed as they are
 _RICH = tuple(name for name in RichPart.__struct_fields__ if name not in Part.__struct_fields__)
 _LEVELS: dict[str, Effort] = {"minimal": "minimal", "low": "low", "medium": "medium", "high": "high"}
@@ -149,6 +154,8 @@ def _content(content: wire.Content, where: str) -> Content:
 def _part(part: wire.Part, where: str) -> Part:
     if part == wire.Part(text=part.text):  # as almost all are
         return Part(text=part.text)
+    if sum(getattr(part, name) is not None for name in _DATA) > 1:
+        raise BadRequest("A part holds one kind of data.", param=where)
     blob, file = part.inline_data, part.file_data
     call, response = part.function_call, part.function_response
     inline: Blob | None = None
@@ -158,7 +165,7 @@ def _part(part: wire.Part, where: str) -> Part:
     kind = RichPart if rich else Part
     return kind(
         text=part.text,
-        thought=bool(part.thought),
+        thought=bool(part.thought) and part.text is not None,
         inline_data=inline,
         file_data=None if file is None else _file(file, f"{where}.fileData.fileUri"),
         function_call=None if call is None else FunctionCall(call.name, _raw(call.args or {}), call.id or ""),
