@@ -18,6 +18,7 @@ WHOLE = (
     "dialect",
     "errors.py",
     "generatecontent",
+    "messages",
     "coerce.py",
     "secret.py",
     "http1/parser.py",
