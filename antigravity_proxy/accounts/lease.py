@@ -38,6 +38,9 @@ class Lease:
         self.traceparent = b""
         self.upstream_trace = ""
 
+    def __repr__(self) -> str:
+        return f"<Lease of {self.state.credential.id} for {self.model}{', released' * self._released}>"
+
     def succeeded(self) -> None:
         """The account served: its strikes for this model are forgotten."""
         state = self.state

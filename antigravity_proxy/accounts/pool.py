@@ -74,6 +74,9 @@ class Pool:
         self.replica_events = ReplicaEvents(self._states, self._set_aside)
         self._shared.listen(self.replica_events)
 
+    def __repr__(self) -> str:
+        return f"<Pool: {len(self._states)} accounts, {self.counters.held} leases, {len(self._line)} waiting>"
+
     @property
     def states(self) -> Collection[AccountState]:
         """All accounts, usable or not."""

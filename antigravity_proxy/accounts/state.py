@@ -112,6 +112,12 @@ class AccountState:
         self.project_asked = float("-inf")  # monotonic seconds: when upstream was last asked for it
         self.project_refused: str | None = None  # the last that upstream refused
 
+    def __repr__(self) -> str:
+        parts = [self.credential.id, f"{self.in_flight} in flight"]
+        parts += [f"cools for {model or 'all models'}" for model in self.cooldowns]
+        parts += [word for word, is_so in (("barred", self.barred), ("expired", self.expired)) if is_so]
+        return f"<AccountState {', '.join(parts)}>"
+
     @property
     def sign_in(self) -> str:
         """A digest of what in its credential a bar holds for: as long as it is the same, so is the bar."""

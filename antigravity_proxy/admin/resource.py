@@ -8,6 +8,7 @@ from klein import Klein
 from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy.admin.http import CALLBACK, Answers, BaseUrl, Headers
 from antigravity_proxy.admin.login import LoginPages
@@ -19,6 +20,7 @@ from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.errors import MethodNotAllowed, NotFound, ProxyError
 from antigravity_proxy.web.bodies import BodyUse
 from antigravity_proxy.web.edge import Admission, GuardedRequest
+from antigravity_proxy.web.twisted_request import TwistedRequest
 
 #: bytes of a body; an API key in a form is the longest that is ever sent here
 MAX_BODY = 16 << 10
@@ -159,5 +161,7 @@ class _Routed(Resource):
         self._inner = inner
 
     def render(self, request: AdminRequest) -> Any:
-        request.postpath = [part.encode("ascii") for part in request.admitted.path.split("/")[1:]]
-        return self._inner.render(request)
+        page = TwistedRequest(request)
+        page.postpath = [part.encode("ascii") for part in request.admitted.path.split("/")[1:]]
+        page.render(self._inner)
+        return NOT_DONE_YET

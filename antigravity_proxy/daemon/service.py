@@ -130,7 +130,14 @@ class Daemon(MultiService):
         )
         pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()
         decoding = Decoding(reactor)
-        self.responses = responses = Responses(ticker, decoding, settings.responses_store, settings.max_body)
+        replicas = services.replicas
+        self.responses = responses = Responses(
+            ticker,
+            decoding,
+            settings.responses_store,
+            settings.max_body,
+            None if replicas is None else lambda: replicas.responses,
+        )
         api = ApiResource(
             services.relay, lambda: in_force.catalogue, gate, pages, hex_digits, ledger, decoding, responses
         )

@@ -23,6 +23,7 @@ _END = b"\r\n\r\n"
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: .*)?")
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])")
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)")
 #: enough for any length that a body may have; more digits are refused before they are read as a number
 _MAX_LENGTH_DIGITS = 15
 
@@ -183,10 +184,26 @@ def is_chunked(fields: Fields) -> bool:
     return True
 
 
+def origin_form(target: bytes, fields: Fields) -> bytes:
+    """A request's target as path and query; of one in absolute form, those after its host (RFC 9112 3.2.2).
+
+    Raises Malformed where that is another host than Host names.
+    """
+    if target[:1] == b"/":
+        return target
+    absolute = _ABSOLUTE.match(target)
+    if absolute is None:
+        return target
+    if fields.get(b"host") != [absolute[1]]:
+        raise Malformed("its target and its Host header name different hosts")
+    return b"/" + target[absolute.end() :].removeprefix(b"/")
+
+
 class Body(Protocol):
-    """A body on its way. ``surplus`` is what came behind its end."""
+    """A body on its way. ``surplus`` is what came behind its end, ``pieces`` how many the last call's content had."""
 
     done: bool
+    pieces: int
     surplus: bytes
 
     def feed(self, data: bytes) -> bytes:
@@ -198,6 +215,7 @@ class LengthBody:
     """A body of a known length."""
 
     __slots__ = ("_left", "done", "surplus")
+    pieces = 1
 
     def __init__(self, length: int) -> None:
         self._left = length
@@ -221,6 +239,7 @@ class UntilClose:
     """A body that ends with the connection (RFC 9112 6.3, the last rule); of responses only."""
 
     __slots__ = ("done", "surplus")
+    pieces = 1
 
     def __init__(self) -> None:
         self.done = False
@@ -243,7 +262,7 @@ class _At(Enum):
 class ChunkedBody:
     """A body in chunks (RFC 9112 7.1). Extensions and trailers are checked, bounded, and dropped."""
 
-    __slots__ = ("_at", "_left", "_line", "_trailers", "done", "surplus")
+    __slots__ = ("_at", "_left", "_line", "_trailers", "done", "pieces", "surplus")
 
     def __init__(self) -> None:
         self._at = _At.SIZE
@@ -251,6 +270,7 @@ class ChunkedBody:
         self._line = b""  # the beginning of a line whose end has not come
         self._trailers = 0  # bytes of the trailer section
         self.done = False
+        self.pieces = 0
         self.surplus = b""
 
     def feed(self, data: bytes) -> bytes:
@@ -282,6 +302,7 @@ class ChunkedBody:
                 if self.done:
                     self.surplus = data[place:]
                     break
+        self.pieces = len(pieces)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _take_line(self, data: bytes, place: int) -> int:
@@ -314,3 +335,15 @@ def _chunk_size(line: bytes) -> int:
     if extension and _CONTROL.search(extension):
         raise Malformed("a chunk's extension holds a control character")
     return int(digits, 16)
+
+
+def request_body(head: RequestHead) -> Body:
+    """How the request's body is framed (RFC 9112 6.3). Raises Malformed, also where not exactly one Host is named."""
+    fields = head.fields
+    if len(fields.get(b"host", ())) != 1 and (head.minor == 1 or b"host" in fields):
+        raise Malformed("exactly one Host header is needed")
+    if is_chunked(fields):
+        if head.minor == 0:
+            raise Malformed("HTTP/1.0 knows no Transfer-Encoding")
+        return ChunkedBody()
+    return LengthBody(announced_length(fields) or 0)

@@ -59,3 +59,9 @@ def unwrap(transport: Any, protocol: Any) -> None:
     wrapper = getattr(lowest, "protocol", None)
     if wrapper is not below and getattr(wrapper, "_wrappedProtocol", None) is below:
         lowest.protocol = below
+
+
+def unsent(transport: Any) -> int:
+    """Bytes that wait in the transport (Twisted's FileDescriptor)."""
+    waiting: int = len(getattr(transport, "dataBuffer", b"")) - getattr(transport, "offset", 0)
+    return waiting + int(getattr(transport, "_tempDataLen", 0))

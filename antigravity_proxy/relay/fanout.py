@@ -23,7 +23,7 @@ from antigravity_proxy.errors import ProxyError
 from antigravity_proxy.generatecontent.restore import rewritten
 from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
 from antigravity_proxy.relay.generation import Generation
-from antigravity_proxy.relay.signatures import Memory
+from antigravity_proxy.relay.signatures import ConversationSignatures
 from antigravity_proxy.telemetry.record import Record
 
 
@@ -38,7 +38,7 @@ class FanOut:
         context: RelayContext,
         calls: Sequence[Call],
         model: Model,
-        memory: Memory,
+        memory: ConversationSignatures,
         new_answer: Callable[[], Answer],
         client: Client,
         *,

@@ -16,7 +16,7 @@ from antigravity_proxy.relay.attempt import AttemptFailed, deliver, live_token, 
 from antigravity_proxy.relay.context import Client, ClientGone, Place, RelayContext, at_once
 from antigravity_proxy.relay.failover import Failover
 from antigravity_proxy.relay.reader import AnswerReader
-from antigravity_proxy.relay.signatures import Memory
+from antigravity_proxy.relay.signatures import ConversationSignatures
 from antigravity_proxy.relay.upstream import Upstream
 
 
@@ -48,7 +48,7 @@ class Generation:
         context: RelayContext,
         call: Call,
         model: Model,
-        memory: Memory,
+        memory: ConversationSignatures,
         new_answer: Callable[[], Answer],
         client: Client,
         place: Place = at_once,

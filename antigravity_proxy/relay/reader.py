@@ -9,7 +9,7 @@ from antigravity_proxy.canonical.chunk import MODEL_FAILED, Candidate, Chunk, Us
 from antigravity_proxy.canonical.wire import EventReader, Prepared, UnreadableEvent, UpstreamErrorEvent
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.relay.context import Client
-from antigravity_proxy.relay.signatures import Memory, new_digest
+from antigravity_proxy.relay.signatures import ConversationSignatures, new_digest
 
 
 class ModelFailed(Exception):
@@ -48,7 +48,7 @@ class AnswerReader:
         events: EventReader,
         answer: Answer,
         client: Client,
-        memory: Memory,
+        memory: ConversationSignatures,
         on_start: Callable[[], None],
     ) -> None:
         self._memory = memory if prepared.model.family == "claude" else None  # others' thoughts need no signature
@@ -112,7 +112,7 @@ class AnswerReader:
         if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
             self.blocked = True
 
-    def _note_thoughts(self, candidate: Candidate, memory: Memory) -> None:
+    def _note_thoughts(self, candidate: Candidate, memory: ConversationSignatures) -> None:
         for part in candidate.content.parts:
             if not part.thought:
                 self._thought = None

@@ -152,7 +152,7 @@ class Signatures:
 _Find = Callable[[bytes, bytes, bool], str]
 
 
-class Memory:
+class ConversationSignatures:
     """A conversation's signatures, for one request: puts back what its client dropped, takes what its answer brings.
 
     ``owner`` is the name of the client's key. ``conversation`` is the call's ``conversation_id``.
@@ -168,9 +168,9 @@ class Memory:
         self._restored: list[bytes] = []
         self.conversation = conversation_id(call)
 
-    def beside(self, call: Call) -> Memory:
+    def beside(self, call: Call) -> ConversationSignatures:
         """The same for another call of the same request."""
-        return Memory(self._store, self._owner, call, self._model)
+        return ConversationSignatures(self._store, self._owner, call, self._model)
 
     def call_signed(self, identity: str, signature: str) -> None:
         """A call of this id, as the client knows it, was signed."""
@@ -238,7 +238,7 @@ class Memory:
 
 
 def new_digest() -> hashlib.blake2b:
-    """What the text of a thought is fed to, for ``Memory.thought_signed``."""
+    """What the text of a thought is fed to, for ``ConversationSignatures.thought_signed``."""
     return hashlib.blake2b(digest_size=16)
 
 

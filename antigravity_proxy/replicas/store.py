@@ -24,6 +24,7 @@ from antigravity_proxy.replicas.facts import Bar, Fact, Project, Quotas, Token
 from antigravity_proxy.replicas.leases import Leases, Shared
 from antigravity_proxy.replicas.link import Link
 from antigravity_proxy.replicas.publisher import Publisher
+from antigravity_proxy.replicas.responses import SharedResponses
 from antigravity_proxy.replicas.signatures import SharedSignatures
 from antigravity_proxy.replicas.state import ReplicaState, grant
 from antigravity_proxy.replicas.status import NOT_YET
@@ -63,6 +64,7 @@ class _Parts:
         listener: Listener,
         sender: str,
         vault: Vault,
+        responses: int,
     ) -> None:
         self.link = link = Link(clock, connector, Keys(vault.namespace), sender)
         self.state = state = ReplicaState(vault, link.time, epoch, listener, sender)
@@ -70,6 +72,7 @@ class _Parts:
         self.sync = sync = Sync(clock, link, state, publisher.wake)
         self.leases = Leases(clock, link, state.outbox, publisher.wake, sender)
         self.signatures = SharedSignatures(link, state.keys, vault, state.outbox, publisher.wake)
+        self.responses = SharedResponses(link, state.keys, vault, responses)
         link.on_fresh = sync.everything
         link.on_lost = sync.stop
         link.on_message = lambda message: state.hear(message, clock.seconds())
@@ -85,11 +88,14 @@ class Replicas(Service):
     """The store that all replicas of a volume share; ``accounts.shared.SharedState`` says what its methods promise.
 
     Until the volume's master key is known, and while Redis is away, it serves this process alone. ``epoch`` is the wall
-    clock in seconds.
+    clock in seconds; ``responses`` is how many bytes of stored responses this process may keep in Redis.
     """
 
-    def __init__(self, reactor: Any, epoch: Callable[[], float], connector: Connector) -> None:
+    def __init__(
+        self, reactor: Any, epoch: Callable[[], float], connector: Connector, responses: int = 64 << 20
+    ) -> None:
         self._clock: IReactorTime = reactor
+        self._responses = responses
         self._epoch = epoch
         self._connector = connector
         self._sender = secrets.token_hex(6)  # names this process among all
@@ -147,8 +153,14 @@ class Replicas(Service):
         """Thought signatures; another key has others."""
         return self._parts.signatures
 
+    @property
+    def responses(self) -> SharedResponses:
+        """Stored responses; another key has others."""
+        return self._parts.responses
+
     def _parts_with(self, key: bytes) -> _Parts:
-        return _Parts(self._clock, self._epoch, self._connector, self._listener, self._sender, Vault(key))
+        vault = Vault(key)
+        return _Parts(self._clock, self._epoch, self._connector, self._listener, self._sender, vault, self._responses)
 
     def recall(self, account: str) -> None:
         """An account has joined, or its row has changed."""
@@ -247,7 +259,7 @@ class Replicas(Service):
 def configured(reactor: Any, epoch: Callable[[], float], settings: Settings) -> Replicas | None:
     """What the settings describe; None: this process shares with nobody. Raises SettingsError."""
     connector = connector_of(reactor, settings)
-    return None if connector is None else Replicas(reactor, epoch, connector)
+    return None if connector is None else Replicas(reactor, epoch, connector, settings.responses_store)
 
 
 def connector_of(reactor: Any, settings: Settings) -> Connector | None:

@@ -6,6 +6,7 @@
 | ``<ns>:s:<bucket>`` | hash: session to account, bound or used in that half hour | two hours later |
 | ``<ns>:t``, ``:b``, ``:p``, ``:q:<account>`` | sealed: token, bar, project, quotas | with the fact |
 | ``<ns>:g:<name>`` | sealed: a thought signature | an hour after its last use |
+| ``<ns>:v:<name>`` | sealed: a stored response | an hour after its last use |
 | ``<ns>:l:<work>:<account>`` | who does that work | within seconds |
 | ``<ns>:e`` | a random word: another one means that everything was lost | a day |
 | ``<ns>:r`` | sorted set: replicas, by when they were last heard of | a minute |
@@ -30,6 +31,7 @@ Command = tuple[bytes | str | int, ...]
 _COOLDOWNS_SECONDS = 30 * 86_400
 _MARK_MILLISECONDS = 1000
 _SIGNATURE_SECONDS = 3600
+RESPONSE_SECONDS = 3600
 _SESSIONS_SECONDS = int(GENERATION * (KEPT + 1))
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -55,6 +57,10 @@ class Keys:
     def signature(self, name: str) -> bytes:
         """A thought signature."""
         return b"%b:g:%b" % (self.channel, name.encode())
+
+    def response(self, name: str) -> bytes:
+        """A stored response."""
+        return b"%b:v:%b" % (self.channel, name.encode())
 
     def lease(self, work: str, account: str) -> bytes:
         """Who does that work on an account."""

@@ -16,10 +16,12 @@ class Items:
     """The items of ``before``, then ``own``: JSON texts, unread.
 
     ``size``: bytes that the own ones take; ``length`` bytes and ``count`` items in all. ``holders`` counts who needs
-    them: responses, and the links behind; only their store changes it.
+    them: responses, and the links behind; only their store changes it. ``response`` is the id of the one whose
+    conversation this is, as far as it is complete; ``is_answered``: with what that one said. ``touched``: when others
+    heard that it is used.
     """
 
-    __slots__ = ("before", "count", "holders", "length", "own", "size")
+    __slots__ = ("before", "count", "holders", "is_answered", "length", "own", "response", "size", "touched")
 
     def __init__(self, before: Items | None, own: list[Raw], size: int) -> None:
         self.before = before
@@ -28,6 +30,9 @@ class Items:
         self.length: int = size + (before.length if before is not None else 0)
         self.count: int = len(own) + (before.count if before is not None else 0)
         self.holders = 0
+        self.response = ""
+        self.is_answered = False
+        self.touched = 0.0
 
     def links(self) -> list[Items]:
         """This link and all before it, the first of the conversation first."""

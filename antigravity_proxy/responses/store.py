@@ -83,6 +83,8 @@ class ResponseStore:
         response.document_size += document_size
         response.said = Items(response.asked, output, size)
         response.said.holders = 1  # in the response's place it holds what was asked
+        response.asked.response = response.said.response = identity
+        response.said.is_answered = True
         held.by_identity[identity] = response
         self._add(held, document_size + response.said.size)
         self._make_room()
@@ -108,6 +110,12 @@ class ResponseStore:
         self._release(held, response.said or response.asked)
         if not held.responses:
             del self._owners[response.owner]
+
+    def forget(self, owner: bytes) -> None:
+        """Lets go all that an owner keeps."""
+        held = self._owners.get(owner)
+        for response in list(held.responses) if held is not None else ():
+            self.drop(response)
 
     def expire(self, now: float) -> None:
         """Lets go what was not used for too long."""

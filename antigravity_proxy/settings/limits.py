@@ -21,6 +21,9 @@ IDLE_CONNECTION_SECONDS = 60
 
 # From clients (threats.md 3.2)
 HEAD_DEADLINE = 20.0
+#: a request's head, its first line with it
+HEAD_BYTES = 16 << 10
+HEAD_FIELDS = 500
 #: the same, and the rest of a kept connection, while there are as many connections as there may be
 FULL_DEADLINE = 3.0
 #: a kept connection may rest this long between two requests
@@ -48,6 +51,13 @@ SHED_RETRY = 5
 
 #: seconds between two looks at the file of clients' keys
 CLIENT_KEYS_POLL = 1.0
+
+# WebSockets
+#: without a message, and in all
+SOCKET_IDLE_SECONDS = 900.0
+SOCKET_SECONDS = 3600.0
+#: a ping after so long a silence
+SOCKET_KEEPALIVE = 20.0
 
 # Streams (translation.md 3.4)
 FIRST_KEEPALIVE = 15.0

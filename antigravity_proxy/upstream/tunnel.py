@@ -184,6 +184,8 @@ class _Tunnel(Protocol):
             self._open(done.value)
         except TunnelRefused as e:
             self.refuse(e)
+        except ValueError:  # a name that IDNA can't write, a number out of range
+            self.refuse(TunnelRefused("what the proxy is to be told, or its reply, is malformed"))
         else:
             if out:
                 cast(Any, self.transport).write(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -26,6 +27,12 @@ from antigravity_proxy.web.gate import ApiAdmission, ApiGate, ApiRequest
 from antigravity_proxy.web.responses import Asking, Responses
 from antigravity_proxy.web.routes import Operation, Route
 from antigravity_proxy.web.serving import Serving
+from antigravity_proxy.web.twisted_request import TwistedRequest
+
+try:
+    from antigravity_proxy.web.sockets import Sockets
+except ImportError:  # wsproto is not installed
+    Sockets = None  # type: ignore[assignment, misc]
 
 log = Logger()
 
@@ -43,7 +50,11 @@ _OF_RESPONSES = frozenset(
     }
 )
 #: agents that try a websocket first fall back on this at once (clients.md 3)
-_NO_WEBSOCKET = Rendered(426, b"Use POST: there are no websockets here.\n", ((b"content-type", b"text/plain"),))
+_NO_WEBSOCKET = Rendered(
+    426,
+    b"Use POST: WebSockets need the package wsproto, which is not installed here.\n",
+    ((b"content-type", b"text/plain"),),
+)
 
 
 class ApiResource(Resource):
@@ -70,16 +81,18 @@ class ApiResource(Resource):
         self._ledger = ledger
         self._decoding = decoding
         self._responses = responses
-        self._serving = Serving(context, catalogue, gate.rate_limits, hex_digits, ledger)
+        self._serving = serving = Serving(context, catalogue, gate.rate_limits, hex_digits, ledger)
+        self._sockets = None if Sockets is None else Sockets(gate, serving, responses, ledger, context.ticker)
 
     def render(self, request: ApiRequest) -> Any:
         """Serves one request; never raises."""
         admission = request.admitted
         if admission.route.operation is Operation.PUBLIC:
-            return self._public.render(request)
+            TwistedRequest(request).render(self._public)
+            return NOT_DONE_YET
         client = HttpClient(request, admission.recorded, self._context.ticker)
         serving = Deferred.fromCoroutine(self._serve(request, admission, client))
-        request.notifyFinish().addErrback(_hung_up, client, serving)
+        request.on_lost = partial(_hung_up, client, serving)
         serving.addErrback(self._last_resort, request, client)
         serving.addCallback(self._ended, client)
         return NOT_DONE_YET
@@ -92,7 +105,10 @@ class ApiResource(Resource):
         try:
             self._check_method(request, route)
             if _wants_websocket(request, route):
-                client.reply(_NO_WEBSOCKET)
+                if self._sockets is None:
+                    client.reply(_NO_WEBSOCKET)
+                else:
+                    self._sockets.upgrade(request, admission)
             elif route.operation in _OF_RESPONSES:
                 await self._respond(request, admission, client)
             elif (decode := dialect.decoders.get(route.operation)) is not None:
@@ -162,13 +178,13 @@ class ApiResource(Resource):
         asking = Asking(self._gate.keys.accepted(headers, request.uri.partition(b"?")[2]))
         match admission.route.operation:
             case Operation.RESPONSES:
-                decoded, kept = await responses.understand(request.take_body(), asking)
+                decoded, end = await responses.understand(request.take_body(), asking)
                 generating = self._serving.generate(admission, headers, decoded, client, place)
                 del decoded  # a long stream keeps no prompt in memory
                 try:
                     await generating
                 finally:
-                    responses.ended(kept)
+                    end()
             case Operation.COMPACTION:
                 compacting = responses.compaction(request.take_body(), asking)
                 await self._serving.generate(admission, headers, await compacting, client, place)
@@ -200,7 +216,7 @@ class ApiResource(Resource):
         self._ledger.close(client.record)
 
 
-def _hung_up(reason: Failure, client: HttpClient, serving: Deferred[None]) -> None:
+def _hung_up(client: HttpClient, serving: Deferred[None], reason: Failure) -> None:
     client.lost(reason)
     serving.cancel()
 

@@ -77,9 +77,12 @@ class Reservation:
             raise self._too_large()
         self._reserve(length)
 
-    def received(self, count: int) -> None:
-        """A piece of ``count`` bytes came. Raises BodyTooLarge, Unavailable, BadRequest (pieces without end)."""
-        self._pieces += 1
+    def received(self, count: int, pieces: int = 1) -> None:
+        """``count`` bytes came, in so many pieces.
+
+        Raises BodyTooLarge, Unavailable, BadRequest (pieces without end).
+        """
+        self._pieces += pieces
         self._received += count
         if self._received > self._limit:
             raise self._too_large()

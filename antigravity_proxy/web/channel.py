@@ -1,228 +1,212 @@
-"""One connection of a guarded listener: deadlines, backpressure, refusal, drain.
+"""One connection of a guarded listener: HTTP/1.1, deadlines, backpressure, refusal, drain.
 
 One pipelined request is begun at a time, in a turn of the reactor of its own, and none while the client does not read.
-Slow senders and stalled readers are dropped. Some of the methods overridden here are marked "not intended for users" in
-Twisted; the tests of this module are the tripwire for a release that changes them.
+Slow senders and stalled readers are dropped.
 """
 
 from __future__ import annotations
 
-import re
-from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web import http
+from zope.interface import implementer
 
 from antigravity_proxy import errors
-from antigravity_proxy.settings.limits import (
-    ARRIVAL_SECONDS,
-    BODY_CHECK_SECONDS,
-    BODY_GRACE_SECONDS,
-    BODY_MEAN_RATE,
-    BODY_MIN_RATE,
-    FULL_DEADLINE,
-    HEAD_DEADLINE,
-    IDLE_SECONDS,
-    LINGER_BYTES,
-    LINGER_SECONDS,
-    WRITE_STALL,
+from antigravity_proxy.http1.parser import (
+    Body,
+    HeadReader,
+    Malformed,
+    RequestHead,
+    TooLong,
+    announced_length,
+    origin_form,
+    request_body,
+    request_head,
+    request_line,
+    tokens,
 )
-from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest
+from antigravity_proxy.http1.sending import send, unsent
+from antigravity_proxy.settings.limits import HEAD_BYTES, HEAD_FIELDS, LINGER_BYTES
+from antigravity_proxy.web.deadlines import Deadlines, Wait
+from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest, head_of
 
 if TYPE_CHECKING:
     from antigravity_proxy.web.site import GuardedSite
 
-
-class _Wait(Enum):
-    """What a channel waits for."""
-
-    HEAD = auto()
-    BODY = auto()
-    NEXT = auto()
-    LINGER = auto()
-    ARRIVAL = auto()
-    CLOSE = auto()
-    NOTHING = auto()
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-#: how many seconds each may take; what isn't here may take as long as it takes
-_SECONDS = {
-    _Wait.HEAD: HEAD_DEADLINE,
-    _Wait.BODY: BODY_CHECK_SECONDS,
-    _Wait.NEXT: IDLE_SECONDS,
-    _Wait.LINGER: LINGER_SECONDS,
-    _Wait.ARRIVAL: ARRIVAL_SECONDS,
-    _Wait.CLOSE: WRITE_STALL,
-}
-#: what a connection waits for that takes a place and brings no request
-_SENDS_NOTHING = (_Wait.HEAD, _Wait.NEXT)
-_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)")
-#: pieces of further requests that are kept as they came
-_MOST_PIECES = 16
+class Upgraded(Protocol):
+    """What a connection became that speaks another protocol after its first request."""
+
+    def drain(self) -> None:
+        """The daemon is about to end: finishes what is under way, and then the connection."""
+
+    def tick(self, now: float) -> None:
+        """Looks at its deadlines; ``now`` in monotonic seconds."""
 
 
-class GuardedChannel(http.HTTPChannel):
+@implementer(IProtocol, IPushProducer)
+class GuardedChannel:
     """HTTP/1.1 with deadlines for what comes in, a stall limit for what goes out, refusal and drain.
 
-    The deadlines are absolute, or ask for progress; Twisted's own idle timer, which starts again with every byte, is
-    not used. ``sheds``: it came above the cap, and is told so.
+    The deadlines are absolute, or ask for progress. ``sheds``: it came above the cap, and is told so. ``address``: the
+    peer's network, as connections are counted. ``refusing``: a refusal was sent, and what comes is swallowed, unread.
+    ``persistent``: another request may follow.
     """
 
-    site: GuardedSite[Any]
-    sheds = False
-    address = ""  # the peer's network, as connections are counted
-    transport: Any
-    requestFactory: Any = GuardedRequest
-    _waits_for = _Wait.HEAD
-    _since = 0.0  # monotonic seconds: since when it waits
-    _received = 0  # bytes since then
-    _stalled_since = 0.0  # monotonic seconds, 0: the client takes what we send
-    _unsent = 0  # bytes that the client had not taken at the last tick
-    _body_began = 0.0  # monotonic seconds
-    _body_received = 0
-    _draining = False
-    refusing = False  # a refusal was sent: what comes is swallowed, unread
+    __slots__ = (
+        "_ahead",
+        "_body",
+        "_deadlines",
+        "_draining",
+        "_head",
+        "_paused",
+        "_producer",
+        "_protocol",
+        "_request",
+        "address",
+        "connected",
+        "persistent",
+        "refusing",
+        "sheds",
+        "site",
+        "transport",
+        "upgraded",
+    )
+
+    def __init__(self, site: GuardedSite[Any], address: str, *, sheds: bool) -> None:
+        self.site = site
+        self.address = address
+        self.sheds = sheds
+        self.transport: Any = None
+        self.connected = 0
+        self.persistent = True
+        self.refusing = False
+        self._head: HeadReader | None = None  # of a request that is on its way
+        self._request: GuardedRequest[Any] | None = None
+        self._body: Body | None = None
+        self._ahead = b""  # the beginning of further requests
+        self._paused = False  # nothing is read
+        self._producer: IPushProducer | None = None
+        self._protocol: IProtocol | None = None  # takes the bytes, after an upgrade
+        self.upgraded: Upgraded | None = None
+        self._deadlines = Deadlines(site.ticker.clock.seconds())
+        self._draining = False
+
+    def __repr__(self) -> str:
+        return f"<GuardedChannel {self._deadlines.waits_for.name.lower()}{' draining' if self._draining else ''}>"
+
+    def logPrefix(self) -> str:
+        """Twisted's: its name in Twisted's own log lines."""
+        return "client"
+
+    def makeConnection(self, transport: Any) -> None:
+        """Twisted's: the connection is made."""
+        self.transport, self.connected = transport, 1
+        no_delay = getattr(transport, "setTcpNoDelay", None)
+        if no_delay is not None:
+            no_delay(True)
+        transport.registerProducer(self, True)
+        self.site.channel_made(self)
+        self.site.ticker.watch(self)
 
     def connectionMade(self) -> None:
-        site = self.site
-        site.channel_made(self)
-        site.ticker.watch(self)
-        self._since = site.ticker.clock.seconds()
-        super().connectionMade()
+        """Twisted's; nothing to do."""
 
     def dataReceived(self, data: bytes) -> None:
-        if self._waits_for is _Wait.NEXT:
-            self._wait(_Wait.HEAD)
-        self._received += len(data)
+        """Twisted's: bytes of the client."""
+        if self._protocol is not None:
+            self._protocol.dataReceived(data)
+            return
+        waits_for = self._deadlines.waits_for
+        if waits_for is Wait.CLOSE:
+            return
+        if waits_for is Wait.NEXT:
+            self._wait(Wait.HEAD)
+        self._deadlines.received += len(data)
         if self.refusing:  # lingering close: swallow a little, never parse
-            if self._received > LINGER_BYTES:
-                self.transport.loseConnection()
-            return
-        if self._waits_for is not _Wait.CLOSE:
-            super().dataReceived(data)
-
-    def rawDataReceived(self, data: bytes) -> None:
-        """A piece of a body; or of further requests, while one is under way: Twisted keeps those as they came."""
-        super().rawDataReceived(data)
-        if len(self._dataBuffer) > _MOST_PIECES:
-            self._dataBuffer = [b"".join(self._dataBuffer)]
-
-    def lineReceived(self, line: bytes) -> None:
-        """A line of the head. Folded ones are refused (RFC 9112 5.2)."""
-        if self.refusing:
-            return
-        if line[:1] in (b" ", b"\t"):
-            self.refuse(errors.BadRequest("Malformed HTTP request: a folded header line."))
-            return
-        super().lineReceived(line)
-
-    def lineLengthExceeded(self, line: bytes) -> None:
-        """A line of the head without end."""
-        self.refuse(errors.HeadTooLarge("A header is too long.") if self._has_request_line else _uri_too_long())
-
-    def _respondToBadRequestAndDisconnect(self) -> None:
-        """Twisted's parser gave up; it would close without saying why, or with a bare status line."""
-        if self._receivedHeaderSize > self.totalHeadersSize or self._receivedHeaderCount > self.maxHeaders:
-            error: errors.ProxyError = (
-                errors.HeadTooLarge("The headers are too many, or too long in all.")
-                if self._has_request_line
-                else _uri_too_long()
-            )
+            if self._deadlines.received > LINGER_BYTES:
+                self._close()
+        elif self._body is not None:
+            self._take_body(self._body, data)
+        elif self._request is not None or self._ahead:
+            self._ahead += data  # what one read held: nothing more is read
+            self._pause()
         else:
-            error = errors.BadRequest("Malformed HTTP request.")
-        self.refuse(error)
+            self._take_head(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Twisted's: the connection is closed."""
+        self.connected = 0
+        self.site.ticker.leave(self)
+        request, self._request = self._request, None
+        self._body = self._producer = None
+        if self._protocol is not None:
+            self._protocol.connectionLost(reason)
+        if request is not None and not self.refusing:
+            request.connection_lost(reason)
+        self.site.channel_gone(self)
 
     @property
-    def _has_request_line(self) -> bool:
-        return hasattr(self, "_command")
+    def is_stalled(self) -> bool:
+        """The client takes nothing of what we send for now."""
+        return self._deadlines.stalled_since is not None
 
-    def allHeadersReceived(self) -> None:
-        super().allHeadersReceived()
-        if not self.refusing:
-            self._wait(_Wait.BODY)
-            self._body_began, self._body_received = self._since, 0
+    def send(self, data: bytes) -> None:
+        """Sends bytes of an answer."""
+        if self.connected:
+            send(self.transport, data)
 
-    def allContentReceived(self) -> None:
-        if not self.refusing:
-            self._waits_for = _Wait.NOTHING
-            super().allContentReceived()
+    def set_producer(self, producer: IPushProducer | None) -> None:
+        """Who is slowed down when the client is."""
+        self._producer = producer
+        if producer is not None and self.is_stalled:
+            producer.pauseProducing()
 
-    def requestDone(self, request: http.Request) -> None:
+    def request_done(self) -> None:
         """The answer is complete. What follows in the pipeline waits for its turn, and until the client reads."""
-        self._wait(_Wait.NEXT)
-        self.paused = True  # as LineReceiver has it: what is there is not parsed
-        super().requestDone(request)
-        if self.persistent and self._buffer:
-            self._waits_for = _Wait.NOTHING  # for us
-            self._networkProducer.pauseProducing()
-            if not self._waitingForTransport:
+        self._request = None
+        if not self.persistent:
+            self._close()
+        elif self._ahead:
+            self._deadlines.waits_for = Wait.NOTHING  # for us
+            if not self.is_stalled:
                 self.site.turns.add(self._go_on)
         else:
-            self.paused = False
-            if not self.persistent:
-                self._wait(_Wait.CLOSE)
+            self._wait(Wait.NEXT)
+            self._resume()
 
-    def _go_on(self) -> None:
-        """Begins the next request of a pipeline."""
-        if not self.paused or self._waits_for is _Wait.CLOSE or self not in self.site.channels:
-            return
-        if self._waitingForTransport:
-            return  # ``resumeProducing`` gives it another turn
-        self.paused = False
-        self._wait(_Wait.HEAD)
-        self._received = len(self._buffer)
-        self._networkProducer.resumeProducing()
-        self.dataReceived(b"")
+    def refuse(self, error: errors.ProxyError, line: bytes | None = None) -> None:
+        """Answers with the error and closes; what the client still sends is swallowed for a moment, unread.
 
-    def checkPersistence(self, request: http.Request, version: bytes) -> bool:
-        """Not after a request whose head came during a drain; Twisted would drop one on a channel that is not."""
-        if self._draining:
-            request.responseHeaders.setRawHeaders(b"connection", [b"close"])
-            return False
-        return bool(super().checkPersistence(request, version))
-
-    def check_framing(self, request: GuardedRequest[Any]) -> None:
-        """Refuses what Twisted lets pass: a Transfer-Encoding that isn't just ``chunked``, and not exactly one Host.
-
-        A target in absolute form is taken for its path (RFC 9112 3.2, 3.2.2, 6.3).
+        ``line``: the first line of a request whose head is not read.
         """
-        headers = request.requestHeaders
-        encodings = headers.getRawHeaders(b"transfer-encoding")
-        if encodings is not None and [value.lower() for value in encodings] != [b"chunked"]:
-            raise errors.BadRequest("The only Transfer-Encoding is 'chunked', once.")
-        hosts = headers.getRawHeaders(b"host", ())
-        if self._version == b"HTTP/1.1" and len(hosts) != 1:
-            raise errors.BadRequest("Exactly one Host header is needed.")
-        absolute = _ABSOLUTE.match(self._path)
-        if absolute is not None:
-            if list(hosts) != [absolute[1]]:
-                raise errors.BadRequest("The request's target and its Host header name different hosts.")
-            self._path = b"/" + self._path[absolute.end() :].removeprefix(b"/")
-
-    def refuse(self, error: errors.ProxyError) -> None:
-        """Answers with the error and closes; what the client still sends is swallowed for a moment, unread."""
         if self.refusing:
             return
-        self.refusing, self.persistent = True, 0
-        if not self.requests:  # not even its first line came whole
-            self.requests.append(self.requestFactory(self, False))
-        request = self.requests[-1]
-        request.requestHeaders.removeHeader(b"Expect")  # no "100 Continue" behind the refusal
+        self.refusing, self.persistent = True, False
+        request = self._request
+        if request is None:  # not even its head came whole
+            request = self._request = GuardedRequest(
+                self, _so_far(line or (self._head and self._head.first_line) or b"")
+            )
+        request.release_body()
         rendered = self.site.gate.render(request, error)
-        lines = [
-            b"HTTP/1.1 %d %s" % (rendered.status, http.RESPONSES.get(rendered.status, b"Error")),
-            b"Server: " + SERVER_NAME,
-            b"Content-Length: %d" % len(rendered.body),
-            b"Connection: close",
-            *(name + b": " + value for name, value in rendered.headers),
-            *(name + b": " + value for name, values in request.responseHeaders.getAllRawHeaders() for value in values),
+        fields = [
+            (b"server", SERVER_NAME),
+            (b"content-length", b"%d" % len(rendered.body)),
+            (b"connection", b"close"),
+            *rendered.headers,
+            *request.fields,
         ]
-        body = b"" if getattr(self, "_command", b"") == b"HEAD" else rendered.body
-        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
+        body = b"" if request.method == b"HEAD" else rendered.body
+        self.send(head_of(rendered.status, fields) + body)
         self.site.gate.refused(request, error, rendered)
-        self._wait(_Wait.LINGER)
+        self._body, self._ahead = None, b""
+        self._resume()
+        self._wait(Wait.LINGER)
 
     def drain(self) -> None:
         """Finishes each request whose head is there, and takes nothing more.
@@ -230,86 +214,186 @@ class GuardedChannel(http.HTTPChannel):
         A connection that was just made gets a moment to send a whole head; any other without one goes now.
         """
         self._draining = True
-        if self._waits_for is _Wait.HEAD and not self._received:
-            self._wait(_Wait.ARRIVAL)
-        elif self._waits_for is _Wait.NEXT or self._waits_for is _Wait.HEAD or self.paused:
+        if self.upgraded is not None:
+            self.upgraded.drain()
+        elif self._deadlines.waits_for is Wait.HEAD and not self._deadlines.received:
+            self._wait(Wait.ARRIVAL)
+        elif self._request is None or self._deadlines.waits_for is Wait.HEAD:
             self._close()
         else:
-            self.persistent = 0
+            self.persistent = False
 
-    def pauseProducing(self) -> None:  # our send buffer is full
-        super().pauseProducing()
-        self._stalled_since = self._stalled_since or self.site.ticker.clock.seconds()
+    def pauseProducing(self) -> None:
+        """The transport's: the client takes nothing for now."""
+        if self._deadlines.stalled_since is None:
+            self._deadlines.stalled_since = self.site.ticker.clock.seconds()
+        if self.upgraded is not None:
+            self._pause()  # what it sends is held up as well
+        if self._producer is not None:
+            self._producer.pauseProducing()
 
     def resumeProducing(self) -> None:
-        self._stalled_since = 0.0
-        if self.paused:
-            self._waitingForTransport = False
+        """The transport's: the client takes bytes again."""
+        self._deadlines.stalled_since = None
+        if self.upgraded is not None:
+            self._resume()
+        if self._producer is not None:
+            self._producer.resumeProducing()
+        elif self._ahead and self._request is None:
             self.site.turns.add(self._go_on)
-        else:
-            super().resumeProducing()
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.site.ticker.leave(self)
-        super().connectionLost(reason)
-        self.site.channel_gone(self)
+    def stopProducing(self) -> None:
+        """The transport's: the client is gone."""
+        if self._producer is not None:
+            self._producer.stopProducing()
 
     def tick(self, now: float) -> None:
         """Drops a peer that is too slow."""
-        if self._takes_nothing(now):
+        deadlines = self._deadlines
+        if deadlines.takes_nothing(now, unsent(self.transport)):
             self.transport.abortConnection()
             return
-        limit = _SECONDS.get(self._waits_for)
-        if limit is not None and self._waits_for in _SENDS_NOTHING and self.site.is_full:
-            limit = min(limit, FULL_DEADLINE)
-        if limit is None or now - self._since < limit:
+        if self.upgraded is not None:
+            self.upgraded.tick(now)
             return
-        match self._waits_for:
-            case _Wait.BODY if self._body_makes_progress(now):
-                self._wait(_Wait.BODY)
-            case _Wait.BODY:
+        match deadlines.expired(now, full=self.site.is_full):
+            case None:
+                return
+            case Wait.BODY:
                 self.refuse(errors.RequestTimeout("The request was not received in time."))
-            case _Wait.HEAD if self._received:
+            case Wait.HEAD if deadlines.received:
                 self.refuse(errors.RequestTimeout("The request was not received in time."))
-            case _Wait.CLOSE:
+            case Wait.CLOSE:
                 self.transport.abortConnection()
             case _:
                 self._close()
 
-    def _takes_nothing(self, now: float) -> bool:
-        """Whether the client has taken nothing of what we sent for too long."""
-        unsent = _unsent(self.transport)
-        progress, self._unsent = unsent < self._unsent, unsent
-        if self._stalled_since and progress:
-            self._stalled_since = now
-        if self._waits_for is _Wait.CLOSE and progress:
-            self._since = now
-        return bool(self._stalled_since) and now - self._stalled_since > WRITE_STALL
+    def _protocolUpgradeForWebsockets(self, protocol: IProtocol) -> None:
+        """Twisted's (``twisted.web.websocket``): ``protocol`` has the connection from now on."""
+        self._protocol = protocol
+        self._deadlines.waits_for = Wait.NOTHING
+        protocol.makeConnection(self.transport)
 
-    def _body_makes_progress(self, now: float) -> bool:
-        """Whether it came fast enough of late, and as a whole."""
-        self._body_received += self._received
-        after_grace = now - self._body_began - BODY_GRACE_SECONDS
-        return self._received >= BODY_CHECK_SECONDS * BODY_MIN_RATE and (
-            self._body_received >= after_grace * BODY_MEAN_RATE
-        )
+    def upgrade(self, upgraded: Upgraded) -> None:
+        """From now on the connection is another protocol's, which Twisted has just put in the place of HTTP."""
+        self.upgraded = upgraded
+
+    def _take_head(self, data: bytes) -> None:
+        head = self._head
+        if head is None:
+            data = data.removeprefix(b"\r\n")  # RFC 9112 2.2
+            head = self._head = HeadReader(HEAD_BYTES)
+        line = head.first_line
+        try:
+            found = head.feed(data)
+            if found is None:
+                if line is None and (line := head.first_line) is not None:
+                    request_line(line)  # nonsense need not wait for its end
+                return
+            block, rest = found
+            line = block.partition(b"\r\n")[0]
+            received = request_head(block)
+            if sum(map(len, received.fields.values())) > HEAD_FIELDS:
+                raise TooLong("there are too many header fields")
+        except TooLong:
+            line = line or head.first_line or data.partition(b"\r\n")[0]
+            if len(line) > HEAD_BYTES // 2:
+                self.refuse(errors.UriTooLong("The request's target is too long."), line)
+            else:
+                self.refuse(errors.HeadTooLarge("The headers are too many, or too long in all."), line)
+        except Malformed as e:
+            self.refuse(errors.BadRequest(f"Malformed HTTP request: {e}."), line)
+        else:
+            self._head = None
+            self._begin(received, rest)
+
+    def _begin(self, head: RequestHead, rest: bytes) -> None:
+        """A head is whole."""
+        request = self._request = GuardedRequest(self, head)
+        try:
+            body = request_body(head)
+            request.uri = origin_form(head.target, head.fields)
+            self.persistent = (
+                head.minor == 1 and not self._draining and b"close" not in tokens(head.fields, b"connection")
+            )
+            request.admit(0 if body.done else announced_length(head.fields))
+        except Malformed as e:
+            self.refuse(errors.BadRequest(f"Malformed HTTP request: {e}."))
+            return
+        except errors.ProxyError as e:
+            self.refuse(e)
+            return
+        if body.done:
+            self._process(request, rest)
+            return
+        self._body = body
+        self._deadlines.body_begins(self.site.ticker.clock.seconds())
+        if rest:
+            self._deadlines.received = len(rest)
+            self._take_body(body, rest)
+        elif tokens(head.fields, b"expect") == [b"100-continue"] and head.minor == 1:
+            self.send(_CONTINUE)
+
+    def _take_body(self, body: Body, data: bytes) -> None:
+        request = self._request
+        if request is None:
+            return
+        try:
+            content = body.feed(data)
+            if content:
+                request.receive(content, body.pieces)
+        except Malformed as e:
+            self.refuse(errors.BadRequest(f"Malformed HTTP request: {e}."))
+        except errors.ProxyError as e:
+            self.refuse(e)
+        else:
+            if body.done:
+                self._body = None
+                self._process(request, body.surplus)
+
+    def _process(self, request: GuardedRequest[Any], rest: bytes) -> None:
+        self._deadlines.waits_for = Wait.NOTHING
+        if rest:
+            self._ahead = rest
+            self._pause()
+        request.process()
+
+    def _go_on(self) -> None:
+        """Begins the next request of a pipeline."""
+        if not self.connected or self._request is not None or self._deadlines.waits_for is not Wait.NOTHING:
+            return
+        if self.is_stalled:
+            return  # ``resumeProducing`` gives it another turn
+        ahead, self._ahead = self._ahead, b""
+        self._wait(Wait.HEAD)
+        self._resume()
+        self.dataReceived(ahead)
 
     def _close(self) -> None:
         """Ends the connection in order (FIN) once all that was written has left; a peer that takes nothing is cut."""
-        self._wait(_Wait.CLOSE)
-        self.loseConnection()
+        self._ahead = b""
+        self._wait(Wait.CLOSE)
+        self.transport.unregisterProducer()  # else Twisted waits for it
+        self.transport.loseConnection()
 
-    def _wait(self, what: _Wait) -> None:
-        self._waits_for = what
-        self._since = self.site.ticker.clock.seconds()
-        self._received = 0
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self.transport.resumeProducing()
+
+    def _wait(self, what: Wait) -> None:
+        self._deadlines.wait(what, self.site.ticker.clock.seconds())
 
 
-def _unsent(transport: Any) -> int:
-    """Bytes that wait in the transport (Twisted's FileDescriptor)."""
-    waiting: int = len(getattr(transport, "dataBuffer", b"")) - getattr(transport, "offset", 0)
-    return waiting + int(getattr(transport, "_tempDataLen", 0))
-
-
-def _uri_too_long() -> errors.UriTooLong:
-    return errors.UriTooLong("The request's target is too long.")
+def _so_far(line: bytes) -> RequestHead:
+    """What is known of a request whose head is not read, by its first line."""
+    try:
+        method, target, minor = request_line(line)
+    except Malformed:
+        method, target, minor = b"", b"", 1
+    return RequestHead(method, target, minor, {})

@@ -84,8 +84,7 @@ class HttpClient:
         self._send_head()
         if data:
             self._first_byte()
-            self._request.write(data)
-        self._request.finish()
+        self._request.finish(data)
 
     def reply(self, rendered: Rendered) -> None:
         """Sends a whole answer with a status of its own; only while no head has left."""
@@ -96,8 +95,7 @@ class HttpClient:
         self._headers = (*rendered.headers, (b"content-length", b"%d" % len(rendered.body)))
         self._send_head()
         self._first_byte()
-        self._request.write(rendered.body)
-        self._request.finish()
+        self._request.finish(rendered.body)
 
     def tell(self) -> None:
         """Completes the record: what was answered, as far as it was."""

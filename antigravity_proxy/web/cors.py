@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from twisted.web.http_headers import Headers
+from antigravity_proxy.http1.fields import HeaderFields
 
 #: what a page may read of an answer besides its body
 _EXPOSED = b"request-id, retry-after, x-antigravity-model, x-request-id"
@@ -23,7 +23,7 @@ class Cors:
     def __init__(self, origins: Iterable[str] = ()) -> None:
         self._origins = frozenset(origin.encode("ascii") for origin in origins)
 
-    def headers(self, request: Headers) -> Fields:
+    def headers(self, request: HeaderFields) -> Fields:
         """What the answer carries: nothing, unless some origin is named; nothing that allows, unless it is this one."""
         if not self._origins:
             return ()
@@ -36,7 +36,7 @@ class Cors:
             (b"access-control-expose-headers", _EXPOSED),
         )
 
-    def preflight(self, method: bytes, request: Headers) -> Fields | None:
+    def preflight(self, method: bytes, request: HeaderFields) -> Fields | None:
         """The further headers of the answer to a preflight of an origin that may ask; None: it is none."""
         if method != b"OPTIONS" or not request.hasHeader(b"access-control-request-method"):
             return None
@@ -51,6 +51,6 @@ class Cors:
             allowed = (*allowed, (b"access-control-allow-headers", asked[0]))
         return allowed
 
-    def _origin(self, request: Headers) -> bytes | None:
+    def _origin(self, request: HeaderFields) -> bytes | None:
         origins = request.getRawHeaders(b"origin", ())
         return origins[0] if len(origins) == 1 and origins[0] in self._origins else None

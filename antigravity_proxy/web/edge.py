@@ -2,23 +2,25 @@
 
 Refused before their body is read: malformed requests, wrong keys, bodies over the limit or where none is taken. Bodies
 stay in memory, and all of them together are budgeted.
-
-Some of the methods overridden here are marked "not intended for users" in Twisted; the tests of this module are the
-tripwire for a release that changes them.
 """
 
 from __future__ import annotations
 
-from io import BytesIO
+import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
+from twisted.internet.interfaces import IAddress, IConsumer
 from twisted.python.failure import Failure
-from twisted.web import http, server
-from twisted.web.http_headers import Headers
+from twisted.web.http import RESPONSES
+from twisted.web.server import NOT_DONE_YET
+from zope.interface import implementer
 
 from antigravity_proxy import errors
 from antigravity_proxy.dialect.base import Rendered
+from antigravity_proxy.http1.fields import NO_FIELDS, ReceivedFields
+from antigravity_proxy.http1.parser import RequestHead
 from antigravity_proxy.settings.limits import SHED_RETRY
 from antigravity_proxy.web.bodies import BodyUse, Reservation
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from antigravity_proxy.web.channel import GuardedChannel
 
 SERVER_NAME = b"antigravity-proxy"
+#: answers that have no body, whatever their fields say (RFC 9110 6.4.1)
+_WITHOUT_BODY = frozenset({204, 304})
+_STATUS_LINES = {code: b"HTTP/1.1 %d %b\r\n" % (code, reason) for code, reason in RESPONSES.items()}
 
 
 class Admission(Struct):
@@ -64,13 +69,64 @@ class Gate(Protocol[A]):
         ...
 
 
-class GuardedRequest(server.Request, Generic[A]):
-    """A request whose head passed the gate; its body is capped and kept in memory."""
+@functools.lru_cache(maxsize=256)
+def _shown(name: bytes) -> bytes:
+    """A field's name as most programs write it."""
+    return name.title()
 
-    channel: GuardedChannel
-    content: Any
-    admission: A | None = None
-    _reservation: Reservation | None = None
+
+def head_of(code: int, fields: list[tuple[bytes, bytes]]) -> bytes:
+    """The head of an answer. What would begin a line of its own is taken out of the values."""
+    first = _STATUS_LINES.get(code) or b"HTTP/1.1 %d Unknown\r\n" % code
+    lines = b"".join([b"%b: %b\r\n" % (_shown(name), value) for name, value in fields])
+    if lines.count(b"\r") != len(fields) or lines.count(b"\n") != len(fields):
+        lines = b"".join([b"%b: %b\r\n" % (_shown(name), b" ".join(value.splitlines())) for name, value in fields])
+    return first + lines + b"\r\n"
+
+
+@implementer(IConsumer)
+class GuardedRequest(Generic[A]):
+    """A request whose head passed the gate, and its answer; its body is capped and kept in memory.
+
+    It has what our resources use of ``twisted.web.iweb.IRequest``, under the same names. ``on_lost`` is called if the
+    connection ends before the answer.
+    """
+
+    __slots__ = (
+        "_body",
+        "_chunked",
+        "_fields",
+        "_reservation",
+        "admission",
+        "channel",
+        "code",
+        "finished",
+        "method",
+        "minor",
+        "on_lost",
+        "requestHeaders",
+        "sentLength",
+        "startedWriting",
+        "uri",
+    )
+
+    def __init__(self, channel: GuardedChannel, head: RequestHead) -> None:
+        self.channel = channel
+        self.method, self.uri, self.minor, fields = head
+        self.requestHeaders = ReceivedFields(fields)
+        self.admission: A | None = None
+        self.on_lost: Callable[[Failure], object] | None = None
+        self.code = 200
+        self.sentLength = 0  # bytes of the answer's body
+        self.startedWriting = self.finished = False
+        self._body: list[bytes] = []
+        self._chunked = False
+        self._fields: dict[bytes, tuple[bytes, ...]] = {}
+        self._reservation: Reservation | None = None
+
+    def __repr__(self) -> str:
+        state = "finished" if self.finished else "answering" if self.startedWriting else "received"
+        return f"<GuardedRequest {self.method.decode('latin-1')} {state}>"
 
     @property
     def admitted(self) -> A:
@@ -79,97 +135,56 @@ class GuardedRequest(server.Request, Generic[A]):
             raise RuntimeError("the gate has not seen this request")
         return self.admission
 
-    def gotLength(self, length: int | None) -> None:
-        """The head is complete: admit or refuse. ``length`` is None for a chunked body."""
-        self.content = BytesIO()
-        channel = self.channel
-        site = channel.site
-        try:
-            channel.check_framing(self)
-            site.gate.admit(self, channel._command, channel._path)
-            admitted = self.admitted
-            if channel.sheds and not admitted.spared:
-                raise errors.Unavailable("Too many connections. Please try again in a moment.", retry_after=SHED_RETRY)
-            if length != 0:
-                if admitted.body is BodyUse.REFUSED:
-                    raise errors.BodyTooLarge("No request body is taken here.")
-                self._reservation = Reservation(site.bodies, admitted.holder, site.gate.max_body)
-                if length is not None:
-                    self._reservation.announced(length)
-        except errors.ProxyError as e:
-            self.release_body()
-            channel.refuse(e)
-
     @property
     def target(self) -> bytes:
         """The request's target as it stands in its first line; empty if that was not received."""
-        target: bytes = getattr(self.channel, "_path", b"")
-        return target
+        return self.uri
 
-    def handleContentChunk(self, data: bytes) -> None:
-        channel, reservation = self.channel, self._reservation
-        if channel.refusing or reservation is None:
-            return
-        try:
-            reservation.received(len(data))
-        except errors.ProxyError as e:
-            self.release_body()
-            channel.refuse(e)
-            return
+    @property
+    def path(self) -> bytes:
+        """The target's path."""
+        return self.uri.partition(b"?")[0]
+
+    def getHeader(self, name: bytes) -> bytes | None:
+        """The last value of a field, None where there is none."""
+        values = self.requestHeaders.getRawHeaders(name)
+        return values[-1] if values else None
+
+    def getClientAddress(self) -> IAddress:
+        """The address of the peer."""
+        address: IAddress = self.channel.transport.getPeer()
+        return address
+
+    def admit(self, length: int | None) -> None:
+        """The head is complete: asks the gate. ``length`` is None for a chunked body. Raises a ProxyError."""
+        site = self.channel.site
+        site.gate.admit(self, self.method, self.uri)
+        admitted = self.admitted
+        if self.channel.sheds and not admitted.spared:
+            raise errors.Unavailable("Too many connections. Please try again in a moment.", retry_after=SHED_RETRY)
+        if length != 0:
+            if admitted.body is BodyUse.REFUSED:
+                raise errors.BodyTooLarge("No request body is taken here.")
+            self._reservation = Reservation(site.bodies, admitted.holder, site.gate.max_body)
+            if length is not None:
+                self._reservation.announced(length)
+
+    def receive(self, content: bytes, pieces: int) -> None:
+        """Content of the body, which came in so many chunks. Raises a ProxyError."""
+        if self._reservation is not None:
+            self._reservation.received(len(content), pieces)
         if self.admitted.body is BodyUse.KEPT:
-            self.content.write(data)
-
-    def process(self) -> None:
-        channel = self.channel
-        self.site = channel.site
-        if self.path == b"*":  # Twisted would answer by itself, and say what it is
-            self.setHeader(b"date", http.datetimeToString())
-            self.render(channel.site.resource)
-        else:
-            super().process()
-
-    def processingFailed(self, reason: Failure) -> Failure:
-        """A fault of ours in a page: our own answer instead of Twisted's, and few lines in the log."""
-        channel = self.channel
-        channel.site.failed(reason)
-        if self.startedWriting:
-            channel.transport.abortConnection()  # a truncated answer must look truncated
-            return reason
-        rendered = channel.site.gate.render(self, errors.InternalError("Internal error of the proxy; see its log."))
-        self.setResponseCode(rendered.status)
-        self.responseHeaders = Headers()
-        for name, value in (
-            (b"server", SERVER_NAME),
-            (b"x-content-type-options", b"nosniff"),
-            (b"content-length", b"%d" % len(rendered.body)),
-            *rendered.headers,
-        ):
-            self.setHeader(name, value)
-        self.write(rendered.body)
-        self.finish()
-        return reason
-
-    def finish(self) -> None:
-        self.release_body()
-        super().finish()
-
-    def connectionLost(self, reason: Failure) -> None:
-        self.release_body()
-        gate = self.channel.site.gate
-        super().connectionLost(reason)
-        gate.lost(self)
+            self._body.append(content)
 
     def take_body(self) -> bytes:
         """The whole body; it is kept nowhere else after this."""
-        body: bytes = self.content.getvalue()
-        self.content.close()
-        return body
+        pieces, self._body = self._body, []
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     @property
     def body_size(self) -> int:
         """Bytes of the body that can be taken."""
-        size: int = self.content.getbuffer().nbytes
-        return size
+        return sum(map(len, self._body))
 
     def release_body(self) -> None:
         """Nothing of the body is kept any more: its part of the budget is free again."""
@@ -177,13 +192,120 @@ class GuardedRequest(server.Request, Generic[A]):
             self._reservation.release()
             self._reservation = None
 
+    def process(self) -> None:
+        """The request is whole: has the site's resource render it."""
+        site = self.channel.site
+        try:
+            answer = site.resource.render(self)
+        except Exception:
+            self.fail(Failure())
+            return
+        if answer is not NOT_DONE_YET:
+            self.setHeader(b"content-length", b"%d" % len(answer))
+            self.finish(answer)
+
+    def fail(self, reason: Failure) -> None:
+        """A fault of ours in a page: our own answer, and few lines in the log."""
+        channel = self.channel
+        channel.site.failed(reason)
+        if self.startedWriting:
+            channel.transport.abortConnection()  # a truncated answer must look truncated
+            return
+        rendered = channel.site.gate.render(self, errors.InternalError("Internal error of the proxy; see its log."))
+        self.code = rendered.status
+        self._fields.clear()
+        for name, value in ((b"server", SERVER_NAME), (b"x-content-type-options", b"nosniff"), *rendered.headers):
+            self.setHeader(name, value)
+        self.finish(rendered.body)
+
+    def setResponseCode(self, code: int, message: bytes | None = None) -> None:
+        """The answer's status; its reason is always the registered one."""
+        self.code = code
+
+    def setHeader(self, name: bytes, *values: bytes) -> None:
+        """A field of the answer's head, by its lower-case name; it stands once for each value."""
+        self._fields[name] = values
+
+    @property
+    def fields(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The fields of the answer's head that are set so far."""
+        return tuple((name, value) for name, values in self._fields.items() for value in values)
+
+    def _start(self) -> bytes:
+        """Begins the answer: its head, with the framing of its body."""
+        channel, fields = self.channel, list(self.fields)
+        self.startedWriting = True
+        if self.method == b"HEAD" or self.code in _WITHOUT_BODY or b"content-length" in self._fields:
+            pass
+        elif self.minor == 1:
+            self._chunked = True
+            fields.append((b"transfer-encoding", b"chunked"))
+        else:
+            channel.persistent = False  # the connection's end is the body's
+        fields.append((b"date", channel.site.date()))
+        if not channel.persistent:
+            fields.append((b"connection", b"close"))
+        return head_of(self.code, fields)
+
+    def write(self, data: bytes) -> None:
+        """Sends a piece of the answer's body, its head before the first."""
+        if not self.channel.connected:
+            return
+        if self.finished:
+            raise RuntimeError("the answer has ended")
+        head = b"" if self.startedWriting else self._start()
+        self.channel.send(head + self._framed(data))
+
+    def finish(self, data: bytes = b"") -> None:
+        """Ends the answer, with a last piece of its body."""
+        if not self.channel.connected:
+            return
+        if self.finished:
+            raise RuntimeError("the answer has ended")
+        self.release_body()
+        head = b""
+        if not self.startedWriting:
+            if b"content-length" not in self._fields and self.code not in _WITHOUT_BODY and self.method != b"HEAD":
+                self.setHeader(b"content-length", b"%d" % len(data))
+            head = self._start()
+        last = head + self._framed(data) + (b"0\r\n\r\n" if self._chunked else b"")
+        self.finished = True
+        self.on_lost = None
+        if last:
+            self.channel.send(last)
+        self.channel.request_done()
+
+    def _framed(self, data: bytes) -> bytes:
+        if not data:
+            return b""
+        self.sentLength += len(data)
+        if self.method == b"HEAD" or self.code in _WITHOUT_BODY:
+            return b""
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
+
     def answer_begins(self) -> None:
         """The answer's head has left: nothing is sent to upstream again, and a long stream needs no headers any more.
 
         Thousands of both would take memory.
         """
         self.release_body()
-        self.requestHeaders = self.responseHeaders = _NO_HEADERS
+        self.requestHeaders = NO_FIELDS
+        self._fields = {}
 
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Who sends the answer, and is slowed down by the client."""
+        self.channel.set_producer(producer)
 
-_NO_HEADERS = Headers()
+    def unregisterProducer(self) -> None:
+        """Nobody is slowed down any more."""
+        self.channel.set_producer(None)
+
+    def connection_lost(self, reason: Failure) -> None:
+        """The channel's: the client is gone before the answer's end."""
+        self.release_body()
+        on_lost, self.on_lost = self.on_lost, None
+        self.finished = True
+        if on_lost is not None:
+            on_lost(reason)
+        gate: Gate[Any] = self.channel.site.gate
+        gate.lost(self)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.errors import Forbidden, MethodNotAllowed, ProxyError
+from antigravity_proxy.http1.fields import HeaderFields
 from antigravity_proxy.settings.parse import Network
 from antigravity_proxy.telemetry.record import CLIENT_LEFT, Ledger, Record
 from antigravity_proxy.web.bodies import BodyUse
@@ -101,23 +102,47 @@ class ApiGate:
         else:
             admission.record = record = self._open(request, method, admission)
             admission.body = BodyUse.KEPT if method == b"POST" and "POST" in route.methods else BodyUse.IGNORED
-            self._identify(request, admission, record, target)
+            self._identify(request.requestHeaders, admission, record, method, target.partition(b"?")[2])
             admission.holder = record.key or record.client
 
-    def _identify(self, request: ApiRequest, admission: ApiAdmission, record: Record, target: bytes) -> None:
+    def admit_message(
+        self, request: ApiRequest, handshake: ApiAdmission, headers: HeaderFields, query: bytes
+    ) -> ApiAdmission:
+        """Admits a message of a socket as a request of its own: its key may have been withdrawn since the handshake.
+
+        Raises as ``admit``.
+        """
+        admission = ApiAdmission(route=handshake.route, id="req_" + self._hex(24), holder=handshake.holder)
+        admission.record = record = self._open(request, b"POST", admission)
+        try:
+            self._identify(headers, admission, record, b"POST", query)
+        except ProxyError as e:
+            record.status, record.error, record.refused = e.status, e.code, True
+            self._ledger.close(record)
+            raise
+        return admission
+
+    def check_origin(self, request: ApiRequest) -> None:
+        """Raises Forbidden for a socket that a page of another origin opens: no browser asks before it does."""
+        if is_foreign(request.requestHeaders, allowed=self._origins):
+            raise Forbidden("Pages of this origin may not open a socket here: name it in PROXY_CORS_ORIGINS.")
+
+    def _identify(
+        self, headers: HeaderFields, admission: ApiAdmission, record: Record, method: bytes, query: bytes
+    ) -> None:
         """Whose request it is, and whether that client may send it now."""
-        headers = request.requestHeaders
         if self.keys.open:
-            self._hosts.check(request.getHeader(b"host"))
+            hosts = headers.getRawHeaders(b"host")
+            self._hosts.check(hosts[-1] if hosts else None)
             if is_foreign(headers, allowed=self._origins):
                 raise Forbidden(
                     "No API key is set here, so pages of other sites may not call: set one, or name the page's origin "
                     "in PROXY_CORS_ORIGINS."
                 )
-        key = self.keys.check(headers, target.partition(b"?")[2])
+        key = self.keys.check(headers, query)
         if key is not None:
             admission.key, record.key = key, key.name
-            self.rate_limits.take(key, record, asks_model="POST" in admission.route.methods)
+            self.rate_limits.take(key, record, asks_model=method == b"POST" and "POST" in admission.route.methods)
 
     def render(self, request: ApiRequest, error: ProxyError) -> Rendered:
         """The error in the dialect of the request's path, as far as that is known."""

@@ -6,9 +6,8 @@ import hmac
 from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
-from twisted.web.http_headers import Headers
-
 from antigravity_proxy.errors import Unauthorized
+from antigravity_proxy.http1.fields import HeaderFields
 from antigravity_proxy.web.client_keys import ClientKey, digest
 
 
@@ -54,7 +53,7 @@ class KeyRing:
                         found = key
         return found
 
-    def check(self, headers: Headers, query: bytes) -> ClientKey | None:
+    def check(self, headers: HeaderFields, query: bytes) -> ClientKey | None:
         """The client whose own key the request shows, None where it is a plain one or none is needed.
 
         Raises Unauthorized unless the request shows a key in force, in any place where clients put theirs.
@@ -75,14 +74,14 @@ class KeyRing:
             raise Unauthorized("Wrong API key.")
         return client
 
-    def accepted(self, headers: Headers, query: bytes) -> bytes:
+    def accepted(self, headers: HeaderFields, query: bytes) -> bytes:
         """The key in force that the request shows; empty where none is needed."""
         if self.open:
             return b""
         return next((key for key in keys_shown(headers, query) if self.has([key]) or self.client_of([key])), b"")
 
 
-def keys_shown(headers: Headers, query: bytes = b"") -> list[bytes]:
+def keys_shown(headers: HeaderFields, query: bytes = b"") -> list[bytes]:
     """Every key that the request shows: clients send one, in one of four places (clients.md 2)."""
     shown = []
     for value in headers.getRawHeaders(b"authorization", ()):

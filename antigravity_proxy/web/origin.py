@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from twisted.web.http_headers import Headers
+from antigravity_proxy.http1.fields import HeaderFields
 
 #: what a browser says of a request that our own page sent, or its user by hand
 _OWN = (b"same-origin", b"none")
 
 
-def is_foreign(headers: Headers, *, own: Collection[bytes] = (), allowed: Collection[bytes] = ()) -> bool:
+def is_foreign(headers: HeaderFields, *, own: Collection[bytes] = (), allowed: Collection[bytes] = ()) -> bool:
     """Whether it came from a page of another origin. A program that is no browser sends neither header.
 
     ``own`` are origins of this host besides the one in ``Host``; pages of the origins ``allowed`` may call from

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from antigravity_proxy.dialect.openai.responses_items import Memory
 from antigravity_proxy.dialect.openai.responses_request import References, ResponsesRequest
 from antigravity_proxy.errors import BadRequest, BodyTooLarge, NotFound
 from antigravity_proxy.responses.items import Items, text_length
+from antigravity_proxy.responses.record import Record, read_record, record_of
 from antigravity_proxy.responses.seal import Seal
 from antigravity_proxy.responses.store import ResponseStore, StoredResponse
 from antigravity_proxy.ticker import Ticker
@@ -30,32 +31,33 @@ from antigravity_proxy.web.decoding import Decoding
 _ITEM_ID = re.compile(r"[a-z]{1,8}_([0-9a-f]{24})(i?)([0-9a-f]{4,8})")
 #: input that is less than this part of its body is copied from it, so that it doesn't hold the rest
 _WORTH_HOLDING = 0.5
+#: what sockets may keep where nothing is stored: each its own conversation, as long as it is open
+_SOCKETS_BYTES = 64 << 20
+#: seconds between two times that other replicas are told that one is in use
+_TOUCHED_EACH = 600.0
 
 
 class SharedResponses(Protocol):
-    """Where all replicas find responses. What is not async returns at once."""
+    """Where all replicas find responses, as bytes. What is not async returns at once."""
 
-    def remember(self, response: StoredResponse) -> None:
-        """All are to find it from now on."""
+    def put(self, owner: bytes, identity: str, data: bytes) -> None:
+        """All are to find it from now on, as long as it is used."""
         ...
 
-    def touch(self, response: StoredResponse) -> None:
-        """It is used: its life begins again."""
+    def touch(self, owner: bytes, identities: Sequence[str]) -> None:
+        """They are used: their life begins again."""
         ...
 
-    def forget(self, owner: bytes, identity: str) -> None:
-        """Nobody is to find it any more."""
-        ...
-
-    async def find(self, store: ResponseStore, owner: bytes, identity: str) -> StoredResponse | None:
-        """The response, entered in this store; None: others have none either, or don't say so soon."""
+    async def get(self, owner: bytes, identity: str) -> bytes | None:
+        """What was put; None: there is none, or it isn't there soon."""
         ...
 
 
 class Asking(Struct, frozen=True):
-    """Who asks: the API key that was shown, empty where none is asked for."""
+    """Who asks: the API key that was shown, empty where none is asked for; and a name of the socket, if it is one."""
 
     key: bytes
+    socket: bytes = b""
 
     @property
     def owner(self) -> bytes:
@@ -72,38 +74,48 @@ class Responses:
     """The memory behind ``/v1/responses``. ``limit`` and ``longest`` (a whole conversation) in bytes."""
 
     def __init__(
-        self, ticker: Ticker, decoding: Decoding, limit: int, longest: int, shared: SharedResponses | None = None
+        self,
+        ticker: Ticker,
+        decoding: Decoding,
+        limit: int,
+        longest: int,
+        shared: Callable[[], SharedResponses] | None = None,
     ) -> None:
         self.store = ResponseStore(limit)
+        self._of_sockets = ResponseStore(limit or _SOCKETS_BYTES)
         self._ticker = ticker
         self._decoding = decoding
         self._longest = longest
         self._shared = shared
 
-    async def understand(self, body: bytes, client: Asking) -> tuple[Decoded, StoredResponse | None]:
-        """The request in a body, with what it refers to; and its entry in the store, None where nothing is to be kept.
+    async def understand(
+        self, body: bytes, client: Asking, *, framed: bool = False, generate: bool = True
+    ) -> tuple[Decoded, Callable[[], None]]:
+        """The request in a body, with what it refers to; and what is to be called when it is over.
 
-        Raises BadRequest, NotFound, BodyTooLarge.
+        ``framed``: as one message of a socket; unless ``generate`` it is only to be kept. Raises BadRequest, NotFound,
+        BodyTooLarge.
         """
         request, named, before, memory = await self._read(responses_request.read, body, client)
         keeps = self.store.limit > 0 and request.store is not False
         size = len(body) + (before.length if before is not None else 0)
-        found = await self._decoding.run(size, partial(responses_request.understand, request, memory, stored=keeps))
-        if not keeps:
-            return found.decoded, None
-        kept, earlier = self._begin(client, before, found.own, named, len(body))
-        complete = partial(self._complete, kept, earlier)
+        read = partial(responses_request.understand, request, memory, stored=keeps, framed=framed, generate=generate)
+        found = await self._decoding.run(size, read)
+        store, owner = (self.store, client.owner) if keeps else (self._of_sockets, client.socket)
+        if not owner:
+            return found.decoded, _nothing
+        kept, earlier = self._begin(store, owner, before, found.own, named, len(body))
+        complete = partial(self._complete, store, kept, earlier)
         make = found.decoded.new_answer
 
         def new_answer(stamp: Stamp) -> Answer:
             return make(replace(stamp, completed=complete))
 
-        return replace(found.decoded, new_answer=new_answer), kept
+        return replace(found.decoded, new_answer=new_answer), partial(_end, store, kept)
 
-    def ended(self, kept: StoredResponse | None) -> None:
-        """Its request is over; of one that brought no whole response nothing is kept."""
-        if kept is not None and not kept.identity:
-            self.store.drop(kept)
+    def closed(self, client: Asking) -> None:
+        """A socket is closed: what was kept for it alone is gone."""
+        self._of_sockets.forget(client.socket)
 
     async def call(self, body: bytes, client: Asking) -> Call | None:
         """The request in a body as the call whose tokens are to be counted; raises as ``understand``.
@@ -130,9 +142,10 @@ class Responses:
 
     async def deleted(self, identity: str, client: Asking) -> Rendered:
         """The answer to its deletion; raises NotFound. What goes on from it stays as it is."""
-        self.store.drop(await self._found(client, identity))
+        found = await self._found(client, identity)
+        self.store.drop(found)
         if self._shared is not None:
-            self._shared.forget(client.owner, identity)
+            self._shared().put(client.owner, identity, _record(found, deleted=True))
         return responses_listing.render_deleted(identity)
 
     async def cancelled(self, identity: str, client: Asking) -> Rendered:
@@ -150,7 +163,8 @@ class Responses:
     def tick(self, now: float) -> None:
         """Lets go what is too old; ``now`` in monotonic seconds."""
         self.store.expire(now)
-        if not len(self.store):
+        self._of_sockets.expire(now)
+        if not len(self.store) and not len(self._of_sockets):
             self._ticker.leave(self)
 
     async def _read(
@@ -183,15 +197,23 @@ class Responses:
         return before, Memory(() if before is None else list(before), items, seal.seal, seal.open)
 
     def _begin(
-        self, client: Asking, before: Items | None, own: list[Raw], named: References, size: int
+        self,
+        store: ResponseStore,
+        owner: bytes,
+        before: Items | None,
+        own: list[Raw],
+        named: References,
+        size: int,
     ) -> tuple[StoredResponse, Response | None]:
         """Enters a response; and gives the document of the one it goes on from, if it is here."""
-        now, owner = self._ticker.clock.seconds(), client.owner
+        now = self._ticker.clock.seconds()
         earlier = None
         if before is not None:
-            earlier = self.store.take(owner, named.response, now)
+            earlier = store.take(owner, named.response, now)
+            if earlier is None:  # it is kept elsewhere, where what it takes is counted
+                before = Items(None, list(before), before.length)
         elif (found := _ITEM_ID.fullmatch(named.last)) is not None:  # all is told again: what is here already counts
-            earlier = self.store.take(owner, f"resp_{found[1]}", now)
+            earlier = store.take(owner, f"resp_{found[1]}", now)
             if earlier is not None:
                 chains = (earlier.said, earlier.asked)  # with what was said, or with the client's own copies of that
                 before = next((chain for chain in chains if chain is not None and chain.begins(own)), None)
@@ -202,24 +224,60 @@ class Responses:
         else:
             length = size
         self._ticker.watch(self)
-        kept = self.store.begin(owner, before, own, length, now)
+        kept = store.begin(owner, before, own, length, now)
         return kept, earlier.document if earlier is not None else None
 
-    def _complete(self, kept: StoredResponse, earlier: Response | None, document: Response) -> None:
+    def _complete(
+        self, store: ResponseStore, kept: StoredResponse, earlier: Response | None, document: Response
+    ) -> None:
         document, size = responses_listing.sharing(document, earlier)
         output = list(document.output)
-        self.store.finish(kept, document.id, output, text_length(output), document, size)
-        if self._shared is not None and kept.identity:
-            self._shared.remember(kept)
+        store.finish(kept, document.id, output, text_length(output), document, size)
+        if self._shared is not None and store is self.store and kept.identity:
+            shared, owner = self._shared(), kept.owner
+            shared.put(owner, kept.identity, _record(kept))
+            shared.touch(owner, _unheard_of(kept, self._ticker.clock.seconds()))
 
     async def _take(self, client: Asking, identity: str) -> StoredResponse | None:
-        found = self.store.take(client.owner, identity, self._ticker.clock.seconds())
-        if self._shared is None or not self.store.limit:
+        now = self._ticker.clock.seconds()
+        if client.socket and (found := self._of_sockets.take(client.socket, identity, now)) is not None:
             return found
-        if found is not None:
-            self._shared.touch(found)
+        found = self.store.take(client.owner, identity, now)
+        if found is not None or self._shared is None or not self.store.limit:
             return found
-        return await self._shared.find(self.store, client.owner, identity)
+        return await self._fetched(self._shared(), client.owner, identity)
+
+    async def _fetched(self, shared: SharedResponses, owner: bytes, identity: str) -> StoredResponse | None:
+        """A response that another replica keeps, with all that it goes on with; both are here then."""
+        records: list[tuple[str, Record]] = []
+        base, wanted, length = None, identity, 0
+        while base is None and wanted:
+            data = await shared.get(owner, wanted)
+            record = read_record(data) if data is not None else None
+            length += len(data or b"")
+            if record is None or length > self._longest or (record.deleted and wanted == identity):
+                return None
+            records.append((wanted, record))
+            wanted = record.parent
+            base = self.store.take(owner, wanted, self._ticker.clock.seconds()) if wanted else None
+        deleted = []
+        for name, record in reversed(records):
+            base = self._entered(owner, base, name, record)
+            if record.deleted:
+                deleted.append(base)
+        for each in deleted:
+            self.store.drop(each)
+        return base
+
+    def _entered(self, owner: bytes, base: StoredResponse | None, name: str, record: Record) -> StoredResponse:
+        before = None if base is None else base.said if record.after_answer else base.asked
+        own, said = record.items, record.said
+        now = self._ticker.clock.seconds()
+        self._ticker.watch(self)
+        found = self.store.begin(owner, before, own, text_length(own), now)
+        document = responses_listing.read_document(record.document, said)
+        self.store.finish(found, name, said, text_length(said), document, len(record.document))
+        return found
 
     async def _found(self, client: Asking, identity: str) -> StoredResponse:
         found = await self._take(client, identity)
@@ -234,3 +292,27 @@ class Responses:
             return None
         items: Iterable[Raw] = response.asked if place[2] else response.said.own
         return next((item for n, item in enumerate(items) if n == int(place[3], 16)), None)
+
+
+def _end(store: ResponseStore, kept: StoredResponse) -> None:
+    """A request is over: of one that brought no whole response nothing is kept."""
+    if not kept.identity:
+        store.drop(kept)
+
+
+def _nothing() -> None:
+    """Nothing was kept."""
+
+
+def _record(response: StoredResponse, *, deleted: bool = False) -> bytes:
+    return record_of(response, responses_listing.document_of(response.document), deleted=deleted)
+
+
+def _unheard_of(response: StoredResponse, now: float) -> list[str]:
+    """What the response goes on with, as far as others were not told for a while that it is used."""
+    found = []
+    for link in response.asked.links():
+        if link.response and link.response != response.identity and now - link.touched > _TOUCHED_EACH:
+            link.touched = now
+            found.append(link.response)
+    return list(dict.fromkeys(found))

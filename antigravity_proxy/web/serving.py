@@ -8,7 +8,6 @@ from typing import Protocol
 
 from msgspec.structs import replace
 from twisted.logger import Logger
-from twisted.web.http_headers import Headers
 
 from antigravity_proxy import errors
 from antigravity_proxy.canonical.call import Call
@@ -16,12 +15,13 @@ from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.dialect.base import Decoded, Stamp
+from antigravity_proxy.http1.fields import HeaderFields
 from antigravity_proxy.logs import one_line
 from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
 from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
-from antigravity_proxy.relay.signatures import Memory
+from antigravity_proxy.relay.signatures import ConversationSignatures
 from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.web.gate import ApiAdmission
 from antigravity_proxy.web.rate_limits import RateLimits
@@ -68,7 +68,7 @@ class Serving:
     async def generate(
         self,
         admission: ApiAdmission,
-        headers: Headers,
+        headers: HeaderFields,
         decoded: Decoded,
         client: AnsweredClient,
         place: Place = at_once,
@@ -85,7 +85,7 @@ class Serving:
             self._rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
         if call.stream:
             self._ledger.streams(record)
-        memory = await place(partial(Memory, context.signatures, record.key, call, model))
+        memory = await place(partial(ConversationSignatures, context.signatures, record.key, call, model))
         stamp = Stamp(int(context.epoch()), self._hex, admission.id, context.epoch, memory.call_signed)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from twisted.web.http_headers import Headers
-
 from antigravity_proxy.dialect.session import session_name
+from antigravity_proxy.http1.fields import HeaderFields
 
 #: the most reliable first: Claude Code's, Codex's, opencode's
 _HEADERS = (b"X-Claude-Code-Session-Id", b"session-id", b"thread-id", b"x-session-affinity", b"x-session-id")
 
 
-def session_of(headers: Headers) -> str:
+def session_of(headers: HeaderFields) -> str:
     """The conversation's name; empty if no header tells one."""
     for header in _HEADERS:
-        values = headers.getRawHeaders(header)
+        values = headers.getRawHeaders(header, ())
         if values and (name := session_name(values[0].strip().decode("latin-1"))):
             return name
     return ""

@@ -18,7 +18,7 @@ from antigravity_proxy.telemetry.bucket import Bucket
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.web.bodies import BodyBudget
 from antigravity_proxy.web.channel import GuardedChannel
-from antigravity_proxy.web.edge import A, Gate, GuardedRequest
+from antigravity_proxy.web.edge import A, Gate
 from antigravity_proxy.web.forwarded import is_trusted, network_of
 from antigravity_proxy.web.round_robin import RoundRobin
 
@@ -37,8 +37,6 @@ class GuardedSite(server.Site, Generic[A]):
     Addresses in ``trusted`` are proxies, whose connections are other clients'.
     """
 
-    protocol: Any = GuardedChannel
-    requestFactory = GuardedRequest
     noisy = False
 
     def __init__(
@@ -57,6 +55,7 @@ class GuardedSite(server.Site, Generic[A]):
         self.channels: set[GuardedChannel] = set()
         self.turns = RoundRobin(ticker.clock)
         self.bodies = BodyBudget(max(BODIES_TOTAL, _LARGEST_BODIES * gate.max_body))
+        self._dated, self._date = -1, b""
         self._faults = Bucket(_FAULT_RATE, _FAULT_BURST)
         self._max_connections = max_connections
         self._max_per_address = max_per_address
@@ -74,10 +73,14 @@ class GuardedSite(server.Site, Generic[A]):
         address = network_of(host)
         if above >= SHED_CONNECTIONS or (self._has_too_many(address) and not is_trusted(host, self._trusted)):
             return None
-        channel = super().buildProtocol(addr)
-        channel.sheds = above >= 0
-        channel.address = address
-        return channel
+        return GuardedChannel(self, address, sheds=above >= 0)
+
+    def date(self) -> bytes:
+        """The Date of an answer that begins now (RFC 9110 6.6.1)."""
+        second = int(self.ticker.clock.seconds())
+        if second != self._dated:
+            self._dated, self._date = second, http.datetimeToString()
+        return self._date
 
     def channel_made(self, channel: GuardedChannel) -> None:
         """A connection was made."""
@@ -88,9 +91,6 @@ class GuardedSite(server.Site, Generic[A]):
     def is_full(self) -> bool:
         """True while new connections are only told to come again: then those that send nothing must go soon."""
         return len(self.channels) >= self._max_connections
-
-    def log(self, request: http.Request) -> None:
-        """Nothing: the API writes its own line, and Twisted's would show the query with its key."""
 
     def failed(self, reason: Failure) -> None:
         """A page failed by a fault of ours; of very many tracebacks only some are logged."""

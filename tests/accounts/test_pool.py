@@ -427,3 +427,9 @@ def test_a_paused_account_serves_nobody_until_it_is_resumed() -> None:
     assert made.shortage("m") == Shortage(is_busy=False, free_in=None, accounts=2)
     made.update([account(name) for name in "ab"])
     assert made.usable() == 2
+
+
+def test_the_text_of_a_pool_says_how_much_it_does() -> None:
+    made, _ = pool("a", "b")
+    assert made.lease("m") is not None
+    assert repr(made) == "<Pool: 2 accounts, 1 leases, 0 waiting>"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from support.accounts import FAR, account
 
-from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.lease import Lease
+from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, Cooldown
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.secret import Secret
@@ -75,3 +76,15 @@ def test_of_its_quotas_counts_what_was_learnt_last() -> None:
     assert state.quota == {"m": ModelQuota(0.9), "n": ModelQuota(0.5)}
     state.update(account())
     assert state.quota["m"] == ModelQuota(0.9)
+
+
+def test_the_text_of_a_state_and_of_a_lease_says_how_they_are_and_nothing_private() -> None:
+    state = AccountState(account("a"))
+    lease = Lease(lambda _: None, state, "m")
+    assert repr(state) == "<AccountState a, 0 in flight>"
+    assert repr(lease) == "<Lease of a for m>"
+    lease.release()
+    assert repr(lease) == "<Lease of a for m, released>"
+    state.cooldowns = {"m": Cooldown(5.0), ALL_MODELS: Cooldown(5.0)}
+    state.barred, state.expired = "why", True
+    assert repr(state) == "<AccountState a, 0 in flight, cools for m, cools for all models, barred, expired>"

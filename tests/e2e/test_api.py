@@ -308,7 +308,7 @@ async def test_a_stalled_reader_slows_upstream_down(tmp_path: Path) -> None:
         s.sendall(head + body)
         await until(lambda: len(running.simulator.requests) == 1)
         channels = running.daemon.site.channels
-        await until(lambda: any(channel._stalled_since for channel in channels))
+        await until(lambda: any(channel.is_stalled for channel in channels))
         await wait(0.3)
         taken = running.simulator.requests[0].events_sent
         await wait(0.3)

@@ -22,6 +22,7 @@ from antigravity_proxy.http1.parser import (
     UntilClose,
     announced_length,
     is_chunked,
+    origin_form,
     request_head,
     response_head,
     tokens,
@@ -153,6 +154,17 @@ def test_a_head_byte_by_byte_is_linear() -> None:
 
     cost(1000)
     assert cost(80_000) < 16 * cost(20_000) + 0.05
+
+
+def test_a_target_in_absolute_form() -> None:
+    fields = {b"host": [b"h"]}
+    assert origin_form(b"/a?b", fields) == b"/a?b"
+    assert origin_form(b"*", fields) == b"*"
+    assert origin_form(b"HTTP://h/a?b", fields) == b"/a?b"
+    assert origin_form(b"http://h", fields) == b"/"
+    assert origin_form(b"http://h?a", fields) == b"/?a"
+    with pytest.raises(Malformed):
+        origin_form(b"http://other/a", fields)
 
 
 @pytest.mark.parametrize("value", [b"", b"+1", b"-1", b"1 2", b"0x1", b"1_0", b"1,1", b"1" * 16, b"\xb2"])

@@ -19,7 +19,7 @@ from antigravity_proxy.relay.signatures import (
     KEPT_FOR,
     MAX_LENGTH,
     TOUCHED_EACH,
-    Memory,
+    ConversationSignatures,
     Signatures,
     new_digest,
 )
@@ -41,8 +41,8 @@ def call(*parts: Part, opening: str = "?", **fields: Any) -> Call:
     return Call("gemini-3-flash", (asked, Content("model", parts)) if parts else (asked,), **fields)
 
 
-def memory(store: Signatures, made: Call, model: Any = FLASH, owner: str = "laptop") -> Memory:
-    return Memory(store, owner, made, model)
+def memory(store: Signatures, made: Call, model: Any = FLASH, owner: str = "laptop") -> ConversationSignatures:
+    return ConversationSignatures(store, owner, made, model)
 
 
 def restored(store: Signatures, made: Call, model: Any = FLASH, owner: str = "laptop") -> tuple[Part, ...]:

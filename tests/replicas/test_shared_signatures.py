@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.content import Content, FunctionCall, Part
 from antigravity_proxy.canonical.models import MODELS
-from antigravity_proxy.relay.signatures import Memory, Signatures
+from antigravity_proxy.relay.signatures import ConversationSignatures, Signatures
 from antigravity_proxy.replicas.signatures import MOST
 
 pytestmark = needs_redis
@@ -99,7 +99,9 @@ async def test_a_call_signed_through_one_replica_is_restored_through_the_other(r
     async with farm(redis.url) as make:
         one, two = make(), make()
         await all_well(one, two)
-        here, there = (Memory(store_of(each), "laptop", call, MODELS["gemini-3-flash"]) for each in (one, two))
+        here, there = (
+            ConversationSignatures(store_of(each), "laptop", call, MODELS["gemini-3-flash"]) for each in (one, two)
+        )
         here.call_signed("call_1", "U2ln")
         await until(lambda: bool(stored(redis)))
         redis.ask("EXPIRE", stored(redis)[0], 60)

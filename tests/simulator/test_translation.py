@@ -26,12 +26,12 @@ from antigravity_proxy.simulator.validate import check_count, check_generate
 OBJECT = Raw(b'{"x":1}')
 PICTURE = Part(inline_data=Blob("image/png", "QUJD"))
 
-NAMES = st.sampled_from(["a", "b", "get time", "9x"])
+NAMES = st.sampled_from(["a", "b", "get time", "9x", "a.b"])
 IDS = st.sampled_from(["", "c1", "c2", "c:3"])
 SIGNATURES = st.sampled_from(["", "QUJD"])
 
-TEXTS = st.builds(Part, text=st.sampled_from(["", "hi"]))
-SAID = st.builds(Part, text=st.sampled_from(["", "hi"]), thought=st.booleans(), thought_signature=SIGNATURES)
+TEXTS = st.builds(Part, text=st.sampled_from(["", "hi", " \n"]))
+SAID = st.builds(Part, text=st.sampled_from(["", "hi", " "]), thought=st.booleans(), thought_signature=SIGNATURES)
 CALLS = st.builds(
     Part, function_call=st.builds(FunctionCall, NAMES, st.just(OBJECT), IDS), thought_signature=SIGNATURES
 )
@@ -80,7 +80,7 @@ ASKED = st.builds(
     Call,
     model=st.just("any"),
     contents=st.lists(TURNS, min_size=1, max_size=6).map(tuple),
-    system=st.sampled_from([(), ("Be brief.",), ("",)]),
+    system=st.sampled_from([(), ("Be brief.",), ("",), (" ",)]),
     tools=st.lists(TOOLS, max_size=3).map(tuple),
     web_search=st.booleans(),
     tool_choice=CHOICES,

@@ -54,6 +54,16 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             "1 TB announced; 300 MB chunked; a large body without a key",
             "<= 2 s; memory <= +150 MiB; <= 8 MiB taken",
         ),
+        Row(
+            "keyless bodies",
+            "30 connections with bodies of 31 MiB to pages that need no key, announced or chunked",
+            "413, 405 or 401 before the body is read; memory <= +20 MiB",
+        ),
+        Row(
+            "all bodies",
+            "thousands of connections of a key's holder with bodies of 31 MiB each; chunks of one byte",
+            "503 at the budget, those let in finish; memory <= 512 MiB; chunks <= 0.5 CPU s",
+        ),
         Row("deep JSON", "100,000 levels of JSON; a tool schema of 3,000", "10/10 refused with 4xx"),
         Row("odd text", "bad UTF-8, BOM, UTF-16, lone surrogates, NUL, NaN, 1e400, 5,000 digits", "54/54 never 5xx"),
         Row("wrong types", "a wrong type in every field, 3 dialects", ">= 417 cases: 4xx in shape or a harmless 2xx"),

@@ -88,6 +88,9 @@ def test_connect_signs_in_and_brackets_addresses() -> None:
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "answered 407"),
         (b"SSH-2.0-x\r\n\r\n", "does not speak HTTP"),
         (b"HTTP/1.1 xyz\r\n\r\n", "does not speak HTTP"),
+        (b"HTTP/1.1 " + b"9" * 5000 + b"\r\n\r\n", "does not speak HTTP"),
+        ("HTTP/1.1 ²00 OK\r\n\r\n".encode("latin-1"), "does not speak HTTP"),
+        (b"HTTP/1.1 20 OK\r\n\r\n", "does not speak HTTP"),
         (b"x" * 20_000, "no end"),
     ],
 )

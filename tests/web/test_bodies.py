@@ -53,7 +53,7 @@ def test_all_bodies_together_are_budgeted_and_those_let_in_finish() -> None:
     third, third_transport = edge.connect()
     third.dataReceived(head)  # of one holder
     assert third_transport.value().startswith(b"HTTP/1.1 503 ")
-    assert b"retry-after: " in third_transport.value()
+    assert b"Retry-After: " in third_transport.value()
     small, small_transport = edge.connect()
     small.dataReceived(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
     assert small_transport.value().startswith(b"HTTP/1.1 200 ")

@@ -15,7 +15,7 @@ from antigravity_proxy.web.client import HttpClient
 
 
 class Request:
-    """What the client's side calls of Twisted's request."""
+    """What the client's side calls of a request."""
 
     def __init__(self) -> None:
         self.out: list[bytes] = []
@@ -33,7 +33,8 @@ class Request:
     def write(self, data: bytes) -> None:
         self.out.append(data)
 
-    def finish(self) -> None:
+    def finish(self, data: bytes = b"") -> None:
+        self.out += [data] if data else []
         self.finished = True
 
     def answer_begins(self) -> None:

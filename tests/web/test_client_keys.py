@@ -198,3 +198,17 @@ def test_a_fault_in_the_use_of_the_keys_is_logged_and_the_looking_goes_on(
     no_leaks.clear()
     assert followed.clock.getDelayedCalls()
     followed.file.stopService()
+
+
+def test_what_a_request_causes_counts_too() -> None:
+    counting, limited = Counting(), key(requests_per_minute=5, concurrent=4)
+    record = counting.take(limited)
+    counting.rate_limits.add(limited, record, 3)
+    with pytest.raises(ClientLimited):
+        counting.take(limited)  # four are under way
+    counting.rate_limits(record)
+    with pytest.raises(ClientLimited) as caught:
+        counting.rate_limits.add(limited, counting.take(limited), 1)  # the sixth of this minute
+    assert 1 <= caught.value.retry_after <= 60
+    counting.clock.advance(60)
+    counting.take(limited)

@@ -9,6 +9,7 @@ import pytest
 from support.edge import HEAD, KEY, Edge, request
 
 from antigravity_proxy.errors import Unauthorized
+from antigravity_proxy.http1.parser import RequestHead
 from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.parse import networks
 from antigravity_proxy.web.edge import GuardedRequest
@@ -190,7 +191,7 @@ def test_above_the_cap_clients_are_told_to_come_again_and_far_above_closed_at_on
     channel, transport = edge.connect()
     channel.dataReceived(b"POST /v1/messages HTTP/1.1\r\nHost: x\r\n" + KEY + b"Content-Length: 5\r\n\r\nhello")
     assert transport.value().startswith(b"HTTP/1.1 503 ")
-    assert b"retry-after: %d\r\n" % limits.SHED_RETRY in transport.value()
+    assert b"Retry-After: %d\r\n" % limits.SHED_RETRY in transport.value()
     assert b'"type":"error"' in transport.value()
     channel, transport = edge.connect()
     channel.dataReceived(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -243,7 +244,7 @@ def test_while_there_is_room_a_slow_head_and_a_resting_connection_have_their_tim
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
-        (b"POST /v1/messages HTTP/1.1\r\nHost: x\r\n" + b"X-A: aaaaaaaa\r\n" * 501, 431),
+        (b"POST /v1/messages HTTP/1.1\r\nHost: x\r\n" + b"X-A: aaaaaaaa\r\n" * 501 + b"\r\n", 431),
         (b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 17_000, 431),
         (b"POST /v1/messages HTTP/1.1\r\nHost: x\r\n" + b"X-A: %b\r\n" % (b"a" * 8000) * 3, 431),
         (b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", 400),
@@ -342,7 +343,7 @@ def test_the_gate_raises_what_the_ring_raises() -> None:
     edge = Edge()
     channel, _ = edge.connect()
     with pytest.raises(Unauthorized):
-        edge.site.gate.admit(GuardedRequest(channel), b"GET", b"/v1/models")
+        edge.site.gate.admit(GuardedRequest(channel, RequestHead(b"GET", b"/v1/models", 1, {})), b"GET", b"/v1/models")
 
 
 def test_a_target_in_absolute_form_is_taken_for_its_path() -> None:

@@ -79,8 +79,7 @@ def test_what_is_read_ahead_while_a_request_is_under_way_is_bounded_and_cheap() 
             break
         channel.dataReceived(b"\r")
     assert transport.producerState == "paused"
-    assert sum(map(len, channel._dataBuffer)) <= 17_000
-    assert len(channel._dataBuffer) <= 32
+    assert len(channel._ahead) <= 17_000
 
 
 def test_a_drain_ends_a_pipeline_after_the_answer_under_way() -> None:

@@ -25,6 +25,7 @@ _THOUGHT = (
     b"event: response.reasoning_summary_text.delta\n"
     b'data: {"type":"response.reasoning_summary_text.delta","sequence_number":'
 )
+_TEXT_FRAME, _THOUGHT_FRAME = _TEXT.partition(b"data: ")[2], _THOUGHT.partition(b"data: ")[2]
 _DELTA = b',"delta":'
 
 
@@ -86,6 +87,21 @@ class ResponsesStream(ResponsesVisitor):
 
     def _delta(self, item: OpenItem, text: str) -> None:
         begin, end = (_TEXT, b',"logprobs":[]}\n\n') if item.is_message else (_THOUGHT, b"}\n\n")
+        self._out += (begin, b"%d," % self._next, item.place, _DELTA, _json(text), end)
+        self._next += 1
+
+
+class ResponsesFrames(ResponsesStream):
+    """The same events for a WebSocket: each one line of JSON, which becomes a frame."""
+
+    __slots__ = ()
+
+    def _event(self, kind: bytes, fields: bytes) -> None:
+        self._out.append(b'{"type":"response.%s","sequence_number":%d,%s}\n' % (kind, self._next, fields))
+        self._next += 1
+
+    def _delta(self, item: OpenItem, text: str) -> None:
+        begin, end = (_TEXT_FRAME, b',"logprobs":[]}\n') if item.is_message else (_THOUGHT_FRAME, b"}\n")
         self._out += (begin, b"%d," % self._next, item.place, _DELTA, _json(text), end)
         self._next += 1
 

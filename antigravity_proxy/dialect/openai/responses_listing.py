@@ -28,6 +28,8 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "input_image": {"detail": "auto"},
 }
 
+_response = msgspec.json.Decoder(Response)
+
 
 def render(response: Response) -> Rendered:
     """The response object."""
@@ -66,6 +68,16 @@ def render_items(items: Iterable[Raw], response: str, query: Mapping[str, str]) 
         "has_more": len(listed) > len(page),
     }
     return Rendered(200, msgspec.json.encode(body), _JSON)
+
+
+def document_of(response: Response) -> bytes:
+    """The response object without its output, as it is kept elsewhere."""
+    return msgspec.json.encode(replace(response, output=()))
+
+
+def read_document(document: bytes, output: Iterable[Raw]) -> Response:
+    """The response object that ``document_of`` gave, with its output."""
+    return replace(_response.decode(document), output=tuple(output))
 
 
 def sharing(response: Response, earlier: Response | None) -> tuple[Response, int]:

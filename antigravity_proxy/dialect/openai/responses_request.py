@@ -13,7 +13,7 @@ from antigravity_proxy.canonical.content import ABSENT
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.base import Decoded
 from antigravity_proxy.dialect.numbers import Whole, whole
-from antigravity_proxy.dialect.openai.responses_answer import CompactionDocument, new_answer
+from antigravity_proxy.dialect.openai.responses_answer import CompactionDocument, ResponsesFrames, new_answer
 from antigravity_proxy.dialect.openai.responses_compaction import summarising
 from antigravity_proxy.dialect.openai.responses_document import ReasoningEcho, Response
 from antigravity_proxy.dialect.openai.responses_items import NO_MEMORY, Memory, conversation, item_ids
@@ -133,12 +133,23 @@ def decode(body: bytes) -> Decoded:
     return understand(read(body)).decoded
 
 
-def understand(request: ResponsesRequest, memory: Memory = NO_MEMORY, *, stored: bool = False) -> Understood:
+def understand(
+    request: ResponsesRequest,
+    memory: Memory = NO_MEMORY,
+    *,
+    stored: bool = False,
+    framed: bool = False,
+    generate: bool = True,
+) -> Understood:
     """The request as a call, with what it refers to; raises BadRequest, NotFound.
 
-    ``stored``: its answer is kept, and says so.
+    ``stored``: its answer is kept, and says so. ``framed``: it is streamed as one event in a line, whatever the request
+    says. Unless ``generate`` no model is asked.
     """
     call, options, own = _understood(request, memory, stored=stored, compacts=False)
+    if framed:
+        call = replace(call, stream=True)
+        return Understood(Decoded(call, lambda stamp: ResponsesFrames(options, stamp), asks_upstream=generate), own)
     return Understood(Decoded(call, lambda stamp: new_answer(options, stamp)), own)
 
 
