@@ -39,7 +39,7 @@ _DATA_URL = re.compile(r"data:([\w.+/-]{1,100});base64,", re.I)
 
 def fields(given: Original, model: Model, quirks: frozenset[Quirk]) -> dict[str, Any]:
     """The body's fields. Raises BadRequest for what Claude on Vertex can't read."""
-    body = {name: value for name, value in _fields(Raw(given.body)).items() if memoryview(value) != b"null"}
+    body = {name: value for name, value in _fields(Raw(given.body)).items() if bytes(value) != b"null"}
     found: dict[str, Any] = {"anthropic_version": manners.version(given.version)}
     found |= {name: value for name, value in body.items() if name not in _LEFT_OUT}
     found["stream"] = True
