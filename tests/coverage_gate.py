@@ -55,6 +55,7 @@ WHOLE = (
     "telemetry/metrics.py",
     "telemetry/record.py",
     "telemetry/trace.py",
+    "upstream/assertion.py",
     "volume/accounts.py",
     "volume/guiconfig.py",
     "volume/layout.py",
