@@ -32,10 +32,12 @@ class Quirk(Enum):
     NO_PREFILL = "prefill"
     LOST_SIGNATURES = "signatures"
     SMALLER_PICTURE = "imageSize"
+    NO_SAMPLING = "temperature"
+    NO_BETAS = "anthropic-beta"
 
 
 #: what may be refused for its value, or for this conversation's sake, but is no field that a model lacks
-_NEVER_LASTING = frozenset({Quirk.LOST_SIGNATURES, Quirk.SMALLER_PICTURE})
+_NEVER_LASTING = frozenset({Quirk.LOST_SIGNATURES, Quirk.SMALLER_PICTURE, Quirk.NO_BETAS})
 _REFUSED_FIELDS = {
     quirk: re.compile(
         rf"unknown name \W?(?:{field})\W|\b(?:{field})\W{{1,3}}(?:is |are |parameters? |fields? |is currently )?"
@@ -72,11 +74,18 @@ class EventTooLargeError(Exception):
 
 
 class Access(Struct, frozen=True):
-    """What an attempt has from its lease: the base URL to ask, the credential's token, its project (None: none)."""
+    """What an attempt has from its lease: the base URL to ask, the credential's token, its project (None: none).
+
+    ``base`` is empty where the ``location`` says which host it is. ``quota_project``: who is billed, if not that
+    project. ``is_key``: the token is an API key.
+    """
 
     base: bytes
     token: Secret
     project: str | None = None
+    location: str = ""
+    quota_project: str = ""
+    is_key: bool = False
 
 
 class UpstreamRequest(Struct, frozen=True):
@@ -118,6 +127,10 @@ class Prepared(Protocol):
 
     def request(self, access: Access) -> UpstreamRequest:
         """What one attempt sends."""
+        ...
+
+    def events(self) -> EventReader:
+        """A reader for one attempt's answer."""
         ...
 
     def restorer(self) -> Callable[[Chunk], Chunk]:
@@ -176,10 +189,6 @@ class Wire(Protocol):
 
     def count(self, call: Call, model: Model) -> Count:
         """Has the call's input counted."""
-        ...
-
-    def events(self) -> EventReader:
-        """A reader for one answer."""
         ...
 
     def quirk_for(self, model: Model, message: str) -> Quirk | None:
