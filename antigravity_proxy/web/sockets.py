@@ -6,13 +6,10 @@ Messages are bounded and their bytes budgeted as bodies are, one response is und
 
 from __future__ import annotations
 
-import base64
-import binascii
 import secrets
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from twisted.logger import Logger
@@ -36,40 +33,15 @@ from antigravity_proxy.settings.limits import (
 from antigravity_proxy.telemetry.record import CLIENT_LEFT, Ledger, Record
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.web.bodies import Reservation
+from antigravity_proxy.web.frames import check_handshake, framed, read_head
 from antigravity_proxy.web.gate import ApiAdmission, ApiGate, ApiRequest
 from antigravity_proxy.web.responses import Asking, Responses
 from antigravity_proxy.web.serving import Serving
 
 log = Logger()
 
-_VERSION = b"13"
 #: why a socket is closed (RFC 6455 7.4.1)
 _GOING_AWAY, _NOT_TEXT, _POLICY, _TOO_LARGE = 1001, 1003, 1008, 1009
-
-
-class _Head(Struct):
-    type: str | None = None
-    generate: bool | None = None
-
-
-_head = msgspec.json.Decoder(_Head)
-
-
-def framed(events: bytes) -> bytes:
-    """Each line as the frame of a whole text (RFC 6455 5.2)."""
-    length = len(events) - 1
-    if 125 < length < 0x10000 and events.find(b"\n") == length:  # as almost always: one event
-        return b"\x81\x7e%b%b" % (length.to_bytes(2), events[:length])
-    out: list[bytes] = []
-    for line in events.split(b"\n"):
-        length = len(line)
-        if length > 0xFFFF:
-            out += (b"\x81\x7f", length.to_bytes(8), line)
-        elif length > 125:
-            out += (b"\x81\x7e", length.to_bytes(2), line)
-        elif length:
-            out += (b"\x81", length.to_bytes(1), line)
-    return b"".join(out)
 
 
 class Sockets:
@@ -84,7 +56,7 @@ class Sockets:
 
     def upgrade(self, request: ApiRequest, admission: ApiAdmission) -> None:
         """Answers the handshake; raises BadRequest for one that is none, Forbidden for a page of another origin."""
-        _check(request)
+        check_handshake(request)
         self.gate.check_origin(request)
         query = request.uri.partition(b"?")[2]
         request.uri = request.path  # what Twisted may log of it holds no key
@@ -181,7 +153,7 @@ class _Session:
             return
         try:
             body = message.encode()
-            head = _read(body)
+            head = read_head(body)
             if head.type == "response.processed":
                 _release(reservation)
                 return
@@ -378,30 +350,3 @@ class _SocketClient:
 def _release(reservation: Reservation | None) -> None:
     if reservation is not None:
         reservation.release()
-
-
-def _read(body: bytes) -> _Head:
-    try:
-        return _head.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
-        raise errors.BadRequest(f"The frame is no JSON object with a type: {e}") from None
-
-
-def _check(request: ApiRequest) -> None:
-    """Refuses what is no handshake of a version that is spoken here (RFC 6455 4.2)."""
-    headers = request.requestHeaders
-    version = headers.getRawHeaders(b"sec-websocket-version", ())
-    if list(version) != [_VERSION]:
-        request.setHeader(b"sec-websocket-version", _VERSION)
-        raise errors.BadRequest("The WebSocket version spoken here is 13.")
-    keys = headers.getRawHeaders(b"sec-websocket-key", ())
-    tokens = b",".join(headers.getRawHeaders(b"connection", ())).lower().split(b",")
-    if len(keys) != 1 or not _is_nonce(keys[0]) or b"upgrade" not in [token.strip() for token in tokens]:
-        raise errors.BadRequest("The WebSocket handshake is malformed.")
-
-
-def _is_nonce(key: bytes) -> bool:
-    try:
-        return len(base64.b64decode(key.strip(), validate=True)) == 16
-    except binascii.Error:
-        return False

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from wsproto import Connection, ConnectionType
 from wsproto.events import TextMessage
 
-from antigravity_proxy.web.sockets import framed
+from antigravity_proxy.web.frames import framed
 
 SIZES = st.sampled_from([1, 2, 124, 125, 126, 127, 1000, 0xFFFE, 0xFFFF, 0x10000, 0x10001])
 
