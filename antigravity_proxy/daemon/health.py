@@ -11,6 +11,8 @@ from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.replicas.store import Replicas, Sharing
 from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import epoch
+from antigravity_proxy.state.store import StateStore
+from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.volume.threads import HANGS
@@ -21,6 +23,9 @@ from antigravity_proxy.web.health import Volume as VolumeHealth
 from antigravity_proxy.web.warnings import Surroundings, warnings
 
 log = Logger()
+
+#: seconds for which a warning names a proxy of an account's own that failed: no one may try it again
+OWN_EGRESS_FAILED = 600.0
 
 
 class Health:
@@ -33,9 +38,11 @@ class Health:
         volume: VolumeService,
         pool: Pool,
         tokens: TokenKeeper,
+        egresses: Egresses,
         gate: ApiGate,
         replicas: Replicas | None,
         client_keys: ClientKeysFile | None,
+        remembered: StateStore,
         *,
         writable: bool,
     ) -> None:
@@ -44,9 +51,11 @@ class Health:
         self._volume = volume
         self._pool = pool
         self._tokens = tokens
+        self._egresses = egresses
         self._gate = gate
         self._replicas = replicas
         self._client_keys = client_keys
+        self._remembered = remembered
         self._writable = writable
         self._told: frozenset[str] = frozenset()
         self.draining = False
@@ -71,15 +80,18 @@ class Health:
 
     def warnings(self) -> tuple[str, ...]:
         """Everything that an operator should know now."""
-        sharing, tally = self._sharing(), self._pool.tally()
+        sharing = self._sharing()
         around = Surroundings(
             keys_closed=self._gate.keys.closed,
             client_keys="" if self._client_keys is None else self._client_keys.trouble,
             misconfigured=self._tokens.misconfigured,
             apart="" if sharing is None else sharing.trouble,
             writable=self._writable,
-            barred=tally.barred,
-            unverified=tally.unverified,
+            state=self._remembered.trouble,
+            exposed=self._remembered.exposed,
+            tally=self._pool.tally(),
+            egress=self._egresses.trouble(),
+            own_egress=self._egresses.own_troubles(self._clock.seconds() - OWN_EGRESS_FAILED),
         )
         return warnings(self._in_force.settings, self._in_force.state, around)
 
