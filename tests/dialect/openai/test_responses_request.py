@@ -719,7 +719,7 @@ def test_what_can_be_read_but_not_written_is_too_deep(monkeypatch: pytest.Monkey
     assert refused().message == "The body is nested too deeply."
 
 
-@pytest.mark.parametrize("raw", [b"\xff", b"\\ud800", b"\\u12", b"\x01"])
+@pytest.mark.parametrize("raw", [b"\xff", b"\\u12", b"\x01"])
 @pytest.mark.parametrize(
     "place", [{"input": "RAW"}, {"input": [{"role": "user", "content": "RAW"}]}, {"metadata": {"a": "RAW"}}]
 )
