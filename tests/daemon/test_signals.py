@@ -91,7 +91,7 @@ def test_the_log_file_is_opened_anew(tmp_path: Path, name: str) -> None:
         (tmp_path / "out").rename(log)
         daemon.get("/v1/models")
         deadline = time.monotonic() + 5
-        while "openai models 200" not in log.read_text():
+        while "openai models 200" not in log.read_text():  # written behind the answer
             assert time.monotonic() < deadline
             time.sleep(0.02)
         daemon.signal(name)
