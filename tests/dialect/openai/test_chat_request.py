@@ -252,7 +252,7 @@ def test_a_wrong_type_is_refused_and_its_place_named(path: Path) -> None:
         ({"messages": "hi"}, "messages"),
         ({"messages": [{"role": "owner", "content": "x"}]}, "messages[0].role"),
         ({"messages": [USER, {"role": "user", "content": [{"type": "video_url"}]}]}, "messages[1].content[0].type"),
-        ({"reasoning_effort": "extreme"}, "reasoning_effort"),
+        ({"reasoning_effort": 5}, "reasoning_effort"),
         ({"response_format": {"type": "grammar"}}, "response_format.type"),
         ({"response_format": {"type": "python"}}, "response_format.type"),
         ({"tool_choice": "always"}, "tool_choice"),
