@@ -82,6 +82,18 @@ def _barred(f: Failure) -> bool:
     return f.appeal or (bool(_TERMS.search(f.message)) and not _wrong_project(f))
 
 
+def _bare(f: Failure) -> bool:
+    return f.status == "RESOURCE_EXHAUSTED" and not f.reason and not f.quota_ids and f.delay is None
+
+
+def _caller_refused(f: Failure) -> bool:
+    return not f.reason and "caller does not have permission" in f.message
+
+
+def _is_googles(f: Failure) -> bool:
+    return bool(f.status)
+
+
 def _bad_location(f: Failure) -> bool:
     return f.status == "FAILED_PRECONDITION" and "location is not supported" in f.message
 
@@ -304,6 +316,32 @@ _UNREACHABLE_HOST = Verdict(
     with_own_egress=_NO_WAY_OUT,
 )
 
+#: a box between here and upstream, such as a filter, which answers in upstream's place
+_ON_THE_WAY = structs.replace(
+    _BROKEN,
+    operator_words="something on the way to upstream answered in its place",
+    client_words="Something on the way to the upstream service answered in its place.",
+)
+_REFUSED_REQUEST = Verdict(
+    cause=Cause.REFUSED_REQUEST,
+    step=Step.OTHER_ACCOUNT,
+    scope=Scope.NONE,
+    error=errors.UpstreamRefusesRequest,
+    operator_words="upstream refused a request although quota was left",
+    client_words=(
+        "Upstream refuses this request although quota is left. Usually it is the client's system prompt that its "
+        "filter refuses: change that, use another client or model, or an official credential."
+    ),
+)
+_REFUSED_CLIENT = Verdict(
+    cause=Cause.REFUSED_CLIENT,
+    step=Step.OTHER_ACCOUNT,
+    scope=Scope.NONE,
+    error=errors.UpstreamRefusesClient,
+    operator_words="upstream refused this program, whichever account asked",
+    client_words="Upstream refuses this proxy, whichever account asks; its operator sees in /health what can be done.",
+)
+
 #: failures with an error body, or a status; the first row that fits decides
 TABLE: tuple[Row, ...] = (
     Row({429}, _quota_used_up, _QUOTA),
@@ -311,6 +349,7 @@ TABLE: tuple[Row, ...] = (
     Row({429}, _burst, _RATE_LIMIT),
     Row({429}, _no_capacity, _NO_CAPACITY),
     Row({429}, _no_credits, _NO_CREDITS),
+    Row({429}, _bare, structs.replace(_EXHAUSTED, with_quota_left=_REFUSED_REQUEST)),
     Row({429}, _anything, _EXHAUSTED),
     Row({503}, _no_capacity_in_words, _NO_CAPACITY),
     Row({408, 499}, _anything, _INTERRUPTED),
@@ -320,6 +359,7 @@ TABLE: tuple[Row, ...] = (
     Row({403}, _scope_missing, _SCOPE_MISSING),
     Row({403}, _wrong_project, _WRONG_PROJECT),
     Row({400, 404}, _names_project, _WRONG_PROJECT),
+    Row({403}, _caller_refused, structs.replace(_FORBIDDEN, from_all=_REFUSED_CLIENT)),
     Row({403}, _anything, _FORBIDDEN),
     Row({404}, _anything, _NO_SUCH_MODEL),
     Row({400}, _bad_signature, _BAD_SIGNATURE),
@@ -349,7 +389,8 @@ TABLE: tuple[Row, ...] = (
         ),
     ),
     Row(range(500, 600), _anything, _UPSTREAM_ERROR),
-    Row(range(400, 500), _anything, structs.replace(_BAD_REQUEST, step=Step.STOP)),
+    Row(range(400, 500), _is_googles, structs.replace(_BAD_REQUEST, step=Step.STOP)),
+    Row(range(400, 500), _anything, _ON_THE_WAY),
     Row(None, _anything, _BROKEN),  # 1xx, 3xx: never followed
 )
 
@@ -361,6 +402,8 @@ WITHOUT_BODY: Mapping[Cause, Verdict] = {
         _NO_WAY_OUT,
         _BROKEN,
         _SILENT,
+        _REFUSED_REQUEST,
+        _REFUSED_CLIENT,
         # a token that was good is refused: revoked, or older than it claims; the second in a row is UNAUTHENTICATED
         structs.replace(_UNAUTHENTICATED, cause=Cause.TOKEN_REFUSED, scope=Scope.NONE, ladder=()),
         # the account has no live token and could not get one
