@@ -38,6 +38,8 @@ from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
 from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import Start, epoch
+from antigravity_proxy.state import place
+from antigravity_proxy.state.store import StateStore
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.volume.reader import VolumeState
@@ -79,6 +81,7 @@ class Daemon(MultiService):
     ledger: Ledger
     responses: Responses
     health: Health
+    remembered: StateStore
 
     def __init__(self, reactor: Any, start: Start, handed: Sockets, notifier: Notifier) -> None:
         super().__init__()
@@ -93,6 +96,9 @@ class Daemon(MultiService):
         # what is seen of all that follows
         self._observability = observability = Observability(reactor, settings)
         self.ledger = ledger = observability.ledger
+
+        # what outlasts this process
+        self.remembered = remembered = _state_store(reactor, start)
 
         # the volume, and what is written into it
         writable = startup.is_writable(start.places.directory)
@@ -126,6 +132,7 @@ class Daemon(MultiService):
             gate,
             services.replicas,
             client_keys,
+            remembered,
             writable=writable,
         )
         pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()
@@ -177,7 +184,7 @@ class Daemon(MultiService):
         observability.watch(
             self.site, pool, services.relay.upstream.repairs, volume, in_force, services.replicas, health
         )
-        for part in (client_keys, observability, volume, writer, services.replicas, decoding, notifier):
+        for part in (remembered, client_keys, observability, volume, writer, services.replicas, decoding, notifier):
             if part is not None:
                 part.setServiceParent(self)
 
@@ -258,3 +265,12 @@ def _client_keys(reactor: Any, settings: Settings) -> ClientKeysFile | None:
     """The file of clients' keys, if there is to be one."""
     path = settings.client_keys_file
     return None if path is None else ClientKeysFile(reactor, Path(path))
+
+
+def _state_store(reactor: Any, start: Start) -> StateStore:
+    """What remembers over a restart, as far as there is a directory for it. Raises SettingsError."""
+    if start.settings.state_dir is None:
+        return StateStore(reactor, epoch, None)
+    directory = Path(start.settings.state_dir)
+    place.check_apart(directory, start.places.directory)
+    return StateStore(reactor, epoch, directory)
