@@ -42,11 +42,19 @@ class _Known(Struct):
 
 
 class _Record(Struct):
-    """Of one account and model: when it last answered, and which texts it has refused since when it last did so."""
+    """Of one account and model: when it last answered, and when it last refused which text.
+
+    ``first`` and ``last``: the first and the last of refusals in a row, without an answer or a long pause between.
+    """
 
     passed: float = float("-inf")
     texts: dict[bytes, float] = field(default_factory=dict)
-    first: float = 0.0
+    first: float = float("-inf")
+    last: float = float("-inf")
+
+    def is_row(self, now: float) -> bool:
+        """Whether a refusal now would go on with the row."""
+        return self.last > self.passed and now - self.last <= BELIEVED_FOR
 
 
 class Refusals:
@@ -96,18 +104,18 @@ class Refusals:
     def believes(self, account: str, model: str, text: bytes, now: float) -> bool:
         """Whether what is known of the account's quota still counts against a refusal of this text."""
         record = self._records.get((account, model))
-        if record is None:
+        if record is None or not record.is_row(now):
             return True
-        since = {each for each, at in record.texts.items() if at > record.passed}
-        return not since or (now - record.first <= BELIEVED_FOR and len(since | {text}) <= BELIEVED_TEXTS)
+        in_row = {each for each, at in record.texts.items() if at >= record.first}
+        return now - record.first <= BELIEVED_FOR and len(in_row | {text}) <= BELIEVED_TEXTS
 
     def refused(self, account: str, model: str, text: bytes, now: float) -> bool:
         """Notes that a text was refused; says whether another one has passed since the time before."""
         record = self._records.setdefault((account, model), _Record())
         before = record.texts.pop(text, None)
-        if all(at <= record.passed for at in record.texts.values()) and (before is None or before <= record.passed):
+        if not record.is_row(now):
             record.first = now
-        record.texts[text] = now
+        record.texts[text] = record.last = now
         while len(record.texts) > _MAX_TEXTS:
             del record.texts[next(iter(record.texts))]
         while len(self._records) > _MAX_RECORDS:
@@ -133,7 +141,7 @@ class Refusals:
         if not self.refuses_client(now):
             self.client_since = now
             self._refusing.clear()
-            log.error("upstream refuses this program, whichever account asks; /health says what can be done")
+            log.warn("upstream refuses this program, whichever account asks; /health says what can be done")
         self._refusing.update(accounts)
         self.client_until = now + TOLD_FOR
 
@@ -187,11 +195,11 @@ class Doubts:
 
     def _of_request(self, state: AccountState, verdict: Verdict, refusal: Verdict, now: float) -> Verdict:
         refusals, account = self._refusals, state.credential.id
-        if refusals.knows(self._text, now):
-            return _final(refusal)
         has_quota = policy.has_quota(state, self._model, self._pool.rules, self._pool.now())
         believed = has_quota and refusals.believes(account, self._model, self._text, now)
         another_passed = refusals.refused(account, self._model, self._text, now) if has_quota else False
+        if refusals.knows(self._text, now):
+            return _final(refusal)
         if any(doubt.refusal is refusal for doubt in self._doubts):  # another account is told the same
             refusals.prove(self._text, now)
             self._clear()
