@@ -19,6 +19,7 @@ from antigravity_proxy.http1.parser import ResponseHead
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.connection import Connection
 from antigravity_proxy.upstream.connections import Connections
+from antigravity_proxy.upstream.tunnel import TunnelRefused
 
 #: names and values, as they are sent
 HeaderList = tuple[tuple[bytes, bytes], ...]
@@ -34,6 +35,10 @@ class ExchangeError(Exception):
 
 class Unreachable(ExchangeError):
     """No connection could be made: upstream has received nothing."""
+
+
+class NoWayOut(Unreachable):
+    """The egress proxy is not to be used, can't be reached, or gives no way: that says nothing of upstream."""
 
 
 class Stale(ExchangeError):
@@ -68,7 +73,7 @@ def host_header(url: bytes) -> bytes:
 
 def _request_head(method: bytes, target: bytes, headers: HeaderList, body: bytes | None) -> bytes:
     """The head of a request. Raises ValueError where a header would begin a line of its own."""
-    lines = [method + b" " + target + b" HTTP/1.1", *(name + b": " + value for name, value in headers)]
+    lines = [method + b" " + target + b" HTTP/1.1", *[name + b": " + value for name, value in headers]]
     if body is not None:
         lines.append(b"Content-Length: %d" % len(body))
     head = b"\r\n".join(lines)
@@ -136,9 +141,10 @@ class Exchange:
             opened = self._opened = Deferred[ResponseHead](self._give_up)
             connection.request(head, body or b"", self)
             return await opened
-        finally:
+        except BaseException:
             self._opened = None
             self._ticker.leave(self)
+            raise
 
     async def _connect(self, uri: URI) -> Connection:
         self._connecting = self._connections.connect(uri)
@@ -147,6 +153,8 @@ class Exchange:
         except Exception as e:
             if self._late:
                 raise Silent("no connection for too long") from e
+            if isinstance(e, TunnelRefused):
+                raise NoWayOut(str(e)) from e
             raise Unreachable(type(e).__name__) from e
         finally:
             self._connecting = None
