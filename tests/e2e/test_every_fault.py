@@ -95,7 +95,6 @@ CASES = {
     "413": final(Fault(413, b"<html>"), 413),
     "418": trouble(Fault(418, b"")),
     "451": trouble(Fault(451, b"<html>")),
-    "409": final(Fault(409, faults.error(409, "ABORTED", "x"))),
     "500": trouble(faults.failing(500), 500),
     "502": trouble(faults.failing(502)),
     "503": trouble(faults.failing(503), 503, overloaded=True),
