@@ -7,7 +7,7 @@ stay in memory, and all of them together are budgeted.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -112,8 +112,8 @@ class GuardedRequest(Generic[A]):
 
     def __init__(self, channel: GuardedChannel, head: RequestHead) -> None:
         self.channel = channel
-        self.method, self.uri, self.minor, fields = head
-        self.requestHeaders = ReceivedFields(fields)
+        self.method, self.uri, self.minor = head.method, head.target, head.minor
+        self.requestHeaders = ReceivedFields(head.fields)
         self.admission: A | None = None
         self.on_lost: Callable[[Failure], object] | None = None
         self.code = 200
@@ -163,6 +163,7 @@ class GuardedRequest(Generic[A]):
         if self.channel.sheds and not admitted.spared:
             raise errors.Unavailable("Too many connections. Please try again in a moment.", retry_after=SHED_RETRY)
         if length != 0:
+            _check_encoding(self.requestHeaders)
             if admitted.body is BodyUse.REFUSED:
                 raise errors.BodyTooLarge("No request body is taken here.")
             self._reservation = Reservation(site.bodies, admitted.holder, site.gate.max_body)
@@ -226,6 +227,12 @@ class GuardedRequest(Generic[A]):
         """A field of the answer's head, by its lower-case name; it stands once for each value."""
         self._fields[name] = values
 
+    def setHeaders(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
+        """Several fields of the answer's head, each once, by their lower-case names."""
+        mine = self._fields
+        for name, value in fields:
+            mine[name] = (value,)
+
     @property
     def fields(self) -> tuple[tuple[bytes, bytes], ...]:
         """The fields of the answer's head that are set so far."""
@@ -233,7 +240,8 @@ class GuardedRequest(Generic[A]):
 
     def _start(self) -> bytes:
         """Begins the answer: its head, with the framing of its body."""
-        channel, fields = self.channel, list(self.fields)
+        channel = self.channel
+        fields = [(name, value) for name, values in self._fields.items() for value in values]
         self.startedWriting = True
         if self.method == b"HEAD" or self.code in _WITHOUT_BODY or b"content-length" in self._fields:
             pass
@@ -309,3 +317,10 @@ class GuardedRequest(Generic[A]):
             on_lost(reason)
         gate: Gate[Any] = self.channel.site.gate
         gate.lost(self)
+
+
+def _check_encoding(headers: ReceivedFields) -> None:
+    """Refuses a body that is compressed: what it unpacks to has no bound."""
+    encodings = headers.getRawHeaders(b"content-encoding", ())
+    if any(encoding.strip().lower() not in (b"", b"identity") for encoding in encodings):
+        raise errors.UnsupportedEncoding("Send the request body uncompressed: no Content-Encoding is taken here.")
