@@ -228,7 +228,7 @@ class ConversationSignatures:
         return signature
 
     def _put(self, kind: bytes, what: bytes, signature: str) -> None:
-        self._store.put(self._key(kind, what), made_by(self._model.family, signature))
+        self._store.put(self._key(kind, what), made_by(self._model.maker, signature))
 
     def _key(self, kind: bytes, what: bytes) -> bytes:
         if not self._scope:
