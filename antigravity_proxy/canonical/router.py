@@ -72,6 +72,17 @@ class Router:
             raise ModelNotFound(self._lacking(call.model))
         return found
 
+    def first(self, name: str) -> Model | None:
+        """The model that a name means, at the first upstream that has it; None: nobody has it."""
+        try:
+            return self.routes(Call(name, ()))[0][0]
+        except ModelNotFound:
+            return None
+
+    def ids(self, upstream: str) -> Collection[str]:
+        """The ids that an upstream offers, as far as is known."""
+        return self.catalogue.ids if upstream == ACCOUNTS else sorted(self._known.get(upstream, ()))
+
     def knows(self, name: str) -> bool:
         """Whether the name means a model."""
         bare = _pin(name)[1]

@@ -168,6 +168,10 @@ class ConversationSignatures:
         self._restored: list[bytes] = []
         self.conversation = conversation_id(call)
 
+    def serve(self, model: Model) -> None:
+        """From now on it is this model that serves."""
+        self._model = model
+
     def beside(self, call: Call) -> ConversationSignatures:
         """The same for another call of the same request."""
         return ConversationSignatures(self._store, self._owner, call, self._model)
