@@ -93,11 +93,14 @@ _NO_QUOTA: Mapping[str, ModelQuota] = {}
 
 
 def unwatched(state: AccountState) -> None:
-    """Nobody keeps an order in which this account stands."""
+    """Nobody wants to know."""
 
 
 class AccountState:
-    """The mutable state of one account; changed only by the pool and the token keeper, on the reactor's thread.
+    """The mutable state of one account, on the reactor's thread.
+
+    The pool, its leases and the token keeper change it, and so do the quota poll, what replicas say
+    (``replication.ReplicaEvents``) and the relay's look-up of projects.
 
     ``on_change`` is told when the account may have become better to choose; what makes it worse is seen by whoever
     looks. ``serial`` is its place among equals.

@@ -9,19 +9,42 @@ import re
 
 from msgspec import structs
 
+from antigravity_proxy import errors
 from antigravity_proxy.canonical import verdict
-from antigravity_proxy.canonical.verdict import Failure, Row, Scope, Verdict
-from antigravity_proxy.generatecontent import verdicts
+from antigravity_proxy.canonical.verdict import Cause, Failure, Row, Scope, Step, Verdict
 from antigravity_proxy.generatecontent.verdicts import (
+    BAD_LOCATION,
+    BAD_REQUEST,
+    BAD_SIGNATURE,
+    CONTEXT_OVERFLOW,
+    EXHAUSTED,
+    FORBIDDEN,
+    HOUR,
+    INTERRUPTED,
+    NO_CAPACITY,
+    NO_SUCH_MODEL,
+    NOT_ALLOWED,
+    PER_MINUTE_LADDER,
+    TEN_MINUTES,
+    TOO_LARGE,
+    TROUBLE,
+    UNAUTHENTICATED,
+    WITHOUT_BODY,
     anything,
+    bad_location,
     bad_signature,
     context_overflow,
-    message_has,
+    message,
     per_day,
     per_minute,
-    reason_is,
+    reason,
 )
 
+__all__ = ["TABLE", "WITHOUT_BODY", "judge"]
+
+#: seconds by consecutive failures, where upstream states no delay (upstream.md 6.3, column "cooldown")
+_QUOTA_LADDER = (3600.0, 7200.0, 14400.0)
+_BURST_LADDER = (10.0,)
 #: a burst limit that lasts longer than this, in seconds, is a used-up quota
 _LONGEST_BURST = 300.0
 
@@ -42,11 +65,11 @@ def _burst(f: Failure) -> bool:
     return f.reason == "RATE_LIMIT_EXCEEDED" or per_minute(f)
 
 
-_names_project = message_has(_PROJECT)
-_no_capacity = reason_is("MODEL_CAPACITY_EXHAUSTED")
-_no_credits = reason_is("INSUFFICIENT_G1_CREDITS_BALANCE")
-_scope_missing = reason_is("ACCESS_TOKEN_SCOPE_INSUFFICIENT")
-_needs_validation = reason_is("VALIDATION_REQUIRED")
+_names_project = message(_PROJECT)
+_no_capacity = reason("MODEL_CAPACITY_EXHAUSTED")
+_no_credits = reason("INSUFFICIENT_G1_CREDITS_BALANCE")
+_scope_missing = reason("ACCESS_TOKEN_SCOPE_INSUFFICIENT")
+_needs_validation = reason("VALIDATION_REQUIRED")
 
 
 def _no_capacity_in_words(f: Failure) -> bool:
@@ -61,48 +84,87 @@ def _barred(f: Failure) -> bool:
     return f.appeal or (bool(_TERMS.search(f.message)) and not _wrong_project(f))
 
 
-def _bad_location(f: Failure) -> bool:
-    return f.status == "FAILED_PRECONDITION" and "location is not supported" in f.message
-
-
-_BAD_LOCATION = structs.replace(
-    verdicts.BAD_LOCATION, with_own_egress=structs.replace(verdicts.BAD_LOCATION, scope=Scope.ACCOUNT)
+_QUOTA = structs.replace(
+    EXHAUSTED, cause=Cause.QUOTA, operator_words="its quota is used up", ladder=_QUOTA_LADDER, uses_quota=True
+)
+_RATE_LIMIT = structs.replace(
+    EXHAUSTED,
+    cause=Cause.RATE_LIMIT,
+    operator_words="it reached a rate limit",
+    ladder=_BURST_LADDER,
+    takes_app_backoff=False,
+)
+_NO_CREDITS = structs.replace(
+    EXHAUSTED,
+    cause=Cause.NO_CREDITS,
+    operator_words="its credits are used up",
+    ladder=HOUR,
+    takes_app_backoff=False,
+)
+_NEEDS_VALIDATION = Verdict(
+    cause=Cause.NEEDS_VALIDATION,
+    step=Step.NEXT_ACCOUNT,
+    scope=Scope.ACCOUNT,
+    error=errors.Unavailable,
+    operator_words="Google asks its owner to verify it",
+    client_words=NOT_ALLOWED,
+    ladder=TEN_MINUTES,
+    blames_account=True,
+    needs_owner=True,
+)
+_BARRED = structs.replace(
+    _NEEDS_VALIDATION,
+    cause=Cause.BARRED,
+    scope=Scope.UNTIL_CHANGED,
+    operator_words="Google has barred it from this service",
+    ladder=(),
+)
+#: no time mends it: the person who signed in left out access that every call needs
+_SCOPE_MISSING = structs.replace(
+    _BARRED,
+    cause=Cause.SCOPE_MISSING,
+    operator_words="its sign-in leaves out access to Google Cloud: sign in again, and tick that",
+)
+_WRONG_PROJECT = Verdict(
+    cause=Cause.WRONG_PROJECT,
+    step=Step.PROJECT,
+    scope=Scope.ACCOUNT,
+    error=errors.Unavailable,
+    operator_words="its project can't be used",
+    client_words=NOT_ALLOWED,
+    ladder=TEN_MINUTES,
+    blames_account=True,
 )
 
 #: failures with an error body, or a status; the first row that fits decides
 TABLE: tuple[Row, ...] = (
-    Row({429}, _quota_used_up, verdicts.QUOTA),
-    Row({429}, per_minute, structs.replace(verdicts.RATE_LIMIT, ladder=verdicts.PER_MINUTE_LADDER)),
-    Row({429}, _burst, verdicts.RATE_LIMIT),
-    Row({429}, _no_capacity, verdicts.NO_CAPACITY),
-    Row({429}, _no_credits, verdicts.NO_CREDITS),
-    Row({429}, anything, verdicts.EXHAUSTED),
-    Row({503}, _no_capacity_in_words, verdicts.NO_CAPACITY),
-    Row({408, 499}, anything, verdicts.INTERRUPTED),
-    Row({401}, anything, verdicts.UNAUTHENTICATED),
-    Row({403}, _needs_validation, verdicts.NEEDS_VALIDATION),
-    Row({403}, _barred, verdicts.BARRED),
-    Row({403}, _scope_missing, verdicts.SCOPE_MISSING),
-    Row({403}, _wrong_project, verdicts.WRONG_PROJECT),
-    Row({400, 404}, _names_project, verdicts.WRONG_PROJECT),
-    Row({403}, anything, verdicts.FORBIDDEN),
-    Row({404}, anything, verdicts.NO_SUCH_MODEL),
-    Row({400}, bad_signature, verdicts.BAD_SIGNATURE),
+    Row({429}, _quota_used_up, _QUOTA),
+    Row({429}, per_minute, structs.replace(_RATE_LIMIT, ladder=PER_MINUTE_LADDER)),
+    Row({429}, _burst, _RATE_LIMIT),
+    Row({429}, _no_capacity, NO_CAPACITY),
+    Row({429}, _no_credits, _NO_CREDITS),
+    Row({429}, anything, EXHAUSTED),
+    Row({503}, _no_capacity_in_words, NO_CAPACITY),
+    Row({408, 499}, anything, INTERRUPTED),
+    Row({401}, anything, UNAUTHENTICATED),
+    Row({403}, _needs_validation, _NEEDS_VALIDATION),
+    Row({403}, _barred, _BARRED),
+    Row({403}, _scope_missing, _SCOPE_MISSING),
+    Row({403}, _wrong_project, _WRONG_PROJECT),
+    Row({400, 404}, _names_project, _WRONG_PROJECT),
+    Row({403}, anything, FORBIDDEN),
+    Row({404}, anything, NO_SUCH_MODEL),
+    Row({400}, bad_signature, BAD_SIGNATURE),
     Row(
         {400},
-        _bad_location,
-        structs.replace(
-            verdicts.BAD_LOCATION, with_own_egress=structs.replace(verdicts.BAD_LOCATION, scope=Scope.ACCOUNT)
-        ),
+        bad_location,
+        structs.replace(BAD_LOCATION, with_own_egress=structs.replace(BAD_LOCATION, scope=Scope.ACCOUNT)),
     ),
-    Row({400}, context_overflow, verdicts.CONTEXT_OVERFLOW),
-    Row({400}, anything, verdicts.BAD_REQUEST),
-    Row({413}, anything, verdicts.TOO_LARGE),
-    *verdicts.SERVER_ROWS,
+    Row({400}, context_overflow, CONTEXT_OVERFLOW),
+    Row({400}, anything, BAD_REQUEST),
+    Row({413}, anything, TOO_LARGE),
+    *TROUBLE,
 )
-
-
-WITHOUT_BODY = verdicts.WITHOUT_BODY
 
 
 def judge(failure: Failure) -> Verdict:

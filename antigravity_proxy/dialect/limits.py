@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 from antigravity_proxy.errors import BadRequest
 
+#: bytes; a shorter body can't have too many of anything, so nothing is counted
+SMALL_BODY = 50_000
 MAX_MESSAGES = 10_000
 #: in all messages together; Gemini's clients keep a turn for each piece of an answer
 MAX_PARTS = 20_000

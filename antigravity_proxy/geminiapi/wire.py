@@ -53,10 +53,6 @@ class GeminiApi:
         """As Wire's."""
         return CountTokens(request.prepare(call, model, official=True))
 
-    def events(self) -> EventReader:
-        """As Wire's."""
-        return EventReader()
-
     def quirk_for(self, model: Model, message: str) -> Quirk | None:
         """As Wire's."""
         return request.quirk_for(model, message)
@@ -105,6 +101,10 @@ class Generate:
         """As Prepared's."""
         name, silence = (_WHOLE, PICTURE_SILENCE) if self._inner.is_picture else (_STREAM, 0.0)
         return method(access, self._inner.model.id, name, self._inner.body, silence)
+
+    def events(self) -> EventReader:
+        """As Prepared's."""
+        return EventReader()
 
     def restorer(self) -> Callable[[Chunk], Chunk]:
         """As Prepared's."""

@@ -108,6 +108,8 @@ def kind(flat: Flat, hints: list[str]) -> tuple[str, bool]:
     """A plain node's one type, and whether it may be null."""
     words = flat.words
     named = words.get("type")
+    if isinstance(named, str) and named in _TYPES and named != "null":  # as almost all are
+        return named, False
     names = [name.lower() for name in (named if isinstance(named, list) else [named]) if isinstance(name, str)]
     names = [name for name in names if name in _TYPES]
     some = [name for name in names if name != "null"]

@@ -9,7 +9,7 @@ from msgspec import structs
 from antigravity_proxy import errors
 from antigravity_proxy.canonical.verdict import Cause, Failure, Row, Scope, Step, Verdict
 from antigravity_proxy.generatecontent import verdicts
-from antigravity_proxy.generatecontent.verdicts import anything, message_has, reason_is
+from antigravity_proxy.generatecontent.verdicts import anything, message, reason
 
 #: a limit of nothing, in the message: no digit or decimal after it
 _LIMIT_ZERO = re.compile(r"\blimit: 0(?![\d.])")
@@ -18,6 +18,8 @@ _LEAKED = re.compile(r"reported as leaked", re.I)
 _OF_ANOTHER_PROJECT = re.compile(r"\bfiles/|\bcachedContents/|\bthe File\b|\bCachedContent\b")
 _LOCATION = re.compile(r"location is not supported|free tier is not available in your country", re.I)
 _OUR_FAULT = re.compile(r"Multiple authentication credentials|Unknown name \"(?:sessionId|requestType|project)\"")
+
+_MINUTE, _TEN_MINUTES, _HOUR = (60.0,), (600.0,), (3600.0,)
 
 _NO_CREDENTIAL = "No credential is allowed to use the upstream service at the moment."
 _LIMITED = "All credentials are rate limited for this model."
@@ -44,11 +46,11 @@ DAILY_QUOTA = structs.replace(
     EXHAUSTED,
     cause=Cause.QUOTA,
     operator_words="its quota of the day is used up",
-    ladder=verdicts.HOUR,
+    ladder=_HOUR,
     resets_daily=True,
 )
 RATE_LIMIT = structs.replace(
-    EXHAUSTED, cause=Cause.RATE_LIMIT, operator_words="it reached a rate limit", ladder=verdicts.MINUTE
+    EXHAUSTED, cause=Cause.RATE_LIMIT, operator_words="it reached a rate limit", ladder=_MINUTE
 )
 SPENT = structs.replace(
     EXHAUSTED,
@@ -64,7 +66,7 @@ NO_CREDITS = Verdict(
     error=errors.Unavailable,
     operator_words="the prepaid credit of its billing account is used up: add credit",
     client_words=_NO_CREDENTIAL,
-    ladder=verdicts.HOUR,
+    ladder=_HOUR,
     blames_account=True,
     needs_owner=True,
     skips_group=True,
@@ -76,7 +78,7 @@ _CREDENTIAL = Verdict(
     error=errors.Unavailable,
     operator_words="upstream forbids it what was asked",
     client_words=_NO_CREDENTIAL,
-    ladder=verdicts.TEN_MINUTES,
+    ladder=_TEN_MINUTES,
     blames_account=True,
     is_fault=True,
 )
@@ -114,7 +116,7 @@ API_DISABLED = structs.replace(
     NO_CREDITS,
     cause=Cause.API_DISABLED,
     operator_words="the API is not enabled in its project",
-    ladder=verdicts.TEN_MINUTES,
+    ladder=_TEN_MINUTES,
 )
 NO_BILLING = structs.replace(NO_CREDITS, cause=Cause.NO_BILLING, operator_words="its project has no billing")
 WRONG_PROJECT = structs.replace(
@@ -136,7 +138,7 @@ NO_SUCH_MODEL = Verdict(
     error=errors.ModelNotFound,
     operator_words="upstream doesn't have the model",
     client_words="The upstream service does not offer this model.",
-    ladder=verdicts.HOUR,
+    ladder=_HOUR,
     model_missing=True,
     not_offered=True,
 )
@@ -186,7 +188,7 @@ def _bad_location(f: Failure) -> bool:
     return f.status == "FAILED_PRECONDITION" and bool(_LOCATION.search(f.message))
 
 
-_foreign_file = message_has(_OF_ANOTHER_PROJECT)
+_foreign_file = message(_OF_ANOTHER_PROJECT)
 
 #: what a quota or a budget says
 QUOTA_ROWS = (
@@ -198,11 +200,11 @@ QUOTA_ROWS = (
 )
 #: what a credential, its project or its organisation can't
 CREDENTIAL_ROWS = (
-    Row({400}, reason_is("API_KEY_INVALID", "API_KEY_EXPIRED"), BAD_KEY),
+    Row({400}, reason("API_KEY_INVALID", "API_KEY_EXPIRED"), BAD_KEY),
     Row({403, 404}, _foreign_file, FOREIGN_FILE),
     Row(
         {403},
-        reason_is(
+        reason(
             "API_KEY_SERVICE_BLOCKED",
             "API_KEY_HTTP_REFERRER_BLOCKED",
             "API_KEY_ANDROID_APP_BLOCKED",
@@ -210,23 +212,23 @@ CREDENTIAL_ROWS = (
         ),
         KEY_RESTRICTED,
     ),
-    Row({403}, reason_is("API_KEY_IP_ADDRESS_BLOCKED"), KEY_ADDRESS),
-    Row({403}, reason_is("CONSUMER_SUSPENDED"), SUSPENDED),
-    Row({403}, message_has(_LEAKED), LEAKED),
-    Row({403}, reason_is("SERVICE_DISABLED"), API_DISABLED),
-    Row({403}, reason_is("BILLING_DISABLED"), NO_BILLING),
-    Row({403}, reason_is("CONSUMER_INVALID", "USER_PROJECT_DENIED"), WRONG_PROJECT),
-    Row({403}, reason_is("SECURITY_POLICY_VIOLATED"), POLICY),
+    Row({403}, reason("API_KEY_IP_ADDRESS_BLOCKED"), KEY_ADDRESS),
+    Row({403}, reason("CONSUMER_SUSPENDED"), SUSPENDED),
+    Row({403}, message(_LEAKED), LEAKED),
+    Row({403}, reason("SERVICE_DISABLED"), API_DISABLED),
+    Row({403}, reason("BILLING_DISABLED"), NO_BILLING),
+    Row({403}, reason("CONSUMER_INVALID", "USER_PROJECT_DENIED"), WRONG_PROJECT),
+    Row({403}, reason("SECURITY_POLICY_VIOLATED"), POLICY),
 )
 #: what is wrong with the request itself, and the server's troubles
 REQUEST_ROWS = (
     Row({403}, anything, FORBIDDEN),
     Row({400}, _bad_location, structs.replace(LOCATION, with_own_egress=LOCATION)),
-    Row({400}, message_has(_OUR_FAULT), OUR_FAULT),
+    Row({400}, message(_OUR_FAULT), OUR_FAULT),
     Row({400}, verdicts.bad_signature, verdicts.BAD_SIGNATURE),
     Row({400}, verdicts.context_overflow, verdicts.CONTEXT_OVERFLOW),
     Row({400}, anything, verdicts.BAD_REQUEST),
     Row({413}, anything, verdicts.TOO_LARGE),
     Row({503, 529}, anything, OVERLOADED),
-    *verdicts.SERVER_ROWS,
+    *verdicts.TROUBLE,
 )

@@ -33,6 +33,7 @@ _CONSTRAINTS = (
     "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
     "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "format",
 )  # fmt: skip
+_CONSTRAINING = frozenset({*_CONSTRAINTS, "not"})
 #: of these, the ones that a response schema may keep
 _KEPT_IN_RESPONSES = {"minItems": int, "maxItems": int, "minimum": int | float, "maximum": int | float, "format": str}
 
@@ -184,6 +185,8 @@ class _Cleaner:
         out["items"] = self._clean(Many("any", tuple(flat.prefix)), depth + 1)
 
     def _constrain(self, flat: Flat, out: Schema, hints: list[str]) -> None:
+        if flat.words.keys().isdisjoint(_CONSTRAINING):
+            return
         told = []
         for name in _CONSTRAINTS:
             value = flat.words.get(name)

@@ -1,6 +1,6 @@
-"""What failures mean that every upstream of Google's shares: the verdicts that decision tables are made of. Pure.
+"""What failures mean on every upstream with Google's error form: rows and parts of rows for decision tables. Pure.
 
-(upstream.md 6.3)
+Each upstream's own table has the rest (upstream.md 6.3, official-upstreams.md 6.3).
 """
 
 from __future__ import annotations
@@ -14,13 +14,10 @@ from antigravity_proxy import errors
 from antigravity_proxy.canonical.verdict import Cause, Failure, Row, Scope, Step, Verdict
 
 #: seconds by consecutive failures, where upstream states no delay (upstream.md 6.3, column "cooldown")
-QUOTA_LADDER = (3600.0, 7200.0, 14400.0)
-BURST_LADDER = (10.0,)
 PER_MINUTE_LADDER = (60.0,)
 CAPACITY_LADDER = (5.0, 10.0, 15.0)
 BARE_LADDER = (5.0, 60.0, 300.0)
 MINUTE, FIVE_MINUTES, TEN_MINUTES, HOUR = (60.0,), (300.0,), (600.0,), (3600.0,)
-
 _SIGNATURE = re.compile(r"thought_?signature|\bsignature\b|must be 'thinking'", re.I)
 _OVERFLOW = re.compile(r"exceeds the maximum number of tokens|too long|input token count", re.I)
 _PER_DAY = re.compile(r"PerDay|Daily")
@@ -28,33 +25,38 @@ _PER_MINUTE = re.compile(r"PerMinute")
 
 
 def anything(f: Failure) -> bool:
-    """Every failure."""
+    """Every failure with the row's status."""
     return True
 
 
-def reason_is(*reasons: str) -> Callable[[Failure], bool]:
-    """Those with one of these reasons."""
-    return lambda f: f.reason in reasons
-
-
-def message_has(pattern: re.Pattern[str]) -> Callable[[Failure], bool]:
-    """Those whose message has such words."""
-    return lambda f: bool(pattern.search(f.message))
-
-
 def per_day(f: Failure) -> bool:
-    """Those of a quota of a day."""
+    """A quota of a day."""
     return any(map(_PER_DAY.search, f.quota_ids))
 
 
 def per_minute(f: Failure) -> bool:
-    """Those of a quota of a minute."""
+    """A quota of a minute."""
     return any(map(_PER_MINUTE.search, f.quota_ids))
 
 
-#: those of a history with a signature that the model refuses, and of a prompt that is too long
-bad_signature = message_has(_SIGNATURE)
-context_overflow = message_has(_OVERFLOW)
+def reason(*reasons: str) -> Callable[[Failure], bool]:
+    """Failures for one of these reasons."""
+    return lambda f: f.reason in reasons
+
+
+def message(pattern: re.Pattern[str]) -> Callable[[Failure], bool]:
+    """Failures with such words."""
+    return lambda f: bool(pattern.search(f.message))
+
+
+bad_signature = message(_SIGNATURE)
+context_overflow = message(_OVERFLOW)
+
+
+def bad_location(f: Failure) -> bool:
+    """Upstream doesn't serve the country that the request seems to come from."""
+    return f.status == "FAILED_PRECONDITION" and "location is not supported" in f.message
+
 
 BUSY = "The upstream service has no capacity for this model at the moment."
 LIMITED = "All accounts are rate limited for this model."
@@ -75,23 +77,6 @@ EXHAUSTED = Verdict(
     takes_stated_delay=True,
     takes_app_backoff=True,
     is_temporary=True,
-)
-QUOTA = structs.replace(
-    EXHAUSTED, cause=Cause.QUOTA, operator_words="its quota is used up", ladder=QUOTA_LADDER, uses_quota=True
-)
-RATE_LIMIT = structs.replace(
-    EXHAUSTED,
-    cause=Cause.RATE_LIMIT,
-    operator_words="it reached a rate limit",
-    ladder=BURST_LADDER,
-    takes_app_backoff=False,
-)
-NO_CREDITS = structs.replace(
-    EXHAUSTED,
-    cause=Cause.NO_CREDITS,
-    operator_words="its credits are used up",
-    ladder=HOUR,
-    takes_app_backoff=False,
 )
 NO_CAPACITY = Verdict(
     cause=Cause.NO_CAPACITY,
@@ -131,40 +116,6 @@ UNAUTHENTICATED = Verdict(
     operator_words="upstream refused its token",
     client_words=NO_SIGN_IN,
     ladder=FIVE_MINUTES,
-    blames_account=True,
-)
-NEEDS_VALIDATION = Verdict(
-    cause=Cause.NEEDS_VALIDATION,
-    step=Step.NEXT_ACCOUNT,
-    scope=Scope.ACCOUNT,
-    error=errors.Unavailable,
-    operator_words="Google asks its owner to verify it",
-    client_words=NOT_ALLOWED,
-    ladder=TEN_MINUTES,
-    blames_account=True,
-    needs_owner=True,
-)
-BARRED = structs.replace(
-    NEEDS_VALIDATION,
-    cause=Cause.BARRED,
-    scope=Scope.UNTIL_CHANGED,
-    operator_words="Google has barred it from this service",
-    ladder=(),
-)
-#: no time mends it: the person who signed in left out access that every call needs
-SCOPE_MISSING = structs.replace(
-    BARRED,
-    cause=Cause.SCOPE_MISSING,
-    operator_words="its sign-in leaves out access to Google Cloud: sign in again, and tick that",
-)
-WRONG_PROJECT = Verdict(
-    cause=Cause.WRONG_PROJECT,
-    step=Step.PROJECT,
-    scope=Scope.ACCOUNT,
-    error=errors.Unavailable,
-    operator_words="its project can't be used",
-    client_words=NOT_ALLOWED,
-    ladder=TEN_MINUTES,
     blames_account=True,
 )
 FORBIDDEN = Verdict(
@@ -274,8 +225,8 @@ UNREACHABLE_HOST = Verdict(
     with_own_egress=NO_WAY_OUT,
 )
 
-#: the server's own troubles, and what no other row takes: the last rows of a table
-SERVER_ROWS: tuple[Row, ...] = (
+#: upstream's own trouble, and what nothing else recognises: the end of every table
+TROUBLE: tuple[Row, ...] = (
     Row(
         {500},
         anything,

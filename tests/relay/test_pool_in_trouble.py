@@ -164,7 +164,7 @@ class Checked(Request):
             assert state.in_flight <= pool.rules.max_leases
         tried = {each.state for each in self.leases}
         if state in tried and self.last not in SAME:
-            assert not [s for s in pool.states if s not in tried and self.standing(s).rank], (
+            assert not [s for s in pool.states if s not in tried and self.eligibility(s).rank], (
                 "an untried one comes first"
             )
         if self.session:
@@ -182,13 +182,13 @@ class Checked(Request):
         assert name is not None
         before, seen = bound.get(key, (name, now))
         if before != name and now - seen < SESSION_SECONDS:
-            found = self.standing(around.state(before))
+            found = self.eligibility(around.state(before))
             assert found.rank is None, "sessions stick"
             assert not found.full, "sessions stick to accounts that are only busy"
         bound[key] = (name, now)
         if lease.state.credential.id != name and self.last not in SAME:
             state = around.state(name)
-            found = self.standing(state)
+            found = self.eligibility(state)
             at_once = found.rank is not None and found.rank[0] <= policy.MARKED
             assert state in tried or not at_once, "a session is served where it is"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -14,7 +14,6 @@ from antigravity_proxy.dialect.anthropic.blocks import (
     Block,
     Compaction,
     RedactedThinking,
-    SearchResult,
     ServerToolUse,
     Text,
     Thinking,
@@ -46,14 +45,18 @@ class Message(Struct):
 System = str | list[Text] | None
 
 
+def check_counts(messages: list[Message], system: System) -> None:
+    """Raises BadRequest for more than a request may have (`dialect.limits`)."""
+    at_most(MAX_MESSAGES, "messages", "messages", len(messages))
+    at_most(MAX_PARTS, "content blocks", "messages", lengths(message.content for message in messages))
+    at_most(MAX_PARTS, "system blocks", "system", lengths([system]))
+
+
 def conversation(messages: list[Message], system: System) -> tuple[tuple[Content, ...], tuple[str, ...]]:
     """The turns and the system texts; raises BadRequest.
 
     System messages before the first user message are hoisted; later ones stay in place, since order is meaning.
     """
-    at_most(MAX_MESSAGES, "messages", "messages", len(messages))
-    at_most(MAX_PARTS, "content blocks", "messages", *_block_counts(messages))
-    at_most(MAX_PARTS, "system blocks", "system", lengths([system]))
     hoisted: list[str] = []
     contents: list[Content] = []
     called: dict[str, str] = {}
@@ -81,14 +84,6 @@ def conversation(messages: list[Message], system: System) -> tuple[tuple[Content
     if not any(content.role == "user" for content in contents):
         raise BadRequest("There is no user message.", param="messages")
     return tuple(contents), (*_texts(system), *hoisted)
-
-
-def _block_counts(messages: list[Message]) -> Iterator[int]:
-    """How many blocks stand in the messages, and within those."""
-    for message in messages:
-        if isinstance(message.content, list):
-            yield len(message.content)
-            yield lengths(block.content for block in message.content if isinstance(block, ToolResult | SearchResult))
 
 
 def _texts(system: System) -> list[str]:
@@ -170,6 +165,7 @@ def _result(block: ToolResult, called: dict[str, str], where: str) -> list[Part]
     """A tool's result. It has only the call's id: the name is the earlier call's."""
     content: Sequence[Visible | ToolReference]
     content = [Text(block.content)] if isinstance(block.content, str) else block.content or []
+    at_most(MAX_PARTS, "content blocks", f"{where}.content", len(content))
     texts: list[str] = []
     files: list[Part] = []
     for i, each in enumerate(content):

@@ -9,7 +9,7 @@ import msgspec
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.anthropic.answer import new_answer
-from antigravity_proxy.dialect.anthropic.messages import Message, System, conversation
+from antigravity_proxy.dialect.anthropic.messages import Message, System, check_counts, conversation
 from antigravity_proxy.dialect.anthropic.settings import (
     MessageSettings,
     hides_thoughts,
@@ -20,6 +20,7 @@ from antigravity_proxy.dialect.anthropic.settings import (
 from antigravity_proxy.dialect.anthropic.tools import Choice, Tool, declared, in_parallel, tool_choice
 from antigravity_proxy.dialect.anthropic.visitor import MessageOptions
 from antigravity_proxy.dialect.base import Decoded
+from antigravity_proxy.dialect.limits import SMALL_BODY
 from antigravity_proxy.dialect.parse import parse
 from antigravity_proxy.dialect.session import session_name
 from antigravity_proxy.errors import BadRequest
@@ -90,12 +91,15 @@ def _call(request: MessagesRequest) -> Call:
 
 def _read(body: bytes) -> MessagesRequest:
     try:
-        return parse(body, _decoder)
+        request = parse(body, _decoder)
     except BadRequest as e:
         known = _without_elsewhere(body)
         if known is None:
             raise e from None
-        return parse(known, _decoder)
+        request = parse(known, _decoder)
+    if len(body) > SMALL_BODY:
+        check_counts(request.messages, request.system)
+    return request
 
 
 def _without_elsewhere(body: bytes) -> bytes | None:

@@ -35,7 +35,7 @@ from antigravity_proxy.dialect.base import Answer, Decoded
 from antigravity_proxy.dialect.gemini import wire
 from antigravity_proxy.dialect.gemini.answer import GeminiArrayStream, GeminiDocument, GeminiStream
 from antigravity_proxy.dialect.gemini.spelling import to_camel
-from antigravity_proxy.dialect.limits import MAX_PARTS, MAX_TOOLS, at_most, lengths
+from antigravity_proxy.dialect.limits import MAX_PARTS, MAX_TOOLS, SMALL_BODY, at_most, lengths
 from antigravity_proxy.dialect.parse import convert, parse
 from antigravity_proxy.errors import BadRequest
 
@@ -58,6 +58,8 @@ _MAX_CHOICES = 8
 _SEARCH = ("googleSearch", "googleSearchRetrieval")
 #: what Google lets clients say where a signature was lost (translation.md 2.6)
 _DUMMIES = frozenset({"skip_thought_signature_validator", "context_engineering_is_the_way_to_go"})
+#: a part without anything
+_NOTHING = wire.Part()
 #: fields of a part of which it has one
 _DATA = (
     "text", "inline_data", "file_data", "function_call", "function_response", "executable_code",
@@ -95,13 +97,16 @@ def _read(body: bytes, model: str, stream: bool, inner: str = "") -> Call:
     try:
         fields = to_camel(fields)
         wrapped = fields.get(inner)
-        return _call(wrapped if isinstance(wrapped, dict) else fields, model, stream)
+        return _call(wrapped if isinstance(wrapped, dict) else fields, model, stream, is_small=len(body) <= SMALL_BODY)
     except RecursionError:
         raise BadRequest("The body is nested too deeply.") from None
 
 
-def _call(fields: dict[str, Any], model: str, stream: bool) -> Call:
+def _call(fields: dict[str, Any], model: str, stream: bool, *, is_small: bool) -> Call:
     request = convert(fields, wire.Request, "")
+    if not is_small and isinstance(request.contents, list):
+        at_most(MAX_PARTS, "contents", "contents", len(request.contents))
+        at_most(MAX_PARTS, "parts", "contents", lengths(content.parts for content in request.contents))
     contents = _contents(request.contents)
     config = convert(request.generation_config or {}, wire.GenerationConfig, "generationConfig")
     tools, search, builtin = _tools(request.tools or [])
@@ -133,9 +138,7 @@ def _contents(value: list[wire.Content] | wire.Content | str | None) -> tuple[Co
         value = [wire.Content([wire.Part(text=value)])]
     elif isinstance(value, wire.Content):
         value = [value]
-    at_most(MAX_PARTS, "contents", "contents", len(value or ()))
-    at_most(MAX_PARTS, "parts", "contents", lengths(content.parts for content in value or ()))
-    found = tuple(_content(content, f"contents[{i}]") for i, content in enumerate(value or ()))
+    found = tuple(_content(content, i) for i, content in enumerate(value or ()))
     if not any(content.parts for content in found):
         raise BadRequest("contents is missing or empty.", param="contents")
     if not any(content.role == "user" for content in found):
@@ -143,17 +146,25 @@ def _contents(value: list[wire.Content] | wire.Content | str | None) -> tuple[Co
     return found
 
 
-def _content(content: wire.Content, where: str) -> Content:
+def _content(content: wire.Content, index: int) -> Content:
     role = content.role or "user"
     if role not in ("user", "model", "function"):
-        raise BadRequest("role must be user or model.", param=f"{where}.role")
-    parts = tuple(_part(part, f"{where}.parts[{j}]") for j, part in enumerate(content.parts or ()))
+        raise BadRequest("role must be user or model.", param=f"contents[{index}].role")
+    parts = tuple(
+        _plain(part) or _part(part, f"contents[{index}].parts[{j}]") for j, part in enumerate(content.parts or ())
+    )
     return Content("model" if role == "model" else "user", parts)
 
 
+def _plain(part: wire.Part) -> Part | None:
+    """A part that is nothing but text, as almost all are; None for any other."""
+    text, part.text = part.text, None
+    is_plain = part == _NOTHING
+    part.text = text
+    return Part(text=text) if is_plain else None
+
+
 def _part(part: wire.Part, where: str) -> Part:
-    if part == wire.Part(text=part.text):  # as almost all are
-        return Part(text=part.text)
     if sum(getattr(part, name) is not None for name in _DATA) > 1:
         raise BadRequest("A part holds one kind of data.", param=where)
     blob, file = part.inline_data, part.file_data

@@ -32,6 +32,8 @@ _LISTS = frozenset({
 })  # fmt: skip
 #: the same in its Schema
 _SCHEMA_LISTS = frozenset({"required", "enum", "anyOf", "propertyOrdering", "prefixItems"})
+#: its keywords that are more than copied, with their names
+_SPECIAL = _KEYWORDS | {name: name for name in _INNER_SCHEMAS | _SCHEMA_LISTS | {"properties"}}
 #: no field of Gemini's has a longer name
 _MAX_NAME = 64
 
@@ -48,12 +50,13 @@ def to_camel(value: dict[str, Any] | list[Any]) -> Any:
         name = _camel(key) if "_" in key and len(key) <= _MAX_NAME else key
         if name in out and name != key:
             continue
-        if not isinstance(item, _NESTED) or name in _OPAQUE:
+        if not isinstance(item, _NESTED):
+            out[name] = item if item is None or name not in _LISTS else [item]
+        elif name in _OPAQUE:
             out[name] = item
         else:
-            out[name] = _schema(item) if name in _SCHEMAS else to_camel(item)
-        if name in _LISTS and item is not None and not isinstance(item, list):
-            out[name] = [out[name]]
+            inner = _schema(item) if name in _SCHEMAS else to_camel(item)
+            out[name] = [inner] if name in _LISTS and isinstance(item, dict) else inner
     return out
 
 
@@ -66,7 +69,10 @@ def _schema(value: Any) -> Any:
     fields: dict[str, Any] = value
     out: dict[str, Any] = {}
     for key, item in fields.items():
-        name = _KEYWORDS.get(key, key)
+        name = _SPECIAL.get(key)
+        if name is None:  # as most are
+            out[key] = item
+            continue
         if name in out and name != key:
             continue
         if name == "properties" and isinstance(item, dict):

@@ -67,12 +67,16 @@ class Message(Struct):
     reasoning_content: Any = None
 
 
-def conversation(messages: list[Message]) -> tuple[tuple[Content, ...], tuple[str, ...]]:
-    """The turns and the system texts; raises BadRequest."""
+def check_counts(messages: list[Message]) -> None:
+    """Raises BadRequest for more than a request may have (`dialect.limits`)."""
     at_most(MAX_MESSAGES, "messages", "messages", len(messages))
     at_most(MAX_PARTS, "content parts", "messages", lengths(message.content for message in messages))
     at_most(MAX_CALLS, "tool calls", "messages", lengths(message.tool_calls for message in messages))
     at_most(MAX_PARTS, "images", "messages", lengths(message.images for message in messages))
+
+
+def conversation(messages: list[Message]) -> tuple[tuple[Content, ...], tuple[str, ...]]:
+    """The turns and the system texts; raises BadRequest."""
     said = Conversation()
     several_names = len({m.name for m in messages if m.role == "user" and m.name}) > 1
     for i, message in enumerate(messages):

@@ -9,9 +9,10 @@ import msgspec
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.base import Decoded
+from antigravity_proxy.dialect.limits import SMALL_BODY
 from antigravity_proxy.dialect.openai.chat_answer import new_answer
 from antigravity_proxy.dialect.openai.chat_forms import in_chats_own
-from antigravity_proxy.dialect.openai.chat_messages import Message, conversation
+from antigravity_proxy.dialect.openai.chat_messages import Message, check_counts, conversation
 from antigravity_proxy.dialect.openai.chat_tools import Choice, Function, LegacyChoice, Tool, declared, tool_choice
 from antigravity_proxy.dialect.openai.chat_visitor import ChatOptions
 from antigravity_proxy.dialect.openai.settings import ChatSettings, choices, output_format, reasoning, sampling
@@ -57,6 +58,8 @@ def _decoded(body: bytes) -> Decoded:
     if request.modalities is not None and "audio" in request.modalities:
         raise BadRequest("Audio can't be answered here.", param="modalities")
     tools, custom = declared(request.tools, request.functions)
+    if len(body) > SMALL_BODY:
+        check_counts(request.messages)
     contents, system = conversation(request.messages)
     legacy = request.tools is None and request.functions is not None
     call = Call(
