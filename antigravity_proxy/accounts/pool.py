@@ -230,6 +230,11 @@ class Pool:
         now = self.now()
         return ((model, *order.counts(now)) for model, order in self._rankings.items())
 
+    def served(self, model: str) -> None:
+        """Upstream has served a model."""
+        if self._resting:
+            self._resting.served(model)
+
     def group_of(self, state: AccountState) -> Collection[AccountState]:
         """All who share the account's quotas, itself among them."""
         return self._groups.members(state)

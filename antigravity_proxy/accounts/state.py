@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -66,6 +66,25 @@ class Shortage(Struct, frozen=True):
     accounts: int
     by_fault: bool = False
     not_offered: bool = False
+
+    @property
+    def wait(self) -> float:
+        """Seconds to wait for somebody; inf: that helps nothing."""
+        return 0.0 if self.is_busy else float("inf") if self.free_in is None else self.free_in
+
+
+def joined(every: Sequence[Shortage]) -> Shortage:
+    """Why several pools have nobody: the shortest wait counts, and what all of them lack."""
+    some = [each for each in every if each.accounts and not each.not_offered]
+    if not some:
+        return next((each for each in every if each.accounts), every[0])
+    waits = [each for each in some if each.free_in is not None]
+    return Shortage(
+        any(each.is_busy for each in some),
+        min((each.free_in for each in waits if each.free_in is not None), default=None),
+        sum(each.accounts for each in some),
+        bool(waits) and all(each.by_fault for each in waits),
+    )
 
 
 #: the cooldown key that covers every model of an account

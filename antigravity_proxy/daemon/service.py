@@ -138,9 +138,7 @@ class Daemon(MultiService):
             settings.max_body,
             None if replicas is None else lambda: replicas.responses,
         )
-        api = ApiResource(
-            services.relay, lambda: in_force.catalogue, gate, pages, hex_digits, ledger, decoding, responses
-        )
+        api = ApiResource(services.relay, lambda: in_force.router, gate, pages, hex_digits, ledger, decoding, responses)
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
         self.site = GuardedSite(api, gate, ticker, max_connections=self._room)
 

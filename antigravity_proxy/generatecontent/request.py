@@ -104,21 +104,28 @@ class Prepared:
 
 
 def prepare(
-    call: Call, model: Model, quirks: frozenset[Quirk] = frozenset(), conversation: str | None = None
+    call: Call,
+    model: Model,
+    quirks: frozenset[Quirk] = frozenset(),
+    conversation: str | None = None,
+    *,
+    official: bool = False,
 ) -> Prepared:
     """Makes the request; raises BadRequest for what can't be asked of any model.
 
-    ``conversation`` is the call's ``conversation_id``, where that is known already.
+    ``conversation`` is the call's ``conversation_id``, where that is known already. ``official``: for an upstream that
+    takes the request bare, and knows no ``sessionId`` (official-upstreams.md 4).
     """
     try:
         if model.image:
-            return _prepare_image(call, model, quirks)
-        return _prepare(call, model, quirks, conversation_id(call) if conversation is None else conversation)
+            return _prepare_image(call, model, quirks, official)
+        conversation = conversation_id(call) if conversation is None else conversation
+        return _prepare(call, model, quirks, conversation, official)
     except RecursionError:  # a schema may be as deep as its decoder allowed
         raise BadRequest("The request is nested too deeply.") from None
 
 
-def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: str) -> Prepared:
+def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: str, official: bool) -> Prepared:
     names = NameMap(function_names(call), model.family)
     contents = _contents(call, model, names, quirks)
     declared, wrapped = declarations(call, model, names) if call.tools else ([], frozenset[str]())
@@ -143,21 +150,19 @@ def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: s
         tools=tools,
         tool_config=_tool_config(choice, call, model),
         safety_settings=call.safety_settings,
-        session_id=conversation,
+        session_id="" if official else conversation,
     )
     restore = Restore(names, wrapped, only_first_call=not call.parallel_tool_calls)
-    return Prepared(
-        model, msgspec.json.encode(request), restore, request.session_id, searches=search and len(tools) == 1
-    )
+    return Prepared(model, msgspec.json.encode(request), restore, conversation, searches=search and len(tools) == 1)
 
 
-def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk]) -> Prepared:
+def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk], official: bool) -> Prepared:
     """Image models take contents and the picture's form, nothing else (upstream.md 8.5)."""
     names = NameMap(function_names(call), model.family)
     contents = _contents(call, model, names, quirks)
     if (system := _system(list(call.system), model)) is not None:
         contents[0] = Content("user", system.parts + contents[0].parts)
-    config = {"candidateCount": Raw(b"1")}
+    config = {"responseModalities": Raw(b'["TEXT","IMAGE"]')} if official else {"candidateCount": Raw(b"1")}
     if form := _picture_form(call, quirks):
         config["imageConfig"] = form
     request = Request(contents, generation_config=Raw(msgspec.json.encode(config)))

@@ -19,6 +19,12 @@ def no_account(model: str, lack: Shortage, now: float) -> errors.ProxyError:
     """Nothing can be leased for ``model``; ``now`` in epoch seconds, for the moment that the message names."""
     if lack.is_busy:
         return errors.Unavailable(f"All accounts are busy with {model}.", retry_after=1)
+    if lack.not_offered:
+        return errors.ModelNotFound(f"{model} is not offered to the credentials here.", param="model")
+    if lack.free_in and lack.by_fault:
+        seconds = max(1, math.ceil(round(lack.free_in, 6)))
+        words = f"No credential for {model} works at the moment; /health says why."
+        return errors.Unavailable(words, retry_after=seconds)
     if lack.free_in:
         seconds = max(1, math.ceil(round(lack.free_in, 6)))
         words = f"All accounts are rate limited for {model}; {_free_again(seconds, now)}."
@@ -38,6 +44,8 @@ def nothing_left(
     if last.callers_fault and said is not None:
         return last.error(for_client(said.message) or last.client_words, upstream_status=said.status or None)
     refusal = no_account(model, lack, now)
+    if lack.not_offered or (last.blames_account and lack.by_fault):
+        return refusal
     if last.error is errors.RateLimited:
         if lack.free_in != 0:
             return refusal

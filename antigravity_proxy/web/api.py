@@ -14,13 +14,15 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
-from antigravity_proxy.canonical.catalogue import Catalogue, PublicModel
+from antigravity_proxy.canonical.catalogue import PublicModel
+from antigravity_proxy.canonical.router import Router
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.dialect.openai import responses_listing
 from antigravity_proxy.relay.context import ClientGone, RelayContext
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.web import capacity
 from antigravity_proxy.web.client import HttpClient
+from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.decoding import Decoding
 from antigravity_proxy.web.dialects import DIALECTS, Dialect, Incoming, TokenCount
 from antigravity_proxy.web.gate import ApiAdmission, ApiGate, ApiRequest
@@ -65,7 +67,7 @@ class ApiResource(Resource):
     def __init__(
         self,
         context: RelayContext,
-        catalogue: Callable[[], Catalogue],
+        router: Callable[[], Router],
         gate: ApiGate,
         public: IResource,
         hex_digits: Callable[[int], str],
@@ -75,13 +77,13 @@ class ApiResource(Resource):
     ) -> None:
         super().__init__()
         self._context = context
-        self._catalogue = catalogue
+        self._router = router
         self._gate = gate
         self._public = public
         self._ledger = ledger
         self._decoding = decoding
         self._responses = responses
-        self._serving = serving = Serving(context, catalogue, gate.rate_limits, hex_digits, ledger)
+        self._serving = serving = Serving(context, router, gate.rate_limits, hex_digits, ledger)
         self._sockets = None if Sockets is None else Sockets(gate, serving, responses, ledger, context.ticker)
 
     def render(self, request: ApiRequest) -> Any:
@@ -145,24 +147,24 @@ class ApiResource(Resource):
 
     def _models(self, admission: ApiAdmission) -> tuple[PublicModel, ...]:
         """The models that the client may use."""
-        catalogue, key = self._catalogue(), admission.key
-        listed = catalogue.public()
+        router, key = self._router(), admission.key
+        listed = router.public()
         if key is None or not key.models:
             return listed
-        return tuple(model for model in listed if key.may_use(catalogue.resolve(model.id).id))
+        return tuple(model for model in listed if _may_use(key, router, model.id))
 
     def _model(self, admission: ApiAdmission, name: str) -> PublicModel | None:
         """The model of that name, if the client may use it: what a request for it would be served by."""
-        catalogue, key = self._catalogue(), admission.key
-        found = catalogue.find(name)
-        if found is None or (key is not None and not key.may_use(catalogue.resolve(name).id)):
-            return None
-        return found
+        router, key = self._router(), admission.key
+        found = router.find(name)
+        return found if found is not None and (key is None or _may_use(key, router, name)) else None
 
     def _capacity(self) -> Rendered:
-        pool = self._context.upstream.pool
-        models = pool.capacity(self._catalogue().ids)
-        return capacity.render(models, len(pool.states), pool.usable(), self._context.epoch())
+        upstreams = self._context.upstreams
+        found = {name: upstream.pool.capacity(self._router().ids(name)) for name, upstream in upstreams.items()}
+        pools = [upstream.pool for upstream in upstreams.values()]
+        accounts, usable = sum(len(pool.states) for pool in pools), sum(pool.usable() for pool in pools)
+        return capacity.render(found, accounts, usable, self._context.epoch())
 
     async def _count(
         self, request: ApiRequest, admission: ApiAdmission, count: TokenCount, client: HttpClient
@@ -214,6 +216,12 @@ class ApiResource(Resource):
     def _ended(self, _: None, client: HttpClient) -> None:
         client.tell()
         self._ledger.close(client.record)
+
+
+def _may_use(key: ClientKey, router: Router, name: str) -> bool:
+    """Whether a client may use what serves a name."""
+    model = router.first(name)
+    return model is not None and key.may_use(model.id)
 
 
 def _hung_up(client: HttpClient, serving: Deferred[None], reason: Failure) -> None:

@@ -26,6 +26,7 @@ class HttpClient:
         "_keepalive",
         "_request",
         "_said",
+        "_tells_model",
         "_ticker",
         "consumer",
         "gone",
@@ -39,6 +40,7 @@ class HttpClient:
         self._ticker = ticker
         self._headers: tuple[tuple[bytes, bytes], ...] = ()
         self._keepalive = b""
+        self._tells_model = False  # who served is known when the head leaves
         self._said = 0.0  # monotonic seconds: when the client last got a byte
         self.consumer: IConsumer | None = None
         self.gone = False
@@ -49,6 +51,7 @@ class HttpClient:
     def prepare(self, headers: tuple[tuple[bytes, bytes], ...], keepalive: bytes | None) -> None:
         """Sets the answer's headers. ``keepalive`` is None for a collected answer, else what fills long silences."""
         self._headers = headers
+        self._tells_model = True
         if keepalive is None:
             return
         self.consumer = self._request
@@ -92,6 +95,7 @@ class HttpClient:
         if self.gone:
             return
         self._request.setResponseCode(rendered.status)
+        self._tells_model = False
         self._headers = (*rendered.headers, (b"content-length", b"%d" % len(rendered.body)))
         self._send_head()
         self._first_byte()
@@ -118,6 +122,9 @@ class HttpClient:
         set_header(b"x-content-type-options", b"nosniff")
         for name, value in self._headers:
             set_header(name, value)
+        if self._tells_model:
+            set_header(b"x-antigravity-model", self.record.model.encode())
+            set_header(b"x-antigravity-upstream", self.record.upstream.encode())
         self._headers = ()
 
     def tick(self, now: float) -> None:
