@@ -142,7 +142,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     `SHORTEST_DAY`.
 
     As it applies to one request (`applied`): ``narrows_to_model``: a message that names the model is about that model
-    only. ``with_own_egress``: what it is where the account leaves by a proxy of its own.
+    only. ``with_own_egress``: what it is where the account leaves by a proxy of its own; ``with_key``: where an API key
+    was sent, and no token.
 
     From the failure: ``source`` is where the delay stood, for the log. ``model`` is an upstream id to cool besides the
     one sent. ``link`` is where the account's owner can act; it identifies the account.
@@ -176,6 +177,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     resets: tuple[float, ...] = ()
     narrows_to_model: bool = False
     with_own_egress: Verdict | None = None
+    with_key: Verdict | None = None
     delay: float | None = None
     source: str = ""
     model: str = ""

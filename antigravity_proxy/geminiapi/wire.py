@@ -17,8 +17,8 @@ from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
 from antigravity_proxy.canonical.wire import Access, Quirk, UpstreamRequest
 from antigravity_proxy.geminiapi import decision_table
-from antigravity_proxy.geminiapi.days import daily_resets
 from antigravity_proxy.generatecontent import failure, request
+from antigravity_proxy.generatecontent.days import daily_resets
 from antigravity_proxy.generatecontent.events import EventReader
 from antigravity_proxy.settings.limits import PICTURE_SILENCE
 

@@ -152,7 +152,7 @@ class _Messages:
         known = self._given.signature(signed)
         if known is None:
             return [written]  # Anthropic's own: they are the same on all its platforms
-        signature = bare(known, self._model.family)
+        signature = bare(known, self._model.maker)
         if not signature:
             return []
         if data := data_of(signature):

@@ -142,6 +142,8 @@ async def _refused(
 def judged(upstream: Upstream, state: AccountState, token: Secret, said: Failure) -> AttemptFailed:
     """What upstream said, judged; a refused token is not used again."""
     verdict = upstream.wire.judge(said)
+    if verdict.with_key is not None and isinstance(state.grant, StaticKey):
+        verdict = verdict.with_key
     if verdict.step is Step.REFRESH and not upstream.tokens.expire(state, token):
         verdict = upstream.wire.verdict(Cause.TOKEN_REFUSED)
     return AttemptFailed(verdict, said)

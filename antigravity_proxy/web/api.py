@@ -15,6 +15,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
 from antigravity_proxy.canonical.catalogue import PublicModel
+from antigravity_proxy.canonical.credential import VERTEX
 from antigravity_proxy.canonical.router import Router
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.dialect.openai import responses_listing
@@ -115,7 +116,7 @@ class ApiResource(Resource):
                 await self._respond(request, admission, client)
             elif (decode := dialect.decoders.get(route.operation)) is not None:
                 place = self._decoding.place(request.body_size)
-                decoding = self._decoding.decode(decode, _incoming(request, route))
+                decoding = self._decoding.decode(decode, self._incoming(request, route))
                 await self._serving.generate(admission, request.requestHeaders, await decoding, client, place)
             elif (count := dialect.counts.get(route.operation)) is not None:
                 client.reply(await self._count(request, admission, count, client))
@@ -124,6 +125,9 @@ class ApiResource(Resource):
         except errors.ProxyError as e:
             record.error = e.code
             client.reply(self._gate.render(request, e))
+
+    def _incoming(self, request: ApiRequest, route: Route) -> Incoming:
+        return _incoming(request, route, keeps_original=VERTEX in self._context.others)
 
     def _check_method(self, request: ApiRequest, route: Route) -> None:
         if route.operation is Operation.UNKNOWN:
@@ -170,7 +174,7 @@ class ApiResource(Resource):
         self, request: ApiRequest, admission: ApiAdmission, count: TokenCount, client: HttpClient
     ) -> Rendered:
         place = self._decoding.place(request.body_size)
-        call = await self._decoding.decode(count.decode, _incoming(request, admission.route))
+        call = await self._decoding.decode(count.decode, self._incoming(request, admission.route))
         return count.render(await self._serving.count(admission, call, client, place))
 
     async def _respond(self, request: ApiRequest, admission: ApiAdmission, client: HttpClient) -> None:
@@ -235,10 +239,21 @@ def _wants_websocket(request: ApiRequest, route: Route) -> bool:
     return is_websocket and route.operation is Operation.RESPONSES
 
 
-def _incoming(request: ApiRequest, route: Route) -> Incoming:
-    """What a decoder needs of the request; the body is kept nowhere else after this."""
+def _incoming(request: ApiRequest, route: Route, *, keeps_original: bool) -> Incoming:
+    """What a decoder needs of the request; the body is kept nowhere else after this.
+
+    ``keeps_original``: an upstream may take a body of Anthropic's dialect as it is.
+    """
     content_type = (request.getHeader(b"content-type") or b"").decode("latin-1")
-    return Incoming(request.take_body(), content_type, route.model, _query(request))
+    anthropic = _anthropic(request) if keeps_original and route.dialect == "anthropic" else None
+    return Incoming(request.take_body(), content_type, route.model, _query(request), anthropic)
+
+
+def _anthropic(request: ApiRequest) -> tuple[str, str]:
+    """The headers ``anthropic-version`` and ``anthropic-beta``, which may come several times."""
+    version = request.getHeader(b"anthropic-version") or b""
+    betas = b",".join(request.requestHeaders.getRawHeaders(b"anthropic-beta", []))
+    return version.decode("latin-1"), betas.decode("latin-1")
 
 
 def _query(request: ApiRequest) -> dict[str, str]:

@@ -32,12 +32,16 @@ from antigravity_proxy.web.routes import DialectName, Operation
 
 
 class Incoming(Struct, frozen=True):
-    """What a decoder needs of a request. ``model`` is the path's; of a repeated field of the ``query`` the last."""
+    """What a decoder needs of a request. ``model`` is the path's; of a repeated field of the ``query`` the last.
+
+    ``anthropic``: its ``anthropic-version`` and ``anthropic-beta``, where an upstream may take the body as it is.
+    """
 
     body: bytes
     content_type: str
     model: str
     query: Mapping[str, str]
+    anthropic: tuple[str, str] | None = None
 
 
 class TokenCount(Struct, frozen=True):
@@ -91,10 +95,11 @@ _ANTHROPIC = Dialect(
     render_error=anthropic_errors.render,
     render_models=anthropic_models.render_list,
     render_model=anthropic_models.render_one,
-    decoders={Operation.MESSAGE: lambda incoming: anthropic_request.decode(incoming.body)},
+    decoders={Operation.MESSAGE: lambda incoming: anthropic_request.decode(incoming.body, incoming.anthropic)},
     counts={
         Operation.MESSAGE_COUNT: TokenCount(
-            lambda incoming: anthropic_request.decode_count(incoming.body), anthropic_answer.render_count
+            lambda incoming: anthropic_request.decode_count(incoming.body, incoming.anthropic),
+            anthropic_answer.render_count,
         )
     },
 )
