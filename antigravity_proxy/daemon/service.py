@@ -17,6 +17,7 @@ from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.admin.history import History
 from antigravity_proxy.admin.overview import Sources
 from antigravity_proxy.admin.service import Admin, sign_in
+from antigravity_proxy.credentials.file import CredentialsError, Found
 from antigravity_proxy.daemon.account_calls import VolumeCalls
 from antigravity_proxy.daemon.account_services import AccountServices
 from antigravity_proxy.daemon.apply_volume import VolumeApplier
@@ -35,6 +36,7 @@ from antigravity_proxy.daemon.process import (
 from antigravity_proxy.daemon.reload import Reloader
 from antigravity_proxy.daemon.signals import Signals
 from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
+from antigravity_proxy.followed import FollowedFile
 from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import Start, epoch
@@ -103,7 +105,7 @@ class Daemon(MultiService):
 
         # the accounts
         keep = None if read_only else stored.keep
-        self.account_services = services = AccountServices(reactor, ticker, in_force, keep)
+        self.account_services = services = AccountServices(reactor, ticker, in_force, keep, start.official)
         self.pool = pool = services.pool
 
         # the API listener
@@ -158,7 +160,12 @@ class Daemon(MultiService):
         self.admin = admin = Admin(reactor, ticker, settings, signing_in, stored, ring, sources)
 
         # what changes all that while it runs
-        self._applier = applier = VolumeApplier(in_force, keys, pool, services.egresses, gate, admin, services.replicas)
+        self._credentials = credentials = _credentials(reactor, start)
+        if credentials is not None:
+            credentials.observe(services.official.take)
+        self._applier = applier = VolumeApplier(
+            in_force, keys, pool, services.egresses, gate, admin, services.replicas, services.official
+        )
         volume.observe(self._take)
         if client_keys is not None:
             client_keys.observe(applier.take_clients)
@@ -175,7 +182,7 @@ class Daemon(MultiService):
         observability.watch(
             self.site, pool, services.relay.upstream.repairs, volume, in_force, services.replicas, health
         )
-        for part in (client_keys, observability, volume, writer, services.replicas, decoding, notifier):
+        for part in (client_keys, credentials, observability, volume, writer, services.replicas, decoding, notifier):
             if part is not None:
                 part.setServiceParent(self)
 
@@ -256,3 +263,11 @@ def _client_keys(reactor: Any, settings: Settings) -> ClientKeysFile | None:
     """The file of clients' keys, if there is to be one."""
     path = settings.client_keys_file
     return None if path is None else ClientKeysFile(reactor, Path(path))
+
+
+def _credentials(reactor: Any, start: Start) -> FollowedFile[Found] | None:
+    """The file of official credentials, if there is to be one."""
+    source = start.credentials
+    if source.path is None:
+        return None
+    return FollowedFile(reactor, "PROXY_CREDENTIALS_FILE", source.read, CredentialsError, start.official)

@@ -88,6 +88,7 @@ class Generation:
         await self._prepare(next(free, self._route[0]))
         failover = Failover(self._context, legs, self._client, self._repair)
         await failover.run(lambda lease, base: self._attempt(self._route[failover.at], lease, base))
+        self._stay()
         self._remember()
         return self.answer.close()
 
@@ -98,6 +99,11 @@ class Generation:
         staying = [model for model in self._route if model.upstream == last]
         self._route = (*staying, *(model for model in self._route if model.upstream != last))
         self._last = last
+
+    def _stay(self) -> None:
+        """The conversation is this upstream's from now on."""
+        if len(self._route) > 1 and (key := self._leg_key()):
+            self._context.legs.bind(key, self._model.upstream, self._context.clock.seconds())
 
     def _leg_key(self) -> bytes:
         return session_key(self._name, "") if self._name else b""
@@ -150,8 +156,7 @@ class Generation:
 
     def _started(self) -> None:
         """The first byte has left: the request won't be needed again."""
-        if len(self._route) > 1 and (key := self._leg_key()):
-            self._context.legs.bind(key, self._model.upstream, self._context.clock.seconds())
+        self._stay()
         self._call = None
         self._prepared = None
         self._remember()

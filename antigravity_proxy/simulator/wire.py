@@ -176,41 +176,42 @@ TOOL_CONFIG = message(
 )
 
 #: upstream.md 4.3
-GENERATION_CONFIG = message(
-    temperature=number,
-    topP=number,
-    topK=integer,
-    candidateCount=integer,
-    maxOutputTokens=integer,
-    stopSequences=each(string),
-    seed=integer,
-    presencePenalty=number,
-    frequencyPenalty=number,
-    responseLogprobs=boolean,
-    logprobs=integer,
-    responseMimeType=one_of("text/plain", "application/json", "text/x.enum"),
-    responseSchema=struct,
-    responseJsonSchema=struct,
-    responseModalities=each(string),
-    mediaResolution=string,
-    speechConfig=struct,
-    audioTimestamp=boolean,
-    thinkingConfig=message(
+_GENERATION: dict[str, Kind] = {
+    "temperature": number,
+    "topP": number,
+    "topK": integer,
+    "candidateCount": integer,
+    "maxOutputTokens": integer,
+    "stopSequences": each(string),
+    "seed": integer,
+    "presencePenalty": number,
+    "frequencyPenalty": number,
+    "responseLogprobs": boolean,
+    "logprobs": integer,
+    "responseMimeType": one_of("text/plain", "application/json", "text/x.enum"),
+    "responseSchema": struct,
+    "responseJsonSchema": struct,
+    "responseModalities": each(string),
+    "mediaResolution": string,
+    "speechConfig": struct,
+    "audioTimestamp": boolean,
+    "thinkingConfig": message(
         includeThoughts=boolean,
         thinkingBudget=integer,
         thinkingLevel=one_of("minimal", "low", "medium", "high"),
     ),
-    imageConfig=message(
+    "imageConfig": message(
         aspectRatio=one_of("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"),
         imageSize=one_of("1K", "2K", "4K"),
     ),
-    routingConfig=struct,
-    modelSelectionConfig=struct,
-    enableAffectiveDialog=boolean,
-    enableEnhancedCivicAnswers=boolean,
-    translationConfig=struct,
-    audioTranscriptionConfig=struct,
-)
+    "routingConfig": struct,
+    "modelSelectionConfig": struct,
+    "enableAffectiveDialog": boolean,
+    "enableEnhancedCivicAnswers": boolean,
+    "translationConfig": struct,
+    "audioTranscriptionConfig": struct,
+}
+GENERATION_CONFIG = message(**_GENERATION)
 
 #: the envelope of both generating methods
 ENVELOPE = message(
@@ -242,3 +243,31 @@ _METADATA = message(ideType=string, platform=string, pluginType=string, duetProj
 LOAD = message(cloudaicompanionProject=string, metadata=_METADATA)
 ONBOARD = message(tierId=string, cloudaicompanionProject=string, metadata=_METADATA)
 MODELS = message(project=string)
+
+_LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH")
+_THINKING = message(
+    includeThoughts=boolean, thinkingBudget=integer, thinkingLevel=one_of(*_LEVELS, *map(str.lower, _LEVELS))
+)
+_OFFICIAL: dict[str, Kind] = {
+    "contents": each(CONTENT),
+    "systemInstruction": CONTENT,
+    "generationConfig": message(**(_GENERATION | {"thinkingConfig": _THINKING})),
+    "tools": each(TOOL),
+    "toolConfig": TOOL_CONFIG,
+    "safetySettings": each(message(category=string, threshold=string)),
+    "cachedContent": string,
+    "serviceTier": one_of("flex", "standard", "priority"),
+    "labels": mapping(string),
+}
+#: the Gemini API's bodies: bare, and without a session (official-upstreams.md 4)
+OFFICIAL = message(**_OFFICIAL)
+OFFICIAL_COUNT = message(contents=each(CONTENT), generateContentRequest=message(model=string, **_OFFICIAL))
+_EMBED: dict[str, Kind] = {
+    "model": string,
+    "content": CONTENT,
+    "taskType": string,
+    "title": string,
+    "outputDimensionality": integer,
+}
+EMBED = message(**_EMBED)
+EMBED_BATCH = message(requests=each(EMBED))
