@@ -36,7 +36,8 @@ COPY compose/curl /usr/local/bin/curl
 RUN groupadd --gid 1000 antigravity \
  && useradd --uid 1000 --gid 1000 --no-create-home --home-dir /app --shell /usr/sbin/nologin antigravity \
  && mkdir -p /app/data \
- && chown 1000:1000 /app/data \
+ && mkdir -m 0700 /app/state \
+ && chown 1000:1000 /app/data /app/state \
  && chmod 0755 /usr/local/bin/curl
 # the ports inside are the image's, whatever the app's settings say for the machine that it runs on
 ENV PATH=/opt/antigravity/bin:$PATH \

@@ -39,7 +39,7 @@ _CACHED_NAMES = 1024
 #: how often an id may have been replaced by another
 _MAX_HOPS = 3
 _OWNERS: tuple[tuple[re.Pattern[str], Owner], ...] = (
-    (re.compile(r"claude"), "anthropic"),
+    (re.compile(r"claude|opus|sonnet|haiku"), "anthropic"),
     (re.compile(r"gpt|codex|dall-e|whisper|o\d"), "openai"),
 )
 _DEPTHS = {"none": LOW, "minimal": LOW, "low": LOW, "medium": MEDIUM}
@@ -232,7 +232,8 @@ class Catalogue:
 
 def owner_of(name: str) -> Owner:
     """Whose model a public name means."""
-    return next((owner for pattern, owner in _OWNERS if pattern.match(name)), "google")
+    plain = _PREFIX.sub("", name.lower())
+    return next((owner for pattern, owner in _OWNERS if pattern.match(plain)), "google")
 
 
 def _as_offered(model: Model, offer: Offer) -> Model:

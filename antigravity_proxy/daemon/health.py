@@ -11,6 +11,7 @@ from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.replicas.store import Replicas, Sharing
 from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import epoch
+from antigravity_proxy.state.store import StateStore
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.volume.threads import HANGS
@@ -36,6 +37,7 @@ class Health:
         gate: ApiGate,
         replicas: Replicas | None,
         client_keys: ClientKeysFile | None,
+        remembered: StateStore,
         *,
         writable: bool,
     ) -> None:
@@ -47,6 +49,7 @@ class Health:
         self._gate = gate
         self._replicas = replicas
         self._client_keys = client_keys
+        self._remembered = remembered
         self._writable = writable
         self._told: frozenset[str] = frozenset()
         self.draining = False
@@ -78,6 +81,8 @@ class Health:
             misconfigured=self._tokens.misconfigured,
             apart="" if sharing is None else sharing.trouble,
             writable=self._writable,
+            state=self._remembered.trouble,
+            exposed=self._remembered.exposed,
             barred=tally.barred,
             unverified=tally.unverified,
         )

@@ -40,6 +40,8 @@ from antigravity_proxy.followed import FollowedFile
 from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import Start, epoch
+from antigravity_proxy.state import place
+from antigravity_proxy.state.store import StateStore
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.volume.reader import VolumeState
@@ -81,6 +83,7 @@ class Daemon(MultiService):
     ledger: Ledger
     responses: Responses
     health: Health
+    remembered: StateStore
 
     def __init__(self, reactor: Any, start: Start, handed: Sockets, notifier: Notifier) -> None:
         super().__init__()
@@ -95,6 +98,9 @@ class Daemon(MultiService):
         # what is seen of all that follows
         self._observability = observability = Observability(reactor, settings)
         self.ledger = ledger = observability.ledger
+
+        # what outlasts this process
+        self.remembered = remembered = _state_store(reactor, start)
 
         # the volume, and what is written into it
         writable = startup.is_writable(start.places.directory)
@@ -128,6 +134,7 @@ class Daemon(MultiService):
             gate,
             services.replicas,
             client_keys,
+            remembered,
             writable=writable,
         )
         pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()
@@ -182,7 +189,17 @@ class Daemon(MultiService):
         observability.watch(
             self.site, pool, services.relay.upstream.repairs, volume, in_force, services.replicas, health
         )
-        for part in (client_keys, credentials, observability, volume, writer, services.replicas, decoding, notifier):
+        for part in (
+            remembered,
+            client_keys,
+            credentials,
+            observability,
+            volume,
+            writer,
+            services.replicas,
+            decoding,
+            notifier,
+        ):
             if part is not None:
                 part.setServiceParent(self)
 
@@ -271,3 +288,12 @@ def _credentials(reactor: Any, start: Start) -> FollowedFile[Found] | None:
     if source.path is None:
         return None
     return FollowedFile(reactor, "PROXY_CREDENTIALS_FILE", source.read, CredentialsError, start.official)
+
+
+def _state_store(reactor: Any, start: Start) -> StateStore:
+    """What remembers over a restart, as far as there is a directory for it. Raises SettingsError."""
+    if start.settings.state_dir is None:
+        return StateStore(reactor, epoch, None)
+    directory = Path(start.settings.state_dir)
+    place.check_apart(directory, start.places.directory)
+    return StateStore(reactor, epoch, directory)

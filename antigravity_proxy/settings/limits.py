@@ -70,3 +70,9 @@ KEEPALIVE = 10.0
 SLOW_READ = 2.0
 #: at the start clients wait in the queue of the port until the accounts are known, but no longer than this
 FIRST_READ = 2.0
+
+# The state directory
+#: seconds between two writes to it: what a kill loses at most
+STATE_FLUSH = 5.0
+#: seconds that the end of the daemon waits for its last write
+STATE_STOP = 2.0

@@ -92,6 +92,9 @@ class Resolver:
             found = self._found(setting, notes)
             if found is not None:
                 values[setting.field], sources[setting.field] = found
+        given_by_systemd = self._environ.get("STATE_DIRECTORY", "").split(":")[0]
+        if given_by_systemd and "state_dir" not in values:
+            values["state_dir"], sources["state_dir"] = given_by_systemd, "systemd"
         clients = self._clients(values.get("client_id"), values.get("client_secret"), notes)
         proxied = next((name for name in _OTHERS_PROXIES if self._environ.get(name, "").strip()), None)
         if proxied and "upstream_proxy" not in values:

@@ -235,6 +235,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         "PROXY_RESPONSES_STORE", parse.size_or_none, "64MiB",
         "what is kept in memory of OpenAI's responses, so that a request can go on from one: an hour after its last "
         "use it is gone; 0: nothing is kept")]
+    state_dir: Annotated[str | None, Setting(
+        "PROXY_STATE_DIR", parse.path, None,
+        "the daemon's own directory: usage, used budgets and cooldowns outlast a restart there; never in the "
+        "credential volume", fallback="$STATE_DIRECTORY, which systemd sets, else memory only")]
     drain_seconds: Annotated[float, Setting(
         "PROXY_DRAIN_SECONDS", parse.seconds, "30",
         "how long SIGTERM waits for open streams")]

@@ -13,6 +13,7 @@ class Surroundings(Struct, frozen=True):
 
     ``apart``: why this process shares nothing with its replicas; empty: it does, or has none.
     ``client_keys``: what is wrong with the file of clients' keys.
+    ``state``: why the state directory can't be used; ``exposed``: others may look into it.
     ``barred`` accounts are out of use until their row changes; ``unverified`` ones wait for their owner.
     """
 
@@ -21,6 +22,8 @@ class Surroundings(Struct, frozen=True):
     misconfigured: str = ""
     apart: str = ""
     writable: bool = True
+    state: str = ""
+    exposed: bool = False
     barred: int = 0
     unverified: int = 0
 
@@ -68,6 +71,10 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append(f"{around.unverified} of {len(state.accounts)} accounts are set aside: {words}")
     if not around.writable and not settings.read_only:
         found.append("The data directory can't be written: running read-only")
+    if around.state:
+        found.append(f"PROXY_STATE_DIR: {around.state}; usage, budgets and cooldowns are kept in memory only meanwhile")
+    if around.exposed:
+        found.append("PROXY_STATE_DIR: other users may look into it: chmod 700")
     if around.apart:
         found.append(f"{around.apart}: replicas don't share what they learn meanwhile")
     return tuple(found)

@@ -15,12 +15,13 @@ from antigravity_proxy.settings.table import TABLE
 
 KUBERNETES = Path(__file__).parents[2] / "deploy/kubernetes"
 BASE, EXAMPLE = KUBERNETES / "base", KUBERNETES / "overlays/example"
+STATE = KUBERNETES / "components/state"
 #: patches are parts of objects, and a monitor's schema comes with its operator
 WHOLE = sorted(
     path
     for path in KUBERNETES.rglob("*.yaml")
     if (path.name != "kustomization.yaml" and path.parent != EXAMPLE) or path.name in ("namespace.yaml", "volume.yaml")
-    if path.name != "servicemonitor.yaml"
+    if path.name != "servicemonitor.yaml" and path != STATE / "deployment.yaml"
 )
 VERSIONS = ["1.31", kubernetes_validate.latest_version()]
 
@@ -92,6 +93,19 @@ def test_each_kustomization_names_what_is_there_and_uses_what_is_known(directory
     for patch in kustomization.get("patches", []):
         [part] = load(directory / patch["path"])
         assert (part["kind"], part["metadata"]["name"]) in base
+
+
+def test_the_state_has_a_claim_of_its_own_and_one_pod() -> None:
+    [claim], [patch] = load(STATE / "claim.yaml"), load(STATE / "deployment.yaml")
+    assert patch["spec"]["replicas"] == 1
+    assert patch["spec"]["strategy"]["type"] == "Recreate"
+    spec = patch["spec"]["template"]["spec"]
+    [volume], [container] = spec["volumes"], spec["containers"]
+    assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    [setting], [mount] = container["env"], container["volumeMounts"]
+    assert setting["name"] == "PROXY_STATE_DIR"
+    assert setting["value"].startswith(mount["mountPath"] + "/")
+    assert mount["mountPath"] not in [each["mountPath"] for each in pod()["containers"][0]["volumeMounts"]]
 
 
 def pod(directory: Path = BASE) -> Manifest:

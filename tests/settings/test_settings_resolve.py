@@ -63,6 +63,14 @@ def test_an_alias_counts_after_the_name_itself() -> None:
     assert both.base_urls == ("http://a/v1internal",)
 
 
+def test_the_state_directory_is_systemds_where_none_is_named() -> None:
+    settings = resolve(STATE_DIRECTORY="/var/lib/a:/var/lib/b")
+    assert (settings.state_dir, settings.sources["state_dir"]) == ("/var/lib/a", "systemd")
+    settings = resolve(STATE_DIRECTORY="/var/lib/a", PROXY_STATE_DIR="/mine")
+    assert (settings.state_dir, settings.sources["state_dir"]) == ("/mine", "environment")
+    assert resolve().state_dir is None
+
+
 def test_secrets_come_from_files_too() -> None:
     settings = resolve(PROXY_API_KEY_FILE="/key")
     assert settings.api_keys == (Secret("sk-file"),)

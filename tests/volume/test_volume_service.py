@@ -6,33 +6,16 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from queue import Queue
 from typing import Any
 
 import pytest
+from support.threaded_clock import Reactor
 from support.volumes import reader_of
-from twisted.internet.task import Clock
 
 from antigravity_proxy.simulator.volume import write_volume
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.schedule import POLL, RETRY
 from antigravity_proxy.volume.service import VolumeService
-
-
-class Reactor(Clock):
-    """A clock that takes calls from threads; the test lets them in."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._calls: Queue[tuple[Any, ...]] = Queue()
-
-    def callFromThread(self, function: Any, *arguments: Any) -> None:
-        self._calls.put((function, *arguments))
-
-    def from_thread(self) -> None:
-        """Waits for the thread's next call."""
-        function, *arguments = self._calls.get(timeout=5)
-        function(*arguments)
 
 
 class Reader:
