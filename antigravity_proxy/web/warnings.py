@@ -14,7 +14,8 @@ class Surroundings(Struct, frozen=True):
     ``apart``: why this process shares nothing with its replicas; empty: it does, or has none.
     ``client_keys``: what is wrong with the file of clients' keys.
     ``state``: why the state directory can't be used; ``exposed``: others may look into it.
-    ``barred`` accounts are out of use until their row changes; ``unverified`` ones wait for their owner.
+    ``credentials``: what is wrong with the file of official credentials; ``notes`` on these. ``no_volume``: they serve
+    alone. ``barred`` accounts are out of use until their row changes; ``unverified`` ones wait for their owner.
     """
 
     keys_closed: bool = False
@@ -26,6 +27,9 @@ class Surroundings(Struct, frozen=True):
     exposed: bool = False
     barred: int = 0
     unverified: int = 0
+    credentials: str = ""
+    notes: tuple[str, ...] = ()
+    no_volume: bool = False
 
 
 def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tuple[str, ...]:
@@ -54,9 +58,12 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found += state.config.notes
     if around.client_keys:
         found.append(f"PROXY_CLIENT_KEYS_FILE: {around.client_keys}; its last good keys stay in force")
+    if around.credentials:
+        found.append(f"{around.credentials}; what it held before stays in force")
+    found += around.notes
     if around.keys_closed:
         found.append("No API key is known, so every request is refused: set PROXY_API_KEY or proxy.api_key")
-    if not settings.clients:
+    if not settings.clients and not around.no_volume:
         found.append("GOOGLE_CLIENT_ID is not set: access tokens work until they expire and are not renewed")
     elif around.misconfigured:
         found.append(f"Access tokens are not renewed: {around.misconfigured}")
@@ -69,7 +76,7 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
     if around.unverified:
         words = "Google asks their owner to verify them; the log names them"
         found.append(f"{around.unverified} of {len(state.accounts)} accounts are set aside: {words}")
-    if not around.writable and not settings.read_only:
+    if not around.writable and not settings.read_only and not around.no_volume:
         found.append("The data directory can't be written: running read-only")
     if around.state:
         found.append(f"PROXY_STATE_DIR: {around.state}; usage, budgets and cooldowns are kept in memory only meanwhile")
