@@ -85,7 +85,7 @@ class Official:
         found = []
         for name, upstream in self.upstreams.items():
             tally, count = upstream.pool.tally(), len(upstream.pool.states)
-            wanting = tally.barred + tally.unverified
+            wanting = sum(tally.unable.values())
             if wanting:
                 words = "'antigravity-proxy credentials list' and the log say why"
                 found.append(f"{wanting} of {count} credentials of {name} need somebody: {words}")
