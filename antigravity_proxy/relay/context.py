@@ -49,6 +49,7 @@ class RelayContext:
     others: dict[str, Upstream] = field(default_factory=dict)
     #: the upstream that last served a conversation which several can serve
     legs: LocalState = field(default_factory=LocalState)
+    clock: IReactorTime = field(init=False)  # the ticker's: monotonic seconds and timers
 
     def of(self, model: Model) -> Upstream:
         """The upstream that serves a model. Raises KeyError for one that is not there."""
@@ -59,10 +60,8 @@ class RelayContext:
         """All of them, by the names that users give them."""
         return {ACCOUNTS: self.upstream, **self.others}
 
-    @property
-    def clock(self) -> IReactorTime:
-        """Monotonic seconds and timers."""
-        return self.ticker.clock
+    def __post_init__(self) -> None:
+        self.clock = self.ticker.clock
 
 
 class ClientGone(Exception):

@@ -13,6 +13,9 @@ from antigravity_proxy.telemetry.record import CLIENT_LEFT, Record
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest
 
+#: what every answer's head says
+_ALWAYS = ((b"server", SERVER_NAME), (b"x-content-type-options", b"nosniff"))
+
 
 class HttpClient:
     """Implements ``relay.client.Client``.
@@ -117,14 +120,11 @@ class HttpClient:
         if self.head_sent:
             return
         self.head_sent = True
-        set_header = self._request.setHeader
-        set_header(b"server", SERVER_NAME)
-        set_header(b"x-content-type-options", b"nosniff")
-        for name, value in self._headers:
-            set_header(name, value)
-        if self._tells_model:
-            set_header(b"x-antigravity-model", self.record.model.encode())
-            set_header(b"x-antigravity-upstream", self.record.upstream.encode())
+        told = (
+            (b"x-antigravity-model", self.record.model.encode()),
+            (b"x-antigravity-upstream", self.record.upstream.encode()),
+        )
+        self._request.setHeaders((*_ALWAYS, *self._headers, *(told if self._tells_model else ())))
         self._headers = ()
 
     def tick(self, now: float) -> None:
