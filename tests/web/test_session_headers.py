@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from twisted.web.http_headers import Headers
 
+from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.web.session_headers import session_of
 
 
@@ -23,4 +23,4 @@ from antigravity_proxy.web.session_headers import session_of
     ],
 )
 def test_the_most_reliable_header_names_the_conversation(headers: dict[str, list[str]], name: str) -> None:
-    assert session_of(Headers(headers)) == name
+    assert session_of(ReceivedFields({name.lower(): values for name, values in headers.items()})) == name
