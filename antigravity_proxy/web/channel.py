@@ -53,8 +53,8 @@ class GuardedChannel:
     """HTTP/1.1 with deadlines for what comes in, a stall limit for what goes out, refusal and drain.
 
     The deadlines are absolute, or ask for progress. ``sheds``: it came above the cap, and is told so. ``peer`` is its
-    address, ``address`` the network that it is counted for. ``refusing``: a refusal was sent, and what comes is swallowed, unread.
-    ``persistent``: another request may follow.
+    address, ``address`` the network that it is counted for. ``refusing``: a refusal was sent, and what comes is
+    swallowed, unread. ``persistent``: another request may follow.
     """
 
     __slots__ = (
