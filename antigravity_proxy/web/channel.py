@@ -108,9 +108,8 @@ class GuardedChannel:
     def makeConnection(self, transport: Any) -> None:
         """Twisted's: the connection is made."""
         self.transport, self.connected = transport, 1
-        no_delay = getattr(transport, "setTcpNoDelay", None)
-        if no_delay is not None:
-            no_delay(True)
+        if hasattr(transport, "setTcpNoDelay"):
+            transport.setTcpNoDelay(True)
         transport.registerProducer(self, True)
         self.site.channel_made(self)
         self.site.ticker.watch(self)
