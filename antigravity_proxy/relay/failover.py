@@ -21,6 +21,7 @@ from antigravity_proxy.relay import exhausted
 from antigravity_proxy.relay.attempt import AttemptFailed
 from antigravity_proxy.relay.budget import RetryBudget
 from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
+from antigravity_proxy.relay.refusals import Doubts
 from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.telemetry.record import Attempt
 
@@ -44,7 +45,7 @@ class Failover:
     """The attempts of one client request: by the first of its legs that has somebody free, then by the others.
 
     ``repair`` changes the request after a refusal that a changed request may cure, and says whether it did. ``at`` is
-    the number of the leg that is taken.
+    the number of the leg that is taken, ``system`` the request's system text.
     """
 
     __slots__ = (
@@ -53,19 +54,26 @@ class Failover:
         "_budget",
         "_client",
         "_context",
+        "_doubts",
         "_legs",
         "_model",
         "_pool",
         "_repair",
         "_seen",
         "_session",
+        "_system",
         "_tried",
         "_upstream",
         "at",
     )
 
     def __init__(
-        self, context: RelayContext, legs: Sequence[Leg], client: Client, repair: Callable[[AttemptFailed], bool]
+        self,
+        context: RelayContext,
+        legs: Sequence[Leg],
+        client: Client,
+        repair: Callable[[AttemptFailed], bool],
+        system: Sequence[str] = (),
     ) -> None:
         self._context = context
         self._legs = legs
@@ -74,6 +82,7 @@ class Failover:
         self._tried: set[AccountState] = set()
         self._seen: list[Verdict] = []
         self._budget = RetryBudget(context.clock.seconds())
+        self._system = system
         self._take(0)
 
     def _take(self, at: int) -> None:
@@ -83,12 +92,20 @@ class Failover:
         self._pool = self._upstream.pool
         self._bases = self._upstream.bases.in_order(self._context.clock.seconds())  # one order for all attempts
         self._base = 0
+        refusals = self._upstream.refusals
+        self._doubts = Doubts(self._context.clock, refusals, self._pool, self._model, self._system)
 
     async def run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
         """Calls ``attempt`` with a lease and a base URL until it returns; it raises AttemptFailed when it failed.
 
         Raises a ProxyError when nothing is left to try, and ClientGone.
         """
+        try:
+            return await self._run(attempt)
+        finally:
+            self._doubts.settle()
+
+    async def _run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
         lease = self._lease() or self._next_leg() or await self._later()
         if lease is None:
             raise exhausted.no_account(self._model, self._shortage(), self._context.epoch())
@@ -106,6 +123,7 @@ class Failover:
                 noted.reason = ""
                 lease.succeeded()
                 self._pool.served(self._model)
+                self._doubts.passed(lease.state)
                 return result
             finally:
                 noted.upstream_trace = lease.upstream_trace
@@ -134,6 +152,7 @@ class Failover:
             upstream, model, session = self._legs[at]
             lease = upstream.pool.lease(model, self._tried, session)
             if lease is not None:
+                self._doubts.settle()
                 self._take(at)
                 return lease
         return None
@@ -150,14 +169,24 @@ class Failover:
             self._pool.groups.learn(state, failed.failure)
         own_egress = state.credential.egress is not None
         verdict = failed.verdict.applied(failed.failure, self._model, own_egress=own_egress)
-        self._seen.append(verdict)
         if self._client.gone:  # which breaks the connection to upstream: that is not the host's fault
             raise ClientGone
+        lease: Lease | None = None
+        if not self._client.started and (refusal := self._doubts.judge(state, verdict)) is not verdict:
+            self._tried.add(state)
+            if refusal.step is Step.OTHER_ACCOUNT:
+                lease = self._lease() if self._in_time() else None
+                refusal = refusal if lease is not None else self._doubts.alone()
+            self._client.record.attempts[-1].reason = refusal.cause.value
+            if lease is not None:
+                return lease
+            if refusal.step is Step.STOP:
+                raise refusal.error(refusal.client_words)
+        self._seen.append(verdict)
         if verdict.about_host:
             self._upstream.bases.failed(base, self._context.clock.seconds())
         if verdict.skips_group:
             self._tried.update(self._pool.groups.members(state))
-        lease: Lease | None = None
         if self._client.started or verdict.step is Step.STOP:
             self._pool.penalise(state, self._model, verdict, held.location)
         elif verdict.step is Step.REPAIR:
@@ -292,6 +321,7 @@ class Failover:
             return None
         if len(self._legs) > 1:
             waits = [leg.upstream.pool.shortage(leg.model).wait for leg in self._legs]
+            self._doubts.settle()
             self._take(waits.index(min(waits)))
         if self._pool.is_full(self._model):
             lease = await self._pool.queue(self._model, self._tried, self._session)

@@ -50,7 +50,7 @@ def test_known_paths(path: str, operation: Operation, dialect: str, model: str) 
 @pytest.mark.parametrize(
     ("path", "dialect"),
     [
-        ("/v1/embeddings", "openai"),
+        ("/v1/moderations", "openai"),
         ("/v1/images/variations", "openai"),
         ("/v1/audio/speech", "openai"),
         ("/v1/responsesx", "openai"),
