@@ -15,7 +15,7 @@ from antigravity_proxy.accounts.replication import LocalState
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
-from antigravity_proxy.canonical.credential import ACCOUNTS, GEMINI
+from antigravity_proxy.canonical.credential import ACCOUNTS, GEMINI, VERTEX
 from antigravity_proxy.canonical.offers import Offers
 from antigravity_proxy.canonical.router import Routing
 from antigravity_proxy.canonical.wire import Wire
@@ -30,6 +30,7 @@ from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.upstream.gemini_models import GeminiModels
 from antigravity_proxy.upstream.grants import TokenGrants
 from antigravity_proxy.upstream.oauth import OAuthClient
+from antigravity_proxy.vertex.wire import Vertex
 
 log = Logger()
 
@@ -47,7 +48,10 @@ class Official:
         replaced = settings.sources["token_url"] != "default"  # noqa: S105 - a setting's name
         grants = TokenGrants(epoch, oauth, settings.token_url if replaced else "")
         self._calls = CredentialCalls(reactor, grants, egresses)
-        self.upstreams = {GEMINI: self._upstream(GeminiApi(), settings.gemini_base_url)}
+        self.upstreams = {
+            GEMINI: self._upstream(GeminiApi(), settings.gemini_base_url),
+            VERTEX: self._upstream(Vertex(), settings.vertex_base_url or ""),  # else each location has its host
+        }
         self._renewals = [_renewals(reactor, upstream) for upstream in self.upstreams.values()]
         gemini = self.upstreams[GEMINI]
         base = settings.gemini_base_url.rstrip("/").encode("ascii")
