@@ -131,6 +131,7 @@ class Daemon(MultiService):
             volume,
             pool,
             services.tokens,
+            services.egresses,
             gate,
             services.replicas,
             client_keys,
