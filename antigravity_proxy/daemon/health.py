@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -45,6 +47,7 @@ class Health:
         remembered: StateStore,
         *,
         writable: bool,
+        clock_trouble: Callable[[], str] = str,
     ) -> None:
         self._clock = clock
         self._in_force = in_force
@@ -57,6 +60,7 @@ class Health:
         self._client_keys = client_keys
         self._remembered = remembered
         self._writable = writable
+        self._clock_trouble = clock_trouble
         self._told: frozenset[str] = frozenset()
         self.draining = False
 
@@ -85,6 +89,7 @@ class Health:
             keys_closed=self._gate.keys.closed,
             client_keys="" if self._client_keys is None else self._client_keys.trouble,
             misconfigured=self._tokens.misconfigured,
+            clock=self._clock_trouble(),
             apart="" if sharing is None else sharing.trouble,
             writable=self._writable,
             state=self._remembered.trouble,

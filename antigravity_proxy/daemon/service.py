@@ -137,6 +137,7 @@ class Daemon(MultiService):
             client_keys,
             remembered,
             writable=writable,
+            clock_trouble=services.official.clock_trouble,
         )
         pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()
         decoding = Decoding(reactor)

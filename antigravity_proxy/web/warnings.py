@@ -17,6 +17,7 @@ _ALWAYS_SAID = frozenset({OutOfUse.BARRED, OutOfUse.UNVERIFIED})
 class Surroundings(Struct, frozen=True):
     """What the warnings depend on besides settings and volume. ``misconfigured``: why the OAuth client is refused.
 
+    ``clock``: how this machine's clock is wrong.
     ``apart``: why this process shares nothing with its replicas; empty: it does, or has none.
     ``client_keys``: what is wrong with the file of clients' keys.
     ``state``: why the state directory can't be used; ``exposed``: others may look into it.
@@ -27,6 +28,7 @@ class Surroundings(Struct, frozen=True):
     keys_closed: bool = False
     client_keys: str = ""
     misconfigured: str = ""
+    clock: str = ""
     apart: str = ""
     writable: bool = True
     state: str = ""
@@ -68,6 +70,8 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append("GOOGLE_CLIENT_ID is not set: access tokens work until they expire and are not renewed")
     elif around.misconfigured:
         found.append(f"Access tokens are not renewed: {around.misconfigured}")
+    if around.clock:
+        found.append(f"Service accounts get no token: {around.clock}")
     found += _of_accounts(state, around)
     if around.egress:
         source = settings.sources["upstream_proxy"]

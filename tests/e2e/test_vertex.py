@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.deferreds import deferred
+from support.deferreds import deferred, until
+from support.redis import RedisServer, needs_redis, redis_server
 from support.stack import Answer, Stack, stack
 
 from antigravity_proxy.simulator.faults import Fault
@@ -31,7 +32,16 @@ def entry(name: str, kind: str = "vertex-service-account", **lines: str) -> str:
 
 
 @asynccontextmanager
-async def vertex(directory: Path, *names: str, more: str = "", accounts: int = 0, **lines: str) -> AsyncIterator[Stack]:
+async def vertex(
+    directory: Path,
+    *names: str,
+    more: str = "",
+    accounts: int = 0,
+    redis: str = "",
+    level: str = "warn",
+    volume: str = "",
+    **lines: str,
+) -> AsyncIterator[Stack]:
     """A stack that serves by service accounts of these names, each of a project of its own, and nothing else."""
     path = directory / "credentials.toml"
     files = {name: directory / f"{name}.json" for name in names}
@@ -43,7 +53,10 @@ async def vertex(directory: Path, *names: str, more: str = "", accounts: int = 0
         for name, file in files.items():
             file.write_text(simulator.service_accounts.make(name, f"{name}-project"))
 
-    settings = {"PROXY_CREDENTIALS_FILE": str(path), "PROXY_UPSTREAM_ORDER": "vertex,accounts"}
+    settings = {"PROXY_CREDENTIALS_FILE": str(path), "PROXY_UPSTREAM_ORDER": "vertex,accounts", "REDIS_URL": redis}
+    settings["LOG_LEVEL"] = level
+    if volume:
+        settings["ANTIGRAVITY_DATA_DIR"] = volume
     async with stack(directory, accounts=accounts, before=fill, **settings) as running:
         yield running
 
@@ -354,3 +367,58 @@ async def test_the_newer_version_for_who_asks_for_it(tmp_path: Path) -> None:
         body = {"model": SONNET, "max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}]}
         await running.request("POST", "/v1/messages", body, **{"anthropic-version": "2026-10-21"})
         assert running.simulator.requests[0].json["anthropic_version"] == "2026-10-21"
+
+
+@needs_redis
+@deferred(30)
+async def test_replicas_share_a_token(tmp_path: Path) -> None:
+    redis: RedisServer
+    with redis_server(tmp_path) as redis:
+        (tmp_path / "a").mkdir()
+        (tmp_path / "b").mkdir()
+        volume = str(tmp_path / "a" / "volume")  # whose key seals what they share
+        async with (
+            vertex(tmp_path / "a", "one", accounts=1, redis=redis.url) as first,
+            vertex(tmp_path / "b", "one", redis=redis.url, volume=volume) as second,
+        ):
+            for running in (first, second):
+                await until(
+                    lambda running=running: (
+                        running.daemon.account_services.replicas.sharing.trouble == ""
+                        and running.daemon.account_services.replicas._parts.link.status.well
+                    )
+                )
+            assert (await first.chat(model=FLASH)).status == 200
+            assert (await second.chat(model=FLASH)).status == 200
+            assert first.simulator.service_accounts.granted + second.simulator.service_accounts.granted == 1
+            assert second.simulator.requests[0].token == first.simulator.requests[0].token
+            kept = [redis.ask("DUMP", key) for key in redis.all_keys()]
+            assert kept
+            assert not any(b"ya29" in value for value in kept)
+
+
+@deferred()
+async def test_a_wrong_clock_is_told_and_bars_nobody(tmp_path: Path) -> None:
+    async with vertex(tmp_path, "one") as running:
+        words = b'{"error":"invalid_grant","error_description":"Invalid JWT"}'
+        running.simulator.token_fault = Fault(400, words, (("Date", "Mon, 01 Jan 2024 00:00:00 GMT"),))
+        assert (await running.chat(model=FLASH)).status == 503
+        health = (await running.request("GET", "/health")).json
+        assert any("clock is" in warning and "fast" in warning for warning in health["warnings"])
+        pool = running.daemon.account_services.official.upstreams["vertex"].pool
+        assert not any(state.barred for state in pool.states)
+
+
+@deferred()
+async def test_no_secret_leaves(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    more = entry("express", "vertex-key", key=f'"{EXPRESS}"', priority="-1")
+    async with vertex(tmp_path, "one", more=more, level="debug") as running:
+        key = json.loads((tmp_path / "one.json").read_text())["private_key"].splitlines()[3]
+        for row in ("O12-token-expired", "O16-service-disabled", "O19-iam", "O10-key-invalid", "O8-base-model-quota"):
+            running.simulator.script(fault(row))
+            await running.chat(model=FLASH)
+        seen = [(await running.request("GET", path)).body.decode() for path in ("/health", "/metrics", "/capacity")]
+        told = "".join(capfd.readouterr()) + "".join(seen)
+        assert "one" in told
+        for secret in (key, EXPRESS, "ya29.one", "eyJ", "gserviceaccount"):
+            assert secret not in told
