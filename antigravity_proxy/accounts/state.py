@@ -147,6 +147,7 @@ class AccountState:
         "served_on",
         "served_today",
         "strikes",
+        "tier",
         "turn",
     )
 
@@ -158,6 +159,7 @@ class AccountState:
         self.group = credential.group  # or what upstream's errors have told of it; empty: it has its own
         self.served_on = 0  # the UTC day, by its number since 1970, of the last request; counted where there is a limit
         self.served_today = 0
+        self.tier = credential.tier  # or what the ids of its quotas have shown
         self.turn = 0.0  # grows with every lease: the smallest has waited longest for its share
         self.last_until = 0.0  # monotonic seconds: until then chosen after the others
         self.cooldowns: dict[str, Cooldown] = {}

@@ -77,8 +77,8 @@ class VolumeApplier:
 
     def use(self, settings: Settings) -> None:
         """These settings are in force now: keys, rules, egress proxy. A key in force stays where they leave none."""
-        clients, self._keys = self._keys.clients, KeyPolicy.of(settings)
-        self._keys.clients = clients
+        before, self._keys = self._keys, KeyPolicy.of(settings)
+        self._keys.clients, self._keys.needs_config = before.clients, before.needs_config
         self._pool.rules = Rules.of(settings)
         self._official.use(self._pool.rules)
         self._egresses.redirect(settings.upstream_proxy)

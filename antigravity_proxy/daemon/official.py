@@ -15,21 +15,22 @@ from antigravity_proxy.accounts.replication import LocalState, Renewal, SharedSt
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
-from antigravity_proxy.canonical.credential import ACCOUNTS, GEMINI, VERTEX
+from antigravity_proxy.canonical.credential import ACCOUNTS, FREE, GEMINI, VERTEX
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import Offers
 from antigravity_proxy.canonical.router import Routing
 from antigravity_proxy.canonical.wire import Wire
 from antigravity_proxy.credentials.file import Found
 from antigravity_proxy.daemon.credential_calls import CredentialCalls
+from antigravity_proxy.daemon.gemini_models import GeminiModels
 from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.geminiapi.wire import GeminiApi
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.upstream import BaseUrls, Upstream
 from antigravity_proxy.secret import Secret
+from antigravity_proxy.settings.parse import UPSTREAMS
 from antigravity_proxy.startup import epoch
 from antigravity_proxy.upstream.egress import Egresses
-from antigravity_proxy.upstream.gemini_models import GeminiModels
 from antigravity_proxy.upstream.grants import TokenGrants
 from antigravity_proxy.upstream.oauth import OAuthClient
 from antigravity_proxy.vertex.wire import Vertex
@@ -104,6 +105,28 @@ class Official:
         """The credentials that are in force."""
         return self._found
 
+    def counts(self) -> dict[str, int]:
+        """How many credentials there are, by upstream."""
+        every = [each.upstream for each in self._found.credentials]
+        return {name: every.count(name) for name in UPSTREAMS if name != ACCOUNTS}
+
+    def warnings(self) -> tuple[str, ...]:
+        """What an operator should know of the credentials; names none."""
+        found = []
+        for name, upstream in self.upstreams.items():
+            tally, count = upstream.pool.tally(), len(upstream.pool.states)
+            if clock := upstream.tokens.clock_trouble:
+                found.append(f"Service accounts get no token: {clock}")
+            wanting = sum(tally.unable.values())
+            if wanting:
+                words = "'antigravity-proxy credentials list' and the log say why"
+                found.append(f"{wanting} of {count} credentials of {name} need somebody: {words}")
+            free = sum(state.tier == FREE for state in upstream.pool.states)
+            if free:
+                words = "Google uses what is sent by them to improve its products, and people may read it"
+                found.append(f"{free} of {count} credentials of {name} are on the free tier: {words}")
+        return tuple(found)
+
     def use(self, rules: Rules) -> None:
         """Other rules are in force."""
         for upstream in self.upstreams.values():
@@ -123,10 +146,6 @@ class Official:
         for upstream in self.upstreams.values():
             upstream.tokens.stop()
             upstream.projects.stop()
-
-    def clock_trouble(self) -> str:
-        """How this machine's clock is wrong, as far as a token endpoint has shown it; empty: it isn't."""
-        return next(filter(None, (upstream.tokens.clock_trouble for upstream in self.upstreams.values())), "")
 
     def look(self) -> Deferred[None]:
         """Asks now what is offered."""

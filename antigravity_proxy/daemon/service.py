@@ -114,10 +114,15 @@ class Daemon(MultiService):
         self.account_services = services = AccountServices(reactor, ticker, in_force, keep, start.official)
         self.pool = pool = services.pool
 
+        self._credentials = credentials = _credentials(reactor, start)
+        if credentials is not None:
+            credentials.observe(services.official.take)
+
         # the API listener
         self._client_keys = client_keys = _client_keys(reactor, settings)
         keys = KeyPolicy.of(settings)
         keys.clients = () if client_keys is None else client_keys.keys
+        keys.needs_config = bool(settings.data_dir) or not start.official.credentials
         ring = keys.at_start(start.state.config, absent=start.state.config_absent)
         limits_of_keys = RateLimits(reactor.seconds, epoch)
         hosts = (settings.host, *settings.allowed_hosts)
@@ -136,8 +141,9 @@ class Daemon(MultiService):
             services.replicas,
             client_keys,
             remembered,
+            services.official,
+            credentials,
             writable=writable,
-            clock_trouble=services.official.clock_trouble,
         )
         pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()
         decoding = Decoding(reactor)
@@ -169,9 +175,6 @@ class Daemon(MultiService):
         self.admin = admin = Admin(reactor, ticker, settings, signing_in, stored, ring, sources)
 
         # what changes all that while it runs
-        self._credentials = credentials = _credentials(reactor, start)
-        if credentials is not None:
-            credentials.observe(services.official.take)
         self._applier = applier = VolumeApplier(
             in_force, keys, pool, services.egresses, gate, admin, services.replicas, services.official
         )

@@ -60,7 +60,7 @@ SPENT = structs.replace(
     ladder=(60.0, 300.0, 600.0),
 )
 NO_CREDITS = Verdict(
-    cause=Cause.NO_CREDITS,
+    cause=Cause.SPENT,
     step=Step.NEXT_ACCOUNT,
     scope=Scope.GROUP,
     error=errors.Unavailable,
@@ -106,12 +106,11 @@ KEY_ADDRESS = structs.replace(
 )
 SUSPENDED = structs.replace(
     KEY_KIND,
-    cause=Cause.BARRED,
     scope=Scope.GROUP_UNTIL_CHANGED,
     operator_words="its project is suspended",
     skips_group=True,
 )
-LEAKED = structs.replace(KEY_KIND, cause=Cause.BARRED, operator_words="its key was reported as leaked: make another")
+LEAKED = structs.replace(KEY_KIND, operator_words="its key was reported as leaked: make another")
 API_DISABLED = structs.replace(
     NO_CREDITS,
     cause=Cause.API_DISABLED,

@@ -146,8 +146,8 @@ class Failover:
     async def _next(self, held: Lease, failed: AttemptFailed, base: bytes) -> Lease:
         """The lease to go on with after a failure at a base URL, or the error that ends the request."""
         state = held.state
-        if failed.failure is not None and failed.failure.consumer and state.credential.upstream != ACCOUNTS:
-            self._pool.learn_project(state, failed.failure.consumer)
+        if failed.failure is not None and state.credential.upstream != ACCOUNTS:
+            self._pool.groups.learn(state, failed.failure)
         own_egress = state.credential.egress is not None
         verdict = failed.verdict.applied(failed.failure, self._model, own_egress=own_egress)
         self._seen.append(verdict)
@@ -156,7 +156,7 @@ class Failover:
         if verdict.about_host:
             self._upstream.bases.failed(base, self._context.clock.seconds())
         if verdict.skips_group:
-            self._tried.update(self._pool.group_of(state))
+            self._tried.update(self._pool.groups.members(state))
         lease: Lease | None = None
         if self._client.started or verdict.step is Step.STOP:
             self._pool.penalise(state, self._model, verdict, held.location)
@@ -209,7 +209,7 @@ class Failover:
     def _next_upstream(self, state: AccountState, verdict: Verdict) -> Lease | None:
         """The next leg; with none, and where the model is only short of capacity, a credential of another group."""
         may = self._budget.spend_trouble() and self._in_time()
-        self._tried.update(self._pool.group_of(state))
+        self._tried.update(self._pool.groups.members(state))
         if self._budget.once("rest"):  # its steps count requests, not attempts
             self._pool.penalise(state, self._model, verdict)
         if not may:

@@ -17,18 +17,18 @@ _ALWAYS_SAID = frozenset({OutOfUse.BARRED, OutOfUse.UNVERIFIED})
 class Surroundings(Struct, frozen=True):
     """What the warnings depend on besides settings and volume. ``misconfigured``: why the OAuth client is refused.
 
-    ``clock``: how this machine's clock is wrong.
     ``apart``: why this process shares nothing with its replicas; empty: it does, or has none.
     ``client_keys``: what is wrong with the file of clients' keys.
     ``state``: why the state directory can't be used; ``exposed``: others may look into it.
     ``tally``: how the accounts are. ``egress``: what is wrong with the egress proxy, as it was last tried;
     ``own_egress``: how many proxies of accounts' own failed a moment ago.
+    ``credentials``: what is wrong with the file of official credentials; ``notes`` on these. ``no_volume``: they serve
+    alone.
     """
 
     keys_closed: bool = False
     client_keys: str = ""
     misconfigured: str = ""
-    clock: str = ""
     apart: str = ""
     writable: bool = True
     state: str = ""
@@ -36,6 +36,9 @@ class Surroundings(Struct, frozen=True):
     tally: Tally = Tally()
     egress: str = ""
     own_egress: int = 0
+    credentials: str = ""
+    notes: tuple[str, ...] = ()
+    no_volume: bool = False
 
 
 def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tuple[str, ...]:
@@ -64,21 +67,22 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found += state.config.notes
     if around.client_keys:
         found.append(f"PROXY_CLIENT_KEYS_FILE: {around.client_keys}; its last good keys stay in force")
+    if around.credentials:
+        found.append(f"{around.credentials}; what it held before stays in force")
+    found += around.notes
     if around.keys_closed:
         found.append("No API key is known, so every request is refused: set PROXY_API_KEY or proxy.api_key")
-    if not settings.clients:
+    if not settings.clients and not around.no_volume:
         found.append("GOOGLE_CLIENT_ID is not set: access tokens work until they expire and are not renewed")
     elif around.misconfigured:
         found.append(f"Access tokens are not renewed: {around.misconfigured}")
-    if around.clock:
-        found.append(f"Service accounts get no token: {around.clock}")
     found += _of_accounts(state, around)
     if around.egress:
         source = settings.sources["upstream_proxy"]
         found.append(f"{around.egress} (set by {source}; UPSTREAM_PROXY_URL=none: no proxy)")
     if around.own_egress:
         found.append(f"{around.own_egress} egress proxies that accounts name for themselves fail; the log names them")
-    if not around.writable and not settings.read_only:
+    if not around.writable and not settings.read_only and not around.no_volume:
         found.append("The data directory can't be written: running read-only")
     if around.state:
         found.append(f"PROXY_STATE_DIR: {around.state}; usage, budgets and cooldowns are kept in memory only meanwhile")
