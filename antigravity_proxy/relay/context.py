@@ -49,6 +49,10 @@ class RelayContext:
     others: dict[str, Upstream] = field(default_factory=dict)
     #: the upstream that last served a conversation which several can serve
     legs: LocalState = field(default_factory=LocalState)
+    clock: IReactorTime = field(init=False)  # the ticker's: monotonic seconds and timers
+
+    def __post_init__(self) -> None:
+        self.clock = self.ticker.clock
 
     def of(self, model: Model) -> Upstream:
         """The upstream that serves a model. Raises KeyError for one that is not there."""
@@ -58,11 +62,6 @@ class RelayContext:
     def upstreams(self) -> dict[str, Upstream]:
         """All of them, by the names that users give them."""
         return {ACCOUNTS: self.upstream, **self.others}
-
-    @property
-    def clock(self) -> IReactorTime:
-        """Monotonic seconds and timers."""
-        return self.ticker.clock
 
 
 class ClientGone(Exception):

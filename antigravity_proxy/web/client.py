@@ -13,6 +13,9 @@ from antigravity_proxy.telemetry.record import CLIENT_LEFT, Record
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest
 
+#: what every answer's head says
+_ALWAYS = ((b"server", SERVER_NAME), (b"x-content-type-options", b"nosniff"))
+
 
 class HttpClient:
     """Implements ``relay.client.Client``.
@@ -117,14 +120,11 @@ class HttpClient:
         if self.head_sent:
             return
         self.head_sent = True
-        set_header = self._request.setHeader
-        set_header(b"server", SERVER_NAME)
-        set_header(b"x-content-type-options", b"nosniff")
-        for name, value in self._headers:
-            set_header(name, value)
+        names: tuple[tuple[bytes, bytes], ...] = ()
         if self._tells_model:
-            set_header(b"x-antigravity-model", self.record.model.encode())
-            set_header(b"x-antigravity-upstream", self.record.upstream.encode())
+            model, upstream = self.record.model.encode(), self.record.upstream.encode()
+            names = ((b"x-antigravity-model", model), (b"x-antigravity-upstream", upstream))
+        self._request.setHeaders((*_ALWAYS, *self._headers, *names))
         self._headers = ()
 
     def tick(self, now: float) -> None:

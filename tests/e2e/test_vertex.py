@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.deferreds import deferred, until
-from support.redis import RedisServer, needs_redis, redis_server
+from support.deferreds import deferred
 from support.stack import Answer, Stack, stack
 
 from antigravity_proxy.simulator.faults import Fault
@@ -367,34 +366,6 @@ async def test_the_newer_version_for_who_asks_for_it(tmp_path: Path) -> None:
         body = {"model": SONNET, "max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}]}
         await running.request("POST", "/v1/messages", body, **{"anthropic-version": "2026-10-21"})
         assert running.simulator.requests[0].json["anthropic_version"] == "2026-10-21"
-
-
-@needs_redis
-@deferred(30)
-async def test_replicas_share_a_token(tmp_path: Path) -> None:
-    redis: RedisServer
-    with redis_server(tmp_path) as redis:
-        (tmp_path / "a").mkdir()
-        (tmp_path / "b").mkdir()
-        volume = str(tmp_path / "a" / "volume")  # whose key seals what they share
-        async with (
-            vertex(tmp_path / "a", "one", accounts=1, redis=redis.url) as first,
-            vertex(tmp_path / "b", "one", redis=redis.url, volume=volume) as second,
-        ):
-            for running in (first, second):
-                await until(
-                    lambda running=running: (
-                        running.daemon.account_services.replicas.sharing.trouble == ""
-                        and running.daemon.account_services.replicas._parts.link.status.well
-                    )
-                )
-            assert (await first.chat(model=FLASH)).status == 200
-            assert (await second.chat(model=FLASH)).status == 200
-            assert first.simulator.service_accounts.granted + second.simulator.service_accounts.granted == 1
-            assert second.simulator.requests[0].token == first.simulator.requests[0].token
-            kept = [redis.ask("DUMP", key) for key in redis.all_keys()]
-            assert kept
-            assert not any(b"ya29" in value for value in kept)
 
 
 @deferred()
