@@ -30,6 +30,8 @@ T = TypeVar("T")
 TROUBLE_PAUSE = 0.5
 #: seconds by which a wait is longer than the cooldown that it waits for: timers may be early by a rounding error
 _MARGIN = 0.001
+#: what an account can't better
+_NEXT = frozenset({Step.NEXT_ACCOUNT, Step.OWN_PROJECT})
 
 
 class Leg(NamedTuple):
@@ -169,6 +171,9 @@ class Failover:
             lease = self._other_egress(state, verdict)
         elif verdict.step is Step.NEXT_LOCATION:
             lease = await self._next_location(held, verdict)
+        elif verdict.step is Step.OWN_PROJECT and state.credential.quota_project and not state.without_quota_project:
+            state.without_quota_project = True
+            lease = self._again(state)
         elif verdict.step is Step.NEXT_UPSTREAM:
             lease = self._next_upstream(state, verdict)
         else:
@@ -236,12 +241,12 @@ class Failover:
     async def _next_account(self, state: AccountState, verdict: Verdict) -> Lease | None:
         """The next untried account; with none, what may still be done on this one, each once a request."""
         self._tried.add(state)
-        if verdict.step is Step.NEXT_ACCOUNT:
+        if verdict.step in _NEXT:
             self._pool.penalise(state, self._model, verdict)
         if verdict.step is Step.PROJECT:
             self._upstream.projects.forget(state)
         lease = self._lease() or self._next_leg() if self._in_time() else None
-        if verdict.step is Step.NEXT_ACCOUNT:
+        if verdict.step in _NEXT:
             return lease or (await self._later() if self._in_time() else None)
         if lease is None and self._in_time():
             lease = await self._mended(state, verdict)
