@@ -21,6 +21,7 @@ from antigravity_proxy.relay import exhausted
 from antigravity_proxy.relay.attempt import AttemptFailed
 from antigravity_proxy.relay.budget import RetryBudget
 from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
+from antigravity_proxy.relay.refusals import Doubts
 from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.telemetry.record import Attempt
 
@@ -46,7 +47,7 @@ class Failover:
     """The attempts of one client request: by the first of its legs that has somebody free, then by the others.
 
     ``repair`` changes the request after a refusal that a changed request may cure, and says whether it did. ``at`` is
-    the number of the leg that is taken.
+    the number of the leg that is taken, ``system`` the request's system text.
     """
 
     __slots__ = (
@@ -55,6 +56,8 @@ class Failover:
         "_budget",
         "_client",
         "_context",
+        "_doubts",
+        "_every",
         "_legs",
         "_model",
         "_pool",
@@ -67,7 +70,12 @@ class Failover:
     )
 
     def __init__(
-        self, context: RelayContext, legs: Sequence[Leg], client: Client, repair: Callable[[AttemptFailed], bool]
+        self,
+        context: RelayContext,
+        legs: Sequence[Leg],
+        client: Client,
+        repair: Callable[[AttemptFailed], bool],
+        system: Sequence[str] = (),
     ) -> None:
         self._context = context
         self._legs = legs
@@ -76,6 +84,7 @@ class Failover:
         self._tried: set[AccountState] = set()
         self._seen: list[Verdict] = []
         self._budget = RetryBudget(context.clock.seconds())
+        self._every = [Doubts(context.clock, up.refusals, up.pool, model, system) for up, model, _ in legs]
         self._take(0)
 
     def _take(self, at: int) -> None:
@@ -85,12 +94,20 @@ class Failover:
         self._pool = self._upstream.pool
         self._bases = self._upstream.bases.in_order(self._context.clock.seconds())  # one order for all attempts
         self._base = 0
+        self._doubts = self._every[at]
 
     async def run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
         """Calls ``attempt`` with a lease and a base URL until it returns; it raises AttemptFailed when it failed.
 
         Raises a ProxyError when nothing is left to try, and ClientGone.
         """
+        try:
+            return await self._run(attempt)
+        finally:
+            for doubts in self._every:
+                doubts.settle()
+
+    async def _run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
         lease = self._lease() or self._next_leg() or await self._later()
         if lease is None:
             raise exhausted.no_account(self._model, self._shortage(), self._context.epoch())
@@ -108,6 +125,7 @@ class Failover:
                 noted.reason = ""
                 lease.succeeded()
                 self._pool.served(self._model)
+                self._doubts.passed(lease.state)
                 return result
             finally:
                 noted.upstream_trace = lease.upstream_trace
@@ -152,14 +170,24 @@ class Failover:
             self._pool.groups.learn(state, failed.failure)
         own_egress = state.credential.egress is not None
         verdict = failed.verdict.applied(failed.failure, self._model, own_egress=own_egress)
-        self._seen.append(verdict)
         if self._client.gone:  # which breaks the connection to upstream: that is not the host's fault
             raise ClientGone
+        lease: Lease | None = None
+        if not self._client.started and (refusal := self._doubts.judge(state, verdict)) is not verdict:
+            self._tried.add(state)
+            if refusal.step is Step.OTHER_ACCOUNT:
+                lease = self._lease() if self._in_time() else None
+                refusal = refusal if lease is not None else self._doubts.alone()
+            self._client.record.attempts[-1].reason = refusal.cause.value
+            if lease is not None:
+                return lease
+            if refusal.step is Step.STOP:
+                raise refusal.error(refusal.client_words)
+        self._seen.append(verdict)
         if verdict.about_host:
             self._upstream.bases.failed(base, self._context.clock.seconds())
         if verdict.skips_group:
             self._tried.update(self._pool.groups.members(state))
-        lease: Lease | None = None
         if self._client.started or verdict.step is Step.STOP:
             self._pool.penalise(state, self._model, verdict, held.location)
         elif verdict.step is Step.REPAIR:
