@@ -150,6 +150,7 @@ class AccountState:
         "strikes",
         "tier",
         "turn",
+        "without_quota_project",
     )
 
     def __init__(self, credential: Credential, serial: int = 0) -> None:
@@ -181,6 +182,7 @@ class AccountState:
         self.offered: frozenset[str] | None = None
         self.project: str | None = credential.project
         self.project_asked = float("-inf")  # monotonic seconds: when upstream was last asked for it
+        self.without_quota_project = False  # upstream has refused the project that is to be billed
         self.project_refused: str | None = None  # the last that upstream refused
 
     def __repr__(self) -> str:
@@ -250,6 +252,7 @@ class AccountState:
         self.refresh_failures = 0
         self.project = credential.project or self.project
         self.group = credential.group
+        self.without_quota_project = False
         self.project_asked = float("-inf")
         self.project_refused = None
         has_other_grant = credential.grant != old.grant

@@ -66,6 +66,7 @@ class Step(Enum):
     NEXT_UPSTREAM = "the next upstream; with none, the next untried credential; the retry budget limits these"
     NEXT_BASE = "the next base URL with the next untried account; the retry budget limits these"
     REFRESH = "the next account; with none, a refreshed token on this one, once"
+    OWN_PROJECT = "the same credential without the project that is billed, once; else the next credential"
     PROJECT = "the next account; with none, another project on this one, once; then none at all, once"
     OTHER_EGRESS = "one account with another way out, once; any number where the way out is what failed"
     OTHER_ACCOUNT = "another account, to see whether it is told the same: the row's own verdict holds if not"

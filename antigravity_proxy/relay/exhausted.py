@@ -25,7 +25,7 @@ def no_account(model: str, lack: Shortage, now: float) -> errors.ProxyError:
     if lack.free_in and lack.by_fault:
         seconds = wait(lack.free_in)
         words = f"No credential for {model} works at the moment; /health says why."
-        return errors.Unavailable(words, retry_after=seconds)
+        return errors.Unavailable(words, retry_after=wait(lack.free_in))
     if lack.free_in:
         seconds = wait(lack.free_in)
         words = f"All accounts are rate limited for {model}; {_free_again(seconds, now)}."

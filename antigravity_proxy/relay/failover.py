@@ -31,6 +31,8 @@ T = TypeVar("T")
 TROUBLE_PAUSE = 0.5
 #: seconds by which a wait is longer than the cooldown that it waits for: timers may be early by a rounding error
 _MARGIN = 0.001
+#: what an account can't better
+_NEXT = frozenset({Step.NEXT_ACCOUNT, Step.OWN_PROJECT})
 
 
 class Leg(NamedTuple):
@@ -55,13 +57,13 @@ class Failover:
         "_client",
         "_context",
         "_doubts",
+        "_every",
         "_legs",
         "_model",
         "_pool",
         "_repair",
         "_seen",
         "_session",
-        "_system",
         "_tried",
         "_upstream",
         "at",
@@ -82,7 +84,7 @@ class Failover:
         self._tried: set[AccountState] = set()
         self._seen: list[Verdict] = []
         self._budget = RetryBudget(context.clock.seconds())
-        self._system = system
+        self._every = [Doubts(context.clock, up.refusals, up.pool, model, system) for up, model, _ in legs]
         self._take(0)
 
     def _take(self, at: int) -> None:
@@ -92,8 +94,7 @@ class Failover:
         self._pool = self._upstream.pool
         self._bases = self._upstream.bases.in_order(self._context.clock.seconds())  # one order for all attempts
         self._base = 0
-        refusals = self._upstream.refusals
-        self._doubts = Doubts(self._context.clock, refusals, self._pool, self._model, self._system)
+        self._doubts = self._every[at]
 
     async def run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
         """Calls ``attempt`` with a lease and a base URL until it returns; it raises AttemptFailed when it failed.
@@ -103,7 +104,8 @@ class Failover:
         try:
             return await self._run(attempt)
         finally:
-            self._doubts.settle()
+            for doubts in self._every:
+                doubts.settle()
 
     async def _run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
         lease = self._lease() or self._next_leg() or await self._later()
@@ -152,7 +154,6 @@ class Failover:
             upstream, model, session = self._legs[at]
             lease = upstream.pool.lease(model, self._tried, session)
             if lease is not None:
-                self._doubts.settle()
                 self._take(at)
                 return lease
         return None
@@ -198,6 +199,9 @@ class Failover:
             lease = self._other_egress(state, verdict)
         elif verdict.step is Step.NEXT_LOCATION:
             lease = await self._next_location(held, verdict)
+        elif verdict.step is Step.OWN_PROJECT and state.credential.quota_project and not state.without_quota_project:
+            state.without_quota_project = True
+            lease = self._again(state)
         elif verdict.step is Step.NEXT_UPSTREAM:
             lease = self._next_upstream(state, verdict)
         else:
@@ -265,12 +269,12 @@ class Failover:
     async def _next_account(self, state: AccountState, verdict: Verdict) -> Lease | None:
         """The next untried account; with none, what may still be done on this one, each once a request."""
         self._tried.add(state)
-        if verdict.step is Step.NEXT_ACCOUNT:
+        if verdict.step in _NEXT:
             self._pool.penalise(state, self._model, verdict)
         if verdict.step is Step.PROJECT:
             self._upstream.projects.forget(state)
         lease = self._lease() or self._next_leg() if self._in_time() else None
-        if verdict.step is Step.NEXT_ACCOUNT:
+        if verdict.step in _NEXT:
             return lease or (await self._later() if self._in_time() else None)
         if lease is None and self._in_time():
             lease = await self._mended(state, verdict)
@@ -321,7 +325,6 @@ class Failover:
             return None
         if len(self._legs) > 1:
             waits = [leg.upstream.pool.shortage(leg.model).wait for leg in self._legs]
-            self._doubts.settle()
             self._take(waits.index(min(waits)))
         if self._pool.is_full(self._model):
             lease = await self._pool.queue(self._model, self._tried, self._session)

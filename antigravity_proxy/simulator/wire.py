@@ -272,3 +272,9 @@ _EMBED: dict[str, Kind] = {
 }
 EMBED = message(**_EMBED)
 EMBED_BATCH = message(requests=each(EMBED))
+#: Vertex AI's bodies; it counts what stands flat (official-upstreams.md 8.1)
+_VERTEX = {name: kind for name, kind in _OFFICIAL.items() if name != "serviceTier"}
+VERTEX = message(**_VERTEX)
+VERTEX_COUNT = message(
+    **{name: _VERTEX[name] for name in ("contents", "systemInstruction", "tools", "generationConfig")}
+)

@@ -130,7 +130,12 @@ class ApiResource(Resource):
             client.reply(self._gate.render(request, e))
 
     def _incoming(self, request: ApiRequest, route: Route) -> Incoming:
-        return _incoming(request, route, keeps_original=VERTEX in self._context.others)
+        return _incoming(request, route, keeps_original=self._takes_originals())
+
+    def _takes_originals(self) -> bool:
+        """Whether somebody may take a request of Anthropic's dialect as it is."""
+        vertex = self._context.others.get(VERTEX)
+        return vertex is not None and bool(vertex.pool.states)
 
     def _check_method(self, request: ApiRequest, route: Route) -> None:
         if route.operation is Operation.UNKNOWN:
