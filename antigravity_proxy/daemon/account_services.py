@@ -59,7 +59,7 @@ class AccountServices:
         pool.on_tokenless = self.tokens.live
         pool.on_joined, pool.on_left = self._quota_poll.joined, self._quota_poll.left
         pool.on_exhausted = self._quota_poll.exhausted
-        self.official = Official(reactor, in_force, self.egresses, credentials)
+        self.official = Official(reactor, in_force, self.egresses, credentials, shared)
         self.relay = RelayContext(
             ticker=ticker,
             epoch=epoch,

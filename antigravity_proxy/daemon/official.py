@@ -11,11 +11,12 @@ from twisted.logger import Logger
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.renewals import Renewals
-from antigravity_proxy.accounts.replication import LocalState
+from antigravity_proxy.accounts.replication import LocalState, Renewal, SharedState
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
-from antigravity_proxy.canonical.credential import ACCOUNTS, FREE, GEMINI
+from antigravity_proxy.canonical.credential import ACCOUNTS, FREE, GEMINI, VERTEX
+from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import Offers
 from antigravity_proxy.canonical.router import Routing
 from antigravity_proxy.canonical.wire import Wire
@@ -26,29 +27,58 @@ from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.geminiapi.wire import GeminiApi
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.upstream import BaseUrls, Upstream
+from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.parse import UPSTREAMS
 from antigravity_proxy.startup import epoch
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.upstream.grants import TokenGrants
 from antigravity_proxy.upstream.oauth import OAuthClient
+from antigravity_proxy.vertex.wire import Vertex
 
 log = Logger()
+
+
+class SharedTokens(LocalState):
+    """Renewed tokens are every replica's, sealed; keys are never renewed, so they never get there."""
+
+    def __init__(self, shared: SharedState) -> None:
+        super().__init__()
+        self._shared = shared
+
+    def recall(self, account: str) -> None:
+        """As SharedState's."""
+        self._shared.recall(_shared_name(account))
+
+    async def renew(self, account: str, current: Secret, ask: Renewal) -> IssuedToken:
+        """As SharedState's."""
+        return await self._shared.renew(_shared_name(account), current, ask)
+
+
+def _shared_name(credential: str) -> str:
+    """What a credential is called among replicas: its name may be an account's id."""
+    return f"credential {credential}"
 
 
 class Official:
     """Everything that the official credentials need; ``upstreams`` by name. Without credentials nothing is asked."""
 
-    def __init__(self, reactor: Any, in_force: InForce, egresses: Egresses, found: Found) -> None:
+    def __init__(
+        self, reactor: Any, in_force: InForce, egresses: Egresses, found: Found, shared: SharedState | None = None
+    ) -> None:
         settings = in_force.settings
         self._reactor = reactor
         self._in_force = in_force
         self._found = Found()
+        self._shared = LocalState() if shared is None else shared
         self._offers: dict[str, Offers] = {}
         oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
         replaced = settings.sources["token_url"] != "default"  # noqa: S105 - a setting's name
         grants = TokenGrants(epoch, oauth, settings.token_url if replaced else "")
         self._calls = CredentialCalls(reactor, grants, egresses)
-        self.upstreams = {GEMINI: self._upstream(GeminiApi(), settings.gemini_base_url)}
+        self.upstreams = {
+            GEMINI: self._upstream(GeminiApi(), settings.gemini_base_url),
+            VERTEX: self._upstream(Vertex(), settings.vertex_base_url or ""),  # else each location has its host
+        }
         self._renewals = [_renewals(reactor, upstream) for upstream in self.upstreams.values()]
         gemini = self.upstreams[GEMINI]
         base = settings.gemini_base_url.rstrip("/").encode("ascii")
@@ -85,6 +115,8 @@ class Official:
         found = []
         for name, upstream in self.upstreams.items():
             tally, count = upstream.pool.tally(), len(upstream.pool.states)
+            if clock := upstream.tokens.clock_trouble:
+                found.append(f"Service accounts get no token: {clock}")
             wanting = sum(tally.unable.values())
             if wanting:
                 words = "'antigravity-proxy credentials list' and the log say why"
@@ -120,7 +152,7 @@ class Official:
         return self._models.look()
 
     def _upstream(self, wire: Wire, base: str) -> Upstream:
-        reactor, shared = self._reactor, LocalState()
+        reactor, shared = self._reactor, SharedTokens(self._shared)
         rules = replace(Rules.of(self._in_force.settings), reserve=0.0)
         pool = Pool(reactor, epoch, random.random, rules, shared)
         tokens = TokenKeeper(reactor, epoch, self._calls.refresh, shared, None, pool.counters)

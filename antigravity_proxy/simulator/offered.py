@@ -95,9 +95,32 @@ OFFICIAL = {
 }
 
 
+#: Claude on the simulated Vertex AI; those that think by no budget think adaptively (official-upstreams.md 4, 7.2)
+CLAUDE = {
+    model.id: model
+    for model in (
+        Offered("claude-opus-4-6", "Claude Opus 4.6", 64_000, (1024, 63_999)),
+        Offered("claude-sonnet-4-6", "Claude Sonnet 4.6", 64_000, (1024, 63_999)),
+        Offered("claude-opus-4-8", "Claude Opus 4.8", 64_000),
+        Offered("claude-haiku-4-5@20251001", "Claude Haiku 4.5", 64_000, (1024, 63_999)),
+    )
+}
+#: where the simulated Vertex AI has models; elsewhere it has none of them
+_LOCATIONS = {
+    "claude": ("global", "us", "eu", "us-east5", "europe-west1"),
+    "gemini-2.5": ("global", "us", "eu", "us-central1", "europe-west4", "us-east5"),
+    "gemini-": ("global", "us", "eu"),
+}
+
+
+def locations(model: str) -> tuple[str, ...]:
+    """Where the simulated Vertex AI has a model."""
+    return next((places for start, places in _LOCATIONS.items() if model.startswith(start)), ())
+
+
 def find(model: str) -> Offered:
     """A model of any face of the simulated service. Raises KeyError."""
-    return OFFERED.get(model) or OFFICIAL[model]
+    return OFFERED.get(model) or OFFICIAL.get(model) or CLAUDE[model]
 
 
 def everything() -> dict[str, Any]:

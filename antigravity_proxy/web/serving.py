@@ -12,13 +12,16 @@ from twisted.logger import Logger
 from antigravity_proxy import errors
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Usage
+from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.official import embeds
 from antigravity_proxy.canonical.router import Route, Router
 from antigravity_proxy.dialect.base import Decoded, Stamp
-from antigravity_proxy.http1.fields import HeaderFields
+from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.logs import one_line
 from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
 from antigravity_proxy.relay.counting import count_tokens
+from antigravity_proxy.relay.embedding import vectors
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
 from antigravity_proxy.relay.signatures import ConversationSignatures
@@ -72,7 +75,7 @@ class Serving:
     async def generate(
         self,
         admission: ApiAdmission,
-        headers: HeaderFields,
+        headers: ReceivedFields,
         decoded: Decoded,
         client: AnsweredClient,
         place: Place = at_once,
@@ -139,6 +142,20 @@ class Serving:
         route, *_ = self.routes(admission, call, client.record)
         return await count_tokens(self._context, call, route, client, place)
 
+    async def embed(self, admission: ApiAdmission, call: EmbeddingCall, client: AnsweredClient) -> Vectors:
+        """The vectors of a call; raises a ProxyError."""
+        route, record = self._router().special(call.model, embeds, "make vectors"), client.record
+        record.asked, record.model, record.family = call.model, route[0].id, route[0].family
+        self._check(admission, route[0])
+        found = await vectors(self._context, call, route, client)
+        record.tokens_in = found.tokens
+        return found
+
+    @staticmethod
+    def _check(admission: ApiAdmission, model: Model) -> None:
+        if admission.key is not None and not admission.key.may_use(model.id):
+            raise errors.Forbidden(f"This API key may not use the model {model.id}.", param="model")
+
     def routes(self, admission: ApiAdmission, call: Call, record: Record) -> tuple[Route, ...]:
         """The models that may serve the call, by upstream; as far as the client may use them. Raises Forbidden.
 
@@ -146,25 +163,20 @@ class Serving:
         on to the next one where that turns out to have no quota or no capacity, and nothing has been sent yet.
         """
         router = self._router()
-        every = router.routes(call)
-        model = every[0][0]
+        routes = every = router.routes(call)
         if not router.knows(call.model):
-            self._warn_of(call.model, model)
+            self._warn_of(call.model, every[0][0])
         key = admission.key
         if key is not None and key.models:
-            every = tuple(filter(None, (tuple(each for each in route if key.may_use(each.id)) for route in every)))
-        if not every:
-            record.asked, record.model, record.family, record.upstream = (
-                call.model,
-                model.id,
-                model.family,
-                model.upstream,
-            )
-            raise errors.Forbidden(f"This API key may not use the model {model.id}.", param="model")
-        at = 0 if len(every) == 1 else next((i for i, route in enumerate(every) if self._is_free(route)), 0)
-        model = every[at][0]
+            allowed = (tuple(each for each in route if key.may_use(each.id)) for route in every)
+            routes = tuple(filter(None, allowed))
+        if len(routes) > 1:
+            routes = routes[next((at for at, route in enumerate(routes) if self._is_free(route)), 0) :]
+        model = (routes or every)[0][0]
         record.asked, record.model, record.family, record.upstream = call.model, model.id, model.family, model.upstream
-        return every[at:]
+        if not routes:
+            raise errors.Forbidden(f"This API key may not use the model {model.id}.", param="model")
+        return routes
 
     def _is_free(self, route: Route) -> bool:
         return any(self._context.of(model).pool.free_in(model.id) == 0 for model in route)

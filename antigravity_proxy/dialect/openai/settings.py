@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any, Literal
 
 from msgspec import Struct
 
-from antigravity_proxy.canonical.call import Effort, OutputFormat, Reasoning, Sampling
+from antigravity_proxy.canonical.call import OutputFormat, Reasoning, Sampling
+from antigravity_proxy.dialect.effort import nearest_effort
 from antigravity_proxy.dialect.numbers import MAX_INT, Whole, whole, within
 from antigravity_proxy.errors import BadRequest
 
 MAX_CHOICES = 8
 MAX_TOP_LOGPROBS = 20
-#: words for efforts, those of other programs too
-_EFFORTS: dict[str, Effort] = {
-    "none": "none", "off": "none", "disabled": "none", "minimal": "minimal", "min": "minimal", "very_low": "minimal",
-    "low": "low", "medium": "medium", "normal": "medium", "default": "medium", "auto": "medium", "high": "high",
-    "xhigh": "xhigh", "extra_high": "xhigh", "very_high": "xhigh", "max": "max", "maximum": "max", "ultra": "max",
-    "extreme": "max", "highest": "max",
-}  # fmt: skip
-#: of an effort word, that many characters tell what it means
-_MAX_WORD = 20
 #: what upstream takes; OpenAI allows four
 _MAX_STOPS = 5
 
@@ -58,14 +49,18 @@ def completion_sampling(
     stop = settings.stop
     stops = [stop] if isinstance(stop, str) else stop or []
     return Sampling(
-        temperature=temperature(settings.temperature),
-        top_p=top_p(settings.top_p),
-        top_k=whole(settings.top_k, "top_k", 0),
+        temperature=None if settings.temperature is None else temperature(settings.temperature),
+        top_p=None if settings.top_p is None else top_p(settings.top_p),
+        top_k=None if settings.top_k is None else whole(settings.top_k, "top_k", 0),
         max_output_tokens=limit,
         stop_sequences=tuple(filter(None, stops))[:_MAX_STOPS],
-        seed=_seed(settings.seed),
-        presence_penalty=within(settings.presence_penalty, "presence_penalty", -2, 2),
-        frequency_penalty=within(settings.frequency_penalty, "frequency_penalty", -2, 2),
+        seed=None if settings.seed is None else _seed(settings.seed),
+        presence_penalty=None
+        if settings.presence_penalty is None
+        else within(settings.presence_penalty, "presence_penalty", -2, 2),
+        frequency_penalty=None
+        if settings.frequency_penalty is None
+        else within(settings.frequency_penalty, "frequency_penalty", -2, 2),
         response_logprobs=logprobs,
         logprobs=top_logprobs if logprobs else None,
     )
@@ -73,7 +68,7 @@ def completion_sampling(
 
 def choices(settings: CompletionSettings) -> int:
     """How many answers are wanted; raises BadRequest."""
-    return whole(settings.n, "n", 1, MAX_CHOICES) or 1
+    return 1 if settings.n is None else whole(settings.n, "n", 1, MAX_CHOICES) or 1
 
 
 def temperature(value: float | None) -> float | None:
@@ -84,16 +79,6 @@ def temperature(value: float | None) -> float | None:
 def top_p(value: float | None) -> float | None:
     """``top_p``; raises BadRequest."""
     return within(value, "top_p", 0, 1)
-
-
-def nearest_effort(word: str) -> Effort:
-    """The effort that a word means: an unknown one the nearest that is known, and else that in the middle."""
-    plain = word.strip().lower().replace("-", "_").replace(" ", "_")
-    found: Effort | None = _EFFORTS.get(plain)
-    if found is None:
-        close = get_close_matches(plain[:_MAX_WORD], _EFFORTS, 1)
-        found = _EFFORTS[close[0]] if close else "medium"
-    return found
 
 
 def by_effort(word: str, *, show: bool) -> Reasoning:
@@ -110,7 +95,7 @@ def thinking_off() -> Reasoning:
 def _seed(seed: Whole | None) -> int | None:
     """Upstream's is 32 bits wide; larger ones are folded."""
     found = whole(seed, "seed", None, None)
-    return found if found is None else found & MAX_INT
+    return None if found is None else found & MAX_INT
 
 
 # -- chat
@@ -143,7 +128,7 @@ class _Thinking(Struct):
 class _GoogleThinking(Struct):
     include_thoughts: bool | None = None
     thinking_budget: Whole | None = None
-    thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
+    thinking_level: str | None = None
 
 
 class _Google(Struct):
@@ -170,11 +155,13 @@ class ChatSettings(CompletionSettings, kw_only=True):
 
 def sampling(settings: ChatSettings) -> Sampling:
     """Sampling settings; raises BadRequest for values out of range."""
+    limit = top_logprobs = None
     if settings.max_completion_tokens is not None:
         limit = whole(settings.max_completion_tokens, "max_completion_tokens", 1)
-    else:
+    elif settings.max_tokens is not None:
         limit = whole(settings.max_tokens, "max_tokens", 1)
-    top_logprobs = whole(settings.top_logprobs, "top_logprobs", 0, MAX_TOP_LOGPROBS)
+    if settings.top_logprobs is not None:
+        top_logprobs = whole(settings.top_logprobs, "top_logprobs", 0, MAX_TOP_LOGPROBS)
     return completion_sampling(settings, limit, logprobs=bool(settings.logprobs), top_logprobs=top_logprobs)
 
 
