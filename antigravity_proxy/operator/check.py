@@ -156,7 +156,7 @@ async def _asked(reactor: Any, start: Start) -> list[Finding]:
 
 def _uses_accounts(start: Start) -> bool:
     """Whether there is a volume, or ought to be one."""
-    return bool(start.settings.data_dir) or not start.official.credentials or start.places.directory.exists()
+    return bool(start.settings.data_dir) or not start.official.credentials or os.path.exists(start.places.directory)
 
 
 def as_json(report: Report) -> str:

@@ -51,9 +51,6 @@ class RelayContext:
     legs: LocalState = field(default_factory=LocalState)
     clock: IReactorTime = field(init=False)  # the ticker's: monotonic seconds and timers
 
-    def __post_init__(self) -> None:
-        self.clock = self.ticker.clock
-
     def of(self, model: Model) -> Upstream:
         """The upstream that serves a model. Raises KeyError for one that is not there."""
         return self.upstream if model.upstream == ACCOUNTS else self.others[model.upstream]
@@ -62,6 +59,9 @@ class RelayContext:
     def upstreams(self) -> dict[str, Upstream]:
         """All of them, by the names that users give them."""
         return {ACCOUNTS: self.upstream, **self.others}
+
+    def __post_init__(self) -> None:
+        self.clock = self.ticker.clock
 
 
 class ClientGone(Exception):

@@ -132,10 +132,14 @@ def tokens(body: dict[str, Any]) -> int:
 def neutral(body: dict[str, Any]) -> dict[str, Any]:
     """The conversation in Gemini's form, for the simulated model that answers both."""
     names: dict[str, str] = {}
-    contents = []
+    contents: list[dict[str, Any]] = []
     for each_message in body["messages"]:
         parts = [part for block in _blocks(each_message["content"]) for part in _part(block, names)]
-        contents.append({"role": "model" if each_message["role"] == "assistant" else "user", "parts": parts})
+        role = "model" if each_message["role"] == "assistant" else "user"
+        if contents and contents[-1]["role"] == role:  # neighbours are one turn
+            contents[-1]["parts"] += parts
+        else:
+            contents.append({"role": role, "parts": parts})
     found: dict[str, Any] = {"contents": contents, "generationConfig": {}}
     if system := " ".join(block["text"] for block in _blocks(body.get("system", []))):
         found["systemInstruction"] = {"parts": [{"text": system}]}

@@ -120,11 +120,11 @@ class HttpClient:
         if self.head_sent:
             return
         self.head_sent = True
-        names: tuple[tuple[bytes, bytes], ...] = ()
-        if self._tells_model:
-            model, upstream = self.record.model.encode(), self.record.upstream.encode()
-            names = ((b"x-antigravity-model", model), (b"x-antigravity-upstream", upstream))
-        self._request.setHeaders((*_ALWAYS, *self._headers, *names))
+        told = (
+            (b"x-antigravity-model", self.record.model.encode()),
+            (b"x-antigravity-upstream", self.record.upstream.encode()),
+        )
+        self._request.setHeaders((*_ALWAYS, *self._headers, *(told if self._tells_model else ())))
         self._headers = ()
 
     def tick(self, now: float) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.deferreds import deferred
+from support.deferreds import deferred, in_thread
+from support.sdks import DIALECTS, Told
 from support.stack import Stack, stack
+from twisted.logger import globalLogPublisher
 
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault
@@ -299,3 +301,75 @@ async def test_where_the_volume_is_gone_the_keys_serve(tmp_path: Path, no_leaks:
         assert health["credentials"] == {"gemini": 1, "vertex": 0}
         assert (await running.request("GET", "/health/ready")).status == 200
     no_leaks.clear()  # the log says that the volume can't be read
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("stream", [False, True])
+@deferred()
+async def test_the_vendors_packages_by_a_key(tmp_path: Path, dialect: str, stream: bool) -> None:
+    async with keyed(tmp_path) as running:
+
+        def ask() -> Told:
+            with DIALECTS[dialect](running.url) as asking:
+                return asking(stream)
+
+        told: Told = await in_thread(ask)
+        assert told.text.startswith("Hello from the simulated model")
+        assert told.end
+        assert [each.model for each in running.simulator.requests] == ["gemini-3-flash-preview"]
+
+
+@deferred()
+async def test_a_tool_is_called_and_its_result_goes_back(tmp_path: Path) -> None:
+    tools = [{"type": "function", "function": {"name": "read", "parameters": {"type": "object", "properties": {}}}}]
+    async with keyed(tmp_path) as running:
+        said = "call read with {}"
+        first = (await running.chat(said, model=MODEL, tools=tools)).json["choices"][0]["message"]
+        [called] = first["tool_calls"]
+        result = {"role": "tool", "tool_call_id": called["id"], "content": "the file"}
+        turns = [{"role": "user", "content": said}, first, result]
+        second = await running.chat(model=MODEL, tools=tools, messages=turns)
+        assert "the file" in second.json["choices"][0]["message"]["content"]
+        history = running.simulator.requests[-1].json["contents"]
+        assert history[1]["parts"][-1]["thoughtSignature"], "remembered for the client that dropped it"
+
+
+@deferred()
+async def test_no_key_comes_out_anywhere(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    secret, auth = "AIzaCanary-" + "c" * 28, "AQ.Canary-" + "c" * 28
+    settings = {"LOG_LEVEL": "debug", "LOG_FILE": str(log), "GEMINI_API_KEYS": f"one={secret},two={auth}"}
+    said: list[bytes] = []
+    async with keyed(tmp_path, **settings) as running:
+        observer = running.daemon._observability.log_observer()
+        globalLogPublisher.addObserver(observer)
+        try:
+            await running.daemon.account_services.official.look()
+            pool = running.daemon.account_services.official.upstreams["gemini"].pool
+            for name, example in ERRORS.items():
+                words = json.dumps(example["body"]).replace("AIzaEXAMPLEexampleEXAMPLEexample0000000", secret)
+                body = words.replace("constructed", f"{secret} {auth} Bearer {auth}").encode()
+                running.simulator.script(Fault(max(example["http"], 400), body), times=2)
+                for path, asked in (
+                    ("/v1/chat/completions", {"model": MODEL, "messages": [{"role": "user", "content": "x"}]}),
+                    ("/v1/messages", {"model": MODEL, "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}),
+                    (f"/v1beta/models/{MODEL}:generateContent", {"contents": [{"parts": [{"text": name}]}]}),
+                ):
+                    answer = await running.request("POST", path, asked)
+                    said.append(str(answer.headers).encode() + answer.body)
+                for state in pool.states:
+                    state.forgive()
+                pool._resting.served(MODEL)
+            pages = ("/health", "/metrics", "/capacity", "/v1/models", "/v1beta/models", "/health/ready")
+            said += [(await running.request("GET", page)).body for page in pages]
+        finally:
+            globalLogPublisher.removeObserver(observer)
+        for received in running.simulator.requests:
+            assert secret not in received.path
+            assert auth not in received.path
+        assert secret not in repr(running.daemon.account_services.official.found)
+        said.append(log.read_bytes())
+        assert b"set aside" in said[-1]
+        for piece in said:
+            assert secret.encode() not in piece
+            assert auth.encode() not in piece

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.deferreds import deferred
-from support.stack import Answer, Stack, stack
+from support.stack import Answer, Stack
+from support.vertex import entry, vertex
 
 from antigravity_proxy.simulator.faults import Fault
 
@@ -22,42 +21,6 @@ EXPRESS = "AQ.Ab8RN6-express-express-express-express"
 def fault(name: str) -> Fault:
     """The fault of that name among the examples."""
     return Fault(ERRORS[name]["http"], json.dumps(ERRORS[name]["body"]).encode())
-
-
-def entry(name: str, kind: str = "vertex-service-account", **lines: str) -> str:
-    """An entry of a credentials file."""
-    fields = {"name": f'"{name}"', "kind": f'"{kind}"'} | lines
-    return "[[credential]]\n" + "".join(f"{field} = {text}\n" for field, text in fields.items())
-
-
-@asynccontextmanager
-async def vertex(
-    directory: Path,
-    *names: str,
-    more: str = "",
-    accounts: int = 0,
-    redis: str = "",
-    level: str = "warn",
-    volume: str = "",
-    **lines: str,
-) -> AsyncIterator[Stack]:
-    """A stack that serves by service accounts of these names, each of a project of its own, and nothing else."""
-    path = directory / "credentials.toml"
-    files = {name: directory / f"{name}.json" for name in names}
-    path.write_text("".join(entry(name, file=f'"{file}"', **lines) for name, file in files.items()) + more)
-    for file in files.values():
-        file.write_text("{}")
-
-    def fill(simulator: Any) -> None:
-        for name, file in files.items():
-            file.write_text(simulator.service_accounts.make(name, f"{name}-project"))
-
-    settings = {"PROXY_CREDENTIALS_FILE": str(path), "PROXY_UPSTREAM_ORDER": "vertex,accounts", "REDIS_URL": redis}
-    settings["LOG_LEVEL"] = level
-    if volume:
-        settings["ANTIGRAVITY_DATA_DIR"] = volume
-    async with stack(directory, accounts=accounts, before=fill, **settings) as running:
-        yield running
 
 
 async def ask(running: Stack, model: str = SONNET, **fields: Any) -> Answer:

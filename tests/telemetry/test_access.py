@@ -51,7 +51,8 @@ def written(form: str, *records: Record, detailed: bool = False) -> list[str]:
 def test_a_text_line() -> None:
     assert written("text", record()) == [
         "1970-01-01T00:00:00.000Z info  access: POST openai chat 200 12 ms first=4 bytes=400 tokens=3/5 "
-        "asked=gpt-5 model=gemini-3-flash via=accounts account=two attempts=2 failed=quota stream client=192.0.2.7 key=team req_1"
+        "asked=gpt-5 model=gemini-3-flash via=accounts account=two attempts=2 failed=quota stream client=192.0.2.7 "
+        "key=team req_1"
     ]
 
 
