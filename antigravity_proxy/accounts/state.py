@@ -131,6 +131,7 @@ class AccountState:
         "expires_at",
         "grant",
         "group",
+        "has_served",
         "in_flight",
         "last_failure",
         "last_until",
@@ -149,6 +150,7 @@ class AccountState:
         "strikes",
         "tier",
         "turn",
+        "without_quota_project",
     )
 
     def __init__(self, credential: Credential, serial: int = 0) -> None:
@@ -156,6 +158,7 @@ class AccountState:
         self.serial = serial
         self.on_change: Callable[[AccountState], None] = unwatched
         self.in_flight = 0
+        self.has_served = False  # whether upstream has answered a request of this process with it
         self.group = credential.group  # or what upstream's errors have told of it; empty: it has its own
         self.served_on = 0  # the UTC day, by its number since 1970, of the last request; counted where there is a limit
         self.served_today = 0
@@ -179,6 +182,7 @@ class AccountState:
         self.offered: frozenset[str] | None = None
         self.project: str | None = credential.project
         self.project_asked = float("-inf")  # monotonic seconds: when upstream was last asked for it
+        self.without_quota_project = False  # upstream has refused the project that is to be billed
         self.project_refused: str | None = None  # the last that upstream refused
 
     def __repr__(self) -> str:
@@ -248,6 +252,7 @@ class AccountState:
         self.refresh_failures = 0
         self.project = credential.project or self.project
         self.group = credential.group
+        self.without_quota_project = False
         self.project_asked = float("-inf")
         self.project_refused = None
         has_other_grant = credential.grant != old.grant

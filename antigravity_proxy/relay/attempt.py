@@ -71,7 +71,7 @@ async def access_of(upstream: Upstream, lease: Lease, base: bytes, token: Secret
         token,
         await upstream.projects.of(lease.state),
         lease.location,
-        credential.quota_project,
+        "" if lease.state.without_quota_project else credential.quota_project,
         is_key=isinstance(credential.grant, StaticKey),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from antigravity_proxy import errors
 from antigravity_proxy.accounts.reasons import OF_MANY
 from antigravity_proxy.accounts.state import Shortage
 from antigravity_proxy.canonical.verdict import Failure, Verdict
+from antigravity_proxy.coerce import dated, wait
 from antigravity_proxy.secret import LOOKS_PRIVATE
 
 _PRIVATE = re.compile(rf"projects/[\w.:-]+|{LOOKS_PRIVATE}")
@@ -23,11 +23,10 @@ def no_account(model: str, lack: Shortage, now: float) -> errors.ProxyError:
     if lack.not_offered:
         return errors.ModelNotFound(f"{model} is not offered to the credentials here.", param="model")
     if lack.free_in and lack.by_fault:
-        seconds = max(1, math.ceil(round(lack.free_in, 6)))
         words = f"No credential for {model} works at the moment; /health says why."
-        return errors.Unavailable(words, retry_after=seconds)
+        return errors.Unavailable(words, retry_after=wait(lack.free_in))
     if lack.free_in:
-        seconds = max(1, math.ceil(round(lack.free_in, 6)))
+        seconds = wait(lack.free_in)
         words = f"All accounts are rate limited for {model}; {_free_again(seconds, now)}."
         return errors.RateLimited(words, retry_after=seconds)
     if not (lack.accounts or lack.unable):
@@ -78,7 +77,7 @@ def for_client(message: str) -> str:
 
 def _free_again(seconds: int, now: float) -> str:
     """The moment in words, for clients that ignore ``Retry-After`` (translation.md 10); ``now`` in epoch seconds."""
-    moment = datetime.fromtimestamp(now + seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = datetime.fromtimestamp(dated(now + seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     hours, rest = divmod(seconds, 3600)
     minutes = rest // 60
     length = f"{hours} h {minutes} m" if hours else f"{minutes} m {rest % 60} s" if minutes else f"{seconds} s"

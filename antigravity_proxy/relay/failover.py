@@ -21,6 +21,7 @@ from antigravity_proxy.relay import exhausted
 from antigravity_proxy.relay.attempt import AttemptFailed
 from antigravity_proxy.relay.budget import RetryBudget
 from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
+from antigravity_proxy.relay.refusals import Doubts
 from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.telemetry.record import Attempt
 
@@ -30,6 +31,8 @@ T = TypeVar("T")
 TROUBLE_PAUSE = 0.5
 #: seconds by which a wait is longer than the cooldown that it waits for: timers may be early by a rounding error
 _MARGIN = 0.001
+#: what an account can't better
+_NEXT = frozenset({Step.NEXT_ACCOUNT, Step.OWN_PROJECT})
 
 
 class Leg(NamedTuple):
@@ -44,7 +47,7 @@ class Failover:
     """The attempts of one client request: by the first of its legs that has somebody free, then by the others.
 
     ``repair`` changes the request after a refusal that a changed request may cure, and says whether it did. ``at`` is
-    the number of the leg that is taken.
+    the number of the leg that is taken, ``system`` the request's system text.
     """
 
     __slots__ = (
@@ -53,6 +56,8 @@ class Failover:
         "_budget",
         "_client",
         "_context",
+        "_doubts",
+        "_every",
         "_legs",
         "_model",
         "_pool",
@@ -65,7 +70,12 @@ class Failover:
     )
 
     def __init__(
-        self, context: RelayContext, legs: Sequence[Leg], client: Client, repair: Callable[[AttemptFailed], bool]
+        self,
+        context: RelayContext,
+        legs: Sequence[Leg],
+        client: Client,
+        repair: Callable[[AttemptFailed], bool],
+        system: Sequence[str] = (),
     ) -> None:
         self._context = context
         self._legs = legs
@@ -74,6 +84,7 @@ class Failover:
         self._tried: set[AccountState] = set()
         self._seen: list[Verdict] = []
         self._budget = RetryBudget(context.clock.seconds())
+        self._every = [Doubts(context.clock, up.refusals, up.pool, model, system) for up, model, _ in legs]
         self._take(0)
 
     def _take(self, at: int) -> None:
@@ -83,12 +94,20 @@ class Failover:
         self._pool = self._upstream.pool
         self._bases = self._upstream.bases.in_order(self._context.clock.seconds())  # one order for all attempts
         self._base = 0
+        self._doubts = self._every[at]
 
     async def run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
         """Calls ``attempt`` with a lease and a base URL until it returns; it raises AttemptFailed when it failed.
 
         Raises a ProxyError when nothing is left to try, and ClientGone.
         """
+        try:
+            return await self._run(attempt)
+        finally:
+            for doubts in self._every:
+                doubts.settle()
+
+    async def _run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
         lease = self._lease() or self._next_leg() or await self._later()
         if lease is None:
             raise exhausted.no_account(self._model, self._shortage(), self._context.epoch())
@@ -106,6 +125,7 @@ class Failover:
                 noted.reason = ""
                 lease.succeeded()
                 self._pool.served(self._model)
+                self._doubts.passed(lease.state)
                 return result
             finally:
                 noted.upstream_trace = lease.upstream_trace
@@ -150,14 +170,24 @@ class Failover:
             self._pool.groups.learn(state, failed.failure)
         own_egress = state.credential.egress is not None
         verdict = failed.verdict.applied(failed.failure, self._model, own_egress=own_egress)
-        self._seen.append(verdict)
         if self._client.gone:  # which breaks the connection to upstream: that is not the host's fault
             raise ClientGone
+        lease: Lease | None = None
+        if not self._client.started and (refusal := self._doubts.judge(state, verdict)) is not verdict:
+            self._tried.add(state)
+            if refusal.step is Step.OTHER_ACCOUNT:
+                lease = self._lease() if self._in_time() else None
+                refusal = refusal if lease is not None else self._doubts.alone()
+            self._client.record.attempts[-1].reason = refusal.cause.value
+            if lease is not None:
+                return lease
+            if refusal.step is Step.STOP:
+                raise refusal.error(refusal.client_words)
+        self._seen.append(verdict)
         if verdict.about_host:
             self._upstream.bases.failed(base, self._context.clock.seconds())
         if verdict.skips_group:
             self._tried.update(self._pool.groups.members(state))
-        lease: Lease | None = None
         if self._client.started or verdict.step is Step.STOP:
             self._pool.penalise(state, self._model, verdict, held.location)
         elif verdict.step is Step.REPAIR:
@@ -169,6 +199,9 @@ class Failover:
             lease = self._other_egress(state, verdict)
         elif verdict.step is Step.NEXT_LOCATION:
             lease = await self._next_location(held, verdict)
+        elif verdict.step is Step.OWN_PROJECT and state.credential.quota_project and not state.without_quota_project:
+            state.without_quota_project = True
+            lease = self._again(state)
         elif verdict.step is Step.NEXT_UPSTREAM:
             lease = self._next_upstream(state, verdict)
         else:
@@ -236,12 +269,12 @@ class Failover:
     async def _next_account(self, state: AccountState, verdict: Verdict) -> Lease | None:
         """The next untried account; with none, what may still be done on this one, each once a request."""
         self._tried.add(state)
-        if verdict.step is Step.NEXT_ACCOUNT:
+        if verdict.step in _NEXT:
             self._pool.penalise(state, self._model, verdict)
         if verdict.step is Step.PROJECT:
             self._upstream.projects.forget(state)
         lease = self._lease() or self._next_leg() if self._in_time() else None
-        if verdict.step is Step.NEXT_ACCOUNT:
+        if verdict.step in _NEXT:
             return lease or (await self._later() if self._in_time() else None)
         if lease is None and self._in_time():
             lease = await self._mended(state, verdict)

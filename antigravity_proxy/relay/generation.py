@@ -86,7 +86,9 @@ class Generation:
             model for model, leg in zip(self._route, legs, strict=True) if leg.upstream.pool.free_in(leg.model) == 0
         )
         await self._prepare(next(free, self._route[0]))
-        failover = Failover(self._context, legs, self._client, self._repair)
+        system = () if self._call is None else self._call.system
+        failover = Failover(self._context, legs, self._client, self._repair, system)
+        del system  # a long stream keeps no prompt in memory
         await failover.run(lambda lease, base: self._attempt(self._route[failover.at], lease, base))
         self._stay()
         self._remember()
@@ -152,7 +154,7 @@ class Generation:
         try:
             await deliver(context, upstream, state, token, exchange, response, reader, self._client)
         finally:
-            self.usage = reader.usage or self.usage
+            self.usage = self.usage if reader.usage is None else reader.usage
 
     def _started(self) -> None:
         """The first byte has left: the request won't be needed again."""

@@ -28,6 +28,14 @@ def is_path(path: bytes) -> bool:
     return b"/publishers/" in path and path.startswith((b"/v1/", b"/v1beta1/"))
 
 
+def _is_elsewhere(received: Received, location: str) -> bool:
+    """Whether one of Google's hosts is asked for a location that it doesn't serve."""
+    host = (received.headers.getRawHeaders("host") or [""])[0]
+    place = {"global": "", "us": "aiplatform.us.rep.", "eu": "aiplatform.eu.rep."}.get(location, f"{location}-")
+    serves = place if ".rep." in place else place + "aiplatform."
+    return host.endswith(".googleapis.com") and host != serves + "googleapis.com"
+
+
 class Vertex:
     """Answers the methods of both publishers' models. ``reply`` and ``fail`` are the service's."""
 
@@ -47,7 +55,7 @@ class Vertex:
         if fault.status:
             return self._fail(request, fault)
         asked = _PATH.fullmatch(unquote(received.path))
-        if asked is None or request.method != b"POST":
+        if asked is None or request.method != b"POST" or _is_elsewhere(received, asked["location"] or "global"):
             return self._fail(request, faults.not_found())
         if refused := self._refused(received, asked["project"]):
             return self._fail(request, refused)

@@ -85,6 +85,7 @@ TABLE: tuple[Row, ...] = (
     Row({400, 403}, message(_NOT_ALLOWED), NOT_ENABLED),
     Row({401}, reason("ACCESS_TOKEN_TYPE_UNSUPPORTED"), official.KEY_KIND),
     Row({401}, anything, structs.replace(verdicts.UNAUTHENTICATED, with_key=official.KEY_KIND)),
+    Row({403}, reason("USER_PROJECT_DENIED"), structs.replace(official.WRONG_PROJECT, step=Step.OWN_PROJECT)),
     *official.CREDENTIAL_ROWS,
     Row({403}, reason("IAM_PERMISSION_DENIED"), ROLE_MISSING),
     Row({403}, message(_ROLE), ROLE_MISSING),

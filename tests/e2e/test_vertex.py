@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from support.deferreds import deferred
-from support.stack import Answer, Stack
+from support.stack import Answer, Stack, stack
 from support.vertex import entry, vertex
 
+from antigravity_proxy.simulator.consent import CLIENT_ID, CLIENT_SECRET
 from antigravity_proxy.simulator.faults import Fault
 
 ERRORS = json.loads((Path(__file__).parents[1] / "data/official/errors.json").read_text())
@@ -356,3 +357,27 @@ async def test_no_secret_leaves(tmp_path: Path, capfd: pytest.CaptureFixture[str
         assert "one" in told
         for secret in (key, EXPRESS, "ya29.one", "eyJ", "gserviceaccount"):
             assert secret not in told
+
+
+@deferred()
+async def test_o18_a_users_credentials_go_without_a_project_that_may_not_be_billed(tmp_path: Path) -> None:
+    adc = tmp_path / "adc.json"
+    user = {"type": "authorized_user", "refresh_token": "1//adc", "quota_project_id": "billed-proj"}
+    adc.write_text(json.dumps(user | {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}))
+    settings = {
+        "PROXY_VERTEX_ADC": "true",
+        "GOOGLE_APPLICATION_CREDENTIALS": str(adc),
+        "GOOGLE_CLOUD_PROJECT": "adc-proj",
+        "GOOGLE_CLOUD_LOCATION": "eu",
+        "PROXY_UPSTREAM_ORDER": "vertex",
+    }
+    async with stack(tmp_path, accounts=0, **settings) as running:
+        running.simulator.script(fault("O18-user-project"))
+        assert (await running.chat(model=FLASH)).status == 200
+        billed = [each.headers.getRawHeaders("x-goog-user-project") for each in running.simulator.requests]
+        assert billed == [["billed-proj"], None]
+        assert (projects(running)[0], places(running)[0]) == ("adc-proj", "eu")
+        assert {each.token for each in running.simulator.requests} == {"ya29.renewed-1"}
+        assert running.simulator.refreshes[0]["refresh_token"] == "1//adc"
+        running.simulator.script(fault("O18-user-project"))
+        assert (await running.chat(model=FLASH)).status == 503

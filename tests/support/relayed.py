@@ -99,7 +99,9 @@ class Surroundings:
 class Request:
     """One client request on its way through the failover; every attempt waits for ``end``."""
 
-    def __init__(self, around: Surroundings, model: str = "m", session: bytes = b"", repair: bool = False) -> None:
+    def __init__(
+        self, around: Surroundings, model: str = "m", session: bytes = b"", repair: bool = False, system: str = ""
+    ) -> None:
         self.around = around
         self.client = Waiting()
         self.leases: list[Lease] = []
@@ -107,7 +109,7 @@ class Request:
         self.done: list[Any] = []
         self._end: Deferred[str] = Deferred()
         legs = [Leg(around.upstream, model, session)]
-        failover = Failover(around.context, legs, self.client, lambda failed: repair)
+        failover = Failover(around.context, legs, self.client, lambda failed: repair, (system,))
         self.running = Deferred.fromCoroutine(failover.run(self._attempt))
         self.running.addBoth(lambda result: self.done.append(getattr(result, "value", result)))
 
