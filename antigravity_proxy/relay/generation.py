@@ -108,7 +108,7 @@ class Generation:
         try:
             await deliver(context, upstream, state, token, exchange, response, reader, self._client)
         finally:
-            self.usage = reader.usage or self.usage
+            self.usage = self.usage if reader.usage is None else reader.usage
 
     def _started(self) -> None:
         """The first byte has left: the request won't be needed again."""
