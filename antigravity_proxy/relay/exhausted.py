@@ -29,6 +29,7 @@ def no_account(model: str, lack: Shortage, now: float) -> errors.ProxyError:
     if lack.not_offered:
         return errors.ModelNotFound(f"{model} is not offered to the credentials here.", param="model")
     if lack.free_in and lack.by_fault:
+        seconds = wait(lack.free_in)
         words = f"No credential for {model} works at the moment; /health says why."
         return errors.Unavailable(words, retry_after=wait(lack.free_in))
     if lack.free_in:
