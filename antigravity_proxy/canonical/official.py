@@ -80,6 +80,9 @@ CLAUDE = (
     "claude-haiku-5-5",
     "claude-sonnet-4-5@20250929",
 )
+#: what makes vectors, and what speaks
+EMBEDDING = ("gemini-embedding-2", "gemini-embedding-001")
+SPEECH = ("gemini-3.8-flash-tts", "gemini-3.8-flash-lite-tts", "gemini-3.1-flash-tts-preview")
 #: for names that mean no model, where no account serves and nothing newer is offered
 NEWEST_FLASH = "gemini-3.8-flash"
 _FLASH = re.compile(r"gemini-(\d+(?:\.\d+)?)-flash")
@@ -91,7 +94,13 @@ def model(identity: str, upstream: str, level: str = "", offer: Offer | None = N
     found = OFFICIAL.get(identity)
     if found is None:
         found = unlisted(identity)
-        levels = _NO_MINIMAL if found.family == "gemini" and found.generation >= 3 and not found.image else ()
+        if speaks(identity) or embeds(identity):
+            found = replace(found, thinking=None)
+        levels = (
+            _NO_MINIMAL
+            if found.thinking is not None and found.family == "gemini" and found.generation >= 3 and not found.image
+            else ()
+        )
         found = replace(found, levels=levels)
     if offer is not None:
         found = replace(
@@ -118,4 +127,14 @@ def claude_id(name: str) -> str | None:
 
 def known(upstream: str) -> tuple[str, ...]:
     """The ids that an upstream has as far as the tables tell."""
-    return (*OFFICIAL, *CLAUDE) if upstream == VERTEX else tuple(OFFICIAL)
+    return (*OFFICIAL, *CLAUDE) if upstream == VERTEX else (*OFFICIAL, *EMBEDDING, *SPEECH)
+
+
+def embeds(identity: str) -> bool:
+    """Whether a model makes vectors."""
+    return "embedding" in identity
+
+
+def speaks(identity: str) -> bool:
+    """Whether a model speaks."""
+    return "-tts" in identity

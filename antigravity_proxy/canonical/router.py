@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 
 from msgspec import Struct
@@ -64,6 +64,8 @@ class Router:
 
         Raises ModelNotFound where no upstream has somebody for it.
         """
+        if call.speech is not None:
+            return (self.special(call.model, official.speaks, "speak"),)
         if self.routing.only_accounts and not _pin(call.model)[0]:
             return tuple((model,) for model in self.catalogue.serving(call))
         chain = self.catalogue.mapped(call.model) or (call.model,)
@@ -71,6 +73,24 @@ class Router:
         if not found:
             raise ModelNotFound(self._lacking(call.model))
         return found
+
+    def special(self, name: str, able: Callable[[str], bool], what: str) -> Route:
+        """The models of a name that can do what only official upstreams can, such as to make vectors.
+
+        Raises ModelNotFound, which says what is missing.
+        """
+        for target in self.catalogue.mapped(name) or (name,):
+            pinned, bare = _pin(target)
+            plain = _plain(bare)
+            order = (pinned,) if pinned else self._order(bare)
+            found = [name for name in order if name in self._known and plain in self._known[name] and able(plain)]
+            if found:
+                return tuple(self._official(plain, upstream) for upstream in found)
+        if not self._known:
+            raise ModelNotFound(f"Only the Gemini API can {what}: set {_MISSING[GEMINI]}.", param="model")
+        able_ones = sorted({identity for known in self._known.values() for identity in known if able(identity)})
+        words = f"ask for {', '.join(able_ones)}" if able_ones else "no model that is offered here can"
+        raise ModelNotFound(f"{name[:200]!r} can't {what}: {words}.", param="model")
 
     def first(self, name: str) -> Model | None:
         """The model that a name means, at the first upstream that has it; None: nobody has it."""

@@ -13,10 +13,11 @@ from msgspec import Struct, structs
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Chunk
+from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
 from antigravity_proxy.canonical.wire import Access, Quirk, UpstreamRequest
-from antigravity_proxy.geminiapi import decision_table
+from antigravity_proxy.geminiapi import decision_table, embedding
 from antigravity_proxy.generatecontent import failure, request
 from antigravity_proxy.generatecontent.days import daily_resets
 from antigravity_proxy.generatecontent.events import EventReader
@@ -27,6 +28,7 @@ _STREAM = ":streamGenerateContent?alt=sse"
 #: a picture comes whole
 _WHOLE = ":generateContent"
 _COUNT = ":countTokens"
+_EMBED = ":batchEmbedContents"
 
 
 class _Counted(Struct, rename="camel"):
@@ -52,6 +54,18 @@ class GeminiApi:
     def count(self, call: Call, model: Model) -> CountTokens:
         """As Wire's."""
         return CountTokens(request.prepare(call, model, official=True))
+
+    def embeddings(self, call: EmbeddingCall, model: Model) -> list[bytes]:
+        """As Embeds'."""
+        return embedding.bodies(call, model)
+
+    def embed(self, access: Access, model: Model, body: bytes) -> UpstreamRequest:
+        """As Embeds'."""
+        return method(access, model.id, _EMBED, body)
+
+    def read_vectors(self, answer: bytes, model: Model) -> Vectors:
+        """As Embeds'."""
+        return embedding.read(answer, model)
 
     def quirk_for(self, model: Model, message: str) -> Quirk | None:
         """As Wire's."""
@@ -99,7 +113,7 @@ class Generate:
 
     def request(self, access: Access) -> UpstreamRequest:
         """As Prepared's."""
-        name, silence = (_WHOLE, PICTURE_SILENCE) if self._inner.is_picture else (_STREAM, 0.0)
+        name, silence = (_WHOLE, PICTURE_SILENCE) if self._inner.is_whole else (_STREAM, 0.0)
         return method(access, self._inner.model.id, name, self._inner.body, silence)
 
     def events(self) -> EventReader:

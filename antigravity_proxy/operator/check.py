@@ -20,6 +20,7 @@ from antigravity_proxy import startup
 from antigravity_proxy.operator import accounts, credentials
 from antigravity_proxy.operator.accounts import Line
 from antigravity_proxy.operator.connectivity import Finding, Level, connectivity, unusable_proxy
+from antigravity_proxy.operator.left_out import fields_left_out
 from antigravity_proxy.operator.restore import is_interrupted
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.settings.table import Settings
@@ -149,9 +150,11 @@ async def watch(
 
 
 async def _asked(reactor: Any, start: Start) -> list[Finding]:
-    """What upstream answers: its hosts, and each official credential once."""
-    found = [*await connectivity(reactor, start.settings)] if _uses_accounts(start) else []
-    return [*found, *await credentials.findings(reactor, start.settings, start.official)]
+    """What others say: upstream and Redis, each official credential once, and the daemon where it runs."""
+    settings = start.settings
+    found = await connectivity(reactor, settings) if _uses_accounts(start) else []
+    official = await credentials.findings(reactor, settings, start.official)
+    return [*found, *official, await fields_left_out(reactor, settings)]
 
 
 def _uses_accounts(start: Start) -> bool:

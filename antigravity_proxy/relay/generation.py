@@ -79,6 +79,7 @@ class Generation:
         Raises a ProxyError of which the client must still be told: by its status if nothing has started, else by the
         answer's ``fail``. Raises ClientGone.
         """
+        system = () if self._call is None else self._call.system
         if len(self._route) > 1:
             self._order()
         legs = [Leg(self._context.of(model), model.id, self._session(model)) for model in self._route]
@@ -86,7 +87,6 @@ class Generation:
             model for model, leg in zip(self._route, legs, strict=True) if leg.upstream.pool.free_in(leg.model) == 0
         )
         await self._prepare(next(free, self._route[0]))
-        system = () if self._call is None else self._call.system
         failover = Failover(self._context, legs, self._client, self._repair, system)
         del system  # a long stream keeps no prompt in memory
         await failover.run(lambda lease, base: self._attempt(self._route[failover.at], lease, base))

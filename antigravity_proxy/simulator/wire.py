@@ -130,26 +130,27 @@ def _decode(value: str, alphabet: bytes, place: str) -> None:
 
 _BLOB = message(mimeType=string, data=encoded)
 
-PART = message(
-    text=string,
-    inlineData=_BLOB,
-    fileData=message(mimeType=string, fileUri=string),
-    functionCall=message(name=string, args=struct, id=string),
-    functionResponse=message(name=string, response=struct, id=string, parts=each(message(inlineData=_BLOB))),
-    executableCode=message(language=string, code=string),
-    codeExecutionResult=message(outcome=string, output=string),
-    thought=boolean,
-    thoughtSignature=signature,
-    videoMetadata=message(startOffset=string, endOffset=string, fps=number, contentLayers=anything),
-    mediaResolution=anything,
-    mediaProcessing=anything,
-    documentMetadata=struct,
-    spreadsheetMetadata=struct,
-    audioMetadata=struct,
-    partMetadata=struct,
-    toolCall=struct,
-    toolResponse=struct,
-)
+_PART: dict[str, Kind] = {
+    "text": string,
+    "inlineData": _BLOB,
+    "fileData": message(mimeType=string, fileUri=string),
+    "functionCall": message(name=string, args=struct, id=string),
+    "functionResponse": message(name=string, response=struct, id=string, parts=each(message(inlineData=_BLOB))),
+    "executableCode": message(language=string, code=string),
+    "codeExecutionResult": message(outcome=string, output=string),
+    "thought": boolean,
+    "thoughtSignature": signature,
+    "videoMetadata": message(startOffset=string, endOffset=string, fps=number, contentLayers=anything),
+    "mediaResolution": anything,
+    "mediaProcessing": anything,
+    "documentMetadata": struct,
+    "spreadsheetMetadata": struct,
+    "audioMetadata": struct,
+    "partMetadata": struct,
+    "toolCall": struct,
+    "toolResponse": struct,
+}
+PART = message(**_PART)
 
 CONTENT = message(role=string, parts=each(PART))
 
@@ -249,7 +250,7 @@ _THINKING = message(
     includeThoughts=boolean, thinkingBudget=integer, thinkingLevel=one_of(*_LEVELS, *map(str.lower, _LEVELS))
 )
 _OFFICIAL: dict[str, Kind] = {
-    "contents": each(CONTENT),
+    "contents": each(message(role=string, parts=each(message(**(_PART | {"speechMetadata": struct}))))),
     "systemInstruction": CONTENT,
     "generationConfig": message(**(_GENERATION | {"thinkingConfig": _THINKING})),
     "tools": each(TOOL),

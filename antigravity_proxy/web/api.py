@@ -118,6 +118,9 @@ class ApiResource(Resource):
                 place = self._decoding.place(request.body_size)
                 decoding = self._decoding.decode(decode, self._incoming(request, route))
                 await self._serving.generate(admission, request.requestHeaders, await decoding, client, place)
+            elif (embed := dialect.embeddings.get(route.operation)) is not None:
+                wanted = await self._decoding.decode(embed, _incoming(request, route, keeps_original=False))
+                client.reply(wanted.render(await self._serving.embed(admission, wanted.call, client)))
             elif (count := dialect.counts.get(route.operation)) is not None:
                 client.reply(await self._count(request, admission, count, client))
             else:
@@ -263,6 +266,8 @@ def _anthropic(request: ApiRequest) -> tuple[str, str]:
 
 def _query(request: ApiRequest) -> dict[str, str]:
     """The query's fields; of a repeated one the last."""
+    if b"?" not in request.uri:
+        return {}
     return dict(parse_qsl(request.uri.partition(b"?")[2].decode("latin-1"), keep_blank_values=True))
 
 

@@ -6,17 +6,20 @@ The one place where operations and dialects meet.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.catalogue import PublicModel
+from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.dialect.anthropic import answer as anthropic_answer
 from antigravity_proxy.dialect.anthropic import errors as anthropic_errors
 from antigravity_proxy.dialect.anthropic import models as anthropic_models
 from antigravity_proxy.dialect.anthropic import request as anthropic_request
 from antigravity_proxy.dialect.base import Decoded, Rendered, RenderError
 from antigravity_proxy.dialect.gemini import answer as gemini_answer
+from antigravity_proxy.dialect.gemini import embeddings as gemini_embeddings
 from antigravity_proxy.dialect.gemini import errors as gemini_errors
 from antigravity_proxy.dialect.gemini import models as gemini_models
 from antigravity_proxy.dialect.gemini import request as gemini_request
@@ -25,7 +28,9 @@ from antigravity_proxy.dialect.openai import (
     chat_request,
     completions_request,
     images_request,
+    speech,
 )
+from antigravity_proxy.dialect.openai import embeddings as openai_embeddings
 from antigravity_proxy.dialect.openai import errors as openai_errors
 from antigravity_proxy.dialect.openai import models as openai_models
 from antigravity_proxy.web.routes import DialectName, Operation
@@ -51,6 +56,13 @@ class TokenCount(Struct, frozen=True):
     render: Callable[[int], Rendered]
 
 
+class Embedding(Struct, frozen=True):
+    """A decoded request for vectors, and how they are rendered."""
+
+    call: EmbeddingCall
+    render: Callable[[Vectors], Rendered]
+
+
 class Dialect(Struct, frozen=True):
     """One client dialect.
 
@@ -67,6 +79,12 @@ class Dialect(Struct, frozen=True):
     render_model: Callable[[PublicModel | None, str], Rendered]
     decoders: Mapping[Operation, Callable[[Incoming], Decoded]]
     counts: Mapping[Operation, TokenCount]
+    embeddings: Mapping[Operation, Callable[[Incoming], Embedding]] = {}
+
+
+def _openai_embedding(body: bytes) -> Embedding:
+    wanted = openai_embeddings.decode(body)
+    return Embedding(wanted.call, partial(openai_embeddings.render, wanted))
 
 
 _OPENAI = Dialect(
@@ -84,9 +102,11 @@ _OPENAI = Dialect(
         Operation.TRANSCRIPTIONS: lambda incoming: audio_request.decode_transcription(
             incoming.body, incoming.content_type
         ),
+        Operation.SPEECH: lambda incoming: speech.decode(incoming.body),
         Operation.TRANSLATIONS: lambda incoming: audio_request.decode_translation(incoming.body, incoming.content_type),
     },
     counts={},
+    embeddings={Operation.EMBEDDINGS: lambda incoming: _openai_embedding(incoming.body)},
 )
 _ANTHROPIC = Dialect(
     name="anthropic",
@@ -122,6 +142,14 @@ _GEMINI = Dialect(
         Operation.GEMINI_COUNT: TokenCount(
             lambda incoming: gemini_request.decode_count(incoming.body, incoming.model), gemini_answer.render_count
         )
+    },
+    embeddings={
+        Operation.GEMINI_EMBED: lambda incoming: Embedding(
+            gemini_embeddings.decode(incoming.body, incoming.model), gemini_embeddings.render
+        ),
+        Operation.GEMINI_EMBED_BATCH: lambda incoming: Embedding(
+            gemini_embeddings.decode_batch(incoming.body, incoming.model), gemini_embeddings.render_batch
+        ),
     },
 )
 #: by name; where a request has the marks of several, the first of them counts

@@ -12,13 +12,16 @@ from twisted.logger import Logger
 from antigravity_proxy import errors
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Usage
+from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.official import embeds
 from antigravity_proxy.canonical.router import Route, Router
 from antigravity_proxy.dialect.base import Decoded, Stamp
-from antigravity_proxy.http1.fields import HeaderFields
+from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.logs import one_line
 from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
 from antigravity_proxy.relay.counting import count_tokens
+from antigravity_proxy.relay.embedding import vectors
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
 from antigravity_proxy.relay.signatures import ConversationSignatures
@@ -68,7 +71,7 @@ class Serving:
     async def generate(
         self,
         admission: ApiAdmission,
-        headers: HeaderFields,
+        headers: ReceivedFields,
         decoded: Decoded,
         client: AnsweredClient,
         place: Place = at_once,
@@ -124,6 +127,20 @@ class Serving:
         """The tokens of a call; raises a ProxyError. ``place`` is where the request is prepared."""
         route = self.route(admission, call, client.record)
         return await count_tokens(self._context, call, route, client, place)
+
+    async def embed(self, admission: ApiAdmission, call: EmbeddingCall, client: AnsweredClient) -> Vectors:
+        """The vectors of a call; raises a ProxyError."""
+        route, record = self._router().special(call.model, embeds, "make vectors"), client.record
+        record.asked, record.model, record.family = call.model, route[0].id, route[0].family
+        self._check(admission, route[0])
+        found = await vectors(self._context, call, route, client)
+        record.tokens_in = found.tokens
+        return found
+
+    @staticmethod
+    def _check(admission: ApiAdmission, model: Model) -> None:
+        if admission.key is not None and not admission.key.may_use(model.id):
+            raise errors.Forbidden(f"This API key may not use the model {model.id}.", param="model")
 
     def route(self, admission: ApiAdmission, call: Call, record: Record) -> Route:
         """The models that may serve the call, by upstream; as far as the client may use them. Raises Forbidden.

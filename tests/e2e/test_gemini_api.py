@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
+from google import genai
 from support.deferreds import deferred, in_thread
 from support.sdks import DIALECTS, Told
-from support.stack import Stack, stack
+from support.stack import KEY, Stack, stack
 from twisted.logger import globalLogPublisher
 
 from antigravity_proxy.simulator import faults
@@ -373,3 +377,100 @@ async def test_no_key_comes_out_anywhere(tmp_path: Path) -> None:
         for piece in said:
             assert secret.encode() not in piece
             assert auth.encode() not in piece
+
+
+@deferred()
+async def test_embeddings_by_openais_package_and_geminis(tmp_path: Path) -> None:
+    async with keyed(tmp_path) as running:
+
+        def ask() -> list[list[float]]:
+            with openai.OpenAI(base_url=f"{running.url}/v1", api_key=KEY, max_retries=0) as client:
+                made = client.embeddings.create(model="gemini-embedding-2", input=["first", "second"], dimensions=4)
+                assert made.usage.prompt_tokens > 0
+                return [each.embedding for each in made.data]
+
+        def ask_gemini() -> list[list[float]]:
+            client = genai.Client(api_key=KEY, http_options={"base_url": running.url})
+            made = client.models.embed_content(
+                model="gemini-embedding-2", contents="first", config={"output_dimensionality": 4}
+            )
+            return [each.values for each in made.embeddings]
+
+        first, second = await in_thread(ask)
+        assert len(first) == len(second) == 4
+        assert first != second
+        assert await in_thread(ask_gemini) == [first]
+        body = {"content": {"parts": [{"text": "first"}]}, "outputDimensionality": 4}
+        one = await running.request("POST", "/v1beta/models/gemini-embedding-2:embedContent", body)
+        assert one.json == {"embedding": {"values": first}}
+        many = await running.request(
+            "POST", "/v1/embeddings", {"model": "gemini-embedding-2", "input": [f"text {n}" for n in range(230)]}
+        )
+        assert [each["index"] for each in many.json["data"]] == list(range(230))
+        assert [len(each.json["requests"]) for each in running.simulator.requests[-3:]] == [100, 100, 30]
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"input": [[1, 2]]}, "input"),
+        ({"input": []}, "input"),
+        ({"input": ""}, "input"),
+        ({"input": "x", "dimensions": 0}, "dimensions"),
+    ],
+)
+@deferred()
+async def test_what_can_not_become_a_vector(tmp_path: Path, body: dict[str, Any], param: str) -> None:
+    async with keyed(tmp_path) as running:
+        answer = await running.request("POST", "/v1/embeddings", {"model": "gemini-embedding-2"} | body)
+        assert (answer.status, answer.json["error"]["param"]) == (400, param)
+
+
+@deferred()
+async def test_speech_by_openais_package(tmp_path: Path) -> None:
+    async with keyed(tmp_path) as running:
+
+        def ask(form: str) -> bytes:
+            with openai.OpenAI(base_url=f"{running.url}/v1", api_key=KEY, max_retries=0) as client:
+                return client.audio.speech.create(
+                    model="gemini-3.8-flash-tts",
+                    voice="alloy",
+                    input="Good morning.",
+                    response_format=form,  # type: ignore[arg-type]
+                    instructions="cheerful",
+                ).read()
+
+        wav, pcm = await in_thread(lambda: ask("wav")), await in_thread(lambda: ask("pcm"))
+        with wave.open(io.BytesIO(wav)) as sound:
+            assert (sound.getnchannels(), sound.getsampwidth(), sound.getframerate()) == (1, 2, 24_000)
+            assert sound.readframes(sound.getnframes()) == pcm
+        sent = running.simulator.requests[0].json
+        assert sent["contents"][0]["parts"] == [{"text": "Good morning.", "speechMetadata": {"style": "cheerful"}}]
+        assert sent["generationConfig"]["speechConfig"] == {"voiceConfig": {"voice": "Kore"}}
+        for fields, param in (
+            ({}, "response_format"),
+            ({"response_format": "wav", "speed": 2}, "speed"),
+            ({"response_format": "wav", "input": ""}, "input"),
+            ({"response_format": "wav", "voice": {"id": "x"}}, "voice"),
+            ({"response_format": "wav", "stream_format": "sse"}, "stream_format"),
+        ):
+            asked = {"model": "gemini-3.8-flash-tts", "voice": "alloy", "input": "x"} | fields
+            refused = await running.request("POST", "/v1/audio/speech", asked)
+            assert (refused.status, refused.json["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/embeddings", {"input": "x"}),
+        ("/v1/audio/speech", {"input": "x", "voice": "alloy", "response_format": "wav"}),
+    ],
+)
+@deferred()
+async def test_what_no_account_can_do_says_which_setting_is_missing(
+    tmp_path: Path, path: str, body: dict[str, Any]
+) -> None:
+    async with stack(tmp_path) as running:
+        answer = await running.request("POST", path, {"model": "gemini-embedding-2"} | body)
+        assert (answer.status, answer.json["error"]["code"]) == (404, "model_not_found")
+        assert "GEMINI_API_KEYS" in answer.json["error"]["message"]
