@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.web.template import Tag
 
+from antigravity_proxy.admin import usage
 from antigravity_proxy.admin.account import KINDS, card
 from antigravity_proxy.admin.headline import Headline
 from antigravity_proxy.admin.history import RecentError
@@ -65,6 +66,7 @@ class Layout:
         yield from cards
         yield Fragment(LIST, ids, lambda: self._list(is_empty=not ids), ids)
         yield Fragment("faults", status.faults, lambda: _faults(status.faults, now))
+        yield Fragment("usage", status.usage, lambda: usage.section(status.usage))
         yield Fragment("volume", status.volume, lambda: _volume(status.volume, now))
         yield Fragment("settings", status.settings, lambda: _settings(status.settings))
 
@@ -75,6 +77,7 @@ class Layout:
             hole("figures"),
             tags.section(tags.h2("Accounts"), hole("tabs"), hole(LIST), class_="wide"),
             hole("traffic"),
+            hole("usage"),
             hole("faults"),
             hole("volume"),
             hole("settings"),

@@ -16,6 +16,7 @@ from antigravity_proxy.cli.client_keys import client_key
 from antigravity_proxy.cli.common import WRONG, data_dir_option, options_of, start_of
 from antigravity_proxy.cli.copies import backup, export, restore
 from antigravity_proxy.cli.keys import key
+from antigravity_proxy.cli.usage import usage
 
 if TYPE_CHECKING:
     from antigravity_proxy.operator.check import Report
@@ -138,5 +139,5 @@ def login(data_dir: Path | None) -> None:
     react(told)
 
 
-for each in (accounts, backup, restore, export, key, client_key):
+for each in (accounts, backup, restore, export, key, client_key, usage):
     command.add_command(each)

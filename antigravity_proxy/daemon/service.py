@@ -17,6 +17,7 @@ from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.admin.history import History
 from antigravity_proxy.admin.overview import Sources
 from antigravity_proxy.admin.service import Admin, sign_in
+from antigravity_proxy.admin.usage import UsageView
 from antigravity_proxy.daemon.account_calls import VolumeCalls
 from antigravity_proxy.daemon.account_services import AccountServices
 from antigravity_proxy.daemon.apply_volume import VolumeApplier
@@ -40,6 +41,7 @@ from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.state import place
 from antigravity_proxy.state.store import StateStore
+from antigravity_proxy.state.usage import UsageLedger
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.volume.reader import VolumeState
@@ -82,6 +84,7 @@ class Daemon(MultiService):
     responses: Responses
     health: Health
     remembered: StateStore
+    usage: UsageLedger
 
     def __init__(self, reactor: Any, start: Start, handed: Sockets, notifier: Notifier) -> None:
         super().__init__()
@@ -99,6 +102,8 @@ class Daemon(MultiService):
 
         # what outlasts this process
         self.remembered = remembered = _state_store(reactor, start)
+        self.usage = usage = UsageLedger(remembered, epoch)
+        ledger.observe(usage)
 
         # the volume, and what is written into it
         writable = startup.is_writable(start.places.directory)
@@ -146,7 +151,7 @@ class Daemon(MultiService):
             None if replicas is None else lambda: replicas.responses,
         )
         api = ApiResource(
-            services.relay, lambda: in_force.catalogue, gate, pages, hex_digits, ledger, decoding, responses
+            services.relay, lambda: in_force.catalogue, gate, pages, hex_digits, ledger, decoding, responses, usage
         )
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
         self.site = GuardedSite(api, gate, ticker, max_connections=self._room)
@@ -162,6 +167,7 @@ class Daemon(MultiService):
             condition=health.now,
             ledger=ledger,
             history=history,
+            usage=UsageView(usage).look,
             read_only=read_only,
         )
         self.admin = admin = Admin(reactor, ticker, settings, signing_in, stored, ring, sources)

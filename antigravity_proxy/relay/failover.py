@@ -112,6 +112,7 @@ class Failover:
             noted.span = self._context.hex_digits(16)
             lease.traceparent = record.trace.header(noted.span)
         record.attempts.append(noted)
+        record.upstream = self._upstream.name
         return noted
 
     def _lease(self, *, keep: bool = False) -> Lease | None:

@@ -36,7 +36,7 @@ class BaseUrls:
 
 @dataclass(slots=True)
 class Upstream:
-    """Where calls go.
+    """Where calls go. ``name`` as usage and clients are told of it.
 
     ``repairs`` remembers which fields its models refuse (upstream.md 4.3).
     """
@@ -46,4 +46,5 @@ class Upstream:
     tokens: TokenKeeper
     projects: Projects
     bases: BaseUrls
+    name: str = "accounts"
     repairs: Repairs = field(default_factory=Repairs)

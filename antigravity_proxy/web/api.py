@@ -18,8 +18,9 @@ from antigravity_proxy.canonical.catalogue import Catalogue, PublicModel
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.dialect.openai import responses_listing
 from antigravity_proxy.relay.context import ClientGone, RelayContext
+from antigravity_proxy.state.usage import UsageLedger
 from antigravity_proxy.telemetry.record import Ledger
-from antigravity_proxy.web import capacity
+from antigravity_proxy.web import capacity, usage
 from antigravity_proxy.web.client import HttpClient
 from antigravity_proxy.web.decoding import Decoding
 from antigravity_proxy.web.dialects import DIALECTS, Dialect, Incoming, TokenCount
@@ -72,6 +73,7 @@ class ApiResource(Resource):
         ledger: Ledger,
         decoding: Decoding,
         responses: Responses,
+        usage: UsageLedger,
     ) -> None:
         super().__init__()
         self._context = context
@@ -81,6 +83,7 @@ class ApiResource(Resource):
         self._ledger = ledger
         self._decoding = decoding
         self._responses = responses
+        self._usage = usage
         self._serving = serving = Serving(context, catalogue, gate.rate_limits, hex_digits, ledger)
         self._sockets = None if Sockets is None else Sockets(gate, serving, responses, ledger, context.ticker)
 
@@ -117,6 +120,8 @@ class ApiResource(Resource):
                 await self._serving.generate(admission, request.requestHeaders, await decoding, client, place)
             elif (count := dialect.counts.get(route.operation)) is not None:
                 client.reply(await self._count(request, admission, count, client))
+            elif route.operation is Operation.USAGE:
+                client.reply(await usage.answer(self._usage, admission.key, _query(request)))
             else:
                 client.reply(self._document(request, admission, dialect))
         except errors.ProxyError as e:

@@ -150,6 +150,7 @@ class Serving:
 
 def _count_tokens(record: Record, usage: Usage) -> None:
     record.tokens_in, record.tokens_out = usage.input_tokens, usage.output_tokens
+    record.tokens_cached, record.tokens_thinking = usage.cached_content_token_count, usage.thoughts_token_count
 
 
 def _headers(content_type: bytes, model: str) -> tuple[tuple[bytes, bytes], ...]:
