@@ -2,11 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 CLIENTS := build/clients
+NEWEST := build/newest
+CONFORMANCE := build/conformance
 MATRIX := build/matrix.md
 BIN := $(VENV)/bin
 LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
 
-.PHONY: help demo run test test-hostile test-replicas test-clients test-browser test-containers fuzz hammer lint format bench bench-counts bench-dialects bench-volume lock dist clean
+.PHONY: help demo run test test-hostile test-replicas test-clients test-conformance test-browser test-containers fuzz hammer lint format bench bench-counts bench-dialects bench-volume lock dist clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -27,8 +29,11 @@ test-hostile: $(VENV)/.dev ## every fault and attack of docs/security.md, with i
 test-replicas: $(VENV)/.dev ## several daemons on one Redis, and Redis in trouble (about two minutes; needs redis-server)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m replicas tests/replicas
 
-test-clients: $(VENV)/.dev $(CLIENTS)/.python $(CLIENTS)/.node ## real clients, agents among them, against the daemon (about two minutes)
+test-clients: $(VENV)/.dev $(CLIENTS)/.python $(CLIENTS)/.node $(NEWEST)/.node ## real clients, agents among them, against the daemon (about two minutes)
 	$(BIN)/python -m pytest -n 2 -m clients tests/clients
+
+test-conformance: $(VENV)/.dev $(CONFORMANCE)/.sources ## the vendors' own tests of their Python packages, against the daemon (about a minute)
+	$(BIN)/python -m pytest -rP -m conformance tests/conformance
 
 test-browser: $(VENV)/.browser ## the admin pages in a real, headless browser (about a minute)
 	@if ! { command -v chromium && command -v chromedriver; } >/dev/null; then \
@@ -97,6 +102,22 @@ $(CLIENTS)/.python: tests/clients/python/requirements.txt
 	$(PYTHON) -m venv --clear $(CLIENTS)/venv
 	$(CLIENTS)/venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
+
+# their tests are in the source packages alone; nothing of those is built or installed
+$(CONFORMANCE)/.sources: tests/conformance/requirements.txt
+	$(PYTHON) -m venv --clear $(CONFORMANCE)/venv
+	$(CONFORMANCE)/venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	for package in $$(sed -n 's/^\(openai\|anthropic\)\[.*\]/\1/p' $<); do \
+	$(CONFORMANCE)/venv/bin/pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --no-build-isolation --dest $(CONFORMANCE) $$package && \
+	tar -xzf $(CONFORMANCE)/$$(echo $$package | sed s/==/-/).tar.gz -C $(CONFORMANCE) || exit 1; done
+	touch $@
+
+# the newest agents, whatever they are today: so that their next change is seen
+$(NEWEST)/.node:
+	@mkdir -p $(NEWEST)
+	@if ! { command -v node && command -v npm; } >/dev/null; then echo "no node here: the newest agents are skipped"; else \
+	npm install --prefix $(NEWEST) --ignore-scripts --no-audit --no-fund --loglevel=error \
+	@openai/codex@latest @anthropic-ai/claude-code@latest @google/gemini-cli@latest opencode-linux-x64@latest && touch $@; fi
 
 # no package's script runs at its installation
 $(CLIENTS)/.node: tests/clients/package-lock.json

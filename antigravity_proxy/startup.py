@@ -11,9 +11,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from antigravity_proxy.credentials.file import CredentialsError, Found
+from antigravity_proxy.credentials.source import CredentialSource
 from antigravity_proxy.secret import SecretBytes
 from antigravity_proxy.settings import limits
-from antigravity_proxy.settings.resolve import Given, Resolver
+from antigravity_proxy.settings.resolve import Given, Resolver, SettingsError
 from antigravity_proxy.settings.table import TABLE, Settings
 from antigravity_proxy.volume import files, layout
 from antigravity_proxy.volume.guiconfig import GuiConfig
@@ -26,7 +28,8 @@ from antigravity_proxy.volume.writer import VolumeWriter
 class Start(Struct, frozen=True):
     """Settings, the volume's files, their reader and writer, and the state with nothing but the configuration read.
 
-    ``given`` is what options and environment said; ``resolve`` reads them again, with the files that they name. Raises
+    ``credentials`` reads the official credentials again, ``official`` are those that were there. ``given`` is what
+    options and environment said; ``resolve`` reads them again, with the files that they name. Raises
     SettingsError.
     """
 
@@ -37,6 +40,8 @@ class Start(Struct, frozen=True):
     writer: VolumeWriter
     state: VolumeState
     resolve: Callable[[], Given]
+    credentials: CredentialSource
+    official: Found
 
 
 def begin(options: Mapping[str, Any], environ: Mapping[str, str]) -> Start:
@@ -52,7 +57,13 @@ def begin(options: Mapping[str, Any], environ: Mapping[str, str]) -> Start:
 
     given = resolver.given()
     settings = given.settings(gui_values(state.config))
-    return Start(settings, given, places, reader, VolumeWriter(places, key, epoch), state, resolver.given)
+    source = CredentialSource(settings, environ)
+    try:
+        official = source.read()
+    except CredentialsError as e:
+        raise SettingsError(str(e)) from None
+    writer = VolumeWriter(places, key, epoch)
+    return Start(settings, given, places, reader, writer, state, resolver.given, source, official)
 
 
 def _text_of(path: str) -> str:

@@ -15,6 +15,8 @@ from pathlib import Path
 WHOLE = (
     "canonical",
     "codeassist",
+    "credentials/file.py",
+    "credentials/google_file.py",
     "dialect",
     "errors.py",
     "generatecontent",

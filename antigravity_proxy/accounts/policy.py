@@ -7,10 +7,11 @@ here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.state import ALL_MODELS, AccountState
+from antigravity_proxy.accounts.state import ALL_MODELS, OF_MODEL, AccountState, Cooldown, Shortage
 from antigravity_proxy.canonical.credential import RATE_LIMITED
 from antigravity_proxy.canonical.verdict import Scope, Verdict
 
@@ -20,6 +21,8 @@ LAST_FOR = 8.0
 TOKEN_MARGIN = 5.0
 #: a default cooldown is lengthened by up to this share, so that accounts don't come back in step (upstream.md 6.2)
 JITTER = 0.1
+#: seconds
+DAY = 86_400.0
 #: an account's share of the work shrinks with its quota, but not below this part of a full one's
 LEAST_SHARE = 0.05
 #: the priority of the preferred account: above every other
@@ -81,14 +84,53 @@ def in_use(state: AccountState) -> bool:
     return not (credential.disabled or state.barred or state.expired or credential.paused)
 
 
-def cooling_until(state: AccountState, model: str, now: Moment) -> float:
-    """When the account is free for the model (monotonic seconds), 0 if it is now."""
-    until = 0.0
-    for key in (ALL_MODELS, model):
-        cooldown = state.cooldowns.get(key)
-        if cooldown is not None and cooldown.until > now.monotonic:
-            until = max(until, cooldown.until)
-    return until
+def cooling(state: AccountState, model: str, now: Moment) -> Cooldown | None:
+    """The cooldown that keeps the account from the model, the gravest; None: nothing does."""
+    found = _graver(_active(state, ALL_MODELS, now), _active(state, model, now))
+    if places := state.credential.locations_for(model):
+        each = [_active(state, at(model, place), now) for place in places]
+        if None not in each:
+            found = _graver(found, min(filter(None, each), key=_gravity))
+    return found
+
+
+def _active(state: AccountState, key: str, now: Moment) -> Cooldown | None:
+    cooldown = state.cooldowns.get(key)
+    return cooldown if cooldown is not None and cooldown.until > now.monotonic else None
+
+
+def _gravity(cooldown: Cooldown) -> tuple[bool, float]:
+    return cooldown.flagged, cooldown.until
+
+
+def _graver(one: Cooldown | None, other: Cooldown | None) -> Cooldown | None:
+    return max(filter(None, (one, other)), key=_gravity, default=None)
+
+
+def at(model: str, location: str) -> str:
+    """The key of cooldowns for a model at one location."""
+    return f"{model}@{location}"
+
+
+def location_for(state: AccountState, model: str, now: Moment) -> str:
+    """The first of its locations that is free for the model; empty: there are none."""
+    places = state.credential.locations_for(model)
+    return next((place for place in places if _active(state, at(model, place), now) is None), "")
+
+
+def day_is_over(state: AccountState, now: Moment) -> float:
+    """When the account may serve again that has served its requests of this UTC day (monotonic seconds), else 0."""
+    day, second = divmod(now.epoch, DAY)
+    if state.served_on != int(day) or state.served_today < state.credential.max_per_day:
+        return 0.0
+    return now.monotonic + DAY - second
+
+
+def count_for_day(state: AccountState, now: Moment) -> None:
+    """The account serves one more request of this UTC day."""
+    day = int(now.epoch // DAY)
+    state.served_today = state.served_today + 1 if state.served_on == day else 1
+    state.served_on = day
 
 
 def is_flagged(state: AccountState, now: Moment) -> bool:
@@ -117,17 +159,20 @@ def eligibility(state: AccountState, model: str, rules: Rules, now: Moment) -> E
     A quota that is used up, or down to the reserve, counts as a cooldown until it begins anew (upstream.md 3.4).
     """
     credential = state.credential
-    if not in_use(state) or not (credential.models == () or credential.may_use(model)):
+    if not in_use(state) or not (credential.may_use_all or credential.may_use(model)):
         return NOWHERE
     live = has_live_token(state, now)
     if not live and not can_refresh(state, now):
         return Eligibility(None, state.refresh_after) if state.grant.is_renewable else NOWHERE
-    until = cooling_until(state, model, now) if state.cooldowns else 0.0
+    cooldown = cooling(state, model, now) if state.cooldowns else None
+    until = 0.0 if cooldown is None else cooldown.until
     left, resets_at = remaining(state, model, now) if state.quota else (1.0, float("inf"))
     if left <= rules.reserve and resets_at != float("inf"):
         until = max(until, resets_at)
+    if credential.max_per_day:
+        until = max(until, day_is_over(state, now))
     if until:
-        return Eligibility(None, until, 0.0 if is_flagged(state, now) else until)
+        return Eligibility(None, until, 0.0 if cooldown is not None and cooldown.flagged else until)
     if state.in_flight and state.in_flight >= (max_leases(state, rules) or float("inf")):
         return _FULL
     troubled = state.last_until > now.monotonic
@@ -171,6 +216,8 @@ def cooldown_length(verdict: Verdict, strikes: int, jitter: float, rules: Rules)
     """
     if verdict.delay is not None:
         return float(-(-verdict.delay // 1))
+    if verdict.resets:
+        return float(-(-verdict.resets[min(strikes, len(verdict.resets) - 1)] // 1))
     ladder = verdict.ladder
     if not rules.breaker and verdict.takes_stated_delay:
         ladder = ()
@@ -181,10 +228,39 @@ def cooldown_length(verdict: Verdict, strikes: int, jitter: float, rules: Rules)
     return ladder[min(strikes, len(ladder) - 1)] * (1 + JITTER * jitter)
 
 
-def cooldown_keys(verdict: Verdict, model: str) -> tuple[str, ...]:
-    """What the verdict cools on the account: nothing, everything, or the model sent and the one that upstream names."""
-    if verdict.scope is Scope.ACCOUNT:
+def cooldown_keys(verdict: Verdict, model: str, location: str = "") -> tuple[str, ...]:
+    """What the verdict cools on the account: nothing, everything, or the model sent and the one that upstream names;
+    at one location, if it is about that.
+    """
+    if verdict.scope in (Scope.ACCOUNT, Scope.GROUP):
         return (ALL_MODELS,)
-    if verdict.scope is Scope.ACCOUNT_MODEL:
+    if verdict.scope in (Scope.LOCATION_MODEL, Scope.GROUP_LOCATION_MODEL) and location:
+        return (at(model, location),)
+    if verdict.scope in OF_MODEL and verdict.scope is not Scope.UPSTREAM_MODEL:
         return (model, verdict.model) if verdict.model and verdict.model != model else (model,)
     return ()
+
+
+def cooldown(verdict: Verdict, until: float, strikes: int) -> Cooldown:
+    """The cooldown of a verdict until a moment (monotonic seconds), after so many failures in a row before."""
+    needs_owner = verdict.needs_owner or 0 < verdict.flagged_after <= strikes + 1
+    return Cooldown(until, needs_owner or verdict.not_offered, verdict.is_fault, verdict.not_offered)
+
+
+def shortage(
+    states: Iterable[AccountState],
+    model: str,
+    rest: Cooldown | None,
+    free_in: float | None,
+    is_full: bool,
+    now: Moment,
+) -> Shortage:
+    """Why nothing can be leased, where faults, models that are not offered, or a ``rest`` of the upstream's play in."""
+    here = [state for state in states if in_use(state) and state.credential.may_use(model)]
+    found = [cooling(state, model, now) for state in here]
+    graver = [each for each in found if each is not None]
+    by_fault = (
+        rest is None and any(each.fault for each in graver) and all(each.fault or each.flagged for each in graver)
+    )
+    none_offered = bool(graver) and len(graver) == len(here) and all(each.not_offered for each in graver)
+    return Shortage(is_full, free_in, len(here), by_fault, none_offered or (rest is not None and rest.not_offered))

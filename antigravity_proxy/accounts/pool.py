@@ -9,13 +9,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from antigravity_proxy.accounts import policy
-from antigravity_proxy.accounts.lease import Lease, Shortage
+from antigravity_proxy.accounts.groups import Groups, RestingModels
+from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.ranking import Ranking
 from antigravity_proxy.accounts.replication import LocalState, ReplicaEvents, SharedState, session_key
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.slices import Slices
-from antigravity_proxy.accounts.state import AccountState, Cooldown, of_verdict, unwatched
+from antigravity_proxy.accounts.state import AccountState, Cooldown, Shortage, of_verdict, unwatched
 from antigravity_proxy.accounts.stats import Counters, ModelCapacity, Tally, capacity, tally
 from antigravity_proxy.accounts.waiting import WaitingLine
 from antigravity_proxy.canonical.credential import Credential
@@ -57,6 +58,9 @@ class Pool:
         self._line: WaitingLine[Lease] = WaitingLine(clock)
         self._turn = 0.0  # the latest turn so far
         self._serial = 0
+        self._groups = Groups()
+        self._resting = RestingModels()
+        self._tells_kinds = False  # whether anything here was ever set aside for a fault, or had no access to a model
         self._updates = Slices(clock)
         self._countings = Slices(clock)
         self._counted = Tally()  # when they were last counted in slices
@@ -123,28 +127,41 @@ class Pool:
             self._serial += 1
             state = self._states[credential.id] = AccountState(credential, self._serial)
             state.on_change = self._changed
+            self._groups.join(state)
             self._changed(state)
             self._shared.recall(credential.id)
             self.on_joined(state)
         elif state.credential is not credential:
+            self._groups.leave(state)
             state.update(credential)
+            self._groups.join(state)
             self._changed(state)
             self._shared.recall(credential.id)
 
     def _leave(self, state: AccountState) -> None:
         state.on_change = unwatched
+        self._groups.leave(state)
         for order in self._rankings.values():
             order.leave(state)
         self.on_left(state)
 
     def lease(
-        self, model: str, tried: Collection[AccountState] = (), session: bytes = b"", *, keep: bool = False
+        self,
+        model: str,
+        tried: Collection[AccountState] = (),
+        session: bytes = b"",
+        *,
+        keep: bool = False,
+        resting: bool = False,
     ) -> Lease | None:
         """The next account for ``model`` (an upstream id) that is not among ``tried``; None when there is none now.
 
         The account that ``session`` is bound to comes first. The session moves when that account can't serve, unless
-        ``keep``: what is wrong is not the account's fault (upstream.md 1.1).
+        ``keep``: what is wrong is not the account's fault (upstream.md 1.1). ``resting``: also while the upstream is
+        left alone for this model.
         """
+        if self._resting and not resting and self._resting.of(model, self._clock.seconds()) is not None:
+            return None
         state = self._choose(model, tried, session, keep)
         return None if state is None else self._hold(state, model)
 
@@ -167,14 +184,21 @@ class Pool:
         """Seconds until an account can serve ``model``, 0: one can; None: time alone brings none back."""
         now = self.now()
         order = self._ranking(model, now)
-        if order.first(now) is not None:
-            return 0.0
-        free_at = order.first_free(now)
+        rest = self._resting.of(model, now.monotonic) if self._resting else None
+        if rest is not None and rest.not_offered:
+            return None
+        free_at = now.monotonic if order.first(now) is not None else order.first_free(now)
+        if rest is not None and free_at is not None:
+            free_at = max(free_at, rest.until)
         return None if free_at is None else free_at - now.monotonic
 
     def shortage(self, model: str) -> Shortage:
         """Why nothing can be leased for ``model``."""
-        return Shortage(self.is_full(model), self.free_in(model), len(self._states))
+        free_in, count = self.free_in(model), len(self._states)
+        if not (self._tells_kinds or self._resting):
+            return Shortage(self.is_full(model), free_in, count)
+        rest = self._resting.of(model, self._clock.seconds())
+        return policy.shortage(self._states.values(), model, rest, free_in, self.is_full(model), self.now())
 
     def usable(self) -> int:
         """How many accounts can serve, cooling or not; as ``tally`` counts."""
@@ -206,20 +230,40 @@ class Pool:
         now = self.now()
         return ((model, *order.counts(now)) for model, order in self._rankings.items())
 
-    def penalise(self, state: AccountState, model: str, verdict: Verdict) -> None:
-        """Sets an account aside as the verdict says; a longer cooldown in force stays."""
+    def group_of(self, state: AccountState) -> Collection[AccountState]:
+        """All who share the account's quotas, itself among them."""
+        return self._groups.members(state)
+
+    def learn_project(self, state: AccountState, project: str) -> None:
+        """Upstream says which project an account belongs to."""
+        self._groups.learn(state, project)
+
+    def penalise(self, state: AccountState, model: str, verdict: Verdict, location: str = "") -> None:
+        """Sets an account aside as the verdict says, its group or the model; a longer cooldown in force stays."""
         now, trouble = self._clock.seconds(), of_verdict(verdict, model, self._epoch())
+        self._tells_kinds |= verdict.is_fault or verdict.not_offered
+        members = self._groups.members(state) if verdict.scope in _OF_GROUP else (state,)
         if verdict.scope is Scope.LAST_IN_ORDER:
             state.last_until = max(state.last_until, now + (verdict.ladder[0] if verdict.ladder else policy.LAST_FOR))
-        elif verdict.scope is Scope.UNTIL_CHANGED:
-            state.barred = trouble.reason if trouble is not None else verdict.client_words
-            self._shared.barred(state.credential.id, state.sign_in, state.barred)
-        for key in policy.cooldown_keys(verdict, model):
-            length = self._strike(state, key, verdict, now)
-            if self._cool(state, key, now + length, verdict.needs_owner):
-                self._shared.cooled(state.credential.id, key, length, verdict.needs_owner)
-        state.last_failure = trouble or state.last_failure
-        self._changed(state)
+        elif verdict.scope in (Scope.UNTIL_CHANGED, Scope.GROUP_UNTIL_CHANGED):
+            for each in members:
+                each.barred = trouble.reason if trouble is not None else verdict.client_words
+                self._shared.barred(each.credential.id, each.sign_in, each.barred)
+        elif verdict.scope is Scope.UPSTREAM_MODEL:
+            strikes = self._resting.strikes(model, now)
+            length = policy.cooldown_length(verdict, strikes, self._jitter(), self._rules)
+            self._resting.rest(model, policy.cooldown(verdict, now + length, strikes))
+        for key in policy.cooldown_keys(verdict, model, location):
+            strikes = max(self._strikes(each, key, verdict, now) for each in members)
+            length = policy.cooldown_length(verdict, strikes, self._jitter(), self._rules)
+            cooldown = policy.cooldown(verdict, now + length, strikes)
+            for each in members:
+                each.strikes[key, verdict.cause] = strikes + 1
+                if self._cool(each, key, cooldown):
+                    self._shared.cooled(each.credential.id, key, length, cooldown.flagged)
+        for each in members:
+            each.last_failure = trouble or each.last_failure
+            self._changed(each)
         self.counters.set_aside[verdict.cause.value] += 1
         if verdict.uses_quota:
             self.on_exhausted(state)
@@ -261,7 +305,7 @@ class Pool:
         return True
 
     def _set_aside(self, state: AccountState, key: str, seconds: float, flagged: bool) -> None:
-        if self._cool(state, key, self._clock.seconds() + seconds, flagged):
+        if self._cool(state, key, Cooldown(self._clock.seconds() + seconds, flagged)):
             self._changed(state)
 
     def _choose(self, model: str, tried: Collection[AccountState], session: bytes, keep: bool) -> AccountState | None:
@@ -311,7 +355,9 @@ class Pool:
         self.counters.held += 1
         self._turn = max(self._turn, state.turn)
         state.turn = policy.next_turn(state, model, self._turn, now)
-        return Lease(self.released, state, model)
+        if state.credential.max_per_day:
+            policy.count_for_day(state, now)
+        return Lease(self.released, state, model, policy.location_for(state, model, now), self._groups.members(state))
 
     def _ranking(self, model: str, now: Moment) -> Ranking:
         order = self._rankings.get(model)
@@ -330,22 +376,24 @@ class Pool:
     def _is_here(self, state: AccountState) -> bool:
         return self._states.get(state.credential.id) is state
 
-    def _strike(self, state: AccountState, key: str, verdict: Verdict, now: float) -> float:
-        """Counts a failure; returns the length of its cooldown in seconds.
+    @staticmethod
+    def _strikes(state: AccountState, key: str, verdict: Verdict, now: float) -> int:
+        """How many failures there were in a row before this one.
 
         What fails while the account is set aside was sent before: a burst of failures is one strike.
         """
         strikes = state.strikes.get((key, verdict.cause), 0)
         cooldown = state.cooldowns.get(key)
-        if cooldown is not None and cooldown.until > now:
-            strikes = max(strikes - 1, 0)
-        state.strikes[key, verdict.cause] = strikes + 1
-        return policy.cooldown_length(verdict, strikes, self._jitter(), self._rules)
+        return max(strikes - 1, 0) if cooldown is not None and cooldown.until > now else strikes
 
-    def _cool(self, state: AccountState, key: str, until: float, flagged: bool) -> bool:
+    def _cool(self, state: AccountState, key: str, cooldown: Cooldown) -> bool:
         """Sets it aside, unless it is for longer; says whether it did."""
         known = state.cooldowns.get(key)
-        if until <= (self._clock.seconds() if known is None else known.until):
+        if cooldown.until <= (self._clock.seconds() if known is None else known.until):
             return False
-        state.cooldowns[key] = Cooldown(until, flagged)
+        state.cooldowns[key] = cooldown
         return True
+
+
+#: the scopes that are about all credentials of a quota group
+_OF_GROUP = frozenset({Scope.GROUP, Scope.GROUP_MODEL, Scope.GROUP_LOCATION_MODEL, Scope.GROUP_UNTIL_CHANGED})

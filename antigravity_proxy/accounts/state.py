@@ -13,6 +13,11 @@ from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Scope, Verdict
 from antigravity_proxy.secret import Secret
 
+#: the scopes of cooldowns that are about one model
+OF_MODEL = frozenset(
+    {Scope.ACCOUNT_MODEL, Scope.LOCATION_MODEL, Scope.GROUP_MODEL, Scope.GROUP_LOCATION_MODEL, Scope.UPSTREAM_MODEL}
+)
+
 
 class LastFailure(Struct, frozen=True):
     """One failure: when (epoch seconds), why, and with which model; empty: with any.
@@ -32,17 +37,35 @@ def of_verdict(verdict: Verdict, model: str, at: float) -> LastFailure | None:
     if verdict.scope is Scope.NONE and not verdict.blames_account:
         return None
     link = verdict.link if verdict.needs_owner and verdict.link.reveal().startswith("https://") else Secret("")
-    return LastFailure(at, verdict.operator_words, model if verdict.scope is Scope.ACCOUNT_MODEL else "", link)
+    return LastFailure(at, verdict.operator_words, model if verdict.scope in OF_MODEL else "", link)
 
 
 class Cooldown(Struct, frozen=True):
     """Until when (monotonic seconds) something is not to be used.
 
-    ``flagged`` cooldowns wait for a person, not for a quota: with only those left the answer is 503, not 429.
+    ``flagged`` cooldowns wait for a person, not for a quota: with only those left the answer is 503, not 429. So it is
+    for a ``fault``, whose end counts all the same. ``not_offered``: there is no access to the model; it is flagged too.
     """
 
     until: float
     flagged: bool = False
+    fault: bool = False
+    not_offered: bool = False
+
+
+class Shortage(Struct, frozen=True):
+    """Why there is no lease for a model.
+
+    ``is_busy``: somebody could serve if it were not at the limit of its leases. ``free_in``: seconds until the first
+    that merely cools is free, 0: one is free now; None: time alone brings none back. ``accounts``: how many there are.
+    ``by_fault``: those that cool do so for faults, none for a quota. ``not_offered``: none has access to the model.
+    """
+
+    is_busy: bool
+    free_in: float | None
+    accounts: int
+    by_fault: bool = False
+    not_offered: bool = False
 
 
 #: the cooldown key that covers every model of an account
@@ -51,11 +74,14 @@ _NO_QUOTA: Mapping[str, ModelQuota] = {}
 
 
 def unwatched(state: AccountState) -> None:
-    """Nobody keeps an order in which this account stands."""
+    """Nobody wants to know."""
 
 
 class AccountState:
-    """The mutable state of one account; changed only by the pool and the token keeper, on the reactor's thread.
+    """The mutable state of one account, on the reactor's thread.
+
+    The pool, its leases and the token keeper change it, and so do the quota poll, what replicas say
+    (``replication.ReplicaEvents``) and the relay's look-up of projects.
 
     ``on_change`` is told when the account may have become better to choose; what makes it worse is seen by whoever
     looks. ``serial`` is its place among equals.
@@ -69,6 +95,7 @@ class AccountState:
         "expired",
         "expires_at",
         "grant",
+        "group",
         "in_flight",
         "last_failure",
         "last_until",
@@ -82,6 +109,8 @@ class AccountState:
         "refresh_failures",
         "refused",
         "serial",
+        "served_on",
+        "served_today",
         "strikes",
         "turn",
     )
@@ -91,6 +120,9 @@ class AccountState:
         self.serial = serial
         self.on_change: Callable[[AccountState], None] = unwatched
         self.in_flight = 0
+        self.group = credential.group  # or what upstream's errors have told of it; empty: it has its own
+        self.served_on = 0  # the UTC day, by its number since 1970, of the last request; counted where there is a limit
+        self.served_today = 0
         self.turn = 0.0  # grows with every lease: the smallest has waited longest for its share
         self.last_until = 0.0  # monotonic seconds: until then chosen after the others
         self.cooldowns: dict[str, Cooldown] = {}
@@ -178,6 +210,7 @@ class AccountState:
         self.refresh_after = 0.0
         self.refresh_failures = 0
         self.project = credential.project or self.project
+        self.group = credential.group
         self.project_asked = float("-inf")
         self.project_refused = None
         has_other_grant = credential.grant != old.grant

@@ -39,7 +39,7 @@ _CACHED_NAMES = 1024
 #: how often an id may have been replaced by another
 _MAX_HOPS = 3
 _OWNERS: tuple[tuple[re.Pattern[str], Owner], ...] = (
-    (re.compile(r"claude"), "anthropic"),
+    (re.compile(r"claude|opus|sonnet|haiku"), "anthropic"),
     (re.compile(r"gpt|codex|dall-e|whisper|o\d"), "openai"),
 )
 _DEPTHS = {"none": LOW, "minimal": LOW, "low": LOW, "medium": MEDIUM}
@@ -247,6 +247,7 @@ def _wildcard(name: str) -> re.Pattern[str]:
 
 
 def _public(name: str, model: Model) -> PublicModel:
-    owner: Owner = next((owner for pattern, owner in _OWNERS if pattern.match(name)), "google")
+    plain = _PREFIX.sub("", name.lower())
+    owner: Owner = next((owner for pattern, owner in _OWNERS if pattern.match(plain)), "google")
     shown = model.display_name if name == model.id else f"{name} ({model.display_name})"
     return PublicModel(name, owner, shown, model.context, model.output, model.thinking is not None)

@@ -43,7 +43,57 @@ class StaticKey(Struct, frozen=True, gc=False):
         return self
 
 
-Grant = RefreshToken | StaticKey
+class AuthorizedUser(Struct, frozen=True, gc=False):
+    """A user's application default credentials: a refresh token with the OAuth client that it belongs to."""
+
+    client_id: str
+    client_secret: Secret
+    token: Secret
+
+    @property
+    def is_renewable(self) -> bool:
+        """Yes: by the refresh token."""
+        return True
+
+    def rotated(self, token: Secret) -> AuthorizedUser:
+        """The grant after the token endpoint has replaced the refresh token."""
+        return AuthorizedUser(self.client_id, self.client_secret, token)
+
+
+class ServiceAccount(Struct, frozen=True, gc=False):
+    """A service account's key, which signs assertions (RFC 7523). ``private_key`` is PEM; ``token_uri`` Google's."""
+
+    email: Secret
+    private_key: Secret
+    key_id: str
+    token_uri: str
+
+    @property
+    def is_renewable(self) -> bool:
+        """Yes: the key asks for a token whenever one is needed."""
+        return True
+
+    def rotated(self, token: Secret) -> ServiceAccount:
+        """Nothing replaces the key."""
+        return self
+
+
+class Metadata(Struct, frozen=True, gc=False):
+    """Google Cloud's metadata server at ``host`` gives tokens to whatever runs on its machine."""
+
+    host: str
+
+    @property
+    def is_renewable(self) -> bool:
+        """Yes: the server gives a new token whenever it is asked."""
+        return True
+
+    def rotated(self, token: Secret) -> Metadata:
+        """There is nothing to replace."""
+        return self
+
+
+Grant = RefreshToken | StaticKey | AuthorizedUser | ServiceAccount | Metadata
 
 
 class IssuedToken(Struct, frozen=True):

@@ -44,6 +44,14 @@ class Cause(Enum):
     CONTEXT_OVERFLOW = "context_overflow"
     BAD_REQUEST = "bad_request"
     TOO_LARGE = "too_large"
+    NO_ACCESS = "no_access"
+    SPENT = "spent"
+    BAD_KEY = "bad_key"
+    KEY_RESTRICTED = "key_restricted"
+    API_DISABLED = "api_disabled"
+    NO_BILLING = "no_billing"
+    FOREIGN_FILE = "foreign_file"
+    OUR_FAULT = "our_fault"
     EMPTY = "empty"
     CUT_OFF = "cut_off"
 
@@ -52,6 +60,8 @@ class Step(Enum):
     """What to try next."""
 
     NEXT_ACCOUNT = "the next untried account"
+    NEXT_LOCATION = "the same credential at its next location, else the next one; the retry budget limits these"
+    NEXT_UPSTREAM = "the next upstream; with none, the next untried credential; the retry budget limits these"
     NEXT_BASE = "the next base URL with the next untried account; the retry budget limits these"
     REFRESH = "the next account; with none, a refreshed token on this one, once"
     PROJECT = "the next account; with none, another project on this one, once; then none at all, once"
@@ -66,8 +76,19 @@ class Scope(Enum):
     NONE = "nothing"
     ACCOUNT = "the account"
     ACCOUNT_MODEL = "the account for one model"
+    LOCATION_MODEL = "the account for one model at one location"
+    GROUP = "every credential of its quota group"
+    GROUP_MODEL = "every credential of its quota group, for one model"
+    GROUP_LOCATION_MODEL = "every credential of its quota group, for one model at one location"
+    UPSTREAM_MODEL = "one model of the whole upstream"
     LAST_IN_ORDER = "nothing, but the account is chosen last for a moment"
     UNTIL_CHANGED = "the account, until its row in the volume changes"
+    GROUP_UNTIL_CHANGED = "every credential of its quota group, until its own line changes"
+
+
+#: a delay that is stated for a quota of a day and is shorter than this, in seconds, can't be true (official-upstreams
+#: 6.2)
+SHORTEST_DAY = 300.0
 
 
 class Failure(Struct, frozen=True):
@@ -75,7 +96,9 @@ class Failure(Struct, frozen=True):
 
     ``http_status`` is the answer's own status, or the error object's code inside a 200 stream. ``delay`` is the wait in
     seconds that upstream states, None where it states none, and ``delay_source`` names where it stood. ``model`` is
-    the model id that the error names. ``link`` is where the account's owner can verify or appeal.
+    the model id that the error names. ``link`` is where the account's owner can verify or appeal. ``limits`` are the
+    limits' values as upstream writes them, ``consumer`` the project that it means (``projects/N``). ``daily_resets``:
+    seconds until a quota of a day may begin again, the earliest first.
     """
 
     http_status: int
@@ -89,6 +112,9 @@ class Failure(Struct, frozen=True):
     model: str = ""
     link: str = ""
     appeal: bool = False
+    limits: tuple[str, ...] = ()
+    consumer: str = ""
+    daily_resets: tuple[float, ...] = ()
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -108,6 +134,12 @@ class Verdict(Struct, frozen=True, kw_only=True):
     ``never_sent``: the account has received nothing. ``blames_account``: its sign-in, its project or its rights.
     ``needs_owner``: time alone does not end it. ``callers_fault``: the request itself. ``about_signature``: a thought
     signature in the history. ``model_missing``: this account or host does not have the model.
+
+    Of official credentials: ``is_fault``: a cooldown for it is no quota's, but its end counts for ``Retry-After``.
+    ``not_offered``: the credential has no access to the model at all. ``skips_group``: the others of its quota group
+    would be refused too. ``flagged_after``: from that many failures in a row on it needs its owner; 0: never so.
+    ``resets_daily``: the failure's ``daily_resets`` are the ladder, exactly, where the stated delay is shorter than
+    `SHORTEST_DAY`.
 
     As it applies to one request (`applied`): ``narrows_to_model``: a message that names the model is about that model
     only. ``with_own_egress``: what it is where the account leaves by a proxy of its own.
@@ -136,6 +168,12 @@ class Verdict(Struct, frozen=True, kw_only=True):
     callers_fault: bool = False
     about_signature: bool = False
     model_missing: bool = False
+    is_fault: bool = False
+    not_offered: bool = False
+    skips_group: bool = False
+    flagged_after: int = 0
+    resets_daily: bool = False
+    resets: tuple[float, ...] = ()
     narrows_to_model: bool = False
     with_own_egress: Verdict | None = None
     delay: float | None = None
@@ -171,6 +209,8 @@ def judge(table: Sequence[Row], failure: Failure) -> Verdict:
     for row in table:
         if (row.statuses is None or failure.http_status in row.statuses) and row.recognises(failure):
             found = structs.replace(row.verdict, model=failure.model, link=Secret(failure.link))
+            if found.resets_daily and (failure.delay is None or failure.delay < SHORTEST_DAY):
+                return structs.replace(found, resets=failure.daily_resets)
             if not found.takes_stated_delay:
                 return found
             return structs.replace(found, delay=failure.delay, source=failure.delay_source)

@@ -72,11 +72,18 @@ class EventTooLargeError(Exception):
 
 
 class Access(Struct, frozen=True):
-    """What an attempt has from its lease: the base URL to ask, the credential's token, its project (None: none)."""
+    """What an attempt has from its lease: the base URL to ask, the credential's token, its project (None: none).
+
+    ``base`` is empty where the ``location`` says which host it is. ``quota_project``: who is billed, if not that
+    project. ``is_key``: the token is an API key.
+    """
 
     base: bytes
     token: Secret
     project: str | None = None
+    location: str = ""
+    quota_project: str = ""
+    is_key: bool = False
 
 
 class UpstreamRequest(Struct, frozen=True):

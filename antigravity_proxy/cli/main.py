@@ -30,6 +30,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(f"Error: {e.filename or 'the system'}: {e.strerror or e}")
 
 
+#: what ``setup`` knows; ``operator.client_setup`` has them
+SETUPS = ("claude", "codex", "codex-built-in", "gemini", "opencode", "openai", "anthropic", "genai", "ai-sdk")
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="antigravity-proxy %(version)s")
 def command() -> None:
@@ -66,6 +70,22 @@ def healthcheck(data_dir: Path | None, url: str | None) -> None:
     if url is not None:
         sys.exit(healthcheck.run(url))
     sys.exit(healthcheck.run(healthcheck.default_url(os.environ, resolved), ours=True))
+
+
+@command.command()
+@click.argument("client", type=click.Choice(SETUPS))
+@click.option("--url", help="Where clients reach the API (default: PROXY_HOST and PROXY_PORT, seen from this machine).")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object: files, environment, notes.")
+def setup(client: str, url: str | None, as_json: bool) -> None:
+    """Prints what to write where, so that a client talks to the proxy. Writes nothing, and shows no key."""
+    from antigravity_proxy.operator import client_setup
+    from antigravity_proxy.operator.healthcheck import on_this_machine
+
+    if url is None:
+        settings = start_of(None).settings
+        url = f"http://{on_this_machine(settings.host)}:{settings.port}"
+    made = client_setup.CLIENTS[client](url.rstrip("/"))
+    click.echo((client_setup.as_json if as_json else client_setup.as_text)(made))
 
 
 @command.command()

@@ -16,6 +16,11 @@ from antigravity_proxy.errors import BadRequest
 #: characters before the data of a data URL: a type and a few parameters
 _MAX_HEAD = 1024
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+#: types of text, whatever they are called
+_TEXTUAL = re.compile(
+    r"text/.*|application/(?:json|xml|javascript|typescript|toml|sql|graphql|(?:x-)?(?:yaml|sh|httpd-php|tex|python|ndjson)"
+    r"|.{1,100}\+(?:json|xml|yaml))"
+)
 _VIDEO = re.compile(r"https?://(?:www\.)?(?:youtube\.com/|youtu\.be/)", re.I)
 #: an image that stands as Markdown in an earlier answer
 _IMAGE = re.compile(r"!\[[^\[\]]*\]\((data:image/[a-z+.-]+;base64,[A-Za-z0-9+/=]+)\)")
@@ -105,7 +110,7 @@ def _sniffed(head: bytes) -> str | None:
 def readable(part: Part, title: str) -> Part:
     """A text file as text, under its title if it has one; anything else as it is (translation.md 2.2)."""
     blob = part.inline_data
-    if blob is None or not blob.mime_type.startswith("text/"):
+    if blob is None or not _TEXTUAL.fullmatch(blob.mime_type):
         return part
     return document(base64.b64decode(blob.data).decode("utf-8", "replace"), title)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import json
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,6 +24,8 @@ def parse(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     except msgspec.ValidationError as e:
         raise complaint(e) from None
     except msgspec.DecodeError as e:
+        if (mended := _mended(body, str(e))) is not None:
+            return parse(mended, decoder)
         where = "" if "(byte " in str(e) else f" (byte {len(body)})"
         raise BadRequest(f"The body is not JSON: {e}{where}") from None
     except UnicodeDecodeError:
@@ -61,6 +65,26 @@ def complaint(e: msgspec.ValidationError, prefix: str = "") -> BadRequest:
     message = text[: at if at >= 0 else None][:_MAX_SHOWN]
     param = prefix + ("." if prefix and where and not where.startswith("[") else "") + where
     return BadRequest(f"{message} (at {param})" if param else message, param=param or None)
+
+
+def _mended(body: bytes, complaint: str) -> bytes | None:
+    """The body without a byte order mark, or without half characters, which some clients send; None: it has none.
+
+    RFC 8259 8.1 and 8.2 leave it to the reader what to do with either.
+    """
+    if body.startswith(codecs.BOM_UTF8):
+        return body[len(codecs.BOM_UTF8) :]
+    if b"\\u" not in body or not ("surrogate" in complaint or "truncated" in complaint):
+        return None
+    try:
+        text = json.dumps(json.loads(body, parse_constant=_no_number), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(word)
 
 
 def _too_deep() -> BadRequest:

@@ -51,6 +51,7 @@ def read(
     details = [d for d in _list(error.get("details")) if isinstance(d, dict)]
     info = _detail(details, "ErrorInfo")
     metadata = _object(info.get("metadata"))
+    violations = [v for v in _list(_detail(details, "QuotaFailure").get("violations")) if isinstance(v, dict)]
     message = _text(error.get("message"))
     status = _text(error.get("status"))
     if http_status == 200:
@@ -66,10 +67,12 @@ def read(
         reason=_text(info.get("reason")),
         domain=_text(info.get("domain")),
         quota_ids=tuple(
-            _text(v.get("quotaId"))
-            for v in _list(_detail(details, "QuotaFailure").get("violations"))
-            if isinstance(v, dict)
+            filter(None, (*(_text(v.get("quotaId")) for v in violations), _text(metadata.get("quota_limit"))))
         ),
+        limits=tuple(
+            filter(None, (*(_text(v.get("quotaValue")) for v in violations), _text(metadata.get("quota_limit_value"))))
+        ),
+        consumer=_text(metadata.get("consumer")),
         delay=delay,
         delay_source=source,
         model=_text(metadata.get("model")),
@@ -142,3 +145,8 @@ def _list(value: Any) -> list[Any]:
 
 def _text(value: Any) -> str:
     return value[:MAX_TEXT] if isinstance(value, str) else ""
+
+
+def _texts(*values: Any) -> tuple[str, ...]:
+    """Those that are texts and not empty."""
+    return tuple(filter(None, map(_text, values)))

@@ -101,8 +101,7 @@ class _Cleaned:
                 return found
         found = _clean(schema, ordering)
         with self._lock:
-            if key not in self._known:
-                self._size += _size(key, found)
+            self._size += 0 if key in self._known else _size(key, found)
             self._known[key] = found
             while self._size > self._limit:
                 oldest = next(iter(self._known))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from antigravity_proxy import errors
-from antigravity_proxy.accounts.lease import Shortage
+from antigravity_proxy.accounts.state import Shortage
 from antigravity_proxy.canonical.verdict import Failure, Verdict
 from antigravity_proxy.secret import LOOKS_PRIVATE
 

@@ -49,8 +49,8 @@ SHED_CONNECTIONS = 64
 #: seconds after which they may
 SHED_RETRY = 5
 
-#: seconds between two looks at the file of clients' keys
-CLIENT_KEYS_POLL = 1.0
+#: seconds between two looks at a file that is followed: clients' keys, credentials
+FILE_POLL = 1.0
 
 # WebSockets
 #: without a message, and in all

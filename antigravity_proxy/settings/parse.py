@@ -218,6 +218,18 @@ def origins(value: str) -> tuple[str, ...]:
     return found
 
 
+#: how users name the upstreams
+UPSTREAMS = ("accounts", "gemini", "vertex")
+
+
+def upstreams(value: str) -> tuple[str, ...]:
+    """Upstreams with commas between, each once."""
+    found = comma_list(value.lower())
+    if not found or not set(found) <= set(UPSTREAMS) or len(set(found)) != len(found):
+        raise ValueError("accounts, gemini and vertex with commas between, each once, in the order to ask them")
+    return found
+
+
 def master_key(value: str) -> Secret:
     """64 hex characters."""
     if not re.fullmatch(r"[0-9a-fA-F]{64}", value):

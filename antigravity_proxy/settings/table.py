@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from antigravity_proxy import __version__
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings import parse
+from antigravity_proxy.settings.gemini_keys import NamedKey, gemini_keys
 from antigravity_proxy.settings.parse import Network
 from antigravity_proxy.settings.proxies import UnusableProxy
 from antigravity_proxy.settings.redis_url import RedisUrl, redis_url
@@ -139,6 +140,38 @@ class Settings(Struct, frozen=True, kw_only=True):
     user_agent: Annotated[str, Setting(
         "PROXY_REQUEST_USER_AGENT", parse.text, f"antigravity-proxy/{__version__}",
         "User-Agent towards upstream")]
+    gemini_keys: Annotated[tuple[NamedKey, ...], Setting(
+        "GEMINI_API_KEYS", gemini_keys, "",
+        "keys of the Gemini API, with commas or newlines between; name=key names one",
+        secret=True, aliases=("GEMINI_API_KEY",))]
+    credentials_file: Annotated[str | None, Setting(
+        "PROXY_CREDENTIALS_FILE", parse.path, None,
+        "a TOML file with official credentials: Gemini keys, Vertex AI; read again when it changes")]
+    upstream_order: Annotated[tuple[str, ...], Setting(
+        "PROXY_UPSTREAM_ORDER", parse.upstreams, "accounts,gemini,vertex",
+        "who is asked first: accounts, gemini and vertex with commas between; one that is left out is never used")]
+    gemini_base_url: Annotated[str, Setting(
+        "PROXY_GEMINI_BASE_URL", parse.url, "https://generativelanguage.googleapis.com",
+        "the Gemini API, for gateways and tests")]
+    vertex_base_url: Annotated[str | None, Setting(
+        "PROXY_VERTEX_BASE_URL", parse.url, None,
+        "Vertex AI at every location, for gateways and tests", fallback="each location's own host")]
+    vertex_adc: Annotated[bool, Setting(
+        "PROXY_VERTEX_ADC", parse.boolean, "false",
+        "true: Vertex AI by the machine's application default credentials")]
+    adc_file: Annotated[str | None, Setting(
+        "GOOGLE_APPLICATION_CREDENTIALS", parse.path, None,
+        "application default credentials, read only for credentials of the kind vertex-adc",
+        fallback="gcloud's own file")]
+    cloud_project: Annotated[str | None, Setting(
+        "GOOGLE_CLOUD_PROJECT", parse.text, None,
+        "the project of credentials of the kind vertex-adc", fallback="the one that the credentials name")]
+    cloud_location: Annotated[str, Setting(
+        "GOOGLE_CLOUD_LOCATION", parse.text, "global",
+        "the location of credentials of the kind vertex-adc")]
+    metadata_host: Annotated[str, Setting(
+        "GCE_METADATA_HOST", parse.text, "metadata.google.internal",
+        "the metadata server, asked only for credentials of the kind vertex-metadata")]
     fallback_project: Annotated[str | None, Setting(
         "PROXY_FALLBACK_PROJECT_ID", parse.text, None,
         "the project of accounts that have none")]

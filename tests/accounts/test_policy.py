@@ -171,7 +171,7 @@ def test_a_cooldown_holds_for_its_model_or_for_all() -> None:
     both.cooldowns |= {ALL_MODELS: Cooldown(130.0), "m": Cooldown(120.0)}
     assert [policy.eligibility(each, "m", RULES, NOW).cools for each in (one, both)] == [160.0, 130.0]
     assert rank(one, model="other")
-    assert policy.cooling_until(one, "m", Moment(160.0, 0)) == 0.0
+    assert policy.cooling(one, "m", Moment(160.0, 0)) is None
 
 
 def test_what_cannot_be_chosen_says_whether_time_helps() -> None:

@@ -8,11 +8,11 @@ import pytest
 from support.accounts import account
 from twisted.internet.task import Clock
 
-from antigravity_proxy.accounts.lease import Lease, Shortage
+from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.pool import _MAX_RANKINGS, Pool
 from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.state import AccountState, Shortage
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict

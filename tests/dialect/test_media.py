@@ -130,3 +130,22 @@ def test_other_files_stay_as_they_are() -> None:
 )
 def test_bytes_become_inline_data(mime: str, data: bytes, expected: str) -> None:
     assert blob(media.inline_bytes(mime, data)) == Blob(expected, base64.b64encode(data).decode())
+
+
+@pytest.mark.parametrize(
+    ("mime", "is_text"),
+    [
+        ("text/x-python", True),
+        ("application/json", True),
+        ("application/xml", True),
+        ("application/x-yaml", True),
+        ("application/ld+json", True),
+        ("application/javascript", True),
+        ("application/pdf", False),
+        ("application/octet-stream", False),
+        ("image/svg+xml", False),
+    ],
+)
+def test_a_file_of_text_is_read_whatever_its_type_is_called(mime: str, is_text: bool) -> None:
+    part = media.readable(media.inline(mime, base64.b64encode(b"{}").decode(), "p"), "a.json")
+    assert (part.text == '<document title="a.json">\n{}\n</document>') is is_text

@@ -34,9 +34,10 @@ DECODER = msgspec.json.Decoder(Body)
         (b'{"items":', r"not JSON: .*\(byte 9\)"),
         (b'{"items":[} ', r"not JSON: .*\(byte 10\)"),
         (b'{"more":NaN}', r"not JSON: .*\(byte 8\)"),
-        (b'{"more":"\\ud83d"}', "not JSON"),
         (b'{"more":"\xff"}', r"not UTF-8 \(byte 9\)"),
-        (b"\xef\xbb\xbf{}", "not JSON"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf{}x", "not JSON"),
+        (b'{"more":"\\ud83d"', "not JSON"),
+        (b'{"more":"\\ud83d","items":NaN}', "not JSON"),
         ('{"more":1}'.encode("utf-16"), "not JSON"),
         (b'{"more":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
         (b"[]", "Expected `object`, got `array`"),
@@ -71,3 +72,16 @@ def test_a_complaint_without_a_place_has_no_param() -> None:
 def test_no_bytes_do_harm(body: bytes) -> None:
     with contextlib.suppress(BadRequest):
         parse(body, DECODER)
+
+
+@pytest.mark.parametrize(
+    ("body", "more"),
+    [
+        (b'\xef\xbb\xbf{"more":1}', 1),
+        (b'{"more":"\\ud83d"}', "\ufffd"),
+        (b'{"more":"a\\udc00b\\ud83d\\ude00c\\ud83d\\ud83d\\ude00"}', "a\ufffdb\U0001f600c\ufffd\U0001f600"),
+        (b'{"more":"\\\\ud83d \\ud83d"}', "\\ud83d \ufffd"),
+    ],
+)
+def test_marks_and_half_characters_do_no_harm(body: bytes, more: Any) -> None:
+    assert parse(body, DECODER).more == more

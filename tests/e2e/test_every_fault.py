@@ -106,7 +106,9 @@ CASES = {
     "empty": trouble(Fault(events=())),
     "garbage": trouble(events(b"garbage", b"\xff\xfe", b"[]", b'{"response":{}}', b'{"response":7}')),
     "html 200": trouble(Fault(raw=b"<html>no</html>")),
-    "model failed": trouble(events(b'{"response":{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}]}}')),
+    "model failed": Case(
+        events(b'{"response":{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}]}}'), 502, attempts=2
+    ),
     "error at once": trouble(faults.error_in_stream(after=0), 503, overloaded=True),
     "quota in the stream": Case(Fault(error=faults.rate_limited(30).body, after=0), 429, retry_after=(29, 30)),
     "reset, late": trouble(Fault(reset=True, after=2, delay=0.01), late=True),

@@ -305,3 +305,71 @@ async def test_keys_reach_no_log_and_records_are_closed(tmp_path: Path) -> None:
             await by(running, asked, key="sk-wrong")
         await until(lambda: not running.daemon.site.channels)
         await until(lambda: running.daemon.ledger.open_count == running.daemon.ledger.stream_count == 0)
+
+
+def texts(count: int, length: int) -> tuple[bytes, ...]:
+    """Events of upstream's, each with so much text."""
+    part = {"text": "x" * length}
+    event = {"response": {"candidates": [{"content": {"role": "model", "parts": [part]}}], "modelVersion": "m"}}
+    return (json.dumps(event).encode(),) * count
+
+
+def handshaken(running: Stack) -> socket.socket:
+    """A socket of its own, just opened; whoever has it closes it."""
+    plain = socket.create_connection(("127.0.0.1", running.port), timeout=10)
+    head = (
+        f"GET /v1/responses HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {KEY}\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    plain.sendall(head.encode())
+    assert b" 101 " in plain.recv(4096)
+    return plain
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    """A frame of a client's, masked by zeros."""
+    length = len(payload)
+    size = bytes([0x80 | length]) if length < 126 else bytes([0x80 | 126]) + length.to_bytes(2)
+    return bytes([0x80 | opcode]) + size + bytes(4) + payload
+
+
+@deferred(60)
+async def test_a_client_that_reads_nothing_is_waited_for_and_takes_no_memory(tmp_path: Path) -> None:
+    async with stack(tmp_path, accounts=1) as running:
+        running.simulator.script(faults.Fault(events=texts(400, 100_000)))
+        plain = await in_thread(lambda: handshaken(running))
+        try:
+            await in_thread(lambda: plain.sendall(frame(1, create().encode())))
+            (channel,) = running.daemon.site.channels
+            await until(lambda: channel.is_stalled)
+            unsent = len(channel.transport.dataBuffer) + sum(map(len, channel.transport._tempDataBuffer))
+            assert unsent < 2_000_000
+            assert not running.simulator.requests[0].finished.called  # upstream waits, too
+
+            def flood() -> bool:
+                """Whether pings are no longer taken."""
+                plain.settimeout(0.5)
+                try:
+                    for _ in range(2_000):
+                        plain.sendall(frame(9, b"x" * 100) * 100)
+                except TimeoutError:
+                    return True
+                return False
+
+            assert await in_thread(flood)
+            assert len(channel.transport.dataBuffer) + sum(map(len, channel.transport._tempDataBuffer)) < 4_000_000
+        finally:
+            plain.close()
+        await until(lambda: not running.daemon.site.channels)
+
+
+@deferred(60)
+async def test_a_large_message_in_small_frames_costs_time_linear_in_its_length(tmp_path: Path) -> None:
+    async with stack(tmp_path) as running:
+
+        def go(client: ClientConnection) -> list[dict[str, Any]]:
+            message = create(input="x" * 3_000_000)
+            client.send(message[i : i + 10_000] for i in range(0, len(message), 10_000))
+            return read(client)
+
+        assert (await by(running, go, max_size=None))[-1]["type"] == "response.completed"

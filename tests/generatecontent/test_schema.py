@@ -532,6 +532,18 @@ PYDANTIC = {
         ),
         ({"anyOf": [{"enum": ["a"]}, STR]}, STR),
         (
+            {"anyOf": [{"const": "a"}, {"const": "b"}, INT]},
+            {"type": "string", "enum": ["a", "b"], "description": "(or: integer)"},
+        ),
+        (
+            {"anyOf": [{"enum": ["a"], "description": "D"}, NULL]},
+            {"type": "string", "enum": ["a"], "description": "D", "nullable": True},
+        ),
+        (
+            {"properties": {"a": STR}, "propertyOrdering": ["x"]},
+            {"type": "object", "properties": {"a": STR}},
+        ),
+        (
             {"anyOf": [LIST, {"type": "array", "items": {"const": "x"}}, {"type": "array"}]},
             {"type": "array", "items": STR},
         ),

@@ -411,3 +411,10 @@ def test_the_input_is_not_changed() -> None:
 def test_thousands_of_tiny_turns_take_linear_time() -> None:
     contents = [user(text("q")), *(model(text(str(i))) for i in range(50_000)), user(text("?"))]
     assert len(arranged(contents)[1][1]) == 50_000
+
+
+def test_a_signature_that_is_lost_takes_its_empty_part_along() -> None:
+    said = [user(text("q")), model(text("a"), Part(text="", thought_signature="c2ln")), user(text("more"))]
+    for target, lost in ((GEMINI, True), (GPT, False)):
+        turns = arranged(said, target, lost_signatures=lost)
+        assert [parts for role, parts in turns if role == "model"] == [[{"text": "a"}]]

@@ -158,7 +158,7 @@ class Checked(Request):
 
     async def _attempt(self, lease: Any, base: bytes) -> str:
         now, pool, state = self.machine.now(), self.around.pool, lease.state
-        assert policy.cooling_until(state, self.model, now) == 0, "a cooling account is left alone"
+        assert policy.cooling(state, self.model, now) is None, "a cooling account is left alone"
         assert not state.barred
         if pool.rules.max_leases:
             assert state.in_flight <= pool.rules.max_leases

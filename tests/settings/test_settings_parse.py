@@ -38,6 +38,7 @@ from antigravity_proxy.settings import parse
         (parse.networks, "10.0.0.1/8, ::1", (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1"))),
         (parse.master_key, "aB" * 32, Secret("aB" * 32)),
         (parse.one_of("text", "json"), "JSON", "json"),
+        (parse.upstreams, "Vertex, gemini", ("vertex", "gemini")),
     ],
 )
 def test_good_values(parser: parse.Parser, text: str, value: Any) -> None:
@@ -78,6 +79,9 @@ def test_good_values(parser: parse.Parser, text: str, value: Any) -> None:
         (parse.origins, "chat.example", "origins"),
         (parse.origins, "https://chat.example/page", "origins"),
         (parse.one_of("text", "json"), "xml", "text or json"),
+        (parse.upstreams, "", "accounts, gemini and vertex"),
+        (parse.upstreams, "gemini,gemini", "each once"),
+        (parse.upstreams, "openai", "accounts, gemini and vertex"),
     ],
 )
 def test_bad_values_say_what_is_taken(parser: parse.Parser, text: str, takes: str) -> None:

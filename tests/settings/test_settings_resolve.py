@@ -215,7 +215,12 @@ def test_a_word_for_no_proxy_stands_above_the_apps(word: str) -> None:
 
 
 SECRETS = [setting.name for setting in TABLE if setting.secret] + ["GOOGLE_CLIENT_ID__OWN", "GOOGLE_CLIENT_SECRET__OWN"]
-GOOD = {"ANTIGRAVITY_MASTER_KEY": "ab" * 32, "UPSTREAM_PROXY_URL": "http://h:1", "REDIS_URL": "redis://h"}
+GOOD = {
+    "ANTIGRAVITY_MASTER_KEY": "ab" * 32,
+    "GEMINI_API_KEYS": "AIzaSy" + "a" * 33,
+    "UPSTREAM_PROXY_URL": "http://h:1",
+    "REDIS_URL": "redis://h",
+}
 
 
 def with_other_half(name: str, **environ: str) -> dict[str, str]:

@@ -11,9 +11,9 @@ import pytest
 from twisted.internet import defer
 from twisted.internet.task import Clock
 
+from antigravity_proxy import followed
 from antigravity_proxy.errors import ClientLimited, Unauthorized
 from antigravity_proxy.telemetry.record import Record
-from antigravity_proxy.web import client_keys_file
 from antigravity_proxy.web.client_keys import ClientKey, ClientKeysError, digest, parse, render
 from antigravity_proxy.web.client_keys_file import ClientKeysFile
 from antigravity_proxy.web.rate_limits import RateLimits
@@ -146,7 +146,7 @@ class Followed:
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.clock = Clock()
         self.taken: list[tuple[str, ...]] = []
-        monkeypatch.setattr(client_keys_file, "OwnThread", lambda reactor, name: self)
+        monkeypatch.setattr(followed, "OwnThread", lambda reactor, name: self)
         self.file = ClientKeysFile(self.clock, path)
         self.file.observe(lambda keys: self.taken.append(tuple(each.name for each in keys)))
         self.file.startService()
@@ -163,41 +163,41 @@ class Followed:
 
 def test_the_file_is_followed_and_a_broken_one_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "keys.json"
-    followed = Followed(path, monkeypatch)
-    assert followed.file.trouble == "it isn't there"
+    following = Followed(path, monkeypatch)
+    assert following.file.trouble == "it isn't there"
     path.write_bytes(render((key(),)))
-    followed.clock.advance(1)
-    assert (followed.taken, followed.file.trouble) == ([("laptop",)], "")
+    following.clock.advance(1)
+    assert (following.taken, following.file.trouble) == ([("laptop",)], "")
     for broken in (b"", b"{", content(wrong=1)):
         path.write_bytes(broken)
-        followed.clock.advance(1)
-        assert followed.file.trouble
+        following.clock.advance(1)
+        assert following.file.trouble
     path.unlink()
-    followed.clock.advance(1)
-    assert [each.name for each in followed.file.keys] == ["laptop"]
+    following.clock.advance(1)
+    assert [each.name for each in following.file.keys] == ["laptop"]
     path.mkdir()
-    followed.clock.advance(1)
-    assert "can't be read" in followed.file.trouble
+    following.clock.advance(1)
+    assert "can't be read" in following.file.trouble
     path.rmdir()
     path.write_bytes(render(()))
-    followed.clock.advance(1)
-    assert followed.taken == [("laptop",), ()]
-    followed.file.stopService()
-    assert not followed.clock.getDelayedCalls()
+    following.clock.advance(1)
+    assert following.taken == [("laptop",), ()]
+    following.file.stopService()
+    assert not following.clock.getDelayedCalls()
 
 
 def test_a_fault_in_the_use_of_the_keys_is_logged_and_the_looking_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_leaks: list[Any]
 ) -> None:
     path = tmp_path / "keys.json"
-    followed = Followed(path, monkeypatch)
-    followed.taken = None  # type: ignore[assignment]
+    following = Followed(path, monkeypatch)
+    following.taken = None  # type: ignore[assignment]
     path.write_bytes(render((key(),)))
-    followed.clock.advance(1)
+    following.clock.advance(1)
     assert len(no_leaks) == 1
     no_leaks.clear()
-    assert followed.clock.getDelayedCalls()
-    followed.file.stopService()
+    assert following.clock.getDelayedCalls()
+    following.file.stopService()
 
 
 def test_what_a_request_causes_counts_too() -> None:

@@ -315,3 +315,14 @@ def test_a_file_that_google_is_not_to_read_is_refused(uri: str) -> None:
     with pytest.raises(BadRequest, match="gs:// or https://") as refused:
         call({"contents": [{"parts": [{"fileData": {"fileUri": uri}}]}]})
     assert refused.value.param == "contents[0].parts[0].fileData.fileUri"
+
+
+def test_a_part_holds_one_kind_of_data() -> None:
+    with pytest.raises(BadRequest, match="one kind of data"):
+        call({"contents": [{"parts": [{"text": "a", "functionCall": {"name": "f"}}]}]})
+
+
+def test_the_older_search_is_a_search() -> None:
+    found = call({"tools": [{"googleSearchRetrieval": {"dynamicRetrievalConfig": {}}}]})
+    assert found.web_search
+    assert [bytes(tool) for tool in found.builtin_tools] == [b'{"googleSearch":{}}']

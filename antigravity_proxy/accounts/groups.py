@@ -1,0 +1,111 @@
+"""Quota groups: which credentials share their quotas, and models that a whole upstream can't serve for a while.
+
+The quotas of the official upstreams belong to a project, not to a key (official-upstreams.md 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from twisted.logger import Logger
+
+from antigravity_proxy.accounts.state import AccountState, Cooldown
+
+log = Logger()
+
+#: models that are remembered as resting; clients can name others
+_MAX_RESTING = 256
+
+
+class Groups:
+    """Who shares quotas with whom. Credentials without a group share with nobody, as far as is known."""
+
+    __slots__ = ("_members", "_projects")
+
+    def __init__(self) -> None:
+        self._members: dict[str, dict[AccountState, None]] = {}
+        self._projects: dict[str, AccountState] = {}  # who was first found to belong to a project
+
+    def join(self, state: AccountState) -> None:
+        """A credential is new, or its line has changed."""
+        self.leave(state)
+        if state.group:
+            self._members.setdefault(state.group, {})[state] = None
+
+    def leave(self, state: AccountState) -> None:
+        """A credential is gone, or is about to change its group."""
+        for group, members in tuple(self._members.items()):
+            if members.pop(state, state) is None and not members:
+                del self._members[group]
+        self._projects = {project: each for project, each in self._projects.items() if each is not state}
+
+    def members(self, state: AccountState) -> Collection[AccountState]:
+        """All who share the credential's quotas, itself among them."""
+        found = self._members.get(state.group) if state.group else None
+        return found or (state,)
+
+    def learn(self, state: AccountState, project: str) -> None:
+        """An error of upstream's says that the credential belongs to this project (``projects/N``)."""
+        first = self._projects.setdefault(project, state)
+        if first is state or (first.group and first.group == state.group):
+            return
+        log.warn(
+            "{one} and {other} belong to the same project: they share their quotas from now on",
+            one=first.credential.id,
+            other=state.credential.id,
+        )
+        group = first.group or project
+        for each in (*self.members(first), *self.members(state)):
+            self._leave(each)
+            each.group = group
+            self._members.setdefault(group, {})[each] = None
+
+    def _leave(self, state: AccountState) -> None:
+        members = self._members.get(state.group, {})
+        members.pop(state, None)
+        if not members:
+            self._members.pop(state.group, None)
+
+
+class RestingModels:
+    """Models that the whole upstream can't serve for a while: it has no capacity, or has them no more."""
+
+    __slots__ = ("_resting", "_strikes")
+
+    def __init__(self) -> None:
+        self._resting: dict[str, Cooldown] = {}
+        self._strikes: dict[str, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._resting)
+
+    def rest(self, model: str, cooldown: Cooldown) -> None:
+        """Leaves a model alone, unless it is left alone for longer."""
+        known = self._resting.get(model)
+        if known is None or known.until < cooldown.until:
+            if len(self._resting) >= _MAX_RESTING:
+                del self._resting[next(iter(self._resting))]
+            self._resting[model] = cooldown
+
+    def strikes(self, model: str, now: float) -> int:
+        """Counts a failure: how many there were in a row before it; those during the rest count as one."""
+        known, count = self._resting.get(model), self._strikes.get(model, 0)
+        if known is not None and known.until > now:
+            return max(count - 1, 0)
+        if len(self._strikes) >= _MAX_RESTING:
+            self._strikes.clear()
+        self._strikes[model] = count + 1
+        return count
+
+    def of(self, model: str, now: float) -> Cooldown | None:
+        """The rest that a model is in (``now`` in monotonic seconds); None: it is in none."""
+        found = self._resting.get(model)
+        if found is not None and found.until <= now:
+            del self._resting[model]
+            return None
+        return found
+
+    def served(self, model: str) -> None:
+        """Upstream has served it."""
+        self._strikes.pop(model, None)
+        self._resting.pop(model, None)

@@ -1,0 +1,58 @@
+"""What ``antigravity-proxy setup`` prints, fed to the real client as it is; only the key is put in its place."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from support.deferreds import deferred
+from support.programs import BUILD, Ended, run
+from support.stack import KEY, stack
+
+from antigravity_proxy.cli.main import SETUPS, command
+from antigravity_proxy.operator.client_setup import KEY as PLACE
+
+NODE = shutil.which("node") or "node"
+MODULES = BUILD / "node_modules"
+#: how each is started; those that aren't here run the example that is printed
+AGENTS = {
+    "claude": (NODE, MODULES / "@anthropic-ai/claude-code/cli-wrapper.cjs", "-p"),
+    "codex": (NODE, MODULES / "@openai/codex/bin/codex.js", "exec", "--skip-git-repo-check", "-"),
+    "codex-built-in": (NODE, MODULES / "@openai/codex/bin/codex.js", "exec", "--skip-git-repo-check", "-"),
+    "gemini": (NODE, MODULES / ".bin" / "gemini"),
+    "opencode": (MODULES / "opencode-linux-x64" / "bin" / "opencode", "run"),
+    "ai-sdk": (NODE, "example.mjs"),
+}
+
+pytestmark = pytest.mark.clients
+
+
+async def as_printed(client: str, url: str, home: Path, said: str) -> Ended:
+    printed = CliRunner().invoke(command, ["setup", client, "--url", url, "--json"])
+    made = json.loads(printed.output.replace(PLACE, KEY))
+    for name, content in made["files"].items():
+        path = home / name.removeprefix("~/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    argv = AGENTS.get(client, (sys.executable, "example.py"))
+    if not Path(str(argv[0])).exists() or (client in AGENTS and not MODULES.exists()):
+        pytest.skip("no node, or no such program for this system")
+    (home / "node_modules").symlink_to(MODULES)
+    offline = {"GEMINI_CLI_TRUST_WORKSPACE": "true", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
+    return await run([str(word) for word in argv], home, said, **offline, **made["environment"])
+
+
+@pytest.mark.parametrize("client", SETUPS)
+@deferred(150)
+async def test_the_client_takes_it_as_it_is(tmp_path: Path, client: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    async with stack(tmp_path, accounts=3) as running:
+        ended = await as_printed(client, running.url, home, "Say hello.")
+        assert ended.status == 0, ended.everything
+        assert "Hello from the simulated model" in ended.out, ended.everything
+        assert "Model metadata" not in ended.everything  # else Codex guesses the window

@@ -1,0 +1,58 @@
+"""Which model serves a name, over sockets: the operator's aliases and chains, names of nothing, lists that agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.deferreds import deferred
+from support.stack import stack
+from twisted.logger import LogEvent, globalLogPublisher
+
+from antigravity_proxy.simulator import faults
+
+
+@deferred()
+async def test_a_chain_goes_on_where_nobody_is_free(tmp_path: Path) -> None:
+    async with stack(
+        tmp_path, PROXY_MODEL_ALIASES="best=claude-sonnet-4-6|gemini-3-flash,fast-*=gemini-3-flash"
+    ) as run:
+        assert (await run.chat(model="best")).headers["x-antigravity-model"] == "claude-sonnet-4-6"
+        assert (await run.chat(model="fast-one")).headers["x-antigravity-model"] == "gemini-3-flash"
+        for token in ("ya29.sim-0", "ya29.sim-1"):
+            run.simulator.script(faults.rate_limited(30), token=token)
+        assert (await run.chat(model="claude-sonnet-4-6")).status == 429
+        answer = await run.chat(model="best")
+        assert (answer.status, answer.headers["x-antigravity-model"]) == (200, "gemini-3-flash")
+
+
+@deferred()
+async def test_a_name_of_nothing_is_served_and_warned_of_once(tmp_path: Path) -> None:
+    warned: list[LogEvent] = []
+
+    def observe(event: LogEvent) -> None:
+        if "no model is called" in str(event.get("log_format")):
+            warned.append(event)
+
+    globalLogPublisher.addObserver(observe)
+    try:
+        async with stack(tmp_path) as run:
+            for _ in range(3):
+                answer = await run.chat(model="llama-3\n70b")
+                assert (answer.status, answer.headers["x-antigravity-model"]) == (200, "gemini-3-flash")
+            assert (await run.chat(model="gpt-5")).status == 200
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    assert [event["model"] for event in warned] == ["gemini-3-flash"]
+    assert "\n" not in warned[0]["name"]
+
+
+@pytest.mark.parametrize("name", ["opus", "vertex_ai/claude-opus-4-5", "gemini-3.1-pro-preview", "gpt-4o"])
+@deferred()
+async def test_one_model_is_shown_as_chat_would_serve_it(tmp_path: Path, name: str) -> None:
+    async with stack(tmp_path) as run:
+        served = (await run.chat(model=name)).headers["x-antigravity-model"]
+        shown = await run.request("GET", f"/v1/models/{name}")
+        assert (shown.status, shown.json["id"]) == (200, name)
+        assert ("claude" in served) == (shown.json["owned_by"] == "anthropic")
+        assert (await run.request("GET", "/v1/models/llama-3")).status == 404
