@@ -1,7 +1,7 @@
 """Which account serves next, and how long a failure sets one aside. Pure: states and a now in, a choice out.
 
 Times are monotonic seconds, so that jumps of the wall clock don't matter; only the expiry of tokens and the resets of
-quotas are in epoch seconds, as upstream states them. ``accounts.order`` keeps accounts in the order that is decided
+quotas are in epoch seconds, as upstream states them. ``accounts.ranking`` keeps accounts in the order that is decided
 here.
 """
 
@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.state import ALL_MODELS, OF_MODEL, AccountState, Cooldown, Shortage
+from antigravity_proxy.accounts.state import ALL_MODELS, OF_MODEL, AccountState, Cooldown, OutOfUse, Shortage
 from antigravity_proxy.canonical.credential import RATE_LIMITED
 from antigravity_proxy.canonical.verdict import Scope, Verdict
+from antigravity_proxy.settings.proxies import parse_proxy_url
 
 #: seconds that an account stays last in order after upstream's own trouble (upstream.md 6.3 row 7)
 LAST_FOR = 8.0
@@ -76,6 +77,28 @@ def can_refresh(state: AccountState, now: Moment) -> bool:
 def is_usable(state: AccountState, now: Moment) -> bool:
     """Whether the account serves, cooling or not: in use, not paused, with a token or a way to one."""
     return in_use(state) and (has_live_token(state, now) or can_refresh(state, now))
+
+
+def has_way_out(state: AccountState) -> bool:
+    """Whether the egress proxy that the account names, if it does, can be used."""
+    egress = state.credential.egress
+    try:
+        return egress is None or bool(parse_proxy_url(egress.reveal()))
+    except ValueError:
+        return False
+
+
+def out_of_use(state: AccountState, now: Moment) -> OutOfUse | None:
+    """Why the account serves nothing at this moment; None: it does, though some of its models may cool."""
+    if is_usable(state, now):
+        return OutOfUse.UNVERIFIED if state.cooldowns and is_flagged(state, now) else None
+    if in_use(state):
+        return OutOfUse.NOT_RENEWED if state.grant.is_renewable else OutOfUse.NO_REFRESH_TOKEN
+    if state.credential.disabled:
+        return OutOfUse.DISABLED
+    if state.credential.paused:
+        return OutOfUse.PAUSED
+    return OutOfUse.EXPIRED if state.expired else OutOfUse.BARRED
 
 
 def in_use(state: AccountState) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+from msgspec import structs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -17,7 +18,7 @@ from antigravity_proxy.accounts.replication import LocalState, ReplicaEvents, Sh
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.accounts.state import AccountState, Cooldown, Shortage, of_verdict, unwatched
-from antigravity_proxy.accounts.stats import Counters, ModelCapacity, Tally, capacity, tally
+from antigravity_proxy.accounts.stats import Census, Counters, ModelCapacity, Tally, capacity
 from antigravity_proxy.accounts.waiting import WaitingLine
 from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.canonical.offers import ModelQuota
@@ -27,8 +28,6 @@ log = Logger()
 
 #: accounts that are taken from the volume in one turn of the reactor: a few milliseconds
 _AT_ONCE = 250
-#: more accounts than this are counted in slices too, a counting at a time: one turn would hold up every request
-_COUNTED_AT_ONCE = 10_000
 #: models whose order is kept; clients can name more, if the user's mapping lets them
 _MAX_RANKINGS = 64
 
@@ -62,8 +61,7 @@ class Pool:
         self._resting = RestingModels()
         self._tells_kinds = False  # whether anything here was ever set aside for a fault, or had no access to a model
         self._updates = Slices(clock)
-        self._countings = Slices(clock)
-        self._counted = Tally()  # when they were last counted in slices
+        self._census = Census(clock, self._states.values(), self.now)
         #: told of an account that is passed over for want of a token: nobody else would renew it
         self.on_tokenless: Callable[[AccountState], object] = unwatched
         #: told of an account that is new here, and of one that is gone
@@ -119,7 +117,7 @@ class Pool:
                 self._leave(self._states.pop(known))
             if number % _AT_ONCE == 0:
                 yield
-        yield from self._counting()
+        yield from self._census.counting()
 
     def _take(self, credential: Credential) -> None:
         state = self._states.get(credential.id)
@@ -194,11 +192,14 @@ class Pool:
 
     def shortage(self, model: str) -> Shortage:
         """Why nothing can be leased for ``model``."""
-        free_in, count = self.free_in(model), len(self._states)
-        if not (self._tells_kinds or self._resting):
-            return Shortage(self.is_full(model), free_in, count)
-        rest = self._resting.of(model, self._clock.seconds())
-        return policy.shortage(self._states.values(), model, rest, free_in, self.is_full(model), self.now())
+        free_in, is_full, count = self.free_in(model), self.is_full(model), len(self._states)
+        found = Shortage(is_full, free_in, count)
+        if self._tells_kinds or self._resting:
+            rest = self._resting.of(model, self._clock.seconds())
+            found = policy.shortage(self._states.values(), model, rest, free_in, is_full, self.now())
+        if is_full or free_in is not None:
+            return found
+        return structs.replace(found, unable=self._census.recent().unable, in_all=count)
 
     def usable(self) -> int:
         """How many accounts can serve, cooling or not; as ``tally`` counts."""
@@ -206,20 +207,7 @@ class Pool:
 
     def tally(self) -> Tally:
         """How the accounts are; of very many the last count, and a new one begins."""
-        if len(self._states) <= _COUNTED_AT_ONCE:
-            return tally(self._states.values(), self.now())
-        if not self._countings.busy:
-            self._countings.run(self._counting())
-        return self._counted
-
-    def _counting(self) -> Iterator[None]:
-        if len(self._states) <= _COUNTED_AT_ONCE:
-            return
-        found, now, states = Tally(), self.now(), tuple(self._states.values())
-        for start in range(0, len(states), _COUNTED_AT_ONCE):
-            found += tally(states[start : start + _COUNTED_AT_ONCE], now)
-            yield
-        self._counted = found
+        return self._census.now()
 
     def capacity(self, models: Iterable[str]) -> tuple[ModelCapacity, ...]:
         """What the accounts can serve now of these models and of those that were asked for."""

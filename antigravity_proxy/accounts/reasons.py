@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.policy import Moment
-from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.state import AccountState, OutOfUse
 from antigravity_proxy.canonical.grant import RefreshToken
 from antigravity_proxy.settings.proxies import parse_proxy_url
+
+
+class Words(NamedTuple):
+    """What is so of some accounts, for clients too, and what their operator can do."""
+
+    fact: str
+    cure: str
+
+
+#: what is said of the accounts that are out of use for a reason; it follows their number, and identifies nobody
+OF_MANY = {
+    OutOfUse.DISABLED: Words(
+        "belong to a provider that is never used here", "sign in to Google accounts with the desktop app, or by 'login'"
+    ),
+    OutOfUse.PAUSED: Words("are paused for this proxy", "'antigravity-proxy accounts resume' takes them back"),
+    OutOfUse.EXPIRED: Words("are marked as expired by the desktop app", "sign in to them again"),
+    OutOfUse.BARRED: Words(
+        "are out of use: their sign-in was revoked or covers too little, or Google has barred them",
+        "the log names them. Sign in to them again",
+    ),
+    OutOfUse.NO_REFRESH_TOKEN: Words(
+        "have an access token that has expired, and no refresh token", "sign in to them again"
+    ),
+    OutOfUse.NOT_RENEWED: Words(
+        "have an access token that has expired and could not be renewed", "the log says why; it is tried again"
+    ),
+    OutOfUse.UNVERIFIED: Words("are set aside: Google asks their owner to verify them", "the log names them"),
+}
 
 
 def why_not(state: AccountState, clients: Collection[str], now: Moment) -> str:

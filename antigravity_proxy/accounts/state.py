@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from enum import Enum
 
 from msgspec import Struct
 
@@ -53,12 +54,25 @@ class Cooldown(Struct, frozen=True):
     not_offered: bool = False
 
 
+class OutOfUse(Enum):
+    """Why an account serves nothing, whatever the model. All but UNVERIFIED take it out of the usable ones."""
+
+    DISABLED = "disabled"
+    PAUSED = "paused"
+    EXPIRED = "expired"
+    BARRED = "barred"
+    NO_REFRESH_TOKEN = "no_refresh_token"  # noqa: S105 - a label
+    NOT_RENEWED = "not_renewed"
+    UNVERIFIED = "unverified"
+
+
 class Shortage(Struct, frozen=True):
     """Why there is no lease for a model.
 
     ``is_busy``: somebody could serve if it were not at the limit of its leases. ``free_in``: seconds until the first
     that merely cools is free, 0: one is free now; None: time alone brings none back. ``accounts``: how many there are.
     ``by_fault``: those that cool do so for faults, none for a quota. ``not_offered``: none has access to the model.
+    ``unable``: where time brings none back, how many serve nothing at all, by the reason, of ``in_all`` accounts.
     """
 
     is_busy: bool
@@ -66,6 +80,8 @@ class Shortage(Struct, frozen=True):
     accounts: int
     by_fault: bool = False
     not_offered: bool = False
+    unable: Mapping[OutOfUse, int] = {}
+    in_all: int = 0
 
 
 #: the cooldown key that covers every model of an account

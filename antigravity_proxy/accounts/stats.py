@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct
+from twisted.internet.interfaces import IReactorTime
 
 from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.slices import Slices
+from antigravity_proxy.accounts.state import AccountState, OutOfUse
+
+#: more accounts than this are counted in slices, a counting at a time: one turn would hold up every request
+_COUNTED_AT_ONCE = 10_000
+#: and more than this are not counted for each request that nobody can serve
+_COUNTED_EACH_TIME = 100
 
 
 class Counters:
@@ -29,26 +36,72 @@ class Counters:
 
 
 class Tally(Struct, frozen=True):
-    """``usable``: accounts that can serve, cooling or not. ``barred``: out of use until their row changes, since their
-    sign-in was revoked, or upstream has barred them. ``unverified``: Google waits for their owner.
+    """``accounts``: all; ``usable``: those that can serve, cooling or not; ``unable``: how many can't, by the reason.
+
+    ``misdirected``: how many name an egress proxy of their own that can't be used.
     """
 
+    accounts: int = 0
     usable: int = 0
-    barred: int = 0
-    unverified: int = 0
+    unable: Mapping[OutOfUse, int] = {}
+    misdirected: int = 0
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(self.usable + other.usable, self.barred + other.barred, self.unverified + other.unverified)
+        unable = Counter(self.unable) + Counter(other.unable)
+        return Tally(
+            self.accounts + other.accounts, self.usable + other.usable, unable, self.misdirected + other.misdirected
+        )
 
 
 def tally(states: Iterable[AccountState], now: Moment) -> Tally:
     """Counts the accounts."""
-    usable = barred = unverified = 0
+    found = Counter[OutOfUse | None]()
+    misdirected = 0
     for state in states:
-        usable += policy.is_usable(state, now)
-        barred += bool(state.barred)
-        unverified += bool(state.cooldowns) and policy.is_flagged(state, now)
-    return Tally(usable, barred, unverified)
+        found[policy.out_of_use(state, now)] += 1
+        misdirected += state.credential.egress is not None and not policy.has_way_out(state)
+    usable = found[None] + found[OutOfUse.UNVERIFIED]
+    unable = {reason: count for reason, count in found.items() if reason is not None and count}
+    return Tally(found.total(), usable, unable, misdirected)
+
+
+class Census:
+    """Counts ``states``, which may change; ``moment`` is now. Of very many, a slice in each turn of the reactor."""
+
+    def __init__(self, clock: IReactorTime, states: Collection[AccountState], moment: Callable[[], Moment]) -> None:
+        self._clock = clock
+        self._states = states
+        self._moment = moment
+        self._countings = Slices(clock)
+        self._counted = Tally()  # when they were last counted in slices
+        self._recent = float("-inf"), Tally()  # when that was asked for, in monotonic seconds, and the count
+
+    def now(self) -> Tally:
+        """How the accounts are; of very many the last count, and a new one begins."""
+        if len(self._states) <= _COUNTED_AT_ONCE:
+            return tally(self._states, self._moment())
+        if not self._countings.busy:
+            self._countings.run(self.counting())
+        return self._counted
+
+    def recent(self) -> Tally:
+        """As ``now``, but of many accounts at most one a second: clients whom nobody serves ask often."""
+        if len(self._states) <= _COUNTED_EACH_TIME:
+            return self.now()
+        now = self._clock.seconds()
+        if now - self._recent[0] >= 1.0:
+            self._recent = now, self.now()
+        return self._recent[1]
+
+    def counting(self) -> Iterator[None]:
+        """Counts very many, a slice at each step; does nothing where ``now`` counts them at once."""
+        if len(self._states) <= _COUNTED_AT_ONCE:
+            return
+        found, now, states = Tally(), self._moment(), tuple(self._states)
+        for start in range(0, len(states), _COUNTED_AT_ONCE):
+            found += tally(states[start : start + _COUNTED_AT_ONCE], now)
+            yield
+        self._counted = found
 
 
 class ModelCapacity(Struct, frozen=True):

@@ -15,7 +15,7 @@ from antigravity_proxy.accounts.replication import LocalState, SharedState
 from antigravity_proxy.accounts.state import AccountState, LastFailure
 from antigravity_proxy.accounts.stats import Counters
 from antigravity_proxy.accounts.waiting import SingleFlight
-from antigravity_proxy.canonical.grant import Grant, IssuedToken, RefreshRejected
+from antigravity_proxy.canonical.grant import Grant, IssuedToken, Metadata, RefreshRejected
 from antigravity_proxy.secret import Secret
 
 log = Logger()
@@ -55,6 +55,8 @@ class TokenKeeper:
         self._flights: SingleFlight[None] = SingleFlight()
         #: why the OAuth client is refused, for health; empty: it isn't
         self.misconfigured = ""
+        #: how this machine's clock is wrong, for health; empty: it isn't, as far as is known
+        self.clock_trouble = ""
         self.counters = Counters() if counters is None else counters
 
     def live(self, state: AccountState) -> Secret | None:
@@ -93,7 +95,7 @@ class TokenKeeper:
     async def _renew(self, state: AccountState) -> None:
         used = state.grant
         try:
-            issued = await self._shared.renew(state.credential.id, state.access_token, lambda: self._refresh(state))
+            issued = await self._issued(state)
         except RefreshRejected as e:
             self._rejected(state, e)
             raise
@@ -104,12 +106,18 @@ class TokenKeeper:
             self._back_off(state)
             log.failure("refresh of account {account} failed", Failure(), account=state.credential.id)
             raise
-        self.misconfigured = ""
+        self.misconfigured = self.clock_trouble = ""
         self.counters.renewals["renewed"] += 1
         state.renewed(issued)
         log.info("account {account} has a new access token", account=state.credential.id)
         if self._keep is not None:
             self._keep(state.credential.id, used, issued)
+
+    async def _issued(self, state: AccountState) -> IssuedToken:
+        """A new token; one of a machine's own account is no other replica's."""
+        if isinstance(state.grant, Metadata):
+            return await self._refresh(state)
+        return await self._shared.renew(state.credential.id, state.access_token, lambda: self._refresh(state))
 
     def _rejected(self, state: AccountState, e: RefreshRejected) -> None:
         self.counters.renewals[e.kind] += 1
@@ -121,11 +129,12 @@ class TokenKeeper:
             self.misconfigured = str(e)
             state.refresh_after = self._clock.seconds() + MISCONFIGURED_PAUSE
         else:
-            self._back_off(state)
+            self._back_off(state, e.pause)
+            self.clock_trouble = e.clock or self.clock_trouble
             state.last_failure = LastFailure(self._epoch(), f"its token could not be renewed: {e}")
         log.warn("account {account}: no new token: {kind}", account=state.credential.id, kind=e.kind)
 
-    def _back_off(self, state: AccountState) -> None:
-        pause = BACK_OFF[min(state.refresh_failures, len(BACK_OFF) - 1)]
+    def _back_off(self, state: AccountState, stated: float | None = None) -> None:
+        pause = BACK_OFF[min(state.refresh_failures, len(BACK_OFF) - 1)] if stated is None else stated
         state.refresh_failures += 1
         state.refresh_after = self._clock.seconds() + pause

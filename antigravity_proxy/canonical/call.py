@@ -6,6 +6,7 @@ role order) is decided later, in one place, by ``generatecontent.request``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from msgspec import Raw, Struct
@@ -64,6 +65,23 @@ class Sampling(Struct, frozen=True, rename="camel", omit_defaults=True):
     logprobs: int | None = None
 
 
+class Original(Struct, frozen=True, gc=False):
+    """A client's own request in Anthropic's form: its JSON, and its headers ``anthropic-version``, ``anthropic-beta``.
+
+    Only for a model that takes that form itself; everything else reads the call. ``signature`` turns the signature of
+    a thought as the client has it into the one that a call holds: empty for one that is no thought's, None for what
+    this proxy has not wrapped.
+    """
+
+    body: bytes
+    version: str = ""
+    betas: str = ""
+    signature: Callable[[str], str | None] = lambda _: None
+
+    def __repr__(self) -> str:
+        return f"<Original {len(self.body)} bytes>"
+
+
 class Call(Struct, frozen=True):
     """One request for a generation (or a token count).
 
@@ -72,7 +90,7 @@ class Call(Struct, frozen=True):
     functions (``codeExecution``, ``googleSearch`` with its settings, …), ``tool_settings`` its ``toolConfig`` besides
     how functions are called, all as the client wrote them. ``choices`` is how many answers are wanted
     (OpenAI's ``n``). ``session`` is the name that the client gave the conversation, or its user, if any (clients.md 8):
-    requests of the same name go to the same account.
+    requests of the same name go to the same account. ``original`` is there only where an upstream could take it.
     """
 
     model: str
@@ -92,3 +110,4 @@ class Call(Struct, frozen=True):
     choices: int = 1
     stream: bool = False
     session: str = ""
+    original: Original | None = None

@@ -109,8 +109,14 @@ class IssuedToken(Struct, frozen=True):
 
 
 class RefreshRejected(Exception):
-    """No new token. ``kind``: ``dead`` account, ``misconfigured`` client, or ``temporary`` trouble. No token in it."""
+    """No new token. ``kind``: ``dead`` account, ``misconfigured`` client, or ``temporary`` trouble. No token in it.
 
-    def __init__(self, kind: RejectionKind, message: str) -> None:
+    ``pause``: seconds until it is worth another try, where that is known. ``clock`` says how this machine's clock is
+    wrong, where that is the reason.
+    """
+
+    def __init__(self, kind: RejectionKind, message: str, *, pause: float | None = None, clock: str = "") -> None:
         super().__init__(message)
         self.kind = kind
+        self.pause = pause
+        self.clock = clock

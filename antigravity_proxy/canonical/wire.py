@@ -32,10 +32,12 @@ class Quirk(Enum):
     NO_PREFILL = "prefill"
     LOST_SIGNATURES = "signatures"
     SMALLER_PICTURE = "imageSize"
+    NO_SAMPLING = "temperature"
+    NO_BETAS = "anthropic-beta"
 
 
 #: what may be refused for its value, or for this conversation's sake, but is no field that a model lacks
-_NEVER_LASTING = frozenset({Quirk.LOST_SIGNATURES, Quirk.SMALLER_PICTURE})
+_NEVER_LASTING = frozenset({Quirk.LOST_SIGNATURES, Quirk.SMALLER_PICTURE, Quirk.NO_BETAS})
 _REFUSED_FIELDS = {
     quirk: re.compile(
         rf"unknown name \W?(?:{field})\W|\b(?:{field})\W{{1,3}}(?:is |are |parameters? |fields? |is currently )?"
@@ -127,6 +129,10 @@ class Prepared(Protocol):
         """What one attempt sends."""
         ...
 
+    def events(self) -> EventReader:
+        """A reader for one attempt's answer."""
+        ...
+
     def restorer(self) -> Callable[[Chunk], Chunk]:
         """For one attempt: turns each chunk into what the client's own request would have brought."""
         ...
@@ -183,10 +189,6 @@ class Wire(Protocol):
 
     def count(self, call: Call, model: Model) -> Count:
         """Has the call's input counted."""
-        ...
-
-    def events(self) -> EventReader:
-        """A reader for one answer."""
         ...
 
     def quirk_for(self, model: Model, message: str) -> Quirk | None:

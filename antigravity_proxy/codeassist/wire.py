@@ -66,10 +66,6 @@ class CodeAssist:
         """As Wire's."""
         return CountTokens(call, model)
 
-    def events(self) -> EventReader:
-        """As Wire's."""
-        return EventReader()
-
     def quirk_for(self, model: Model, message: str) -> Quirk | None:
         """As Wire's."""
         return request.quirk_for(model, message)
@@ -120,6 +116,10 @@ class Generate:
         body = envelope(self._inner, access.project, "agent-" + self._new_uuid(), self._product)
         method, silence = (_WHOLE, PICTURE_SILENCE) if self._inner.is_picture else (_STREAM, 0.0)
         return UpstreamRequest(access.base + method, (bearer(access.token),), body, silence)
+
+    def events(self) -> EventReader:
+        """As Prepared's."""
+        return EventReader()
 
     def restorer(self) -> Callable[[Chunk], Chunk]:
         """As Prepared's."""

@@ -12,6 +12,7 @@ from antigravity_proxy.replicas.store import Replicas, Sharing
 from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import epoch
 from antigravity_proxy.state.store import StateStore
+from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.volume.threads import HANGS
@@ -22,6 +23,9 @@ from antigravity_proxy.web.health import Volume as VolumeHealth
 from antigravity_proxy.web.warnings import Surroundings, warnings
 
 log = Logger()
+
+#: seconds for which a warning names a proxy of an account's own that failed: no one may try it again
+OWN_EGRESS_FAILED = 600.0
 
 
 class Health:
@@ -34,6 +38,7 @@ class Health:
         volume: VolumeService,
         pool: Pool,
         tokens: TokenKeeper,
+        egresses: Egresses,
         gate: ApiGate,
         replicas: Replicas | None,
         client_keys: ClientKeysFile | None,
@@ -46,6 +51,7 @@ class Health:
         self._volume = volume
         self._pool = pool
         self._tokens = tokens
+        self._egresses = egresses
         self._gate = gate
         self._replicas = replicas
         self._client_keys = client_keys
@@ -74,7 +80,7 @@ class Health:
 
     def warnings(self) -> tuple[str, ...]:
         """Everything that an operator should know now."""
-        sharing, tally = self._sharing(), self._pool.tally()
+        sharing = self._sharing()
         around = Surroundings(
             keys_closed=self._gate.keys.closed,
             client_keys="" if self._client_keys is None else self._client_keys.trouble,
@@ -83,8 +89,9 @@ class Health:
             writable=self._writable,
             state=self._remembered.trouble,
             exposed=self._remembered.exposed,
-            barred=tally.barred,
-            unverified=tally.unverified,
+            tally=self._pool.tally(),
+            egress=self._egresses.trouble(),
+            own_egress=self._egresses.own_troubles(self._clock.seconds() - OWN_EGRESS_FAILED),
         )
         return warnings(self._in_force.settings, self._in_force.state, around)
 

@@ -137,6 +137,7 @@ class Daemon(MultiService):
             volume,
             pool,
             services.tokens,
+            services.egresses,
             gate,
             services.replicas,
             client_keys,

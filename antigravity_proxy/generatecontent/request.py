@@ -15,7 +15,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from antigravity_proxy.canonical import pictures
-from antigravity_proxy.canonical.call import Call, Sampling
+from antigravity_proxy.canonical.call import Call, OutputFormat, Sampling
 from antigravity_proxy.canonical.content import ABSENT, Content, Part
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.pictures import PictureForm
@@ -119,7 +119,7 @@ def prepare(
 
 
 def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: str) -> Prepared:
-    names = NameMap(_names(call), model.family)
+    names = NameMap(function_names(call), model.family)
     contents = _contents(call, model, names, quirks)
     declared, wrapped = declarations(call, model, names) if call.tools else ([], frozenset[str]())
     choice = (
@@ -153,7 +153,7 @@ def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: s
 
 def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk]) -> Prepared:
     """Image models take contents and the picture's form, nothing else (upstream.md 8.5)."""
-    names = NameMap(_names(call), model.family)
+    names = NameMap(function_names(call), model.family)
     contents = _contents(call, model, names, quirks)
     if (system := _system(list(call.system), model)) is not None:
         contents[0] = Content("user", system.parts + contents[0].parts)
@@ -186,7 +186,7 @@ def _contents(call: Call, model: Model, names: NameMap, quirks: frozenset[Quirk]
 
 def count_tokens_body(call: Call, model: Model) -> bytes:
     """The body of ``:countTokens``: contents alone, since it refuses more (upstream.md 4.5)."""
-    contents = turns.arrange(call.contents, model, NameMap(_names(call), model.family))
+    contents = turns.arrange(call.contents, model, NameMap(function_names(call), model.family))
     spoken = [Content(turn.role, tuple(_spoken(part) for part in turn.parts)) for turn in contents]
     return msgspec.json.encode({"request": {"model": f"models/{model.id}", "contents": spoken}})
 
@@ -198,7 +198,7 @@ def _spoken(part: Part) -> Part:
     return replace(part, text=part.text or "." if part.text is not None else None, thought=False, thought_signature="")
 
 
-def _names(call: Call) -> list[str]:
+def function_names(call: Call) -> list[str]:
     """Every function name of the call, the declared ones first."""
     names = [tool.name for tool in call.tools]
     for content in call.contents:
@@ -242,17 +242,13 @@ def _generation_config(
     output, thinking = fit_output(sampling.max_output_tokens, thinking, model)
     if thinking is not None and Quirk.PLAIN_THINKING in quirks:
         thinking = ThinkingConfig(thinking.include_thoughts)
-    claude = model.family == "claude"
-    thinking_claude = claude and thinking is not None
-    temperature = None if thinking_claude else _within(sampling.temperature, 0, 2)
-    one_sampler = claude and temperature is not None  # Anthropic takes temperature or top_p, not both
-    top_p = None if one_sampler else _within(sampling.top_p, 0, 1)
+    temperature, top_p, top_k = samplers(sampling, claude=model.family == "claude", thinks=thinking is not None)
     no_logprobs = Quirk.NO_LOGPROBS in quirks
     mime, json_schema, short_schema = _output(call, model, quirks, tools, system)
     config = GenerationConfig(
         temperature=temperature,
-        top_p=None if thinking_claude and (top_p or 0) < 0.95 else top_p,
-        top_k=None if thinking_claude or sampling.top_k is None else max(sampling.top_k, 1),
+        top_p=top_p,
+        top_k=top_k,
         max_output_tokens=output,
         stop_sequences=() if Quirk.NO_STOP_SEQUENCES in quirks else sampling.stop_sequences[:5],
         seed=sampling.seed,
@@ -271,6 +267,17 @@ def _generation_config(
     return Raw(text) if text != b"{}" else ABSENT
 
 
+def samplers(sampling: Sampling, *, claude: bool, thinks: bool) -> tuple[float | None, float | None, int | None]:
+    """Temperature, top-p and top-k as a model takes them: Claude one of the first two, and little while it thinks."""
+    thinking_claude = claude and thinks
+    temperature = None if thinking_claude else _within(sampling.temperature, 0, 2)
+    top_p = None if claude and temperature is not None else _within(sampling.top_p, 0, 1)
+    if thinking_claude and (top_p or 0) < 0.95:
+        top_p = None
+    top_k = None if thinking_claude or sampling.top_k is None else max(sampling.top_k, 1)
+    return temperature, top_p, top_k
+
+
 def _within(value: float | None, low: float, high: float) -> float | None:
     """Out of range is brought into it, as upstream would refuse it (upstream.md 8.4)."""
     return value if value is None or low <= value <= high else min(max(value, low), high)
@@ -282,7 +289,7 @@ def _output(call: Call, model: Model, quirks: frozenset[Quirk], tools: bool, sys
     if output.kind == "text":
         return "", ABSENT, ABSENT
     if model.family == "claude" or (tools and model.generation < 3):
-        system.append(_one_of(output.schema) if output.kind == "enum" else _in_words(output.schema))
+        system.append(output_in_words(output))
         return "", ABSENT, ABSENT
     if output.kind == "enum":
         return "text/x.enum", ABSENT, Raw(msgspec.json.encode(schema.clean_response(output.schema, short=True)))
@@ -292,6 +299,11 @@ def _output(call: Call, model: Model, quirks: frozenset[Quirk], tools: bool, sys
         short = schema.clean_response(output.schema, short=True)
         return "application/json", ABSENT, Raw(msgspec.json.encode(short))
     return "application/json", Raw(msgspec.json.encode(schema.clean_response(output.schema))), ABSENT
+
+
+def output_in_words(output: OutputFormat) -> str:
+    """What the model is told where it has no field for the form of its answer."""
+    return _one_of(output.schema) if output.kind == "enum" else _in_words(output.schema)
 
 
 def _one_of(wanted: Any) -> str:

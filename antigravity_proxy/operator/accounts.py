@@ -10,6 +10,7 @@ from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.reasons import why_not
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.stats import Tally, tally
 from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.secret import masked
 from antigravity_proxy.volume.accounts import RowProblem
@@ -38,6 +39,11 @@ def lines(state: VolumeState, clients: Collection[str], epoch: float, *, show: b
         *(_of_account(account, clients, epoch, show) for account in state.accounts),
         *(_of_problem(problem, show) for problem in state.problems),
     ]
+
+
+def tally_of(state: VolumeState, epoch: float) -> Tally:
+    """How the daemon would count the accounts at its start."""
+    return tally((AccountState(account) for account in state.accounts), Moment(0.0, epoch))
 
 
 def _of_account(account: Credential, clients: Collection[str], epoch: float, show: bool) -> Line:

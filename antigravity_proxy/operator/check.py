@@ -182,7 +182,12 @@ async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[]
     if is_interrupted(directory):
         words = "a restore was interrupted: finish it with 'antigravity-proxy restore --resume'"
         found.append(Finding("volume", "error", words))
-    around = Surroundings(keys_closed=closed, client_keys=trouble, writable=os.access(directory, os.W_OK))
+    around = Surroundings(
+        keys_closed=closed,
+        client_keys=trouble,
+        writable=os.access(directory, os.W_OK),
+        tally=accounts.tally_of(state, epoch()),
+    )
     return examine(settings, state, around, found, epoch())
 
 

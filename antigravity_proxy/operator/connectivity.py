@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import treq
 from msgspec import Struct
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
 
@@ -20,7 +19,7 @@ from antigravity_proxy.settings.proxies import UnusableProxy, parse_proxy_url
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egresses, configured
-from antigravity_proxy.upstream.tunnel import TunnelRefused
+from antigravity_proxy.upstream.tunnel import ProxyUnreachable, TunnelRefused
 
 #: seconds that a host may take to answer
 PATIENCE = 10.0
@@ -102,10 +101,9 @@ def _unreachable(origin: str, error: Exception, settings: Settings) -> str:
     if not isinstance(settings.upstream_proxy, Secret):
         return f"{origin} can't be reached: {words}"
     address = parse_proxy_url(settings.upstream_proxy.reveal())
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    proxy = f"the egress proxy {address.scheme}://{host}:{address.port} ({settings.sources['upstream_proxy']})"
+    proxy = f"the egress proxy {address.shown} ({settings.sources['upstream_proxy']})"
+    if isinstance(inner, ProxyUnreachable):
+        return f"{proxy} can't be reached, so neither can {origin}: {words} (UPSTREAM_PROXY_URL=none: no proxy)"
     if isinstance(inner, TunnelRefused):
         return f"{origin} can't be reached: {proxy} gave no way to it: {words}"
-    if isinstance(inner, ConnectError | DNSLookupError):
-        return f"{proxy} can't be reached, so neither can {origin}: {words} (UPSTREAM_PROXY_URL=none: no proxy)"
     return f"{origin} can't be reached through {proxy}: {words}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msgspec import structs
 from twisted.logger import Logger
 
 from antigravity_proxy.accounts.lease import Lease
@@ -14,7 +15,7 @@ from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
 from antigravity_proxy.relay.reader import AnswerReader, ModelFailed
 from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.upstream.exchange import Exchange, ExchangeError, Silent, Stale, Unreachable
+from antigravity_proxy.upstream.exchange import Exchange, ExchangeError, NoWayOut, Silent, Stale, Unreachable
 
 log = Logger()
 
@@ -80,8 +81,8 @@ async def _open(
     """The head of the answer. A kept connection that proves dead is replaced once, at nobody's charge."""
     try:
         egress = context.egresses.of(lease.state.credential)
-    except Unreachable as e:
-        raise _failed(upstream, Cause.UNREACHABLE) from e
+    except NoWayOut as e:
+        raise _no_way_out(upstream) from e
     headers = egress.headers(request.url, request.headers)
     if lease.traceparent:
         headers = (*headers, (b"traceparent", lease.traceparent))
@@ -93,6 +94,8 @@ async def _open(
             if last or client.gone:
                 raise _failed(upstream, Cause.BROKEN) from e
             egress.forget_idle()
+        except NoWayOut as e:
+            raise _no_way_out(upstream) from e
         except Unreachable as e:
             raise _failed(upstream, Cause.UNREACHABLE) from e
         except Silent as e:
@@ -171,3 +174,15 @@ async def deliver(
 
 def _failed(upstream: Upstream, cause: Cause) -> AttemptFailed:
     return AttemptFailed(upstream.wire.verdict(cause))
+
+
+def _no_way_out(upstream: Upstream) -> AttemptFailed:
+    """As for an upstream that can't be reached, but by its own name, and no base URL's fault."""
+    verdict = structs.replace(
+        upstream.wire.verdict(Cause.UNREACHABLE),
+        cause=Cause.NO_WAY_OUT,
+        about_host=False,
+        operator_words="the egress proxy gave no way to upstream",
+        client_words="The upstream service could not be reached: the egress proxy gives no way to it.",
+    )
+    return AttemptFailed(verdict)

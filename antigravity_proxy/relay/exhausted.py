@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from antigravity_proxy import errors
+from antigravity_proxy.accounts.reasons import OF_MANY
 from antigravity_proxy.accounts.state import Shortage
 from antigravity_proxy.canonical.verdict import Failure, Verdict
 from antigravity_proxy.secret import LOOKS_PRIVATE
@@ -23,9 +24,9 @@ def no_account(model: str, lack: Shortage, now: float) -> errors.ProxyError:
         seconds = max(1, math.ceil(round(lack.free_in, 6)))
         words = f"All accounts are rate limited for {model}; {_free_again(seconds, now)}."
         return errors.RateLimited(words, retry_after=seconds)
-    if not lack.accounts:
+    if not (lack.accounts or lack.unable):
         return errors.Unavailable("No account can be read from the credential volume; /health says why.")
-    return errors.Unavailable(f"No account is usable for {model} at the moment; /health says why.")
+    return errors.Unavailable(f"No account is usable for {model}{_unable(lack)}; /health says what helps.")
 
 
 def nothing_left(
@@ -51,6 +52,15 @@ def nothing_left(
         if last.error is errors.Forbidden and any(each.error is not errors.Forbidden for each in seen):
             return errors.Unavailable(last.client_words)
     return last.error(last.client_words)
+
+
+def _unable(lack: Shortage) -> str:
+    """Why no account serves, by the number of accounts."""
+    said = [f"{count} of {lack.in_all} {OF_MANY[reason].fact}" for reason, count in lack.unable.items()]
+    rest = lack.in_all - sum(lack.unable.values())
+    if rest > 0:
+        said.append(f"{rest} of {lack.in_all} can't be used for it")
+    return f": {'; '.join(said)}" if said else " at the moment"
 
 
 def for_client(message: str) -> str:

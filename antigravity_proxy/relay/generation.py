@@ -96,9 +96,7 @@ class Generation:
         if self._begun:
             self.answer = self._new_answer()
         self._begun = True
-        reader = AnswerReader(
-            prepared, self._upstream.wire.events(), self.answer, self._client, self._memory, self._started
-        )
+        reader = AnswerReader(prepared, prepared.events(), self.answer, self._client, self._memory, self._started)
         context, upstream, state = self._context, self._upstream, lease.state
         token = await live_token(upstream, state)
         access = Access(base, token, await upstream.projects.of(state))

@@ -13,6 +13,8 @@ ACCOUNT_CALLS_AT_ONCE = 16
 #: a client's request waits no longer than that for its account's project, and goes without it (upstream.md 3.2)
 PROJECT_PATIENCE = 10.0
 TOKEN_SECONDS = 30.0
+#: the metadata server is on this very machine (official-upstreams.md 3.3)
+METADATA_SECONDS = 3.0
 TOKEN_BODY = 64 << 10
 #: idle connections kept for reuse; Twisted's own two would mean a new connection for almost every request
 IDLE_CONNECTIONS_PER_HOST = 256

@@ -23,6 +23,12 @@ class ProxyAddress(Struct, frozen=True):
     user: Secret | None = None
     password: Secret | None = None
 
+    @property
+    def shown(self) -> str:
+        """Its URL without user and password, for the log and the operator."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
 
 class UnusableProxy(Struct, frozen=True):
     """An egress proxy that is wanted but can't be used: nothing may be sent without it. ``reason`` is for operators."""

@@ -22,7 +22,7 @@ from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.connections import Connections
 from antigravity_proxy.upstream.endpoints import KeptEndpoints
-from antigravity_proxy.upstream.exchange import Exchange, HeaderList, Unreachable, host_header
+from antigravity_proxy.upstream.exchange import Exchange, HeaderList, NoWayOut, host_header
 
 
 class Egress:
@@ -83,7 +83,7 @@ class Egresses:
     def of(self, credential: Credential) -> Egress:
         """The credential's own egress proxy, else the configured one, else none (contract.md 2).
 
-        Raises Unreachable where it names a proxy that can't be used.
+        Raises NoWayOut where it names a proxy that can't be used.
         """
         own = credential.egress
         if own is None:
@@ -91,12 +91,12 @@ class Egresses:
         try:
             return self._by_url(own)
         except ValueError as e:
-            raise Unreachable(str(e)) from None
+            raise NoWayOut(str(e)) from None
 
     def default(self) -> Egress:
-        """The way out that belongs to no account. Raises Unreachable where that is a proxy that can't be used."""
+        """The way out that belongs to no account. Raises NoWayOut where that is a proxy that can't be used."""
         if isinstance(self._default, UnusableProxy):
-            raise Unreachable(f"the egress proxy can't be used: {self._default.reason}")
+            raise NoWayOut(f"the egress proxy can't be used: {self._default.reason}")
         return self._by_url(self._default)
 
     def direct(self) -> Egress:
@@ -106,6 +106,18 @@ class Egresses:
     def redirect(self, default: Secret | UnusableProxy | None) -> None:
         """From now on accounts that name no proxy leave by this one, None: by none."""
         self._default = default
+
+    def trouble(self) -> str:
+        """What is wrong with the proxy for accounts that name none, as it was last tried; empty: nothing."""
+        if not isinstance(self._default, Secret) or self._default not in self._egresses:
+            return ""
+        health = self._egresses[self._default].endpoints.proxy_health
+        return f"The egress proxy {health.name} {health.trouble}" if health is not None and health.trouble else ""
+
+    def own_troubles(self, since: float) -> int:
+        """How many of the other proxies failed when they were last tried, later than ``since`` (monotonic seconds)."""
+        healths = [egress.endpoints.proxy_health for url, egress in self._egresses.items() if url != self._default]
+        return sum(health is not None and bool(health.trouble) and health.failed_at > since for health in healths)
 
     def close(self) -> Deferred[Any]:
         """Closes every idle connection."""

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from antigravity_proxy.settings.proxies import ProxyAddress
 from antigravity_proxy.upstream.connection import Origin
-from antigravity_proxy.upstream.tunnel import TunnelEndpoint
+from antigravity_proxy.upstream.tunnel import ProxyHealth, TunnelEndpoint
 
 
 @implementer(IOpenSSLTrustRoot)
@@ -65,7 +65,7 @@ class _Resuming:
 class KeptEndpoints:
     """Makes each host's endpoint once: name encoding and TLS options cost more than a small request.
 
-    ``connect_timeout`` in seconds. ``proxy``: every connection goes through it.
+    ``connect_timeout`` in seconds. ``proxy``: every connection goes through it; ``proxy_health``: how that does.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class KeptEndpoints:
         self._reactor = reactor
         self._timeout = connect_timeout
         self._proxy = proxy
+        self.proxy_health = None if proxy is None else ProxyHealth(reactor, proxy)
         self._policy = BrowserLikePolicyForHTTPS(trustRoot=SystemAndExtraRoots(ca_file))
         self._kept: dict[Origin, IStreamClientEndpoint] = {}
         self._sessions: dict[Origin, _Resuming] = {}
@@ -93,19 +94,19 @@ class KeptEndpoints:
             sessions.remember(handle)
 
     def _make(self, scheme: bytes, host: bytes, port: int) -> IStreamClientEndpoint:
-        if self._proxy is None:
+        if self._proxy is None or self.proxy_health is None:
             inner = self._tcp(host.decode("ascii"), port)
         else:
-            inner = self._through(self._proxy, host.decode("ascii"), port)
+            inner = self._through(self._proxy, self.proxy_health, host.decode("ascii"), port)
         if scheme == b"http":
             return inner
         return self._tls(inner, host, port)
 
-    def _through(self, proxy: ProxyAddress, host: str, port: int) -> IStreamClientEndpoint:
+    def _through(self, proxy: ProxyAddress, health: ProxyHealth, host: str, port: int) -> IStreamClientEndpoint:
         outer = self._tcp(proxy.host, proxy.port)
         if proxy.scheme == "https":
             outer = self._tls(outer, proxy.host.encode("ascii"), proxy.port)
-        return TunnelEndpoint(self._reactor, outer, proxy, host, port, self._timeout)
+        return TunnelEndpoint(self._reactor, outer, proxy, host, port, self._timeout, health)
 
     def _tcp(self, host: str, port: int) -> IStreamClientEndpoint:
         endpoint: IStreamClientEndpoint = HostnameEndpoint(

@@ -19,6 +19,7 @@ from antigravity_proxy.http1.parser import ResponseHead
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.connection import Connection
 from antigravity_proxy.upstream.connections import Connections
+from antigravity_proxy.upstream.tunnel import TunnelRefused
 
 #: names and values, as they are sent
 HeaderList = tuple[tuple[bytes, bytes], ...]
@@ -34,6 +35,10 @@ class ExchangeError(Exception):
 
 class Unreachable(ExchangeError):
     """No connection could be made: upstream has received nothing."""
+
+
+class NoWayOut(Unreachable):
+    """The egress proxy is not to be used, can't be reached, or gives no way: that says nothing of upstream."""
 
 
 class Stale(ExchangeError):
@@ -147,6 +152,8 @@ class Exchange:
         except Exception as e:
             if self._late:
                 raise Silent("no connection for too long") from e
+            if isinstance(e, TunnelRefused):
+                raise NoWayOut(str(e)) from e
             raise Unreachable(type(e).__name__) from e
         finally:
             self._connecting = None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
+from msgspec import Struct
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConsumer, IReactorTime
@@ -50,6 +51,15 @@ class _TooLong(Exception):
     """The answer is longer than any token answer."""
 
 
+class Answered(Struct, frozen=True):
+    """An answer; ``date`` and ``flavor`` are its headers ``Date`` and ``Metadata-Flavor``, None where it has none."""
+
+    status: int
+    body: bytes
+    date: str | None = None
+    flavor: str | None = None
+
+
 class OAuthClient:
     """Talks to one token endpoint, and to the user info endpoint beside it. ``epoch``: the wall clock in epoch seconds.
 
@@ -86,24 +96,40 @@ class OAuthClient:
     async def user(self, agent: IAgent, access_token: Secret) -> User:
         """Whose token it is. Raises RefreshRejected."""
         authorization = {"Authorization": [f"Bearer {access_token.reveal()}"]}
-        status, body = await self._asked(agent, "user info", "GET", self._userinfo_url, None, authorization)
-        return read_user(status, body)
+        answer = await self.ask(agent, "user info", "GET", self._userinfo_url, None, authorization)
+        return read_user(answer.status, answer.body)
 
     async def _grant(self, agent: IAgent, form: dict[str, str], client: OAuthPair) -> IssuedToken:
         sent_at = self._epoch()
         whole = form | {"client_id": client.id, "client_secret": client.secret.reveal()}
-        status, body = await self._asked(agent, "token", "POST", self._url, whole, {})
-        return read_answer(status, body, sent_at)
+        answer = await self.ask(agent, "token", "POST", self._url, whole)
+        return read_answer(answer.status, answer.body, sent_at)
 
-    async def _asked(self, agent: IAgent, name: str, *request: Any) -> tuple[int, bytes]:
+    async def ask(
+        self,
+        agent: IAgent,
+        name: str,
+        method: str,
+        url: str,
+        form: dict[str, str] | None,
+        headers: dict[str, list[str]] | None = None,
+        seconds: float = TOKEN_SECONDS,
+    ) -> Answered:
+        """What the endpoint of that ``name`` answers, whatever the status. Raises RefreshRejected (``temporary``)."""
         try:
-            return await self._answer(agent, *request)
+            return await self._answer(agent, method, url, form, headers or {}, seconds)
         except Exception as e:  # of any kind: all of them pass
             raise RefreshRejected("temporary", f"the {name} endpoint could not be asked: {type(e).__name__}") from None
 
     async def _answer(
-        self, agent: IAgent, method: str, url: str, form: dict[str, str] | None, headers: dict[str, list[str]]
-    ) -> tuple[int, bytes]:
+        self,
+        agent: IAgent,
+        method: str,
+        url: str,
+        form: dict[str, str] | None,
+        headers: dict[str, list[str]],
+        seconds: float,
+    ) -> Answered:
         jar: Any = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))  # no cookie of one account meets another
         client = HTTPClient(agent, cookiejar=jar, data_to_body_producer=BytesBody)
         request = client.request(
@@ -114,7 +140,7 @@ class OAuthClient:
             allow_redirects=False,
             unbuffered=True,
             reactor=self._clock,
-            timeout=TOKEN_SECONDS,
+            timeout=seconds,
         )
         response = await request
         pieces: list[bytes] = []
@@ -128,6 +154,7 @@ class OAuthClient:
             pieces.append(data)
 
         done: Any = response.collect(collect)
-        done.addTimeout(TOKEN_SECONDS, self._clock)
+        done.addTimeout(seconds, self._clock)
         await done
-        return response.code, b"".join(pieces)
+        date, flavor = (response.headers.getRawHeaders(name, [None])[-1] for name in ("date", "metadata-flavor"))
+        return Answered(response.code, b"".join(pieces), date, flavor)

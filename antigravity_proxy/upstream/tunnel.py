@@ -8,15 +8,18 @@ from base64 import b64encode
 from collections.abc import Callable, Generator
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.proxies import ProxyAddress
+
+log = Logger()
 
 #: yields bytes to send (maybe none), receives bytes; returns surplus bytes, which belong to the tunnel
 Negotiation = Generator[bytes, bytes, bytes]
@@ -30,6 +33,45 @@ class TunnelRefused(ConnectError):
 
     def __init__(self, why: str) -> None:
         super().__init__(None, why)
+
+
+class ProxyUnreachable(TunnelRefused):
+    """There is no connection to the proxy itself."""
+
+
+class ProxyHealth:
+    """How an egress proxy does: logged when it begins to fail and when it works again.
+
+    ``trouble``: why it gave no way when it was last tried, without credentials; empty: it did, or was not tried yet.
+    ``failed_at``: when it last failed, in monotonic seconds.
+    """
+
+    def __init__(self, clock: IReactorTime, proxy: ProxyAddress) -> None:
+        self._clock = clock
+        self.name = proxy.shown
+        self.trouble = ""
+        self.failed_at = float("-inf")
+
+    def __repr__(self) -> str:
+        return f"<ProxyHealth {self.name} {self.trouble or 'well'}>"
+
+    def failed(self, error: TunnelRefused) -> None:
+        """It gave no way."""
+        self.failed_at = self._clock.seconds()
+        words = " ".join(str(error).split())
+        if isinstance(error, ProxyUnreachable):
+            trouble = f"can't be reached: {words}"
+        else:
+            trouble = f"gives no way to upstream: {words}"
+        if not self.trouble:
+            log.warn("the egress proxy {proxy} {trouble}", proxy=self.name, trouble=trouble)
+        self.trouble = trouble
+
+    def worked(self) -> None:
+        """It opened a tunnel."""
+        if self.trouble:
+            log.info("the egress proxy {proxy} works again", proxy=self.name)
+        self.trouble = ""
 
 
 def http_connect(proxy: ProxyAddress, host: str, port: int) -> Negotiation:
@@ -98,7 +140,10 @@ def _socks_address(host: str) -> bytes:
 
 @implementer(IStreamClientEndpoint)
 class TunnelEndpoint:
-    """Connects to ``host`` and ``port`` through a proxy. The negotiation may take ``timeout`` seconds."""
+    """Connects to ``host`` and ``port`` through a proxy. The negotiation may take ``timeout`` seconds.
+
+    ``health`` is told of each attempt's outcome.
+    """
 
     def __init__(
         self,
@@ -108,18 +153,23 @@ class TunnelEndpoint:
         host: str,
         port: int,
         timeout: float,
+        health: ProxyHealth,
     ) -> None:
         self._clock = clock
+        self._health = health
         self._outer = outer
         self._timeout = timeout
         negotiate = socks5 if proxy.scheme == "socks5" else http_connect
         self._negotiation: Callable[[], Negotiation] = lambda: negotiate(proxy, host, port)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Fires with the factory's protocol once the tunnel is open; fails with TunnelRefused or a connect error."""
+        """Fires with the factory's protocol once the tunnel is open; fails with TunnelRefused."""
         tunnel: _Tunnel | None = None
+        given_up = False
 
         def give_up(_: Deferred[IProtocol]) -> None:
+            nonlocal given_up
+            given_up = True
             connecting.cancel()
             if tunnel is not None:
                 tunnel.refuse(TunnelRefused("given up"))
@@ -131,9 +181,27 @@ class TunnelEndpoint:
             tunnel = _Tunnel(self._clock, self._negotiation(), self._timeout, protocolFactory, opened)
             return tunnel
 
+        def opens(protocol: IProtocol) -> IProtocol:
+            self._health.worked()
+            return protocol
+
+        def refuses(failure: Failure) -> Failure:
+            if not given_up and isinstance(failure.value, TunnelRefused):
+                self._health.failed(failure.value)
+            return failure
+
         connecting: Deferred[Any] = self._outer.connect(Factory.forProtocol(build))
-        connecting.addErrback(lambda failure: None if opened.called else opened.errback(failure))
+        connecting.addErrback(lambda failure: None if opened.called else opened.errback(_not_reached(failure)))
+        opened.addCallbacks(opens, refuses)
         return opened
+
+
+def _not_reached(failure: Failure) -> Failure:
+    """The outer connection's failure, by a name of its own."""
+    if failure.check(CancelledError):
+        return failure
+    words = str(failure.value) or type(failure.value).__name__
+    return Failure(ProxyUnreachable(words))
 
 
 class _Tunnel(Protocol):

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from antigravity_proxy.accounts.reasons import OF_MANY
+from antigravity_proxy.accounts.state import OutOfUse
+from antigravity_proxy.accounts.stats import Tally
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.volume.reader import VolumeState
+
+#: what only somebody's own doing ends: worth a warning also while other accounts serve
+_ALWAYS_SAID = frozenset({OutOfUse.BARRED, OutOfUse.UNVERIFIED})
 
 
 class Surroundings(Struct, frozen=True):
@@ -14,7 +20,8 @@ class Surroundings(Struct, frozen=True):
     ``apart``: why this process shares nothing with its replicas; empty: it does, or has none.
     ``client_keys``: what is wrong with the file of clients' keys.
     ``state``: why the state directory can't be used; ``exposed``: others may look into it.
-    ``barred`` accounts are out of use until their row changes; ``unverified`` ones wait for their owner.
+    ``tally``: how the accounts are. ``egress``: what is wrong with the egress proxy, as it was last tried;
+    ``own_egress``: how many proxies of accounts' own failed a moment ago.
     """
 
     keys_closed: bool = False
@@ -24,8 +31,9 @@ class Surroundings(Struct, frozen=True):
     writable: bool = True
     state: str = ""
     exposed: bool = False
-    barred: int = 0
-    unverified: int = 0
+    tally: Tally = Tally()
+    egress: str = ""
+    own_egress: int = 0
 
 
 def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tuple[str, ...]:
@@ -60,15 +68,12 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append("GOOGLE_CLIENT_ID is not set: access tokens work until they expire and are not renewed")
     elif around.misconfigured:
         found.append(f"Access tokens are not renewed: {around.misconfigured}")
-    if around.barred:
-        words = (
-            "their sign-in was revoked or covers too little, or Google has barred them; the log names them. "
-            "Sign in to them again"
-        )
-        found.append(f"{around.barred} of {len(state.accounts)} accounts are out of use: {words}")
-    if around.unverified:
-        words = "Google asks their owner to verify them; the log names them"
-        found.append(f"{around.unverified} of {len(state.accounts)} accounts are set aside: {words}")
+    found += _of_accounts(state, around)
+    if around.egress:
+        source = settings.sources["upstream_proxy"]
+        found.append(f"{around.egress} (set by {source}; UPSTREAM_PROXY_URL=none: no proxy)")
+    if around.own_egress:
+        found.append(f"{around.own_egress} egress proxies that accounts name for themselves fail; the log names them")
     if not around.writable and not settings.read_only:
         found.append("The data directory can't be written: running read-only")
     if around.state:
@@ -78,3 +83,19 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
     if around.apart:
         found.append(f"{around.apart}: replicas don't share what they learn meanwhile")
     return tuple(found)
+
+
+def _of_accounts(state: VolumeState, around: Surroundings) -> list[str]:
+    """Accounts that somebody has to do something for; while none is usable, all that are not, with the reason."""
+    tally = around.tally
+    if not (state.error or state.accounts or state.problems or tally.accounts or state.read_at is None):
+        return ["The volume holds no account: sign in to one with the desktop app, or by 'antigravity-proxy login'"]
+    found = [
+        f"{count} of {tally.accounts} accounts {OF_MANY[reason].fact}: {OF_MANY[reason].cure}"
+        for reason, count in tally.unable.items()
+        if reason in _ALWAYS_SAID or not tally.usable
+    ]
+    if tally.misdirected:
+        words = "name an egress proxy of their own that can't be used: correct it in the desktop app"
+        found.append(f"{tally.misdirected} of {tally.accounts} accounts {words}")
+    return found

@@ -8,7 +8,7 @@ import pytest
 from support.accounts import account
 from twisted.internet.task import Clock
 
-from antigravity_proxy.accounts import pool, ranking
+from antigravity_proxy.accounts import ranking, stats
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.pool import _AT_ONCE, Pool
 from antigravity_proxy.accounts.ranking import Ranking
@@ -51,7 +51,7 @@ def test_work_that_fails_says_so() -> None:
 
 
 def test_very_many_are_counted_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "_COUNTED_AT_ONCE", 10)
+    monkeypatch.setattr(stats, "_COUNTED_AT_ONCE", 10)
     clock = Clock()
     made = Pool(clock, lambda: 1_000_000.0 + clock.seconds(), lambda: 0.0)
     made.update([account(str(number)) for number in range(25)])

@@ -12,7 +12,7 @@ from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.pool import _MAX_RANKINGS, Pool
 from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.state import AccountState, Shortage
+from antigravity_proxy.accounts.state import AccountState, OutOfUse, Shortage
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
@@ -108,7 +108,7 @@ def test_without_accounts_or_with_only_flagged_ones_no_time_helps() -> None:
     assert made.shortage("m") == Shortage(is_busy=False, free_in=None, accounts=0)
     made, _ = pool("a")
     made.penalise(next(iter(made.states)), "m", judge(Failure(403, reason="VALIDATION_REQUIRED")))
-    assert made.shortage("m") == Shortage(is_busy=False, free_in=None, accounts=1)
+    assert made.shortage("m") == Shortage(False, None, 1, unable={OutOfUse.UNVERIFIED: 1}, in_all=1)
 
 
 def test_a_barred_account_leaves_the_usable() -> None:
@@ -424,7 +424,7 @@ def test_a_paused_account_serves_nobody_until_it_is_resumed() -> None:
     lease.release()  # what it had begun went on to its end
     made.update([account(name, paused=True) for name in "ab"])
     assert made.lease("m") is None
-    assert made.shortage("m") == Shortage(is_busy=False, free_in=None, accounts=2)
+    assert made.shortage("m") == Shortage(False, None, 2, unable={OutOfUse.PAUSED: 2}, in_all=2)
     made.update([account(name) for name in "ab"])
     assert made.usable() == 2
 
@@ -433,3 +433,16 @@ def test_the_text_of_a_pool_says_how_much_it_does() -> None:
     made, _ = pool("a", "b")
     assert made.lease("m") is not None
     assert repr(made) == "<Pool: 2 accounts, 1 leases, 0 waiting>"
+
+
+def test_of_many_accounts_the_reasons_are_counted_once_a_second() -> None:
+    made, clock = pool()
+    made.update([account(str(number), paused=True) for number in range(101)])
+    assert made.shortage("m").unable == {OutOfUse.PAUSED: 101}
+    next(iter(made.states)).barred = "revoked"
+    made.update([account(str(number)) for number in range(101)])
+    for state in made.states:
+        state.barred = "revoked"
+    assert made.shortage("m").unable == {OutOfUse.PAUSED: 101}
+    clock.advance(1.0)
+    assert made.shortage("m").unable == {OutOfUse.BARRED: 101}

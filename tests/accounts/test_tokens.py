@@ -9,9 +9,10 @@ from support.accounts import FAR, account
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from antigravity_proxy.accounts.replication import LocalState
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
-from antigravity_proxy.canonical.grant import IssuedToken, RefreshRejected
+from antigravity_proxy.canonical.grant import IssuedToken, Metadata, RefreshRejected
 from antigravity_proxy.secret import Secret
 
 
@@ -151,3 +152,30 @@ def test_without_a_refresh_token_nothing_is_asked() -> None:
     kept, state = Kept(), AccountState(account(expires_at=0.0, refresh_token=""))
     assert kept.keeper.live(state) is None
     assert not kept.endpoint.asked
+
+
+def test_a_wrong_clock_is_told_until_a_token_comes() -> None:
+    kept, state = Kept(), AccountState(account(expires_at=0.0))
+    kept.result(kept.keeper.renew(state))
+    kept.endpoint.asked[0].errback(RefreshRejected("temporary", "600 s fast", pause=60.0, clock="600 s fast"))
+    assert kept.keeper.clock_trouble == "600 s fast"
+    assert not state.barred
+    kept.clock.advance(59)
+    kept.keeper.live(state)
+    assert len(kept.endpoint.asked) == 1
+    kept.clock.advance(1)
+    kept.keeper.live(state)
+    kept.endpoint.asked[1].callback(GRANT)
+    assert kept.keeper.clock_trouble == ""
+
+
+def test_a_machines_token_is_no_other_replicas() -> None:
+    class Others(LocalState):
+        async def renew(self, account: str, current: Secret, ask: Any) -> IssuedToken:
+            raise AssertionError("asked")
+
+    kept, state = Kept(), AccountState(account(expires_at=0.0, grant=Metadata("metadata.google.internal")))
+    keeper = TokenKeeper(kept.clock, lambda: 1000.0, kept.endpoint, Others())
+    keeper.renew(state)
+    kept.endpoint.asked[0].callback(GRANT)
+    assert state.access_token == Secret("ya29.new")

@@ -11,7 +11,7 @@ from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.estimate import around_tokens
 from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.canonical.verdict import Cause
-from antigravity_proxy.canonical.wire import Access, Quirk, UnreadableEvent, UpstreamErrorEvent, Wire
+from antigravity_proxy.canonical.wire import Access, EventReader, Quirk, UnreadableEvent, UpstreamErrorEvent, Wire
 from antigravity_proxy.codeassist.wire import CodeAssist
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import PICTURE_SILENCE
@@ -20,6 +20,10 @@ from antigravity_proxy.simulator.validate import check_count, check_generate
 WIRE: Wire = CodeAssist(lambda: "uuid")
 ACCESS = Access(b"https://h/v1internal", Secret("ya29.token"), "p-1")
 CALL = Call(model="m", contents=(Content("user", (Part(text="Hello"),)),), system=("Be brief.",))
+
+
+def events() -> EventReader:
+    return WIRE.prepare(CALL, MODELS["gemini-3-flash"], frozenset(), "-7").events()
 
 
 def test_a_call_is_sent_streamed_in_the_envelope() -> None:
@@ -72,19 +76,19 @@ def test_contents_are_counted_and_the_rest_is_added(answer: bytes, counted: int)
     ],
 )
 def test_a_document_is_one_answer_or_an_array_of_them(body: bytes, payloads: list[bytes]) -> None:
-    assert WIRE.events().document(body) == payloads
+    assert events().document(body) == payloads
 
 
 def test_events_are_read_as_they_come() -> None:
-    events = WIRE.events()
-    assert events.feed(b'data: {"response":{"responseId":"r"}}\n\nda') == [b'{"response":{"responseId":"r"}}']
-    assert events.feed(b"ta: x") == []
-    assert events.close() == [b"x"]
-    assert events.read(b'{"response":{"responseId":"r"}}').raw == b'{"responseId":"r"}'
+    reader = events()
+    assert reader.feed(b'data: {"response":{"responseId":"r"}}\n\nda') == [b'{"response":{"responseId":"r"}}']
+    assert reader.feed(b"ta: x") == []
+    assert reader.close() == [b"x"]
+    assert reader.read(b'{"response":{"responseId":"r"}}').raw == b'{"responseId":"r"}'
     with pytest.raises(UnreadableEvent):
-        events.read(b"x")
+        reader.read(b"x")
     with pytest.raises(UpstreamErrorEvent):
-        events.read(b'{"error":{"code":429}}')
+        reader.read(b'{"error":{"code":429}}')
 
 
 def test_failures_are_read_and_judged() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from support.deferreds import deferred, until
 from support.proxies import Kind, proxy
 from support.stack import Stack, free_port, stack
+from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.simulator.faults import Fault
+from antigravity_proxy.telemetry.record import Record
 
 KINDS: list[Kind] = ["http", "socks5"]
 
@@ -118,3 +120,37 @@ async def test_no_redirect_takes_a_token_along(tmp_path: Path) -> None:
         assert (await running.chat()).status == 200
         for kind in (elsewhere.simulator.requests, elsewhere.simulator.loads, elsewhere.simulator.refreshes):
             assert kind == []
+
+
+@pytest.mark.parametrize("way", ["gone", "refuses"])
+@pytest.mark.parametrize("whose", ["the setting's", "the account's own"])
+@deferred()
+async def test_a_proxy_that_fails_is_named_without_its_password(tmp_path: Path, way: str, whose: str) -> None:
+    lines: list[str] = []
+    log_to = cast(ILogObserver, lambda event: lines.append(formatEvent(event)))
+    async with proxy("http") as picky:
+        named = f"http://127.0.0.1:{picky.port if way == 'refuses' else free_port()}"
+        url = named.replace("//", "//user:hunter2@")
+        setting, own = ({}, {"upstream_proxy_url": url}) if "own" in whose else ({"UPSTREAM_PROXY_URL": url}, {})
+        globalLogPublisher.addObserver(log_to)
+        try:
+            async with stack(tmp_path, accounts=0, **setting) as running:
+                noted: list[Record] = []
+                running.daemon.ledger.observe(noted.append)
+                await with_accounts(running, {"expires_at": 4_102_444_800, "project_id": "p"} | own)
+                answer = await running.chat()
+                health = await running.request("GET", "/health", authorization="")
+                assert not running.simulator.requests
+        finally:
+            globalLogPublisher.removeObserver(log_to)
+    assert answer.status == 502
+    assert "the egress proxy gives no way" in answer.json["error"]["message"]
+    assert {attempt.reason for attempt in noted[-1].attempts} == {"no_way_out"}
+    (warning,) = (each for each in health.json["warnings"] if "egress prox" in each)
+    if own:
+        assert warning == "1 egress proxies that accounts name for themselves fail; the log names them"
+    else:
+        assert f"The egress proxy {named} " in warning
+        assert "(set by environment; UPSTREAM_PROXY_URL=none: no proxy)" in warning
+    assert len([line for line in lines if f"the egress proxy {named} " in line]) == 1
+    assert "hunter2" not in str((answer.body, health.body, lines))

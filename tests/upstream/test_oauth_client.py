@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 from support.deferreds import deferred
-from twisted.web.client import Agent, HTTPConnectionPool
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Site
+from support.token_endpoint import Endpoint, listening
+from twisted.web.client import Agent
 
 from antigravity_proxy.canonical.grant import IssuedToken, RefreshRejected
 from antigravity_proxy.secret import Secret
@@ -21,46 +20,18 @@ from antigravity_proxy.upstream.oauth import OAuthClient
 PAIR = OAuthPair("an-id", Secret("a-secret"))
 
 
-class Endpoint(Resource):
-    """A token endpoint that answers as told."""
-
-    isLeaf = True
-
-    def __init__(self, status: int, body: bytes, headers: dict[bytes, bytes]) -> None:
-        super().__init__()
-        self.status, self.body, self.headers = status, body, headers
-        self.forms: list[Any] = []
-
-    def render(self, request: Any) -> Any:
-        self.forms.append((dict(request.args), request.requestHeaders))
-        if not self.status:
-            return NOT_DONE_YET
-        request.setResponseCode(self.status)
-        for name, value in self.headers.items():
-            request.setHeader(name, value)
-        return self.body
-
-
 @asynccontextmanager
 async def endpoint(status: int, body: bytes = b"", **headers: bytes) -> AsyncIterator[tuple[Endpoint, Any]]:
     from twisted.internet import reactor
 
     made = Endpoint(status, body, {name.encode(): value for name, value in headers.items()})
-    site = Site(made, timeout=None)
-    site.log = lambda request: None  # type: ignore[method-assign]
-    port = reactor.listenTCP(0, site, interface="127.0.0.1")
-    url = f"http://127.0.0.1:{port.getHost().port}/token"
-    pool = HTTPConnectionPool(reactor)
-    client = OAuthClient(reactor, lambda: 1000.0, url, "ua/1")
+    async with listening(made) as (url, agent):
+        client = OAuthClient(reactor, lambda: 1000.0, url, "ua/1")
 
-    async def refresh() -> IssuedToken:
-        return await client.refresh(Agent(reactor, pool=pool), Secret("1//r"), PAIR)
+        async def refresh() -> IssuedToken:
+            return await client.refresh(agent, Secret("1//r"), PAIR)
 
-    try:
         yield made, refresh
-    finally:
-        await pool.closeCachedConnections()
-        await port.stopListening()
 
 
 @deferred()

@@ -254,7 +254,7 @@ class Silent:
 
 def opening(clock: Clock) -> tuple[Silent, list[Any], Deferred[Any]]:
     silent, results = Silent(), []
-    endpoint = tunnel.TunnelEndpoint(clock, silent, OPEN, "h", 443, 15.0)
+    endpoint = tunnel.TunnelEndpoint(clock, silent, OPEN, "h", 443, 15.0, tunnel.ProxyHealth(clock, OPEN))
     waiting = endpoint.connect(Factory.forProtocol(Protocol))
     waiting.addBoth(results.append)
     return silent, results, waiting

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from antigravity_proxy.accounts.state import OutOfUse
+from antigravity_proxy.accounts.stats import Tally
 from antigravity_proxy.settings.resolve import Resolver
 from antigravity_proxy.volume.accounts import RowProblem
 from antigravity_proxy.volume.guiconfig import GuiConfig
@@ -15,10 +17,12 @@ from antigravity_proxy.web.warnings import Surroundings, warnings
 
 CLIENT = {"GOOGLE_CLIENT_ID": "i", "GOOGLE_CLIENT_SECRET": "s"}
 
+WELL = VolumeState(read_at=1.0, key_count=1)
+
 
 def told(state: VolumeState | None = None, environ: dict[str, str] | None = None, **around: Any) -> tuple[str, ...]:
     settings = Resolver({}, CLIENT if environ is None else environ, lambda path: "").all({})
-    return warnings(settings, state or VolumeState(read_at=1.0, key_count=1), Surroundings(**around))
+    return warnings(settings, state or WELL, Surroundings(**({"tally": Tally(1, 1)} | around)))
 
 
 SEALED = (RowProblem("a", "no key opens its token", sealed=True),)
@@ -53,14 +57,26 @@ def test_the_volumes_matters(state: VolumeState, words: str) -> None:
         ({}, {}, "GOOGLE_CLIENT_ID is not set"),
         (None, {"misconfigured": "invalid_client"}, "not renewed: invalid_client"),
         (None, {"writable": False}, "running read-only"),
-        (None, {"barred": 2}, "2 of 0 accounts are out of use: their sign-in was revoked"),
-        (None, {"unverified": 1}, "1 of 0 accounts are set aside: Google asks their owner"),
+        (None, {"tally": Tally(3, 1, {OutOfUse.BARRED: 2})}, "2 of 3 accounts are out of use: their sign-in was"),
+        (None, {"tally": Tally(3, 3, {OutOfUse.UNVERIFIED: 1})}, "1 of 3 accounts are set aside: Google asks their"),
+        (None, {"tally": Tally(2, 2, misdirected=1)}, "1 of 2 accounts name an egress proxy of their own that can't"),
+        (None, {"egress": "The egress proxy http://h:1 gives no way"}, "(set by default; UPSTREAM_PROXY_URL=none"),
+        (None, {"own_egress": 2}, "2 egress proxies that accounts name for themselves fail"),
         (None, {"apart": "Redis is full"}, "Redis is full: replicas don't share what they learn meanwhile"),
     ],
 )
 def test_the_daemons_own(environ: dict[str, str] | None, around: dict[str, Any], words: str) -> None:
     (only,) = told(None, environ, **around)
     assert words in only
+
+
+def test_who_is_out_of_use_while_others_serve_is_no_matter_for_a_warning() -> None:
+    assert told(tally=Tally(3, 1, {OutOfUse.PAUSED: 1, OutOfUse.EXPIRED: 1})) == ()
+
+
+def test_an_empty_volume_is_said() -> None:
+    (only,) = told(tally=Tally())
+    assert only.startswith("The volume holds no account")
 
 
 def test_read_only_mode_is_no_surprise() -> None:
