@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 CLIENTS := build/clients
 NEWEST := build/newest
+PREVIOUS := build/previous
 CONFORMANCE := build/conformance
 MATRIX := build/matrix.md
 BIN := $(VENV)/bin
@@ -29,7 +30,7 @@ test-hostile: $(VENV)/.dev ## every fault and attack of docs/security.md, with i
 test-replicas: $(VENV)/.dev ## several daemons on one Redis, and Redis in trouble (about two minutes; needs redis-server)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m replicas tests/replicas
 
-test-clients: $(VENV)/.dev $(CLIENTS)/.python $(CLIENTS)/.node $(NEWEST)/.node ## real clients, agents among them, against the daemon (about two minutes)
+test-clients: $(VENV)/.dev $(CLIENTS)/.python $(CLIENTS)/.node $(NEWEST)/.node $(PREVIOUS)/.node ## real clients, agents among them, against the daemon (about two minutes)
 	$(BIN)/python -m pytest -n 2 -m clients tests/clients
 
 test-conformance: $(VENV)/.dev $(CONFORMANCE)/.sources ## the vendors' own tests of their Python packages, against the daemon (about a minute)
@@ -111,6 +112,12 @@ $(CONFORMANCE)/.sources: tests/conformance/requirements.txt
 	$(CONFORMANCE)/venv/bin/pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --no-build-isolation --dest $(CONFORMANCE) $$package && \
 	tar -xzf $(CONFORMANCE)/$$(echo $$package | sed s/==/-/).tar.gz -C $(CONFORMANCE) || exit 1; done
 	touch $@
+
+$(PREVIOUS)/.node: tests/clients/previous/package-lock.json
+	@mkdir -p $(PREVIOUS)
+	@if ! { command -v node && command -v npm; } >/dev/null; then echo "no node here: the previous packages are skipped"; else \
+	cp tests/clients/previous/package*.json $(PREVIOUS) && \
+	npm ci --prefix $(PREVIOUS) --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@; fi
 
 # the newest agents, whatever they are today: so that their next change is seen
 $(NEWEST)/.node:

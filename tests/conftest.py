@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from twisted.internet import reactor
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
@@ -27,8 +27,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # as the daemon has it, before anything waits
 keep_monotonic_time(reactor)
 
-# the same examples on every machine and at every run; `make fuzz` looks for new ones
-settings.register_profile("test", max_examples=100, derandomize=True, deadline=None, database=None)
+# the same examples on every machine and at every run, however slow it is; `make fuzz` looks for new ones
+settings.register_profile(
+    "test",
+    max_examples=100,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    report_multiple_bugs=False,
+)
 settings.register_profile("fuzz", max_examples=20_000, deadline=None, print_blob=True)
 settings.load_profile("test")
 

@@ -29,6 +29,8 @@ _ALLOWED = {
     "antigravity_proxy.telemetry.record.Record.key",  # a key's name
     "antigravity_proxy.volume.layout.Layout.keys",  # where they lie
     "antigravity_proxy.web.client_keys._File.keys",  # hashes
+    "antigravity_proxy.web.gate.ApiAdmission.key",  # its name, hash and limits
+    "antigravity_proxy.web.warnings.Surroundings.egress",  # what is wrong with it, in words
 }
 
 

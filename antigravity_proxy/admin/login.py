@@ -117,7 +117,7 @@ class Access:
 
     def is_in_force(self, login: Login) -> bool:
         """False once the login's session has ended, or the API keys have changed since."""
-        if login.keys != self._changes:
+        if login.key_changes != self._changes:
             return False
         return not login.session or self._sessions.get(login.session, self._clock()) is not None
 

@@ -23,12 +23,12 @@ T = TypeVar("T")
 class Login(Struct, frozen=True):
     """What let a request in, for work that outlives it: a session's name, empty for a key in a header.
 
-    ``keys`` counts changes of the API keys: after one, everything begun before is void. ``holder`` names whose it is
-    where room is short: the key that was shown, and from which network.
+    ``key_changes`` counts changes of the API keys: after one, everything begun before is void. ``holder`` names whose
+    it is where room is short: the key that was shown, and from which network.
     """
 
     session: str
-    keys: int
+    key_changes: int
     holder: str
 
 

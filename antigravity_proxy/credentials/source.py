@@ -85,4 +85,4 @@ def _gcloud_file(environ: Mapping[str, str]) -> str:
     """Where gcloud keeps application default credentials; empty: there are none."""
     home = environ.get("CLOUDSDK_CONFIG") or str(Path(environ.get("HOME", "~")).expanduser() / ".config" / "gcloud")
     path = Path(home) / "application_default_credentials.json"
-    return str(path) if path.is_file() else ""
+    return str(path) if os.path.isfile(path) else ""  # one that may not be looked at is none

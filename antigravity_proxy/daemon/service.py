@@ -48,6 +48,7 @@ from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.volume.writing import WriterService
 from antigravity_proxy.web.api import ApiResource
+from antigravity_proxy.web.budgets import Budgets
 from antigravity_proxy.web.client_keys_file import ClientKeysFile
 from antigravity_proxy.web.decoding import Decoding
 from antigravity_proxy.web.gate import ApiAdmission, ApiGate
@@ -122,6 +123,8 @@ class Daemon(MultiService):
         keys = KeyPolicy.of(settings)
         keys.clients = () if client_keys is None else client_keys.keys
         ring = keys.at_start(start.state.config, absent=start.state.config_absent)
+        budgets = Budgets(remembered, epoch)
+        ledger.observe(budgets)
         limits_of_keys = RateLimits(reactor.seconds, epoch)
         hosts = (settings.host, *settings.allowed_hosts)
         origins, trusted = settings.cors_origins, settings.trusted_proxies
@@ -152,7 +155,16 @@ class Daemon(MultiService):
             None if replicas is None else lambda: replicas.responses,
         )
         api = ApiResource(
-            services.relay, lambda: in_force.catalogue, gate, pages, hex_digits, ledger, decoding, responses, usage
+            services.relay,
+            lambda: in_force.catalogue,
+            gate,
+            pages,
+            hex_digits,
+            ledger,
+            decoding,
+            responses,
+            usage,
+            budgets,
         )
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
         self.site = GuardedSite(api, gate, ticker, max_connections=self._room)

@@ -76,6 +76,8 @@ def new(
     per_minute: int | None,
     concurrent: int | None,
     models: tuple[str, ...],
+    tokens_per_day: int | None = None,
+    tokens_per_month: int | None = None,
 ) -> tuple[str, ClientKey]:
     """A new key, and its entry. Raises ClickException for a name or pattern that can't be."""
     plain = PREFIX + secrets.token_urlsafe(32)
@@ -87,6 +89,8 @@ def new(
         requests_per_minute=per_minute,
         concurrent=concurrent,
         models=models,
+        tokens_per_day=tokens_per_day,
+        tokens_per_month=tokens_per_month,
     )
     try:
         parse(render((key,)))
@@ -127,6 +131,10 @@ def _limits(key: ClientKey, now: datetime) -> str:
         told.append(f"{key.requests_per_minute} requests a minute")
     if key.concurrent is not None:
         told.append(f"{key.concurrent} at a time")
+    if key.tokens_per_day is not None:
+        told.append(f"{key.tokens_per_day:,} tokens a day")
+    if key.tokens_per_month is not None:
+        told.append(f"{key.tokens_per_month:,} tokens a month")
     if key.models:
         told.append(f"models {', '.join(key.models)}")
     return "; ".join(told) or "no limits"

@@ -99,7 +99,7 @@ def prune(connection: sqlite3.Connection, days: int = DAYS, months: int = MONTHS
     """
     for table, kept in (("usage_day", days), ("usage_month", months)):
         spans = connection.execute(
-            f"SELECT DISTINCT span FROM {table} WHERE shape = ? ORDER BY span DESC LIMIT -1 OFFSET ?",  # noqa: S608
+            f"SELECT DISTINCT span FROM {table} WHERE shape = ? ORDER BY span DESC LIMIT -1 OFFSET ?",  # noqa: S608 - names of ours
             (MODEL, kept),
         ).fetchall()
         if spans:
@@ -200,7 +200,7 @@ def _sums(
     for table, begin, end in parts:
         kind = 1 if table == "usage_month" else 0
         selects.append(
-            f"SELECT {kind} AS monthly, {'span' if by_day else '0 AS span'}{names}, {', '.join(COUNTS)}"  # noqa: S608
+            f"SELECT {kind} AS monthly, {'span' if by_day else '0 AS span'}{names}, {', '.join(COUNTS)}"  # noqa: S608 - names of ours
             f" FROM {table} WHERE shape = ? AND span BETWEEN ? AND ?"
         )
         values += [shape, begin, end]
@@ -208,7 +208,7 @@ def _sums(
         return [] if columns or by_day else [_Sum("", (), Amount())]
     grouped = f" GROUP BY monthly, span{names}" if by_day else f" GROUP BY {names[2:]}" if names else ""
     query = (
-        f"SELECT {'monthly' if by_day else '0'}, {'span' if by_day else '0'}{names}, {_SUMS}"  # noqa: S608
+        f"SELECT {'monthly' if by_day else '0'}, {'span' if by_day else '0'}{names}, {_SUMS}"  # noqa: S608 - names of ours
         f" FROM ({' UNION ALL '.join(selects)}){grouped}"
         f" ORDER BY {'1 DESC, 2, ' if by_day else ''}SUM(tokens_in) + SUM(tokens_out) DESC, SUM(requests) DESC{names}"
         " LIMIT ?"

@@ -20,11 +20,14 @@ from antigravity_proxy.dialect.openai import responses_listing
 from antigravity_proxy.relay.context import ClientGone, RelayContext
 from antigravity_proxy.state.usage import UsageLedger
 from antigravity_proxy.telemetry.record import Ledger
-from antigravity_proxy.web import capacity, usage
+from antigravity_proxy.web import capacity, limit_headers, usage
+from antigravity_proxy.web.budgets import Budgets
 from antigravity_proxy.web.client import HttpClient
+from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.decoding import Decoding
 from antigravity_proxy.web.dialects import DIALECTS, Dialect, Incoming, TokenCount
 from antigravity_proxy.web.gate import ApiAdmission, ApiGate, ApiRequest
+from antigravity_proxy.web.limit_headers import Headers
 from antigravity_proxy.web.responses import Asking, Responses
 from antigravity_proxy.web.routes import Operation, Route
 from antigravity_proxy.web.serving import Serving
@@ -74,6 +77,7 @@ class ApiResource(Resource):
         decoding: Decoding,
         responses: Responses,
         usage: UsageLedger,
+        budgets: Budgets,
     ) -> None:
         super().__init__()
         self._context = context
@@ -84,7 +88,8 @@ class ApiResource(Resource):
         self._decoding = decoding
         self._responses = responses
         self._usage = usage
-        self._serving = serving = Serving(context, catalogue, gate.rate_limits, hex_digits, ledger)
+        self._budgets = budgets
+        self._serving = serving = Serving(context, catalogue, gate.rate_limits, budgets, hex_digits, ledger)
         self._sockets = None if Sockets is None else Sockets(gate, serving, responses, ledger, context.ticker)
 
     def render(self, request: ApiRequest) -> Any:
@@ -94,6 +99,8 @@ class ApiResource(Resource):
             TwistedRequest(request).render(self._public)
             return NOT_DONE_YET
         client = HttpClient(request, admission.recorded, self._context.ticker)
+        if admission.key is not None and admission.key.has_limits:
+            client.further = partial(self._limits_left, admission.key, admission.route.dialect)
         serving = Deferred.fromCoroutine(self._serve(request, admission, client))
         request.on_lost = partial(_hung_up, client, serving)
         serving.addErrback(self._last_resort, request, client)
@@ -147,6 +154,11 @@ class ApiResource(Resource):
                 return self._capacity()
             case _:
                 return _GO_AHEAD
+
+    def _limits_left(self, key: ClientKey, dialect: str) -> Headers:
+        """What is left to the client's key at this moment."""
+        requests, tokens = self._gate.rate_limits.left(key), self._budgets.left(key)
+        return limit_headers.of_key(dialect, requests, tokens, self._context.epoch())
 
     def _models(self, admission: ApiAdmission) -> tuple[PublicModel, ...]:
         """The models that the client may use."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IConsumer
@@ -28,6 +29,7 @@ class HttpClient:
         "_said",
         "_ticker",
         "consumer",
+        "further",
         "gone",
         "head_sent",
         "record",
@@ -41,6 +43,7 @@ class HttpClient:
         self._keepalive = b""
         self._said = 0.0  # monotonic seconds: when the client last got a byte
         self.consumer: IConsumer | None = None
+        self.further: Callable[[], tuple[tuple[bytes, bytes], ...]] | None = None  # headers that are known late
         self.gone = False
         self.started = False
         self.head_sent = False
@@ -119,6 +122,10 @@ class HttpClient:
         for name, value in self._headers:
             set_header(name, value)
         self._headers = ()
+        if self.further is not None:
+            for name, value in self.further():
+                set_header(name, value)
+            self.further = None
 
     def tick(self, now: float) -> None:
         """Fills a long silence."""

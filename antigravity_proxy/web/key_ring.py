@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from antigravity_proxy.errors import Unauthorized
 from antigravity_proxy.http1.fields import HeaderFields
+from antigravity_proxy.secret import SecretBytes
 from antigravity_proxy.web.client_keys import ClientKey, digest
 
 
@@ -74,11 +75,12 @@ class KeyRing:
             raise Unauthorized("Wrong API key.")
         return client
 
-    def accepted(self, headers: HeaderFields, query: bytes) -> bytes:
+    def accepted(self, headers: HeaderFields, query: bytes) -> SecretBytes:
         """The key in force that the request shows; empty where none is needed."""
         if self.open:
-            return b""
-        return next((key for key in keys_shown(headers, query) if self.has([key]) or self.client_of([key])), b"")
+            return SecretBytes()
+        found = (key for key in keys_shown(headers, query) if self.has([key]) or self.client_of([key]))
+        return SecretBytes(next(found, b""))
 
 
 def keys_shown(headers: HeaderFields, query: bytes = b"") -> list[bytes]:

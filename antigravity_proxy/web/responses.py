@@ -23,6 +23,7 @@ from antigravity_proxy.responses.items import Items, text_length
 from antigravity_proxy.responses.record import Record, read_record, record_of
 from antigravity_proxy.responses.seal import Seal
 from antigravity_proxy.responses.store import ResponseStore, StoredResponse
+from antigravity_proxy.secret import SecretBytes
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.web.bodies import LARGE, check_shape
 from antigravity_proxy.web.decoding import Decoding
@@ -56,7 +57,7 @@ class SharedResponses(Protocol):
 class Asking(Struct, frozen=True):
     """Who asks: the API key that was shown, empty where none is asked for; and a name of the socket, if it is one."""
 
-    key: bytes
+    key: SecretBytes
     socket: bytes = b""
 
     @property

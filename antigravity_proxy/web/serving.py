@@ -13,6 +13,7 @@ from antigravity_proxy import errors
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.chunk import Usage
+from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.dialect.base import Decoded, Stamp
 from antigravity_proxy.http1.fields import HeaderFields
@@ -23,6 +24,7 @@ from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
 from antigravity_proxy.relay.signatures import ConversationSignatures
 from antigravity_proxy.telemetry.record import Ledger, Record
+from antigravity_proxy.web.budgets import Budgets
 from antigravity_proxy.web.gate import ApiAdmission
 from antigravity_proxy.web.rate_limits import RateLimits
 from antigravity_proxy.web.session_headers import session_of
@@ -55,12 +57,14 @@ class Serving:
         context: RelayContext,
         catalogue: Callable[[], Catalogue],
         rate_limits: RateLimits,
+        budgets: Budgets,
         hex_digits: Callable[[int], str],
         ledger: Ledger,
     ) -> None:
         self._context = context
         self._catalogue = catalogue
         self._rate_limits = rate_limits
+        self._budgets = budgets
         self._hex = hex_digits
         self._ledger = ledger
         self._unknown: set[str] = set()  # names that were warned of
@@ -83,6 +87,10 @@ class Serving:
         model = self.model(admission, call, record)
         if admission.key is not None and decoded.asks_upstream:
             self._rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
+        if admission.key is not None and admission.key.has_budget and decoded.asks_upstream:
+            calls = (call, *decoded.more)
+            estimate = await place(lambda: sum(map(input_tokens, calls)))
+            self._budgets.reserve(admission.key, record, estimate)
         if call.stream:
             self._ledger.streams(record)
         memory = await place(partial(ConversationSignatures, context.signatures, record.key, call, model))

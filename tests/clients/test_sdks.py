@@ -238,11 +238,13 @@ async def test_an_error_in_the_stream_is_told(tmp_path: Path, client: str) -> No
 
 @needs_node
 @deferred(60)
-async def test_items_left_to_a_store_are_refused_with_advice(tmp_path: Path) -> None:
+async def test_items_left_to_a_store_are_found_there(tmp_path: Path) -> None:
     """``ai`` names earlier items instead of sending them, unless it is told that nothing is stored."""
     async with stack(tmp_path) as running:
+        results(await ask(running, "ai-openai", "stored"), "ai-openai")
+    async with stack(tmp_path / "off", PROXY_RESPONSES_STORE="0") as running:
         told = await ask(running, "ai-openai", "stored")
-        assert (told["error"], told["status"]) == ("APICallError", 400)
+        assert (told["error"], told["status"]) == ("APICallError", 404)
         assert "store: false" in told["message"]
 
 

@@ -294,6 +294,8 @@ def test_a_schema_costs_what_its_size_costs(name: str) -> None:
         ("message tools", MAX_TOOLS + 1, MAX_TOOLS),
         ("contents", MAX_PARTS + 1, MAX_PARTS),
         ("parts", MAX_PARTS + 1, MAX_PARTS),
+        ("gemini system", MAX_PARTS + 1, MAX_PARTS),
+        ("gemini safety settings", MAX_PARTS + 1, MAX_PARTS),
         ("gemini functions", MAX_TOOLS + 1, MAX_TOOLS),
         ("gemini tools", MAX_TOOLS + 1, MAX_TOOLS),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from support.accounts import account
@@ -226,3 +227,5 @@ class Checked(Request):
 
 
 TestTrouble = Trouble.TestCase
+#: a failure's steps are shown as they were found: to shorten them takes minutes
+TestTrouble.settings = settings(phases=[Phase.generate])

@@ -144,6 +144,16 @@ def test_a_very_long_chain_is_let_go_without_recursion() -> None:
     assert (len(store), store.size) == (0, 0)
 
 
+def test_an_owner_may_be_forgotten() -> None:
+    store = ResponseStore(MEGABYTE)
+    keep(store, "resp_1", "1")
+    keep(store, "resp_2", "2", owner=OTHER)
+    store.forget(ME)
+    store.forget(ME)
+    assert store.take(ME, "resp_1", 0) is None
+    assert store.take(OTHER, "resp_2", 0) is not None
+
+
 def test_what_begins_with_a_chain() -> None:
     store = ResponseStore(MEGABYTE)
     first = keep(store, "resp_1", '"a"', output='"A"')

@@ -7,10 +7,11 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from support.users import as_nobody, reachable_directory
@@ -23,6 +24,8 @@ from antigravity_proxy.simulator.volume import write_volume
 from antigravity_proxy.volume import keys, layout, mounts
 from antigravity_proxy.volume.sealed import Unsealer
 from antigravity_proxy.volume.writer import NewAccount, NotWritten, VolumeWriter
+
+T = TypeVar("T")
 
 ALICE = NewAccount(
     email=Secret("Newcomer@example.com"),
@@ -287,6 +290,17 @@ for number in range(1, 401):
 """
 
 
+def in_the_end(write: Callable[[], T]) -> T:
+    """What the write gives once the app lets it have the database: on a busy machine it may be refused a few times."""
+    for _ in range(20):
+        try:
+            return write()
+        except NotWritten as e:
+            if "locked" not in str(e):
+                raise
+    return write()
+
+
 def test_a_desktop_app_that_writes_at_the_same_time_loses_nothing_and_costs_nothing(tmp_path: Path) -> None:
     volume = write_volume(tmp_path, accounts=1)
     identity = volume.add(0, expires_at=0)
@@ -299,8 +313,9 @@ def test_a_desktop_app_that_writes_at_the_same_time_loses_nothing_and_costs_noth
         account = NewAccount(
             Secret(f"{count}@example.com"), Secret(""), None, Secret("ya29.x"), Secret("1//x"), EPOCH + 5
         )
-        writer.add(account)
-        assert writer.renew(identity, Secret("1//sim-0"), grant(f"ya29.{count}", EPOCH + count))
+        in_the_end(partial(writer.add, account))
+        token = grant(f"ya29.{count}", EPOCH + count)
+        assert in_the_end(partial(writer.renew, identity, Secret("1//sim-0"), token))
     assert app.returncode == 0, app.communicate()[1]
     app.communicate()
     found = rows(tmp_path)

@@ -102,11 +102,18 @@ def _read(body: bytes, model: str, stream: bool, inner: str = "") -> Call:
         raise BadRequest("The body is nested too deeply.") from None
 
 
+def _count(fields: dict[str, Any]) -> None:
+    """Raises BadRequest for too many of anything, before it is converted: that is done in one piece."""
+    for name, value in fields.items():
+        contents = value if isinstance(value, list) else [value]
+        at_most(MAX_PARTS, name, name, len(contents))
+        at_most(MAX_PARTS, "parts", name, lengths(each.get("parts") for each in contents if isinstance(each, dict)))
+
+
 def _call(fields: dict[str, Any], model: str, stream: bool, *, is_small: bool) -> Call:
+    if not is_small:
+        _count(fields)
     request = convert(fields, wire.Request, "")
-    if not is_small and isinstance(request.contents, list):
-        at_most(MAX_PARTS, "contents", "contents", len(request.contents))
-        at_most(MAX_PARTS, "parts", "contents", lengths(content.parts for content in request.contents))
     contents = _contents(request.contents)
     config = convert(request.generation_config or {}, wire.GenerationConfig, "generationConfig")
     tools, search, builtin = _tools(request.tools or [])

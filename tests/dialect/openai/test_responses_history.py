@@ -11,11 +11,14 @@ from msgspec import Raw
 from openai.types.responses import ResponseItem
 from pydantic import TypeAdapter
 
+from antigravity_proxy.canonical.chunk import Candidate, Chunk
 from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.dialect.base import Rendered, Stamp
 from antigravity_proxy.dialect.openai.responses_document import Response
 from antigravity_proxy.dialect.openai.responses_items import Memory
 from antigravity_proxy.dialect.openai.responses_listing import (
+    document_of,
+    read_document,
     render,
     render_count,
     render_deleted,
@@ -203,3 +206,38 @@ def test_what_two_responses_have_in_common_is_held_once() -> None:
     other, size = sharing(response(), earlier)
     assert (bytes(other.tools), size) == (b"[]", 2)
     assert sharing(response(), response())[1] == 0
+
+
+def test_an_object_goes_elsewhere_and_comes_back_whole() -> None:
+    output = (raw(ANSWER),)
+    kept = response(output=output, previous_response_id="resp_0", instructions="x")
+    assert b"yes" not in document_of(kept)
+    assert read_document(document_of(kept), output) == kept
+
+
+# --- in frames ----------------------------------------------------------------------------------------------------
+
+
+def test_frames_hold_the_events_of_a_stream() -> None:
+    def told(framed: bool) -> bytes:
+        decoded = understand(read(body(stream=True, reasoning={"summary": "auto"})), framed=framed).decoded
+        assert decoded.call.stream
+        answer = decoded.new_answer(STAMP)
+        parts = (Part(text="hm", thought=True), Part(text="a\nb\u2028c"))
+        candidate = Candidate(content=Content("model", parts), finish_reason="STOP")
+        return answer.feed([Chunk(candidates=(candidate,))]) + answer.close()
+
+    events = [event.partition(b"data: ")[2] for event in told(False).split(b"\n\n") if event]
+    assert told(True) == b"".join(event + b"\n" for event in events)
+
+
+def test_what_is_only_to_be_kept_asks_no_model() -> None:
+    found = understand(read(body()), framed=True, generate=False)
+    assert not found.decoded.asks_upstream
+    assert found.decoded.call.stream
+
+
+def test_an_input_there_must_be() -> None:
+    with pytest.raises(BadRequest) as caught:
+        understood(Memory(), input=None)
+    assert caught.value.param == "input"
