@@ -95,9 +95,8 @@ def _of_desktop(environ: Mapping[str, str]) -> Layout:
     return layout.of_desktop(sys.platform, environ, Path.home(), windows_homes)
 
 
-def epoch() -> float:
-    """The wall clock in epoch seconds: the one place where it is read."""
-    return time.time()  # noqa: TID251 - all others are passed this
+#: the wall clock in epoch seconds: the one place where it is read
+epoch: Callable[[], float] = time.time  # noqa: TID251 - all others are passed this
 
 
 def gui_values(config: GuiConfig | None) -> dict[str, Any]:

@@ -31,7 +31,6 @@ _NOTHING_SAID = Reasoning()
 _NO_OFFERS = Offers()
 
 #: routers and SDKs put words before a name: ``models/``, ``openrouter/anthropic/``
-_PREFIX = re.compile(r".*/")
 _SUFFIX = re.compile(r"(?:@.*|:.*|-(?:20\d{6}|latest))$")
 #: longer names are nobody's; patterns with several wildcards would take long over them
 _MAX_NAME = 200
@@ -54,6 +53,11 @@ class PublicModel(Struct, frozen=True):
     input_tokens: int
     output_tokens: int
     thinking: bool
+
+
+def _bare(name: str) -> str:
+    """A name without what stands before its last slash."""
+    return name.rpartition("/")[2]
 
 
 class _Mapping:
@@ -145,7 +149,7 @@ class Catalogue:
     def _means(self, name: str, depth: int) -> tuple[str, ...] | None:
         """The ids that a name means, whether they are offered or not; None: it means none."""
         whole = name.lower().removeprefix("models/")
-        dated = _PREFIX.sub("", whole)
+        dated = _bare(whole)
         plain = _SUFFIX.sub("", dated)
         mapped = self._mapped(dict.fromkeys((name.lower(), whole, dated, plain)))
         if mapped is not None:
@@ -158,10 +162,10 @@ class Catalogue:
     def _target(self, written: str, depth: int) -> str:
         """The id that a mapping's target means: an id that is known, another public name, or an id all the same."""
         target = written.removeprefix("models/")
-        for each in (target, _PREFIX.sub("", target)):
+        for each in (target, _bare(target)):
             if each in MODELS or each in self._offered:
                 return each
-        return self._meant(_PREFIX.sub("", target.lower()), depth) or target
+        return self._meant(_bare(target.lower()), depth) or target
 
     def _mapped(self, names: Iterable[str]) -> tuple[str, ...] | None:
         """What the mapping says of a name, with and without its prefixes and date."""
@@ -247,7 +251,7 @@ def _wildcard(name: str) -> re.Pattern[str]:
 
 
 def _public(name: str, model: Model) -> PublicModel:
-    plain = _PREFIX.sub("", name.lower())
+    plain = _bare(name.lower())
     owner: Owner = next((owner for pattern, owner in _OWNERS if pattern.match(plain)), "google")
     shown = model.display_name if name == model.id else f"{name} ({model.display_name})"
     return PublicModel(name, owner, shown, model.context, model.output, model.thinking is not None)

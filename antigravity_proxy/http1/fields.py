@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from antigravity_proxy.http1.parser import Fields
@@ -30,11 +30,19 @@ class ReceivedFields:
 
     def hasHeader(self, name: bytes) -> bool:
         """The field is there."""
-        return name.lower() in self._fields
+        return name in self._fields or name.lower() in self._fields
 
     def getRawHeaders(self, name: bytes, default: Sequence[bytes] = ()) -> Sequence[bytes]:
         """Its values, in their order; ``default`` where there is none."""
         return self._fields.get(name.lower(), default)
+
+    def first(self, names: Iterable[bytes]) -> bytes | None:
+        """The first value of the first of these fields that is there; lower-case names."""
+        fields = self._fields
+        for name in names:
+            if name in fields:
+                return fields[name][0]
+        return None
 
     def getAllRawHeaders(self) -> Iterator[tuple[bytes, Sequence[bytes]]]:
         """All fields with their values."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 #: the longest line of a chunk's size with its extensions, in bytes
 MAX_CHUNK_LINE = 256
@@ -38,7 +40,7 @@ class TooLong(Malformed):
     """A head, a line or a section is over its bound."""
 
 
-class ResponseHead(NamedTuple):
+class ResponseHead(Struct, frozen=True):
     """The head of a response. ``fields``: lower-case names, values in their order."""
 
     minor: int
@@ -56,7 +58,7 @@ class ResponseHead(NamedTuple):
         return self.minor == 1 and b"close" not in tokens(self.fields, b"connection")
 
 
-class RequestHead(NamedTuple):
+class RequestHead(Struct, frozen=True):
     """The head of a request. ``fields``: lower-case names, values in their order."""
 
     method: bytes

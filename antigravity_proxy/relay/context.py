@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from twisted.internet.interfaces import IConsumer, IReactorTime
@@ -43,11 +43,10 @@ class RelayContext:
     egresses: Egresses
     signatures: Signatures
     upstream: Upstream
+    clock: IReactorTime = field(init=False)  # the ticker's: monotonic seconds and timers
 
-    @property
-    def clock(self) -> IReactorTime:
-        """Monotonic seconds and timers."""
-        return self.ticker.clock
+    def __post_init__(self) -> None:
+        self.clock = self.ticker.clock
 
 
 class ClientGone(Exception):

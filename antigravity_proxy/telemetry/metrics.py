@@ -21,12 +21,15 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from antigravity_proxy.telemetry.record import Attempt, Record
+from antigravity_proxy.telemetry.record import Record
 
 #: seconds; a thinking model may be silent for a minute, and an answer may take many
 _FIRST_BYTE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
 _DURATION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+#: requests of one kind whose figures may wait for a scrape
+_UNFLUSHED = 1000
 
 Values = Iterable[tuple[tuple[str, ...], float]]
 
@@ -79,18 +82,53 @@ def _family(figure: Figure) -> CounterMetricFamily | GaugeMetricFamily:
 
 
 class _Request:
-    """The counters that one kind of request moves, looked up once: dialect, operation, family, streamed, status."""
+    """What one kind of request has brought since the last flush: plain numbers, which cost a request nothing.
 
-    __slots__ = ("bytes_out", "count", "duration", "first_byte", "tokens_in", "tokens_out")
+    A kind is dialect, operation, family, streamed, status.
+    """
 
-    def __init__(self, metrics: Metrics, record: Record) -> None:
-        dialect, family, stream = record.dialect, record.family or "none", "true" if record.streamed else "false"
-        self.count = metrics.requests.labels(dialect, record.operation, family, str(record.status))
-        self.duration = metrics.duration.labels(dialect, family, stream)
-        self.first_byte = metrics.first_byte.labels(dialect, family, stream)
-        self.bytes_out = metrics.bytes_out.labels(dialect)
-        self.tokens_in = metrics.tokens.labels(family, "in")
-        self.tokens_out = metrics.tokens.labels(family, "out")
+    __slots__ = ("bytes_out", "count", "durations", "first_bytes", "labels", "tokens_in", "tokens_out")
+
+    def __init__(self, record: Record) -> None:
+        stream = "true" if record.streamed else "false"
+        self.labels = (record.dialect, record.operation, record.family or "none", str(record.status), stream)
+        self._clear()
+
+    def _clear(self) -> None:
+        self.count = self.bytes_out = self.tokens_in = self.tokens_out = 0
+        self.durations: list[float] = []
+        self.first_bytes: list[float] = []
+
+    def flush(self, metrics: Metrics) -> None:
+        """Moves the counters."""
+        dialect, operation, family, status, stream = self.labels
+        metrics.requests.labels(dialect, operation, family, status).inc(self.count)
+        metrics.bytes_out.labels(dialect).inc(self.bytes_out)
+        metrics.tokens.labels(family, "in").inc(self.tokens_in)
+        metrics.tokens.labels(family, "out").inc(self.tokens_out)
+        duration = metrics.duration.labels(dialect, family, stream)
+        for value in self.durations:
+            duration.observe(value)
+        first_byte = metrics.first_byte.labels(dialect, family, stream)
+        for value in self.first_bytes:
+            first_byte.observe(value)
+        self._clear()
+
+
+class _Flush(Collector):
+    """Registered before all others: whoever collects sees everything."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing of its own."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Nothing of its own."""
+        self._metrics.flush()
+        return iter(())
 
 
 class Metrics:
@@ -100,6 +138,8 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         self._kinds: dict[tuple[str, str, str, bool, int], _Request] = {}
+        self._attempts: dict[str, int] = {}  # by outcome, since the last flush
+        registry.register(_Flush(self))
 
         def counter(name: str, help_: str, *labels: str) -> Counter:
             return Counter(f"antigravity_{name}", help_, labels, registry=registry)
@@ -144,32 +184,39 @@ class Metrics:
         key = (record.dialect, record.operation, record.family, record.streamed, record.status)
         kind = self._kinds.get(key)
         if kind is None:
-            kind = self._kinds[key] = _Request(self, record)
-        kind.count.inc()
+            kind = self._kinds[key] = _Request(record)
+        elif kind.count >= _UNFLUSHED:
+            kind.flush(self)
+        kind.count += 1
         if record.refused:
             self.refused.inc()
         else:
-            kind.duration.observe(record.duration)
+            kind.durations.append(record.duration)
         if record.error:
             self.errors.labels(record.error).inc()
         if record.client_left:
             self.left.inc()
-        if record.bytes_out:
-            kind.bytes_out.inc(record.bytes_out)
+        kind.bytes_out += record.bytes_out
+        kind.tokens_in += record.tokens_in
+        kind.tokens_out += record.tokens_out
         if record.attempts:
             if record.first_byte is not None and record.status < 400:
-                kind.first_byte.observe(record.first_byte)
-            self._count_attempts(record.attempts)
-        if record.tokens_in or record.tokens_out:
-            kind.tokens_in.inc(record.tokens_in)
-            kind.tokens_out.inc(record.tokens_out)
+                kind.first_bytes.append(record.first_byte)
+            last = record.attempts[-1]
+            for attempt in record.attempts:
+                outcome = attempt.reason or "served"
+                self._attempts[outcome] = self._attempts.get(outcome, 0) + 1
+                if attempt is not last and attempt.reason:
+                    self.failovers.labels(attempt.reason).inc()
 
-    def _count_attempts(self, attempts: list[Attempt]) -> None:
-        last = attempts[-1]
-        for attempt in attempts:
-            self.attempts.labels(attempt.reason or "served").inc()
-            if attempt is not last and attempt.reason:
-                self.failovers.labels(attempt.reason).inc()
+    def flush(self) -> None:
+        """Moves what was counted on the requests' way into the registry."""
+        for kind in self._kinds.values():
+            if kind.count:
+                kind.flush(self)
+        for outcome, count in self._attempts.items():
+            self.attempts.labels(outcome).inc(count)
+        self._attempts.clear()
 
     def render(self, accept: str) -> tuple[str, bytes]:
         """Content type and text of all metrics, in the form that ``accept`` asks for."""

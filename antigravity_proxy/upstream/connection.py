@@ -155,7 +155,8 @@ class Connection:
         self._state = _State.BODY
         early, self._early = self._early, b""
         body = self._body
-        self._resume_socket()
+        if self._paused:
+            self._resume_socket()
         if body is not None and (early or body.done):
             self._feed(body, early)
         if self._lost is not None and self._state is _State.BODY:
@@ -257,7 +258,8 @@ class Connection:
         self._state = _State.IDLE
         if self.connected:
             if self._persistent and not surplus:
-                self._resume_socket()  # a paused one in the pool would hang whoever gets it next
+                if self._paused:
+                    self._resume_socket()  # a paused one in the pool would hang whoever gets it next
                 first, self.reused = not self.reused, True
                 self._owner.released(self, first=first)
             else:

@@ -57,7 +57,7 @@ class Egress:
         """
         return (
             (b"Host", host_header(url)),
-            *((name, value.reveal().encode("latin-1")) for name, value in own),
+            *[(name, value.reveal().encode("latin-1")) for name, value in own],
             (b"Content-Type", b"application/json"),
             (b"Accept", accept),
             (b"Accept-Encoding", b"identity"),

@@ -73,7 +73,7 @@ def host_header(url: bytes) -> bytes:
 
 def _request_head(method: bytes, target: bytes, headers: HeaderList, body: bytes | None) -> bytes:
     """The head of a request. Raises ValueError where a header would begin a line of its own."""
-    lines = [method + b" " + target + b" HTTP/1.1", *(name + b": " + value for name, value in headers)]
+    lines = [method + b" " + target + b" HTTP/1.1", *[name + b": " + value for name, value in headers]]
     if body is not None:
         lines.append(b"Content-Length: %d" % len(body))
     head = b"\r\n".join(lines)
@@ -141,9 +141,10 @@ class Exchange:
             opened = self._opened = Deferred[ResponseHead](self._give_up)
             connection.request(head, body or b"", self)
             return await opened
-        finally:
+        except BaseException:
             self._opened = None
             self._ticker.leave(self)
+            raise
 
     async def _connect(self, uri: URI) -> Connection:
         self._connecting = self._connections.connect(uri)

@@ -26,6 +26,8 @@ _MOST = ((b"{", 200_000), (b"[", 200_000), (b'"', 1_000_000), (b",", 4_000_000))
 class BodyUse(Enum):
     """What becomes of a request's body."""
 
+    __hash__ = object.__hash__  # Enum's own is a call of Python
+
     REFUSED = "there may be none"
     IGNORED = "it is read and thrown away"
     KEPT = "it is kept"

@@ -14,6 +14,9 @@ from antigravity_proxy.telemetry.record import CLIENT_LEFT, Record
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest
 
+#: what every answer's head says
+_ALWAYS = ((b"server", SERVER_NAME), (b"x-content-type-options", b"nosniff"))
+
 
 class HttpClient:
     """Implements ``relay.client.Client``.
@@ -116,11 +119,7 @@ class HttpClient:
         if self.head_sent:
             return
         self.head_sent = True
-        set_header = self._request.setHeader
-        set_header(b"server", SERVER_NAME)
-        set_header(b"x-content-type-options", b"nosniff")
-        for name, value in self._headers:
-            set_header(name, value)
+        self._request.setHeaders((*_ALWAYS, *self._headers))
         self._headers = ()
         if self.further is not None:
             for name, value in self.further():

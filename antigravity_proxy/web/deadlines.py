@@ -32,7 +32,7 @@ class Wait(Enum):
     CLOSE = auto()
     NOTHING = auto()
 
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # Enum's own is a call of Python
 
 
 #: how many seconds each may take; what isn't here may take as long as it takes

@@ -7,7 +7,7 @@ stay in memory, and all of them together are budgeted.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -112,8 +112,8 @@ class GuardedRequest(Generic[A]):
 
     def __init__(self, channel: GuardedChannel, head: RequestHead) -> None:
         self.channel = channel
-        self.method, self.uri, self.minor, fields = head
-        self.requestHeaders = ReceivedFields(fields)
+        self.method, self.uri, self.minor = head.method, head.target, head.minor
+        self.requestHeaders = ReceivedFields(head.fields)
         self.admission: A | None = None
         self.on_lost: Callable[[Failure], object] | None = None
         self.code = 200
@@ -226,6 +226,12 @@ class GuardedRequest(Generic[A]):
         """A field of the answer's head, by its lower-case name; it stands once for each value."""
         self._fields[name] = values
 
+    def setHeaders(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
+        """Several fields of the answer's head, each once, by their lower-case names."""
+        mine = self._fields
+        for name, value in fields:
+            mine[name] = (value,)
+
     @property
     def fields(self) -> tuple[tuple[bytes, bytes], ...]:
         """The fields of the answer's head that are set so far."""
@@ -233,7 +239,8 @@ class GuardedRequest(Generic[A]):
 
     def _start(self) -> bytes:
         """Begins the answer: its head, with the framing of its body."""
-        channel, fields = self.channel, list(self.fields)
+        channel = self.channel
+        fields = [(name, value) for name, values in self._fields.items() for value in values]
         self.startedWriting = True
         if self.method == b"HEAD" or self.code in _WITHOUT_BODY or b"content-length" in self._fields:
             pass

@@ -19,6 +19,8 @@ PUBLIC_PATHS = frozenset({ROOT, HEALTH, LIVE, READY, METRICS})
 class Operation(Enum):
     """What a path does."""
 
+    __hash__ = object.__hash__  # Enum's own is a call of Python
+
     CHAT = "chat completion"
     MESSAGE = "message"
     MESSAGE_COUNT = "count a message's tokens"

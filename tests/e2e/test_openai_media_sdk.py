@@ -207,14 +207,14 @@ async def test_no_picture(tmp_path: Path) -> None:
 
 
 @deferred()
-async def test_a_size_that_is_refused_is_made_smaller_and_this_remembered(tmp_path: Path) -> None:
+async def test_a_size_that_is_refused_is_made_smaller_for_that_request(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:
         running.simulator.script(faults.refused("image_size 4K is not supported by this model."))
-        for _ in range(2):
+        for size in (20, 40):
             answer = await ask(running, lambda c: c.images.generate(prompt="A cat", quality="high"))
-            assert pixels(answer.data[0].b64_json) == (20, 20)
+            assert pixels(answer.data[0].b64_json) == (size, size)
         sizes = [each.json["request"]["generationConfig"]["imageConfig"] for each in running.simulator.requests]
-        assert sizes == [{"imageSize": "4K"}, {"imageSize": "2K"}, {"imageSize": "2K"}]
+        assert sizes == [{"imageSize": "4K"}, {"imageSize": "2K"}, {"imageSize": "4K"}]
 
 
 @pytest.mark.parametrize(

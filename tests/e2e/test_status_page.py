@@ -275,7 +275,7 @@ async def test_a_row_that_does_not_open_can_be_removed(tmp_path: Path) -> None:
         assert (await ask(here, "reset", FIRST)).status == 200  # it serves on with the token that it had
         assert (await ask(here, "remove", FIRST)).status == 200
         assert here.stack.daemon.state.problems == ()
-        await until(lambda: [state.account.id for state in here.stack.daemon.pool.states] == [SECOND])
+        await until(lambda: [state.credential.id for state in here.stack.daemon.pool.states] == [SECOND])
 
 
 @deferred(30)

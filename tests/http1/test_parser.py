@@ -18,6 +18,7 @@ from antigravity_proxy.http1.parser import (
     HeadReader,
     LengthBody,
     Malformed,
+    RequestHead,
     TooLong,
     UntilClose,
     announced_length,
@@ -92,7 +93,7 @@ def test_a_response_head_that_is_malformed(block: bytes) -> None:
 
 def test_a_request_head() -> None:
     head = request_head(b"POST /v1/x?y=\xc3\xa4 HTTP/1.1\r\nHost: h")
-    assert head == (b"POST", b"/v1/x?y=\xc3\xa4", 1, {b"host": [b"h"]})
+    assert head == RequestHead(b"POST", b"/v1/x?y=\xc3\xa4", 1, {b"host": [b"h"]})
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,9 @@ class Request:
     def setHeader(self, name: bytes, value: bytes) -> None:
         self.headers[name] = value
 
+    def setHeaders(self, fields: tuple[tuple[bytes, bytes], ...]) -> None:
+        self.headers |= dict(fields)
+
     def setResponseCode(self, code: int) -> None:
         self.code = code
 

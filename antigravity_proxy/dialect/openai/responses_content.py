@@ -34,10 +34,16 @@ class Refusal(Struct, tag_field="type", tag="refusal"):
     refusal: str
 
 
+class Url(Struct):
+    """An image's URL, as chat has it."""
+
+    url: str
+
+
 class InputImage(Struct, tag_field="type", tag="input_image"):
     """An image, as a data URL."""
 
-    image_url: str | None = None
+    image_url: str | Url | None = None
     file_id: str | None = None
 
 
@@ -93,4 +99,5 @@ def _image(image: InputImage, where: str) -> Part:
     if image.image_url is None:
         missing = "image_url" if image.file_id is None else "file_id"
         raise BadRequest("Files are not stored here: send the image as a data URL.", param=f"{where}.{missing}")
-    return media.from_url(image.image_url, f"{where}.image_url")
+    url = image.image_url if isinstance(image.image_url, str) else image.image_url.url
+    return media.from_url(url, f"{where}.image_url")

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from antigravity_proxy.canonical.call import Call, Effort, OutputFormat, Reasoning, Sampling
+from antigravity_proxy.canonical.call import Call, OutputFormat, Reasoning, Sampling
 from antigravity_proxy.canonical.content import ABSENT
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.base import Decoded
@@ -22,6 +22,7 @@ from antigravity_proxy.dialect.openai.responses_visitor import ResponsesOptions
 from antigravity_proxy.dialect.openai.settings import (
     MAX_TOP_LOGPROBS,
     by_effort,
+    nearest_effort,
     temperature,
     top_p,
 )
@@ -43,7 +44,7 @@ class _Text(Struct):
 
 
 class _Reasoning(Struct):
-    effort: Effort | None = None
+    effort: str | None = None
     summary: Literal["auto", "concise", "detailed", "none"] | None = None
 
 
@@ -249,7 +250,7 @@ def _response(request: ResponsesRequest, call: Call, top_logprobs: int, stored: 
         parallel_tool_calls=call.parallel_tool_calls,
         previous_response_id=request.previous_response_id or None,
         prompt_cache_key=request.prompt_cache_key,
-        reasoning=ReasoningEcho(said.effort, said.summary),
+        reasoning=ReasoningEcho(None if said.effort is None else nearest_effort(said.effort), said.summary),
         safety_identifier=request.safety_identifier,
         store=stored,
         temperature=request.temperature,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -12,6 +13,15 @@ from antigravity_proxy.errors import BadRequest
 
 MAX_CHOICES = 8
 MAX_TOP_LOGPROBS = 20
+#: words for efforts, those of other programs too
+_EFFORTS: dict[str, Effort] = {
+    "none": "none", "off": "none", "disabled": "none", "minimal": "minimal", "min": "minimal", "very_low": "minimal",
+    "low": "low", "medium": "medium", "normal": "medium", "default": "medium", "auto": "medium", "high": "high",
+    "xhigh": "xhigh", "extra_high": "xhigh", "very_high": "xhigh", "max": "max", "maximum": "max", "ultra": "max",
+    "extreme": "max", "highest": "max",
+}  # fmt: skip
+#: of an effort word, that many characters tell what it means
+_MAX_WORD = 20
 #: what upstream takes; OpenAI allows four
 _MAX_STOPS = 5
 
@@ -76,8 +86,19 @@ def top_p(value: float | None) -> float | None:
     return within(value, "top_p", 0, 1)
 
 
-def by_effort(effort: Effort, *, show: bool) -> Reasoning:
+def nearest_effort(word: str) -> Effort:
+    """The effort that a word means: an unknown one the nearest that is known, and else that in the middle."""
+    plain = word.strip().lower().replace("-", "_").replace(" ", "_")
+    found: Effort | None = _EFFORTS.get(plain)
+    if found is None:
+        close = get_close_matches(plain[:_MAX_WORD], _EFFORTS, 1)
+        found = _EFFORTS[close[0]] if close else "medium"
+    return found
+
+
+def by_effort(word: str, *, show: bool) -> Reasoning:
     """Reasoning by an effort word; ``none`` means off."""
+    effort = nearest_effort(word)
     return thinking_off() if effort == "none" else Reasoning("on", effort=effort, show=show)
 
 
@@ -107,7 +128,7 @@ class _ResponseFormat(Struct):
 class _Reasoning(Struct):
     """OpenRouter's form."""
 
-    effort: Effort | None = None
+    effort: str | None = None
     max_tokens: Whole | None = None
     exclude: bool | None = None
 
@@ -140,7 +161,7 @@ class ChatSettings(CompletionSettings, kw_only=True):
     logprobs: bool | None = None
     top_logprobs: Whole | None = None
     response_format: _ResponseFormat | None = None
-    reasoning_effort: Effort | None = None
+    reasoning_effort: str | None = None
     reasoning: _Reasoning | None = None
     thinking: _Thinking | None = None
     google: _Google | None = None

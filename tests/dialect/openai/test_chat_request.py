@@ -252,7 +252,7 @@ def test_a_wrong_type_is_refused_and_its_place_named(path: Path) -> None:
         ({"messages": "hi"}, "messages"),
         ({"messages": [{"role": "owner", "content": "x"}]}, "messages[0].role"),
         ({"messages": [USER, {"role": "user", "content": [{"type": "video_url"}]}]}, "messages[1].content[0].type"),
-        ({"reasoning_effort": "extreme"}, "reasoning_effort"),
+        ({"reasoning_effort": 5}, "reasoning_effort"),
         ({"response_format": {"type": "grammar"}}, "response_format.type"),
         ({"response_format": {"type": "python"}}, "response_format.type"),
         ({"tool_choice": "always"}, "tool_choice"),
@@ -300,7 +300,7 @@ def test_deep_schemas_are_taken_or_refused() -> None:
     assert 200 < len(taken) < len(depths)
 
 
-@pytest.mark.parametrize("raw", [b"\xff", b"\\ud800", b"\\u12", b"\x01"])
+@pytest.mark.parametrize("raw", [b"\xff", b"\\u12", b"\x01"])
 def test_text_that_is_no_text_is_refused(raw: bytes) -> None:
     with pytest.raises(BadRequest):
         decode(body(messages=[{"role": "user", "content": "RAW"}]).replace(b"RAW", raw))

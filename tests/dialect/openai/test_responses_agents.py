@@ -20,6 +20,7 @@ from antigravity_proxy.dialect.openai import responses_request
 from antigravity_proxy.dialect.openai.responses_compaction import MAX_LENGTH, MAX_TOKENS
 from antigravity_proxy.dialect.openai.responses_items import Memory
 from antigravity_proxy.dialect.openai.responses_request import decode, read, understand
+from antigravity_proxy.dialect.openai.settings import nearest_effort
 from antigravity_proxy.errors import BadRequest, UpstreamFailed
 
 USER: dict[str, Any] = {"role": "user", "content": "hi"}
@@ -315,3 +316,28 @@ def test_a_compaction_by_itself(stamp: MakeStamp) -> None:
     assert made.keys() == {"id", "object", "created_at", "output", "usage"}
     assert made["object"] == "response.compaction"
     assert [each["encrypted_content"] for each in made["output"]] == ["sealed:Short."]
+
+
+# --- lenient ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "effort"),
+    [
+        ("ultra", "max"),
+        ("X-High", "xhigh"),
+        ("extra high", "xhigh"),
+        ("mediun", "medium"),
+        ("?", "medium"),
+        ("off", "none"),
+    ],
+)
+def test_an_unknown_effort_is_the_nearest(word: str, effort: str) -> None:
+    assert nearest_effort(word) == effort
+    mode = "off" if effort == "none" else "on"
+    assert call(USER, reasoning={"effort": word}).reasoning.mode == mode
+
+
+def test_a_pictures_url_as_chat_has_it() -> None:
+    part = {"type": "input_image", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    assert call({"role": "user", "content": [part]}).contents[0].parts == (Part(inline_data=Blob("image/png", "AAAA")),)
