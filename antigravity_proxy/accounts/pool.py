@@ -84,6 +84,10 @@ class Pool:
         """All accounts, usable or not."""
         return self._states.values()
 
+    def find(self, identity: str) -> AccountState | None:
+        """The account of that id, if it is here."""
+        return self._states.get(identity)
+
     @property
     def rules(self) -> Rules:
         """How accounts are chosen; a change is in effect at once."""

@@ -115,7 +115,7 @@ class Daemon(MultiService):
 
         # the accounts
         keep = None if read_only else stored.keep
-        self.account_services = services = AccountServices(reactor, ticker, in_force, keep)
+        self.account_services = services = AccountServices(reactor, ticker, in_force, keep, remembered)
         self.pool = pool = services.pool
 
         # the API listener

@@ -119,12 +119,10 @@ class HttpClient:
         if self.head_sent:
             return
         self.head_sent = True
-        self._request.setHeaders((*_ALWAYS, *self._headers))
+        further = () if self.further is None else self.further()
+        self.further = None
+        self._request.setHeaders((*_ALWAYS, *self._headers, *further))
         self._headers = ()
-        if self.further is not None:
-            for name, value in self.further():
-                set_header(name, value)
-            self.further = None
 
     def tick(self, now: float) -> None:
         """Fills a long silence."""
