@@ -117,6 +117,13 @@ class UriTooLong(ProxyError):
     code = "uri_too_long"
 
 
+class UnsupportedEncoding(ProxyError):
+    """The request body is compressed."""
+
+    status = 415
+    code = "unsupported_encoding"
+
+
 class HeadTooLarge(ProxyError):
     """The request's headers are over the limit."""
 

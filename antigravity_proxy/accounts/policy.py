@@ -27,7 +27,7 @@ DAY = 86_400.0
 #: an account's share of the work shrinks with its quota, but not below this part of a full one's
 LEAST_SHARE = 0.05
 #: the priority of the preferred account: above every other
-_PREFERRED = 1 << 20
+PREFERRED = 1 << 20
 
 
 class Moment(NamedTuple):
@@ -204,7 +204,7 @@ def eligibility(state: AccountState, model: str, rules: Rules, now: Moment) -> E
         + troubled * TROUBLED
         + (not live) * TOKENLESS
         + (credential.status == RATE_LIMITED) * MARKED,
-        -_PREFERRED if credential.id == rules.preferred else -rules.priorities.get(credential.id, credential.priority),
+        -PREFERRED if credential.id == rules.preferred else -rules.priorities.get(credential.id, credential.priority),
         -left if rules.mode == "performance-first" else 0.0,
         state.in_flight,
         state.turn,

@@ -16,6 +16,7 @@ from antigravity_proxy.admin.pages import Pages
 from antigravity_proxy.admin.signin import SignInPages
 from antigravity_proxy.admin.static import FILES, ICON, SCRIPT, STYLE
 from antigravity_proxy.admin.status_pages import StatusPages
+from antigravity_proxy.admin.why import WhyPage
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.errors import MethodNotAllowed, NotFound, ProxyError
 from antigravity_proxy.web.bodies import BodyUse
@@ -38,13 +39,20 @@ class AdminResource:
     app = Klein()
 
     def __init__(
-        self, answers: Answers, pages: Pages, login: LoginPages, signing_in: SignInPages, status: StatusPages
+        self,
+        answers: Answers,
+        pages: Pages,
+        login: LoginPages,
+        signing_in: SignInPages,
+        status: StatusPages,
+        why: WhyPage,
     ) -> None:
         self._answers = answers
         self._pages = pages
         self._login = login
         self._signing_in = signing_in
         self._status = status
+        self._why = why
 
     def resource(self) -> IResource:
         """The pages as a resource."""
@@ -61,6 +69,10 @@ class AdminResource:
     @app.route("/accounts", methods=["POST"])
     async def change(self, request: Any) -> bytes:
         return await self._status.change(request)
+
+    @app.route("/why", methods=["GET"])
+    def why(self, request: Any) -> bytes:
+        return self._why.page(request)
 
     @app.route("/login", methods=["GET"])
     def login_form(self, request: Any) -> bytes:

@@ -18,8 +18,10 @@ from antigravity_proxy.admin.pages import Pages
 from antigravity_proxy.admin.resource import AdminGate, AdminResource
 from antigravity_proxy.admin.signin import SignIn, SignInPages
 from antigravity_proxy.admin.status_pages import StatusPages
+from antigravity_proxy.admin.why import WhyPage
 from antigravity_proxy.canonical.grant import RefreshRejected
 from antigravity_proxy.settings.table import Settings
+from antigravity_proxy.telemetry.why import WhyLog
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.upstream.exchange import Unreachable
@@ -64,6 +66,7 @@ class Admin:
         stored: Stored,
         keys: KeyRing,
         sources: Sources,
+        why: WhyLog,
     ) -> None:
         self._reactor = reactor
         read_only = sources.read_only
@@ -80,7 +83,8 @@ class Admin:
             ticker,
             addable=lambda: not read_only and bool(sources.settings().clients),
         )
-        routes = AdminResource(answers, made, LoginPages(answers, made, access), self.signing_in, self.status)
+        why_page = WhyPage(answers, made, access, why)
+        routes = AdminResource(answers, made, LoginPages(answers, made, access), self.signing_in, self.status, why_page)
         gate = AdminGate(base_url, made, headers)
         self.site = GuardedSite(
             routes.resource(),

@@ -17,6 +17,7 @@ from antigravity_proxy.cli.common import WRONG, data_dir_option, options_of, sta
 from antigravity_proxy.cli.copies import backup, export, restore
 from antigravity_proxy.cli.keys import key
 from antigravity_proxy.cli.usage import usage
+from antigravity_proxy.cli.why import why
 
 if TYPE_CHECKING:
     from antigravity_proxy.operator.check import Report
@@ -159,5 +160,5 @@ def login(data_dir: Path | None) -> None:
     react(told)
 
 
-for each in (accounts, backup, restore, export, key, client_key, usage):
+for each in (accounts, backup, restore, export, key, client_key, usage, why):
     command.add_command(each)

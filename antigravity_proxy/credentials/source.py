@@ -83,6 +83,9 @@ def _read(path: str) -> str:
 
 def _gcloud_file(environ: Mapping[str, str]) -> str:
     """Where gcloud keeps application default credentials; empty: there are none."""
-    home = environ.get("CLOUDSDK_CONFIG") or str(Path(environ.get("HOME", "~")).expanduser() / ".config" / "gcloud")
-    path = Path(home) / "application_default_credentials.json"
-    return str(path) if os.path.isfile(path) else ""  # one that may not be looked at is none
+    home = os.path.expanduser(environ.get("HOME", "~"))
+    path = os.path.join(
+        environ.get("CLOUDSDK_CONFIG") or os.path.join(home, ".config", "gcloud"),
+        "application_default_credentials.json",
+    )
+    return path if os.path.isfile(path) else ""  # false too where this user may not look

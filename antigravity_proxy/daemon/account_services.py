@@ -12,6 +12,7 @@ from antigravity_proxy.accounts.quota_poll import QuotaPoll
 from antigravity_proxy.accounts.renewals import Renewals
 from antigravity_proxy.accounts.replication import LocalState
 from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.accounts.standing import Boards
 from antigravity_proxy.accounts.tokens import Keep, TokenKeeper
 from antigravity_proxy.codeassist.wire import CodeAssist
 from antigravity_proxy.daemon.account_calls import UpstreamCalls
@@ -61,6 +62,7 @@ class AccountServices:
         pool.on_joined, pool.on_left = self._quota_poll.joined, self._quota_poll.left
         pool.on_exhausted = self._quota_poll.exhausted
         self.relay = RelayContext(
+            boards=Boards(reactor),
             ticker=ticker,
             epoch=epoch,
             jitter=random.random,

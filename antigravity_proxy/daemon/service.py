@@ -43,6 +43,7 @@ from antigravity_proxy.state import place
 from antigravity_proxy.state.store import StateStore
 from antigravity_proxy.state.usage import UsageLedger
 from antigravity_proxy.telemetry.record import Ledger
+from antigravity_proxy.telemetry.why import WhyLog
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
@@ -173,6 +174,8 @@ class Daemon(MultiService):
         signing_in = sign_in(reactor, settings, services.oauth, services.egresses, stored.store)
         history = History(reactor.seconds, epoch)
         ledger.observe(history.note)
+        why = WhyLog(epoch)
+        ledger.observe(why)
         sources = Sources(
             settings=lambda: in_force.settings,
             pool=pool,
@@ -183,7 +186,7 @@ class Daemon(MultiService):
             usage=UsageView(usage).look,
             read_only=read_only,
         )
-        self.admin = admin = Admin(reactor, ticker, settings, signing_in, stored, ring, sources)
+        self.admin = admin = Admin(reactor, ticker, settings, signing_in, stored, ring, sources, why)
 
         # what changes all that while it runs
         self._applier = applier = VolumeApplier(in_force, keys, pool, services.egresses, gate, admin, services.replicas)

@@ -11,6 +11,21 @@ from typing import Any
 _ENDING = ("SIGTERM", "SIGINT", "SIGBREAK")
 
 
+def end_at_once(number: int, frame: Any) -> None:
+    """Ends the process by the signal, without a traceback: nothing has begun that would have to be finished."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    os._exit(0)  # still here: process 1 of a container, to which the kernel sends no signal that it doesn't handle
+
+
+def hear_from_now_on() -> None:
+    """Until the reactor has its handlers a signal ends the process at once, as process 1 of a container too."""
+    for name in _ENDING:
+        number = getattr(signal, name, None)  # some systems don't have all
+        if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, end_at_once)
+
+
 class Signals:
     """Handlers of signals, on top of the reactor's own.
 
@@ -37,7 +52,9 @@ class Signals:
     def _handle(self, name: str, handler: Callable[[int, Any], None]) -> None:
         number = getattr(signal, name, None)  # some systems don't have all
         if number is not None:
-            self._before[number] = signal.signal(number, handler)
+            before = signal.signal(number, handler)
+            # Twisted leaves Ctrl-C to whoever has a handler for it already
+            self._before[number] = self._reactor.sigInt if before is end_at_once else before
 
     def _end(self, number: int, frame: Any) -> None:
         before = self._before[number]
@@ -45,6 +62,4 @@ class Signals:
             self._is_ending = True
             before(number, frame)
             return
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-        os._exit(0)  # still here: process 1 of a container, to which the kernel sends no signal that it doesn't handle
+        end_at_once(number, frame)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from antigravity_proxy.generatecontent.node import At, Flat, Many, Refs, Schema, Source, is_text
+from antigravity_proxy.generatecontent.outline import Outlines
 from antigravity_proxy.generatecontent.unions import of_one_kind
 
 MAX_DEPTH = 32
@@ -34,6 +35,7 @@ class Flattener:
         self._root = root
         self._nodes = 0
         self._allowance: int | None = None
+        self._outlines = Outlines(self._target)
         self._weights: dict[str, int] = {}
 
     def flat(self, source: Source, depth: int) -> Flat:
@@ -55,21 +57,31 @@ class Flattener:
             return Flat()
         node, refs, cycle = self._resolved(source.value, source.refs)
         if node is None:
-            name = str(cycle).rpartition("/")[2].strip("#") or "value"
+            name = cycle.rpartition("/")[2].strip("#") or "value"
             words = {"type": "object", "description": f"{name}, nested"}
             dead = Flat(words, cycle if cycle in refs else "")
-            dead.is_dead = True
+            dead.unfollowed = cycle
+            self._give_types(dead, cycle)
             return dead
         found = _own(node, refs)
         if isinstance(parts := node.get("allOf"), list):
             for part in parts:
-                if isinstance(part, dict) and not (more := self.flat(At(part, refs), depth + 1)).is_dead:
+                if isinstance(part, dict) and (more := self.flat(At(part, refs), depth + 1)).unfollowed is None:
                     _join(found, more)
         for word in ("anyOf", "oneOf"):
             if isinstance(branches := node.get(word), list):
                 some = [self.flat(At(branch, refs), depth + 1) for branch in branches if isinstance(branch, dict)]
                 found.unions.append(some)
         return found
+
+    def _give_types(self, dead: Flat, ref: str) -> None:
+        """A node that isn't followed is no object where its target is none."""
+        some = self._outlines.types(ref)
+        if some and some != ["object"]:
+            first = "object" if "object" in some else some[0]
+            dead.words["type"] = first
+            if others := [name for name in some if name != first]:
+                dead.hints.append(f"or: {', '.join(others)}")
 
     def target(self, ref: str) -> At:
         """The schema that a reference of the document names, as the beginning of a definition of its own."""
@@ -112,6 +124,9 @@ class Flattener:
             found = Flat()
             found.nullable = True
             return found
+        for branch in some if len(some) > 1 else ():
+            if branch.unfollowed is not None:
+                branch.properties = self._outlines.properties(branch.unfollowed) or None
         literals = [branch.literals for branch in some]
         if all(literals):
             found = Flat({"enum": [text for texts in literals for text in texts]})
@@ -182,8 +197,8 @@ def _own(node: Schema, refs: Refs) -> Flat:
     if isinstance(prefix := node.get("prefixItems"), list):
         found.prefix = [At(item, refs) for item in prefix[:MAX_DEPTH]]
     more = node.get("additionalProperties")
-    if more is False or isinstance(more, dict):
-        found.more = more if more is False else At(more, refs)
+    if isinstance(more, bool | dict):
+        found.more = At(more, refs) if isinstance(more, dict) else more
     return found
 
 

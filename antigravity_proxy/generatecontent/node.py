@@ -36,20 +36,20 @@ class Flat:
     """A plain node. ``words`` are its keywords but for those that hold schemas, which have fields of their own.
 
     ``properties`` has for each name what holds together for it. ``unions`` are alternatives that are not united yet,
-    a list for each ``anyOf`` or ``oneOf``. ``cycle`` is the reference of a node that stands within itself; ``is_dead``:
-    its reference can't be followed.
+    a list for each ``anyOf`` or ``oneOf``. ``cycle`` is the reference of a node that stands within itself;
+    ``unfollowed`` that of any node which isn't followed, None for a node that is whole.
     """
 
     __slots__ = (
         "cycle",
         "hints",
-        "is_dead",
         "items",
         "more",
         "nullable",
         "prefix",
         "properties",
         "required",
+        "unfollowed",
         "unions",
         "words",
     )
@@ -65,7 +65,7 @@ class Flat:
         self.unions: list[list[Flat]] = []
         self.hints: list[str] = []
         self.cycle = cycle
-        self.is_dead = False
+        self.unfollowed: str | None = None
 
     @property
     def is_shaped(self) -> bool:
@@ -130,6 +130,14 @@ def kind(flat: Flat, hints: list[str]) -> tuple[str, bool]:
         return _kind_of(words["enum"]), False
     hints.append(ANYTHING)
     return "string", False
+
+
+def kinds(flat: Flat) -> list[str]:
+    """All types that a plain node takes besides null, its one type first."""
+    first, _ = kind(flat, [])
+    named = flat.words.get("type")
+    names = [name.lower() for name in named if isinstance(name, str)] if isinstance(named, list) else []
+    return list(dict.fromkeys([first, *(name for name in names if name in _TYPES and name != "null")]))
 
 
 def is_text(value: Any) -> bool:

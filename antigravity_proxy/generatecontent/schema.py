@@ -147,6 +147,8 @@ class _Cleaner:
             out["type"] = "string"
             if texts := [text for text in dict.fromkeys(some) if text]:
                 out["enum"] = texts
+                if "" in some:  # which upstream refuses in an enumeration
+                    hints.append('or: ""')
         elif some:
             hints.append(f"one of: {', '.join(map(_shown, some))}")
         return len(some) < len(values)
@@ -166,8 +168,11 @@ class _Cleaner:
         if isinstance(more, At | Many):
             if self._response:
                 out["additionalProperties"] = self._clean(more, depth + 1)
-            elif not flat.properties:
-                hints.append(f"map of string to {self._clean(more, depth + 1).get('type', 'any')}")
+            else:
+                which = "other properties:" if flat.properties else "map of string to"
+                hints.append(f"{which} {_kind_shown(self._clean(more, depth + 1))}")
+        elif more is True and flat.properties:
+            hints.append(f"other properties: {ANYTHING}")
         elif self._response and more is False:
             out["additionalProperties"] = False
 
@@ -201,6 +206,12 @@ class _Cleaner:
             told.append("not everything of this type")
         if told:
             hints.append(", ".join(told))
+
+
+def _kind_shown(cleaned: Schema) -> str:
+    """A cleaned schema's type in a hint."""
+    told = cleaned.get("description", "")
+    return ANYTHING if ANYTHING in told else str(cleaned["type"])
 
 
 def _shown(value: Any) -> str:

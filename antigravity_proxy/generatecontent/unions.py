@@ -5,7 +5,9 @@ What a plain node can't say is given as a hint: other types, and which propertie
 
 from __future__ import annotations
 
-from antigravity_proxy.generatecontent.node import At, Flat, Many, Source, kind, one
+from itertools import chain
+
+from antigravity_proxy.generatecontent.node import At, Flat, Many, Source, kind, kinds, one
 
 #: alternatives, and names in each, that a hint lists
 _SHOWN_ALTERNATIVES = 12
@@ -15,15 +17,18 @@ _NUMBERS = frozenset({"integer", "number"})
 
 def of_one_kind(some: list[Flat]) -> Flat:
     """What fits any of these, as far as one type can say it: the richest type, and the others as a hint."""
-    kinds = [kind(branch, [])[0] for branch in some]
-    best = max(range(len(some)), key=lambda i: (_RANK.get(kinds[i], 0), -i))
-    chosen = kinds[best]
+    every = [kinds(branch) for branch in some]
+    firsts = [each[0] for each in every]
+    best = max(range(len(some)), key=lambda i: (_RANK.get(firsts[i], 0), -i))
+    chosen = firsts[best]
     together = _NUMBERS if chosen in _NUMBERS else {chosen}
-    alike = [branch for branch, each in zip(some, kinds, strict=True) if each in together]
+    alike = [branch for branch, each in zip(some, firsts, strict=True) if each in together]
     found = alike[0] if len(alike) == 1 else _alike(alike)
     if len(alike) > 1 and chosen in _NUMBERS:
-        found.words["type"] = "number" if "number" in kinds else "integer"
-    if others := [each for each in dict.fromkeys(kinds) if each not in together]:
+        found.words["type"] = "number" if "number" in firsts else "integer"
+    elif isinstance(found.words.get("type"), list):
+        found.words["type"] = chosen  # the others are in the hint
+    if others := [name for name in dict.fromkeys(chain(*every)) if name not in together]:
         found.hints.append(f"or: {', '.join(others)}")
     return found
 
@@ -45,7 +50,11 @@ def _alike(some: list[Flat]) -> Flat:
     for branch in some:
         for name, sources in (branch.properties or {}).items():
             every.setdefault(name, []).append(one("all", sources))
+    is_open = [not branch.properties and branch.more is not False for branch in some]
     if every:
+        if any(is_open):  # one of them takes any object: no text is the only one
+            for sources in every.values():
+                sources.append(At({}))
         found.properties = {name: [one("any", sources)] for name, sources in every.items()}
         found.hints += _shown_alternatives(some)
     found.required = {name: None for name in first.required if all(name in other.required for other in others)}
@@ -53,9 +62,9 @@ def _alike(some: list[Flat]) -> Flat:
     items += [source for branch in some for source in branch.prefix or ()]
     found.items = [one("any", items)] if items else None
     mores = [branch.more for branch in some]
-    found.more = next(
-        (more for more in mores if isinstance(more, At | Many)), False if all(more is False for more in mores) else None
-    )
+    some_open = True in mores or (bool(every) and any(is_open))
+    closed = all(more is False for more in mores)
+    found.more = next((more for more in mores if isinstance(more, At | Many)), False if closed else some_open or None)
     for branch in some:
         found.hints += (hint for hint in branch.hints if hint not in found.hints[:_SHOWN_ALTERNATIVES])
     return found

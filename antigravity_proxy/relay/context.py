@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from twisted.internet.interfaces import IConsumer, IReactorTime
 
+from antigravity_proxy.accounts.standing import Boards
 from antigravity_proxy.relay.signatures import Signatures
 from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.telemetry.record import Record
@@ -33,7 +34,7 @@ class RelayContext:
     """What all requests share; built once by the service.
 
     ``epoch`` is the wall clock in epoch seconds, ``jitter`` a number from 0 to 1, ``hex_digits`` as many random hex
-    digits as asked for.
+    digits as asked for. ``boards``: how accounts stand is noted there; None: it isn't.
     """
 
     ticker: Ticker
@@ -43,6 +44,7 @@ class RelayContext:
     egresses: Egresses
     signatures: Signatures
     upstream: Upstream
+    boards: Boards | None = None
     clock: IReactorTime = field(init=False)  # the ticker's: monotonic seconds and timers
 
     def __post_init__(self) -> None:

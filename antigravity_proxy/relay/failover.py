@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 #: seconds before the next attempt after upstream's own trouble; jitter adds up to as much again (6.3 row 7)
 TROUBLE_PAUSE = 0.5
+#: upstreams and models whose standing is noted of one request
+_MOST_BOARDS = 4
 #: seconds by which a wait is longer than the cooldown that it waits for: timers may be early by a rounding error
 _MARGIN = 0.001
 
@@ -80,6 +82,7 @@ class Failover:
 
         Raises a ProxyError when nothing is left to try, and ClientGone.
         """
+        self._note_standing()
         lease = self._lease() or await self._later()
         if lease is None:
             raise exhausted.no_account(self._model, self._pool.shortage(self._model), self._context.epoch())
@@ -103,6 +106,14 @@ class Failover:
                 lease.release()
             lease = await self._next(lease.state, failed, base)
             _let_go(failed)
+
+    def _note_standing(self) -> None:
+        """Notes how the accounts stand, for whoever asks later."""
+        boards, record = self._context.boards, self._client.record
+        if boards is not None and len(record.boards) < _MOST_BOARDS:
+            board = boards.of(self._pool, self._model)
+            if not any(board is known for known in record.boards):
+                record.boards = (*record.boards, board)
 
     def _note(self, lease: Lease) -> Attempt:
         """Notes an attempt that begins."""

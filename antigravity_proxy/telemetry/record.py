@@ -7,6 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct, field
 from twisted.logger import Logger
 
+from antigravity_proxy.accounts.standing import Board
 from antigravity_proxy.telemetry.trace import Trace
 
 log = Logger()
@@ -44,7 +45,8 @@ class Record(Struct, kw_only=True):
     name of its API key. ``account`` is the last attempt's, by its opaque id, ``upstream`` whose it is. ``status`` is
     what was answered, or CLIENT_LEFT; ``error`` the stable code of the error that the client was told, also within a
     stream. Bytes are the answer's body; tokens as upstream counted them, in with ``tokens_cached``, out with
-    ``tokens_thinking``. ``refused``: by its head or length, before a dialect saw it.
+    ``tokens_thinking``. ``boards``: how the accounts stood when it chose. ``refused``: by its head or length, before a
+    dialect saw it.
     """
 
     id: str
@@ -59,6 +61,7 @@ class Record(Struct, kw_only=True):
     family: str = ""
     upstream: str = ""
     attempts: list[Attempt] = field(default_factory=list)
+    boards: tuple[Board, ...] = ()
     streamed: bool = False
     status: int = 0
     error: str = ""

@@ -163,6 +163,7 @@ class GuardedRequest(Generic[A]):
         if self.channel.sheds and not admitted.spared:
             raise errors.Unavailable("Too many connections. Please try again in a moment.", retry_after=SHED_RETRY)
         if length != 0:
+            _check_encoding(self.requestHeaders)
             if admitted.body is BodyUse.REFUSED:
                 raise errors.BodyTooLarge("No request body is taken here.")
             self._reservation = Reservation(site.bodies, admitted.holder, site.gate.max_body)
@@ -316,3 +317,10 @@ class GuardedRequest(Generic[A]):
             on_lost(reason)
         gate: Gate[Any] = self.channel.site.gate
         gate.lost(self)
+
+
+def _check_encoding(headers: ReceivedFields) -> None:
+    """Refuses a body that is compressed: what it unpacks to has no bound."""
+    encodings = headers.getRawHeaders(b"content-encoding", ())
+    if any(encoding.strip().lower() not in (b"", b"identity") for encoding in encodings):
+        raise errors.UnsupportedEncoding("Send the request body uncompressed: no Content-Encoding is taken here.")

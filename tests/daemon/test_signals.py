@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from support.process import Running, running
+from support.process import TWISTD, Running, running
 from support.stack import KEY
+
+from antigravity_proxy.simulator.volume import write_volume
 
 
 @contextmanager
@@ -90,8 +95,61 @@ def test_the_log_file_is_opened_anew(tmp_path: Path, name: str) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         daemon.signal(name)
+        deadline = time.monotonic() + 5
         while not (tmp_path / "out").exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)
         daemon.get("/v1/models")
         daemon.until("openai models 200")
+
+
+@contextmanager
+def held_at_its_start(directory: Path, *before: str) -> Iterator[subprocess.Popen[str]]:
+    """The process while it reads its settings: a file that they name is a pipe which nobody fills."""
+    pipe = directory / "key"
+    os.mkfifo(pipe)
+    write_volume(directory / "volume", accounts=1, api_key=KEY)
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(Path.cwd()),
+        "ANTIGRAVITY_DATA_DIR": str(directory / "volume"),
+        "PROXY_API_KEY_FILE": str(pipe),
+    }
+    child = subprocess.Popen(
+        [*before, *TWISTD], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    writer = -1
+    try:
+        deadline = time.monotonic() + 20
+        while writer < 0:
+            assert time.monotonic() < deadline
+            assert child.poll() is None
+            with suppress(OSError):  # nobody reads it yet
+                writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            time.sleep(0.02)
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+        if writer >= 0:
+            os.close(writer)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_before_the_reactor_runs_ends_it_at_once_without_a_word(tmp_path: Path, name: str) -> None:
+    with held_at_its_start(tmp_path) as child:
+        os.kill(child.pid, getattr(signal, name))
+        out, _ = child.communicate(timeout=5)
+        assert (child.returncode, out) == (-getattr(signal, name), "")
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_process_1_of_a_container_hears_it_too(tmp_path: Path, name: str) -> None:
+    alone = ("unshare", "--pid", "--fork", "--kill-child")
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("no process namespaces here")
+    with held_at_its_start(tmp_path, *alone) as child:
+        first = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()[0]
+        os.kill(int(first), getattr(signal, name))
+        out, _ = child.communicate(timeout=5)
+        assert (child.returncode, out) == (0, "")

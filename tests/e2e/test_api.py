@@ -330,3 +330,15 @@ async def test_a_drain_lets_an_open_stream_finish(tmp_path: Path) -> None:
         assert b"data: [DONE]" in got
         await stopped
         running.daemon.stopService = lambda: succeed(None)
+
+
+@deferred()
+async def test_a_compressed_body_is_refused_as_one(tmp_path: Path) -> None:
+    async with stack(tmp_path) as running:
+        for path in ("/v1/chat/completions", "/v1/messages", "/v1beta/models/gemini-3-flash:generateContent"):
+            answer = await running.request("POST", path, b"\x1f\x8b", content_encoding="gzip")
+            assert answer.status == 415
+            assert "uncompressed" in answer.json["error"]["message"]
+        fine = {"model": "gemini-3-flash", "messages": [{"role": "user", "content": "hi"}]}
+        answer = await running.request("POST", "/v1/chat/completions", fine, content_encoding="identity")
+        assert answer.status == 200

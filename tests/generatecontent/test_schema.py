@@ -60,7 +60,10 @@ def cleaned(prop: Any, **root: Any) -> Any:
         ({"const": None}, {"type": "string", "nullable": True}),
         ({"const": {"a": 1}}, {"type": "string", "description": "(one of: an object)"}),
         ({"const": [1]}, {"type": "string", "description": "(one of: a list)"}),
-        ({"enum": ["b", "a", "b", None, ""]}, {"type": "string", "enum": ["b", "a"], "nullable": True}),
+        (
+            {"enum": ["b", "a", "b", None, ""]},
+            {"type": "string", "enum": ["b", "a"], "nullable": True, "description": '(or: "")'},
+        ),
         ({"enum": [1, 2, 3]}, {"type": "integer", "description": "(one of: 1, 2, 3)"}),
         ({"enum": [1, 2.5]}, {"type": "number", "description": "(one of: 1, 2.5)"}),
         ({"enum": ["a", 1]}, {"type": "string", "description": "(one of: a, 1)"}),
@@ -79,7 +82,7 @@ def cleaned(prop: Any, **root: Any) -> Any:
         ({"additionalProperties": INT}, {"type": "object", "description": "(map of string to integer)"}),
         (
             {"type": "object", "properties": {"a": STR}, "additionalProperties": INT},
-            {"type": "object", "properties": {"a": STR}},
+            {"type": "object", "properties": {"a": STR}, "description": "(other properties: integer)"},
         ),
         (
             {"type": "object", "properties": {"a": STR, "b": False}, "required": ["b", "a", "gone", 3, "a"]},
@@ -114,7 +117,11 @@ def cleaned(prop: Any, **root: Any) -> Any:
         ({"oneOf": [INT, {"const": None}]}, {"type": "integer", "nullable": True}),
         (
             {"anyOf": [STR, {"type": "array", "items": STR}, {"properties": {"a": STR}}, {"type": "object"}]},
-            {"type": "object", "properties": {"a": STR}, "description": "(or: string, array)"},
+            {
+                "type": "object",
+                "properties": {"a": STR},
+                "description": "(or: string, array) (other properties: any JSON value)",
+            },
         ),
         ({"anyOf": [STR, INT]}, {"type": "string", "description": "(or: integer)"}),
         (
@@ -196,6 +203,46 @@ def test_references_are_written_out() -> None:
     whole = ref("#")
     assert whole["properties"]["p"] == {"type": "object", "description": "value, nested"}
     assert cleaned({"$ref": 3}) == ANY
+
+
+def chained(hops: int, end: Any) -> dict[str, Any]:
+    links = {f"n{i}": {"$ref": f"#/$defs/n{i + 1}"} for i in range(hops - 1)}
+    return {"$defs": {**links, f"n{hops - 1}": end}}
+
+
+def test_a_long_chain_of_references_ends_in_its_type() -> None:
+    """Past 32 hops a reference isn't followed; its outline is given."""
+    ref = {"$ref": "#/$defs/n0"}
+    assert cleaned(ref, **chained(32, STR)) == STR
+    assert cleaned(ref, **chained(33, STR)) == {"type": "string", "description": "n32, nested"}
+    nested = cleaned(ref, **chained(33, {"type": ["array", "integer"], "items": STR}))
+    assert nested == {"type": "array", "items": STR, "description": "n32, nested (or: integer)"}
+    assert cleaned(ref, **chained(5000, STR)) == {"type": "object", "description": "n32, nested"}
+
+
+def test_what_stands_within_itself_beside_other_alternatives_keeps_its_tag() -> None:
+    node = {
+        "anyOf": [
+            {"properties": {"op": {"const": "is"}, "value": STR}, "required": ["op", "value"]},
+            {"properties": {"op": {"const": "not"}, "of": {"$ref": "#/$defs/node"}}, "required": ["op", "of"]},
+            {
+                "properties": {
+                    "op": {"const": "all"},
+                    "of": {"type": "array", "items": {"type": "array", "items": {"$ref": "#/$defs/node"}}},
+                    "never": False,
+                    "any": {},
+                    "also": {"$ref": "#/$defs/gone"},
+                },
+            },
+        ]
+    }
+    either = {"anyOf": [{"$ref": "#/$defs/node"}, {"properties": {"op": {"const": "none"}}}]}
+    found = cleaned(either, **{"$defs": {"node": {"anyOf": [*node["anyOf"], {"properties": {"deep": either}}]}}})
+    deep = found["properties"]["deep"]["properties"]
+    assert deep["op"] == {"type": "string", "enum": ["is", "not", "all", "none"]}
+    assert deep["of"] == {"type": "object", "description": "(or: array)"}
+    assert deep["any"] == ANY
+    assert "never" not in deep
 
 
 def test_properties_named_like_keywords_stay() -> None:
@@ -315,7 +362,7 @@ def test_the_example_is_cleaned_as_it_says() -> None:
         (
             {"properties": {"a": STR}, "additionalProperties": {"anyOf": [STR, INT]}},
             {"type": "object", "properties": {"a": STR}, "additionalProperties": {"anyOf": [STR, INT]}},
-            {"type": "object", "properties": {"a": STR}},
+            {"type": "object", "properties": {"a": STR}, "description": "(other properties: string)"},
         ),
         (  # tuples
             {"prefixItems": [STR, INT], "items": STR},

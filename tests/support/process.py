@@ -17,7 +17,7 @@ from support.stack import KEY, free_port
 
 from antigravity_proxy.simulator.volume import write_volume
 
-_TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "-n", "--pidfile=", "antigravity"]
+TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "-n", "--pidfile=", "antigravity"]
 
 
 class Running:
@@ -78,7 +78,7 @@ def running(directory: Path, environment: dict[str, str] | None = None, **settin
     }
     with (directory / "out").open("wb") as out:
         child: subprocess.Popen[Any] = subprocess.Popen(
-            _TWISTD, env=usual | (environment or {}) | settings, stdout=out, stderr=subprocess.STDOUT
+            TWISTD, env=usual | (environment or {}) | settings, stdout=out, stderr=subprocess.STDOUT
         )
     try:
         daemon = Running(child, port, directory)

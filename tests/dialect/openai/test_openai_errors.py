@@ -22,6 +22,7 @@ CASES = [
     (errors.RequestTimeout("m"), 408, "invalid_request_error", None),
     (errors.BodyTooLarge("m"), 413, "invalid_request_error", None),
     (errors.UriTooLong("m"), 414, "invalid_request_error", None),
+    (errors.UnsupportedEncoding("m"), 415, "invalid_request_error", None),
     (errors.HeadTooLarge("m"), 431, "invalid_request_error", None),
     (errors.RateLimited("m"), 429, "rate_limit_error", "rate_limit_exceeded"),
     (errors.ClientLimited("m"), 429, "rate_limit_error", "rate_limit_exceeded"),
