@@ -12,11 +12,13 @@ class ProxyError(Exception):
 
     ``param`` names the request field that is wrong (``messages[2].content``). ``retry_after`` is in whole seconds,
     at least 1, and becomes the ``Retry-After`` header. ``upstream_status`` is upstream's own name of the status
-    (``FAILED_PRECONDITION``), which the Gemini dialect passes on.
+    (``FAILED_PRECONDITION``), which the Gemini dialect passes on. ``shows_code``: the code is told in every dialect,
+    in Anthropic's at the message's end, in Gemini's as an ``ErrorInfo``.
     """
 
     status = 500
     code = "internal_error"
+    shows_code = False
 
     def __init__(
         self,
@@ -50,6 +52,13 @@ class PreviousResponseNotFound(BadRequest):
     """The response that a request goes on with is not kept (any more), or is another key's."""
 
     code = "previous_response_not_found"
+
+
+class UpstreamRefusesRequest(BadRequest):
+    """Upstream refuses what this request says, whoever asks and whatever quota is left (upstream.md 6.4)."""
+
+    code = "upstream_refuses_request"
+    shows_code = True
 
 
 class ModerationBlocked(BadRequest):
@@ -170,6 +179,13 @@ class Unavailable(ProxyError):
 
     status = 503
     code = "unavailable"
+
+
+class UpstreamRefusesClient(Unavailable):
+    """Upstream refuses this program, whichever account asks (upstream.md 6.4)."""
+
+    code = "upstream_refuses_client"
+    shows_code = True
 
 
 class UpstreamTimeout(ProxyError):

@@ -176,6 +176,14 @@ def remaining(state: AccountState, model: str, now: Moment) -> tuple[float, floa
     return (quota.remaining, now.monotonic + left) if left > 0 else (1.0, float("inf"))
 
 
+def has_quota(state: AccountState, model: str, rules: Rules, now: Moment) -> bool:
+    """Whether some of its quota for the model is known to be left; False: it is used up, or nothing is known."""
+    quota = state.quota.get(model)
+    if quota is None or (quota.resets_at is not None and quota.resets_at <= now.epoch):
+        return False
+    return quota.remaining > rules.reserve
+
+
 def eligibility(state: AccountState, model: str, rules: Rules, now: Moment) -> Eligibility:
     """Where the account stands for ``model``.
 

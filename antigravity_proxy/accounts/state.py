@@ -112,6 +112,7 @@ class AccountState:
         "expires_at",
         "grant",
         "group",
+        "has_served",
         "in_flight",
         "last_failure",
         "last_until",
@@ -136,6 +137,7 @@ class AccountState:
         self.serial = serial
         self.on_change: Callable[[AccountState], None] = unwatched
         self.in_flight = 0
+        self.has_served = False  # whether upstream has answered a request of this process with it
         self.group = credential.group  # or what upstream's errors have told of it; empty: it has its own
         self.served_on = 0  # the UTC day, by its number since 1970, of the last request; counted where there is a limit
         self.served_today = 0

@@ -13,7 +13,8 @@ from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.reasons import why_not
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, LastFailure
-from antigravity_proxy.admin.markup import dated, dot, number, since, tags, until
+from antigravity_proxy.admin.markup import dot, number, since, tags, until
+from antigravity_proxy.coerce import dated
 from antigravity_proxy.secret import masked
 
 #: out: can't serve, and mostly waits for somebody; limited: some models cool; busy: at the limit of its leases

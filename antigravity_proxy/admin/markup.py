@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,8 +9,8 @@ from datetime import UTC, datetime
 from msgspec import Struct
 from twisted.web.template import Comment, Tag, flattenString
 
-#: the last moment that a date can have, in epoch seconds: the end of the year 9999
-_LAST = 253_402_300_799.0
+from antigravity_proxy.coerce import dated
+
 #: seconds in a minute, an hour, a day
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -70,11 +69,6 @@ def span(seconds: float) -> str:
             rest = whole % unit // smaller
             return f"{whole // unit} {name} {rest} {smaller_name}" if rest else f"{whole // unit} {name}"
     return f"{whole} s"
-
-
-def dated(epoch: float) -> float:
-    """A moment (epoch seconds) between 1970 and 9999: other systems' numbers may be no date at all."""
-    return 0.0 if math.isnan(epoch) else max(0.0, min(_LAST, epoch))
 
 
 def moment(epoch: float) -> str:

@@ -70,9 +70,11 @@ class _Mapping:
 
     def find(self, names: list[str]) -> tuple[str, ...] | None:
         """The targets of the first of these names that it holds."""
-        exact = next((self.exact[name] for name in names if name in self.exact), None)
-        if exact is not None:
-            return exact
+        for name in names if self.exact else ():
+            if name in self.exact:
+                return self.exact[name]
+        if not self._patterns:
+            return None
         return next((targets for pattern, targets in self._patterns if any(map(pattern.fullmatch, names))), None)
 
 
@@ -98,6 +100,7 @@ class Catalogue:
         self._forwarded = dict(offers.forwarded)
         self._searching = frozenset(offers.searching) & self._offered.keys()
         self._resolved: dict[tuple[str, int], tuple[Model, ...]] = {}
+        self._known: dict[str, bool] = {}
         #: the upstream ids that are offered, as far as is known
         self.ids = tuple(sorted(self._offered or MODELS))
         self._public = tuple(sorted(self._list(), key=lambda model: model.id))
@@ -109,11 +112,19 @@ class Catalogue:
 
     def knows(self, name: str) -> bool:
         """Whether the name means a model, and is not served by FALLBACK for want of one."""
-        return len(name) <= _MAX_NAME and self._means(name, 0) is not None
+        known = self._known.get(name)
+        if known is None:
+            known = len(name) <= _MAX_NAME and self._means(name, 0) is not None
+            if len(self._known) < _CACHED_NAMES and len(name) <= _MAX_NAME:  # names come from clients
+                self._known[name] = known
+        return known
 
     def serving(self, call: Call) -> tuple[Model, ...]:
         """The model that serves a call, or several where the operator wrote a chain: the first that can."""
-        return tuple(self._able(model, call) for model in self._chain(call.model, call.reasoning))
+        chain = self._chain(call.model, call.reasoning)
+        if call.output.kind != "image" and not call.web_search:  # any model can
+            return chain
+        return tuple(self._able(model, call) for model in chain)
 
     def _chain(self, name: str, reasoning: Reasoning) -> tuple[Model, ...]:
         depth = _depth(reasoning)

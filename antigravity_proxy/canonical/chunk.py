@@ -64,8 +64,9 @@ class Usage(Struct, frozen=True, rename="camel", omit_defaults=True):
             return rest
         return self.candidates_token_count + self.thoughts_token_count
 
-    def __bool__(self) -> bool:
-        return bool(self.prompt_token_count or self.candidates_token_count or self.total_token_count)
+
+#: usage that says nothing, so that what was said before still counts
+UNCOUNTED: tuple[Usage | None, ...] = (None, Usage())
 
 
 class PromptFeedback(Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -34,6 +34,8 @@ def tokens(size: int) -> int:
 
 def text_tokens(text: str) -> int:
     """The tokens of a text. More than two bytes a character, on average, are taken for CJK."""
+    if text.isascii():
+        return -(-len(text) // _BYTES_PER_TOKEN)
     size = text_size(text)
     if size > 2 * len(text):
         return max(tokens(size), round(len(text) * _TOKENS_PER_WIDE_CHARACTER))
@@ -42,7 +44,7 @@ def text_tokens(text: str) -> int:
 
 def around_tokens(call: Call) -> int:
     """The tokens of what stands around the conversation: system texts and tool declarations."""
-    total = sum(map(text_tokens, call.system))
+    total = sum(map(text_tokens, call.system)) if call.system else 0
     for tool in call.tools:
         total += text_tokens(tool.name + tool.description)
         if tool.parameters is not None:
@@ -57,10 +59,15 @@ def input_tokens(call: Call) -> int:
 
 def contents_tokens(contents: Iterable[Content]) -> int:
     """The tokens of a conversation."""
-    return sum(_part_tokens(part) for content in contents for part in content.parts)
+    total = 0
+    for content in contents:
+        for part in content.parts:
+            total += text_tokens(part.text) if part.text else _part_tokens(part)
+    return total
 
 
 def _part_tokens(part: Part) -> int:
+    """The tokens of a part; ``contents_tokens`` counts those of plain text itself."""
     if part.text:
         return text_tokens(part.text)
     if part.function_call is not None:

@@ -54,6 +54,8 @@ class Cause(Enum):
     OUR_FAULT = "our_fault"
     EMPTY = "empty"
     CUT_OFF = "cut_off"
+    REFUSED_REQUEST = "refused_request"
+    REFUSED_CLIENT = "refused_client"
 
 
 class Step(Enum):
@@ -66,6 +68,7 @@ class Step(Enum):
     REFRESH = "the next account; with none, a refreshed token on this one, once"
     PROJECT = "the next account; with none, another project on this one, once; then none at all, once"
     OTHER_EGRESS = "one account with another way out, once; any number where the way out is what failed"
+    OTHER_ACCOUNT = "another account, to see whether it is told the same: the row's own verdict holds if not"
     REPAIR = "the same account with a repaired request, once"
     STOP = "nothing: the answer would be the same everywhere"
 
@@ -142,7 +145,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
     `SHORTEST_DAY`.
 
     As it applies to one request (`applied`): ``narrows_to_model``: a message that names the model is about that model
-    only. ``with_own_egress``: what it is where the account leaves by a proxy of its own.
+    only. ``with_own_egress``: what it is where the account leaves by a proxy of its own. ``with_quota_left``: what it
+    is where the account is known to have quota left for the model, and another is refused alike; ``from_all``: what it
+    is where accounts that are known to be good are all refused alike (upstream.md 6.4).
 
     From the failure: ``source`` is where the delay stood, for the log. ``model`` is an upstream id to cool besides the
     one sent. ``link`` is where the account's owner can act; it identifies the account.
@@ -176,6 +181,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     resets: tuple[float, ...] = ()
     narrows_to_model: bool = False
     with_own_egress: Verdict | None = None
+    with_quota_left: Verdict | None = None
+    from_all: Verdict | None = None
     delay: float | None = None
     source: str = ""
     model: str = ""

@@ -23,6 +23,8 @@ from antigravity_proxy.secret import Secret
 class Quirk(Enum):
     """Something that a model refused to read, and that is left out of the request (upstream.md 4.3, 8.3)."""
 
+    __hash__ = object.__hash__  # Enum's own is a Python call, and every request looks into sets of these
+
     NO_STOP_SEQUENCES = "stopSequences"
     NO_PRESENCE_PENALTY = "presencePenalty"
     NO_FREQUENCY_PENALTY = "frequencyPenalty"

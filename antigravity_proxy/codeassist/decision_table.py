@@ -6,12 +6,14 @@ The only file for a new rule: a row here, its `Cause` if it is a new one, and a 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from msgspec import structs
 
 from antigravity_proxy import errors
 from antigravity_proxy.canonical import verdict
 from antigravity_proxy.canonical.verdict import Cause, Failure, Row, Scope, Step, Verdict
+from antigravity_proxy.generatecontent import verdicts
 from antigravity_proxy.generatecontent.verdicts import (
     BAD_LOCATION,
     BAD_REQUEST,
@@ -29,7 +31,6 @@ from antigravity_proxy.generatecontent.verdicts import (
     TOO_LARGE,
     TROUBLE,
     UNAUTHENTICATED,
-    WITHOUT_BODY,
     anything,
     bad_location,
     bad_signature,
@@ -84,6 +85,14 @@ def _barred(f: Failure) -> bool:
     return f.appeal or (bool(_TERMS.search(f.message)) and not _wrong_project(f))
 
 
+def _bare(f: Failure) -> bool:
+    return f.status == "RESOURCE_EXHAUSTED" and not f.reason and not f.quota_ids and f.delay is None
+
+
+def _caller_refused(f: Failure) -> bool:
+    return not f.reason and "caller does not have permission" in f.message
+
+
 _QUOTA = structs.replace(
     EXHAUSTED, cause=Cause.QUOTA, operator_words="its quota is used up", ladder=_QUOTA_LADDER, uses_quota=True
 )
@@ -136,6 +145,26 @@ _WRONG_PROJECT = Verdict(
     blames_account=True,
 )
 
+_REFUSED_REQUEST = Verdict(
+    cause=Cause.REFUSED_REQUEST,
+    step=Step.OTHER_ACCOUNT,
+    scope=Scope.NONE,
+    error=errors.UpstreamRefusesRequest,
+    operator_words="upstream refused a request although quota was left",
+    client_words=(
+        "Upstream refuses this request although quota is left. Usually it is the client's system prompt that its "
+        "filter refuses: change that, use another client or model, or an official credential."
+    ),
+)
+_REFUSED_CLIENT = Verdict(
+    cause=Cause.REFUSED_CLIENT,
+    step=Step.OTHER_ACCOUNT,
+    scope=Scope.NONE,
+    error=errors.UpstreamRefusesClient,
+    operator_words="upstream refused this program, whichever account asked",
+    client_words="Upstream refuses this proxy, whichever account asks; its operator sees in /health what can be done.",
+)
+
 #: failures with an error body, or a status; the first row that fits decides
 TABLE: tuple[Row, ...] = (
     Row({429}, _quota_used_up, _QUOTA),
@@ -143,6 +172,7 @@ TABLE: tuple[Row, ...] = (
     Row({429}, _burst, _RATE_LIMIT),
     Row({429}, _no_capacity, NO_CAPACITY),
     Row({429}, _no_credits, _NO_CREDITS),
+    Row({429}, _bare, structs.replace(EXHAUSTED, with_quota_left=_REFUSED_REQUEST)),
     Row({429}, anything, EXHAUSTED),
     Row({503}, _no_capacity_in_words, NO_CAPACITY),
     Row({408, 499}, anything, INTERRUPTED),
@@ -152,6 +182,7 @@ TABLE: tuple[Row, ...] = (
     Row({403}, _scope_missing, _SCOPE_MISSING),
     Row({403}, _wrong_project, _WRONG_PROJECT),
     Row({400, 404}, _names_project, _WRONG_PROJECT),
+    Row({403}, _caller_refused, structs.replace(FORBIDDEN, from_all=_REFUSED_CLIENT)),
     Row({403}, anything, FORBIDDEN),
     Row({404}, anything, NO_SUCH_MODEL),
     Row({400}, bad_signature, BAD_SIGNATURE),
@@ -165,6 +196,13 @@ TABLE: tuple[Row, ...] = (
     Row({413}, anything, TOO_LARGE),
     *TROUBLE,
 )
+
+#: failures that have no error body, by their cause; and what a row may prove to be
+WITHOUT_BODY: Mapping[Cause, Verdict] = {
+    **verdicts.WITHOUT_BODY,
+    Cause.REFUSED_REQUEST: _REFUSED_REQUEST,
+    Cause.REFUSED_CLIENT: _REFUSED_CLIENT,
+}
 
 
 def judge(failure: Failure) -> Verdict:

@@ -51,7 +51,7 @@ class AccountServices:
         self.bases = BaseUrls(settings.base_urls)
         self.upstream = UpstreamCalls(reactor, settings, self.oauth, self.egresses, self.bases)
         self.replicas = replicas = shared_state(reactor, epoch, settings)
-        shared = Remembering(LocalState() if replicas is None else replicas, remembered, epoch)
+        self.shared = shared = Remembering(LocalState() if replicas is None else replicas, remembered, epoch)
         self.pool = pool = Pool(reactor, epoch, random.random, Rules.of(settings), shared)
         shared.find = pool.find
         self.tokens = TokenKeeper(reactor, epoch, self.upstream.refresh, shared, keep, pool.counters)

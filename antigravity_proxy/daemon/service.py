@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from antigravity_proxy.daemon.event_loop import poll_plainly
 from antigravity_proxy.daemon.health import Health
 from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.listeners import Listeners
+from antigravity_proxy.daemon.notices import Notices
 from antigravity_proxy.daemon.observability import Observability
 from antigravity_proxy.daemon.process import (
     forbid_core_dumps,
@@ -36,6 +37,7 @@ from antigravity_proxy.daemon.process import (
 from antigravity_proxy.daemon.reload import Reloader
 from antigravity_proxy.daemon.signals import Signals
 from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
+from antigravity_proxy.daemon.webhook import Webhook
 from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import Start, epoch
@@ -167,6 +169,9 @@ class Daemon(MultiService):
             usage,
             budgets,
         )
+        self._webhook = webhook = _webhook(reactor, settings, remembered, services, lambda: in_force.state)
+        if webhook is not None:
+            ledger.observe(webhook)
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
         self.site = GuardedSite(api, gate, ticker, max_connections=self._room)
 
@@ -206,7 +211,8 @@ class Daemon(MultiService):
         observability.watch(
             self.site, pool, services.relay.upstream.repairs, volume, in_force, services.replicas, health
         )
-        for part in (remembered, client_keys, observability, volume, writer, services.replicas, decoding, notifier):
+        kept = (remembered, webhook, client_keys)
+        for part in (*kept, observability, volume, writer, services.replicas, decoding, notifier):
             if part is not None:
                 part.setServiceParent(self)
 
@@ -296,3 +302,17 @@ def _state_store(reactor: Any, start: Start) -> StateStore:
     directory = Path(start.settings.state_dir)
     place.check_apart(directory, start.places.directory)
     return StateStore(reactor, epoch, directory)
+
+
+def _webhook(
+    reactor: Any,
+    settings: Settings,
+    remembered: StateStore,
+    services: AccountServices,
+    state: Callable[[], VolumeState],
+) -> Webhook | None:
+    """What posts notices, if there is somebody to post them to."""
+    if settings.webhook_url is None:
+        return None
+    notices = Notices(remembered, epoch)
+    return Webhook(reactor, settings.webhook_url, notices, services.pool, lambda: state().error, services.shared.claim)

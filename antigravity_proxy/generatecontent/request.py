@@ -212,6 +212,8 @@ def function_names(call: Call) -> list[str]:
 
 def _system(texts: list[str], model: Model) -> Content | None:
     """What says nothing is left out: for Claude that is white space too, which Anthropic refuses."""
+    if not texts:
+        return None
     says = str.strip if model.family == "claude" else str
     parts = tuple(Part(text=text) for text in texts if says(text))
     return Content("user", parts) if parts else None

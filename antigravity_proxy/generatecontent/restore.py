@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from antigravity_proxy.canonical.chunk import Candidate, Chunk, Usage
+from antigravity_proxy.canonical.chunk import UNCOUNTED, Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import Content, FunctionCall, Part
 from antigravity_proxy.generatecontent.names import NameMap
 
@@ -67,6 +67,6 @@ def rewritten(chunk: Chunk, candidates: tuple[Candidate, ...], usage: Usage | No
         known = (msgspec.json.decode(msgspec.json.encode(each), type=dict[str, Raw]) for each in candidates)
         fields["candidates"] = Raw(msgspec.json.encode([old | new for old, new in zip(written, known, strict=True)]))
     fields.pop("usageMetadata", None)
-    if usage:
+    if usage not in UNCOUNTED:
         fields["usageMetadata"] = Raw(msgspec.json.encode(usage))
     return replace(chunk, candidates=candidates, usage_metadata=usage, raw=msgspec.json.encode(fields))

@@ -34,7 +34,10 @@ def arrange(
     ``lost_signatures``: upstream refused those that it came with, so they are replaced or dropped. ``prefill``: the
     conversation may end with the model's own turn, if this model can go on with it.
     """
-    turns = merged(_filtered(contents, model))
+    turns = list(contents)
+    if _is_plain_talk(turns):
+        return turns
+    turns = merged(_filtered(turns, model))
     turns = _paired(turns, model, names)
     turns = _signed(turns, model, lost_signatures)
     turns = merged(turn for turn in turns if turn.parts)
@@ -43,6 +46,19 @@ def arrange(
     if turns[-1].role == "model" and not (prefill and model.takes_prefill):
         turns.append(Content("user", (Part(text=_CONTINUE),)))
     return turns
+
+
+def _is_plain_talk(turns: list[Content]) -> bool:
+    """Whether user and model say one plain text each in turn, the user first and last: every model takes that."""
+    speaker = "user"
+    for turn in turns:
+        if turn.role != speaker or len(turn.parts) != 1:
+            return False
+        part = turn.parts[0]
+        if not part.text or part.text.isspace() or part != Part(text=part.text):
+            return False
+        speaker = "user" if speaker == "model" else "model"
+    return speaker == "model"
 
 
 def can_think(turns: list[Content], model: Model) -> bool:

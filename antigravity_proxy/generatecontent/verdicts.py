@@ -29,6 +29,11 @@ def anything(f: Failure) -> bool:
     return True
 
 
+def is_googles(f: Failure) -> bool:
+    """Whether the error body has Google's form: whatever answers on the way there has not."""
+    return bool(f.status)
+
+
 def per_day(f: Failure) -> bool:
     """A quota of a day."""
     return any(map(_PER_DAY.search, f.quota_ids))
@@ -196,6 +201,12 @@ BROKEN = Verdict(
     is_temporary=True,
     about_host=True,
 )
+#: a filter or another box between here and Google, which can't know of what it refuses
+ON_THE_WAY = structs.replace(
+    BROKEN,
+    operator_words="something on the way to upstream answered in its place",
+    client_words="Something on the way to the upstream service answered in its place.",
+)
 SILENT = structs.replace(
     BROKEN, cause=Cause.SILENT, error=errors.UpstreamTimeout, client_words="The upstream service did not answer."
 )
@@ -245,7 +256,8 @@ TROUBLE: tuple[Row, ...] = (
         ),
     ),
     Row(range(500, 600), anything, UPSTREAM_ERROR),
-    Row(range(400, 500), anything, structs.replace(BAD_REQUEST, step=Step.STOP)),
+    Row(range(400, 500), is_googles, structs.replace(BAD_REQUEST, step=Step.STOP)),
+    Row(range(400, 500), anything, ON_THE_WAY),
     Row(None, anything, BROKEN),  # 1xx, 3xx: never followed
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from antigravity_proxy import errors
 from antigravity_proxy.accounts.reasons import OF_MANY
 from antigravity_proxy.accounts.state import Shortage
 from antigravity_proxy.canonical.verdict import Failure, Verdict
+from antigravity_proxy.coerce import dated, wait
 from antigravity_proxy.secret import LOOKS_PRIVATE
 
 _PRIVATE = re.compile(rf"projects/[\w.:-]+|{LOOKS_PRIVATE}")
@@ -21,7 +21,7 @@ def no_account(model: str, lack: Shortage, now: float) -> errors.ProxyError:
     if lack.is_busy:
         return errors.Unavailable(f"All accounts are busy with {model}.", retry_after=1)
     if lack.free_in:
-        seconds = max(1, math.ceil(round(lack.free_in, 6)))
+        seconds = wait(lack.free_in)
         words = f"All accounts are rate limited for {model}; {_free_again(seconds, now)}."
         return errors.RateLimited(words, retry_after=seconds)
     if not (lack.accounts or lack.unable):
@@ -70,7 +70,7 @@ def for_client(message: str) -> str:
 
 def _free_again(seconds: int, now: float) -> str:
     """The moment in words, for clients that ignore ``Retry-After`` (translation.md 10); ``now`` in epoch seconds."""
-    moment = datetime.fromtimestamp(now + seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = datetime.fromtimestamp(dated(now + seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     hours, rest = divmod(seconds, 3600)
     minutes = rest // 60
     length = f"{hours} h {minutes} m" if hours else f"{minutes} m {rest % 60} s" if minutes else f"{seconds} s"

@@ -7,7 +7,7 @@ again once a byte of the answer has left, nor when the client has.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from twisted.internet.task import deferLater
@@ -20,6 +20,7 @@ from antigravity_proxy.relay import exhausted
 from antigravity_proxy.relay.attempt import AttemptFailed
 from antigravity_proxy.relay.budget import RetryBudget
 from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
+from antigravity_proxy.relay.refusals import Doubts
 from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.telemetry.record import Attempt
 
@@ -37,7 +38,7 @@ class Failover:
     """The attempts of one client request for one model.
 
     ``repair`` changes the request after a refusal that a changed request may cure, and says whether it did. ``session``
-    is the conversation's key, empty for none.
+    is the conversation's key, empty for none; ``system`` is the request's system text.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class Failover:
         "_budget",
         "_client",
         "_context",
+        "_doubts",
         "_model",
         "_pool",
         "_repair",
@@ -63,6 +65,7 @@ class Failover:
         client: Client,
         repair: Callable[[AttemptFailed], bool],
         session: bytes = b"",
+        system: Sequence[str] = (),
     ) -> None:
         self._context = context
         self._upstream = upstream
@@ -76,12 +79,19 @@ class Failover:
         self._bases = upstream.bases.in_order(context.clock.seconds())  # one order for all attempts
         self._base = 0
         self._budget = RetryBudget(context.clock.seconds())
+        self._doubts = Doubts(context.clock, upstream.refusals, upstream.pool, model, system)
 
     async def run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
         """Calls ``attempt`` with a lease and a base URL until it returns; it raises AttemptFailed when it failed.
 
         Raises a ProxyError when nothing is left to try, and ClientGone.
         """
+        try:
+            return await self._run(attempt)
+        finally:
+            self._doubts.settle()
+
+    async def _run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
         self._note_standing()
         lease = self._lease() or await self._later()
         if lease is None:
@@ -99,6 +109,7 @@ class Failover:
             else:
                 noted.reason = ""
                 lease.succeeded()
+                self._doubts.passed(lease.state)
                 return result
             finally:
                 noted.upstream_trace = lease.upstream_trace
@@ -134,12 +145,22 @@ class Failover:
         """The lease to go on with after a failure at a base URL, or the error that ends the request."""
         own_egress = state.credential.egress is not None
         verdict = failed.verdict.applied(failed.failure, self._model, own_egress=own_egress)
-        self._seen.append(verdict)
         if self._client.gone:  # which breaks the connection to upstream: that is not the host's fault
             raise ClientGone
+        lease: Lease | None = None
+        if not self._client.started and (refusal := self._doubts.judge(state, verdict)) is not verdict:
+            self._tried.add(state)
+            if refusal.step is Step.OTHER_ACCOUNT:
+                lease = self._lease() if self._in_time() else None
+                refusal = refusal if lease is not None else self._doubts.alone()
+            self._client.record.attempts[-1].reason = refusal.cause.value
+            if lease is not None:
+                return lease
+            if refusal.step is Step.STOP:
+                raise refusal.error(refusal.client_words)
+        self._seen.append(verdict)
         if verdict.about_host:
             self._upstream.bases.failed(base, self._context.clock.seconds())
-        lease: Lease | None = None
         if self._client.started or verdict.step is Step.STOP:
             self._pool.penalise(state, self._model, verdict)
         elif verdict.step is Step.REPAIR:

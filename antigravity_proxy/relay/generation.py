@@ -74,8 +74,10 @@ class Generation:
         Raises a ProxyError of which the client must still be told: by its status if nothing has started, else by the
         answer's ``fail``. Raises ClientGone.
         """
+        system = () if self._call is None else self._call.system
         session = await self._begin()
-        failover = Failover(self._context, self._upstream, self._model.id, self._client, self._repair, session)
+        failover = Failover(self._context, self._upstream, self._model.id, self._client, self._repair, session, system)
+        del system  # a long stream keeps no prompt in memory
         await failover.run(self._attempt)
         self._remember()
         return self.answer.close()
@@ -106,7 +108,7 @@ class Generation:
         try:
             await deliver(context, upstream, state, token, exchange, response, reader, self._client)
         finally:
-            self.usage = reader.usage or self.usage
+            self.usage = self.usage if reader.usage is None else reader.usage
 
     def _started(self) -> None:
         """The first byte has left: the request won't be needed again."""

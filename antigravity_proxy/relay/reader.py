@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from antigravity_proxy.canonical.chunk import MODEL_FAILED, Candidate, Chunk, Usage
+from antigravity_proxy.canonical.chunk import MODEL_FAILED, UNCOUNTED, Candidate, Chunk, Usage
 from antigravity_proxy.canonical.wire import EventReader, Prepared, UnreadableEvent, UpstreamErrorEvent
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.relay.context import Client
@@ -83,7 +83,9 @@ class AnswerReader:
                     chunk = self._events.read(payload)
                 except UnreadableEvent:
                     continue
-                if chunk.candidates or chunk.usage_metadata or chunk.prompt_feedback:  # else it begins no answer
+                if (
+                    chunk.candidates or chunk.usage_metadata not in UNCOUNTED or chunk.prompt_feedback
+                ):  # else it begins no answer
                     self._note(chunk)
                     chunks.append(self._restore(chunk))
         except (UpstreamErrorEvent, ModelFailed):
@@ -107,7 +109,7 @@ class AnswerReader:
                 if candidate.finish_reason in MODEL_FAILED:
                     raise ModelFailed(candidate.finish_reason, candidate.finish_message)
                 self.finished = True
-        if chunk.usage_metadata:
+        if chunk.usage_metadata not in UNCOUNTED:
             self.usage = chunk.usage_metadata
         if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
             self.blocked = True

@@ -9,6 +9,7 @@ from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.canonical.wire import Wire
 from antigravity_proxy.relay.projects import Projects
+from antigravity_proxy.relay.refusals import Refusals
 from antigravity_proxy.relay.repairs import Repairs
 
 #: seconds that a host which could not be reached is tried last (upstream.md 1.1)
@@ -38,7 +39,8 @@ class BaseUrls:
 class Upstream:
     """Where calls go. ``name`` as usage and clients are told of it.
 
-    ``repairs`` remembers which fields its models refuse (upstream.md 4.3).
+    ``repairs`` remembers which fields its models refuse (upstream.md 4.3), ``refusals`` what is no account's fault
+    (upstream.md 6.4).
     """
 
     wire: Wire
@@ -48,3 +50,4 @@ class Upstream:
     bases: BaseUrls
     name: str = "accounts"
     repairs: Repairs = field(default_factory=Repairs)
+    refusals: Refusals = field(default_factory=Refusals)

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from antigravity_proxy.accounts.stats import ModelCapacity
+from antigravity_proxy.coerce import dated, wait
 from antigravity_proxy.dialect.base import Rendered
 
 
@@ -41,10 +42,8 @@ def render(models: Iterable[ModelCapacity], accounts: int, usable: int, epoch: f
             id=each.model,
             usable=each.usable,
             cooling=each.cooling,
-            earliest_reset=None if each.first_reset is None else _utc(math.ceil(each.first_reset)),
-            retry_after=None
-            if each.first_reset is None or each.usable
-            else max(1, math.ceil(round(each.first_reset - epoch, 6))),
+            earliest_reset=None if each.first_reset is None else _utc(math.ceil(dated(each.first_reset))),
+            retry_after=None if each.first_reset is None or each.usable else wait(each.first_reset - epoch),
             remaining_fraction=each.remaining,
         )
         for each in models
@@ -54,4 +53,4 @@ def render(models: Iterable[ModelCapacity], accounts: int, usable: int, epoch: f
 
 
 def _utc(epoch: float) -> str:
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(dated(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

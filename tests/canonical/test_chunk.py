@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antigravity_proxy.canonical.chunk import Usage
+from antigravity_proxy.canonical.chunk import UNCOUNTED, Usage
 
 
 @pytest.mark.parametrize(
@@ -22,9 +22,7 @@ def test_input_and_output_for_either_reading_of_the_counts(usage: Usage, expecte
     assert (usage.input_tokens, usage.output_tokens) == expected
 
 
-def test_usage_is_true_where_it_counts_something() -> None:
-    assert not Usage()
-    assert not Usage(cached_content_token_count=3)
-    assert Usage(1)
-    assert Usage(candidates_token_count=1)
-    assert Usage(total_token_count=1)
+def test_usage_that_says_nothing_counts_for_nothing() -> None:
+    assert None in UNCOUNTED
+    assert Usage() in UNCOUNTED
+    assert Usage(prompt_token_count=1) not in UNCOUNTED

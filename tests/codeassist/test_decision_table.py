@@ -151,6 +151,10 @@ SHAPES: list[tuple[Cause, Fault, Step, Scope, list[float], int]] = [
     ),
     (Cause.BAD_REQUEST, faults.refused('Unknown name "x"'), REPAIR, NOTHING, [0] * 4, 400),
     (Cause.BAD_REQUEST, said(409, "ABORTED"), STOP, NOTHING, [0] * 4, 400),
+    (Cause.BAD_REQUEST, said(418, "UNKNOWN"), STOP, NOTHING, [0] * 4, 400),
+    (Cause.BROKEN, Fault(402, b"<html>pay</html>"), BASE, LAST, [0] * 4, 502),
+    (Cause.BROKEN, Fault(407, b""), BASE, LAST, [0] * 4, 502),
+    (Cause.BROKEN, Fault(451, b'{"error":"blocked by the filter"}'), BASE, LAST, [0] * 4, 502),
     (Cause.TOO_LARGE, said(413, "X"), STOP, NOTHING, [0] * 4, 413),
 ]
 
@@ -199,6 +203,8 @@ def test_inside_a_stream_wrapped_in_an_array_or_in_a_message_it_is_the_same(
         (Cause.EMPTY, (BASE, LAST, 502)),
         (Cause.CUT_OFF, (BASE, NOTHING, 502)),
         (Cause.MODEL_FAILED, (BASE, NOTHING, 502)),
+        (Cause.REFUSED_REQUEST, (Step.OTHER_ACCOUNT, NOTHING, 400)),
+        (Cause.REFUSED_CLIENT, (Step.OTHER_ACCOUNT, NOTHING, 503)),
     ],
 )
 def test_what_has_no_error_body_has_a_verdict_too(cause: Cause, expected: tuple[Step, Scope, int]) -> None:
@@ -304,3 +310,49 @@ def test_a_host_that_only_the_accounts_own_proxy_cannot_reach_is_not_at_fault() 
     found = WITHOUT_BODY[Cause.UNREACHABLE]
     assert found.applied(None, "m", own_egress=True) is WITHOUT_BODY[Cause.NO_WAY_OUT]
     assert found.applied(None, "m", own_egress=False) is found
+
+
+#: what boxes on the way answer, and Google with its own form only
+ON_THE_WAY = sorted({*range(402, 500)} - {403, 404, 408, 413, 429, 499})
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"error":"x"}', b'{"error":{"message":"x"}}', b"[]", b"\xff"])
+def test_who_answers_in_googles_place_is_no_fault_of_the_request(body: bytes) -> None:
+    for status in ON_THE_WAY:
+        found = judged(Fault(status, body))
+        assert (found.cause, found.step, found.error.status, found.callers_fault) == (Cause.BROKEN, BASE, 502, False)
+        assert judged(said(status, "ABORTED")).callers_fault
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_one"),
+    [
+        (faults.bare_limit(), True),
+        (limited("Anything at all"), True),
+        (limited("Please retry in 12.3s"), False),
+        (limited("x", **{"retry-after": "3"}), False),
+        (limited("x", BURST), False),
+        (limited("x", faults.quota_failure("PerMinute")), False),
+        (Fault(429, b"<html>no</html>"), False),
+        (Fault(429, b'{"error":"slow down"}'), False),
+        (faults.no_capacity(429), False),
+    ],
+)
+def test_only_a_bare_limit_may_be_a_refusal_of_the_request(fault: Fault, is_one: bool) -> None:
+    found = judged(fault).with_quota_left
+    assert (found is WITHOUT_BODY[Cause.REFUSED_REQUEST]) is is_one
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_one"),
+    [
+        (faults.forbidden(), True),
+        (said(403, "PERMISSION_DENIED", "No access to that model"), False),
+        (faults.verification_needed(), False),
+        (faults.barred(), False),
+        (faults.project_disabled("p"), False),
+        (Fault(403, b"<html>blocked</html>"), False),
+    ],
+)
+def test_only_a_bare_403_may_be_a_refusal_of_this_program(fault: Fault, is_one: bool) -> None:
+    assert (judged(fault).from_all is WITHOUT_BODY[Cause.REFUSED_CLIENT]) is is_one

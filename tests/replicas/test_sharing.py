@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from support.deferreds import deferred, until, wait
 from support.redis import RedisServer, needs_redis, redis_server
@@ -267,3 +269,45 @@ def refused(replica: Replica) -> Deferred[Any]:
 
 async def _given(value: str) -> str:
     return value
+
+
+@pytest.mark.row("redis writer")
+@deferred()
+async def test_whoever_writes_to_redis_sets_no_account_aside(
+    redis: RedisServer, observe: Callable[[str], None]
+) -> None:
+    async with farm(redis.url) as make:
+        one = make()
+        await all_well(one)
+        one.pool.penalise(one.state("a"), "m", LIMITED)
+        session = session_key("s", "m")
+        one.shared.bind(session, "a", one.reactor.seconds())
+        await until(lambda: not one.shared.sharing.untold)
+        ours = one.shared._parts.state
+        names = [ours.name(account) for account in "abc"]
+        now = ours._time.theirs(one.reactor.seconds())
+        forged = 0
+        for name in names:
+            packed = msgspec.msgpack.encode((name, "", False))
+            for member in (packed, bytes(16) + packed):
+                redis.ask("ZADD", ours.keys.cooldowns, "+inf", member)
+                forged += 1
+            said = msgspec.msgpack.encode(("x", now, [], [], [(name, "", now + 10**15, False)], [], []))
+            for words in (said, bytes(16) + said):
+                redis.ask("PUBLISH", ours.keys.channel, words)
+                forged += 1
+        bucket = ours.keys.sessions(ours._time.bucket(one.reactor.seconds()))
+        for value in (names[1].encode(), bytes(16) + names[1].encode()):
+            redis.ask("HSET", bucket, ours._vault.session(session), value)
+            forged += 1
+        assert forged == 14
+        two = make()
+        await all_well(one, two)
+        await until(lambda: bool(two.state("a").cooldowns))
+        for replica in (one, two):
+            assert list(replica.state("a").cooldowns) == ["m"]
+            assert not replica.state("b").cooldowns
+            assert not replica.state("c").cooldowns
+            assert replica.shared.account_of(session, replica.reactor.seconds()) in ("a", None)
+            assert replica.serving(model="other")
+        observe(f"{forged} forged entries, believed by nobody")

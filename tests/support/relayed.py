@@ -99,14 +99,18 @@ class Surroundings:
 class Request:
     """One client request on its way through the failover; every attempt waits for ``end``."""
 
-    def __init__(self, around: Surroundings, model: str = "m", session: bytes = b"", repair: bool = False) -> None:
+    def __init__(
+        self, around: Surroundings, model: str = "m", session: bytes = b"", repair: bool = False, system: str = ""
+    ) -> None:
         self.around = around
         self.client = Waiting()
         self.leases: list[Lease] = []
         self.bases: list[bytes] = []
         self.done: list[Any] = []
         self._end: Deferred[str] = Deferred()
-        failover = Failover(around.context, around.upstream, model, self.client, lambda failed: repair, session)
+        failover = Failover(
+            around.context, around.upstream, model, self.client, lambda failed: repair, session, (system,)
+        )
         self.running = Deferred.fromCoroutine(failover.run(self._attempt))
         self.running.addBoth(lambda result: self.done.append(getattr(result, "value", result)))
 

@@ -35,6 +35,8 @@ def error_body(error: ProxyError, request_id: str) -> dict[str, Any]:
     message = _too_long(error.message) if isinstance(error, ContextOverflow) else error.message
     if error.param is not None and error.param not in message:  # the form has no other place for it
         message = f"{error.param}: {message}"
+    if error.shows_code:  # likewise
+        message = f"{message} ({error.code})"
     return {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
 
 

@@ -62,10 +62,10 @@ class MessageSettings(Struct, kw_only=True):
 def sampling(settings: MessageSettings) -> Sampling:
     """Sampling settings; raises BadRequest for values out of range."""
     return Sampling(
-        temperature=within(settings.temperature, "temperature", 0, 1),
-        top_p=within(settings.top_p, "top_p", 0, 1),
-        top_k=whole(settings.top_k, "top_k", 0),
-        max_output_tokens=whole(settings.max_tokens, "max_tokens", 0),
+        temperature=None if settings.temperature is None else within(settings.temperature, "temperature", 0, 1),
+        top_p=None if settings.top_p is None else within(settings.top_p, "top_p", 0, 1),
+        top_k=None if settings.top_k is None else whole(settings.top_k, "top_k", 0),
+        max_output_tokens=None if settings.max_tokens is None else whole(settings.max_tokens, "max_tokens", 0),
         stop_sequences=tuple(filter(None, settings.stop_sequences or ()))[:_MAX_STOPS],
     )
 

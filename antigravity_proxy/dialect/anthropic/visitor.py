@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from antigravity_proxy.canonical.chunk import FILTERED, Chunk, Usage
+from antigravity_proxy.canonical.chunk import FILTERED, UNCOUNTED, Chunk, Usage
 from antigravity_proxy.canonical.content import ABSENT, Blob, FunctionCall
 from antigravity_proxy.canonical.estimate import text_size, tokens
 from antigravity_proxy.dialect.anthropic.search import Page, Stretch, pages, stretches
@@ -147,7 +147,7 @@ class MessageVisitor(PartVisitor):
 
     def _walk(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
-            if chunk.usage_metadata:
+            if chunk.usage_metadata is not None and chunk.usage_metadata not in UNCOUNTED:
                 self._usage = chunk.usage_metadata
             for candidate in chunk.candidates:
                 if candidate.index:
@@ -263,7 +263,7 @@ class MessageVisitor(PartVisitor):
     # -- usage: as upstream counted it, what is missing estimated (translation.md 2.9)
 
     def _usage_at_start(self) -> UsageAtStart:
-        if not self._usage:
+        if self._usage in UNCOUNTED:
             return UsageAtStart(self._options.input_estimate, 0, 0, 1)
         return UsageAtStart(*self._input(), 1)
 

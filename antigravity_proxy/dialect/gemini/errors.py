@@ -25,6 +25,9 @@ _STATUSES = {
     504: "DEADLINE_EXCEEDED",
 }
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
+_ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
+#: whose reasons the codes are
+_DOMAIN = "antigravity-proxy"
 
 
 def error_object(error: ProxyError) -> dict[str, Any]:
@@ -34,8 +37,13 @@ def error_object(error: ProxyError) -> dict[str, Any]:
         "message": error.message,
         "status": error.upstream_status or _STATUSES.get(error.status, "UNKNOWN"),
     }
+    details = []
+    if error.shows_code:
+        details.append({"@type": _ERROR_INFO, "reason": error.code.upper(), "domain": _DOMAIN})
     if error.retry_after is not None:
-        out["details"] = [{"@type": _RETRY_INFO, "retryDelay": f"{error.retry_after}s"}]
+        details.append({"@type": _RETRY_INFO, "retryDelay": f"{error.retry_after}s"})
+    if details:
+        out["details"] = details
     return out
 
 

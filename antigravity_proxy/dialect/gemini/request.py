@@ -263,14 +263,16 @@ def _sampling(config: wire.GenerationConfig) -> Sampling:
     return Sampling(
         temperature=config.temperature,
         top_p=config.top_p,
-        top_k=_whole(config.top_k, "topK", 0),
-        max_output_tokens=_whole(config.max_output_tokens, "maxOutputTokens", 1),
+        top_k=None if config.top_k is None else _whole(config.top_k, "topK", 0),
+        max_output_tokens=None
+        if config.max_output_tokens is None
+        else _whole(config.max_output_tokens, "maxOutputTokens", 1),
         stop_sequences=tuple(filter(None, config.stop_sequences or ())),
         seed=None if seed is None else seed & 0x7FFFFFFF,
         presence_penalty=config.presence_penalty,
         frequency_penalty=config.frequency_penalty,
         response_logprobs=bool(config.response_logprobs),
-        logprobs=_whole(config.logprobs, "logprobs", 0),
+        logprobs=None if config.logprobs is None else _whole(config.logprobs, "logprobs", 0),
     )
 
 

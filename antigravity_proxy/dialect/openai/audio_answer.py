@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from antigravity_proxy.canonical.chunk import FILTERED, Chunk, Usage
+from antigravity_proxy.canonical.chunk import FILTERED, UNCOUNTED, Chunk, Usage
 from antigravity_proxy.canonical.estimate import TOKENS_PER_SECOND, text_size
 from antigravity_proxy.dialect.base import Answer, Stamp
 from antigravity_proxy.dialect.openai import audio_segments
@@ -66,7 +66,7 @@ class _Transcript:
             feedback = chunk.prompt_feedback
             if feedback is not None and feedback.block_reason:
                 self._blocked = feedback.block_reason
-            if chunk.usage_metadata:
+            if chunk.usage_metadata not in UNCOUNTED:
                 self._usage = chunk.usage_metadata
                 self._text_tokens = text_tokens_of(chunk)
             for candidate in chunk.candidates:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Raw, Struct
 
-from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, Usage
+from antigravity_proxy.canonical.chunk import FILTERED, UNCOUNTED, Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import Part
 from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Stamp
@@ -101,7 +101,7 @@ class ChatVisitor(ABC):
                     choice.grounding = candidate.grounding_metadata
                 if candidate.logprobs_result:
                     self._log_probabilities(choice, candidate)
-            if chunk.usage_metadata:
+            if chunk.usage_metadata not in UNCOUNTED:
                 self._usage = chunk.usage_metadata
             feedback = chunk.prompt_feedback
             if feedback is not None and feedback.block_reason:

@@ -31,7 +31,11 @@ def error_object(error: ProxyError) -> dict[str, Any]:
     """The ``error`` object, as in an answer's body and in a stream."""
     kind = "server_error" if error.status >= 500 else _TYPES.get(error.status, "invalid_request_error")
     kind = _TYPES_BY_CODE.get(error.code, kind)
-    return {"message": error.message, "type": kind, "param": error.param, "code": _CODES.get(error.code)}
+    return {"message": error.message, "type": kind, "param": error.param, "code": _code(error)}
+
+
+def _code(error: ProxyError) -> str | None:
+    return error.code if error.shows_code else _CODES.get(error.code)
 
 
 def render(error: ProxyError, request_id: str) -> Rendered:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, Usage
+from antigravity_proxy.canonical.chunk import FILTERED, UNCOUNTED, Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import Blob
 from antigravity_proxy.canonical.estimate import TOKENS_PER_MEDIA
 from antigravity_proxy.dialect.base import Answer, Stamp
@@ -113,7 +113,7 @@ class _Pictures:
 
     def _counts(self, chunk: Chunk, made: int) -> _Counts:
         """An answer's tokens, what upstream didn't count estimated."""
-        usage, options = chunk.usage_metadata or Usage(), self._options
+        usage, options = Usage() if chunk.usage_metadata is None else chunk.usage_metadata, self._options
         tokens = usage.input_tokens or max(1, options.input_estimate)
         told = text_tokens_of(chunk)
         text = tokens if not options.reads_images else options.text_estimate if told is None else told
@@ -179,7 +179,7 @@ class PictureDocument(_Pictures):
         for chunk, candidate, blobs in self._walk(chunks):
             made = self._blobs.setdefault(candidate.index, [])
             made += blobs
-            if chunk.usage_metadata or candidate.index not in self._counted:
+            if chunk.usage_metadata not in UNCOUNTED or candidate.index not in self._counted:
                 self._counted[candidate.index] = self._counts(chunk, len(made))
         return b""
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from antigravity_proxy.canonical.chunk import FILTERED, Chunk, Usage
+from antigravity_proxy.canonical.chunk import FILTERED, UNCOUNTED, Chunk, Usage
 from antigravity_proxy.canonical.content import ABSENT, Blob, FunctionCall, Part
 from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Stamp
@@ -145,7 +145,7 @@ class ResponsesVisitor(PartVisitor):
                     self._grounding = candidate.grounding_metadata
                 if candidate.logprobs_result:
                     self._logprobs += log_probabilities(candidate.logprobs_result)
-            if chunk.usage_metadata:
+            if chunk.usage_metadata not in UNCOUNTED:
                 self._usage = chunk.usage_metadata
             if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
                 self._finish = "SAFETY"

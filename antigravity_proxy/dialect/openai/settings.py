@@ -58,14 +58,18 @@ def completion_sampling(
     stop = settings.stop
     stops = [stop] if isinstance(stop, str) else stop or []
     return Sampling(
-        temperature=temperature(settings.temperature),
-        top_p=top_p(settings.top_p),
-        top_k=whole(settings.top_k, "top_k", 0),
+        temperature=None if settings.temperature is None else temperature(settings.temperature),
+        top_p=None if settings.top_p is None else top_p(settings.top_p),
+        top_k=None if settings.top_k is None else whole(settings.top_k, "top_k", 0),
         max_output_tokens=limit,
         stop_sequences=tuple(filter(None, stops))[:_MAX_STOPS],
-        seed=_seed(settings.seed),
-        presence_penalty=within(settings.presence_penalty, "presence_penalty", -2, 2),
-        frequency_penalty=within(settings.frequency_penalty, "frequency_penalty", -2, 2),
+        seed=None if settings.seed is None else _seed(settings.seed),
+        presence_penalty=None
+        if settings.presence_penalty is None
+        else within(settings.presence_penalty, "presence_penalty", -2, 2),
+        frequency_penalty=None
+        if settings.frequency_penalty is None
+        else within(settings.frequency_penalty, "frequency_penalty", -2, 2),
         response_logprobs=logprobs,
         logprobs=top_logprobs if logprobs else None,
     )
@@ -73,7 +77,7 @@ def completion_sampling(
 
 def choices(settings: CompletionSettings) -> int:
     """How many answers are wanted; raises BadRequest."""
-    return whole(settings.n, "n", 1, MAX_CHOICES) or 1
+    return 1 if settings.n is None else whole(settings.n, "n", 1, MAX_CHOICES) or 1
 
 
 def temperature(value: float | None) -> float | None:
@@ -110,7 +114,7 @@ def thinking_off() -> Reasoning:
 def _seed(seed: Whole | None) -> int | None:
     """Upstream's is 32 bits wide; larger ones are folded."""
     found = whole(seed, "seed", None, None)
-    return found if found is None else found & MAX_INT
+    return None if found is None else found & MAX_INT
 
 
 # -- chat
@@ -170,11 +174,13 @@ class ChatSettings(CompletionSettings, kw_only=True):
 
 def sampling(settings: ChatSettings) -> Sampling:
     """Sampling settings; raises BadRequest for values out of range."""
+    limit = top_logprobs = None
     if settings.max_completion_tokens is not None:
         limit = whole(settings.max_completion_tokens, "max_completion_tokens", 1)
-    else:
+    elif settings.max_tokens is not None:
         limit = whole(settings.max_tokens, "max_tokens", 1)
-    top_logprobs = whole(settings.top_logprobs, "top_logprobs", 0, MAX_TOP_LOGPROBS)
+    if settings.top_logprobs is not None:
+        top_logprobs = whole(settings.top_logprobs, "top_logprobs", 0, MAX_TOP_LOGPROBS)
     return completion_sampling(settings, limit, logprobs=bool(settings.logprobs), top_logprobs=top_logprobs)
 
 

@@ -23,7 +23,7 @@ def counted(usage: Usage | None, input_estimate: int, size: int) -> Counted:
 
     ``input_estimate`` in tokens, ``size`` in UTF-8 bytes of what was delivered.
     """
-    found = usage or Usage()
+    found = Usage() if usage is None else usage
     return Counted(
         found.input_tokens or max(1, input_estimate),
         found.output_tokens or tokens(size),

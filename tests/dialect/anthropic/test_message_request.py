@@ -293,7 +293,7 @@ def test_deep_bodies_are_taken_or_refused(field: str) -> None:
     assert 200 < len(taken) < len(depths)
 
 
-@pytest.mark.parametrize("raw", [b"\xff", b"\\ud800", b"\\u12", b"\x01"])
+@pytest.mark.parametrize("raw", [b"\xff", b"\\u12", b"\x01"])
 def test_text_that_is_no_text_is_refused(raw: bytes) -> None:
     with pytest.raises(BadRequest):
         decode(body(messages=[{"role": "user", "content": "RAW"}]).replace(b"RAW", raw))

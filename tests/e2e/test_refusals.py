@@ -1,0 +1,158 @@
+"""Refusals that are no account's fault, through the whole stack: what official clients see, and who was asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.deferreds import deferred, in_thread, until
+from support.sdks import DIALECTS, QUESTION, Told
+from support.stack import Answer, Stack, stack
+
+from antigravity_proxy.canonical.offers import ModelQuota
+from antigravity_proxy.simulator import faults
+from antigravity_proxy.simulator.faults import Fault
+
+TEXT = f"Hello from the simulated model. You said: {QUESTION}"
+MODEL = "gemini-3-flash"
+AGENT = "You are a Claude agent, built on Anthropic's Claude Agent SDK."
+KINDS_400 = {"openai": "invalid_request_error", "anthropic": "invalid_request_error", "gemini": "INVALID_ARGUMENT"}
+KINDS_503 = {"openai": "server_error", "anthropic": "api_error", "gemini": "UNAVAILABLE"}
+
+
+def quota_left(running: Stack) -> None:
+    """Every account is known to have quota left."""
+    for state in running.daemon.pool.states:
+        running.daemon.pool.observed_quota(state.credential.id, {MODEL: ModelQuota(0.9)})
+
+
+def cooling(running: Stack) -> int:
+    return sum(bool(state.cooldowns) for state in running.daemon.pool.states)
+
+
+def tokens(running: Stack) -> list[str]:
+    return [request.token for request in running.simulator.requests]
+
+
+async def asked_by_all(running: Stack, dialect: str, stream: bool, fault: Fault, times: int) -> tuple[Told, int]:
+    """What the official client made of it, and the number of attempts."""
+    running.simulator._script.clear()
+    running.simulator.requests.clear()
+    running.simulator.script(fault, times=times)
+    with DIALECTS[dialect](running.url) as ask:
+        told: Told = await in_thread(ask, stream)
+    await until(lambda: all(not state.in_flight for state in running.daemon.pool.states))
+    return told, len(running.simulator.requests)
+
+
+@pytest.mark.parametrize("accounts", [2, 5])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("dialect", DIALECTS)
+@deferred(30)
+async def test_a_refused_request_shows_two_accounts_and_sets_nobody_aside(
+    tmp_path: Path, dialect: str, stream: bool, accounts: int
+) -> None:
+    async with stack(tmp_path, accounts=accounts) as running:
+        quota_left(running)
+        told, attempts = await asked_by_all(running, dialect, stream, faults.bare_limit(), 9)
+        assert (told.status, told.kind, told.retry_after, attempts) == (400, KINDS_400[dialect], None, 2)
+        assert len(set(tokens(running))) == 2
+        assert cooling(running) == 0
+        told, attempts = await asked_by_all(running, dialect, stream, faults.bare_limit(), 1)
+        assert (told.text, attempts) == (TEXT, 2)  # the other account answers: it was the account's matter
+        assert cooling(running) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("dialect", DIALECTS)
+@deferred(30)
+async def test_one_account_alone_is_at_a_limit(tmp_path: Path, dialect: str, stream: bool) -> None:
+    async with stack(tmp_path, accounts=1) as running:
+        quota_left(running)
+        told, attempts = await asked_by_all(running, dialect, stream, faults.bare_limit(), 9)
+        assert (told.status, told.retry_after in ("5", "6"), attempts) == (429, True, 1)
+        assert cooling(running) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("dialect", DIALECTS)
+@deferred(30)
+async def test_this_program_is_refused_and_served_again(tmp_path: Path, dialect: str, stream: bool) -> None:
+    async with stack(tmp_path, accounts=3) as running:
+        told, attempts = await asked_by_all(running, dialect, stream, faults.forbidden(), 9)
+        assert (told.status, told.kind, attempts) == (503, KINDS_503[dialect], 3)
+        told, attempts = await asked_by_all(running, dialect, stream, faults.forbidden(), 9)
+        assert (told.status, told.kind, attempts) == (503, KINDS_503[dialect], 1)
+        assert cooling(running) == 0
+        told, attempts = await asked_by_all(running, dialect, stream, faults.forbidden(), 0)
+        assert (told.text, attempts) == (TEXT, 1)
+
+
+def bodies(stream: bool) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Requests with a system text, by dialect."""
+    said = [{"role": "user", "content": QUESTION}]
+    method = "streamGenerateContent" if stream else "generateContent"
+    return {
+        "openai": (
+            "/v1/chat/completions",
+            {"model": MODEL, "stream": stream, "messages": [{"role": "system", "content": AGENT}, *said]},
+        ),
+        "anthropic": (
+            "/v1/messages",
+            {"model": MODEL, "max_tokens": 99, "stream": stream, "system": AGENT, "messages": said},
+        ),
+        "gemini": (
+            f"/v1beta/models/{MODEL}:{method}",
+            {
+                "systemInstruction": {"parts": [{"text": AGENT}]},
+                "contents": [{"role": "user", "parts": [{"text": QUESTION}]}],
+            },
+        ),
+    }
+
+
+def code_of(dialect: str, answer: Answer) -> str:
+    """Where each dialect tells the code."""
+    body = answer.json[0] if isinstance(answer.json, list) else answer.json
+    error = body["error"]
+    if dialect == "openai":
+        return str(error["code"])
+    if dialect == "anthropic":
+        return str(error["message"]).rpartition(" (")[2].rstrip(")")
+    return str(next(each["reason"] for each in error["details"] if each["@type"].endswith("ErrorInfo"))).lower()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("dialect", DIALECTS)
+@deferred(30)
+async def test_a_refused_text_costs_one_attempt_until_it_passes(tmp_path: Path, dialect: str, stream: bool) -> None:
+    async with stack(tmp_path, accounts=4) as running:
+        quota_left(running)
+        path, body = bodies(stream)[dialect]
+        for attempts in (2, 1, 1, 1):
+            running.simulator.requests.clear()
+            running.simulator._script.clear()
+            running.simulator.script(faults.bare_limit(), times=9)
+            answer = await running.request("POST", path, body)
+            assert (answer.status, code_of(dialect, answer)) == (400, "upstream_refuses_request")
+            assert len(running.simulator.requests) == attempts
+            sent = running.simulator.requests[0].json["request"]["systemInstruction"]["parts"]
+            assert AGENT in "".join(part["text"] for part in sent)  # as the client wrote it
+        running.simulator._script.clear()
+        assert (await running.request("POST", path, body)).status == 200
+        assert cooling(running) == 0
+        running.simulator.requests.clear()
+        running.simulator.script(faults.bare_limit(), times=9)
+        await running.request("POST", path, body)
+        assert len(running.simulator.requests) == 2
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@deferred(30)
+async def test_each_dialect_names_the_refusal_of_this_program(tmp_path: Path, dialect: str) -> None:
+    async with stack(tmp_path) as running:
+        path, body = bodies(False)[dialect]
+        running.simulator.script(faults.forbidden(), times=9)
+        answer = await running.request("POST", path, body)
+        assert (answer.status, code_of(dialect, answer)) == (503, "upstream_refuses_client")
