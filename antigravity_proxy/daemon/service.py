@@ -209,7 +209,15 @@ class Daemon(MultiService):
 
         self._listeners = Listeners(reactor, settings, self.site, admin.site, handed)
         observability.watch(
-            self.site, pool, services.relay.upstream.repairs, volume, in_force, services.replicas, health
+            self.site,
+            pool,
+            services.relay.upstream.repairs,
+            volume,
+            in_force,
+            services.replicas,
+            health,
+            remembered,
+            webhook,
         )
         kept = (remembered, webhook, client_keys)
         for part in (*kept, observability, volume, writer, services.replicas, decoding, notifier):

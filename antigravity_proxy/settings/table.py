@@ -208,6 +208,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     quota_reserve: Annotated[float, Setting(
         "PROXY_QUOTA_RESERVE", parse.percent, "0",
         "percent of each account's quota that is left to its owner")]
+    week_reserve: Annotated[float, Setting(
+        "PROXY_WEEK_RESERVE", parse.percent, "0",
+        "percent of each account's weekly quota that is left to its owner, where upstream tells of the week")]
     circuit_breaker: Annotated[bool, Setting(
         "PROXY_CIRCUIT_BREAKER", parse.boolean, "true",
         "false: only times that upstream states set an account aside for its quota",
