@@ -134,6 +134,9 @@ def _against(state: AccountState, model: str, rules: Rules, now: Moment, *, full
     if left <= rules.reserve and resets_at != float("inf"):
         why = "its quota is used up" if left <= 0 else "its quota is down to the reserve"
         return why, now.epoch + resets_at - now.monotonic
+    week = policy.week_reserved(state, model, rules, now) if rules.week_reserve else 0.0
+    if week:
+        return "the rest of its week is its owner's", now.epoch + week - now.monotonic
     over = policy.day_is_over(state, now) if credential.max_per_day else 0.0
     if over:
         return "it has served its requests of this day", now.epoch + over - now.monotonic

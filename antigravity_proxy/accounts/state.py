@@ -12,6 +12,7 @@ from antigravity_proxy.canonical.credential import EXPIRED, Credential
 from antigravity_proxy.canonical.grant import Grant, IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Scope, Verdict
+from antigravity_proxy.canonical.windows import Standing
 from antigravity_proxy.secret import Secret
 
 #: the scopes of cooldowns that are about one model
@@ -73,6 +74,7 @@ class Shortage(Struct, frozen=True):
     that merely cools is free, 0: one is free now; None: time alone brings none back. ``accounts``: how many there are.
     ``by_fault``: those that cool do so for faults, none for a quota. ``not_offered``: none has access to the model.
     ``unable``: where time brings none back, how many serve nothing at all, by the reason, of ``in_all`` accounts.
+    ``resting``: all of them rest, since Google has barred one for its terms.
     """
 
     is_busy: bool
@@ -82,10 +84,12 @@ class Shortage(Struct, frozen=True):
     not_offered: bool = False
     unable: Mapping[OutOfUse, int] = {}
     in_all: int = 0
+    resting: bool = False
 
 
 #: the cooldown key that covers every model of an account
 ALL_MODELS = ""
+_UNKNOWN = Standing()
 _NO_QUOTA: Mapping[str, ModelQuota] = {}
 
 
@@ -128,6 +132,8 @@ class AccountState:
         "serial",
         "served_on",
         "served_today",
+        "standing",
+        "standing_asked",
         "strikes",
         "turn",
     )
@@ -158,6 +164,9 @@ class AccountState:
         self.quota: Mapping[str, ModelQuota] = credential.quota or _NO_QUOTA
         #: the models that upstream lets it use; None: not known
         self.offered: frozenset[str] | None = None
+        #: what upstream said last of its windows, tier and credits, and when tier and credits were asked for
+        self.standing = _UNKNOWN
+        self.standing_asked = float("-inf")  # monotonic seconds
         self.project: str | None = credential.project
         self.project_asked = float("-inf")  # monotonic seconds: when upstream was last asked for it
         self.project_refused: str | None = None  # the last that upstream refused
@@ -198,6 +207,12 @@ class AccountState:
         """Takes what upstream says of its quotas; of models that it doesn't name what was known stays."""
         self.quota = {**self.quota, **figures}
         self.on_change(self)
+
+    def stands(self, standing: Standing) -> None:
+        """Takes what upstream says of its windows, tier and credits."""
+        if standing != self.standing:
+            self.standing = standing
+            self.on_change(self)
 
     def forgive(self) -> None:
         """Forgets everything that sets the account aside: somebody says that it is worth a new try."""

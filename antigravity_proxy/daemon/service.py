@@ -120,6 +120,8 @@ class Daemon(MultiService):
         keep = None if read_only else stored.keep
         self.account_services = services = AccountServices(reactor, ticker, in_force, keep, remembered)
         self.pool = pool = services.pool
+        if settings.on_terms_ban == "pause":
+            pool.terms_rest.switch_on(remembered)
 
         # the API listener
         self._client_keys = client_keys = _client_keys(reactor, settings)
@@ -145,6 +147,7 @@ class Daemon(MultiService):
             services.replicas,
             client_keys,
             remembered,
+            services.relay.upstream.refusals,
             writable=writable,
         )
         pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()
@@ -209,7 +212,15 @@ class Daemon(MultiService):
 
         self._listeners = Listeners(reactor, settings, self.site, admin.site, handed)
         observability.watch(
-            self.site, pool, services.relay.upstream.repairs, volume, in_force, services.replicas, health
+            self.site,
+            pool,
+            services.relay.upstream.repairs,
+            volume,
+            in_force,
+            services.replicas,
+            health,
+            remembered,
+            webhook,
         )
         kept = (remembered, webhook, client_keys)
         for part in (*kept, observability, volume, writer, services.replicas, decoding, notifier):

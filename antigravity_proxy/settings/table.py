@@ -208,6 +208,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     quota_reserve: Annotated[float, Setting(
         "PROXY_QUOTA_RESERVE", parse.percent, "0",
         "percent of each account's quota that is left to its owner")]
+    week_reserve: Annotated[float, Setting(
+        "PROXY_WEEK_RESERVE", parse.percent, "0",
+        "percent of each account's weekly quota that is left to its owner, where upstream tells of the week")]
     circuit_breaker: Annotated[bool, Setting(
         "PROXY_CIRCUIT_BREAKER", parse.boolean, "true",
         "false: only times that upstream states set an account aside for its quota",
@@ -216,6 +219,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         "PROXY_BACKOFF_STEPS", parse.steps, "",
         "cooldown steps, in seconds, for consecutive failures without a stated retry delay",
         gui="circuit_breaker_backoff_steps", live=True, fallback="those of the decision table")]
+    on_terms_ban: Annotated[str, Setting(
+        "PROXY_ON_TERMS_BAN", parse.one_of("pause", "continue"), "pause",
+        "once Google bars an account for its terms: pause has all others rest until somebody resumes them, continue "
+        "serves on with them")]
     trusted_proxies: Annotated[tuple[Network, ...], Setting(
         "PROXY_TRUSTED_PROXIES", parse.networks, "",
         "addresses and networks whose X-Forwarded-For is believed")]

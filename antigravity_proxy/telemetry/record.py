@@ -131,9 +131,10 @@ class Ledger:
         self.open_count -= 1
         self.stream_count -= record.streamed
         record.duration = self._seconds() - record.began
-        record.tokens_in, record.tokens_out = _counted(record.tokens_in), _counted(record.tokens_out)
-        record.tokens_cached = min(_counted(record.tokens_cached), record.tokens_in)
-        record.tokens_thinking = min(_counted(record.tokens_thinking), record.tokens_out)
+        if not (0 <= record.tokens_in <= _MOST_TOKENS and 0 <= record.tokens_out <= _MOST_TOKENS):
+            record.tokens_in, record.tokens_out = _counted(record.tokens_in), _counted(record.tokens_out)
+        record.tokens_cached = max(0, min(record.tokens_cached, record.tokens_in))
+        record.tokens_thinking = max(0, min(record.tokens_thinking, record.tokens_out))
         for observer in self._observers:
             try:
                 observer(record)

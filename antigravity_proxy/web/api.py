@@ -14,12 +14,13 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
+from antigravity_proxy.canonical import windows
 from antigravity_proxy.canonical.catalogue import Catalogue, PublicModel
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.dialect.openai import responses_listing
 from antigravity_proxy.relay.context import ClientGone, RelayContext
 from antigravity_proxy.state.usage import UsageLedger
-from antigravity_proxy.telemetry.record import Ledger
+from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.web import capacity, limit_headers, usage
 from antigravity_proxy.web.budgets import Budgets
 from antigravity_proxy.web.client import HttpClient
@@ -99,8 +100,9 @@ class ApiResource(Resource):
             TwistedRequest(request).render(self._public)
             return NOT_DONE_YET
         client = HttpClient(request, admission.recorded, self._context.ticker)
-        if admission.key is not None and admission.key.has_limits:
-            client.further = partial(self._limits_left, admission.key, admission.route.dialect)
+        dialect = admission.route.dialect
+        if dialect == "anthropic" or (admission.key is not None and admission.key.has_limits):
+            client.further = partial(self._limits_left, admission.key, dialect, client.record)
         serving = Deferred.fromCoroutine(self._serve(request, admission, client))
         request.on_lost = partial(_hung_up, client, serving)
         serving.addErrback(self._last_resort, request, client)
@@ -155,10 +157,18 @@ class ApiResource(Resource):
             case _:
                 return _GO_AHEAD
 
-    def _limits_left(self, key: ClientKey, dialect: str) -> Headers:
-        """What is left to the client's key at this moment."""
-        requests, tokens = self._gate.rate_limits.left(key), self._budgets.left(key)
-        return limit_headers.of_key(dialect, requests, tokens, self._context.epoch())
+    def _limits_left(self, key: ClientKey | None, dialect: str, record: Record) -> Headers:
+        """What is left to the client's key at this moment, and of the windows of the account that serves."""
+        found: Headers = ()
+        epoch = self._context.epoch()
+        if key is not None and key.has_limits:
+            requests, tokens = self._gate.rate_limits.left(key), self._budgets.left(key)
+            found = limit_headers.of_key(dialect, requests, tokens, epoch)
+        if dialect == "anthropic" and record.account:
+            state = self._context.upstream.pool.find(record.account)
+            if state is not None and state.standing.windows:
+                found += limit_headers.unified(windows.of_model(state.standing, record.model), epoch)
+        return found
 
     def _models(self, admission: ApiAdmission) -> tuple[PublicModel, ...]:
         """The models that the client may use."""
@@ -179,7 +189,7 @@ class ApiResource(Resource):
     def _capacity(self) -> Rendered:
         pool = self._context.upstream.pool
         models = pool.capacity(self._catalogue().ids)
-        return capacity.render(models, len(pool.states), pool.usable(), self._context.epoch())
+        return capacity.render(models, len(pool.states), pool.usable(), self._context.epoch(), pool.states)
 
     async def _count(
         self, request: ApiRequest, admission: ApiAdmission, count: TokenCount, client: HttpClient
@@ -252,6 +262,8 @@ def _incoming(request: ApiRequest, route: Route) -> Incoming:
 
 def _query(request: ApiRequest) -> dict[str, str]:
     """The query's fields; of a repeated one the last."""
+    if b"?" not in request.uri:
+        return {}
     return dict(parse_qsl(request.uri.partition(b"?")[2].decode("latin-1"), keep_blank_values=True))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from antigravity_proxy.canonical.windows import FIVE_HOURS, WEEK, Window
@@ -38,7 +38,7 @@ def _of_key(dialect: str, requests: Left | None, tokens: Left | None, epoch: flo
             yield b"x-ratelimit-reset-" + what, _span(left.seconds)
 
 
-def unified(windows: dict[str, Window], epoch: float) -> Headers:
+def unified(windows: Mapping[str, Window], epoch: float) -> Headers:
     """Both windows of the account that served, as Claude Code reads them (clients.md 12.8).
 
     Of a window that has begun again since, nothing is said.
