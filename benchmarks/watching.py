@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts.slices import Slices
+from antigravity_proxy.admin.client_keys import KeysShown
 from antigravity_proxy.admin.history import History
 from antigravity_proxy.admin.http import BaseUrl
 from antigravity_proxy.admin.overview import Overview, Selection, Sources
@@ -75,6 +76,7 @@ def measure(accounts: int) -> tuple[str, str, str, float]:
         ledger=Ledger(time.monotonic),
         history=History(time.monotonic, time.monotonic),
         usage=_no_usage,
+        client_keys=KeysShown,
         read_only=False,
     )
     overview, cache = Overview(sources, Slices(clock)), FragmentCache(clock)

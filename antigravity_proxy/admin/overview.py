@@ -12,6 +12,7 @@ from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.waiting import SingleFlight
 from antigravity_proxy.admin import settings_shown
 from antigravity_proxy.admin.account import KINDS, Kind, Shown, kind_of, shown
+from antigravity_proxy.admin.client_keys import KeysShown
 from antigravity_proxy.admin.headline import Headline, headline
 from antigravity_proxy.admin.history import History, Minute, RecentError
 from antigravity_proxy.admin.usage import UsageShown
@@ -132,6 +133,7 @@ class Status(Struct, frozen=True):
     traffic: Traffic
     faults: tuple[RecentError, ...]
     usage: UsageShown
+    client_keys: KeysShown
     volume: VolumeShown
     settings: tuple[settings_shown.Line, ...]
 
@@ -146,6 +148,7 @@ class Sources(Struct, frozen=True):
     ledger: Ledger
     history: History
     usage: Callable[[float], Awaitable[UsageShown]]
+    client_keys: Callable[[], KeysShown]
     read_only: bool
 
 
@@ -190,6 +193,7 @@ class Overview:
             traffic=Traffic(ledger.open_count, ledger.stream_count, minutes),
             faults=sources.history.faults(),
             usage=usage,
+            client_keys=sources.client_keys(),
             volume=_volume(sources.state(), condition),
             settings=settings_shown.lines(settings, read_only=sources.read_only),
         )

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.web.template import Tag
 
-from antigravity_proxy.admin import usage
+from antigravity_proxy.admin import client_keys, usage
 from antigravity_proxy.admin.account import KINDS, card
 from antigravity_proxy.admin.headline import Headline
 from antigravity_proxy.admin.history import RecentError
@@ -68,6 +68,8 @@ class Layout:
         yield Fragment(LIST, ids, lambda: self._list(is_empty=not ids), ids)
         yield Fragment("faults", status.faults, lambda: _faults(status.faults, now, self._base_url.path("/why")))
         yield Fragment("usage", status.usage, lambda: usage.section(status.usage))
+        keys = status.client_keys
+        yield Fragment("clients", keys, lambda: client_keys.section(keys))
         yield Fragment("volume", status.volume, lambda: _volume(status.volume, now))
         yield Fragment("settings", status.settings, lambda: _settings(status.settings))
 
@@ -79,6 +81,7 @@ class Layout:
             tags.section(tags.h2("Accounts"), hole("tabs"), hole(LIST), class_="wide"),
             hole("traffic"),
             hole("usage"),
+            hole("clients"),
             hole("faults"),
             hole("volume"),
             hole("settings"),

@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
+from antigravity_proxy.admin.client_keys import ClientKeysPages
 from antigravity_proxy.admin.http import CALLBACK, Answers, BaseUrl, Headers
 from antigravity_proxy.admin.login import LoginPages
 from antigravity_proxy.admin.pages import Pages
@@ -46,6 +47,7 @@ class AdminResource:
         signing_in: SignInPages,
         status: StatusPages,
         why: WhyPage,
+        client_keys: ClientKeysPages,
     ) -> None:
         self._answers = answers
         self._pages = pages
@@ -53,6 +55,7 @@ class AdminResource:
         self._signing_in = signing_in
         self._status = status
         self._why = why
+        self._client_keys = client_keys
 
     def resource(self) -> IResource:
         """The pages as a resource."""
@@ -69,6 +72,10 @@ class AdminResource:
     @app.route("/accounts", methods=["POST"])
     async def change(self, request: Any) -> bytes:
         return await self._status.change(request)
+
+    @app.route("/client-keys", methods=["POST"])
+    async def client_keys(self, request: Any) -> bytes:
+        return await self._client_keys.change(request)
 
     @app.route("/why", methods=["GET"])
     def why(self, request: Any) -> bytes:

@@ -11,6 +11,7 @@ from twisted.web.client import Agent
 from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.admin import pages
 from antigravity_proxy.admin.changes import Changes, Stored
+from antigravity_proxy.admin.client_keys import ClientKeys, ClientKeysPages
 from antigravity_proxy.admin.http import Answers, BaseUrl
 from antigravity_proxy.admin.login import Access, LoginPages
 from antigravity_proxy.admin.overview import Overview, Sources
@@ -67,6 +68,7 @@ class Admin:
         keys: KeyRing,
         sources: Sources,
         why: WhyLog,
+        client_keys: ClientKeys,
     ) -> None:
         self._reactor = reactor
         read_only = sources.read_only
@@ -83,8 +85,10 @@ class Admin:
             ticker,
             addable=lambda: not read_only and bool(sources.settings().clients),
         )
+        keys_pages = ClientKeysPages(answers, made, access, client_keys)
         why_page = WhyPage(answers, made, access, why)
-        routes = AdminResource(answers, made, LoginPages(answers, made, access), self.signing_in, self.status, why_page)
+        login = LoginPages(answers, made, access)
+        routes = AdminResource(answers, made, login, self.signing_in, self.status, why_page, keys_pages)
         gate = AdminGate(base_url, made, headers)
         self.site = GuardedSite(
             routes.resource(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from twisted.python.components import Componentized
 
 from antigravity_proxy import startup
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.admin.client_keys import ClientKeys
 from antigravity_proxy.admin.history import History
 from antigravity_proxy.admin.overview import Sources
 from antigravity_proxy.admin.service import Admin, sign_in
@@ -184,6 +186,7 @@ class Daemon(MultiService):
         ledger.observe(history.note)
         why = WhyLog(epoch)
         ledger.observe(why)
+        keys_shown = _keys_shown(client_keys, budgets, settings, start.places.directory)
         sources = Sources(
             settings=lambda: in_force.settings,
             pool=pool,
@@ -192,9 +195,10 @@ class Daemon(MultiService):
             ledger=ledger,
             history=history,
             usage=UsageView(usage).look,
+            client_keys=keys_shown.look,
             read_only=read_only,
         )
-        self.admin = admin = Admin(reactor, ticker, settings, signing_in, stored, ring, sources, why)
+        self.admin = admin = Admin(reactor, ticker, settings, signing_in, stored, ring, sources, why, keys_shown)
 
         # what changes all that while it runs
         self._applier = applier = VolumeApplier(in_force, keys, pool, services.egresses, gate, admin, services.replicas)
@@ -327,3 +331,17 @@ def _webhook(
         return None
     notices = Notices(remembered, epoch)
     return Webhook(reactor, settings.webhook_url, notices, services.pool, lambda: state().error, services.shared.claim)
+
+
+def _keys_shown(file: ClientKeysFile | None, budgets: Budgets, settings: Settings, volume: Path) -> ClientKeys:
+    """Clients' keys on the page. In read-only mode a file in the volume is not written."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104 - it is compared
+    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    why_not = ""
+    if (
+        file is not None
+        and settings.read_only
+        and Path(os.path.realpath(file.path)).is_relative_to(os.path.realpath(volume))
+    ):
+        why_not = "READONLY_MODE is true, and the file of clients' keys lies in the data directory"
+    return ClientKeys(file, budgets, epoch, url, why_not)
