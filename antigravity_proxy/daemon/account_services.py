@@ -15,8 +15,10 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.standing import Boards
 from antigravity_proxy.accounts.tokens import Keep, TokenKeeper
 from antigravity_proxy.codeassist.wire import CodeAssist
+from antigravity_proxy.credentials.file import Found
 from antigravity_proxy.daemon.account_calls import UpstreamCalls
 from antigravity_proxy.daemon.in_force import InForce
+from antigravity_proxy.daemon.official import Official
 from antigravity_proxy.daemon.process import hex_digits, new_uuid
 from antigravity_proxy.relay.context import RelayContext
 from antigravity_proxy.relay.projects import Projects
@@ -44,6 +46,7 @@ class AccountServices:
         in_force: InForce,
         keep: Keep | None,
         remembered: StateStore,
+        credentials: Found,
     ) -> None:
         self._settings = settings = in_force.settings
         self.egresses = ways_out(reactor, ticker, settings)
@@ -61,6 +64,7 @@ class AccountServices:
         pool.on_tokenless = self.tokens.live
         pool.on_joined, pool.on_left = self._quota_poll.joined, self._quota_poll.left
         pool.on_exhausted = self._quota_poll.exhausted
+        self.official = Official(reactor, in_force, self.egresses, credentials, shared)
         self.relay = RelayContext(
             boards=Boards(reactor),
             ticker=ticker,
@@ -70,6 +74,7 @@ class AccountServices:
             egresses=self.egresses,
             signatures=Signatures(reactor, None if replicas is None else lambda: replicas.signatures),
             upstream=Upstream(CodeAssist(new_uuid), pool, self.tokens, self._projects, self.bases),
+            others=self.official.upstreams,
         )
 
     def start(self) -> None:
@@ -77,11 +82,13 @@ class AccountServices:
         self._quota_poll.start()
         if self._settings.clients:
             self._renewals.start()
+        self.official.start()
 
     def stop(self) -> Deferred[Any]:
         """Gives up what is under way, and closes the connections to upstream."""
         self._quota_poll.stop()
         self._renewals.stop()
+        self.official.stop()
         self.tokens.stop()
         self._projects.stop()
         return self.egresses.close()

@@ -37,7 +37,7 @@ class BaseUrls:
 
 @dataclass(slots=True)
 class Upstream:
-    """Where calls go. ``name`` as usage and clients are told of it.
+    """Where calls go.
 
     ``repairs`` remembers which fields its models refuse (upstream.md 4.3), ``refusals`` what is no account's fault
     (upstream.md 6.4).
@@ -48,6 +48,5 @@ class Upstream:
     tokens: TokenKeeper
     projects: Projects
     bases: BaseUrls
-    name: str = "accounts"
     repairs: Repairs = field(default_factory=Repairs)
     refusals: Refusals = field(default_factory=Refusals)

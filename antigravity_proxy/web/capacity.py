@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -27,6 +27,7 @@ class _Model(Struct, rename="camel"):
     """
 
     id: str
+    upstream: str
     usable: int
     cooling: int
     earliest_reset: str | None
@@ -63,22 +64,28 @@ class _Capacity(Struct, rename="camel"):
 
 
 def render(
-    models: Iterable[ModelCapacity], accounts: int, usable: int, epoch: float, states: Iterable[AccountState] = ()
+    models: Mapping[str, Iterable[ModelCapacity]],
+    accounts: int,
+    usable: int,
+    epoch: float,
+    states: Iterable[AccountState] = (),
 ) -> Rendered:
-    """The answer; ``accounts``: all that open, ``usable``: those that can serve, cooling or not.
+    """The answer, by upstream; ``accounts``: accounts and credentials, ``usable``: those that serve, cooling or not.
 
     Windows and subscriptions are those of the first of the ``states`` of which upstream has told.
     """
     lines = [
         _Model(
             id=each.model,
+            upstream=upstream,
             usable=each.usable,
             cooling=each.cooling,
             earliest_reset=None if each.first_reset is None else _utc(math.ceil(dated(each.first_reset))),
             retry_after=None if each.first_reset is None or each.usable else wait(each.first_reset - epoch),
             remaining_fraction=each.remaining,
         )
-        for each in models
+        for upstream, every in models.items()
+        for each in every
     ]
     known = list(islice((state for state in states if state.standing.windows or state.standing.tier), _MOST))
     windows = [window for state in known for window in _windows(state, epoch)]
