@@ -95,8 +95,7 @@ class Serving:
         if admission.key is not None and decoded.asks_upstream:
             self._rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
         if admission.key is not None and admission.key.has_budget and decoded.asks_upstream:
-            calls = (call, *decoded.more)
-            estimate = await place(lambda: sum(map(input_tokens, calls)))
+            estimate = await place(partial(_estimate, (call, *decoded.more)))
             self._budgets.reserve(admission.key, record, estimate)
         if call.stream:
             self._ledger.streams(record)
@@ -195,6 +194,10 @@ class Serving:
             self._unknown.add(name)
             shown = one_line(name[:_SHOWN])
             log.warn("no model is called {name}: {model} answers instead", name=shown, model=model.id)
+
+
+def _estimate(calls: tuple[Call, ...]) -> int:
+    return sum(map(input_tokens, calls))
 
 
 def _count_tokens(record: Record, usage: Usage) -> None:
