@@ -12,7 +12,7 @@ from antigravity_proxy.canonical.verdict import Cause, Failure, Step, Verdict
 from antigravity_proxy.canonical.wire import Access, EventTooLargeError, UpstreamErrorEvent, UpstreamRequest
 from antigravity_proxy.http1.parser import ResponseHead
 from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
-from antigravity_proxy.relay.reader import AnswerReader, ModelFailed
+from antigravity_proxy.relay.reader import AnswerReader, ModelFailed, NoticeSent
 from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.upstream.exchange import Exchange, ExchangeError, NoWayOut, Silent, Stale, Unreachable
@@ -157,6 +157,8 @@ async def deliver(
     except UpstreamErrorEvent as e:
         said = upstream.wire.read_failure(e.body, context.epoch())
         raise judged(upstream, state, token, said) from e
+    except NoticeSent as e:
+        raise _failed(upstream, e.cause) from e
     except ModelFailed as e:
         log.info("the model failed: {reason}", reason=e.reason[:64])
         log.debug("it said: {words}", words=e.words[:MAX_SHOWN])

@@ -98,7 +98,10 @@ class Generation:
         if self._begun:
             self.answer = self._new_answer()
         self._begun = True
-        reader = AnswerReader(prepared, prepared.events(), self.answer, self._client, self._memory, self._started)
+        notices = self._upstream.wire.notices
+        reader = AnswerReader(
+            prepared, prepared.events(), self.answer, self._client, self._memory, self._started, notices
+        )
         context, upstream, state = self._context, self._upstream, lease.state
         token = await live_token(upstream, state)
         access = Access(base, token, await upstream.projects.of(state))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +157,57 @@ async def test_each_dialect_names_the_refusal_of_this_program(tmp_path: Path, di
         running.simulator.script(faults.forbidden(), times=9)
         answer = await running.request("POST", path, body)
         assert (answer.status, code_of(dialect, answer)) == (503, "upstream_refuses_client")
+
+
+# notices as answers
+
+OLD = "This version of Antigravity is no longer supported. Please update to receive the latest features!"
+WITHDRAWN = "Gemini 3 Pro is no longer available. Please switch to Gemini 3.1 Pro."
+KINDS_404 = {"openai": "invalid_request_error", "anthropic": "not_found_error", "gemini": "NOT_FOUND"}
+
+
+def said(*texts: str, usage: bool = False) -> Fault:
+    """An answer of these texts, an event each."""
+    events = []
+    for number, text in enumerate(texts, 1):
+        candidate: dict[str, Any] = {"content": {"role": "model", "parts": [{"text": text}]}}
+        response: dict[str, Any] = {"candidates": [candidate]}
+        if number == len(texts):
+            candidate["finishReason"] = "STOP"
+            if usage:
+                response["usageMetadata"] = {"promptTokenCount": 5, "candidatesTokenCount": 9, "totalTokenCount": 14}
+        events.append(json.dumps({"response": response}).encode())
+    return Fault(events=tuple(events))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("dialect", DIALECTS)
+@deferred(30)
+async def test_a_notice_is_an_error_and_an_answer_is_none(tmp_path: Path, dialect: str, stream: bool) -> None:
+    async with stack(tmp_path, accounts=2) as running:
+        for notice in (
+            said(OLD),
+            said(OLD[:9], OLD[9:40], OLD[40:]),
+            Fault(503, faults.error(503, "UNAVAILABLE", OLD)),
+        ):
+            told, attempts = await asked_by_all(running, dialect, stream, notice, 9)
+            assert (told.status, told.kind, told.text, attempts) == (503, KINDS_503[dialect], "", 1)
+            assert any("refuses this program" in each for each in running.daemon.health.warnings())
+            told, attempts = await asked_by_all(running, dialect, stream, notice, 0)
+            assert (told.text, attempts) == (TEXT, 1)
+            assert running.daemon.health.warnings() == ()
+        for notice in (said(WITHDRAWN), said(WITHDRAWN[:1], WITHDRAWN[1:])):
+            told, attempts = await asked_by_all(running, dialect, stream, notice, 9)
+            assert (told.status, told.kind, told.text, attempts) == (404, KINDS_404[dialect], "", 1)
+        for answer in (
+            said(OLD, usage=True),
+            said(OLD + "\n" + "It is so. " * 80),
+            said("Thi", "s is it."),
+            said("Gemini ", "is a constellation."),
+        ):
+            told, attempts = await asked_by_all(running, dialect, stream, answer, 9)
+            texts = [
+                json.loads(event)["response"]["candidates"][0]["content"]["parts"][0] for event in answer.events or ()
+            ]
+            assert (told.status, told.text, attempts) == (None, "".join(part["text"] for part in texts), 1)
+        assert cooling(running) == 0
