@@ -130,6 +130,7 @@ class Status(Struct, frozen=True):
     listed: Listed
     traffic: Traffic
     faults: tuple[RecentError, ...]
+    refused: tuple[tuple[str, int], ...]
     volume: VolumeShown
     settings: tuple[settings_shown.Line, ...]
 
@@ -185,6 +186,7 @@ class Overview:
             listed=Listed(selection, pages, counts, listed),
             traffic=Traffic(ledger.open_count, ledger.stream_count, minutes),
             faults=sources.history.faults(),
+            refused=sources.history.refused(),
             volume=_volume(sources.state(), condition),
             settings=settings_shown.lines(settings, read_only=sources.read_only),
         )

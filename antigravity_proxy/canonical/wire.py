@@ -197,11 +197,6 @@ class Wire(Protocol):
         """The response header with upstream's own id of a request; empty: there is none."""
         ...
 
-    @property
-    def notices(self) -> Notices | None:
-        """The notices that it sends as if they were answers; None: it sends none."""
-        ...
-
     def prepare(self, call: Call, model: Model, quirks: frozenset[Quirk], conversation: str) -> Prepared:
         """Makes the request; ``conversation`` is the call's stable name. Raises BadRequest for what nobody can ask."""
         ...

@@ -232,6 +232,26 @@ WITHOUT_BODY: Mapping[Cause, Verdict] = {
     Cause.WITHDRAWN_MODEL: _WITHDRAWN_MODEL,
 }
 
+#: the reasons of errors that are known, also those that no row needs (upstream.md 6.1)
+REASONS = frozenset(
+    {
+        "QUOTA_EXHAUSTED",
+        "RATE_LIMIT_EXCEEDED",
+        "MODEL_CAPACITY_EXHAUSTED",
+        "INSUFFICIENT_G1_CREDITS_BALANCE",
+        "VALIDATION_REQUIRED",
+        "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+        "SERVICE_DISABLED",
+        "CONSUMER_INVALID",
+        "ACCOUNT_BARRED",
+        "IAM_PERMISSION_DENIED",
+        "API_KEY_INVALID",
+        "ACCESS_TOKEN_EXPIRED",
+        "CREDENTIALS_MISSING",
+        "SECURITY_POLICY_VIOLATED",
+    }
+)
+
 
 def judge(failure: Failure) -> Verdict:
     """What upstream's refusal means."""

@@ -12,9 +12,8 @@ from antigravity_proxy.canonical.chunk import Chunk
 from antigravity_proxy.canonical.estimate import around_tokens
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
-from antigravity_proxy.canonical.wire import Access, Notices, Quirk, UpstreamRequest, bearer
+from antigravity_proxy.canonical.wire import Access, Quirk, UpstreamRequest, bearer
 from antigravity_proxy.codeassist import decision_table
-from antigravity_proxy.codeassist import notices as known_notices
 from antigravity_proxy.generatecontent import failure, request
 from antigravity_proxy.generatecontent.events import EventReader
 from antigravity_proxy.settings.limits import PICTURE_SILENCE
@@ -54,7 +53,6 @@ class CodeAssist:
 
     name = "codeassist"
     trace_header = b"x-cloudaicompanion-trace-id"
-    notices: Notices = known_notices
 
     def __init__(self, new_uuid: Callable[[], str], product: str = "antigravity-proxy") -> None:
         self._new_uuid = new_uuid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from antigravity_proxy.daemon.health import Health
 from antigravity_proxy.relay.repairs import Repairs
 from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.telemetry.access import AccessLog
+from antigravity_proxy.telemetry.drift import Drift
 from antigravity_proxy.telemetry.loop import LoopWatch
 from antigravity_proxy.telemetry.metrics import Figure, Values, single
 from antigravity_proxy.telemetry.record import Ledger
@@ -79,6 +81,18 @@ def of_repairs(clock: IReactorTime, repairs: Repairs) -> tuple[Figure, ...]:
             ("model", "field"),
         ),
     )
+
+
+def of_drift(drift: Drift) -> tuple[Figure, ...]:
+    """What upstream sends that no table knows."""
+
+    def counted() -> Values:
+        kinds: Counter[str] = Counter()
+        for each in drift.all():
+            kinds[each.kind] += each.count
+        return [((kind,), float(count)) for kind, count in kinds.items()]
+
+    return (Figure("antigravity_drift", "What upstream sent that no table knows.", counted, ("kind",), counts=True),)
 
 
 def of_volume(clock: IReactorTime, volume: VolumeService, state: Callable[[], VolumeState]) -> tuple[Figure, ...]:

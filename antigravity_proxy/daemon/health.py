@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.daemon.in_force import InForce
-from antigravity_proxy.relay.refusals import Refusals
+from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.replicas.store import Replicas, Sharing
 from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import epoch
@@ -44,7 +44,7 @@ class Health:
         replicas: Replicas | None,
         client_keys: ClientKeysFile | None,
         remembered: StateStore,
-        refusals: Refusals,
+        upstream: Upstream,
         *,
         writable: bool,
     ) -> None:
@@ -58,7 +58,8 @@ class Health:
         self._replicas = replicas
         self._client_keys = client_keys
         self._remembered = remembered
-        self._refusals = refusals
+        self._refusals = upstream.refusals
+        self._drift = upstream.drift
         self._writable = writable
         self._told: frozenset[str] = frozenset()
         self.draining = False
@@ -96,6 +97,7 @@ class Health:
             tally=self._pool.tally(),
             resting=bool(self._pool.terms_rest),
             refused_since=self._refused_since(),
+            drift=self._drift.all(),
             egress=self._egresses.trouble(),
             own_egress=self._egresses.own_troubles(self._clock.seconds() - OWN_EGRESS_FAILED),
         )

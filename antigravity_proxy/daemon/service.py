@@ -136,7 +136,7 @@ class Daemon(MultiService):
             services.replicas,
             client_keys,
             remembered,
-            services.relay.upstream.refusals,
+            services.relay.upstream,
             writable=writable,
         )
         pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()
@@ -185,9 +185,7 @@ class Daemon(MultiService):
         )
 
         self._listeners = Listeners(reactor, settings, self.site, admin.site, handed)
-        observability.watch(
-            self.site, pool, services.relay.upstream.repairs, volume, in_force, services.replicas, health
-        )
+        observability.watch(self.site, pool, services.relay.upstream, volume, in_force, services.replicas, health)
         for part in (remembered, client_keys, observability, volume, writer, services.replicas, decoding, notifier):
             if part is not None:
                 part.setServiceParent(self)

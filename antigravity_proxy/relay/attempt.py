@@ -132,6 +132,8 @@ async def _refused(
 def judged(upstream: Upstream, state: AccountState, token: Secret, said: Failure) -> AttemptFailed:
     """What upstream said, judged; a refused token is not used again."""
     verdict = upstream.wire.judge(said)
+    if said.reason and upstream.reasons and said.reason not in upstream.reasons:
+        upstream.drift.saw("reason", said.reason)
     if verdict.step is Step.REFRESH and not upstream.tokens.expire(state, token):
         verdict = upstream.wire.verdict(Cause.TOKEN_REFUSED)
     return AttemptFailed(verdict, said)

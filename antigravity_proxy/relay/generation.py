@@ -98,9 +98,9 @@ class Generation:
         if self._begun:
             self.answer = self._new_answer()
         self._begun = True
-        notices = self._upstream.wire.notices
+        notices, drift = self._upstream.notices, self._upstream.drift
         reader = AnswerReader(
-            prepared, prepared.events(), self.answer, self._client, self._memory, self._started, notices
+            prepared, prepared.events(), self.answer, self._client, self._memory, self._started, notices, drift
         )
         context, upstream, state = self._context, self._upstream, lease.state
         token = await live_token(upstream, state)

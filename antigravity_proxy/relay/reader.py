@@ -5,12 +5,33 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from antigravity_proxy.canonical.chunk import MODEL_FAILED, UNCOUNTED, Candidate, Chunk, Usage
+import msgspec
+from msgspec import Raw, Struct
+
+from antigravity_proxy.canonical.chunk import (
+    CANDIDATE_FIELDS,
+    FINISH_REASONS,
+    MODEL_FAILED,
+    PART_FIELDS,
+    RESPONSE_FIELDS,
+    UNCOUNTED,
+    Candidate,
+    Chunk,
+    Usage,
+)
 from antigravity_proxy.canonical.verdict import Cause
 from antigravity_proxy.canonical.wire import EventReader, Notices, Prepared, UnreadableEvent, UpstreamErrorEvent
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.relay.context import Client
 from antigravity_proxy.relay.signatures import ConversationSignatures, new_digest
+from antigravity_proxy.telemetry.drift import Drift
+
+#: an object's fields, not decoded further
+_Shape = dict[str, Raw]
+
+
+class _Parts(Struct):
+    parts: list[_Shape] = []
 
 
 class ModelFailed(Exception):
@@ -40,6 +61,7 @@ class AnswerReader:
     __slots__ = (
         "_answer",
         "_client",
+        "_drift",
         "_events",
         "_held",
         "_memory",
@@ -63,7 +85,9 @@ class AnswerReader:
         memory: ConversationSignatures,
         on_start: Callable[[], None],
         notices: Notices | None = None,
+        drift: Drift | None = None,
     ) -> None:
+        self._drift = drift
         self._notices = notices  # None once it is settled that this is none
         self._held: list[Chunk] = []
         self._text = ""  # of what is held back
@@ -152,6 +176,8 @@ class AnswerReader:
                 if candidate.finish_reason in MODEL_FAILED:
                     raise ModelFailed(candidate.finish_reason, candidate.finish_message)
                 self.finished = True
+                if self._drift is not None:
+                    _look_for_news(chunk, candidate, self._drift)
         if chunk.usage_metadata not in UNCOUNTED:
             self.usage = chunk.usage_metadata
         if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
@@ -180,3 +206,24 @@ def _texts(chunks: list[Chunk]) -> str | None:
                     return None
                 found += part.text
     return found
+
+
+def _look_for_news(chunk: Chunk, candidate: Candidate, drift: Drift) -> None:
+    """Counts what no table knows in the last event of an answer: one look for each answer is enough to see a rename."""
+    if candidate.finish_reason not in FINISH_REASONS:
+        drift.saw("finish reason", candidate.finish_reason)
+    try:
+        fields = msgspec.json.decode(chunk.raw, type=_Shape)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return
+    for name in fields.keys() - RESPONSE_FIELDS:
+        drift.saw("field", name)
+    try:
+        candidates = msgspec.json.decode(fields.get("candidates", Raw(b"[]")), type=list[_Shape])[:1]
+        for name in {name for each in candidates for name in each} - CANDIDATE_FIELDS:
+            drift.saw("field", f"candidates.{name}")
+        contents = [msgspec.json.decode(each.get("content", Raw(b"{}")), type=_Parts) for each in candidates]
+        for name in {name for content in contents for part in content.parts for name in part} - PART_FIELDS:
+            drift.saw("part", name)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return
