@@ -26,6 +26,10 @@ from antigravity_proxy.relay.context import Client
 from antigravity_proxy.relay.signatures import ConversationSignatures, new_digest
 from antigravity_proxy.telemetry.drift import Drift
 
+#: chunks that are held back at most: a notice comes in one or two
+_MOST_HELD = 64
+#: bytes of an event that is looked at for what no table knows: larger ones hold pictures
+_LOOKED_AT = 1 << 16
 #: an object's fields, not decoded further
 _Shape = dict[str, Raw]
 
@@ -148,7 +152,7 @@ class AnswerReader:
         """What can be passed on now: nothing, as long as all of it may be a notice in the end."""
         self._held += chunks
         texts = _texts(chunks)
-        if texts is not None and not self.usage and not self.blocked:
+        if texts is not None and not self.usage and not self.blocked and len(self._held) <= _MOST_HELD:
             self._text += texts
             if notices.may_become_one(self._text):
                 return []
@@ -212,6 +216,8 @@ def _look_for_news(chunk: Chunk, candidate: Candidate, drift: Drift) -> None:
     """Counts what no table knows in the last event of an answer: one look for each answer is enough to see a rename."""
     if candidate.finish_reason not in FINISH_REASONS:
         drift.saw("finish reason", candidate.finish_reason)
+    if len(chunk.raw) > _LOOKED_AT:
+        return
     try:
         fields = msgspec.json.decode(chunk.raw, type=_Shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
