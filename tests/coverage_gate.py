@@ -21,6 +21,7 @@ WHOLE = (
     "errors.py",
     "generatecontent",
     "messages",
+    "vertex",
     "coerce.py",
     "secret.py",
     "http1/parser.py",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
 from msgspec import Struct
@@ -85,6 +85,25 @@ class Shortage(Struct, frozen=True):
     in_all: int = 0
     resting: bool = False
 
+    @property
+    def wait(self) -> float:
+        """Seconds to wait for somebody; inf: that helps nothing."""
+        return 0.0 if self.is_busy else float("inf") if self.free_in is None else self.free_in
+
+
+def joined(every: Sequence[Shortage]) -> Shortage:
+    """Why several pools have nobody: the shortest wait counts, and what all of them lack."""
+    some = [each for each in every if each.accounts and not each.not_offered]
+    if not some:
+        return next((each for each in every if each.accounts), every[0])
+    waits = [each for each in some if each.free_in is not None]
+    return Shortage(
+        any(each.is_busy for each in some),
+        min((each.free_in for each in waits if each.free_in is not None), default=None),
+        sum(each.accounts for each in some),
+        bool(waits) and all(each.by_fault for each in waits),
+    )
+
 
 #: the cooldown key that covers every model of an account
 ALL_MODELS = ""
@@ -131,7 +150,9 @@ class AccountState:
         "served_on",
         "served_today",
         "strikes",
+        "tier",
         "turn",
+        "without_quota_project",
     )
 
     def __init__(self, credential: Credential, serial: int = 0) -> None:
@@ -143,6 +164,7 @@ class AccountState:
         self.group = credential.group  # or what upstream's errors have told of it; empty: it has its own
         self.served_on = 0  # the UTC day, by its number since 1970, of the last request; counted where there is a limit
         self.served_today = 0
+        self.tier = credential.tier  # or what the ids of its quotas have shown
         self.turn = 0.0  # grows with every lease: the smallest has waited longest for its share
         self.last_until = 0.0  # monotonic seconds: until then chosen after the others
         self.cooldowns: dict[str, Cooldown] = {}
@@ -162,6 +184,7 @@ class AccountState:
         self.offered: frozenset[str] | None = None
         self.project: str | None = credential.project
         self.project_asked = float("-inf")  # monotonic seconds: when upstream was last asked for it
+        self.without_quota_project = False  # upstream has refused the project that is to be billed
         self.project_refused: str | None = None  # the last that upstream refused
 
     def __repr__(self) -> str:
@@ -231,6 +254,7 @@ class AccountState:
         self.refresh_failures = 0
         self.project = credential.project or self.project
         self.group = credential.group
+        self.without_quota_project = False
         self.project_asked = float("-inf")
         self.project_refused = None
         has_other_grant = credential.grant != old.grant

@@ -15,6 +15,7 @@ from antigravity_proxy.cli.accounts import accounts
 from antigravity_proxy.cli.client_keys import client_key
 from antigravity_proxy.cli.common import WRONG, data_dir_option, options_of, start_of
 from antigravity_proxy.cli.copies import backup, export, restore
+from antigravity_proxy.cli.credentials import credentials
 from antigravity_proxy.cli.keys import key
 
 if TYPE_CHECKING:
@@ -45,11 +46,12 @@ def command() -> None:
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The API's address; 0.0.0.0 in a container.")
 @click.option("--url", default="", help="The URL to print, where a container's port is mapped to another.")
-def demo(port: int, host: str, url: str) -> None:
+@click.option("--official", is_flag=True, help="By an API key alone, without a credential volume.")
+def demo(port: int, host: str, url: str, official: bool) -> None:
     """The real daemon on a simulated Google: no account, no network."""
     from antigravity_proxy.demo import run
 
-    sys.exit(run(port, host, url))
+    sys.exit(run(port, host, url, official=official))
 
 
 @command.command()
@@ -158,5 +160,5 @@ def login(data_dir: Path | None) -> None:
     react(told)
 
 
-for each in (accounts, backup, restore, export, key, client_key):
+for each in (accounts, credentials, backup, restore, export, key, client_key):
     command.add_command(each)

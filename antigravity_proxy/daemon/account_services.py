@@ -18,8 +18,10 @@ from antigravity_proxy.canonical.offers import Offers
 from antigravity_proxy.codeassist import notices
 from antigravity_proxy.codeassist.decision_table import REASONS
 from antigravity_proxy.codeassist.wire import CodeAssist
+from antigravity_proxy.credentials.file import Found
 from antigravity_proxy.daemon.account_calls import UpstreamCalls
 from antigravity_proxy.daemon.in_force import InForce
+from antigravity_proxy.daemon.official import Official
 from antigravity_proxy.daemon.process import hex_digits, new_uuid
 from antigravity_proxy.relay.context import RelayContext
 from antigravity_proxy.relay.projects import Projects
@@ -45,6 +47,7 @@ class AccountServices:
         ticker: Ticker,
         in_force: InForce,
         keep: Keep | None,
+        credentials: Found,
     ) -> None:
         self._settings = settings = in_force.settings
         self.egresses = ways_out(reactor, ticker, settings)
@@ -63,6 +66,7 @@ class AccountServices:
         pool.on_tokenless = self.tokens.live
         pool.on_joined, pool.on_left = self._quota_poll.joined, self._quota_poll.left
         pool.on_exhausted = self._quota_poll.exhausted
+        self.official = Official(reactor, in_force, self.egresses, credentials, shared)
         self.relay = RelayContext(
             ticker=ticker,
             epoch=epoch,
@@ -80,6 +84,7 @@ class AccountServices:
                 reasons=REASONS,
                 drift=self.drift,
             ),
+            others=self.official.upstreams,
         )
 
     def _offered(self, offers: Offers) -> None:
@@ -94,11 +99,13 @@ class AccountServices:
         self._quota_poll.start()
         if self._settings.clients:
             self._renewals.start()
+        self.official.start()
 
     def stop(self) -> Deferred[Any]:
         """Gives up what is under way, and closes the connections to upstream."""
         self._quota_poll.stop()
         self._renewals.stop()
+        self.official.stop()
         self.tokens.stop()
         self._projects.stop()
         return self.egresses.close()

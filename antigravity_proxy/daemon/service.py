@@ -17,6 +17,7 @@ from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.admin.history import History
 from antigravity_proxy.admin.overview import Sources
 from antigravity_proxy.admin.service import Admin, sign_in
+from antigravity_proxy.credentials.file import CredentialsError, Found
 from antigravity_proxy.daemon.account_calls import VolumeCalls
 from antigravity_proxy.daemon.account_services import AccountServices
 from antigravity_proxy.daemon.apply_volume import VolumeApplier
@@ -35,6 +36,7 @@ from antigravity_proxy.daemon.process import (
 from antigravity_proxy.daemon.reload import Reloader
 from antigravity_proxy.daemon.signals import Signals
 from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
+from antigravity_proxy.followed import FollowedFile
 from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import Start, epoch
@@ -109,15 +111,20 @@ class Daemon(MultiService):
 
         # the accounts
         keep = None if read_only else stored.keep
-        self.account_services = services = AccountServices(reactor, ticker, in_force, keep)
+        self.account_services = services = AccountServices(reactor, ticker, in_force, keep, start.official)
         self.pool = pool = services.pool
         if settings.on_terms_ban == "pause":
             pool.terms_rest.switch_on(remembered)
+
+        self._credentials = credentials = _credentials(reactor, start)
+        if credentials is not None:
+            credentials.observe(services.official.take)
 
         # the API listener
         self._client_keys = client_keys = _client_keys(reactor, settings)
         keys = KeyPolicy.of(settings)
         keys.clients = () if client_keys is None else client_keys.keys
+        keys.needs_config = bool(settings.data_dir) or not start.official.credentials
         ring = keys.at_start(start.state.config, absent=start.state.config_absent)
         limits_of_keys = RateLimits(reactor.seconds, epoch)
         hosts = (settings.host, *settings.allowed_hosts)
@@ -136,6 +143,8 @@ class Daemon(MultiService):
             services.replicas,
             client_keys,
             remembered,
+            services.official,
+            credentials,
             services.relay.upstream,
             writable=writable,
         )
@@ -149,9 +158,7 @@ class Daemon(MultiService):
             settings.max_body,
             None if replicas is None else lambda: replicas.responses,
         )
-        api = ApiResource(
-            services.relay, lambda: in_force.catalogue, gate, pages, hex_digits, ledger, decoding, responses
-        )
+        api = ApiResource(services.relay, lambda: in_force.router, gate, pages, hex_digits, ledger, decoding, responses)
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
         self.site = GuardedSite(api, gate, ticker, max_connections=self._room)
 
@@ -171,7 +178,9 @@ class Daemon(MultiService):
         self.admin = admin = Admin(reactor, ticker, settings, signing_in, stored, ring, sources)
 
         # what changes all that while it runs
-        self._applier = applier = VolumeApplier(in_force, keys, pool, services.egresses, gate, admin, services.replicas)
+        self._applier = applier = VolumeApplier(
+            in_force, keys, pool, services.egresses, gate, admin, services.replicas, services.official
+        )
         volume.observe(self._take)
         if client_keys is not None:
             client_keys.observe(applier.take_clients)
@@ -186,7 +195,17 @@ class Daemon(MultiService):
 
         self._listeners = Listeners(reactor, settings, self.site, admin.site, handed)
         observability.watch(self.site, pool, services.relay.upstream, volume, in_force, services.replicas, health)
-        for part in (remembered, client_keys, observability, volume, writer, services.replicas, decoding, notifier):
+        for part in (
+            remembered,
+            client_keys,
+            credentials,
+            observability,
+            volume,
+            writer,
+            services.replicas,
+            decoding,
+            notifier,
+        ):
             if part is not None:
                 part.setServiceParent(self)
 
@@ -267,6 +286,14 @@ def _client_keys(reactor: Any, settings: Settings) -> ClientKeysFile | None:
     """The file of clients' keys, if there is to be one."""
     path = settings.client_keys_file
     return None if path is None else ClientKeysFile(reactor, Path(path))
+
+
+def _credentials(reactor: Any, start: Start) -> FollowedFile[Found] | None:
+    """The file of official credentials, if there is to be one."""
+    source = start.credentials
+    if source.path is None:
+        return None
+    return FollowedFile(reactor, "PROXY_CREDENTIALS_FILE", source.read, CredentialsError, start.official)
 
 
 def _state_store(reactor: Any, start: Start) -> StateStore:

@@ -10,8 +10,10 @@ from twisted.internet.defer import Deferred
 from antigravity_proxy.simulator.consent import PERSON, Consents
 from antigravity_proxy.simulator.faults import Fault
 from antigravity_proxy.simulator.load import Load
+from antigravity_proxy.simulator.machine import Machine
 from antigravity_proxy.simulator.onboarding import Onboarding
 from antigravity_proxy.simulator.received import Received
+from antigravity_proxy.simulator.service_accounts import ServiceAccounts
 
 
 class State:
@@ -23,7 +25,8 @@ class State:
     is how that goes. ``available`` is what ``fetchAvailableModels`` tells a token's account, if not of all models;
     ``projectless`` tokens may name no project there; ``models_fault`` happens to all that ask. ``token_fault`` happens
     to all that ask for tokens (one with a ``pause`` only delays them), ``userinfo_fault`` to all that ask whose they
-    are. ``person`` is who sits before the consent page; ``people`` who signed in, by access token. With ``load``
+    are. ``machine`` is the metadata server, ``service_accounts`` are those whose keys are known. ``person`` is who sits
+    before the consent page; ``people`` who signed in, by access token. With ``load``
     streams are constant and requests neither checked nor kept.
     """
 
@@ -44,6 +47,8 @@ class State:
         self.userinfo_fault: Fault | None = None
         self.person: dict[str, object] = dict(PERSON)
         self.people: dict[str, dict[str, object]] = {}
+        self.machine = Machine()
+        self.service_accounts = ServiceAccounts()
         self.consent = Consents(lambda: self.person)
         self.counts: Counter[str] = Counter()
         self._script: list[tuple[Fault, str | None, str | None]] = []

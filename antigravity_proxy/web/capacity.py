@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -21,6 +21,7 @@ class _Model(Struct, rename="camel"):
     """
 
     id: str
+    upstream: str
     usable: int
     cooling: int
     earliest_reset: str | None
@@ -35,18 +36,20 @@ class _Capacity(Struct, rename="camel"):
     models: list[_Model]
 
 
-def render(models: Iterable[ModelCapacity], accounts: int, usable: int, epoch: float) -> Rendered:
-    """The answer; ``accounts``: all that open, ``usable``: those that can serve, cooling or not."""
+def render(models: Mapping[str, Iterable[ModelCapacity]], accounts: int, usable: int, epoch: float) -> Rendered:
+    """The answer, by upstream; ``accounts``: accounts and credentials, ``usable``: those that serve, cooling or not."""
     lines = [
         _Model(
             id=each.model,
+            upstream=upstream,
             usable=each.usable,
             cooling=each.cooling,
             earliest_reset=None if each.first_reset is None else _utc(math.ceil(dated(each.first_reset))),
             retry_after=None if each.first_reset is None or each.usable else wait(each.first_reset - epoch),
             remaining_fraction=each.remaining,
         )
-        for each in models
+        for upstream, every in models.items()
+        for each in every
     ]
     body = msgspec.json.encode(_Capacity(_utc(epoch), accounts, usable, lines))
     return Rendered(200, body, ((b"content-type", b"application/json"), (b"cache-control", b"no-store")))
