@@ -10,8 +10,9 @@ from twisted.internet.defer import Deferred
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.quota_poll import QuotaPoll
 from antigravity_proxy.accounts.renewals import Renewals
-from antigravity_proxy.accounts.replication import LocalState, SharedState
+from antigravity_proxy.accounts.replication import LocalState
 from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.accounts.standing import Boards
 from antigravity_proxy.accounts.tokens import Keep, TokenKeeper
 from antigravity_proxy.canonical.models import HIDDEN, MODELS
 from antigravity_proxy.canonical.offers import Offers
@@ -29,6 +30,8 @@ from antigravity_proxy.relay.signatures import Signatures
 from antigravity_proxy.relay.upstream import BaseUrls, Upstream
 from antigravity_proxy.replicas.store import configured as shared_state
 from antigravity_proxy.startup import epoch
+from antigravity_proxy.state.remembered import Remembering
+from antigravity_proxy.state.store import StateStore
 from antigravity_proxy.telemetry.drift import Drift
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import configured as ways_out
@@ -47,6 +50,7 @@ class AccountServices:
         ticker: Ticker,
         in_force: InForce,
         keep: Keep | None,
+        remembered: StateStore,
         credentials: Found,
     ) -> None:
         self._settings = settings = in_force.settings
@@ -55,8 +59,9 @@ class AccountServices:
         self.bases = BaseUrls(settings.base_urls)
         self.upstream = UpstreamCalls(reactor, settings, self.oauth, self.egresses, self.bases)
         self.replicas = replicas = shared_state(reactor, epoch, settings)
-        shared: SharedState = LocalState() if replicas is None else replicas
+        self.shared = shared = Remembering(LocalState() if replicas is None else replicas, remembered, epoch)
         self.pool = pool = Pool(reactor, epoch, random.random, Rules.of(settings), shared)
+        shared.find = pool.find
         self.tokens = TokenKeeper(reactor, epoch, self.upstream.refresh, shared, keep, pool.counters)
         self._renewals = Renewals(reactor, pool.now, lambda: pool.states, self.tokens)
         self._projects = Projects(reactor, self.upstream.project, settings.fallback_project, shared)
@@ -68,6 +73,7 @@ class AccountServices:
         pool.on_exhausted = self._quota_poll.exhausted
         self.official = Official(reactor, in_force, self.egresses, credentials, shared)
         self.relay = RelayContext(
+            boards=Boards(reactor),
             ticker=ticker,
             epoch=epoch,
             jitter=random.random,
