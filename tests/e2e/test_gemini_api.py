@@ -487,3 +487,11 @@ async def test_functions_go_together_with_a_web_search_where_the_model_takes_bot
         assert sent["toolConfig"]["includeServerSideToolInvocations"] is True
         assert (await running.chat(**asked)).status == 200, "with an account functions win"
         assert len(running.simulator.requests[-1].json["request"]["tools"]) == 1
+
+
+@deferred()
+async def test_an_answer_that_wants_to_be_continued_was_cut_at_a_length(tmp_path: Path) -> None:
+    async with keyed(tmp_path) as running:
+        running.simulator.script(Fault(finish="CONTINUATION"))
+        answer = await running.chat(model=MODEL)
+        assert answer.json["choices"][0]["finish_reason"] == "length"
