@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.web.client import Agent
+from twisted.web.iweb import IAgent
 
 from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.admin import pages
@@ -41,13 +41,12 @@ Store = Callable[[NewAccount], Awaitable[Written]]
 def sign_in(reactor: Any, settings: Settings, oauth: OAuthClient, egresses: Egresses, store: Store) -> SignIn:
     """Sign-ins that go out by the way that belongs to no account; without it they fail with RefreshRejected."""
 
-    def agent() -> Agent:
+    def agent() -> IAgent:
         try:
             egress = egresses.default()
         except Unreachable as e:
             raise RefreshRejected("temporary", str(e)) from None
-        found: Agent = Agent.usingEndpointFactory(reactor, egress.endpoints, egress.pool)
-        return found
+        return egress.agent
 
     return SignIn(settings, oauth, agent, store)
 

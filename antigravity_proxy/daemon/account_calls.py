@@ -6,7 +6,6 @@ from typing import Any
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import Agent
 
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.grant import Grant, IssuedToken, RefreshRejected, RefreshToken
@@ -56,12 +55,11 @@ class UpstreamCalls:
             egress = self._egresses.of(state.credential)
         except Unreachable as e:
             raise RefreshRejected("temporary", f"its own proxy can't be used: {e}") from None
-        agent = Agent.usingEndpointFactory(self._reactor, egress.endpoints, egress.pool)
         async with egress.calls:
             return await refreshed(
                 self._settings.clients,
                 grant.client,
-                lambda client: self._oauth.refresh(agent, grant.token, client),
+                lambda client: self._oauth.refresh(egress.agent, grant.token, client),
             )
 
     async def project(self, state: AccountState) -> str | None:

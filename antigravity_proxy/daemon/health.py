@@ -11,6 +11,7 @@ from antigravity_proxy.credentials.file import Found
 from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.official import Official
 from antigravity_proxy.followed import FollowedFile
+from antigravity_proxy.relay.refusals import Refusals
 from antigravity_proxy.replicas.store import Replicas, Sharing
 from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import epoch
@@ -48,6 +49,7 @@ class Health:
         remembered: StateStore,
         official: Official,
         credentials: FollowedFile[Found] | None,
+        refusals: Refusals,
         *,
         writable: bool,
     ) -> None:
@@ -63,6 +65,7 @@ class Health:
         self._remembered = remembered
         self._official = official
         self._credentials = credentials
+        self._refusals = refusals
         self._writable = writable
         self._told: frozenset[str] = frozenset()
         self.draining = False
@@ -86,6 +89,7 @@ class Health:
             warnings=self.warnings(),
             credentials=self._official.counts(),
             usable_credentials=usable_credentials,
+            resting=bool(self._pool.terms_rest),
         )
 
     def warnings(self) -> tuple[str, ...]:
@@ -100,6 +104,8 @@ class Health:
             state=self._remembered.trouble,
             exposed=self._remembered.exposed,
             tally=self._pool.tally(),
+            resting=bool(self._pool.terms_rest),
+            refused_since=self._refused_since(),
             egress=self._egresses.trouble(),
             own_egress=self._egresses.own_troubles(self._clock.seconds() - OWN_EGRESS_FAILED),
             credentials="" if self._credentials is None else self._credentials.trouble,
@@ -113,6 +119,10 @@ class Health:
         """Whether nobody has named a data directory, nothing is there, and official credentials serve instead."""
         state, settings = self._in_force.state, self._in_force.settings
         return not settings.data_dir and state.read_at is None and bool(self._official.found.credentials)
+
+    def _refused_since(self) -> float:
+        now = self._clock.seconds()
+        return epoch() - now + self._refusals.client_since if self._refusals.refuses_client(now) else 0.0
 
     def tell(self) -> None:
         """Tells the log of the warnings that are new since it was last told."""

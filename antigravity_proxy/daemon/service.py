@@ -113,6 +113,8 @@ class Daemon(MultiService):
         keep = None if read_only else stored.keep
         self.account_services = services = AccountServices(reactor, ticker, in_force, keep, start.official)
         self.pool = pool = services.pool
+        if settings.on_terms_ban == "pause":
+            pool.terms_rest.switch_on(remembered)
 
         self._credentials = credentials = _credentials(reactor, start)
         if credentials is not None:
@@ -143,6 +145,7 @@ class Daemon(MultiService):
             remembered,
             services.official,
             credentials,
+            services.relay.upstream.refusals,
             writable=writable,
         )
         pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()

@@ -63,7 +63,8 @@ class Condition(Struct, frozen=True):
     a word or two. ``accounts``: rows that open; ``usable``: accounts and official credentials that can serve, cooling
     or not; ``usable_credentials`` are the latter. ``credentials``: how many there are, by upstream. ``apart``: why
     replicas don't share their state, empty: they do, or there are none. ``replicas``: how many do, None: this process
-    shares with nobody.
+    shares with nobody. ``resting``: all accounts rest, since Google has barred
+    one for its terms.
     """
 
     epoch: float
@@ -77,6 +78,7 @@ class Condition(Struct, frozen=True):
     apart: str = ""
     replicas: int | None = None
     warnings: tuple[str, ...] = ()
+    resting: bool = False
     credentials: Mapping[str, int] = {}
     usable_credentials: int = 0
 
@@ -92,7 +94,13 @@ def judge(condition: Condition) -> Health:
         status = "healthy" if condition.usable_credentials else "unhealthy"
     elif not (condition.ever_read and condition.accounts) and not condition.usable_credentials:
         status = "unhealthy"
-    elif condition.database != "connected" or not condition.usable or condition.apart or condition.volume.kept:
+    elif (
+        condition.database != "connected"
+        or not condition.usable
+        or condition.apart
+        or condition.volume.kept
+        or condition.resting
+    ):
         status = "degraded"
     moment = datetime.fromtimestamp(condition.epoch, UTC)
     return Health(
