@@ -1,9 +1,14 @@
-"""Values out of files that somebody else writes: what has the right type counts, all else reads as absent. Pure."""
+"""Values that somebody else writes: what has the right type counts, all else reads as absent or is bounded. Pure."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
+
+#: the last moment that a date can have, in epoch seconds: the end of the year 9999
+_LAST = 253_402_300_799.0
+#: seconds of the longest wait that anybody is told
+_YEAR = 366 * 86_400
 
 
 def text(value: object) -> str | None:
@@ -25,3 +30,13 @@ def number(value: object) -> float | None:
 def mapping(value: object) -> dict[str, Any]:
     """The object; an empty one for anything else."""
     return value if isinstance(value, dict) else {}
+
+
+def dated(epoch: float) -> float:
+    """A moment (epoch seconds) between 1970 and 9999: other systems' numbers may be no date at all."""
+    return 0.0 if math.isnan(epoch) else max(0.0, min(_LAST, epoch))
+
+
+def wait(seconds: float) -> int:
+    """A wait in whole seconds, from 1 to a year."""
+    return 1 if math.isnan(seconds) else max(1, math.ceil(round(min(_YEAR, max(0.0, seconds)), 6)))

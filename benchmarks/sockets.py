@@ -19,9 +19,8 @@ from pathlib import Path
 from bench import KEY, Bench
 
 CONNECTIONS = 16
-REQUESTS = 20
-#: by name: the events of a response, and the milliseconds between two
-PACES = {"burst": (200, 0), "paced": (20, 20)}
+#: by name: the responses on each connection, the events of one, and the milliseconds between two
+PACES = {"paced": (10, 20, 20), "burst": (10, 200, 0)}
 BODY = {"model": "gemini-3-flash", "input": "Hello, say something.", "store": False}
 
 
@@ -31,8 +30,8 @@ def _framed(text: bytes) -> bytes:
     return b"\x81" + length + bytes(4) + text
 
 
-async def _over_socket(port: int) -> int:
-    """REQUESTS responses on one socket, one after another; the count of their events."""
+async def _over_socket(port: int, requests: int) -> int:
+    """So many responses on one socket, one after another; the count of their events."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(
         f"GET /v1/responses HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {KEY}\r\n"
@@ -42,7 +41,7 @@ async def _over_socket(port: int) -> int:
     head = await reader.readuntil(b"\r\n\r\n")
     assert b" 101 " in head, head
     events = 0
-    for _ in range(REQUESTS):
+    for _ in range(requests):
         writer.write(_framed(json.dumps({"type": "response.create", **BODY}).encode()))
         kind = b""
         while kind != b"response.completed":
@@ -58,7 +57,7 @@ async def _over_socket(port: int) -> int:
     return events
 
 
-async def _over_sse(port: int) -> int:
+async def _over_sse(port: int, requests: int) -> int:
     """The same by POST on one kept connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     body = json.dumps({"stream": True, **BODY}).encode()
@@ -67,7 +66,7 @@ async def _over_sse(port: int) -> int:
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     events = 0
-    for _ in range(REQUESTS):
+    for _ in range(requests):
         writer.write(head.encode() + body)
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
         size = -1
@@ -81,11 +80,11 @@ async def _over_sse(port: int) -> int:
 WAYS = {"SSE": _over_sse, "WebSocket": _over_socket}
 
 
-def measure(bench: Bench, way: str) -> float:
+def measure(bench: Bench, way: str, requests: int) -> float:
     """Microseconds of the daemon's CPU for an event."""
 
     async def all_at_once() -> int:
-        return sum(await asyncio.gather(*(WAYS[way](bench.port) for _ in range(CONNECTIONS))))
+        return sum(await asyncio.gather(*(WAYS[way](bench.port, requests) for _ in range(CONNECTIONS))))
 
     before = bench.daemon.cpu_ms()
     events = asyncio.run(all_at_once())
@@ -102,11 +101,11 @@ def main() -> None:
         os.environ["PYTHONPATH"] = str(Path(__file__).parent)
         bench = Bench(Path(directory))
         try:
-            for name, (events, delay) in PACES.items():
+            for name, (requests, events, delay) in PACES.items():
                 bench.control(events=events, bytes=200, delay_ms=delay)
                 for way in WAYS:
-                    measure(bench, way)  # warm
-                found = [[measure(bench, way) for way in WAYS] for _ in range(rounds)]
+                    measure(bench, way, requests)  # warm
+                found = [[measure(bench, way, requests) for way in WAYS] for _ in range(rounds)]
                 sse, socket = (statistics.median(each) for each in zip(*found, strict=True))
                 ratio = statistics.median(socket / sse for sse, socket in found)
                 print(f"| {name} | {sse:.1f} µs | {socket:.1f} µs | {ratio:.2f} |", flush=True)

@@ -19,6 +19,7 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.accounts.state import AccountState, Cooldown, Shortage, of_verdict, unwatched
 from antigravity_proxy.accounts.stats import Census, Counters, ModelCapacity, Tally, capacity
+from antigravity_proxy.accounts.terms import TermsRest
 from antigravity_proxy.accounts.waiting import WaitingLine
 from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.canonical.offers import ModelQuota
@@ -53,11 +54,14 @@ class Pool:
         self._rules = Rules() if rules is None else rules
         self._shared = LocalState() if shared is None else shared
         self._states: dict[str, AccountState] = {}
+        #: the account of an id, if it is here
+        self.find: Callable[[str], AccountState | None] = self._states.get
         self._rankings: dict[str, Ranking] = {}
         self._line: WaitingLine[Lease] = WaitingLine(clock)
         self._turn = 0.0  # the latest turn so far
         self._serial = 0
-        self._groups = Groups()
+        #: who shares quotas with whom
+        self.groups = Groups()
         self._resting = RestingModels()
         self._tells_kinds = False  # whether anything here was ever set aside for a fault, or had no access to a model
         self._updates = Slices(clock)
@@ -72,8 +76,9 @@ class Pool:
         #: when an account was last leased (monotonic seconds)
         self.last_leased = float("-inf")
         self.counters = Counters()
+        self.terms_rest = TermsRest(self._shared)
         #: takes into effect what other replicas learnt
-        self.replica_events = ReplicaEvents(self._states, self._set_aside)
+        self.replica_events = ReplicaEvents(self._states, self._set_aside, self.terms_rest)
         self._shared.listen(self.replica_events)
 
     def __repr__(self) -> str:
@@ -125,20 +130,20 @@ class Pool:
             self._serial += 1
             state = self._states[credential.id] = AccountState(credential, self._serial)
             state.on_change = self._changed
-            self._groups.join(state)
+            self.groups.join(state)
             self._changed(state)
             self._shared.recall(credential.id)
             self.on_joined(state)
         elif state.credential is not credential:
-            self._groups.leave(state)
+            self.groups.leave(state)
             state.update(credential)
-            self._groups.join(state)
+            self.groups.join(state)
             self._changed(state)
             self._shared.recall(credential.id)
 
     def _leave(self, state: AccountState) -> None:
         state.on_change = unwatched
-        self._groups.leave(state)
+        self.groups.leave(state)
         for order in self._rankings.values():
             order.leave(state)
         self.on_left(state)
@@ -158,6 +163,8 @@ class Pool:
         ``keep``: what is wrong is not the account's fault (upstream.md 1.1). ``resting``: also while the upstream is
         left alone for this model.
         """
+        if self.terms_rest:
+            return None
         if self._resting and not resting and self._resting.of(model, self._clock.seconds()) is not None:
             return None
         state = self._choose(model, tried, session, keep)
@@ -166,7 +173,8 @@ class Pool:
     def again(self, state: AccountState, model: str) -> Lease | None:
         """This very account once more; None if it has been set aside meanwhile."""
         standing = policy.eligibility(state, model, self._rules, self.now())
-        return self._hold(state, model) if standing.rank is not None and self._is_here(state) else None
+        may = standing.rank is not None and self._is_here(state) and not self.terms_rest
+        return self._hold(state, model) if may else None
 
     def queue(self, model: str, tried: Collection[AccountState], session: bytes) -> Deferred[Lease | None]:
         """Waits a moment for an account that is only busy; fires with None if none was given back."""
@@ -176,10 +184,12 @@ class Pool:
         """Whether nobody can serve ``model``, but somebody could if it were not at the limit of its leases."""
         now = self.now()
         order = self._ranking(model, now)
-        return order.first(now) is None and bool(order.full)
+        return order.first(now) is None and bool(order.full) and not self.terms_rest
 
     def free_in(self, model: str) -> float | None:
         """Seconds until an account can serve ``model``, 0: one can; None: time alone brings none back."""
+        if self.terms_rest:
+            return None
         now = self.now()
         order = self._ranking(model, now)
         rest = self._resting.of(model, now.monotonic) if self._resting else None
@@ -193,6 +203,8 @@ class Pool:
     def shortage(self, model: str) -> Shortage:
         """Why nothing can be leased for ``model``."""
         free_in, is_full, count = self.free_in(model), self.is_full(model), len(self._states)
+        if self.terms_rest:
+            return Shortage(False, None, count, resting=True)
         found = Shortage(is_full, free_in, count)
         if self._tells_kinds or self._resting:
             rest = self._resting.of(model, self._clock.seconds())
@@ -218,19 +230,16 @@ class Pool:
         now = self.now()
         return ((model, *order.counts(now)) for model, order in self._rankings.items())
 
-    def group_of(self, state: AccountState) -> Collection[AccountState]:
-        """All who share the account's quotas, itself among them."""
-        return self._groups.members(state)
-
-    def learn_project(self, state: AccountState, project: str) -> None:
-        """Upstream says which project an account belongs to."""
-        self._groups.learn(state, project)
+    def served(self, model: str) -> None:
+        """Upstream has served a model."""
+        if self._resting:
+            self._resting.served(model)
 
     def penalise(self, state: AccountState, model: str, verdict: Verdict, location: str = "") -> None:
         """Sets an account aside as the verdict says, its group or the model; a longer cooldown in force stays."""
         now, trouble = self._clock.seconds(), of_verdict(verdict, model, self._epoch())
         self._tells_kinds |= verdict.is_fault or verdict.not_offered
-        members = self._groups.members(state) if verdict.scope in _OF_GROUP else (state,)
+        members = self.groups.members(state) if verdict.scope in _OF_GROUP else (state,)
         if verdict.scope is Scope.LAST_IN_ORDER:
             state.last_until = max(state.last_until, now + (verdict.ladder[0] if verdict.ladder else policy.LAST_FOR))
         elif verdict.scope in (Scope.UNTIL_CHANGED, Scope.GROUP_UNTIL_CHANGED):
@@ -255,6 +264,8 @@ class Pool:
         self.counters.set_aside[verdict.cause.value] += 1
         if verdict.uses_quota:
             self.on_exhausted(state)
+        if verdict.about_terms:
+            self.terms_rest.begin(state.credential.id)
         log.info(
             "account {account} set aside: {cause}, {scope}, stated delay {delay} ({source})",
             account=state.credential.id,
@@ -345,7 +356,7 @@ class Pool:
         state.turn = policy.next_turn(state, model, self._turn, now)
         if state.credential.max_per_day:
             policy.count_for_day(state, now)
-        return Lease(self.released, state, model, policy.location_for(state, model, now), self._groups.members(state))
+        return Lease(self.released, state, model, policy.location_for(state, model, now), self.groups.members(state))
 
     def _ranking(self, model: str, now: Moment) -> Ranking:
         order = self._rankings.get(model)

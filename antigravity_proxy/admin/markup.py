@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,8 +9,8 @@ from datetime import UTC, datetime
 from msgspec import Struct
 from twisted.web.template import Comment, Tag, flattenString
 
-#: the last moment that a date can have, in epoch seconds: the end of the year 9999
-_LAST = 253_402_300_799.0
+from antigravity_proxy.coerce import dated
+
 #: seconds in a minute, an hour, a day
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -72,11 +71,6 @@ def span(seconds: float) -> str:
     return f"{whole} s"
 
 
-def dated(epoch: float) -> float:
-    """A moment (epoch seconds) between 1970 and 9999: other systems' numbers may be no date at all."""
-    return 0.0 if math.isnan(epoch) else max(0.0, min(_LAST, epoch))
-
-
 def moment(epoch: float) -> str:
     """A moment as text, in UTC."""
     return datetime.fromtimestamp(dated(epoch), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -90,6 +84,16 @@ def dot(kind: str) -> Tag:
 def number(count: int, one: str, many: str = "") -> str:
     """``1 account``, ``2 accounts``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def short(count: int) -> str:
+    """A large number in three digits: ``999``, ``1.23k``, ``45.6M``."""
+    value, unit = float(count), ""
+    for larger in ("k", "M", "G", "T", "P"):
+        if value < 999.5:
+            break
+        value, unit = value / 1000, larger
+    return f"{count}" if not unit else f"{value:.{0 if value >= 99.95 else 1 if value >= 9.995 else 2}f}{unit}"
 
 
 def _time(epoch: float, words: str, which: str) -> Tag:

@@ -115,7 +115,7 @@ class StatusPages:
         except NotChanged as e:
             return self._answers.send(request, self._pages.message(e.status, "Nothing was changed", e.message))
         session.notice = changed.message
-        anchor = "" if action == "remove" else f"#a-{changed.id}"
+        anchor = "" if action == "remove" or not changed.id else f"#a-{changed.id}"
         return self._answers.redirect(request, 303, self._answers.base_url.path("/") + anchor)
 
     async def _change_for_program(self, request: Any) -> bytes:
@@ -149,6 +149,7 @@ class StatusPages:
             tags.span("Not live: reload the page", id="live", role="status"),
             tags.nav(add, leave if session.is_login else "", **{"aria-label": "Actions"}),
             tags.form(token.clone(), id="change", method="post", action=path("/accounts"), hidden=""),
+            tags.form(token.clone(), id="keys", method="post", action=path("/client-keys"), hidden=""),
         )
 
     def _told(self, session: Session) -> Tag | str:

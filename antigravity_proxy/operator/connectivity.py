@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import treq
-from msgspec import Struct
 from twisted.internet.defer import Deferred
-from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
 
+from antigravity_proxy.operator import running
+from antigravity_proxy.operator.finding import Finding
 from antigravity_proxy.replicas.connection import Lost
 from antigravity_proxy.replicas.store import connector_of
 from antigravity_proxy.secret import Secret
@@ -24,16 +24,6 @@ from antigravity_proxy.upstream.tunnel import ProxyUnreachable, TunnelRefused
 #: seconds that a host may take to answer
 PATIENCE = 10.0
 
-Level = Literal["ok", "warning", "error"]
-
-
-class Finding(Struct, frozen=True):
-    """One thing that was looked at: how it is, in words to act on."""
-
-    subject: str
-    level: Level
-    message: str
-
 
 async def connectivity(reactor: Any, settings: Settings) -> list[Finding]:
     """Asks each host once; any answer counts. Raises SettingsError for TLS files that can't be used."""
@@ -43,6 +33,7 @@ async def connectivity(reactor: Any, settings: Settings) -> list[Finding]:
         return [
             *[finding async for finding in _asked(reactor, egresses, settings)],
             *[finding async for finding in _shared(reactor, settings)],
+            *await running.findings(settings),
         ]
     finally:
         await egresses.close()
@@ -63,12 +54,11 @@ async def _asked(reactor: Any, egresses: Egresses, settings: Settings) -> AsyncI
         yield unusable
         return
     egress = egresses.default()
-    agent = Agent.usingEndpointFactory(reactor, egress.endpoints, egress.pool)
     urls = [*settings.base_urls, *([settings.token_url] if settings.clients else [])]
     for origin in dict.fromkeys("{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in urls):
         began = reactor.seconds()
         headers = Headers({b"User-Agent": [settings.user_agent.encode("latin-1")]})
-        asking: Deferred[Any] = agent.request(b"GET", f"{origin}/".encode("ascii"), headers)
+        asking: Deferred[Any] = egress.agent.request(b"GET", f"{origin}/".encode("ascii"), headers)
         try:
             response = await asking.addTimeout(PATIENCE, reactor)
             await treq.content(response).addTimeout(PATIENCE, reactor)

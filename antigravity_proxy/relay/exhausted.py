@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,17 +10,30 @@ from antigravity_proxy import errors
 from antigravity_proxy.accounts.reasons import OF_MANY
 from antigravity_proxy.accounts.state import Shortage
 from antigravity_proxy.canonical.verdict import Failure, Verdict
+from antigravity_proxy.coerce import dated, wait
 from antigravity_proxy.secret import LOOKS_PRIVATE
 
+RESTING = (
+    "Google has barred an account for its terms, so all accounts rest until the operator resumes them; /health says "
+    "how."
+)
 _PRIVATE = re.compile(rf"projects/[\w.:-]+|{LOOKS_PRIVATE}")
 
 
 def no_account(model: str, lack: Shortage, now: float) -> errors.ProxyError:
     """Nothing can be leased for ``model``; ``now`` in epoch seconds, for the moment that the message names."""
+    if lack.resting:
+        return errors.Unavailable(RESTING)
     if lack.is_busy:
         return errors.Unavailable(f"All accounts are busy with {model}.", retry_after=1)
+    if lack.not_offered:
+        return errors.ModelNotFound(f"{model} is not offered to the credentials here.", param="model")
+    if lack.free_in and lack.by_fault:
+        seconds = wait(lack.free_in)
+        words = f"No credential for {model} works at the moment; /health says why."
+        return errors.Unavailable(words, retry_after=wait(lack.free_in))
     if lack.free_in:
-        seconds = max(1, math.ceil(round(lack.free_in, 6)))
+        seconds = wait(lack.free_in)
         words = f"All accounts are rate limited for {model}; {_free_again(seconds, now)}."
         return errors.RateLimited(words, retry_after=seconds)
     if not (lack.accounts or lack.unable):
@@ -39,6 +51,8 @@ def nothing_left(
     if last.callers_fault and said is not None:
         return last.error(for_client(said.message) or last.client_words, upstream_status=said.status or None)
     refusal = no_account(model, lack, now)
+    if lack.resting or lack.not_offered or (last.blames_account and lack.by_fault):
+        return refusal
     if last.error is errors.RateLimited:
         if lack.free_in != 0:
             return refusal
@@ -70,7 +84,7 @@ def for_client(message: str) -> str:
 
 def _free_again(seconds: int, now: float) -> str:
     """The moment in words, for clients that ignore ``Retry-After`` (translation.md 10); ``now`` in epoch seconds."""
-    moment = datetime.fromtimestamp(now + seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = datetime.fromtimestamp(dated(now + seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     hours, rest = divmod(seconds, 3600)
     minutes = rest // 60
     length = f"{hours} h {minutes} m" if hours else f"{minutes} m {rest % 60} s" if minutes else f"{seconds} s"

@@ -107,9 +107,18 @@ class ReplicaState:
 
     def commands(self, batch: Batch, now: float) -> list[wire.Command]:
         """What tells Redis and the others of a batch."""
+        vault = self._vault
         return wire.commands(
-            batch, self.keys, self._time, now, self._sender, partial(self._sealed, now), self._vault.signed
+            batch, self.keys, self._time, now, self._sender, partial(self._sealed, now), vault.signed, vault.proof
         )
+
+    def read_cooldowns(self, pairs: object) -> list[Cooling]:
+        """The cooldowns in a page of Redis'."""
+        return wire.read_cooldowns(pairs, self._time, self._vault.proof)
+
+    def read_sessions(self, pairs: list[bytes]) -> dict[bytes, str]:
+        """Sessions and their accounts in a page of Redis'."""
+        return wire.read_sessions(pairs, self._vault.proof)
 
     # what others have learnt
 

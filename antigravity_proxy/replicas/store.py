@@ -85,7 +85,7 @@ class _Parts:
 
 
 class Replicas(Service):
-    """The store that all replicas of a volume share; ``accounts.shared.SharedState`` says what its methods promise.
+    """The store that a volume's replicas share; ``accounts.replication.SharedState`` says what its methods promise.
 
     Until the volume's master key is known, and while Redis is away, it serves this process alone. ``epoch`` is the wall
     clock in seconds; ``responses`` is how many bytes of stored responses this process may keep in Redis.

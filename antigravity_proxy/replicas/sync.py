@@ -19,7 +19,7 @@ from antigravity_proxy.replicas.link import Link
 from antigravity_proxy.replicas.sessions import KEPT
 from antigravity_proxy.replicas.state import ReplicaState
 from antigravity_proxy.replicas.status import meaning
-from antigravity_proxy.replicas.wire import Command, Keys, read_cooldowns
+from antigravity_proxy.replicas.wire import Command, Keys
 
 log = Logger()
 
@@ -146,7 +146,7 @@ class Sync:
     async def _cooldowns(self) -> None:
         state, seen = self._state, dict[tuple[str, str], float]()
         async for page in self._reading.cooldowns(self._clock.seconds()):
-            for cooling in read_cooldowns(page, self._link.time):
+            for cooling in state.read_cooldowns(page):
                 seen[cooling.account, cooling.model] = cooling.until
                 state.take_cooling(cooling, self._clock.seconds())
         for cooling in state.cache.cooling(self._clock.seconds()):
@@ -157,9 +157,9 @@ class Sync:
     async def _sessions(self) -> None:
         sessions, outbox, seen = self._state.sessions, self._state.outbox, set[bytes]()
         async for age, page in self._reading.sessions(self._clock.seconds()):
-            names = [name.decode("ascii", "replace") for name in page[1::2]]
-            sessions.merge(page[::2], names, self._clock.seconds(), age)
-            seen.update(page[::2])
+            found = self._state.read_sessions(page)
+            sessions.merge(found.keys(), found.values(), self._clock.seconds(), age)
+            seen.update(found)
         for session, account in outbox.waiting_sessions():  # bound while Redis was away: newer than what it knows
             sessions.bind(session, account, self._clock.seconds())
         for some in pages(list(sessions.own()), 2 * PAGE):

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 #: grows with every change of what stands in Redis: releases of different versions leave each other alone
 VERSION = 2
 _NONCE = 12
-_PROOF = 16
+#: bytes of a proof
+PROOF = 16
 
 
 class Vault:
@@ -48,12 +49,17 @@ class Vault:
 
     def signed(self, message: bytes) -> bytes:
         """A message with a proof before it that somebody with the volume's key has sent it."""
-        return hashlib.blake2b(message, digest_size=_PROOF, key=self._message_key).digest() + message
+        return self.proof("message", message) + message
 
     def verified(self, data: bytes) -> bytes | None:
         """The message in what ``signed`` made; None: nobody with the volume's key has sent it."""
-        message = data[_PROOF:]
+        message = data[PROOF:]
         return message if hmac.compare_digest(data, self.signed(message)) else None
+
+    def proof(self, use: str, what: bytes) -> bytes:
+        """Shows that somebody with the volume's key has said ``what``, for this ``use`` alone: 16 bytes."""
+        person = use.encode()
+        return hashlib.blake2b(what, digest_size=PROOF, key=self._message_key, person=person).digest()
 
     def seal(self, identity: str, kind: str, plain: bytes) -> bytes:
         """Sealed for this account, or whatever has that name, and this use alone."""

@@ -2,8 +2,8 @@
 
 | key | | ends |
 |---|---|---|
-| ``<ns>:c`` | sorted set: account, model and flag of a cooldown, by its end in Redis' milliseconds | 30 days unused |
-| ``<ns>:s:<bucket>`` | hash: session to account, bound or used in that half hour | two hours later |
+| ``<ns>:c`` | sorted set: a cooldown's proof, account, model and flag, by its end in milliseconds | 30 days unused |
+| ``<ns>:s:<bucket>`` | hash: session to proof and account, bound or used in that half hour | two hours later |
 | ``<ns>:t``, ``:b``, ``:p``, ``:q:<account>`` | sealed: token, bar, project, quotas | with the fact |
 | ``<ns>:g:<name>`` | sealed: a thought signature | an hour after its last use |
 | ``<ns>:v:<name>`` | sealed: a stored response | an hour after its last use |
@@ -16,7 +16,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hmac
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated
 
 import msgspec
@@ -25,8 +26,12 @@ from msgspec import Meta, Struct
 from antigravity_proxy.replicas.cache import Cooling
 from antigravity_proxy.replicas.outbox import BATCH, Batch
 from antigravity_proxy.replicas.sessions import GENERATION, KEPT
+from antigravity_proxy.replicas.vault import PROOF
 
 Command = tuple[bytes | str | int, ...]
+#: of a use and bytes: shows that somebody with the volume's key has written them
+Proof = Callable[[str, bytes], bytes]
+_COOLDOWN, _SESSION = "cooldown", "session"
 
 _COOLDOWNS_SECONDS = 30 * 86_400
 _MARK_MILLISECONDS = 1000
@@ -125,16 +130,29 @@ def read_message(data: bytes) -> Message | None:
         return None
 
 
-def read_cooldowns(pairs: object, time: RedisTime) -> list[Cooling]:
-    """The cooldowns in the members and scores of a scan, flat; what is none is left out."""
+def read_cooldowns(pairs: object, time: RedisTime, proof: Proof) -> list[Cooling]:
+    """The cooldowns in the members and scores of a scan, flat; what is none, or nobody's with the key, is left out."""
     found = []
     items = pairs if isinstance(pairs, list) else []
     for member, score in zip(items[::2], items[1::2], strict=False):
         try:
-            account, model, flagged = _MEMBERS.decode(member)
+            packed = member[PROOF:]
+            if not hmac.compare_digest(member[:PROOF], proof(_COOLDOWN, packed)):
+                continue
+            account, model, flagged = _MEMBERS.decode(packed)
             found.append(Cooling(account, model, time.ours(float(score)), flagged))
         except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError, OverflowError):
             continue
+    return found
+
+
+def read_sessions(pairs: list[bytes], proof: Proof) -> dict[bytes, str]:
+    """Sessions and accounts in the fields and values of a scan, flat; those of nobody with the key are left out."""
+    found = {}
+    for session, value in zip(pairs[::2], pairs[1::2], strict=False):
+        account = value[PROOF:]
+        if hmac.compare_digest(value[:PROOF], proof(_SESSION, _pack((session, account)))):
+            found[session] = account.decode("ascii", "replace")
     return found
 
 
@@ -146,19 +164,20 @@ def commands(
     sender: str,
     sealed: Callable[[str, str], tuple[bytes, float] | None],
     signed: Callable[[bytes], bytes],
+    proof: Proof,
 ) -> list[Command]:
     """What tells Redis and all replicas of a batch. ``sealed`` gives an account's fact of a kind, and its seconds;
-    ``signed`` proves that a message is ours.
+    ``signed`` proves that a message is ours, ``proof`` what stays in Redis.
     """
     found: list[Command] = []
     facts = []
     if batch.sessions:
         bucket = keys.sessions(time.bucket(now))
-        found.append((b"HSET", bucket, *_flat(batch.sessions.items())))
+        found.append((b"HSET", bucket, *_flat(_bindings(batch.sessions, proof))))
         found.append((b"EXPIRE", bucket, _SESSIONS_SECONDS))
     if batch.forgiven:
         members = [
-            _member(Cooling(each.account, each.model, 0.0, flagged))
+            _member(Cooling(each.account, each.model, 0.0, flagged), proof)
             for cooldowns in batch.forgiven.values()
             for each in cooldowns
             for flagged in (False, True)
@@ -166,7 +185,7 @@ def commands(
         if members:
             found.append((b"ZREM", keys.cooldowns, *members))
     if batch.cooling:
-        scores = ((time.theirs(cooling.until), _member(cooling)) for cooling in batch.cooling.values())
+        scores = ((time.theirs(cooling.until), _member(cooling, proof)) for cooling in batch.cooling.values())
         found.append((b"ZADD", keys.cooldowns, b"GT", *_flat(scores)))
         found.append((b"EXPIRE", keys.cooldowns, _COOLDOWNS_SECONDS))
     for account, kind in batch.facts:
@@ -201,8 +220,15 @@ def _signature(key: bytes, value: bytes | None) -> Command:
     return (b"SET", key, value, b"EX", _SIGNATURE_SECONDS) if value else (b"DEL", key)
 
 
-def _member(cooling: Cooling) -> bytes:
-    return _pack((cooling.account, cooling.model, cooling.flagged))
+def _member(cooling: Cooling, proof: Proof) -> bytes:
+    packed = _pack((cooling.account, cooling.model, cooling.flagged))
+    return proof(_COOLDOWN, packed) + packed
+
+
+def _bindings(sessions: Mapping[bytes, str], proof: Proof) -> Iterator[tuple[bytes, bytes]]:
+    for session, name in sessions.items():
+        account = name.encode("ascii", "replace")
+        yield session, proof(_SESSION, _pack((session, account))) + account
 
 
 def _flat(pairs: Iterable[tuple[bytes | int, bytes | str]]) -> Iterable[bytes | str | int]:

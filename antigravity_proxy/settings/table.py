@@ -98,8 +98,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     model_aliases: Annotated[dict[str, tuple[str, ...]], Setting(
         "PROXY_MODEL_ALIASES", parse.model_aliases, "",
         "names for models, with commas between: NAME=TARGET, or several targets with bars between, of which the first"
-        " that somebody is free for serves; * in NAME stands for anything; stronger than the desktop app's own"
-        " mapping")]
+        " serves that has quota and capacity left, as long as nothing has been sent; * in NAME stands for anything;"
+        " stronger than the desktop app's own mapping")]
     cors_origins: Annotated[tuple[str, ...], Setting(
         "PROXY_CORS_ORIGINS", parse.origins, "",
         "origins, with commas between, whose pages may call the API from a browser, such as https://chat.example")]
@@ -208,6 +208,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     quota_reserve: Annotated[float, Setting(
         "PROXY_QUOTA_RESERVE", parse.percent, "0",
         "percent of each account's quota that is left to its owner")]
+    week_reserve: Annotated[float, Setting(
+        "PROXY_WEEK_RESERVE", parse.percent, "0",
+        "percent of each account's weekly quota that is left to its owner, where upstream tells of the week")]
     circuit_breaker: Annotated[bool, Setting(
         "PROXY_CIRCUIT_BREAKER", parse.boolean, "true",
         "false: only times that upstream states set an account aside for its quota",
@@ -216,6 +219,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         "PROXY_BACKOFF_STEPS", parse.steps, "",
         "cooldown steps, in seconds, for consecutive failures without a stated retry delay",
         gui="circuit_breaker_backoff_steps", live=True, fallback="those of the decision table")]
+    on_terms_ban: Annotated[str, Setting(
+        "PROXY_ON_TERMS_BAN", parse.one_of("pause", "continue"), "pause",
+        "once Google bars an account for its terms: pause has all others rest until somebody resumes them, continue "
+        "serves on with them")]
     trusted_proxies: Annotated[tuple[Network, ...], Setting(
         "PROXY_TRUSTED_PROXIES", parse.networks, "",
         "addresses and networks whose X-Forwarded-For is believed")]
@@ -239,6 +246,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         "PROXY_STATE_DIR", parse.path, None,
         "the daemon's own directory: usage, used budgets and cooldowns outlast a restart there; never in the "
         "credential volume", fallback="$STATE_DIRECTORY, which systemd sets, else memory only")]
+    webhook_url: Annotated[Secret | None, Setting(
+        "PROXY_WEBHOOK_URL", parse.secret_url, None,
+        "where a notice is posted, in JSON, when an account is barred, needs its owner or has a dead sign-in, when "
+        "nobody can serve a model for over a minute, and when the volume can't be read",
+        secret=True)]
     drain_seconds: Annotated[float, Setting(
         "PROXY_DRAIN_SECONDS", parse.seconds, "30",
         "how long SIGTERM waits for open streams")]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from msgspec import Struct
 
 from antigravity_proxy.accounts.reasons import OF_MANY
 from antigravity_proxy.accounts.state import OutOfUse
 from antigravity_proxy.accounts.stats import Tally
 from antigravity_proxy.settings.table import Settings
+from antigravity_proxy.telemetry.drift import Seen
 from antigravity_proxy.volume.reader import VolumeState
 
 #: what only somebody's own doing ends: worth a warning also while other accounts serve
 _ALWAYS_SAID = frozenset({OutOfUse.BARRED, OutOfUse.UNVERIFIED})
+
+#: unknown things that are named
+_NEWS = 6
 
 
 class Surroundings(Struct, frozen=True):
@@ -21,7 +27,10 @@ class Surroundings(Struct, frozen=True):
     ``client_keys``: what is wrong with the file of clients' keys.
     ``state``: why the state directory can't be used; ``exposed``: others may look into it.
     ``tally``: how the accounts are. ``egress``: what is wrong with the egress proxy, as it was last tried;
-    ``own_egress``: how many proxies of accounts' own failed a moment ago.
+    ``own_egress``: how many proxies of accounts' own failed a moment ago. ``resting``: all accounts rest, since Google
+    has barred one for its terms. ``refused_since``: since when upstream refuses this program, in epoch seconds, 0: it
+    doesn't. ``drift`` is what upstream sends that no table knows. ``credentials``: what is wrong with the file of
+    official credentials; ``notes`` on these. ``no_volume``: they serve alone.
     """
 
     keys_closed: bool = False
@@ -34,11 +43,17 @@ class Surroundings(Struct, frozen=True):
     tally: Tally = Tally()
     egress: str = ""
     own_egress: int = 0
+    credentials: str = ""
+    notes: tuple[str, ...] = ()
+    no_volume: bool = False
+    resting: bool = False
+    refused_since: float = 0.0
+    drift: tuple[Seen, ...] = ()
 
 
 def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tuple[str, ...]:
     """Everything that is worth a warning now, the volume's matters first."""
-    found = [finding.message for finding in state.key_findings]
+    found = _refused(around) + [finding.message for finding in state.key_findings]
     found += settings.notes
     if state.no_key_fits:
         found.append("No key opens any account: the keys in .keys/ belong to another volume")
@@ -62,9 +77,12 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found += state.config.notes
     if around.client_keys:
         found.append(f"PROXY_CLIENT_KEYS_FILE: {around.client_keys}; its last good keys stay in force")
+    if around.credentials:
+        found.append(f"{around.credentials}; what it held before stays in force")
+    found += around.notes
     if around.keys_closed:
         found.append("No API key is known, so every request is refused: set PROXY_API_KEY or proxy.api_key")
-    if not settings.clients:
+    if not settings.clients and not around.no_volume:
         found.append("GOOGLE_CLIENT_ID is not set: access tokens work until they expire and are not renewed")
     elif around.misconfigured:
         found.append(f"Access tokens are not renewed: {around.misconfigured}")
@@ -74,8 +92,10 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append(f"{around.egress} (set by {source}; UPSTREAM_PROXY_URL=none: no proxy)")
     if around.own_egress:
         found.append(f"{around.own_egress} egress proxies that accounts name for themselves fail; the log names them")
-    if not around.writable and not settings.read_only:
+    if not around.writable and not settings.read_only and not around.no_volume:
         found.append("The data directory can't be written: running read-only")
+    if around.drift:
+        found.append(_news(around.drift))
     if around.state:
         found.append(f"PROXY_STATE_DIR: {around.state}; usage, budgets and cooldowns are kept in memory only meanwhile")
     if around.exposed:
@@ -83,6 +103,36 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
     if around.apart:
         found.append(f"{around.apart}: replicas don't share what they learn meanwhile")
     return tuple(found)
+
+
+def _refused(around: Surroundings) -> list[str]:
+    """What upstream refuses altogether: nothing else is as urgent."""
+    found = []
+    if around.resting:
+        found.append(
+            "Google has barred an account for its terms of service, so all accounts rest (PROXY_ON_TERMS_BAN=pause): "
+            "further use may cost the others too. 'antigravity-proxy accounts resume --all', or the status page's "
+            "button, has them serve again"
+        )
+    if around.refused_since:
+        moment = datetime.fromtimestamp(around.refused_since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        found.append(
+            f"Since {moment} upstream refuses this program, whichever account asks; no account is set aside for it, "
+            "and it ends by itself. What can be done: another PROXY_REQUEST_USER_AGENT, which is yours to answer for, "
+            "a newer release, or official credentials"
+        )
+    return found
+
+
+def _news(drift: tuple[Seen, ...]) -> str:
+    """What no table knows, the newest first."""
+    told = [f"{each.kind} {each.name} ({each.count} times, last {_moment(each.last)})" for each in drift[:_NEWS]]
+    more = f" and {len(drift) - _NEWS} more" if len(drift) > _NEWS else ""
+    return f"Upstream sends what this release doesn't know: {', '.join(told)}{more}. A newer one may"
+
+
+def _moment(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%MZ")
 
 
 def _of_accounts(state: VolumeState, around: Surroundings) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from support.deferreds import deferred, until, wait
 from support.redis import RedisServer, needs_redis, redis_server
@@ -13,10 +15,13 @@ from twisted.internet.defer import Deferred, gatherResults
 from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.canonical.grant import RefreshRejected
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.canonical.verdict import Failure
+from antigravity_proxy.canonical.verdict import Failure, Step
 from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.relay.projects import Projects
+from antigravity_proxy.relay.refusals import Doubts, Refusals
 from antigravity_proxy.secret import Secret
+from antigravity_proxy.startup import epoch
+from antigravity_proxy.state.store import StateStore
 
 pytestmark = needs_redis
 
@@ -267,3 +272,93 @@ def refused(replica: Replica) -> Deferred[Any]:
 
 async def _given(value: str) -> str:
     return value
+
+
+def resting(replica: Replica) -> Replica:
+    """A replica whose accounts rest once one is barred."""
+    replica.pool.terms_rest.switch_on(StateStore(replica.reactor, epoch, None))
+    return replica
+
+
+@deferred()
+async def test_once_one_is_barred_for_its_terms_all_rest_at_every_replica(redis: RedisServer) -> None:
+    found = judge(Failure(403, appeal=True))
+    async with farm(redis.url) as make:
+        one, two = resting(make(accounts("a", "b"))), resting(make(accounts("a", "b")))
+        await all_well(one, two)
+        one.pool.penalise(one.state("a"), "m", found)
+        await until(lambda: bool(two.pool.terms_rest))
+        assert (one.serving(), two.serving(), two.pool.free_in("m")) == (None, None, None)
+        late = resting(make(accounts("a", "b")))
+        await until(lambda: bool(late.pool.terms_rest))
+        assert two.pool.terms_rest.end()
+        await until(lambda: not one.pool.terms_rest and not late.pool.terms_rest)
+        assert one.serving() == "b"
+        fresh = resting(make(accounts("a", "b")))
+        await all_well(fresh)
+        await until(lambda: bool(fresh.state("a").barred))
+        assert not fresh.pool.terms_rest
+
+
+@pytest.mark.row("redis writer")
+@deferred()
+async def test_whoever_writes_to_redis_sets_no_account_aside(
+    redis: RedisServer, observe: Callable[[str], None]
+) -> None:
+    async with farm(redis.url) as make:
+        one = make()
+        await all_well(one)
+        one.pool.penalise(one.state("a"), "m", LIMITED)
+        session = session_key("s", "m")
+        one.shared.bind(session, "a", one.reactor.seconds())
+        await until(lambda: not one.shared.sharing.untold)
+        ours = one.shared._parts.state
+        names = [ours.name(account) for account in "abc"]
+        now = ours._time.theirs(one.reactor.seconds())
+        forged = 0
+        for name in names:
+            packed = msgspec.msgpack.encode((name, "", False))
+            for member in (packed, bytes(16) + packed):
+                redis.ask("ZADD", ours.keys.cooldowns, "+inf", member)
+                forged += 1
+            said = msgspec.msgpack.encode(("x", now, [], [], [(name, "", now + 10**15, False)], [], []))
+            for words in (said, bytes(16) + said):
+                redis.ask("PUBLISH", ours.keys.channel, words)
+                forged += 1
+        bucket = ours.keys.sessions(ours._time.bucket(one.reactor.seconds()))
+        for value in (names[1].encode(), bytes(16) + names[1].encode()):
+            redis.ask("HSET", bucket, ours._vault.session(session), value)
+            forged += 1
+        assert forged == 14
+        two = make()
+        await all_well(one, two)
+        await until(lambda: bool(two.state("a").cooldowns))
+        for replica in (one, two):
+            assert list(replica.state("a").cooldowns) == ["m"]
+            assert not replica.state("b").cooldowns
+            assert not replica.state("c").cooldowns
+            assert replica.shared.account_of(session, replica.reactor.seconds()) in ("a", None)
+            assert replica.serving(model="other")
+        observe(f"{forged} forged entries, believed by nobody")
+
+
+BARE = Failure(429, status="RESOURCE_EXHAUSTED", message="Resource has been exhausted (e.g. check quota).")
+
+
+@deferred()
+async def test_a_refused_request_sets_nobody_aside_at_any_replica(redis: RedisServer) -> None:
+    async with farm(redis.url) as make:
+        replicas = [make(accounts("a", "b", "c")) for _ in range(2)]
+        await all_well(*replicas)
+        for replica in replicas:
+            refusals = Refusals()
+            for state in replica.pool.states:
+                replica.pool.observed_quota(state.credential.id, {"m": ModelQuota(0.9)})
+            for attempts in (2, 1):
+                doubts = Doubts(replica.reactor, refusals, replica.pool, "m", ["You are an agent."])
+                steps = [doubts.judge(replica.state(name), judge(BARE)).step for name in "ab"[:attempts]]
+                assert steps == [Step.OTHER_ACCOUNT, Step.STOP][-attempts:]
+                doubts.settle()
+        await until(lambda: all(not each.shared.sharing.untold for each in replicas))
+        await wait(0.1)
+        assert [state.cooldowns for each in replicas for state in each.pool.states] == [{}] * 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -9,15 +10,39 @@ import pytest
 
 from antigravity_proxy.replicas.cache import Cooling
 from antigravity_proxy.replicas.outbox import Outbox
-from antigravity_proxy.replicas.wire import Keys, Message, RedisTime, commands, read_cooldowns, read_message
+from antigravity_proxy.replicas.wire import (
+    Keys,
+    Message,
+    RedisTime,
+    commands,
+    read_cooldowns,
+    read_message,
+    read_sessions,
+)
 
 KEYS = Keys("antigravity:1:0011")
+
+
+def proof(use: str, what: bytes) -> bytes:
+    """As a vault makes it: 16 bytes."""
+    return hashlib.blake2b(what, digest_size=16, person=use.encode()).digest()
+
+
+def bound(session: bytes, account: bytes) -> bytes:
+    """What stands in Redis for a session."""
+    return proof("session", msgspec.msgpack.encode((session, account))) + account
+
+
+def cooling(*fields: object) -> bytes:
+    """What stands in Redis for a cooldown."""
+    packed = msgspec.msgpack.encode(fields)
+    return proof("cooldown", packed) + packed
 
 
 def told(outbox: Outbox, sealed: Any = lambda account, kind: (b"sealed", 60.0)) -> list[tuple[Any, ...]]:
     time = RedisTime()
     time.sample(99.0, 101.0, 1_800_100.0)
-    return commands(outbox.take(), KEYS, time, 100.0, "me", sealed, bytes)
+    return commands(outbox.take(), KEYS, time, 100.0, "me", sealed, bytes, proof)
 
 
 def message(found: list[tuple[Any, ...]]) -> Message:
@@ -44,7 +69,7 @@ def test_sessions() -> None:
     outbox.bind(b"s", "b")
     found = told(outbox)
     assert found[:2] == [
-        (b"HSET", b"antigravity:1:0011:s:1000", b"s", "b", b"t", "b"),
+        (b"HSET", b"antigravity:1:0011:s:1000", b"s", bound(b"s", b"b"), b"t", bound(b"t", b"b")),
         (b"EXPIRE", b"antigravity:1:0011:s:1000", 7200),
     ]
     assert message(found) == Message("me", 1_800_100_000, [b"s", b"t"], ["b", "b"], [], [], [])
@@ -55,7 +80,7 @@ def test_cooldowns_only_get_longer() -> None:
     outbox = Outbox()
     outbox.cool(Cooling("a", "m", 130.0, False))
     found = told(outbox)
-    member = msgspec.msgpack.encode(("a", "m", False))
+    member = cooling("a", "m", False)
     assert found[:2] == [
         (b"ZADD", b"antigravity:1:0011:c", b"GT", 1_800_130_000, member),
         (b"EXPIRE", b"antigravity:1:0011:c", 2_592_000),
@@ -81,7 +106,7 @@ def test_a_forgiven_account_loses_cooldowns_and_bar() -> None:
     outbox.tell("a", "b")
     outbox.forgive("a", [Cooling("a", "m", 130.0, False)])
     found = told(outbox)
-    members = [msgspec.msgpack.encode(("a", "m", flagged)) for flagged in (False, True)]
+    members = [cooling("a", "m", flagged) for flagged in (False, True)]
     assert found[:2] == [(b"ZREM", b"antigravity:1:0011:c", *members), (b"DEL", b"antigravity:1:0011:b:a")]
     assert message(found).forgiven == ["a"]
     outbox.forgive("b", [])
@@ -166,12 +191,21 @@ def test_what_is_no_message(data: bytes) -> None:
     assert read_message(data) is None
 
 
-def test_what_is_no_cooldown_is_left_out() -> None:
-    member = msgspec.msgpack.encode(("a", "m", True))
+def test_what_is_no_cooldown_or_has_no_proof_is_left_out() -> None:
+    member = cooling("a", "m", True)
     time = RedisTime()
-    pairs: list[Any] = [member, b"130000", b"\xc1", b"1", member, b"never", 5, b"1", msgspec.msgpack.encode([1]), b"2"]
-    assert read_cooldowns(pairs, time) == [Cooling("a", "m", 130.0, True)]
-    assert read_cooldowns(None, time) == []
+    forged = msgspec.msgpack.encode(("a", "m", True))
+    others = [b"", b"\xc1", forged, bytes(16) + forged, bound(b"a", b"m"), member[:-1], cooling(1), cooling("a", "m")]
+    pairs: list[Any] = [member, b"130000", member, b"never", 5, b"1"]
+    for other in others:
+        pairs += [other, b"1"]
+    assert read_cooldowns(pairs, time, proof) == [Cooling("a", "m", 130.0, True)]
+    assert read_cooldowns(None, time, proof) == []
+
+
+def test_a_binding_counts_for_its_session_alone() -> None:
+    pairs = [b"s", bound(b"s", b"a"), b"t", bound(b"s", b"a"), b"u", b"a", b"v", b"", b"w", bytes(16) + b"a"]
+    assert read_sessions(pairs, proof) == {b"s": "a"}
 
 
 def test_keys() -> None:

@@ -216,6 +216,13 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("start", "a start", "<= 3 s"),
         Row("redis away", "Redis closed, mute, nonsense", "8/8 served from what is known, who asks it waits <= 50 ms"),
     ),
+    "Redis": (
+        Row(
+            "redis writer",
+            "cooldowns without end, messages and bindings, written by somebody without the volume's key",
+            "14/14 believed by nobody",
+        ),
+    ),
 }
 
 #: who does what a section's rows describe
@@ -236,4 +243,5 @@ ATTACKERS: dict[str, str] = {
         "of the app."
     ),
     "Tokens and process": "accidents, and operators in a hurry; Redis when it is out of order.",
+    "Redis": "whoever may write to Redis, without the volume's master key.",
 }
