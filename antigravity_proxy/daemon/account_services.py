@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from typing import Any
+from uuid import uuid4
 
 from twisted.internet.defer import Deferred
 
@@ -16,7 +17,7 @@ from antigravity_proxy.accounts.tokens import Keep, TokenKeeper
 from antigravity_proxy.codeassist.wire import CodeAssist
 from antigravity_proxy.daemon.account_calls import UpstreamCalls
 from antigravity_proxy.daemon.in_force import InForce
-from antigravity_proxy.daemon.process import hex_digits, new_uuid
+from antigravity_proxy.daemon.process import hex_digits
 from antigravity_proxy.relay.context import RelayContext
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.signatures import Signatures
@@ -63,7 +64,7 @@ class AccountServices:
             hex_digits=hex_digits,
             egresses=self.egresses,
             signatures=Signatures(reactor, None if replicas is None else lambda: replicas.signatures),
-            upstream=Upstream(CodeAssist(new_uuid), pool, self.tokens, self._projects, self.bases),
+            upstream=Upstream(CodeAssist(lambda: str(uuid4())), pool, self.tokens, self._projects, self.bases),
         )
 
     def start(self) -> None:
