@@ -19,6 +19,7 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.accounts.state import AccountState, Cooldown, Shortage, of_verdict, unwatched
 from antigravity_proxy.accounts.stats import Census, Counters, ModelCapacity, Tally, capacity
+from antigravity_proxy.accounts.terms import TermsRest
 from antigravity_proxy.accounts.waiting import WaitingLine
 from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.canonical.offers import ModelQuota
@@ -72,8 +73,9 @@ class Pool:
         #: when an account was last leased (monotonic seconds)
         self.last_leased = float("-inf")
         self.counters = Counters()
+        self.terms_rest = TermsRest(self._shared)
         #: takes into effect what other replicas learnt
-        self.replica_events = ReplicaEvents(self._states, self._set_aside)
+        self.replica_events = ReplicaEvents(self._states, self._set_aside, self.terms_rest)
         self._shared.listen(self.replica_events)
 
     def __repr__(self) -> str:
@@ -158,6 +160,8 @@ class Pool:
         ``keep``: what is wrong is not the account's fault (upstream.md 1.1). ``resting``: also while the upstream is
         left alone for this model.
         """
+        if self.terms_rest:
+            return None
         if self._resting and not resting and self._resting.of(model, self._clock.seconds()) is not None:
             return None
         state = self._choose(model, tried, session, keep)
@@ -166,7 +170,8 @@ class Pool:
     def again(self, state: AccountState, model: str) -> Lease | None:
         """This very account once more; None if it has been set aside meanwhile."""
         standing = policy.eligibility(state, model, self._rules, self.now())
-        return self._hold(state, model) if standing.rank is not None and self._is_here(state) else None
+        may = standing.rank is not None and self._is_here(state) and not self.terms_rest
+        return self._hold(state, model) if may else None
 
     def queue(self, model: str, tried: Collection[AccountState], session: bytes) -> Deferred[Lease | None]:
         """Waits a moment for an account that is only busy; fires with None if none was given back."""
@@ -176,10 +181,12 @@ class Pool:
         """Whether nobody can serve ``model``, but somebody could if it were not at the limit of its leases."""
         now = self.now()
         order = self._ranking(model, now)
-        return order.first(now) is None and bool(order.full)
+        return order.first(now) is None and bool(order.full) and not self.terms_rest
 
     def free_in(self, model: str) -> float | None:
         """Seconds until an account can serve ``model``, 0: one can; None: time alone brings none back."""
+        if self.terms_rest:
+            return None
         now = self.now()
         order = self._ranking(model, now)
         rest = self._resting.of(model, now.monotonic) if self._resting else None
@@ -193,6 +200,8 @@ class Pool:
     def shortage(self, model: str) -> Shortage:
         """Why nothing can be leased for ``model``."""
         free_in, is_full, count = self.free_in(model), self.is_full(model), len(self._states)
+        if self.terms_rest:
+            return Shortage(False, None, count, resting=True)
         found = Shortage(is_full, free_in, count)
         if self._tells_kinds or self._resting:
             rest = self._resting.of(model, self._clock.seconds())
@@ -255,6 +264,8 @@ class Pool:
         self.counters.set_aside[verdict.cause.value] += 1
         if verdict.uses_quota:
             self.on_exhausted(state)
+        if verdict.about_terms:
+            self.terms_rest.begin(state.credential.id)
         log.info(
             "account {account} set aside: {cause}, {scope}, stated delay {delay} ({source})",
             account=state.credential.id,

@@ -16,6 +16,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.terms import ALL_ACCOUNTS, TermsRest
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.secret import Secret
@@ -200,17 +201,24 @@ class LocalState:
 class ReplicaEvents:
     """Implements ``shared.Listener`` over the accounts that are here; news of others is passed over.
 
-    ``set_aside`` sets an account aside, for a model's key, for so many seconds from now, flagged or not.
+    ``set_aside`` sets an account aside, for a model's key, for so many seconds from now, flagged or not; ``rest`` is
+    that of all accounts.
     """
 
     def __init__(
-        self, states: Mapping[str, AccountState], set_aside: Callable[[AccountState, str, float, bool], object]
+        self,
+        states: Mapping[str, AccountState],
+        set_aside: Callable[[AccountState, str, float, bool], object],
+        rest: TermsRest,
     ) -> None:
         self._states = states
+        self._rest = rest
         self._set_aside = set_aside
 
     def on_forgiven(self, account: str) -> None:
         """At another replica somebody takes an account back into use."""
+        if account == ALL_ACCOUNTS:
+            self._rest.heard_end()
         state = self._states.get(account)
         if state is not None:
             state.forgive()
@@ -229,6 +237,8 @@ class ReplicaEvents:
 
     def on_barred(self, account: str, sign_in: str, reason: str) -> None:
         """Another replica takes an account out of use."""
+        if account == ALL_ACCOUNTS:
+            self._rest.heard(reason)
         state = self._states.get(account)
         if state is not None and state.sign_in == sign_in:
             state.bar(reason)

@@ -73,6 +73,7 @@ class Shortage(Struct, frozen=True):
     that merely cools is free, 0: one is free now; None: time alone brings none back. ``accounts``: how many there are.
     ``by_fault``: those that cool do so for faults, none for a quota. ``not_offered``: none has access to the model.
     ``unable``: where time brings none back, how many serve nothing at all, by the reason, of ``in_all`` accounts.
+    ``resting``: all of them rest, since Google has barred one for its terms.
     """
 
     is_busy: bool
@@ -82,6 +83,7 @@ class Shortage(Struct, frozen=True):
     not_offered: bool = False
     unable: Mapping[OutOfUse, int] = {}
     in_all: int = 0
+    resting: bool = False
 
 
 #: the cooldown key that covers every model of an account

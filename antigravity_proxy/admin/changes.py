@@ -19,8 +19,8 @@ from antigravity_proxy.volume.snapshot import VolumeError
 
 log = Logger()
 
-Action = Literal["pause", "resume", "remove", "reset"]
-ACTIONS: tuple[Action, ...] = ("pause", "resume", "remove", "reset")
+Action = Literal["pause", "resume", "remove", "reset", "resume-all"]
+ACTIONS: tuple[Action, ...] = ("pause", "resume", "remove", "reset", "resume-all")
 READ_ONLY = (
     "The data directory is read-only here, so accounts can't be changed. Change them in the desktop app, or start the "
     "daemon with READONLY_MODE=false on a directory that it may write."
@@ -100,7 +100,9 @@ class Changes:
         return next(iter(found.values()))
 
     async def do(self, action: Action, meant: str) -> Changed:
-        """One change. Raises NotChanged."""
+        """One change. Raises NotChanged. ``resume-all`` is about no account, and changes nothing in the volume."""
+        if action == "resume-all":
+            return self._resume_all()
         found = self.find(meant)
         try:
             there = await self._do(action, found.id)
@@ -112,6 +114,11 @@ class Changes:
             raise NotChanged(404, "There is no such account any more.")
         log.info("account {account} {what}, an operator says", account=found.id, what=_DONE[action])
         return Changed(found.id, found.email, action, f"{found.called} {_DONE[action]}.")
+
+    def _resume_all(self) -> Changed:
+        """Ends the rest of all accounts, here and at every replica."""
+        words = "All accounts serve again." if self._pool.terms_rest.end() else "The accounts were not resting."
+        return Changed("", "", "resume-all", words)
 
     async def _do(self, action: Action, identity: str) -> bool:
         if action == "reset":

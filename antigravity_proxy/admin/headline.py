@@ -19,12 +19,16 @@ _RECENT, _ENOUGH = 10, 4
 
 
 class Headline(Struct, frozen=True):
-    """``title`` says how it is, ``reasons`` why, in words to act on; ``said`` is a line of figures."""
+    """``title`` says how it is, ``reasons`` why, in words to act on; ``said`` is a line of figures.
+
+    ``resting``: all accounts rest until somebody resumes them.
+    """
 
     level: Level
     title: str
     said: str
     reasons: tuple[str, ...] = ()
+    resting: bool = False
 
 
 def headline(condition: Condition, counts: Mapping[Kind, int], minutes: Sequence[Minute]) -> Headline:
@@ -41,6 +45,8 @@ def headline(condition: Condition, counts: Mapping[Kind, int], minutes: Sequence
     reasons = tuple(trouble)
     if condition.draining:
         return Headline("attention", "It is shutting down", said, reasons)
+    if condition.resting:
+        return Headline("broken", "All accounts rest: Google has barred one of them", said, reasons, resting=True)
     if health.status == "unhealthy":
         return Headline("broken", "It can't serve", said, reasons or ("There is no account that can be opened",))
     if not condition.usable:

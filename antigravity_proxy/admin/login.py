@@ -122,7 +122,9 @@ class Access:
         return not login.session or self._sessions.get(login.session, self._clock()) is not None
 
     def _network(self, request: Any) -> str:
-        return network_of(address_of(request, self._trusted))
+        return network_of(
+            address_of(getattr(request.getClientAddress(), "host", ""), request.requestHeaders, self._trusted)
+        )
 
     def _holder(self, request: Any, shown: list[bytes]) -> str:
         """The first key shown, as a digest, and the network that it came from."""

@@ -145,10 +145,18 @@ def _headline(shown: Headline) -> Tag:
     return tags.section(
         tags.div(class_="sign", **{"aria-hidden": "true"}),
         # the verdict alone is read aloud when it changes: the figures below change with every request
-        tags.div(tags.div(tags.h1(shown.title), role="status"), tags.p(shown.said), reasons),
+        tags.div(tags.div(tags.h1(shown.title), role="status"), tags.p(shown.said), reasons, _resume(shown)),
         id="headline",
         class_=f"headline {shown.level}",
     )
+
+
+def _resume(shown: Headline) -> Tag | str:
+    """The button that ends the rest of all accounts, in read-only mode too: nothing in the volume changes."""
+    if not shown.resting:
+        return ""
+    button = tags.button("Resume all accounts", form="change", name="resume-all", value="all", id="resume-all")
+    return tags.p(button, class_="actions")
 
 
 def _figures(listed: Listed, traffic: Traffic) -> Tag:

@@ -115,7 +115,7 @@ class StatusPages:
         except NotChanged as e:
             return self._answers.send(request, self._pages.message(e.status, "Nothing was changed", e.message))
         session.notice = changed.message
-        anchor = "" if action == "remove" else f"#a-{changed.id}"
+        anchor = "" if action == "remove" or not changed.id else f"#a-{changed.id}"
         return self._answers.redirect(request, 303, self._answers.base_url.path("/") + anchor)
 
     async def _change_for_program(self, request: Any) -> bytes:

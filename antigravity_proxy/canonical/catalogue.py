@@ -30,7 +30,6 @@ Owner = Literal["google", "anthropic", "openai"]
 _NOTHING_SAID = Reasoning()
 _NO_OFFERS = Offers()
 
-#: routers and SDKs put words before a name: ``models/``, ``openrouter/anthropic/``
 _SUFFIX = re.compile(r"(?:@.*|:.*|-(?:20\d{6}|latest))$")
 #: longer names are nobody's; patterns with several wildcards would take long over them
 _MAX_NAME = 200
@@ -56,7 +55,7 @@ class PublicModel(Struct, frozen=True):
 
 
 def _bare(name: str) -> str:
-    """A name without what stands before its last slash."""
+    """A name without the words that routers and SDKs put before it: ``models/``, ``openrouter/anthropic/``."""
     return name.rpartition("/")[2]
 
 

@@ -137,6 +137,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     ``never_sent``: the account has received nothing. ``blames_account``: its sign-in, its project or its rights.
     ``needs_owner``: time alone does not end it. ``callers_fault``: the request itself. ``about_signature``: a thought
     signature in the history. ``model_missing``: this account or host does not have the model.
+    ``about_terms``: Google has barred the account for its terms.
 
     Of official credentials: ``is_fault``: a cooldown for it is no quota's, but its end counts for ``Retry-After``.
     ``not_offered``: the credential has no access to the model at all. ``skips_group``: the others of its quota group
@@ -169,6 +170,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     about_egress: bool = False
     never_sent: bool = False
     blames_account: bool = False
+    about_terms: bool = False
     needs_owner: bool = False
     callers_fault: bool = False
     about_signature: bool = False

@@ -127,12 +127,14 @@ _BARRED = structs.replace(
     scope=Scope.UNTIL_CHANGED,
     operator_words="Google has barred it from this service",
     ladder=(),
+    about_terms=True,
 )
 #: no time mends it: the person who signed in left out access that every call needs
 _SCOPE_MISSING = structs.replace(
     _BARRED,
     cause=Cause.SCOPE_MISSING,
     operator_words="its sign-in leaves out access to Google Cloud: sign in again, and tick that",
+    about_terms=False,
 )
 _WRONG_PROJECT = Verdict(
     cause=Cause.WRONG_PROJECT,

@@ -118,6 +118,11 @@ def of_health(clock: IReactorTime, health: Health) -> tuple[Figure, ...]:
     return (
         Figure("antigravity_health", "1 for the status that /health has.", lambda: _statuses(lately()), ("status",)),
         _gauge("accounts_usable", "Accounts that can serve, cooling or not.", lambda: lately().usable),
+        _gauge(
+            "accounts_resting",
+            "1 while all accounts rest, since Google has barred one for its terms.",
+            lambda: lately().resting,
+        ),
         _gauge("warnings", "Warnings that /health shows.", lambda: len(lately().warnings)),
         _gauge("draining", "1 while the daemon is draining.", lambda: lately().draining),
     )

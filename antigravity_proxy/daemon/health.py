@@ -8,6 +8,7 @@ from twisted.logger import Logger
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.daemon.in_force import InForce
+from antigravity_proxy.relay.refusals import Refusals
 from antigravity_proxy.replicas.store import Replicas, Sharing
 from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import epoch
@@ -43,6 +44,7 @@ class Health:
         replicas: Replicas | None,
         client_keys: ClientKeysFile | None,
         remembered: StateStore,
+        refusals: Refusals,
         *,
         writable: bool,
     ) -> None:
@@ -56,6 +58,7 @@ class Health:
         self._replicas = replicas
         self._client_keys = client_keys
         self._remembered = remembered
+        self._refusals = refusals
         self._writable = writable
         self._told: frozenset[str] = frozenset()
         self.draining = False
@@ -76,6 +79,7 @@ class Health:
             apart="" if sharing is None else sharing.trouble,
             replicas=None if sharing is None else sharing.replicas,
             warnings=self.warnings(),
+            resting=bool(self._pool.terms_rest),
         )
 
     def warnings(self) -> tuple[str, ...]:
@@ -90,10 +94,16 @@ class Health:
             state=self._remembered.trouble,
             exposed=self._remembered.exposed,
             tally=self._pool.tally(),
+            resting=bool(self._pool.terms_rest),
+            refused_since=self._refused_since(),
             egress=self._egresses.trouble(),
             own_egress=self._egresses.own_troubles(self._clock.seconds() - OWN_EGRESS_FAILED),
         )
         return warnings(self._in_force.settings, self._in_force.state, around)
+
+    def _refused_since(self) -> float:
+        now = self._clock.seconds()
+        return epoch() - now + self._refusals.client_since if self._refusals.refuses_client(now) else 0.0
 
     def tell(self) -> None:
         """Tells the log of the warnings that are new since it was last told."""

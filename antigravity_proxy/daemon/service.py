@@ -111,6 +111,8 @@ class Daemon(MultiService):
         keep = None if read_only else stored.keep
         self.account_services = services = AccountServices(reactor, ticker, in_force, keep)
         self.pool = pool = services.pool
+        if settings.on_terms_ban == "pause":
+            pool.terms_rest.switch_on(remembered)
 
         # the API listener
         self._client_keys = client_keys = _client_keys(reactor, settings)
@@ -134,6 +136,7 @@ class Daemon(MultiService):
             services.replicas,
             client_keys,
             remembered,
+            services.relay.upstream.refusals,
             writable=writable,
         )
         pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()

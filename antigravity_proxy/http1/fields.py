@@ -36,13 +36,10 @@ class ReceivedFields:
         """Its values, in their order; ``default`` where there is none."""
         return self._fields.get(name.lower(), default)
 
-    def first(self, names: Iterable[bytes]) -> bytes | None:
-        """The first value of the first of these fields that is there; lower-case names."""
+    def firsts(self, names: Iterable[bytes]) -> list[bytes]:
+        """The first value of each of these fields that is there; lower-case names."""
         fields = self._fields
-        for name in names:
-            if name in fields:
-                return fields[name][0]
-        return None
+        return [fields[name][0] for name in names if name in fields]
 
     def getAllRawHeaders(self) -> Iterator[tuple[bytes, Sequence[bytes]]]:
         """All fields with their values."""

@@ -20,6 +20,7 @@ from antigravity_proxy import startup
 from antigravity_proxy.operator import accounts
 from antigravity_proxy.operator.accounts import Line
 from antigravity_proxy.operator.connectivity import Finding, Level, connectivity, unusable_proxy
+from antigravity_proxy.operator.left_out import fields_left_out
 from antigravity_proxy.operator.restore import is_interrupted
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.settings.table import Settings
@@ -119,7 +120,7 @@ async def check(
 ) -> Report:
     """One report. Raises SettingsError. ``offline``: upstream is not asked."""
     start = startup.begin(options, environ)
-    further = [] if offline else await connectivity(reactor, start.settings)
+    further = [] if offline else await _asked(reactor, start.settings)
     return await _examined(start, further, epoch)
 
 
@@ -139,7 +140,7 @@ async def watch(
     asked_at = float("-inf")
     while True:
         if not offline and reactor.seconds() - asked_at >= ASK:
-            further, asked_at = await connectivity(reactor, start.settings), reactor.seconds()
+            further, asked_at = await _asked(reactor, start.settings), reactor.seconds()
         report = await _examined(start, further, epoch)
         if told is None or _gist(report) != _gist(told):
             told = report
@@ -150,6 +151,11 @@ async def watch(
 def as_json(report: Report) -> str:
     """The report for programs: one JSON object in one line."""
     return msgspec.json.encode(report).decode()
+
+
+async def _asked(reactor: Any, settings: Settings) -> list[Finding]:
+    """What others say: upstream, Redis, and the daemon where it runs."""
+    return [*await connectivity(reactor, settings), await fields_left_out(reactor, settings)]
 
 
 async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[], float]) -> Report:

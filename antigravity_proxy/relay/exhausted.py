@@ -13,11 +13,17 @@ from antigravity_proxy.canonical.verdict import Failure, Verdict
 from antigravity_proxy.coerce import dated, wait
 from antigravity_proxy.secret import LOOKS_PRIVATE
 
+RESTING = (
+    "Google has barred an account for its terms, so all accounts rest until the operator resumes them; /health says "
+    "how."
+)
 _PRIVATE = re.compile(rf"projects/[\w.:-]+|{LOOKS_PRIVATE}")
 
 
 def no_account(model: str, lack: Shortage, now: float) -> errors.ProxyError:
     """Nothing can be leased for ``model``; ``now`` in epoch seconds, for the moment that the message names."""
+    if lack.resting:
+        return errors.Unavailable(RESTING)
     if lack.is_busy:
         return errors.Unavailable(f"All accounts are busy with {model}.", retry_after=1)
     if lack.free_in:
@@ -39,6 +45,8 @@ def nothing_left(
     if last.callers_fault and said is not None:
         return last.error(for_client(said.message) or last.client_words, upstream_status=said.status or None)
     refusal = no_account(model, lack, now)
+    if lack.resting:
+        return refusal
     if last.error is errors.RateLimited:
         if lack.free_in != 0:
             return refusal

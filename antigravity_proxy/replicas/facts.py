@@ -11,6 +11,8 @@ from msgspec import Struct
 #: seconds: whoever starts later than that finds out by asking once
 BAR_SECONDS = 86_400.0
 PROJECT_SECONDS = 86_400.0
+#: all accounts rest until somebody ends that: a month without any process is as good as an end
+REST_SECONDS = 30 * 86_400.0
 #: seconds for which nobody asks again after upstream named no project
 NO_PROJECT_SECONDS = 300.0
 #: seconds: figures older than that say little
@@ -62,7 +64,9 @@ def life(fact: Fact, epoch: float) -> float:
         return fact.expires_at - epoch
     if isinstance(fact, Project):
         return PROJECT_SECONDS if fact.project else NO_PROJECT_SECONDS
-    return BAR_SECONDS if isinstance(fact, Bar) else QUOTA_SECONDS
+    if isinstance(fact, Bar):
+        return BAR_SECONDS if fact.sign_in else REST_SECONDS  # no account's: that of all
+    return QUOTA_SECONDS
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -216,6 +216,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         "PROXY_BACKOFF_STEPS", parse.steps, "",
         "cooldown steps, in seconds, for consecutive failures without a stated retry delay",
         gui="circuit_breaker_backoff_steps", live=True, fallback="those of the decision table")]
+    on_terms_ban: Annotated[str, Setting(
+        "PROXY_ON_TERMS_BAN", parse.one_of("pause", "continue"), "pause",
+        "once Google bars an account for its terms: pause has all others rest until somebody resumes them, continue "
+        "serves on with them")]
     trusted_proxies: Annotated[tuple[Network, ...], Setting(
         "PROXY_TRUSTED_PROXIES", parse.networks, "",
         "addresses and networks whose X-Forwarded-For is believed")]

@@ -113,6 +113,7 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
+@functools.lru_cache(maxsize=512)
 def _name(text: str) -> str:
     """A name in a text line: a word, or quoted so that it can't pass for other fields."""
     shown = _clean(text)

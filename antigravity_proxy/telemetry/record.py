@@ -124,7 +124,8 @@ class Ledger:
         self.open_count -= 1
         self.stream_count -= record.streamed
         record.duration = self._seconds() - record.began
-        record.tokens_in, record.tokens_out = _counted(record.tokens_in), _counted(record.tokens_out)
+        if not (0 <= record.tokens_in <= _MOST_TOKENS and 0 <= record.tokens_out <= _MOST_TOKENS):
+            record.tokens_in, record.tokens_out = _counted(record.tokens_in), _counted(record.tokens_out)
         for observer in self._observers:
             try:
                 observer(record)

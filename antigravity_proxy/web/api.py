@@ -235,6 +235,8 @@ def _incoming(request: ApiRequest, route: Route) -> Incoming:
 
 def _query(request: ApiRequest) -> dict[str, str]:
     """The query's fields; of a repeated one the last."""
+    if b"?" not in request.uri:
+        return {}
     return dict(parse_qsl(request.uri.partition(b"?")[2].decode("latin-1"), keep_blank_values=True))
 
 

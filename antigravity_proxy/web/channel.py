@@ -52,9 +52,9 @@ class Upgraded(Protocol):
 class GuardedChannel:
     """HTTP/1.1 with deadlines for what comes in, a stall limit for what goes out, refusal and drain.
 
-    The deadlines are absolute, or ask for progress. ``sheds``: it came above the cap, and is told so. ``address``: the
-    peer's network, as connections are counted. ``refusing``: a refusal was sent, and what comes is swallowed, unread.
-    ``persistent``: another request may follow.
+    The deadlines are absolute, or ask for progress. ``sheds``: it came above the cap, and is told so. ``peer`` is its
+    address, ``address`` the network that it is counted for. ``refusing``: a refusal was sent, and what comes is
+    swallowed, unread. ``persistent``: another request may follow.
     """
 
     __slots__ = (
@@ -69,6 +69,7 @@ class GuardedChannel:
         "_request",
         "address",
         "connected",
+        "peer",
         "persistent",
         "refusing",
         "sheds",
@@ -77,8 +78,9 @@ class GuardedChannel:
         "upgraded",
     )
 
-    def __init__(self, site: GuardedSite[Any], address: str, *, sheds: bool) -> None:
+    def __init__(self, site: GuardedSite[Any], peer: str, address: str, *, sheds: bool) -> None:
         self.site = site
+        self.peer = peer
         self.address = address
         self.sheds = sheds
         self.transport: Any = None
@@ -106,9 +108,8 @@ class GuardedChannel:
     def makeConnection(self, transport: Any) -> None:
         """Twisted's: the connection is made."""
         self.transport, self.connected = transport, 1
-        no_delay = getattr(transport, "setTcpNoDelay", None)
-        if no_delay is not None:
-            no_delay(True)
+        if hasattr(transport, "setTcpNoDelay"):
+            transport.setTcpNoDelay(True)
         transport.registerProducer(self, True)
         self.site.channel_made(self)
         self.site.ticker.watch(self)

@@ -34,6 +34,8 @@ class Decoding(Service):
     async def decode(self, decoder: Callable[[Incoming], T], incoming: Incoming) -> T:
         """What the decoder makes of the request. Raises what that does, and BadRequest for too many values."""
         size = len(incoming.body)
+        if size <= LARGE:
+            return decoder(incoming)
         work = partial(_decode, decoder, incoming)
         del incoming
         running = self.run(size, work)

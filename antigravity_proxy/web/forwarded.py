@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
+from antigravity_proxy.http1.fields import HeaderFields
 from antigravity_proxy.settings.parse import Network
 
 #: how a socket for both IPs shows an IPv4 address (RFC 4291 2.5.5.2)
@@ -18,14 +18,13 @@ _SITE = 64
 _FIELD = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::[0-9]{1,5})?|([0-9.]{7,15})(?::[0-9]{1,5})?|([0-9A-Fa-f:.]{2,45})")
 
 
-def address_of(request: Any, trusted: Sequence[Network]) -> str:
-    """The address of the client of a Twisted request, as ``client_address`` finds it; empty if it has none."""
-    peer: str = getattr(request.getClientAddress(), "host", "")
+def address_of(peer: str, headers: HeaderFields, trusted: Sequence[Network]) -> str:
+    """The address of the client behind ``peer``, as ``client_address`` finds it; empty if it has none."""
     if peer.startswith(_MAPPED) and "." in peer:
         peer = peer.removeprefix(_MAPPED)
     if not trusted:
         return peer
-    forwarded = request.requestHeaders.getRawHeaders(b"x-forwarded-for", ())
+    forwarded = headers.getRawHeaders(b"x-forwarded-for", ())
     return client_address(peer, [value.decode("latin-1") for value in forwarded], trusted)
 
 

@@ -179,6 +179,6 @@ class ApiGate:
     def _open(self, request: ApiRequest, method: bytes, admission: ApiAdmission) -> Record:
         route = admission.route
         record = self._ledger.open(admission.id, _METHODS.get(method, "OTHER"), route.dialect, _NAMES[route.operation])
-        record.client = address_of(request, self._trusted)
+        record.client = address_of(request.channel.peer, request.requestHeaders, self._trusted)
         record.trace = own_trace(request.requestHeaders, self._hex) or self._ledger.new_trace()
         return record

@@ -60,7 +60,8 @@ class Condition(Struct, frozen=True):
 
     ``database``: ``connected`` while the volume can be read, else why not, in a word or two. ``accounts``: rows that
     open; ``usable``: accounts that can serve, cooling or not. ``apart``: why replicas don't share their state, empty:
-    they do, or there are none. ``replicas``: how many do, None: this process shares with nobody.
+    they do, or there are none. ``replicas``: how many do, None: this process shares with nobody. ``resting``: all
+    accounts rest, since Google has barred one for its terms.
     """
 
     epoch: float
@@ -74,6 +75,7 @@ class Condition(Struct, frozen=True):
     apart: str = ""
     replicas: int | None = None
     warnings: tuple[str, ...] = ()
+    resting: bool = False
 
 
 def judge(condition: Condition) -> Health:
@@ -81,7 +83,13 @@ def judge(condition: Condition) -> Health:
     status: Literal["healthy", "degraded", "unhealthy"] = "healthy"
     if not condition.ever_read or not condition.accounts:
         status = "unhealthy"
-    elif condition.database != "connected" or not condition.usable or condition.apart or condition.volume.kept:
+    elif (
+        condition.database != "connected"
+        or not condition.usable
+        or condition.apart
+        or condition.volume.kept
+        or condition.resting
+    ):
         status = "degraded"
     moment = datetime.fromtimestamp(condition.epoch, UTC)
     return Health(

@@ -15,7 +15,7 @@ from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.dialect.base import Decoded, Stamp
-from antigravity_proxy.http1.fields import HeaderFields
+from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.logs import one_line
 from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
 from antigravity_proxy.relay.counting import count_tokens
@@ -68,7 +68,7 @@ class Serving:
     async def generate(
         self,
         admission: ApiAdmission,
-        headers: HeaderFields,
+        headers: ReceivedFields,
         decoded: Decoded,
         client: AnsweredClient,
         place: Place = at_once,

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from antigravity_proxy.dialect.session import session_name
-from antigravity_proxy.http1.fields import HeaderFields
+from antigravity_proxy.http1.fields import ReceivedFields
 
 #: the most reliable first: Claude Code's, Codex's, opencode's
-_HEADERS = (b"X-Claude-Code-Session-Id", b"session-id", b"thread-id", b"x-session-affinity", b"x-session-id")
+_HEADERS = (b"x-claude-code-session-id", b"session-id", b"thread-id", b"x-session-affinity", b"x-session-id")
 
 
-def session_of(headers: HeaderFields) -> str:
+def session_of(headers: ReceivedFields) -> str:
     """The conversation's name; empty if no header tells one."""
-    for header in _HEADERS:
-        values = headers.getRawHeaders(header, ())
-        if values and (name := session_name(values[0].strip().decode("latin-1"))):
+    for value in headers.firsts(_HEADERS):
+        if name := session_name(value.strip().decode("latin-1")):
             return name
     return ""

@@ -73,7 +73,7 @@ class GuardedSite(server.Site, Generic[A]):
         address = network_of(host)
         if above >= SHED_CONNECTIONS or (self._has_too_many(address) and not is_trusted(host, self._trusted)):
             return None
-        return GuardedChannel(self, address, sheds=above >= 0)
+        return GuardedChannel(self, host, address, sheds=above >= 0)
 
     def date(self) -> bytes:
         """The Date of an answer that begins now (RFC 9110 6.6.1)."""

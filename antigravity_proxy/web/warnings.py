@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from msgspec import Struct
 
 from antigravity_proxy.accounts.reasons import OF_MANY
@@ -21,7 +23,9 @@ class Surroundings(Struct, frozen=True):
     ``client_keys``: what is wrong with the file of clients' keys.
     ``state``: why the state directory can't be used; ``exposed``: others may look into it.
     ``tally``: how the accounts are. ``egress``: what is wrong with the egress proxy, as it was last tried;
-    ``own_egress``: how many proxies of accounts' own failed a moment ago.
+    ``own_egress``: how many proxies of accounts' own failed a moment ago. ``resting``: all accounts rest, since Google
+    has barred one for its terms. ``refused_since``: since when upstream refuses this program, in epoch seconds, 0: it
+    doesn't.
     """
 
     keys_closed: bool = False
@@ -34,11 +38,13 @@ class Surroundings(Struct, frozen=True):
     tally: Tally = Tally()
     egress: str = ""
     own_egress: int = 0
+    resting: bool = False
+    refused_since: float = 0.0
 
 
 def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tuple[str, ...]:
     """Everything that is worth a warning now, the volume's matters first."""
-    found = [finding.message for finding in state.key_findings]
+    found = _refused(around) + [finding.message for finding in state.key_findings]
     found += settings.notes
     if state.no_key_fits:
         found.append("No key opens any account: the keys in .keys/ belong to another volume")
@@ -83,6 +89,25 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
     if around.apart:
         found.append(f"{around.apart}: replicas don't share what they learn meanwhile")
     return tuple(found)
+
+
+def _refused(around: Surroundings) -> list[str]:
+    """What upstream refuses altogether: nothing else is as urgent."""
+    found = []
+    if around.resting:
+        found.append(
+            "Google has barred an account for its terms of service, so all accounts rest (PROXY_ON_TERMS_BAN=pause): "
+            "further use may cost the others too. 'antigravity-proxy accounts resume --all', or the status page's "
+            "button, has them serve again"
+        )
+    if around.refused_since:
+        moment = datetime.fromtimestamp(around.refused_since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        found.append(
+            f"Since {moment} upstream refuses this program, whichever account asks; no account is set aside for it, "
+            "and it ends by itself. What can be done: another PROXY_REQUEST_USER_AGENT, which is yours to answer for, "
+            "a newer release, or official credentials"
+        )
+    return found
 
 
 def _of_accounts(state: VolumeState, around: Surroundings) -> list[str]:

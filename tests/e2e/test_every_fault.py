@@ -144,7 +144,7 @@ async def asked(running: Stack, ask: Ask, stream: bool, name: str, fault: Fault,
 @deferred(60)
 async def test_what_is_told_and_who_is_asked(tmp_path: Path, dialect: str, stream: bool) -> None:
     well = Told(TEXT, ENDS[dialect][0])
-    async with stack(tmp_path) as running:
+    async with stack(tmp_path, PROXY_ON_TERMS_BAN="continue") as running:
         with DIALECTS[dialect](running.url) as ask:
             for name, case in CASES.items():
                 told, tokens = await asked(running, ask, stream, name, case.fault, 1)

@@ -19,6 +19,8 @@ from antigravity_proxy.canonical.verdict import Failure
 from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.secret import Secret
+from antigravity_proxy.startup import epoch
+from antigravity_proxy.state.store import StateStore
 
 pytestmark = needs_redis
 
@@ -269,6 +271,32 @@ def refused(replica: Replica) -> Deferred[Any]:
 
 async def _given(value: str) -> str:
     return value
+
+
+def resting(replica: Replica) -> Replica:
+    """A replica whose accounts rest once one is barred."""
+    replica.pool.terms_rest.switch_on(StateStore(replica.reactor, epoch, None))
+    return replica
+
+
+@deferred()
+async def test_once_one_is_barred_for_its_terms_all_rest_at_every_replica(redis: RedisServer) -> None:
+    found = judge(Failure(403, appeal=True))
+    async with farm(redis.url) as make:
+        one, two = resting(make(accounts("a", "b"))), resting(make(accounts("a", "b")))
+        await all_well(one, two)
+        one.pool.penalise(one.state("a"), "m", found)
+        await until(lambda: bool(two.pool.terms_rest))
+        assert (one.serving(), two.serving(), two.pool.free_in("m")) == (None, None, None)
+        late = resting(make(accounts("a", "b")))
+        await until(lambda: bool(late.pool.terms_rest))
+        assert two.pool.terms_rest.end()
+        await until(lambda: not one.pool.terms_rest and not late.pool.terms_rest)
+        assert one.serving() == "b"
+        fresh = resting(make(accounts("a", "b")))
+        await all_well(fresh)
+        await until(lambda: bool(fresh.state("a").barred))
+        assert not fresh.pool.terms_rest
 
 
 @pytest.mark.row("redis writer")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
-from twisted.internet.address import IPv6Address
-from twisted.web.http_headers import Headers
 
+from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.settings.parse import networks
 from antigravity_proxy.web.forwarded import address_of, client_address, network_of
 
@@ -36,11 +33,8 @@ def test_the_last_address_that_no_trusted_proxy_has(peer: str, forwarded: list[s
 
 @pytest.mark.parametrize(("trusted", "found"), [("", "10.0.0.1"), ("10.0.0.0/8", "9.9.9.9")])
 def test_an_ipv4_peer_of_a_socket_for_both_ips_is_one(trusted: str, found: str) -> None:
-    request = SimpleNamespace(
-        getClientAddress=lambda: IPv6Address("TCP", "::ffff:10.0.0.1", 1),
-        requestHeaders=Headers({b"x-forwarded-for": [b"9.9.9.9"]}),
-    )
-    assert address_of(request, networks(trusted)) == found
+    headers = ReceivedFields({b"x-forwarded-for": [b"9.9.9.9"]})
+    assert address_of("::ffff:10.0.0.1", headers, networks(trusted)) == found
 
 
 @pytest.mark.parametrize(

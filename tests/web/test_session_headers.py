@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from twisted.web.http_headers import Headers
 
+from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.web.session_headers import session_of
 
 
@@ -12,15 +12,15 @@ from antigravity_proxy.web.session_headers import session_of
     ("headers", "name"),
     [
         ({}, ""),
-        ({"X-Claude-Code-Session-Id": ["c"], "session-id": ["x"]}, "c"),
-        ({"session-id": [" c "], "thread-id": ["x"]}, "c"),
-        ({"thread-id": ["t"]}, "t"),
-        ({"x-session-affinity": ["a"], "x-session-id": ["a"]}, "a"),
-        ({"x-session-id": ["i"]}, "i"),
-        ({"session-id": [""], "x-session-id": ["i"]}, "i"),
-        ({"session-id": ["x" * 5000]}, ""),
-        ({"session-id": [b"\xff"]}, "ÿ"),
+        ({b"x-claude-code-session-id": [b"c"], b"session-id": [b"x"]}, "c"),
+        ({b"session-id": [b" c "], b"thread-id": [b"x"]}, "c"),
+        ({b"thread-id": [b"t"]}, "t"),
+        ({b"x-session-affinity": [b"a"], b"x-session-id": [b"a"]}, "a"),
+        ({b"x-session-id": [b"i"]}, "i"),
+        ({b"session-id": [b""], b"x-session-id": [b"i"]}, "i"),
+        ({b"session-id": [b"x" * 5000]}, ""),
+        ({b"session-id": [b"\xff"]}, "ÿ"),
     ],
 )
-def test_the_most_reliable_header_names_the_conversation(headers: dict[str, list[str]], name: str) -> None:
-    assert session_of(Headers(headers)) == name
+def test_the_most_reliable_header_names_the_conversation(headers: dict[bytes, list[bytes]], name: str) -> None:
+    assert session_of(ReceivedFields(headers)) == name

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import OutputFormat, Reasoning, Sampling
+from antigravity_proxy.dialect.effort import nearest_effort
 from antigravity_proxy.dialect.numbers import MAX_INT, Whole, whole, within
 
 _MIN_BUDGET = 1024
@@ -37,7 +38,7 @@ class _Format(Struct, tag_field="type", tag="json_schema"):
 
 
 class _OutputConfig(Struct):
-    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+    effort: str | None = None
     format: _Format | None = None
 
 
@@ -72,7 +73,8 @@ def sampling(settings: MessageSettings) -> Sampling:
 
 def reasoning(settings: MessageSettings) -> Reasoning:
     """How to think, and whether the client may be shown it: only if it asked for thinking. Raises BadRequest."""
-    effort = settings.output_config.effort if settings.output_config is not None else None
+    word = settings.output_config.effort if settings.output_config is not None else None
+    effort = None if word is None else nearest_effort(word)
     match settings.thinking:
         case _Enabled(budget_tokens=budget):
             return Reasoning("on", whole(budget, "thinking.budget_tokens", _MIN_BUDGET, MAX_INT))

@@ -13,7 +13,6 @@ from msgspec import Raw
 
 from antigravity_proxy.canonical.call import (
     Call,
-    Effort,
     FunctionDeclaration,
     OutputFormat,
     Reasoning,
@@ -32,6 +31,7 @@ from antigravity_proxy.canonical.content import (
 )
 from antigravity_proxy.dialect import media
 from antigravity_proxy.dialect.base import Answer, Decoded
+from antigravity_proxy.dialect.effort import nearest_effort
 from antigravity_proxy.dialect.gemini import wire
 from antigravity_proxy.dialect.gemini.answer import GeminiArrayStream, GeminiDocument, GeminiStream
 from antigravity_proxy.dialect.gemini.spelling import to_camel
@@ -67,7 +67,6 @@ _DATA = (
 )  # fmt: skip
 #: fields of a part that are passed as they are
 _RICH = tuple(name for name in RichPart.__struct_fields__ if name not in Part.__struct_fields__)
-_LEVELS: dict[str, Effort] = {"minimal": "minimal", "low": "low", "medium": "medium", "high": "high"}
 
 
 def decode(body: bytes, model: str, *, stream: bool, alt: str | None) -> Decoded:
@@ -300,12 +299,8 @@ def _reasoning(config: wire.ThinkingConfig | None) -> Reasoning:
     if budget is not None and budget > 0:
         return Reasoning("on", budget, show=show)
     level = (config.thinking_level or "").lower()
-    if level and level not in _LEVELS and level != "thinking_level_unspecified":
-        raise BadRequest(
-            "thinkingLevel must be minimal, low, medium or high.", param="generationConfig.thinkingConfig.thinkingLevel"
-        )
-    if level in _LEVELS:
-        return Reasoning("on", effort=_LEVELS[level], show=show)
+    if level and level != "thinking_level_unspecified":
+        return Reasoning("on", effort=nearest_effort(level), show=show)
     return Reasoning("auto" if show or budget is not None else "default", show=show)
 
 

@@ -12,6 +12,7 @@ from antigravity_proxy.canonical.call import Call, OutputFormat, Reasoning, Samp
 from antigravity_proxy.canonical.content import ABSENT
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.base import Decoded
+from antigravity_proxy.dialect.effort import nearest_effort
 from antigravity_proxy.dialect.numbers import Whole, whole
 from antigravity_proxy.dialect.openai.responses_answer import CompactionDocument, ResponsesFrames, new_answer
 from antigravity_proxy.dialect.openai.responses_compaction import summarising
@@ -22,7 +23,6 @@ from antigravity_proxy.dialect.openai.responses_visitor import ResponsesOptions
 from antigravity_proxy.dialect.openai.settings import (
     MAX_TOP_LOGPROBS,
     by_effort,
-    nearest_effort,
     temperature,
     top_p,
 )

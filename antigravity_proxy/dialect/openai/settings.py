@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any, Literal
 
 from msgspec import Struct
 
-from antigravity_proxy.canonical.call import Effort, OutputFormat, Reasoning, Sampling
+from antigravity_proxy.canonical.call import OutputFormat, Reasoning, Sampling
+from antigravity_proxy.dialect.effort import nearest_effort
 from antigravity_proxy.dialect.numbers import MAX_INT, Whole, whole, within
 from antigravity_proxy.errors import BadRequest
 
 MAX_CHOICES = 8
 MAX_TOP_LOGPROBS = 20
-#: words for efforts, those of other programs too
-_EFFORTS: dict[str, Effort] = {
-    "none": "none", "off": "none", "disabled": "none", "minimal": "minimal", "min": "minimal", "very_low": "minimal",
-    "low": "low", "medium": "medium", "normal": "medium", "default": "medium", "auto": "medium", "high": "high",
-    "xhigh": "xhigh", "extra_high": "xhigh", "very_high": "xhigh", "max": "max", "maximum": "max", "ultra": "max",
-    "extreme": "max", "highest": "max",
-}  # fmt: skip
-#: of an effort word, that many characters tell what it means
-_MAX_WORD = 20
 #: what upstream takes; OpenAI allows four
 _MAX_STOPS = 5
 
@@ -90,16 +81,6 @@ def top_p(value: float | None) -> float | None:
     return within(value, "top_p", 0, 1)
 
 
-def nearest_effort(word: str) -> Effort:
-    """The effort that a word means: an unknown one the nearest that is known, and else that in the middle."""
-    plain = word.strip().lower().replace("-", "_").replace(" ", "_")
-    found: Effort | None = _EFFORTS.get(plain)
-    if found is None:
-        close = get_close_matches(plain[:_MAX_WORD], _EFFORTS, 1)
-        found = _EFFORTS[close[0]] if close else "medium"
-    return found
-
-
 def by_effort(word: str, *, show: bool) -> Reasoning:
     """Reasoning by an effort word; ``none`` means off."""
     effort = nearest_effort(word)
@@ -147,7 +128,7 @@ class _Thinking(Struct):
 class _GoogleThinking(Struct):
     include_thoughts: bool | None = None
     thinking_budget: Whole | None = None
-    thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
+    thinking_level: str | None = None
 
 
 class _Google(Struct):

@@ -119,7 +119,7 @@ def test_a_session_is_what_the_metadata_say(metadata: Any, session: str) -> None
         ({"thinking": {"type": "always"}}, "thinking.type"),
         ({"thinking": {"type": "adaptive", "display": "loud"}}, "thinking.display"),
         ({"thinking": True}, "thinking"),
-        ({"output_config": {"effort": "huge"}}, "output_config.effort"),
+        ({"output_config": {"effort": 3}}, "output_config.effort"),
         ({"output_config": {"format": {"type": "json_object"}}}, "output_config.format.type"),
         ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format"),
         ({"output_format": {"type": "json_schema", "schema": 5}}, "output_format.schema"),

@@ -194,8 +194,6 @@ def test_other_outputs_and_system_texts() -> None:
         ({"generationConfig": {"topK": 1.5}}, "generationConfig.topK"),
         ({"generationConfig": {"maxOutputTokens": 0}}, "generationConfig.maxOutputTokens"),
         ({"generationConfig": {"candidateCount": 9}}, "generationConfig.candidateCount"),
-        ({"generationConfig": {"thinkingConfig": {"thinkingLevel": "deep"}}},
-         "generationConfig.thinkingConfig.thinkingLevel"),
         ({"toolConfig": {"functionCallingConfig": {"mode": "SOMETIMES"}}}, "toolConfig.functionCallingConfig.mode"),
         ({"tools": [{"functionDeclarations": [{}]}]}, "tools[0].functionDeclarations[0]"),
     ],

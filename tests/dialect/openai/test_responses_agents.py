@@ -16,11 +16,11 @@ from antigravity_proxy.canonical.call import Call, FunctionDeclaration, Sampling
 from antigravity_proxy.canonical.chunk import Candidate, Chunk
 from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, Part
 from antigravity_proxy.dialect.base import Stamp
+from antigravity_proxy.dialect.effort import nearest_effort
 from antigravity_proxy.dialect.openai import responses_request
 from antigravity_proxy.dialect.openai.responses_compaction import MAX_LENGTH, MAX_TOKENS
 from antigravity_proxy.dialect.openai.responses_items import Memory
 from antigravity_proxy.dialect.openai.responses_request import decode, read, understand
-from antigravity_proxy.dialect.openai.settings import nearest_effort
 from antigravity_proxy.errors import BadRequest, UpstreamFailed
 
 USER: dict[str, Any] = {"role": "user", "content": "hi"}
