@@ -24,11 +24,15 @@ from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.simulator.volume import write_volume
 
 KEY = "sk-demo"
+#: an API key that the simulated Google knows
+SIMULATED_KEY = "AIzaSyDemo-Demo-Demo-Demo-Demo-Demo-Demo"
 ACCOUNTS = 3
 #: how the daemon's own interpreter runs twistd, wherever its script is
 TWISTD = ("-c", "from twisted.scripts.twistd import run; run()", "-n", "--pidfile=", "antigravity")
 #: of the user's own environment only this much reaches the daemon: no setting of theirs interferes
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "SystemRoot", "TEMP", "TMP")
+#: and none of the desktop app's own directories
+_WITHOUT_VOLUME = {"PROXY_API_KEY": KEY, "HOME": tempfile.gettempdir()}
 #: seconds between two looks whether the daemon serves, and how many
 POLL, LOOKS = 0.05, 400
 #: each asks for the end, and is as good as the others
@@ -45,25 +49,27 @@ antigravity-proxy demo: the real daemon on a simulated Google. No account, no ne
 Copy this into another terminal:
 
   curl -N {url}/v1/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
--d '{{"model": "gemini-3-flash", "stream": true, "messages": [{{"role": "user", "content": "Hello"}}]}}'
+-d '{{"model": "{model}", "stream": true, "messages": [{{"role": "user", "content": "Hello"}}]}}'
 
 or, with the official package (pip install openai), into Python:
 
   from openai import OpenAI
   stream = OpenAI(base_url="{url}/v1", api_key="{key}").chat.completions.create(\
-model="gemini-3-flash", stream=True, messages=[{{"role": "user", "content": "Hello"}}])
+model="{model}", stream=True, messages=[{{"role": "user", "content": "Hello"}}])
   for chunk in stream: print(chunk.choices[0].delta.content or "", end="", flush=True)
 
+Three simulated accounts serve, and a simulated Gemini API key beside them: "gemini/gemini-3.8-flash" goes to the key.
 Health: {url}/health    Models: {url}/v1/models
 {status}Everything Google would say is made up here. Ctrl-C ends the demo and removes everything.
 """
 _STATUS = "Status page: http://localhost:{port}/ (log in with the key; sign-in and every button work)\n"
 
 
-def run(port: int, host: str = "127.0.0.1", url: str = "") -> int:
+def run(port: int, host: str = "127.0.0.1", url: str = "", *, official: bool = False) -> int:
     """Runs until Ctrl-C, SIGTERM or SIGHUP; returns the exit status. Nothing stays behind.
 
-    ``url``: where users reach it, if not at ``port`` of this machine: a container's port may be mapped.
+    ``official``: without a volume, by an API key alone. ``url``: where users reach it, if not at ``port`` of this
+    machine: a container's port may be mapped.
     """
     from twisted.internet import reactor
 
@@ -77,7 +83,7 @@ def run(port: int, host: str = "127.0.0.1", url: str = "") -> int:
         return 1
     directory = Path(tempfile.mkdtemp(prefix="antigravity-demo-"))
     try:
-        demo = _Demo(reactor, directory, port, host, url)
+        demo = _Demo(reactor, directory, port, host, url, official)
         reactor.callWhenRunning(demo.start)
         reactor.run()
         return demo.status
@@ -93,32 +99,38 @@ def _hold(how: int) -> None:
 
 
 def daemon_environment(
-    simulator: Simulator, volume: Path, port: int, host: str = "127.0.0.1", admin_port: int = 0
+    simulator: Simulator, volume: Path | None, port: int, host: str = "127.0.0.1", admin_port: int = 0
 ) -> dict[str, str]:
-    """The environment of a daemon that serves a throwaway volume from a simulated Google.
+    """The environment of a daemon that serves a throwaway volume, and an API key, from a simulated Google.
 
-    ``admin_port``: where its admin pages are, which may write that volume; 0: there are none, and it is read-only.
+    ``volume``: None: there is none. ``admin_port``: where its admin pages are, which may write that volume; 0: there
+    are none, and it is read-only.
     """
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return (
         kept
         | simulator.environment
         | {
-            "ANTIGRAVITY_DATA_DIR": str(volume),
-            "READONLY_MODE": "false" if admin_port else "true",
+            "READONLY_MODE": "false" if admin_port and volume else "true",
+            "GEMINI_API_KEYS": f"demo-key={SIMULATED_KEY}",
             "PROXY_HOST": host,
             "PROXY_PORT": str(port),
             "PROXY_DRAIN_SECONDS": str(DRAIN),
             "OAUTH_LISTEN_PORT": str(admin_port),  # another daemon, or the desktop app, may have the usual one
             "OAUTH_CALLBACK_PORT": str(admin_port or 8888),
         }
+        | (
+            {"PROXY_API_KEY": KEY, "HOME": tempfile.gettempdir()}
+            if volume is None
+            else {"ANTIGRAVITY_DATA_DIR": str(volume)}
+        )
     )
 
 
 class _Demo:
     """The demo's life: simulator here, daemon in a child process."""
 
-    def __init__(self, reactor: Any, directory: Path, port: int, host: str, url: str) -> None:
+    def __init__(self, reactor: Any, directory: Path, port: int, host: str, url: str, official: bool) -> None:
         self._reactor = reactor
         self._directory = directory
         self._url = f"http://127.0.0.1:{port}"
@@ -133,8 +145,11 @@ class _Demo:
         self._child: Any = None
         self._simulator = Simulator(reactor)
         self._simulator.start()
-        self._volume = directory / "volume"
-        write_volume(self._volume, accounts=ACCOUNTS, api_key=KEY)
+        self._model = "gemini-3.8-flash" if official else "gemini-3-flash"
+        self._volume: Path | None = None
+        if not official:
+            self._volume = directory / "volume"
+            write_volume(self._volume, accounts=ACCOUNTS, api_key=KEY)
         self.status = 0
 
     def start(self) -> None:
@@ -162,7 +177,7 @@ class _Demo:
                 return
             if ready:
                 status = _STATUS.format(port=self._admin_port) if self._admin_port else ""
-                sys.stdout.write(_TEXT.format(url=self._shown, key=KEY, status=status))
+                sys.stdout.write(_TEXT.format(url=self._shown, key=KEY, status=status, model=self._model))
                 sys.stdout.flush()
                 return
             await deferLater(self._reactor, POLL)

@@ -87,6 +87,13 @@ class Bench:
         self.daemon = self._start(program, **env)
         return self.daemon
 
+    def as_floor(self, kind: str) -> None:
+        """Puts one of `floors` in the daemon's place."""
+        self.daemon.stop()
+        argv = [sys.executable, str(HERE / "floors.py"), kind, "--port", str(self.port)]
+        argv += ["--upstream", f"http://127.0.0.1:{self.upstream_port}"]
+        self.daemon = Process(argv, f"http://127.0.0.1:{self.port}/", self._env, self._dir / "daemon.log")
+
     def stop(self) -> None:
         """Ends both."""
         self.daemon.stop()
@@ -200,6 +207,69 @@ def run(runs: int, report: Callable[[str], None]) -> dict[str, float]:
     return {name: statistics.median(r[name] for r in results if name in r) for name in GOALS}
 
 
+#: figure → its goal as a ratio to the lean floor, and to the raw one
+RATIOS = {
+    "JSON request, 16 at a time": (4.5, 0.65),
+    "JSON request, one at a time": (2.2, None),
+    "1,000 events, paced": (1.2, None),
+    "1,000 events, burst": (0.7, None),
+}
+
+
+def measure_pairs(rounds: int, report: Callable[[str], None]) -> dict[str, dict[str, float]]:
+    """The figures of RATIOS for the daemon and both floors, in turn; medians."""
+    found: dict[str, dict[str, list[float]]] = {name: {} for name in RATIOS}
+    with tempfile.TemporaryDirectory() as directory:
+        bench = Bench(Path(directory))
+        try:
+            for i in range(rounds):
+                report(f"round {i + 1} of {rounds}")
+                for kind in ("daemon", "lean", "raw"):
+                    if kind == "daemon":
+                        bench.restart()
+                    else:
+                        bench.as_floor(kind)
+                    for name, value in _pair(bench).items():
+                        found[name].setdefault(kind, []).append(value)
+        finally:
+            bench.stop()
+    return {name: {kind: statistics.median(v) for kind, v in kinds.items()} for name, kinds in found.items()}
+
+
+def _pair(bench: Bench) -> dict[str, float]:
+    bench.control(events=2, bytes=200, delay_ms=0)
+    bench.load(stream=False, connections=16, seconds=0.5)
+    bench.load(stream=True, connections=16, seconds=0.5)
+    many = bench.load(stream=False, connections=16, seconds=2)
+    one = bench.load(stream=False, connections=1, seconds=2)
+    bench.control(events=20, delay_ms=50)
+    paced = bench.load(stream=True, connections=50, ramp=50, seconds=3)
+    bench.control(events=200, delay_ms=0)
+    burst = bench.load(stream=True, connections=100, requests=2)
+    return {
+        "JSON request, 16 at a time": many["cpu_ms"] / many["ok"],
+        "JSON request, one at a time": one["cpu_ms"] / one["ok"],
+        "1,000 events, paced": paced["cpu_ms"] * 1000 / paced["events"],
+        "1,000 events, burst": burst["cpu_ms"] * 1000 / burst["events"],
+    }
+
+
+def ratios(figures: dict[str, dict[str, float]]) -> str:
+    """The pairs as a Markdown table."""
+    rows = [
+        "| CPU-ms | daemon | lean floor | raw floor | to lean | goal | to raw | goal |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, (lean, raw) in RATIOS.items():
+        kinds = figures[name]
+        mine = kinds["daemon"]
+        rows.append(
+            f"| {name} | {mine:.3f} | {kinds['lean']:.3f} | {kinds['raw']:.3f} | {mine / kinds['lean']:.2f} | ≤ {lean} "
+            f"| {mine / kinds['raw']:.2f} | {f'≤ {raw}' if raw else ''} |"
+        )
+    return "\n".join(rows)
+
+
 def table(figures: dict[str, float]) -> str:
     """The figures as a Markdown table."""
     rows = ["| figure | measured | goal |", "|---|---|---|"]
@@ -213,10 +283,19 @@ def table(figures: dict[str, float]) -> str:
 def main() -> None:
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--runs", type=int, default=3)
+    a.add_argument("--rounds", type=int, default=5, help="of the daemon and both floors in turn; 0: none")
+    a.add_argument("--only-ratios", action="store_true")
     o = a.parse_args()
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    print(table(run(o.runs, lambda line: print(line, file=sys.stderr))))
+
+    def report(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    if o.rounds:
+        print(ratios(measure_pairs(o.rounds, report)), end="\n\n")
+    if not o.only_ratios:
+        print(table(run(o.runs, report)))
 
 
 if __name__ == "__main__":

@@ -5,14 +5,18 @@ The quotas of the official upstreams belong to a project, not to a key (official
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from twisted.logger import Logger
 
 from antigravity_proxy.accounts.state import AccountState, Cooldown
+from antigravity_proxy.canonical.verdict import Failure
 
 log = Logger()
 
+#: how the ids of quotas end
+_TIER = re.compile(r"-(Free|Paid)Tier\d*$")
 #: models that are remembered as resting; clients can name others
 _MAX_RESTING = 256
 
@@ -44,8 +48,13 @@ class Groups:
         found = self._members.get(state.group) if state.group else None
         return found or (state,)
 
-    def learn(self, state: AccountState, project: str) -> None:
-        """An error of upstream's says that the credential belongs to this project (``projects/N``)."""
+    def learn(self, state: AccountState, failure: Failure) -> None:
+        """An error of upstream's names the credential's project (``projects/N``), or a quota of its tier."""
+        tier = next((match[1].lower() for each in failure.quota_ids if (match := _TIER.search(each))), "")
+        state.tier = tier or state.tier
+        project = failure.consumer
+        if not project:
+            return
         first = self._projects.setdefault(project, state)
         if first is state or (first.group and first.group == state.group):
             return

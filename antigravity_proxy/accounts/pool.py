@@ -54,11 +54,14 @@ class Pool:
         self._rules = Rules() if rules is None else rules
         self._shared = LocalState() if shared is None else shared
         self._states: dict[str, AccountState] = {}
+        #: the account of an id, if it is here
+        self.find: Callable[[str], AccountState | None] = self._states.get
         self._rankings: dict[str, Ranking] = {}
         self._line: WaitingLine[Lease] = WaitingLine(clock)
         self._turn = 0.0  # the latest turn so far
         self._serial = 0
-        self._groups = Groups()
+        #: who shares quotas with whom
+        self.groups = Groups()
         self._resting = RestingModels()
         self._tells_kinds = False  # whether anything here was ever set aside for a fault, or had no access to a model
         self._updates = Slices(clock)
@@ -127,20 +130,20 @@ class Pool:
             self._serial += 1
             state = self._states[credential.id] = AccountState(credential, self._serial)
             state.on_change = self._changed
-            self._groups.join(state)
+            self.groups.join(state)
             self._changed(state)
             self._shared.recall(credential.id)
             self.on_joined(state)
         elif state.credential is not credential:
-            self._groups.leave(state)
+            self.groups.leave(state)
             state.update(credential)
-            self._groups.join(state)
+            self.groups.join(state)
             self._changed(state)
             self._shared.recall(credential.id)
 
     def _leave(self, state: AccountState) -> None:
         state.on_change = unwatched
-        self._groups.leave(state)
+        self.groups.leave(state)
         for order in self._rankings.values():
             order.leave(state)
         self.on_left(state)
@@ -227,19 +230,16 @@ class Pool:
         now = self.now()
         return ((model, *order.counts(now)) for model, order in self._rankings.items())
 
-    def group_of(self, state: AccountState) -> Collection[AccountState]:
-        """All who share the account's quotas, itself among them."""
-        return self._groups.members(state)
-
-    def learn_project(self, state: AccountState, project: str) -> None:
-        """Upstream says which project an account belongs to."""
-        self._groups.learn(state, project)
+    def served(self, model: str) -> None:
+        """Upstream has served a model."""
+        if self._resting:
+            self._resting.served(model)
 
     def penalise(self, state: AccountState, model: str, verdict: Verdict, location: str = "") -> None:
         """Sets an account aside as the verdict says, its group or the model; a longer cooldown in force stays."""
         now, trouble = self._clock.seconds(), of_verdict(verdict, model, self._epoch())
         self._tells_kinds |= verdict.is_fault or verdict.not_offered
-        members = self._groups.members(state) if verdict.scope in _OF_GROUP else (state,)
+        members = self.groups.members(state) if verdict.scope in _OF_GROUP else (state,)
         if verdict.scope is Scope.LAST_IN_ORDER:
             state.last_until = max(state.last_until, now + (verdict.ladder[0] if verdict.ladder else policy.LAST_FOR))
         elif verdict.scope in (Scope.UNTIL_CHANGED, Scope.GROUP_UNTIL_CHANGED):
@@ -356,7 +356,7 @@ class Pool:
         state.turn = policy.next_turn(state, model, self._turn, now)
         if state.credential.max_per_day:
             policy.count_for_day(state, now)
-        return Lease(self.released, state, model, policy.location_for(state, model, now), self._groups.members(state))
+        return Lease(self.released, state, model, policy.location_for(state, model, now), self.groups.members(state))
 
     def _ranking(self, model: str, now: Moment) -> Ranking:
         order = self._rankings.get(model)

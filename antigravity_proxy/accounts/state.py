@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
 from msgspec import Struct
@@ -12,6 +12,7 @@ from antigravity_proxy.canonical.credential import EXPIRED, Credential
 from antigravity_proxy.canonical.grant import Grant, IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Scope, Verdict
+from antigravity_proxy.canonical.windows import Standing
 from antigravity_proxy.secret import Secret
 
 #: the scopes of cooldowns that are about one model
@@ -85,9 +86,29 @@ class Shortage(Struct, frozen=True):
     in_all: int = 0
     resting: bool = False
 
+    @property
+    def wait(self) -> float:
+        """Seconds to wait for somebody; inf: that helps nothing."""
+        return 0.0 if self.is_busy else float("inf") if self.free_in is None else self.free_in
+
+
+def joined(every: Sequence[Shortage]) -> Shortage:
+    """Why several pools have nobody: the shortest wait counts, and what all of them lack."""
+    some = [each for each in every if each.accounts and not each.not_offered]
+    if not some:
+        return next((each for each in every if each.accounts), every[0])
+    waits = [each for each in some if each.free_in is not None]
+    return Shortage(
+        any(each.is_busy for each in some),
+        min((each.free_in for each in waits if each.free_in is not None), default=None),
+        sum(each.accounts for each in some),
+        bool(waits) and all(each.by_fault for each in waits),
+    )
+
 
 #: the cooldown key that covers every model of an account
 ALL_MODELS = ""
+_UNKNOWN = Standing()
 _NO_QUOTA: Mapping[str, ModelQuota] = {}
 
 
@@ -130,8 +151,12 @@ class AccountState:
         "serial",
         "served_on",
         "served_today",
+        "standing",
+        "standing_asked",
         "strikes",
+        "tier",
         "turn",
+        "without_quota_project",
     )
 
     def __init__(self, credential: Credential, serial: int = 0) -> None:
@@ -143,6 +168,7 @@ class AccountState:
         self.group = credential.group  # or what upstream's errors have told of it; empty: it has its own
         self.served_on = 0  # the UTC day, by its number since 1970, of the last request; counted where there is a limit
         self.served_today = 0
+        self.tier = credential.tier  # or what the ids of its quotas have shown
         self.turn = 0.0  # grows with every lease: the smallest has waited longest for its share
         self.last_until = 0.0  # monotonic seconds: until then chosen after the others
         self.cooldowns: dict[str, Cooldown] = {}
@@ -160,8 +186,12 @@ class AccountState:
         self.quota: Mapping[str, ModelQuota] = credential.quota or _NO_QUOTA
         #: the models that upstream lets it use; None: not known
         self.offered: frozenset[str] | None = None
+        #: what upstream said last of its windows, tier and credits, and when tier and credits were asked for
+        self.standing = _UNKNOWN
+        self.standing_asked = float("-inf")  # monotonic seconds
         self.project: str | None = credential.project
         self.project_asked = float("-inf")  # monotonic seconds: when upstream was last asked for it
+        self.without_quota_project = False  # upstream has refused the project that is to be billed
         self.project_refused: str | None = None  # the last that upstream refused
 
     def __repr__(self) -> str:
@@ -201,6 +231,12 @@ class AccountState:
         self.quota = {**self.quota, **figures}
         self.on_change(self)
 
+    def stands(self, standing: Standing) -> None:
+        """Takes what upstream says of its windows, tier and credits."""
+        if standing != self.standing:
+            self.standing = standing
+            self.on_change(self)
+
     def forgive(self) -> None:
         """Forgets everything that sets the account aside: somebody says that it is worth a new try."""
         self.cooldowns = {}
@@ -231,6 +267,7 @@ class AccountState:
         self.refresh_failures = 0
         self.project = credential.project or self.project
         self.group = credential.group
+        self.without_quota_project = False
         self.project_asked = float("-inf")
         self.project_refused = None
         has_other_grant = credential.grant != old.grant

@@ -45,7 +45,7 @@ class Minute(Struct):
 
 
 class RecentError(Struct, frozen=True):
-    """One request that ended in an error: when (epoch seconds), what was asked, who tried last, what was told."""
+    """One request that ended in an error: when (epoch seconds), what was asked, who was tried last, what was told."""
 
     at: float
     dialect: str
@@ -55,6 +55,7 @@ class RecentError(Struct, frozen=True):
     code: str
     attempts: int
     in_stream: bool
+    id: str = ""
 
 
 class History:
@@ -116,4 +117,5 @@ class History:
             code=record.error,
             attempts=len(record.attempts),
             in_stream=record.status < 400,
+            id=record.id,
         )

@@ -65,6 +65,13 @@ class Sampling(Struct, frozen=True, rename="camel", omit_defaults=True):
     logprobs: int | None = None
 
 
+class Speech(Struct, frozen=True):
+    """The text is to be spoken: by this voice, in Gemini's name of it, and in a style that is said in words."""
+
+    voice: str
+    style: str = ""
+
+
 class Original(Struct, frozen=True, gc=False):
     """A client's own request in Anthropic's form: its JSON, and its headers ``anthropic-version``, ``anthropic-beta``.
 
@@ -109,5 +116,6 @@ class Call(Struct, frozen=True):
     extra_config: dict[str, Raw] = {}
     choices: int = 1
     stream: bool = False
+    speech: Speech | None = None
     session: str = ""
     original: Original | None = None

@@ -145,6 +145,14 @@ class Catalogue:
             return self._available(able[0] if able and SEARCH_MODEL not in self._searching else SEARCH_MODEL)
         return model
 
+    def mapped(self, name: str) -> tuple[str, ...] | None:
+        """What operator or desktop app have written for a name; None: nothing."""
+        if len(name) > _MAX_NAME:
+            return None
+        whole = name.lower().removeprefix("models/")
+        dated = _bare(whole)
+        return self._mapped(dict.fromkeys((name.lower(), whole, dated, _SUFFIX.sub("", dated))))
+
     def public(self) -> tuple[PublicModel, ...]:
         """Every name that model lists show, sorted."""
         return self._public
@@ -236,6 +244,12 @@ class Catalogue:
         return [_public(name, self.resolve(name)) for name in dict.fromkeys([*self.ids, *aliases, *names])]
 
 
+def owner_of(name: str) -> Owner:
+    """Whose model a public name means."""
+    plain = _bare(name.lower())
+    return next((owner for pattern, owner in _OWNERS if pattern.match(plain)), "google")
+
+
 def _as_offered(model: Model, offer: Offer) -> Model:
     return replace(
         model,
@@ -261,7 +275,5 @@ def _wildcard(name: str) -> re.Pattern[str]:
 
 
 def _public(name: str, model: Model) -> PublicModel:
-    plain = _bare(name.lower())
-    owner: Owner = next((owner for pattern, owner in _OWNERS if pattern.match(plain)), "google")
     shown = model.display_name if name == model.id else f"{name} ({model.display_name})"
-    return PublicModel(name, owner, shown, model.context, model.output, model.thinking is not None)
+    return PublicModel(name, owner_of(name), shown, model.context, model.output, model.thinking is not None)

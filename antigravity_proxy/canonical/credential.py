@@ -16,6 +16,9 @@ from antigravity_proxy.settings.parse import UPSTREAMS
 #: (credential-volume.md 1.6)
 EXPIRED, RATE_LIMITED = "expired", "rate_limited"
 
+#: the tier whose prompts Google uses (official-upstreams.md 1)
+FREE = "free"
+
 #: the upstreams by the names that users give them
 ACCOUNTS, GEMINI, VERTEX = UPSTREAMS
 #: the kinds of official credentials, and the upstream of each (official-upstreams.md 2.2)

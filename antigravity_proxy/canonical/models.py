@@ -23,7 +23,10 @@ class Thinking(Struct, frozen=True):
 
 
 class Model(Struct, frozen=True):
-    """An upstream model; context and output in tokens. ``generation`` is Gemini's, 0 for others."""
+    """An upstream model; context and output in tokens. ``generation`` is Gemini's, 0 for others.
+
+    ``upstream`` serves it. Official models of Gemini 3 and later think by ``levels``, the words that they take instead
+    of a budget; ``level``: the one that the name it was asked by means."""
 
     id: str
     family: Family
@@ -33,6 +36,19 @@ class Model(Struct, frozen=True):
     thinking: Thinking | None = None
     generation: float = 0.0
     image: bool = False
+    upstream: str = "accounts"
+    levels: tuple[str, ...] = ()
+    level: str = ""
+
+    @property
+    def maker(self) -> str:
+        """Who makes its thought signatures: they mean something to a family at one upstream."""
+        return f"{self.family}@{self.upstream}"
+
+    @property
+    def mixes_tools(self) -> bool:
+        """Whether functions and tools of the upstream's own go together (official-upstreams.md 4)."""
+        return self.upstream == "gemini" and self.generation >= 3 and not self.image
 
     @property
     def takes_prefill(self) -> bool:

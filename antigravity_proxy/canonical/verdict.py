@@ -66,6 +66,7 @@ class Step(Enum):
     NEXT_UPSTREAM = "the next upstream; with none, the next untried credential; the retry budget limits these"
     NEXT_BASE = "the next base URL with the next untried account; the retry budget limits these"
     REFRESH = "the next account; with none, a refreshed token on this one, once"
+    OWN_PROJECT = "the same credential without the project that is billed, once; else the next credential"
     PROJECT = "the next account; with none, another project on this one, once; then none at all, once"
     OTHER_EGRESS = "one account with another way out, once; any number where the way out is what failed"
     OTHER_ACCOUNT = "another account, to see whether it is told the same: the row's own verdict holds if not"
@@ -146,9 +147,10 @@ class Verdict(Struct, frozen=True, kw_only=True):
     `SHORTEST_DAY`.
 
     As it applies to one request (`applied`): ``narrows_to_model``: a message that names the model is about that model
-    only. ``with_own_egress``: what it is where the account leaves by a proxy of its own. ``with_quota_left``: what it
-    is where the account is known to have quota left for the model, and another is refused alike; ``from_all``: what it
-    is where accounts that are known to be good are all refused alike (upstream.md 6.4).
+    only. ``with_own_egress``: what it is where the account leaves by a proxy of its own; ``with_key``: where an API key
+    was sent, and no token. ``with_quota_left``: what it is where the account is known to have quota left for the model,
+    and another is refused alike; ``from_all``: what it is where accounts that are known to be good are all refused
+    alike (upstream.md 6.4).
 
     From the failure: ``source`` is where the delay stood, for the log. ``model`` is an upstream id to cool besides the
     one sent. ``link`` is where the account's owner can act; it identifies the account.
@@ -183,6 +185,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     resets: tuple[float, ...] = ()
     narrows_to_model: bool = False
     with_own_egress: Verdict | None = None
+    with_key: Verdict | None = None
     with_quota_left: Verdict | None = None
     from_all: Verdict | None = None
     delay: float | None = None

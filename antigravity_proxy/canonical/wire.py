@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Chunk
+from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
 from antigravity_proxy.secret import Secret
@@ -215,4 +216,21 @@ class Wire(Protocol):
 
     def verdict(self, cause: Cause) -> Verdict:
         """What a failure without an error body means: a connection, a token, an answer that is not whole."""
+        ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """A wire whose upstream makes vectors of texts."""
+
+    def embeddings(self, call: EmbeddingCall, model: Model) -> list[bytes]:
+        """The bodies of the requests that a call takes, in the order of its contents."""
+        ...
+
+    def embed(self, access: Access, model: Model, body: bytes) -> UpstreamRequest:
+        """What one attempt sends."""
+        ...
+
+    def read_vectors(self, answer: bytes, model: Model) -> Vectors:
+        """The vectors of one answer; none where it can't be read."""
         ...

@@ -15,7 +15,10 @@ from antigravity_proxy.cli.accounts import accounts
 from antigravity_proxy.cli.client_keys import client_key
 from antigravity_proxy.cli.common import WRONG, data_dir_option, options_of, start_of
 from antigravity_proxy.cli.copies import backup, export, restore
+from antigravity_proxy.cli.credentials import credentials
 from antigravity_proxy.cli.keys import key
+from antigravity_proxy.cli.usage import usage
+from antigravity_proxy.cli.why import why
 
 if TYPE_CHECKING:
     from antigravity_proxy.operator.check import Report
@@ -29,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(f"Error: {e.filename or 'the system'}: {e.strerror or e}")
 
 
-#: what ``setup`` knows; ``operator.client_setup`` has them
+#: what ``setup`` knows; ``web.client_setup`` has them
 SETUPS = ("claude", "codex", "codex-built-in", "gemini", "opencode", "openai", "anthropic", "genai", "ai-sdk")
 
 
@@ -45,11 +48,12 @@ def command() -> None:
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The API's address; 0.0.0.0 in a container.")
 @click.option("--url", default="", help="The URL to print, where a container's port is mapped to another.")
-def demo(port: int, host: str, url: str) -> None:
+@click.option("--official", is_flag=True, help="By an API key alone, without a credential volume.")
+def demo(port: int, host: str, url: str, official: bool) -> None:
     """The real daemon on a simulated Google: no account, no network."""
     from antigravity_proxy.demo import run
 
-    sys.exit(run(port, host, url))
+    sys.exit(run(port, host, url, official=official))
 
 
 @command.command()
@@ -77,8 +81,8 @@ def healthcheck(data_dir: Path | None, url: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object: files, environment, notes.")
 def setup(client: str, url: str | None, as_json: bool) -> None:
     """Prints what to write where, so that a client talks to the proxy. Writes nothing, and shows no key."""
-    from antigravity_proxy.operator import client_setup
     from antigravity_proxy.operator.healthcheck import on_this_machine
+    from antigravity_proxy.web import client_setup
 
     if url is None:
         settings = start_of(None).settings
@@ -158,5 +162,5 @@ def login(data_dir: Path | None) -> None:
     react(told)
 
 
-for each in (accounts, backup, restore, export, key, client_key):
+for each in (accounts, credentials, backup, restore, export, key, client_key, usage, why):
     command.add_command(each)

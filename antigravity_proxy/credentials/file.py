@@ -78,6 +78,8 @@ _COMMON = frozenset(
 )
 _KEY = frozenset({"key", "key_file", "key_env"})
 _PLACE = frozenset({"project", "locations", "claude_locations"})
+#: models that a kind can't be used for: express mode has Google's alone (official-upstreams.md 1)
+_NEVER = {"vertex-key": ("claude*",)}
 _FIELDS = {
     "gemini-key": _COMMON | _KEY,
     "vertex-key": _COMMON | _KEY,
@@ -190,7 +192,7 @@ def _credential(entry: dict[str, Any], around: Surroundings) -> tuple[Credential
             project=project or None,
             egress=_proxy(entry),
             models=_patterns(entry, "models"),
-            exclude=_patterns(entry, "exclude"),
+            exclude=_patterns(entry, "exclude") + _NEVER.get(kind, ()),
             priority=_integer(entry, "priority", -99_999, 99_999),
             max_requests=_integer(entry, "max_requests", 1, 100_000),
             max_per_day=_integer(entry, "max_per_day", 1, 100_000_000),

@@ -11,12 +11,15 @@ from twisted.internet.defer import Deferred
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.quota_poll import QuotaPoll
 from antigravity_proxy.accounts.renewals import Renewals
-from antigravity_proxy.accounts.replication import LocalState, SharedState
+from antigravity_proxy.accounts.replication import LocalState
 from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.accounts.standing import Boards
 from antigravity_proxy.accounts.tokens import Keep, TokenKeeper
 from antigravity_proxy.codeassist.wire import CodeAssist
+from antigravity_proxy.credentials.file import Found
 from antigravity_proxy.daemon.account_calls import UpstreamCalls
 from antigravity_proxy.daemon.in_force import InForce
+from antigravity_proxy.daemon.official import Official
 from antigravity_proxy.daemon.process import hex_digits
 from antigravity_proxy.relay.context import RelayContext
 from antigravity_proxy.relay.projects import Projects
@@ -24,6 +27,8 @@ from antigravity_proxy.relay.signatures import Signatures
 from antigravity_proxy.relay.upstream import BaseUrls, Upstream
 from antigravity_proxy.replicas.store import configured as shared_state
 from antigravity_proxy.startup import epoch
+from antigravity_proxy.state.remembered import Remembering
+from antigravity_proxy.state.store import StateStore
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import configured as ways_out
 from antigravity_proxy.upstream.oauth import OAuthClient
@@ -41,6 +46,8 @@ class AccountServices:
         ticker: Ticker,
         in_force: InForce,
         keep: Keep | None,
+        remembered: StateStore,
+        credentials: Found,
     ) -> None:
         self._settings = settings = in_force.settings
         self.egresses = ways_out(reactor, ticker, settings)
@@ -48,8 +55,9 @@ class AccountServices:
         self.bases = BaseUrls(settings.base_urls)
         self.upstream = UpstreamCalls(reactor, settings, self.oauth, self.egresses, self.bases)
         self.replicas = replicas = shared_state(reactor, epoch, settings)
-        shared: SharedState = LocalState() if replicas is None else replicas
+        self.shared = shared = Remembering(LocalState() if replicas is None else replicas, remembered, epoch)
         self.pool = pool = Pool(reactor, epoch, random.random, Rules.of(settings), shared)
+        shared.find = pool.find
         self.tokens = TokenKeeper(reactor, epoch, self.upstream.refresh, shared, keep, pool.counters)
         self._renewals = Renewals(reactor, pool.now, lambda: pool.states, self.tokens)
         self._projects = Projects(reactor, self.upstream.project, settings.fallback_project, shared)
@@ -57,7 +65,9 @@ class AccountServices:
         pool.on_tokenless = self.tokens.live
         pool.on_joined, pool.on_left = self._quota_poll.joined, self._quota_poll.left
         pool.on_exhausted = self._quota_poll.exhausted
+        self.official = Official(reactor, in_force, self.egresses, credentials, shared)
         self.relay = RelayContext(
+            boards=Boards(reactor),
             ticker=ticker,
             epoch=epoch,
             jitter=random.random,
@@ -65,6 +75,7 @@ class AccountServices:
             egresses=self.egresses,
             signatures=Signatures(reactor, None if replicas is None else lambda: replicas.signatures),
             upstream=Upstream(CodeAssist(lambda: str(uuid4())), pool, self.tokens, self._projects, self.bases),
+            others=self.official.upstreams,
         )
 
     def start(self) -> None:
@@ -72,11 +83,13 @@ class AccountServices:
         self._quota_poll.start()
         if self._settings.clients:
             self._renewals.start()
+        self.official.start()
 
     def stop(self) -> Deferred[Any]:
         """Gives up what is under way, and closes the connections to upstream."""
         self._quota_poll.stop()
         self._renewals.stop()
+        self.official.stop()
         self.tokens.stop()
         self._projects.stop()
         return self.egresses.close()

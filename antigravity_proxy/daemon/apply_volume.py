@@ -11,6 +11,7 @@ from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.admin.service import Admin
 from antigravity_proxy.daemon.in_force import InForce
+from antigravity_proxy.daemon.official import Official
 from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.upstream.egress import Egresses
@@ -39,6 +40,7 @@ class VolumeApplier:
         gate: ApiGate,
         admin: Admin,
         replicas: Replicas | None,
+        official: Official,
     ) -> None:
         self._in_force = in_force
         self._keys = keys
@@ -47,6 +49,7 @@ class VolumeApplier:
         self._gate = gate
         self._admin = admin
         self._replicas = replicas
+        self._official = official
         self._odd_statuses: set[str] = set()
 
     def take(self, state: VolumeState) -> Deferred[None]:
@@ -56,6 +59,7 @@ class VolumeApplier:
         if self._replicas is not None:
             self._replicas.use_key(state.key or in_force.settings.master_key)
         updating = self._pool.update(state.accounts)
+        self._official.route()
         if is_configured_anew:
             self.use(in_force.settings)
         else:
@@ -73,9 +77,10 @@ class VolumeApplier:
 
     def use(self, settings: Settings) -> None:
         """These settings are in force now: keys, rules, egress proxy. A key in force stays where they leave none."""
-        clients, self._keys = self._keys.clients, KeyPolicy.of(settings)
-        self._keys.clients = clients
+        before, self._keys = self._keys, KeyPolicy.of(settings)
+        self._keys.clients, self._keys.needs_config = before.clients, before.needs_config
         self._pool.rules = Rules.of(settings)
+        self._official.use(self._pool.rules)
         self._egresses.redirect(settings.upstream_proxy)
         self._use_keys()
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.web.client import Agent
-
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.grant import IssuedToken, Metadata, RefreshRejected
-from antigravity_proxy.upstream.egress import Egress, Egresses
+from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.upstream.exchange import Unreachable
 from antigravity_proxy.upstream.grants import TokenGrants
 
@@ -29,7 +27,7 @@ class CredentialCalls:
         except Unreachable as e:
             raise RefreshRejected("temporary", f"its own proxy can't be used: {e}") from None
         async with egress.calls:
-            return await self._grants.issue(grant, self._agent(egress), self._agent(direct))
+            return await self._grants.issue(grant, egress.agent, direct.agent)
 
     async def project(self, state: AccountState) -> str | None:
         """The project of the machine that gives the credential's tokens; None: the credential names its own.
@@ -38,8 +36,4 @@ class CredentialCalls:
         """
         if not isinstance(state.grant, Metadata):
             return None
-        return await self._grants.project(state.grant, self._agent(self._egresses.direct())) or None
-
-    def _agent(self, egress: Egress) -> Agent:
-        agent: Agent = Agent.usingEndpointFactory(self._reactor, egress.endpoints, egress.pool)
-        return agent
+        return await self._grants.project(state.grant, self._egresses.direct().agent) or None

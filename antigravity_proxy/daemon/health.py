@@ -7,7 +7,10 @@ from twisted.logger import Logger
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.credentials.file import Found
 from antigravity_proxy.daemon.in_force import InForce
+from antigravity_proxy.daemon.official import Official
+from antigravity_proxy.followed import FollowedFile
 from antigravity_proxy.relay.refusals import Refusals
 from antigravity_proxy.replicas.store import Replicas, Sharing
 from antigravity_proxy.settings import limits
@@ -19,7 +22,7 @@ from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.volume.threads import HANGS
 from antigravity_proxy.web.client_keys_file import ClientKeysFile
 from antigravity_proxy.web.gate import ApiGate
-from antigravity_proxy.web.health import Condition
+from antigravity_proxy.web.health import NO_VOLUME, Condition
 from antigravity_proxy.web.health import Volume as VolumeHealth
 from antigravity_proxy.web.warnings import Surroundings, warnings
 
@@ -44,6 +47,8 @@ class Health:
         replicas: Replicas | None,
         client_keys: ClientKeysFile | None,
         remembered: StateStore,
+        official: Official,
+        credentials: FollowedFile[Found] | None,
         refusals: Refusals,
         *,
         writable: bool,
@@ -58,6 +63,8 @@ class Health:
         self._replicas = replicas
         self._client_keys = client_keys
         self._remembered = remembered
+        self._official = official
+        self._credentials = credentials
         self._refusals = refusals
         self._writable = writable
         self._told: frozenset[str] = frozenset()
@@ -67,18 +74,21 @@ class Health:
         """The condition at this moment."""
         state = self._in_force.state
         sharing = self._sharing()
+        usable_credentials = sum(each.pool.usable() for each in self._official.upstreams.values())
         return Condition(
             epoch=epoch(),
             database=self._database(state),
             ever_read=state.read_at is not None,
             accounts=len(state.accounts),
-            usable=self._pool.usable(),
+            usable=self._pool.usable() + usable_credentials,
             read_only=self._in_force.settings.read_only or not self._writable,
             draining=self.draining,
             volume=self._volume_health(state),
             apart="" if sharing is None else sharing.trouble,
             replicas=None if sharing is None else sharing.replicas,
             warnings=self.warnings(),
+            credentials=self._official.counts(),
+            usable_credentials=usable_credentials,
             resting=bool(self._pool.terms_rest),
         )
 
@@ -98,8 +108,17 @@ class Health:
             refused_since=self._refused_since(),
             egress=self._egresses.trouble(),
             own_egress=self._egresses.own_troubles(self._clock.seconds() - OWN_EGRESS_FAILED),
+            credentials="" if self._credentials is None else self._credentials.trouble,
+            notes=self._official.found.notes + self._official.warnings(),
+            no_volume=self.has_no_volume,
         )
         return warnings(self._in_force.settings, self._in_force.state, around)
+
+    @property
+    def has_no_volume(self) -> bool:
+        """Whether nobody has named a data directory, nothing is there, and official credentials serve instead."""
+        state, settings = self._in_force.state, self._in_force.settings
+        return not settings.data_dir and state.read_at is None and bool(self._official.found.credentials)
 
     def _refused_since(self) -> float:
         now = self._clock.seconds()
@@ -118,6 +137,8 @@ class Health:
 
     def _database(self, state: VolumeState) -> str:
         """``connected``, or why the volume can't be read at the moment."""
+        if self.has_no_volume:
+            return NO_VOLUME
         busy_since = self._volume.busy_since
         if state.error:
             return state.error

@@ -7,6 +7,7 @@ from twisted.logger import Logger
 
 from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.offers import Offers
+from antigravity_proxy.canonical.router import Router, Routing
 from antigravity_proxy.settings.proxies import UnusableProxy
 from antigravity_proxy.settings.resolve import Given
 from antigravity_proxy.settings.table import LIVE, TABLE, Settings
@@ -28,7 +29,8 @@ class InForce:
         self.state = state
         self._given = given
         self._offers = Offers()
-        self.catalogue = _catalogue(state.config, self._offers, self.settings)
+        self._routing = Routing(order=settings.upstream_order)
+        self._put(_catalogue(state.config, self._offers, self.settings))
 
     def __repr__(self) -> str:
         return f"<InForce: volume revision {self.state.revision}, {len(self.state.accounts)} accounts>"
@@ -38,7 +40,7 @@ class InForce:
         before, self.state = self.state, state
         if state.config == before.config:
             return False
-        self.catalogue = _catalogue(state.config, self._offers, self.settings)
+        self._put(_catalogue(state.config, self._offers, self.settings))
         self._resolve()
         return True
 
@@ -50,8 +52,23 @@ class InForce:
     def offered(self, offers: Offers) -> None:
         """Puts in force what upstream offers to any of the accounts."""
         self._offers = offers
-        self.catalogue = _catalogue(self.state.config, offers, self.settings)
+        self._put(_catalogue(self.state.config, offers, self.settings))
         log.info("upstream offers {count} models", count=len(offers.models))
+
+    def route(self, routing: Routing) -> None:
+        """Puts in force which upstreams serve, in which order, and what the official ones offer."""
+        if routing != self._routing:
+            self._routing = routing
+            self._put(self.catalogue)
+
+    @property
+    def routing(self) -> Routing:
+        """Which upstreams serve."""
+        return self._routing
+
+    def _put(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.router = Router(catalogue, self._routing)
 
     def _resolve(self) -> None:
         """The start's settings, but for those that take effect while the daemon runs."""

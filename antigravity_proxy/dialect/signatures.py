@@ -45,3 +45,11 @@ def unwrap(wrapped: str) -> Signature | None:
         return None
     kind: Kind = found[2]  # type: ignore[assignment]
     return Signature(kind, made_by(_FAMILIES[found[1]], found[3]))
+
+
+def thought_signature(wrapped: str) -> str | None:
+    """A thought's signature as a part of a call holds it; empty for another kind, None for what isn't ours."""
+    if not wrapped.startswith("agp1."):
+        return None
+    found = unwrap(wrapped)
+    return found.text if found is not None and found.kind == "t" else ""

@@ -15,7 +15,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from antigravity_proxy.canonical import pictures
-from antigravity_proxy.canonical.call import Call, OutputFormat, Sampling
+from antigravity_proxy.canonical.call import Call, OutputFormat, Sampling, Speech
 from antigravity_proxy.canonical.content import ABSENT, Content, Part
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.pictures import PictureForm
@@ -35,6 +35,8 @@ from antigravity_proxy.generatecontent.tools import (
 )
 
 _SEARCH = Raw(b'{"googleSearch":{}}')
+#: from this generation on a style is a field of its own, and a voice has a shorter form
+_STYLES_FROM = 3.8
 #: which quirk cures a refusal whose message has these words, case and underscores aside; and for which models
 _CURES: tuple[tuple[re.Pattern[str], Quirk, Callable[[Model], bool]], ...] = (
     (re.compile(r"stopsequences"), Quirk.NO_STOP_SEQUENCES, lambda model: True),
@@ -83,7 +85,7 @@ class Prepared:
     ``is_picture``: a picture is asked for, which comes whole and late. ``searches``: the model is to search the web.
     """
 
-    __slots__ = ("body", "is_picture", "model", "opening", "restore", "searches")
+    __slots__ = ("body", "is_picture", "is_whole", "model", "opening", "restore", "searches")
 
     def __init__(
         self,
@@ -94,6 +96,7 @@ class Prepared:
         *,
         searches: bool = False,
         is_picture: bool = False,
+        is_spoken: bool = False,
     ) -> None:
         self.model = model
         self.body = body
@@ -101,24 +104,35 @@ class Prepared:
         self.opening = opening
         self.searches = searches
         self.is_picture = is_picture
+        #: whether the answer is asked for in one piece
+        self.is_whole = is_picture or is_spoken
 
 
 def prepare(
-    call: Call, model: Model, quirks: frozenset[Quirk] = frozenset(), conversation: str | None = None
+    call: Call,
+    model: Model,
+    quirks: frozenset[Quirk] = frozenset(),
+    conversation: str | None = None,
+    *,
+    official: bool = False,
 ) -> Prepared:
     """Makes the request; raises BadRequest for what can't be asked of any model.
 
-    ``conversation`` is the call's ``conversation_id``, where that is known already.
+    ``conversation`` is the call's ``conversation_id``, where that is known already. ``official``: for an upstream that
+    takes the request bare, and knows no ``sessionId`` (official-upstreams.md 4).
     """
     try:
+        if call.speech is not None:
+            return _prepare_speech(call, call.speech, model)
         if model.image:
-            return _prepare_image(call, model, quirks)
-        return _prepare(call, model, quirks, conversation_id(call) if conversation is None else conversation)
+            return _prepare_image(call, model, quirks, official)
+        conversation = conversation_id(call) if conversation is None else conversation
+        return _prepare(call, model, quirks, conversation, official)
     except RecursionError:  # a schema may be as deep as its decoder allowed
         raise BadRequest("The request is nested too deeply.") from None
 
 
-def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: str) -> Prepared:
+def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: str, official: bool) -> Prepared:
     names = NameMap(function_names(call), model.family)
     contents = _contents(call, model, names, quirks)
     declared, wrapped = declarations(call, model, names) if call.tools else ([], frozenset[str]())
@@ -143,21 +157,35 @@ def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: s
         tools=tools,
         tool_config=_tool_config(choice, call, model),
         safety_settings=call.safety_settings,
-        session_id=conversation,
+        session_id="" if official else conversation,
     )
     restore = Restore(names, wrapped, only_first_call=not call.parallel_tool_calls)
-    return Prepared(
-        model, msgspec.json.encode(request), restore, request.session_id, searches=search and len(tools) == 1
-    )
+    return Prepared(model, msgspec.json.encode(request), restore, conversation, searches=search and len(tools) == 1)
 
 
-def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk]) -> Prepared:
+def _prepare_speech(call: Call, speech: Speech, model: Model) -> Prepared:
+    """Text that is to be spoken (official-upstreams.md 8.4)."""
+    text = "".join(part.text or "" for content in call.contents for part in content.parts)
+    part: dict[str, object] = {"text": text}
+    voice: dict[str, object] = {"voice": speech.voice}
+    if model.generation < _STYLES_FROM:
+        part["text"] = f"{speech.style}: {text}" if speech.style else text
+        voice = {"prebuiltVoiceConfig": {"voiceName": speech.voice}}
+    elif speech.style:
+        part["speechMetadata"] = {"style": speech.style}
+    config = {"responseModalities": ["AUDIO"], "speechConfig": {"voiceConfig": voice}}
+    body = {"contents": [{"role": "user", "parts": [part]}], "generationConfig": config}
+    restore = Restore(NameMap([], model.family), frozenset(), only_first_call=False)
+    return Prepared(model, msgspec.json.encode(body), restore, is_spoken=True)
+
+
+def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk], official: bool) -> Prepared:
     """Image models take contents and the picture's form, nothing else (upstream.md 8.5)."""
     names = NameMap(function_names(call), model.family)
     contents = _contents(call, model, names, quirks)
     if (system := _system(list(call.system), model)) is not None:
         contents[0] = Content("user", system.parts + contents[0].parts)
-    config = {"candidateCount": Raw(b"1")}
+    config = {"responseModalities": Raw(b'["TEXT","IMAGE"]')} if official else {"candidateCount": Raw(b"1")}
     if form := _picture_form(call, quirks):
         config["imageConfig"] = form
     request = Request(contents, generation_config=Raw(msgspec.json.encode(config)))

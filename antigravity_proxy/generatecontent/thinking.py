@@ -9,6 +9,8 @@ from antigravity_proxy.canonical.models import Model
 
 #: tokens for an effort word
 _BUDGETS = {"none": 0, "minimal": 512, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 32_768, "max": 65_535}
+#: the largest budget that each level of thinking is taken for; above all of them it is HIGH
+_LEVELS = {"MINIMAL": 512, "LOW": 2048, "MEDIUM": 10_000}
 #: Claude has no "the model decides"
 _CLAUDE_DEFAULT = 8192
 #: tokens left for the answer, unless the client wants fewer, when a budget would fill the model's whole output
@@ -20,6 +22,7 @@ class ThinkingConfig(Struct, frozen=True, rename="camel", omit_defaults=True):
 
     include_thoughts: bool | None = None
     thinking_budget: int | None = None
+    thinking_level: str = ""
 
 
 def thinking_config(reasoning: Reasoning, model: Model) -> ThinkingConfig | None:
@@ -27,6 +30,8 @@ def thinking_config(reasoning: Reasoning, model: Model) -> ThinkingConfig | None
     thinking = model.thinking
     if thinking is None:
         return None
+    if model.levels:
+        return _by_level(reasoning, model)
     if reasoning.mode == "off" or reasoning.effort == "none":
         if thinking.can_be_off:
             return None
@@ -41,6 +46,20 @@ def thinking_config(reasoning: Reasoning, model: Model) -> ThinkingConfig | None
     if budget is not None:
         budget = min(max(budget, thinking.minimum), thinking.maximum)
     return ThinkingConfig(reasoning.show, budget)
+
+
+def _by_level(reasoning: Reasoning, model: Model) -> ThinkingConfig:
+    """What official models of Gemini 3 and later take (official-upstreams.md 4)."""
+    lowest = model.levels[0]
+    if reasoning.mode == "off" or reasoning.effort == "none":
+        return ThinkingConfig(False, thinking_level=lowest)
+    if model.level:
+        return ThinkingConfig(reasoning.show, thinking_level=model.level)
+    budget = reasoning.budget if reasoning.budget is not None else _BUDGETS.get(reasoning.effort or "")
+    if budget is None or budget < 0:
+        return ThinkingConfig(reasoning.show)
+    wanted = next((level for level, most in _LEVELS.items() if budget <= most), "HIGH")
+    return ThinkingConfig(reasoning.show, thinking_level=wanted if wanted in model.levels else lowest)
 
 
 def fit_output(

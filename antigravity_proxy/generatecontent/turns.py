@@ -288,7 +288,7 @@ def _signed(turns: list[Content], model: Model, lost: bool) -> list[Content]:
 def _own(part: Part, model: Model) -> Part:
     """The part with its signature as it is sent; without it, if another family made it."""
     signature = part.thought_signature
-    kept = bare(signature, model.family)
+    kept = bare(signature, model.maker)
     return part if kept == signature else replace(part, thought_signature=kept)
 
 

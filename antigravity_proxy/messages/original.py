@@ -47,8 +47,8 @@ def fields(given: Original, model: Model, quirks: frozenset[Quirk]) -> dict[str,
     found["messages"] = messages.taken(body["messages"])
     if Quirk.NO_PREFILL in quirks and messages.ends_with_the_model:
         found["messages"].append(_CONTINUE)
-    if "system" in body:
-        found["system"] = _system(body["system"])
+    if "system" in body or messages.hoisted:
+        found["system"] = _system(body.get("system", ABSENT), messages.hoisted)
     if "tools" in body:
         found["tools"] = [_uncached(tool) for tool in _list(body["tools"]) if not _runs_elsewhere(tool)]
     if not found.get("tools", True):
@@ -75,11 +75,23 @@ def _thinking(written: Raw, model: Model, quirks: frozenset[Quirk]) -> dict[str,
     return {"thinking": Raw(msgspec.json.encode(thinking | {"type": Raw(b'"adaptive"')}))}
 
 
-def _system(written: Raw) -> Raw | list[Any]:
-    if not _is_list(written):
+def _system(written: Raw, hoisted: list[Raw]) -> Raw | list[Raw]:
+    if written and not hoisted and not _is_list(written):
         return written
-    blocks = _list(written)
-    return [_uncached(block) for block in blocks if not _word(_fields(block), "text").startswith(_BILLING)]
+    blocks = [block for block in _texts(written) if not _word(_fields(block), "text").startswith(_BILLING)]
+    return [_uncached(block) for block in (*blocks, *hoisted)]
+
+
+def _texts(written: Raw) -> list[Raw]:
+    """Content as blocks, be it a text or a list of them."""
+    if not written or _is_list(written):
+        return _list(written)
+    return [_raw({"type": "text", "text": written})]
+
+
+def _marked(block: Raw) -> Raw:
+    """What a system says in mid-conversation, as a user's text."""
+    return _raw({"type": "text", "text": f"<system>{_word(_fields(block), 'text')}</system>"})
 
 
 def _runs_elsewhere(written: Raw) -> bool:
@@ -87,7 +99,10 @@ def _runs_elsewhere(written: Raw) -> bool:
 
 
 class _Messages:
-    """The conversation. ``can_think``: the calls of the current turn follow a thought, as Claude demands."""
+    """The conversation. ``can_think``: the calls of the current turn follow a thought, as Claude demands.
+
+    ``hoisted``: what messages of the role ``system`` say before all others; Vertex knows no such role.
+    """
 
     def __init__(self, given: Original, model: Model, *, lost: bool) -> None:
         self._given = given
@@ -96,31 +111,54 @@ class _Messages:
         self._searched: set[str] = set()  # the ids of searches that another model has made
         self.can_think = True
         self.ends_with_the_model = False
+        self.hoisted: list[Raw] = []
 
     def taken(self, written: Raw) -> list[Any]:
         """The messages with the thoughts that this model made, and without what Vertex refuses."""
         found: list[Any] = []
+        held: list[Raw] = []  # a system's words that must not stand between a call and its result
+        awaits_results = False
         for number, raw in enumerate(_list(written)):
             message = _fields(raw)
-            is_models = _word(message, "role") == "assistant"
-            if not _is_list(message.get("content", ABSENT)):
-                found.append(raw)
-                self.ends_with_the_model = is_models
+            role, content = _word(message, "role"), message.get("content", ABSENT)
+            if role == "system":
+                words = _texts(content)
+                if not found:
+                    self.hoisted += words
+                elif awaits_results:
+                    held += map(_marked, words)
+                else:
+                    found.append({"role": "user", "content": [_marked(each) for each in words]})
                 continue
-            blocks = [(block, _fields(block)) for block in _list(message["content"])]
-            self._searched |= {_word(block, "tool_use_id") for _, block in blocks if _is_foreign_search(block)}
-            where = f"messages[{number}].content"
-            taken = [each for i, pair in enumerate(blocks) for each in self._block(*pair, f"{where}[{i}]")]
-            if not taken:
+            taken = self._content(content, role, f"messages[{number}].content")
+            if taken is None:
                 continue
-            self.ends_with_the_model = is_models
-            kinds = [_word(_fields(block), "type") for block in taken]
-            if is_models:
-                self.can_think = "tool_use" not in kinds or kinds[0] in ("thinking", "redacted_thinking")
-            elif "tool_result" not in kinds:
-                self.can_think = True
-            found.append({**message, "content": taken})
+            found.append(raw if taken is content else {**message, "content": taken})
+            self.ends_with_the_model = role == "assistant"
+            awaits_results = self.ends_with_the_model and b'"tool_use"' in bytes(content)
+            if held and not self.ends_with_the_model:
+                found.append({"role": "user", "content": held})
+                held = []
+        if not found and self.hoisted:
+            found, self.hoisted = [{"role": "user", "content": self.hoisted}], []
         return found
+
+    def _content(self, content: Raw, role: str, where: str) -> Any:
+        """A message's content; itself where nothing changes, None where nothing is left."""
+        if not _is_list(content):
+            self.can_think = True
+            return content
+        blocks = [(block, _fields(block)) for block in _list(content)]
+        self._searched |= {_word(block, "tool_use_id") for _, block in blocks if _is_foreign_search(block)}
+        taken = [each for i, pair in enumerate(blocks) for each in self._block(*pair, f"{where}[{i}]")]
+        if not taken:
+            return None
+        kinds = [_word(_fields(block), "type") for block in taken]
+        if role == "assistant":
+            self.can_think = "tool_use" not in kinds or kinds[0] in ("thinking", "redacted_thinking")
+        elif "tool_result" not in kinds:
+            self.can_think = True
+        return taken
 
     def _block(self, written: Raw, block: Fields, where: str) -> list[Raw]:
         kind = _word(block, "type")
@@ -152,7 +190,7 @@ class _Messages:
         known = self._given.signature(signed)
         if known is None:
             return [written]  # Anthropic's own: they are the same on all its platforms
-        signature = bare(known, self._model.family)
+        signature = bare(known, self._model.maker)
         if not signature:
             return []
         if data := data_of(signature):

@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from antigravity_proxy import startup
-from antigravity_proxy.operator import accounts
+from antigravity_proxy.operator import accounts, credentials
 from antigravity_proxy.operator.accounts import Line
 from antigravity_proxy.operator.connectivity import Finding, Level, connectivity, unusable_proxy
 from antigravity_proxy.operator.left_out import fields_left_out
@@ -51,8 +51,7 @@ def examine(
     findings = (
         Finding("settings", "ok", f"listening on {settings.host}:{settings.port}; {_sources(settings)}"),
         _volume(state, settings, around),
-        _keys(state),
-        _accounts(lines, state.paused),
+        *(() if around.no_volume else (_keys(state), _accounts(lines, state.paused))),
         *further,
         *(Finding("warning", "warning", text) for text in warnings(settings, state, around)),
     )
@@ -89,6 +88,8 @@ def _sources(settings: Settings) -> str:
 
 
 def _volume(state: VolumeState, settings: Settings, around: Surroundings) -> Finding:
+    if around.no_volume:
+        return Finding("volume", "ok", "there is none: the official credentials serve")
     if state.error:
         return Finding("volume", "error", f"{state.error} (data directory: {state.where})")
     mode = "read-only" if settings.read_only or not around.writable else "writable"
@@ -120,7 +121,7 @@ async def check(
 ) -> Report:
     """One report. Raises SettingsError. ``offline``: upstream is not asked."""
     start = startup.begin(options, environ)
-    further = [] if offline else await _asked(reactor, start.settings)
+    further = [] if offline else await _asked(reactor, start)
     return await _examined(start, further, epoch)
 
 
@@ -140,7 +141,7 @@ async def watch(
     asked_at = float("-inf")
     while True:
         if not offline and reactor.seconds() - asked_at >= ASK:
-            further, asked_at = await _asked(reactor, start.settings), reactor.seconds()
+            further, asked_at = await _asked(reactor, start), reactor.seconds()
         report = await _examined(start, further, epoch)
         if told is None or _gist(report) != _gist(told):
             told = report
@@ -148,14 +149,22 @@ async def watch(
         await deferLater(reactor, LOOK)
 
 
+async def _asked(reactor: Any, start: Start) -> list[Finding]:
+    """What others say: upstream and Redis, each official credential once, and the daemon where it runs."""
+    settings = start.settings
+    found = await connectivity(reactor, settings) if _uses_accounts(start) else []
+    official = await credentials.findings(reactor, settings, start.official)
+    return [*found, *official, await fields_left_out(reactor, settings)]
+
+
+def _uses_accounts(start: Start) -> bool:
+    """Whether there is a volume, or ought to be one."""
+    return bool(start.settings.data_dir) or not start.official.credentials or os.path.exists(start.places.directory)
+
+
 def as_json(report: Report) -> str:
     """The report for programs: one JSON object in one line."""
     return msgspec.json.encode(report).decode()
-
-
-async def _asked(reactor: Any, settings: Settings) -> list[Finding]:
-    """What others say: upstream, Redis, and the daemon where it runs."""
-    return [*await connectivity(reactor, settings), await fields_left_out(reactor, settings)]
 
 
 async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[], float]) -> Report:
@@ -174,7 +183,13 @@ async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[]
     unusable = unusable_proxy(settings)
     if unusable is not None and unusable not in found:
         found.append(unusable)
+    if start.official.credentials:
+        words = (
+            f"{len(start.official.credentials)} official credentials; 'antigravity-proxy credentials list' names them"
+        )
+        found.append(Finding("official", "ok", words))
     closed, trouble, policy = False, "", KeyPolicy.of(settings)
+    policy.needs_config = _uses_accounts(start)
     if settings.client_keys_file is not None:
         try:
             policy.clients = read(Path(settings.client_keys_file))
@@ -192,6 +207,8 @@ async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[]
         keys_closed=closed,
         client_keys=trouble,
         writable=os.access(directory, os.W_OK),
+        notes=start.official.notes,
+        no_volume=not _uses_accounts(start),
         tally=accounts.tally_of(state, epoch()),
     )
     return examine(settings, state, around, found, epoch())

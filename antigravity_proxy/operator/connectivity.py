@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import treq
 from msgspec import Struct
 from twisted.internet.defer import Deferred
-from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
 
 from antigravity_proxy.replicas.connection import Lost
@@ -63,12 +62,11 @@ async def _asked(reactor: Any, egresses: Egresses, settings: Settings) -> AsyncI
         yield unusable
         return
     egress = egresses.default()
-    agent = Agent.usingEndpointFactory(reactor, egress.endpoints, egress.pool)
     urls = [*settings.base_urls, *([settings.token_url] if settings.clients else [])]
     for origin in dict.fromkeys("{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in urls):
         began = reactor.seconds()
         headers = Headers({b"User-Agent": [settings.user_agent.encode("latin-1")]})
-        asking: Deferred[Any] = agent.request(b"GET", f"{origin}/".encode("ascii"), headers)
+        asking: Deferred[Any] = egress.agent.request(b"GET", f"{origin}/".encode("ascii"), headers)
         try:
             response = await asking.addTimeout(PATIENCE, reactor)
             await treq.content(response).addTimeout(PATIENCE, reactor)

@@ -7,7 +7,7 @@ from twisted.logger import Logger
 
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.state import AccountState
-from antigravity_proxy.canonical.grant import RefreshRejected
+from antigravity_proxy.canonical.grant import RefreshRejected, StaticKey
 from antigravity_proxy.canonical.verdict import Cause, Failure, Step, Verdict
 from antigravity_proxy.canonical.wire import Access, EventTooLargeError, UpstreamErrorEvent, UpstreamRequest
 from antigravity_proxy.http1.parser import ResponseHead
@@ -61,6 +61,19 @@ async def unary(
     except ExchangeError as e:
         exchange.abort()
         raise _failed(upstream, Cause.BROKEN) from e
+
+
+async def access_of(upstream: Upstream, lease: Lease, base: bytes, token: Secret) -> Access:
+    """What an attempt has from its lease."""
+    credential = lease.state.credential
+    return Access(
+        base,
+        token,
+        await upstream.projects.of(lease.state),
+        lease.location,
+        "" if lease.state.without_quota_project else credential.quota_project,
+        is_key=isinstance(credential.grant, StaticKey),
+    )
 
 
 async def live_token(upstream: Upstream, state: AccountState) -> Secret:
@@ -132,6 +145,8 @@ async def _refused(
 def judged(upstream: Upstream, state: AccountState, token: Secret, said: Failure) -> AttemptFailed:
     """What upstream said, judged; a refused token is not used again."""
     verdict = upstream.wire.judge(said)
+    if verdict.with_key is not None and isinstance(state.grant, StaticKey):
+        verdict = verdict.with_key
     if verdict.step is Step.REFRESH and not upstream.tokens.expire(state, token):
         verdict = upstream.wire.verdict(Cause.TOKEN_REFUSED)
     return AttemptFailed(verdict, said)

@@ -9,30 +9,35 @@ from twisted.logger import Logger
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.estimate import input_tokens
-from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.canonical.wire import Access
+from antigravity_proxy.canonical.router import Route
+from antigravity_proxy.canonical.wire import Count
 from antigravity_proxy.errors import ProxyError
-from antigravity_proxy.relay.attempt import AttemptFailed, live_token, unary
+from antigravity_proxy.relay.attempt import AttemptFailed, access_of, live_token, unary
 from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
-from antigravity_proxy.relay.failover import Failover
+from antigravity_proxy.relay.failover import Failover, Leg
 
 log = Logger()
 
 
-async def count_tokens(context: RelayContext, call: Call, model: Model, client: Client, place: Place = at_once) -> int:
+async def count_tokens(context: RelayContext, call: Call, route: Route, client: Client, place: Place = at_once) -> int:
     """How many tokens a call's input has, at least 1 (upstream.md 4.5, translation.md 8.4). Raises ClientGone only.
 
     ``place`` is where the request is prepared.
     """
-    upstream = context.upstream
-    count = await place(partial(upstream.wire.count, call, model))
+    legs = [Leg(context.of(model), model.id) for model in route]
+    counts: dict[int, Count] = {}
 
     async def attempt(lease: Lease, base: bytes) -> int:
-        access = Access(base, await live_token(upstream, lease.state))
+        at, upstream = failover.at, legs[failover.at].upstream
+        if at not in counts:
+            counts[at] = await place(partial(upstream.wire.count, call, route[at]))
+        access = await access_of(upstream, lease, base, await live_token(upstream, lease.state))
+        count = counts[at]
         return count.read(await unary(context, upstream, lease, access, count.request(access), client))
 
+    failover = Failover(context, legs, client, _never)
     try:
-        total = await Failover(context, upstream, model.id, client, _never).run(attempt)
+        total = await failover.run(attempt)
     except ProxyError as e:
         log.debug("tokens are estimated: {code}", code=e.code)
         total = 0

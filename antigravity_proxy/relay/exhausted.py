@@ -26,6 +26,12 @@ def no_account(model: str, lack: Shortage, now: float) -> errors.ProxyError:
         return errors.Unavailable(RESTING)
     if lack.is_busy:
         return errors.Unavailable(f"All accounts are busy with {model}.", retry_after=1)
+    if lack.not_offered:
+        return errors.ModelNotFound(f"{model} is not offered to the credentials here.", param="model")
+    if lack.free_in and lack.by_fault:
+        seconds = wait(lack.free_in)
+        words = f"No credential for {model} works at the moment; /health says why."
+        return errors.Unavailable(words, retry_after=wait(lack.free_in))
     if lack.free_in:
         seconds = wait(lack.free_in)
         words = f"All accounts are rate limited for {model}; {_free_again(seconds, now)}."
@@ -45,7 +51,7 @@ def nothing_left(
     if last.callers_fault and said is not None:
         return last.error(for_client(said.message) or last.client_words, upstream_status=said.status or None)
     refusal = no_account(model, lack, now)
-    if lack.resting:
+    if lack.resting or lack.not_offered or (last.blames_account and lack.by_fault):
         return refusal
     if last.error is errors.RateLimited:
         if lack.free_in != 0:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from twisted.internet.task import deferLater
 
 from antigravity_proxy.accounts.lease import Lease
-from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.state import AccountState, Shortage, joined
+from antigravity_proxy.canonical.credential import ACCOUNTS
 from antigravity_proxy.canonical.grant import RefreshRejected
 from antigravity_proxy.canonical.verdict import Cause, Scope, Step, Verdict
 from antigravity_proxy.relay import exhausted
@@ -28,15 +29,27 @@ T = TypeVar("T")
 
 #: seconds before the next attempt after upstream's own trouble; jitter adds up to as much again (6.3 row 7)
 TROUBLE_PAUSE = 0.5
+#: upstreams and models whose standing is noted of one request
+_MOST_BOARDS = 4
 #: seconds by which a wait is longer than the cooldown that it waits for: timers may be early by a rounding error
 _MARGIN = 0.001
+#: what an account can't better
+_NEXT = frozenset({Step.NEXT_ACCOUNT, Step.OWN_PROJECT})
+
+
+class Leg(NamedTuple):
+    """One way to serve a request: an upstream, its id of the model, the conversation's key there, empty for none."""
+
+    upstream: Upstream
+    model: str
+    session: bytes = b""
 
 
 class Failover:
-    """The attempts of one client request for one model.
+    """The attempts of one client request: by the first of its legs that has somebody free, then by the others.
 
-    ``repair`` changes the request after a refusal that a changed request may cure, and says whether it did. ``session``
-    is the conversation's key, empty for none; ``system`` is the request's system text.
+    ``repair`` changes the request after a refusal that a changed request may cure, and says whether it did. ``at`` is
+    the number of the leg that is taken, ``system`` the request's system text.
     """
 
     __slots__ = (
@@ -46,6 +59,8 @@ class Failover:
         "_client",
         "_context",
         "_doubts",
+        "_every",
+        "_legs",
         "_model",
         "_pool",
         "_repair",
@@ -53,31 +68,35 @@ class Failover:
         "_session",
         "_tried",
         "_upstream",
+        "at",
     )
 
     def __init__(
         self,
         context: RelayContext,
-        upstream: Upstream,
-        model: str,
+        legs: Sequence[Leg],
         client: Client,
         repair: Callable[[AttemptFailed], bool],
-        session: bytes = b"",
         system: Sequence[str] = (),
     ) -> None:
         self._context = context
-        self._upstream = upstream
-        self._pool = upstream.pool
-        self._model = model
+        self._legs = legs
         self._client = client
         self._repair = repair
-        self._session = session
         self._tried: set[AccountState] = set()
         self._seen: list[Verdict] = []
-        self._bases = upstream.bases.in_order(context.clock.seconds())  # one order for all attempts
-        self._base = 0
         self._budget = RetryBudget(context.clock.seconds())
-        self._doubts = Doubts(context.clock, upstream.refusals, upstream.pool, model, system)
+        self._every = [Doubts(context.clock, up.refusals, up.pool, model, system) for up, model, _ in legs]
+        self._take(0)
+
+    def _take(self, at: int) -> None:
+        """Goes on by this leg."""
+        self.at = at
+        self._upstream, self._model, self._session = self._legs[at]
+        self._pool = self._upstream.pool
+        self._bases = self._upstream.bases.in_order(self._context.clock.seconds())  # one order for all attempts
+        self._base = 0
+        self._doubts = self._every[at]
 
     async def run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
         """Calls ``attempt`` with a lease and a base URL until it returns; it raises AttemptFailed when it failed.
@@ -87,12 +106,14 @@ class Failover:
         try:
             return await self._run(attempt)
         finally:
-            self._doubts.settle()
+            for doubts in self._every:
+                doubts.settle()
 
     async def _run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
-        lease = self._lease() or await self._later()
+        self._note_standing()
+        lease = self._lease() or self._next_leg() or await self._later()
         if lease is None:
-            raise exhausted.no_account(self._model, self._pool.shortage(self._model), self._context.epoch())
+            raise exhausted.no_account(self._model, self._shortage(), self._context.epoch())
         while True:
             base = self._bases[self._base % len(self._bases)]
             noted = self._note(lease)
@@ -106,14 +127,23 @@ class Failover:
             else:
                 noted.reason = ""
                 lease.succeeded()
+                self._pool.served(self._model)
                 self._doubts.passed(lease.state)
                 return result
             finally:
                 noted.upstream_trace = lease.upstream_trace
                 noted.took = self._context.clock.seconds() - self._client.record.began - noted.began
                 lease.release()
-            lease = await self._next(lease.state, failed, base)
+            lease = await self._next(lease, failed, base)
             _let_go(failed)
+
+    def _note_standing(self) -> None:
+        """Notes how the accounts stand, for whoever asks later."""
+        boards, record = self._context.boards, self._client.record
+        if boards is not None and len(record.boards) < _MOST_BOARDS:
+            board = boards.of(self._pool, self._model)
+            if not any(board is known for known in record.boards):
+                record.boards = (*record.boards, board)
 
     def _note(self, lease: Lease) -> Attempt:
         """Notes an attempt that begins."""
@@ -129,8 +159,26 @@ class Failover:
         """An account that this request has not tried yet."""
         return self._pool.lease(self._model, self._tried, self._session, keep=keep)
 
-    async def _next(self, state: AccountState, failed: AttemptFailed, base: bytes) -> Lease:
+    def _next_leg(self) -> Lease | None:
+        """An account of the next leg that has one free and untried; goes on by that leg."""
+        for at in range(self.at + 1, len(self._legs)):
+            upstream, model, session = self._legs[at]
+            lease = upstream.pool.lease(model, self._tried, session)
+            if lease is not None:
+                self._take(at)
+                return lease
+        return None
+
+    def _shortage(self) -> Shortage:
+        """Why no leg can serve: the shortest wait of all."""
+        found = [upstream.pool.shortage(model) for upstream, model, _ in self._legs]
+        return found[0] if len(found) == 1 else joined(found)
+
+    async def _next(self, held: Lease, failed: AttemptFailed, base: bytes) -> Lease:
         """The lease to go on with after a failure at a base URL, or the error that ends the request."""
+        state = held.state
+        if failed.failure is not None and state.credential.upstream != ACCOUNTS:
+            self._pool.groups.learn(state, failed.failure)
         own_egress = state.credential.egress is not None
         verdict = failed.verdict.applied(failed.failure, self._model, own_egress=own_egress)
         if self._client.gone:  # which breaks the connection to upstream: that is not the host's fault
@@ -149,8 +197,10 @@ class Failover:
         self._seen.append(verdict)
         if verdict.about_host:
             self._upstream.bases.failed(base, self._context.clock.seconds())
+        if verdict.skips_group:
+            self._tried.update(self._pool.groups.members(state))
         if self._client.started or verdict.step is Step.STOP:
-            self._pool.penalise(state, self._model, verdict)
+            self._pool.penalise(state, self._model, verdict, held.location)
         elif verdict.step is Step.REPAIR:
             if self._budget.once("repair") and self._repair(failed):
                 lease = self._again(state)
@@ -158,12 +208,18 @@ class Failover:
             lease = await self._next_base(state, verdict)
         elif verdict.step is Step.OTHER_EGRESS:
             lease = self._other_egress(state, verdict)
+        elif verdict.step is Step.NEXT_LOCATION:
+            lease = await self._next_location(held, verdict)
+        elif verdict.step is Step.OWN_PROJECT and state.credential.quota_project and not state.without_quota_project:
+            state.without_quota_project = True
+            lease = self._again(state)
+        elif verdict.step is Step.NEXT_UPSTREAM:
+            lease = self._next_upstream(state, verdict)
         else:
             lease = await self._next_account(state, verdict)
         if lease is None:
-            lack = self._pool.shortage(self._model)
             raise exhausted.nothing_left(
-                failed.verdict, failed.failure, self._seen, self._model, lack, self._context.epoch()
+                failed.verdict, failed.failure, self._seen, self._model, self._shortage(), self._context.epoch()
             )
         return lease
 
@@ -188,20 +244,48 @@ class Failover:
             return None
         if self._pool.free_in(self._model) == 0:
             await self._pause(TROUBLE_PAUSE * (1 + self._context.jitter()))
-            lease = self._lease(keep=True) or self._pool.lease(self._model, (), self._session, keep=True)
+            lease = self._lease(keep=True) or self._next_leg()
+            lease = lease or self._pool.lease(self._model, (), self._session, keep=True)
             if lease is not None:
                 return lease
-        return await self._later()
+        return self._next_leg() or await self._later()
+
+    def _next_upstream(self, state: AccountState, verdict: Verdict) -> Lease | None:
+        """The next leg; with none, and where the model is only short of capacity, a credential of another group."""
+        may = self._budget.spend_trouble() and self._in_time()
+        self._tried.update(self._pool.groups.members(state))
+        if self._budget.once("rest"):  # its steps count requests, not attempts
+            self._pool.penalise(state, self._model, verdict)
+        if not may:
+            return None
+        lease = self._next_leg()
+        if lease is None and verdict.about_capacity:
+            lease = self._pool.lease(self._model, self._tried, self._session, keep=True, resting=True)
+        return lease
+
+    async def _next_location(self, held: Lease, verdict: Verdict) -> Lease | None:
+        """The same credential at its next location, else the next one, else the next leg."""
+        state = held.state
+        may = (not verdict.about_capacity or self._budget.spend_trouble()) and self._in_time()
+        self._pool.penalise(state, self._model, verdict, held.location)
+        if not may:
+            self._tried.add(state)
+            return None
+        lease = self._pool.again(state, self._model) if state.credential.locations else None
+        if lease is not None:
+            return lease
+        self._tried.add(state)
+        return self._lease() or self._next_leg() or await self._later()
 
     async def _next_account(self, state: AccountState, verdict: Verdict) -> Lease | None:
         """The next untried account; with none, what may still be done on this one, each once a request."""
         self._tried.add(state)
-        if verdict.step is Step.NEXT_ACCOUNT:
+        if verdict.step in _NEXT:
             self._pool.penalise(state, self._model, verdict)
         if verdict.step is Step.PROJECT:
             self._upstream.projects.forget(state)
-        lease = self._lease() if self._in_time() else None
-        if verdict.step is Step.NEXT_ACCOUNT:
+        lease = self._lease() or self._next_leg() if self._in_time() else None
+        if verdict.step in _NEXT:
             return lease or (await self._later() if self._in_time() else None)
         if lease is None and self._in_time():
             lease = await self._mended(state, verdict)
@@ -238,15 +322,21 @@ class Failover:
         is_dead = verdict.about_egress
         if not self._in_time() or not (is_dead or self._budget.once("egress")):
             return None
-        lease = self._lease()
+        lease = self._lease() or self._next_leg()
         if lease is None and is_dead and self._budget.spend_trouble():
             lease = self._again(state)
         return lease
 
     async def _later(self) -> Lease | None:
-        """Waits, once a request, for an account that is busy, or free again in a moment; an untried one first."""
+        """Waits, once a request, for an account that is busy, or free again in a moment; an untried one first.
+
+        Of several legs for that which is free first.
+        """
         if not self._budget.once("wait"):
             return None
+        if len(self._legs) > 1:
+            waits = [leg.upstream.pool.shortage(leg.model).wait for leg in self._legs]
+            self._take(waits.index(min(waits)))
         if self._pool.is_full(self._model):
             lease = await self._pool.queue(self._model, self._tried, self._session)
             return lease or self._lease()  # one may have ceased to cool meanwhile

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Chunk, Usage
-from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.router import Route
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.errors import ProxyError
 from antigravity_proxy.generatecontent.restore import rewritten
@@ -37,7 +37,7 @@ class FanOut:
         self,
         context: RelayContext,
         calls: Sequence[Call],
-        model: Model,
+        route: Route,
         memory: ConversationSignatures,
         new_answer: Callable[[], Answer],
         client: Client,
@@ -58,7 +58,7 @@ class FanOut:
             _Branch(self.answer, index, call.stream, client, any_will_do) for index, (call, _) in enumerate(wanted)
         ]
         self._generations = [
-            Generation(context, call, model, own, branch.begin, branch, place)
+            Generation(context, call, route, own, branch.begin, branch, place)
             for (call, own), branch in zip(wanted, self._branches, strict=True)
         ]
 

@@ -9,15 +9,16 @@ from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Usage
+from antigravity_proxy.canonical.credential import ACCOUNTS
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.canonical.wire import Access, Prepared, Quirk, refuses_field
+from antigravity_proxy.canonical.router import Route
+from antigravity_proxy.canonical.wire import Prepared, Quirk, refuses_field
 from antigravity_proxy.dialect.base import Answer
-from antigravity_proxy.relay.attempt import AttemptFailed, deliver, live_token, post
+from antigravity_proxy.relay.attempt import AttemptFailed, access_of, deliver, live_token, post
 from antigravity_proxy.relay.context import Client, ClientGone, Place, RelayContext, at_once
-from antigravity_proxy.relay.failover import Failover
+from antigravity_proxy.relay.failover import Failover, Leg
 from antigravity_proxy.relay.reader import AnswerReader
 from antigravity_proxy.relay.signatures import ConversationSignatures
-from antigravity_proxy.relay.upstream import Upstream
 
 
 class Generation:
@@ -32,12 +33,15 @@ class Generation:
         "_client",
         "_context",
         "_cured",
+        "_last",
         "_memory",
         "_model",
+        "_name",
         "_new_answer",
         "_place",
         "_prepared",
         "_quirks",
+        "_route",
         "_upstream",
         "answer",
         "usage",
@@ -47,24 +51,25 @@ class Generation:
         self,
         context: RelayContext,
         call: Call,
-        model: Model,
+        route: Route,
         memory: ConversationSignatures,
         new_answer: Callable[[], Answer],
         client: Client,
         place: Place = at_once,
     ) -> None:
         self._context = context
-        self._upstream: Upstream = context.upstream
         self._call: Call | None = call
         self._memory = memory
-        self._model = model
+        self._route = route
+        self._name = call.session or ("" if route[0].image else memory.conversation)
+        self._last: str | None = None  # the upstream that served the conversation before, if several can
         self._new_answer = new_answer
         self._client = client
         self._place = place
-        self._quirks = self._upstream.repairs.of(model.id, context.clock.seconds())
         self._cured: Quirk | None = None  # a field that was refused as such, and is left out since
         self._prepared: Prepared | None = None
         self._begun = False
+        self._use(route[0])
         self.answer = new_answer()
         self.usage = Usage()
 
@@ -75,23 +80,62 @@ class Generation:
         answer's ``fail``. Raises ClientGone.
         """
         system = () if self._call is None else self._call.system
-        session = await self._begin()
-        failover = Failover(self._context, self._upstream, self._model.id, self._client, self._repair, session, system)
+        if len(self._route) > 1:
+            self._order()
+        legs = [Leg(self._context.of(model), model.id, self._session(model)) for model in self._route]
+        free = (
+            model for model, leg in zip(self._route, legs, strict=True) if leg.upstream.pool.free_in(leg.model) == 0
+        )
+        await self._prepare(next(free, self._route[0]))
+        failover = Failover(self._context, legs, self._client, self._repair, system)
         del system  # a long stream keeps no prompt in memory
-        await failover.run(self._attempt)
+        await failover.run(lambda lease, base: self._attempt(self._route[failover.at], lease, base))
+        self._stay()
         self._remember()
         return self.answer.close()
 
-    async def _begin(self) -> bytes:
-        """Prepares the call for its model; the key under which its conversation keeps its account, empty for none."""
-        call, model = self._call, self._model
-        if call is None:  # never: ``run`` is called once
-            raise ClientGone
-        self._prepared = prepared = await self._place(self._preparing(call, self._quirks))
-        name = call.session or prepared.opening
-        return session_key(name, model.id) if name else b""
+    def _order(self) -> None:
+        """A conversation stays with the upstream that served it, while that can serve."""
+        key = self._leg_key()
+        last = self._context.legs.account_of(key, self._context.clock.seconds()) if key else None
+        staying = [model for model in self._route if model.upstream == last]
+        self._route = (*staying, *(model for model in self._route if model.upstream != last))
+        self._last = last
 
-    async def _attempt(self, lease: Lease, base: bytes) -> None:
+    def _stay(self) -> None:
+        """The conversation is this upstream's from now on."""
+        if len(self._route) > 1 and (key := self._leg_key()):
+            self._context.legs.bind(key, self._model.upstream, self._context.clock.seconds())
+
+    def _leg_key(self) -> bytes:
+        return session_key(self._name, "") if self._name else b""
+
+    def _session(self, model: Model) -> bytes:
+        """The key under which the conversation keeps its account at a model's upstream; empty for none."""
+        if not self._name:
+            return b""
+        return session_key(self._name, model.id if model.upstream == ACCOUNTS else f"{model.upstream}/{model.id}")
+
+    def _use(self, model: Model) -> None:
+        """From now on the call is for this model."""
+        self._model, self._upstream = model, self._context.of(model)
+        self._quirks = self._upstream.repairs.of(model.id, self._context.clock.seconds())
+        self._cured = None
+        self._memory.serve(model)
+        if self._last not in (None, model.upstream):  # whose signatures mean nothing here
+            self._quirks |= {Quirk.LOST_SIGNATURES}
+
+    async def _prepare(self, model: Model) -> None:
+        """Prepares the call for a model."""
+        if self._call is None:  # never: ``run`` is called once, and nothing is tried again after the start
+            raise ClientGone
+        if model is not self._model:
+            self._use(model)
+        self._prepared = await self._place(self._preparing(self._call, self._quirks))
+
+    async def _attempt(self, model: Model, lease: Lease, base: bytes) -> None:
+        if model is not self._model:
+            await self._prepare(model)
         prepared = self._prepared
         if prepared is None:  # never: nothing is tried again after the start
             raise ClientGone
@@ -101,7 +145,9 @@ class Generation:
         reader = AnswerReader(prepared, prepared.events(), self.answer, self._client, self._memory, self._started)
         context, upstream, state = self._context, self._upstream, lease.state
         token = await live_token(upstream, state)
-        access = Access(base, token, await upstream.projects.of(state))
+        access = await access_of(upstream, lease, base, token)
+        record = self._client.record
+        record.model, record.family, record.upstream = model.id, model.family, model.upstream
         request = prepared.request(access)
         exchange, response = await post(context, upstream, lease, access, request, self._client)
         del prepared, request  # a long stream keeps no prompt in memory
@@ -112,6 +158,7 @@ class Generation:
 
     def _started(self) -> None:
         """The first byte has left: the request won't be needed again."""
+        self._stay()
         self._call = None
         self._prepared = None
         self._remember()

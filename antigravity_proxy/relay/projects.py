@@ -28,11 +28,13 @@ Ask = Callable[[AccountState], Awaitable[str | None]]
 class Projects:
     """Knows each account's project: the volume's, else the one upstream has for it, else the fallback, else none.
 
-    ``ask`` asks upstream; whatever it raises counts as "not known". What was learnt is kept in memory, and
-    ``shared`` with other replicas, which then need not ask.
+    ``ask`` asks upstream; whatever it raises counts as "not known"; None: a credential names its project, or has none.
+    What was learnt is kept in memory, and ``shared`` with other replicas, which then need not ask.
     """
 
-    def __init__(self, clock: IReactorTime, ask: Ask, fallback: str | None, shared: SharedState | None = None) -> None:
+    def __init__(
+        self, clock: IReactorTime, ask: Ask | None, fallback: str | None, shared: SharedState | None = None
+    ) -> None:
         self._clock = clock
         self._ask = ask
         self._fallback = fallback
@@ -46,6 +48,8 @@ class Projects:
         """
         if state.project == _WITHOUT:
             return None
+        if self._ask is None:
+            return state.project
         if state.project is None and (self._flights.running(state) or self._is_due(state)):
             looking = self._flights.do(state, lambda: Deferred.fromCoroutine(self._look_up(state)))
             await looking.addTimeout(PROJECT_PATIENCE, self._clock, _go_without)
@@ -74,9 +78,11 @@ class Projects:
         return self._clock.seconds() - state.project_asked > ASK_AGAIN
 
     async def _look_up(self, state: AccountState) -> None:
-        state.project_asked = self._clock.seconds()
+        state.project_asked, ask = self._clock.seconds(), self._ask
+        if ask is None:  # never: see ``of``
+            return
         try:
-            project = await self._shared.project(state.credential.id, state.project_refused, lambda: self._ask(state))
+            project = await self._shared.project(state.credential.id, state.project_refused, lambda: ask(state))
         except Exception as e:
             log.warn("the project of account {account} is not known: {reason}", account=state.credential.id, reason=e)
             return

@@ -168,6 +168,10 @@ class ConversationSignatures:
         self._restored: list[bytes] = []
         self.conversation = conversation_id(call)
 
+    def serve(self, model: Model) -> None:
+        """From now on it is this model that serves."""
+        self._model = model
+
     def beside(self, call: Call) -> ConversationSignatures:
         """The same for another call of the same request."""
         return ConversationSignatures(self._store, self._owner, call, self._model)
@@ -228,7 +232,7 @@ class ConversationSignatures:
         return signature
 
     def _put(self, kind: bytes, what: bytes, signature: str) -> None:
-        self._store.put(self._key(kind, what), made_by(self._model.family, signature))
+        self._store.put(self._key(kind, what), made_by(self._model.maker, signature))
 
     def _key(self, kind: bytes, what: bytes) -> bytes:
         if not self._scope:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from antigravity_proxy.simulator.offered import OFFERED
+from antigravity_proxy.simulator.offered import find
 
 Event = dict[str, Any]
 
@@ -31,7 +31,7 @@ def events(body: dict[str, Any], number: int) -> list[Event]:
     pieces = _thoughts(model) if thinks else []
     calls = _calls(request)
     schema = _schema(request)
-    if OFFERED[model].image:
+    if find(model).image:
         pieces.append([{"text": _reply(request)}, {"inlineData": {"mimeType": "image/png", "data": _picture(request)}}])
     elif calls:
         pieces.append(_call_parts(calls, body))
@@ -43,7 +43,7 @@ def events(body: dict[str, Any], number: int) -> list[Event]:
     found = [_event(model, number, piece, prompt) for piece in pieces]
     last = _event(model, number, [{"text": ""}], prompt)
     last["response"]["candidates"][0]["finishReason"] = "STOP"
-    if OFFERED[model].image:
+    if find(model).image:
         told = TOKENS_PER_PICTURE
     usage: Event = {
         "promptTokenCount": prompt,

@@ -181,6 +181,12 @@ def invalid_grant() -> Fault:
     return Fault(400, b'{"error":"invalid_grant","error_description":"Token has been expired or revoked."}')
 
 
+def invalid_assertion() -> Fault:
+    """A service account's assertion is not signed by a key that is known, or not of this time."""
+    words = "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe."
+    return Fault(400, b'{"error":"invalid_grant","error_description":"%s"}' % words.encode())
+
+
 def unauthorized_client() -> Fault:
     """The refresh token belongs to another client."""
     return Fault(401, b'{"error":"unauthorized_client","error_description":"Unauthorized"}')

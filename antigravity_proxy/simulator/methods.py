@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from antigravity_proxy.simulator import answers, faults, wire
+from antigravity_proxy.simulator import answers, faults, gemini_api, machine, vertex, wire
 from antigravity_proxy.simulator.consent import CLIENT_ID, CLIENT_SECRET
 from antigravity_proxy.simulator.emitter import Emitter, scripted
 from antigravity_proxy.simulator.faults import Fault
@@ -33,6 +33,8 @@ class Methods(Resource):
     def __init__(self, state: State) -> None:
         super().__init__()
         self._state = state
+        self._gemini = gemini_api.GeminiApi(state, _reply, _fail)
+        self._vertex = vertex.Vertex(state, _reply, _fail)
         self._pages: dict[tuple[bytes, bytes], Callable[[Any], Any]] = {
             (b"POST", _BASE + b"streamGenerateContent"): self._stream,
             (b"POST", _BASE + b"generateContent"): self._generate,
@@ -40,6 +42,7 @@ class Methods(Resource):
             (b"POST", _BASE + b"loadCodeAssist"): self._load,
             (b"POST", _BASE + b"onboardUser"): self._onboard,
             (b"POST", _BASE + b"fetchAvailableModels"): self._models,
+            (b"POST", _BASE + b"retrieveUserQuotaSummary"): self._summary,
             (b"GET", b"/auth"): state.consent.page,
             (b"POST", b"/auth"): state.consent.decided,
             (b"POST", b"/token"): self._token,
@@ -52,6 +55,12 @@ class Methods(Resource):
         page = self._pages.get((request.method, request.path))
         if request.method == b"GET" and request.path.startswith(b"/v1internal/operations/"):
             page = self._operation
+        if request.path.startswith(machine.PREFIX):
+            return self._state.machine.render(request)
+        if vertex.is_path(request.path):
+            return self._vertex.render(request, self._received(request))
+        if request.path.startswith(gemini_api.PREFIX):
+            return self._gemini.render(request, self._received(request))
         return _fail(request, faults.not_found()) if page is None else page(request)
 
     # Code Assist
@@ -94,6 +103,8 @@ class Methods(Resource):
         answer: dict[str, Any] = {"allowedTiers": [tier | {"isDefault": True}]}
         if self._state.project is not None:
             answer |= {"currentTier": tier, "cloudaicompanionProject": self._state.project}
+        if self._state.paid_tier is not None:
+            answer["paidTier"] = self._state.paid_tier
         return _reply(request, answer)
 
     def _onboard(self, request: Any) -> Any:
@@ -124,6 +135,12 @@ class Methods(Resource):
         if (ended := self._ended(request, received, fault or _NOTHING, lambda body: wire.MODELS(body, ""))) is not None:
             return ended
         return _reply(request, self._state.available.get(received.token) or everything())
+
+    def _summary(self, request: Any) -> Any:
+        received = self._received(request)
+        if (ended := self._ended(request, received, _NOTHING, lambda body: wire.MODELS(body, ""))) is not None:
+            return ended
+        return _reply(request, {"groups": self._state.quota_groups})
 
     def _answer(self, received: Received, fault: Fault) -> list[answers.Event]:
         """The events of the answer, ended as the fault wants."""
@@ -173,6 +190,9 @@ class Methods(Resource):
         request.finish()
 
     def _grant(self, request: Any, form: dict[str, str]) -> Any:
+        if "assertion" in form:
+            granted = self._state.service_accounts.grant(form)
+            return _fail(request, faults.invalid_assertion()) if granted is None else _reply(request, granted)
         if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
             return _fail(request, faults.invalid_client())
         grant: dict[str, Any] = {

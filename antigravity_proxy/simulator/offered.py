@@ -19,6 +19,14 @@ class Offered(Struct, frozen=True):
     thinking: tuple[int, int] | None = None
     generation: float = 0.0
     image: bool = False
+    levels: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ("generateContent", "streamGenerateContent", "countTokens")
+    mixes_tools: bool = False
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it answers with sound."""
+        return "-tts" in self.id
 
     @property
     def claude(self) -> bool:
@@ -65,6 +73,54 @@ OFFERED = {
         Offered("gemini-3.1-flash-image", "Gemini 3.1 Flash Image", 65_536, None, 3.1, image=True),
     )
 }
+
+
+_LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
+_EMBEDS = ("embedContent", "batchEmbedContents", "countTokens")
+
+#: what the simulated Gemini API offers (official-upstreams.md 7)
+OFFICIAL = {
+    model.id: model
+    for model in (
+        Offered("gemini-3.8-flash", "Gemini 3.8 Flash", 65_536, _ANY, 3.8, levels=_LEVELS[1:], mixes_tools=True),
+        Offered("gemini-3.6-flash", "Gemini 3.6 Flash", 65_536, _ANY, 3.6, levels=_LEVELS, mixes_tools=True),
+        Offered("gemini-3.5-flash", "Gemini 3.5 Flash", 65_536, _ANY, 3.5, levels=_LEVELS, mixes_tools=True),
+        Offered("gemini-3.1-pro-preview", "Gemini 3.1 Pro", 65_536, _ANY, 3.1, levels=_LEVELS[1:], mixes_tools=True),
+        Offered("gemini-3-flash-preview", "Gemini 3 Flash", 65_536, _ANY, 3.0, levels=_LEVELS, mixes_tools=True),
+        Offered("gemini-2.5-flash", "Gemini 2.5 Flash", 65_536, (0, 24_576), 2.5),
+        Offered("gemini-3.1-flash-image", "Gemini 3.1 Flash Image", 32_768, None, 3.1, image=True),
+        Offered("gemini-embedding-2", "Gemini Embedding 2", 1, methods=_EMBEDS),
+        Offered("gemini-3.8-flash-tts", "Gemini 3.8 Flash TTS", 16_384, methods=("generateContent", "countTokens")),
+    )
+}
+
+
+#: Claude on the simulated Vertex AI; those that think by no budget think adaptively (official-upstreams.md 4, 7.2)
+CLAUDE = {
+    model.id: model
+    for model in (
+        Offered("claude-opus-4-6", "Claude Opus 4.6", 64_000, (1024, 63_999)),
+        Offered("claude-sonnet-4-6", "Claude Sonnet 4.6", 64_000, (1024, 63_999)),
+        Offered("claude-opus-4-8", "Claude Opus 4.8", 64_000),
+        Offered("claude-haiku-4-5@20251001", "Claude Haiku 4.5", 64_000, (1024, 63_999)),
+    )
+}
+#: where the simulated Vertex AI has models; elsewhere it has none of them
+_LOCATIONS = {
+    "claude": ("global", "us", "eu", "us-east5", "europe-west1"),
+    "gemini-2.5": ("global", "us", "eu", "us-central1", "europe-west4", "us-east5"),
+    "gemini-": ("global", "us", "eu"),
+}
+
+
+def locations(model: str) -> tuple[str, ...]:
+    """Where the simulated Vertex AI has a model."""
+    return next((places for start, places in _LOCATIONS.items() if model.startswith(start)), ())
+
+
+def find(model: str) -> Offered:
+    """A model of any face of the simulated service. Raises KeyError."""
+    return OFFERED.get(model) or OFFICIAL.get(model) or CLAUDE[model]
 
 
 def everything() -> dict[str, Any]:

@@ -34,7 +34,10 @@ class Received:
 
     @property
     def model(self) -> str:
-        """The model that it asks for, if it is an envelope."""
+        """The model that it asks for, in its path or its envelope."""
+        head, models, rest = self.path.partition("/models/")
+        if models and not head.startswith("/v1internal"):
+            return rest.partition(":")[0]
         try:
             found = self.json.get("model", "")
         except (msgspec.DecodeError, AttributeError):
@@ -43,7 +46,9 @@ class Received:
 
     @property
     def token(self) -> str:
-        """The bearer token it came with, if any."""
+        """The API key or bearer token it came with, if any."""
+        if key := self.headers.getRawHeaders("x-goog-api-key"):
+            return key[0]
         kind, _, token = (self.headers.getRawHeaders("authorization") or [""])[0].partition(" ")
         return token if kind == "Bearer" else ""
 

@@ -40,6 +40,9 @@ class Simulator(State):
         """The settings that send a daemon here."""
         return {
             "PROXY_INTERNAL_BASE_URLS": self.url,
+            "PROXY_GEMINI_BASE_URL": self.url,
+            "PROXY_VERTEX_BASE_URL": self.url,
+            "GCE_METADATA_HOST": self.url.removeprefix("http://"),
             "GOOGLE_AUTH_URL": f"{self.url}/auth",
             "GOOGLE_TOKEN_URL": f"{self.url}/token",
             "GOOGLE_USERINFO_URL": f"{self.url}/userinfo",

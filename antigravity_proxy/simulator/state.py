@@ -10,8 +10,10 @@ from twisted.internet.defer import Deferred
 from antigravity_proxy.simulator.consent import PERSON, Consents
 from antigravity_proxy.simulator.faults import Fault
 from antigravity_proxy.simulator.load import Load
+from antigravity_proxy.simulator.machine import Machine
 from antigravity_proxy.simulator.onboarding import Onboarding
 from antigravity_proxy.simulator.received import Received
+from antigravity_proxy.simulator.service_accounts import ServiceAccounts
 
 
 class State:
@@ -21,9 +23,11 @@ class State:
     ``fetchAvailableModels``, ``refreshes`` the token endpoint's forms. Every access token ``ya29.…`` is known unless it
     stands in ``revoked``. ``project`` is what ``loadCodeAssist`` tells, None: the user is not onboarded; ``onboarding``
     is how that goes. ``available`` is what ``fetchAvailableModels`` tells a token's account, if not of all models;
+    ``quota_groups`` are those of ``retrieveUserQuotaSummary``, ``paid_tier`` that of ``loadCodeAssist``;
     ``projectless`` tokens may name no project there; ``models_fault`` happens to all that ask. ``token_fault`` happens
     to all that ask for tokens (one with a ``pause`` only delays them), ``userinfo_fault`` to all that ask whose they
-    are. ``person`` is who sits before the consent page; ``people`` who signed in, by access token. With ``load``
+    are. ``machine`` is the metadata server, ``service_accounts`` are those whose keys are known. ``person`` is who sits
+    before the consent page; ``people`` who signed in, by access token. With ``load``
     streams are constant and requests neither checked nor kept.
     """
 
@@ -38,12 +42,16 @@ class State:
         self.project: str | None = "simulated-project"
         self.onboarding = Onboarding()
         self.available: dict[str, dict[str, object]] = {}
+        self.quota_groups: list[dict[str, object]] = []
+        self.paid_tier: dict[str, object] | None = None
         self.projectless: set[str] = set()
         self.models_fault: Fault | None = None
         self.token_fault: Fault | None = None
         self.userinfo_fault: Fault | None = None
         self.person: dict[str, object] = dict(PERSON)
         self.people: dict[str, dict[str, object]] = {}
+        self.machine = Machine()
+        self.service_accounts = ServiceAccounts()
         self.consent = Consents(lambda: self.person)
         self.counts: Counter[str] = Counter()
         self._script: list[tuple[Fault, str | None, str | None]] = []

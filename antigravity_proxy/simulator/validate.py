@@ -28,9 +28,13 @@ def check_generate(body: Any) -> None:
     project = body.get("project")
     if project is not None and (not project or "/" in project):
         raise Refused(f"Invalid project resource name projects/{project}", "project")
-    request = body.get("request", {})
     if model.image:
         _check_image(body)
+    check_request(body.get("request", {}), model)
+
+
+def check_request(request: dict[str, Any], model: Offered) -> None:
+    """What generates, whatever stands around it; raises Refused."""
     check_conversation(request.get("contents", []), model)
     if "systemInstruction" in request:
         _check_system(request["systemInstruction"], model)
@@ -124,6 +128,10 @@ def _check_thinking(config: dict[str, Any], model: Offered, calling: str) -> Non
         raise Refused("Thinking is not supported by this model.", place)
     if "thinkingBudget" in thinking and "thinkingLevel" in thinking:
         raise Refused("You can only set one of thinking_budget and thinking_level.", place)
+    if model.levels and "thinkingBudget" in thinking:
+        raise Refused("thinking_budget is not supported by this model: set thinking_level.", place)
+    if "thinkingLevel" in thinking and thinking["thinkingLevel"].upper() not in (model.levels or ("LOW", "HIGH")):
+        raise Refused(f"Thinking level {thinking['thinkingLevel']} is not supported for this model.", place)
     budget = thinking.get("thinkingBudget")
     low, high = model.thinking
     dynamic = budget == -1 and model.gemini

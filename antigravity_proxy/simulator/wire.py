@@ -130,26 +130,27 @@ def _decode(value: str, alphabet: bytes, place: str) -> None:
 
 _BLOB = message(mimeType=string, data=encoded)
 
-PART = message(
-    text=string,
-    inlineData=_BLOB,
-    fileData=message(mimeType=string, fileUri=string),
-    functionCall=message(name=string, args=struct, id=string),
-    functionResponse=message(name=string, response=struct, id=string, parts=each(message(inlineData=_BLOB))),
-    executableCode=message(language=string, code=string),
-    codeExecutionResult=message(outcome=string, output=string),
-    thought=boolean,
-    thoughtSignature=signature,
-    videoMetadata=message(startOffset=string, endOffset=string, fps=number, contentLayers=anything),
-    mediaResolution=anything,
-    mediaProcessing=anything,
-    documentMetadata=struct,
-    spreadsheetMetadata=struct,
-    audioMetadata=struct,
-    partMetadata=struct,
-    toolCall=struct,
-    toolResponse=struct,
-)
+_PART: dict[str, Kind] = {
+    "text": string,
+    "inlineData": _BLOB,
+    "fileData": message(mimeType=string, fileUri=string),
+    "functionCall": message(name=string, args=struct, id=string),
+    "functionResponse": message(name=string, response=struct, id=string, parts=each(message(inlineData=_BLOB))),
+    "executableCode": message(language=string, code=string),
+    "codeExecutionResult": message(outcome=string, output=string),
+    "thought": boolean,
+    "thoughtSignature": signature,
+    "videoMetadata": message(startOffset=string, endOffset=string, fps=number, contentLayers=anything),
+    "mediaResolution": anything,
+    "mediaProcessing": anything,
+    "documentMetadata": struct,
+    "spreadsheetMetadata": struct,
+    "audioMetadata": struct,
+    "partMetadata": struct,
+    "toolCall": struct,
+    "toolResponse": struct,
+}
+PART = message(**_PART)
 
 CONTENT = message(role=string, parts=each(PART))
 
@@ -176,41 +177,42 @@ TOOL_CONFIG = message(
 )
 
 #: upstream.md 4.3
-GENERATION_CONFIG = message(
-    temperature=number,
-    topP=number,
-    topK=integer,
-    candidateCount=integer,
-    maxOutputTokens=integer,
-    stopSequences=each(string),
-    seed=integer,
-    presencePenalty=number,
-    frequencyPenalty=number,
-    responseLogprobs=boolean,
-    logprobs=integer,
-    responseMimeType=one_of("text/plain", "application/json", "text/x.enum"),
-    responseSchema=struct,
-    responseJsonSchema=struct,
-    responseModalities=each(string),
-    mediaResolution=string,
-    speechConfig=struct,
-    audioTimestamp=boolean,
-    thinkingConfig=message(
+_GENERATION: dict[str, Kind] = {
+    "temperature": number,
+    "topP": number,
+    "topK": integer,
+    "candidateCount": integer,
+    "maxOutputTokens": integer,
+    "stopSequences": each(string),
+    "seed": integer,
+    "presencePenalty": number,
+    "frequencyPenalty": number,
+    "responseLogprobs": boolean,
+    "logprobs": integer,
+    "responseMimeType": one_of("text/plain", "application/json", "text/x.enum"),
+    "responseSchema": struct,
+    "responseJsonSchema": struct,
+    "responseModalities": each(string),
+    "mediaResolution": string,
+    "speechConfig": struct,
+    "audioTimestamp": boolean,
+    "thinkingConfig": message(
         includeThoughts=boolean,
         thinkingBudget=integer,
         thinkingLevel=one_of("minimal", "low", "medium", "high"),
     ),
-    imageConfig=message(
+    "imageConfig": message(
         aspectRatio=one_of("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"),
         imageSize=one_of("1K", "2K", "4K"),
     ),
-    routingConfig=struct,
-    modelSelectionConfig=struct,
-    enableAffectiveDialog=boolean,
-    enableEnhancedCivicAnswers=boolean,
-    translationConfig=struct,
-    audioTranscriptionConfig=struct,
-)
+    "routingConfig": struct,
+    "modelSelectionConfig": struct,
+    "enableAffectiveDialog": boolean,
+    "enableEnhancedCivicAnswers": boolean,
+    "translationConfig": struct,
+    "audioTranscriptionConfig": struct,
+}
+GENERATION_CONFIG = message(**_GENERATION)
 
 #: the envelope of both generating methods
 ENVELOPE = message(
@@ -242,3 +244,37 @@ _METADATA = message(ideType=string, platform=string, pluginType=string, duetProj
 LOAD = message(cloudaicompanionProject=string, metadata=_METADATA)
 ONBOARD = message(tierId=string, cloudaicompanionProject=string, metadata=_METADATA)
 MODELS = message(project=string)
+
+_LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH")
+_THINKING = message(
+    includeThoughts=boolean, thinkingBudget=integer, thinkingLevel=one_of(*_LEVELS, *map(str.lower, _LEVELS))
+)
+_OFFICIAL: dict[str, Kind] = {
+    "contents": each(message(role=string, parts=each(message(**(_PART | {"speechMetadata": struct}))))),
+    "systemInstruction": CONTENT,
+    "generationConfig": message(**(_GENERATION | {"thinkingConfig": _THINKING})),
+    "tools": each(TOOL),
+    "toolConfig": TOOL_CONFIG,
+    "safetySettings": each(message(category=string, threshold=string)),
+    "cachedContent": string,
+    "serviceTier": one_of("flex", "standard", "priority"),
+    "labels": mapping(string),
+}
+#: the Gemini API's bodies: bare, and without a session (official-upstreams.md 4)
+OFFICIAL = message(**_OFFICIAL)
+OFFICIAL_COUNT = message(contents=each(CONTENT), generateContentRequest=message(model=string, **_OFFICIAL))
+_EMBED: dict[str, Kind] = {
+    "model": string,
+    "content": CONTENT,
+    "taskType": string,
+    "title": string,
+    "outputDimensionality": integer,
+}
+EMBED = message(**_EMBED)
+EMBED_BATCH = message(requests=each(EMBED))
+#: Vertex AI's bodies; it counts what stands flat (official-upstreams.md 8.1)
+_VERTEX = {name: kind for name, kind in _OFFICIAL.items() if name != "serviceTier"}
+VERTEX = message(**_VERTEX)
+VERTEX_COUNT = message(
+    **{name: _VERTEX[name] for name in ("contents", "systemInstruction", "tools", "generationConfig")}
+)

@@ -59,7 +59,7 @@ def _as_text(time: str, record: Record, traces: list[str], left_out: int) -> str
         f"{time} info  access: {record.method} {record.dialect} {record.operation} {record.status} "
         f"{_ms(record.duration)} ms first={first} bytes={record.bytes_out} "
         f"tokens={record.tokens_in}/{record.tokens_out} asked={_name(record.asked)} "
-        f"model={_name(record.model)} account={_name(record.account)} "
+        f"model={_name(record.model)} via={record.upstream or '-'} account={_name(record.account)} "
         f"attempts={len(record.attempts)}{f' failed={failed}' if failed else ''}"
         f"{f' error={record.error}' if record.error else ''}{' stream' if record.streamed else ''}"
         f"{' left' if record.client_left else ''} client={_name(record.client)} key={_name(record.key)} {record.id}"
@@ -88,6 +88,7 @@ def _as_json(time: str, record: Record, traces: list[str], left_out: int) -> str
         "tokens_out": record.tokens_out,
         "asked": _clean(record.asked),
         "model": _clean(record.model),
+        "via": record.upstream,
         "account": _clean(record.account),
         "attempts": len(record.attempts),
         "failed": [attempt.reason for attempt in record.attempts if attempt.reason],

@@ -20,6 +20,7 @@ from antigravity_proxy.settings.proxies import UnusableProxy, parse_proxy_url
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.ticker import Ticker
+from antigravity_proxy.upstream.bounded_agent import bounded_agent
 from antigravity_proxy.upstream.connections import Connections
 from antigravity_proxy.upstream.endpoints import KeptEndpoints
 from antigravity_proxy.upstream.exchange import Exchange, HeaderList, NoWayOut, host_header
@@ -39,10 +40,12 @@ class Egress:
         self.endpoints = endpoints
         self._connections = Connections(ticker, endpoints)
         self.calls = DeferredSemaphore(ACCOUNT_CALLS_AT_ONCE)
-        self.pool = HTTPConnectionPool(ticker.clock)
-        self.pool.retryAutomatically = False  # retries are the relay's to decide
-        self.pool.maxPersistentPerHost = IDLE_CONNECTIONS_PER_HOST
-        self.pool.cachedConnectionTimeout = IDLE_CONNECTION_SECONDS
+        self._pool = HTTPConnectionPool(ticker.clock)
+        self._pool.retryAutomatically = False  # who asks tries again later
+        self._pool.maxPersistentPerHost = IDLE_CONNECTIONS_PER_HOST
+        self._pool.cachedConnectionTimeout = IDLE_CONNECTION_SECONDS
+        #: for small answers, such as tokens
+        self.agent = bounded_agent(ticker.clock, endpoints, self._pool)
 
     def exchange(self, silence: float = 0.0) -> Exchange:
         """A new exchange on this way, at least as patient as ``silence``."""
@@ -66,7 +69,7 @@ class Egress:
 
     def forget_idle(self) -> Deferred[Any]:
         """Closes the idle connections: one of them proved dead, and they are of an age."""
-        return DeferredList([self._connections.close_idle(), self.pool.closeCachedConnections()])
+        return DeferredList([self._connections.close_idle(), self._pool.closeCachedConnections()])
 
 
 class Egresses:

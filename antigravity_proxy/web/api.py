@@ -14,16 +14,23 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
-from antigravity_proxy.canonical.catalogue import Catalogue, PublicModel
+from antigravity_proxy.canonical import windows
+from antigravity_proxy.canonical.catalogue import PublicModel
+from antigravity_proxy.canonical.credential import VERTEX
+from antigravity_proxy.canonical.router import Router
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.dialect.openai import responses_listing
 from antigravity_proxy.relay.context import ClientGone, RelayContext
-from antigravity_proxy.telemetry.record import Ledger
-from antigravity_proxy.web import capacity
+from antigravity_proxy.state.usage import UsageLedger
+from antigravity_proxy.telemetry.record import Ledger, Record
+from antigravity_proxy.web import capacity, limit_headers, usage
+from antigravity_proxy.web.budgets import Budgets
 from antigravity_proxy.web.client import HttpClient
+from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.decoding import Decoding
 from antigravity_proxy.web.dialects import DIALECTS, Dialect, Incoming, TokenCount
 from antigravity_proxy.web.gate import ApiAdmission, ApiGate, ApiRequest
+from antigravity_proxy.web.limit_headers import Headers
 from antigravity_proxy.web.responses import Asking, Responses
 from antigravity_proxy.web.routes import Operation, Route
 from antigravity_proxy.web.serving import Serving
@@ -65,23 +72,27 @@ class ApiResource(Resource):
     def __init__(
         self,
         context: RelayContext,
-        catalogue: Callable[[], Catalogue],
+        router: Callable[[], Router],
         gate: ApiGate,
         public: IResource,
         hex_digits: Callable[[int], str],
         ledger: Ledger,
         decoding: Decoding,
         responses: Responses,
+        usage: UsageLedger,
+        budgets: Budgets,
     ) -> None:
         super().__init__()
         self._context = context
-        self._catalogue = catalogue
+        self._router = router
         self._gate = gate
         self._public = public
         self._ledger = ledger
         self._decoding = decoding
         self._responses = responses
-        self._serving = serving = Serving(context, catalogue, gate.rate_limits, hex_digits, ledger)
+        self._usage = usage
+        self._budgets = budgets
+        self._serving = serving = Serving(context, router, gate.rate_limits, budgets, hex_digits, ledger)
         self._sockets = None if Sockets is None else Sockets(gate, serving, responses, ledger, context.ticker)
 
     def render(self, request: ApiRequest) -> Any:
@@ -91,6 +102,9 @@ class ApiResource(Resource):
             TwistedRequest(request).render(self._public)
             return NOT_DONE_YET
         client = HttpClient(request, admission.recorded, self._context.ticker)
+        dialect = admission.route.dialect
+        if dialect == "anthropic" or (admission.key is not None and admission.key.has_limits):
+            client.further = partial(self._limits_left, admission.key, dialect, client.record)
         serving = Deferred.fromCoroutine(self._serve(request, admission, client))
         request.on_lost = partial(_hung_up, client, serving)
         serving.addErrback(self._last_resort, request, client)
@@ -113,15 +127,28 @@ class ApiResource(Resource):
                 await self._respond(request, admission, client)
             elif (decode := dialect.decoders.get(route.operation)) is not None:
                 place = self._decoding.place(request.body_size)
-                decoding = self._decoding.decode(decode, _incoming(request, route))
+                decoding = self._decoding.decode(decode, self._incoming(request, route))
                 await self._serving.generate(admission, request.requestHeaders, await decoding, client, place)
+            elif (embed := dialect.embeddings.get(route.operation)) is not None:
+                wanted = await self._decoding.decode(embed, _incoming(request, route, keeps_original=False))
+                client.reply(wanted.render(await self._serving.embed(admission, wanted.call, client)))
             elif (count := dialect.counts.get(route.operation)) is not None:
                 client.reply(await self._count(request, admission, count, client))
+            elif route.operation is Operation.USAGE:
+                client.reply(await usage.answer(self._usage, admission.key, _query(request)))
             else:
                 client.reply(self._document(request, admission, dialect))
         except errors.ProxyError as e:
             record.error = e.code
             client.reply(self._gate.render(request, e))
+
+    def _incoming(self, request: ApiRequest, route: Route) -> Incoming:
+        return _incoming(request, route, keeps_original=self._takes_originals())
+
+    def _takes_originals(self) -> bool:
+        """Whether somebody may take a request of Anthropic's dialect as it is."""
+        vertex = self._context.others.get(VERTEX)
+        return vertex is not None and bool(vertex.pool.states)
 
     def _check_method(self, request: ApiRequest, route: Route) -> None:
         if route.operation is Operation.UNKNOWN:
@@ -143,32 +170,46 @@ class ApiResource(Resource):
             case _:
                 return _GO_AHEAD
 
+    def _limits_left(self, key: ClientKey | None, dialect: str, record: Record) -> Headers:
+        """What is left to the client's key at this moment, and of the windows of the account that serves."""
+        found: Headers = ()
+        epoch = self._context.epoch()
+        if key is not None and key.has_limits:
+            requests, tokens = self._gate.rate_limits.left(key), self._budgets.left(key)
+            found = limit_headers.of_key(dialect, requests, tokens, epoch)
+        if dialect == "anthropic" and record.account:
+            state = self._context.upstream.pool.find(record.account)
+            if state is not None and state.standing.windows:
+                found += limit_headers.unified(windows.of_model(state.standing, record.model), epoch)
+        return found
+
     def _models(self, admission: ApiAdmission) -> tuple[PublicModel, ...]:
         """The models that the client may use."""
-        catalogue, key = self._catalogue(), admission.key
-        listed = catalogue.public()
+        router, key = self._router(), admission.key
+        listed = router.public()
         if key is None or not key.models:
             return listed
-        return tuple(model for model in listed if key.may_use(catalogue.resolve(model.id).id))
+        return tuple(model for model in listed if _may_use(key, router, model.id))
 
     def _model(self, admission: ApiAdmission, name: str) -> PublicModel | None:
         """The model of that name, if the client may use it: what a request for it would be served by."""
-        catalogue, key = self._catalogue(), admission.key
-        found = catalogue.find(name)
-        if found is None or (key is not None and not key.may_use(catalogue.resolve(name).id)):
-            return None
-        return found
+        router, key = self._router(), admission.key
+        found = router.find(name)
+        return found if found is not None and (key is None or _may_use(key, router, name)) else None
 
     def _capacity(self) -> Rendered:
-        pool = self._context.upstream.pool
-        models = pool.capacity(self._catalogue().ids)
-        return capacity.render(models, len(pool.states), pool.usable(), self._context.epoch())
+        upstreams = self._context.upstreams
+        found = {name: upstream.pool.capacity(self._router().ids(name)) for name, upstream in upstreams.items()}
+        pools = [upstream.pool for upstream in upstreams.values()]
+        accounts, usable = sum(len(pool.states) for pool in pools), sum(pool.usable() for pool in pools)
+        states = self._context.upstream.pool.states  # of the others upstream tells no windows
+        return capacity.render(found, accounts, usable, self._context.epoch(), states)
 
     async def _count(
         self, request: ApiRequest, admission: ApiAdmission, count: TokenCount, client: HttpClient
     ) -> Rendered:
         place = self._decoding.place(request.body_size)
-        call = await self._decoding.decode(count.decode, _incoming(request, admission.route))
+        call = await self._decoding.decode(count.decode, self._incoming(request, admission.route))
         return count.render(await self._serving.count(admission, call, client, place))
 
     async def _respond(self, request: ApiRequest, admission: ApiAdmission, client: HttpClient) -> None:
@@ -216,6 +257,12 @@ class ApiResource(Resource):
         self._ledger.close(client.record)
 
 
+def _may_use(key: ClientKey, router: Router, name: str) -> bool:
+    """Whether a client may use what serves a name."""
+    model = router.first(name)
+    return model is not None and key.may_use(model.id)
+
+
 def _hung_up(client: HttpClient, serving: Deferred[None], reason: Failure) -> None:
     client.lost(reason)
     serving.cancel()
@@ -227,10 +274,21 @@ def _wants_websocket(request: ApiRequest, route: Route) -> bool:
     return is_websocket and route.operation is Operation.RESPONSES
 
 
-def _incoming(request: ApiRequest, route: Route) -> Incoming:
-    """What a decoder needs of the request; the body is kept nowhere else after this."""
+def _incoming(request: ApiRequest, route: Route, *, keeps_original: bool) -> Incoming:
+    """What a decoder needs of the request; the body is kept nowhere else after this.
+
+    ``keeps_original``: an upstream may take a body of Anthropic's dialect as it is.
+    """
     content_type = (request.getHeader(b"content-type") or b"").decode("latin-1")
-    return Incoming(request.take_body(), content_type, route.model, _query(request))
+    anthropic = _anthropic(request) if keeps_original and route.dialect == "anthropic" else None
+    return Incoming(request.take_body(), content_type, route.model, _query(request), anthropic)
+
+
+def _anthropic(request: ApiRequest) -> tuple[str, str]:
+    """The headers ``anthropic-version`` and ``anthropic-beta``, which may come several times."""
+    version = request.getHeader(b"anthropic-version") or b""
+    betas = b",".join(request.requestHeaders.getRawHeaders(b"anthropic-beta", []))
+    return version.decode("latin-1"), betas.decode("latin-1")
 
 
 def _query(request: ApiRequest) -> dict[str, str]:

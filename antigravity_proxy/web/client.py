@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IConsumer
@@ -29,8 +30,10 @@ class HttpClient:
         "_keepalive",
         "_request",
         "_said",
+        "_tells_model",
         "_ticker",
         "consumer",
+        "further",
         "gone",
         "head_sent",
         "record",
@@ -42,8 +45,10 @@ class HttpClient:
         self._ticker = ticker
         self._headers: tuple[tuple[bytes, bytes], ...] = ()
         self._keepalive = b""
+        self._tells_model = False  # who served is known when the head leaves
         self._said = 0.0  # monotonic seconds: when the client last got a byte
         self.consumer: IConsumer | None = None
+        self.further: Callable[[], tuple[tuple[bytes, bytes], ...]] | None = None  # headers that are known late
         self.gone = False
         self.started = False
         self.head_sent = False
@@ -52,6 +57,7 @@ class HttpClient:
     def prepare(self, headers: tuple[tuple[bytes, bytes], ...], keepalive: bytes | None) -> None:
         """Sets the answer's headers. ``keepalive`` is None for a collected answer, else what fills long silences."""
         self._headers = headers
+        self._tells_model = True
         if keepalive is None:
             return
         self.consumer = self._request
@@ -95,6 +101,7 @@ class HttpClient:
         if self.gone:
             return
         self._request.setResponseCode(rendered.status)
+        self._tells_model = False
         self._headers = (*rendered.headers, (b"content-length", b"%d" % len(rendered.body)))
         self._send_head()
         self._first_byte()
@@ -116,7 +123,13 @@ class HttpClient:
         if self.head_sent:
             return
         self.head_sent = True
-        self._request.setHeaders((*_ALWAYS, *self._headers))
+        told = (
+            (b"x-antigravity-model", self.record.model.encode()),
+            (b"x-antigravity-upstream", self.record.upstream.encode()),
+        )
+        further = () if self.further is None else self.further()
+        self.further = None
+        self._request.setHeaders((*_ALWAYS, *self._headers, *(told if self._tells_model else ()), *further))
         self._headers = ()
 
     def tick(self, now: float) -> None:

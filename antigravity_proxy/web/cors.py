@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from antigravity_proxy.http1.fields import HeaderFields
 
 #: what a page may read of an answer besides its body
-_EXPOSED = b"request-id, retry-after, x-antigravity-model, x-request-id"
+_EXPOSED = b"request-id, retry-after, x-antigravity-model, x-antigravity-upstream, x-request-id"
 _METHODS = b"GET, HEAD, POST, DELETE"
 #: seconds for which a browser need not ask again
 _MAX_AGE = b"600"

@@ -6,17 +6,20 @@ The one place where operations and dialects meet.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.catalogue import PublicModel
+from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.dialect.anthropic import answer as anthropic_answer
 from antigravity_proxy.dialect.anthropic import errors as anthropic_errors
 from antigravity_proxy.dialect.anthropic import models as anthropic_models
 from antigravity_proxy.dialect.anthropic import request as anthropic_request
 from antigravity_proxy.dialect.base import Decoded, Rendered, RenderError
 from antigravity_proxy.dialect.gemini import answer as gemini_answer
+from antigravity_proxy.dialect.gemini import embeddings as gemini_embeddings
 from antigravity_proxy.dialect.gemini import errors as gemini_errors
 from antigravity_proxy.dialect.gemini import models as gemini_models
 from antigravity_proxy.dialect.gemini import request as gemini_request
@@ -25,19 +28,25 @@ from antigravity_proxy.dialect.openai import (
     chat_request,
     completions_request,
     images_request,
+    speech,
 )
+from antigravity_proxy.dialect.openai import embeddings as openai_embeddings
 from antigravity_proxy.dialect.openai import errors as openai_errors
 from antigravity_proxy.dialect.openai import models as openai_models
 from antigravity_proxy.web.routes import DialectName, Operation
 
 
 class Incoming(Struct, frozen=True):
-    """What a decoder needs of a request. ``model`` is the path's; of a repeated field of the ``query`` the last."""
+    """What a decoder needs of a request. ``model`` is the path's; of a repeated field of the ``query`` the last.
+
+    ``anthropic``: its ``anthropic-version`` and ``anthropic-beta``, where an upstream may take the body as it is.
+    """
 
     body: bytes
     content_type: str
     model: str
     query: Mapping[str, str]
+    anthropic: tuple[str, str] | None = None
 
 
 class TokenCount(Struct, frozen=True):
@@ -45,6 +54,13 @@ class TokenCount(Struct, frozen=True):
 
     decode: Callable[[Incoming], Call]
     render: Callable[[int], Rendered]
+
+
+class Embedding(Struct, frozen=True):
+    """A decoded request for vectors, and how they are rendered."""
+
+    call: EmbeddingCall
+    render: Callable[[Vectors], Rendered]
 
 
 class Dialect(Struct, frozen=True):
@@ -63,6 +79,12 @@ class Dialect(Struct, frozen=True):
     render_model: Callable[[PublicModel | None, str], Rendered]
     decoders: Mapping[Operation, Callable[[Incoming], Decoded]]
     counts: Mapping[Operation, TokenCount]
+    embeddings: Mapping[Operation, Callable[[Incoming], Embedding]] = {}
+
+
+def _openai_embedding(body: bytes) -> Embedding:
+    wanted = openai_embeddings.decode(body)
+    return Embedding(wanted.call, partial(openai_embeddings.render, wanted))
 
 
 _OPENAI = Dialect(
@@ -80,9 +102,11 @@ _OPENAI = Dialect(
         Operation.TRANSCRIPTIONS: lambda incoming: audio_request.decode_transcription(
             incoming.body, incoming.content_type
         ),
+        Operation.SPEECH: lambda incoming: speech.decode(incoming.body),
         Operation.TRANSLATIONS: lambda incoming: audio_request.decode_translation(incoming.body, incoming.content_type),
     },
     counts={},
+    embeddings={Operation.EMBEDDINGS: lambda incoming: _openai_embedding(incoming.body)},
 )
 _ANTHROPIC = Dialect(
     name="anthropic",
@@ -91,10 +115,11 @@ _ANTHROPIC = Dialect(
     render_error=anthropic_errors.render,
     render_models=anthropic_models.render_list,
     render_model=anthropic_models.render_one,
-    decoders={Operation.MESSAGE: lambda incoming: anthropic_request.decode(incoming.body)},
+    decoders={Operation.MESSAGE: lambda incoming: anthropic_request.decode(incoming.body, incoming.anthropic)},
     counts={
         Operation.MESSAGE_COUNT: TokenCount(
-            lambda incoming: anthropic_request.decode_count(incoming.body), anthropic_answer.render_count
+            lambda incoming: anthropic_request.decode_count(incoming.body, incoming.anthropic),
+            anthropic_answer.render_count,
         )
     },
 )
@@ -117,6 +142,14 @@ _GEMINI = Dialect(
         Operation.GEMINI_COUNT: TokenCount(
             lambda incoming: gemini_request.decode_count(incoming.body, incoming.model), gemini_answer.render_count
         )
+    },
+    embeddings={
+        Operation.GEMINI_EMBED: lambda incoming: Embedding(
+            gemini_embeddings.decode(incoming.body, incoming.model), gemini_embeddings.render
+        ),
+        Operation.GEMINI_EMBED_BATCH: lambda incoming: Embedding(
+            gemini_embeddings.decode_batch(incoming.body, incoming.model), gemini_embeddings.render_batch
+        ),
     },
 )
 #: by name; where a request has the marks of several, the first of them counts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -49,6 +49,7 @@ class Health(Struct, rename="camel"):
     database: str
     accounts: int
     usable: int
+    credentials: dict[str, int]
     read_only: bool
     volume: Volume
     replicas: int | None
@@ -58,10 +59,12 @@ class Health(Struct, rename="camel"):
 class Condition(Struct, frozen=True):
     """What is known of the daemon's state at a moment. ``epoch`` in seconds.
 
-    ``database``: ``connected`` while the volume can be read, else why not, in a word or two. ``accounts``: rows that
-    open; ``usable``: accounts that can serve, cooling or not. ``apart``: why replicas don't share their state, empty:
-    they do, or there are none. ``replicas``: how many do, None: this process shares with nobody. ``resting``: all
-    accounts rest, since Google has barred one for its terms.
+    ``database``: ``connected`` while the volume can be read, ``none`` where there is to be none, else why it can't, in
+    a word or two. ``accounts``: rows that open; ``usable``: accounts and official credentials that can serve, cooling
+    or not; ``usable_credentials`` are the latter. ``credentials``: how many there are, by upstream. ``apart``: why
+    replicas don't share their state, empty: they do, or there are none. ``replicas``: how many do, None: this process
+    shares with nobody. ``resting``: all accounts rest, since Google has barred
+    one for its terms.
     """
 
     epoch: float
@@ -76,12 +79,20 @@ class Condition(Struct, frozen=True):
     replicas: int | None = None
     warnings: tuple[str, ...] = ()
     resting: bool = False
+    credentials: Mapping[str, int] = {}
+    usable_credentials: int = 0
+
+
+#: the database where nobody has named a data directory, and official credentials serve
+NO_VOLUME = "none"
 
 
 def judge(condition: Condition) -> Health:
     """The verdict over a condition. Warnings alone leave it healthy."""
     status: Literal["healthy", "degraded", "unhealthy"] = "healthy"
-    if not condition.ever_read or not condition.accounts:
+    if condition.database == NO_VOLUME:
+        status = "healthy" if condition.usable_credentials else "unhealthy"
+    elif not (condition.ever_read and condition.accounts) and not condition.usable_credentials:
         status = "unhealthy"
     elif (
         condition.database != "connected"
@@ -98,6 +109,7 @@ def judge(condition: Condition) -> Health:
         database=condition.database,
         accounts=condition.accounts,
         usable=condition.usable,
+        credentials=dict(condition.credentials),
         read_only=condition.read_only,
         volume=condition.volume,
         replicas=condition.replicas,
@@ -167,7 +179,7 @@ class HealthPages:
         if condition.draining:
             return _page(503, {"status": "draining"})
         if not condition.usable:
-            return _page(503, {"status": "no usable account"})
+            return _page(503, {"status": "no usable account or credential"})
         return _page(200, {"status": "ready"})
 
     def _render_metrics(self, openmetrics: bool) -> _Page:

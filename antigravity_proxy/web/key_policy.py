@@ -29,6 +29,8 @@ class KeyPolicy:
         self._allow_anonymous = allow_anonymous and not has_clients
         self._host = host
         self.clients: tuple[ClientKey, ...] = ()
+        #: whether a gui_config.json that is not there may be one that cannot be seen, and hold a key
+        self.needs_config = True
 
     @classmethod
     def of(cls, settings: Settings) -> KeyPolicy:
@@ -50,6 +52,8 @@ class KeyPolicy:
             return KeyRing(self._explicit, self.clients)
         if config is not None and config.api_key is not None:
             return KeyRing([config.api_key.reveal()], self.clients)
+        if config is None and absent and not self.needs_config and not self._has_clients:
+            return KeyRing(open=True) if self._may_be_open else None
         if config is None or self._has_clients:
             return KeyRing((), self.clients, open=absent and self._allow_anonymous)
         return KeyRing(open=True) if self._may_be_open else None

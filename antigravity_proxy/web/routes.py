@@ -38,9 +38,14 @@ class Operation(Enum):
     GEMINI_GENERATE = "generate content"
     GEMINI_STREAM = "stream generated content"
     GEMINI_COUNT = "count tokens"
+    EMBEDDINGS = "embeddings"
+    SPEECH = "speech"
+    GEMINI_EMBED = "embed content"
+    GEMINI_EMBED_BATCH = "embed contents"
     MODELS = "list models"
     MODEL = "get a model"
     CAPACITY = "capacity"
+    USAGE = "usage"
     PUBLIC = "health, metrics and other pages that need no key"
     PREFLIGHT = "a browser asks whether a page may call"
     UNKNOWN = "no such path"
@@ -67,6 +72,8 @@ _GEMINI_ACTIONS = {
     "generateContent": Operation.GEMINI_GENERATE,
     "streamGenerateContent": Operation.GEMINI_STREAM,
     "countTokens": Operation.GEMINI_COUNT,
+    "embedContent": Operation.GEMINI_EMBED,
+    "batchEmbedContents": Operation.GEMINI_EMBED_BATCH,
 }
 _READ = ("GET", "HEAD")
 PREFLIGHT = Route(Operation.PREFLIGHT, "openai", ("OPTIONS",))
@@ -79,10 +86,13 @@ _FIXED = {
     "/v1/images/generations": Route(Operation.IMAGES, "openai", ("POST",)),
     "/v1/images/edits": Route(Operation.IMAGE_EDITS, "openai", ("POST",)),
     "/v1/audio/transcriptions": Route(Operation.TRANSCRIPTIONS, "openai", ("POST",)),
+    "/v1/audio/speech": Route(Operation.SPEECH, "openai", ("POST",)),
+    "/v1/embeddings": Route(Operation.EMBEDDINGS, "openai", ("POST",)),
     "/v1/audio/translations": Route(Operation.TRANSLATIONS, "openai", ("POST",)),
     "/v1/messages": Route(Operation.MESSAGE, "anthropic", ("POST",)),
     "/v1/messages/count_tokens": Route(Operation.MESSAGE_COUNT, "anthropic", ("POST",)),
     "/capacity": Route(Operation.CAPACITY, "openai", _READ),
+    "/usage": Route(Operation.USAGE, "openai", _READ),
 }
 #: by what follows a response's id
 _OF_RESPONSE = {
@@ -135,7 +145,7 @@ def _model(rest: str, prefix: str, asked: DialectName) -> Route:
         return Route(_GEMINI_ACTIONS[action], "gemini", ("POST",), _name(name))
     if prefix == "/models/" or not rest:
         return Route(Operation.UNKNOWN, "gemini" if prefix != "/v1/models/" else asked, ())
-    if colon and prefix == "/v1beta/models/":  # an action that isn't offered, such as :embedContent
+    if colon and prefix == "/v1beta/models/":  # an action that isn't offered, such as :batchGenerateContent
         return Route(Operation.UNKNOWN, "gemini", ())
     return Route(Operation.MODEL, "gemini" if prefix == "/v1beta/models/" else asked, _READ, _name(rest))
 

@@ -11,18 +11,23 @@ from twisted.logger import Logger
 
 from antigravity_proxy import errors
 from antigravity_proxy.canonical.call import Call
-from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.chunk import Usage
+from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
+from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.official import embeds
+from antigravity_proxy.canonical.router import Route, Router
 from antigravity_proxy.dialect.base import Decoded, Stamp
 from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.logs import one_line
 from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
 from antigravity_proxy.relay.counting import count_tokens
+from antigravity_proxy.relay.embedding import vectors
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
 from antigravity_proxy.relay.signatures import ConversationSignatures
 from antigravity_proxy.telemetry.record import Ledger, Record
+from antigravity_proxy.web.budgets import Budgets
 from antigravity_proxy.web.gate import ApiAdmission
 from antigravity_proxy.web.rate_limits import RateLimits
 from antigravity_proxy.web.session_headers import session_of
@@ -53,14 +58,16 @@ class Serving:
     def __init__(
         self,
         context: RelayContext,
-        catalogue: Callable[[], Catalogue],
+        router: Callable[[], Router],
         rate_limits: RateLimits,
+        budgets: Budgets,
         hex_digits: Callable[[int], str],
         ledger: Ledger,
     ) -> None:
         self._context = context
-        self._catalogue = catalogue
+        self._router = router
         self._rate_limits = rate_limits
+        self._budgets = budgets
         self._hex = hex_digits
         self._ledger = ledger
         self._unknown: set[str] = set()  # names that were warned of
@@ -80,33 +87,37 @@ class Serving:
         if name := session_of(headers):  # wins over the body
             decoded = replace(decoded, call=replace(decoded.call, session=name))
         context, call, record = self._context, decoded.call, client.record
-        model = self.model(admission, call, record)
+        route = self.route(admission, call, record)
         if admission.key is not None and decoded.asks_upstream:
             self._rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
+        if admission.key is not None and admission.key.has_budget and decoded.asks_upstream:
+            calls = (call, *decoded.more)
+            estimate = await place(lambda: sum(map(input_tokens, calls)))
+            self._budgets.reserve(admission.key, record, estimate)
         if call.stream:
             self._ledger.streams(record)
-        memory = await place(partial(ConversationSignatures, context.signatures, record.key, call, model))
+        memory = await place(partial(ConversationSignatures, context.signatures, record.key, call, route[0]))
         stamp = Stamp(int(context.epoch()), self._hex, admission.id, context.epoch, memory.call_signed)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:
             answer = new_answer(stamp)
-            client.prepare(_headers(answer.content_type, model.id), None)
+            client.prepare(_headers(answer.content_type), None)
             client.finish(answer.close())
             return
         await memory.recall(call)
         generation: Generation | FanOut
         if call.choices == 1 and not decoded.more:
-            generation = Generation(context, call, model, memory, lambda: new_answer(stamp), client, place)
+            generation = Generation(context, call, route, memory, lambda: new_answer(stamp), client, place)
         else:
             calls = (call, *decoded.more)
             any_will_do = decoded.any_will_do
             generation = FanOut(
-                context, calls, model, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do, place=place
+                context, calls, route, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do, place=place
             )
             del calls
         answer = generation.answer
         streamed = call.stream
-        client.prepare(_headers(answer.content_type, model.id), answer.keepalive if streamed else None)
+        client.prepare(_headers(answer.content_type), answer.keepalive if streamed else None)
         del decoded, call, answer
         try:
             tail = await generation.run()
@@ -122,23 +133,43 @@ class Serving:
 
     async def count(self, admission: ApiAdmission, call: Call, client: AnsweredClient, place: Place = at_once) -> int:
         """The tokens of a call; raises a ProxyError. ``place`` is where the request is prepared."""
-        model = self.model(admission, call, client.record)
-        return await count_tokens(self._context, call, model, client, place)
+        route = self.route(admission, call, client.record)
+        return await count_tokens(self._context, call, route, client, place)
 
-    def model(self, admission: ApiAdmission, call: Call, record: Record) -> Model:
-        """The model that serves the call, as far as the client may use it; raises Forbidden.
+    async def embed(self, admission: ApiAdmission, call: EmbeddingCall, client: AnsweredClient) -> Vectors:
+        """The vectors of a call; raises a ProxyError."""
+        route, record = self._router().special(call.model, embeds, "make vectors"), client.record
+        record.asked, record.model, record.family = call.model, route[0].id, route[0].family
+        self._check(admission, route[0])
+        found = await vectors(self._context, call, route, client)
+        record.tokens_in = found.tokens
+        return found
+
+    @staticmethod
+    def _check(admission: ApiAdmission, model: Model) -> None:
+        if admission.key is not None and not admission.key.may_use(model.id):
+            raise errors.Forbidden(f"This API key may not use the model {model.id}.", param="model")
+
+    def route(self, admission: ApiAdmission, call: Call, record: Record) -> Route:
+        """The models that may serve the call, by upstream; as far as the client may use them. Raises Forbidden.
 
         Of a chain that the operator wrote, the first that somebody is free for.
         """
-        catalogue, pool = self._catalogue(), self._context.upstream.pool
-        chain = catalogue.serving(call)
-        model = chain[0] if len(chain) == 1 else next((m for m in chain if pool.free_in(m.id) == 0), chain[0])
-        if not catalogue.knows(call.model):
+        router = self._router()
+        routes = router.routes(call)
+        route = routes[0] if len(routes) == 1 else next(filter(self._is_free, routes), routes[0])
+        model = route[0]
+        if not router.knows(call.model):
             self._warn_of(call.model, model)
-        record.asked, record.model, record.family = call.model, model.id, model.family
-        if admission.key is not None and not admission.key.may_use(model.id):
-            raise errors.Forbidden(f"This API key may not use the model {model.id}.", param="model")
-        return model
+        record.asked, record.model, record.family, record.upstream = call.model, model.id, model.family, model.upstream
+        if admission.key is not None and not all(admission.key.may_use(each.id) for each in route):
+            route = tuple(each for each in route if admission.key.may_use(each.id))
+            if not route:
+                raise errors.Forbidden(f"This API key may not use the model {model.id}.", param="model")
+        return route
+
+    def _is_free(self, route: Route) -> bool:
+        return any(self._context.of(model).pool.free_in(model.id) == 0 for model in route)
 
     def _warn_of(self, name: str, model: Model) -> None:
         """A name that nobody knows is served all the same: the operator hears of it once."""
@@ -150,12 +181,12 @@ class Serving:
 
 def _count_tokens(record: Record, usage: Usage) -> None:
     record.tokens_in, record.tokens_out = usage.input_tokens, usage.output_tokens
+    record.tokens_cached, record.tokens_thinking = usage.cached_content_token_count, usage.thoughts_token_count
 
 
-def _headers(content_type: bytes, model: str) -> tuple[tuple[bytes, bytes], ...]:
+def _headers(content_type: bytes) -> tuple[tuple[bytes, bytes], ...]:
     return (
         (b"content-type", content_type),
         (b"cache-control", b"no-cache"),
         (b"x-accel-buffering", b"no"),
-        (b"x-antigravity-model", model.encode()),
     )

@@ -26,6 +26,8 @@ class Surroundings(Struct, frozen=True):
     ``own_egress``: how many proxies of accounts' own failed a moment ago. ``resting``: all accounts rest, since Google
     has barred one for its terms. ``refused_since``: since when upstream refuses this program, in epoch seconds, 0: it
     doesn't.
+    ``credentials``: what is wrong with the file of official credentials; ``notes`` on these. ``no_volume``: they serve
+    alone.
     """
 
     keys_closed: bool = False
@@ -38,6 +40,9 @@ class Surroundings(Struct, frozen=True):
     tally: Tally = Tally()
     egress: str = ""
     own_egress: int = 0
+    credentials: str = ""
+    notes: tuple[str, ...] = ()
+    no_volume: bool = False
     resting: bool = False
     refused_since: float = 0.0
 
@@ -68,9 +73,12 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found += state.config.notes
     if around.client_keys:
         found.append(f"PROXY_CLIENT_KEYS_FILE: {around.client_keys}; its last good keys stay in force")
+    if around.credentials:
+        found.append(f"{around.credentials}; what it held before stays in force")
+    found += around.notes
     if around.keys_closed:
         found.append("No API key is known, so every request is refused: set PROXY_API_KEY or proxy.api_key")
-    if not settings.clients:
+    if not settings.clients and not around.no_volume:
         found.append("GOOGLE_CLIENT_ID is not set: access tokens work until they expire and are not renewed")
     elif around.misconfigured:
         found.append(f"Access tokens are not renewed: {around.misconfigured}")
@@ -80,7 +88,7 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append(f"{around.egress} (set by {source}; UPSTREAM_PROXY_URL=none: no proxy)")
     if around.own_egress:
         found.append(f"{around.own_egress} egress proxies that accounts name for themselves fail; the log names them")
-    if not around.writable and not settings.read_only:
+    if not around.writable and not settings.read_only and not around.no_volume:
         found.append("The data directory can't be written: running read-only")
     if around.state:
         found.append(f"PROXY_STATE_DIR: {around.state}; usage, budgets and cooldowns are kept in memory only meanwhile")

@@ -13,6 +13,7 @@ import pytest
 from support.deferreds import deferred
 from support.programs import BUILD, run
 from support.stack import KEY, stack
+from support.vertex import vertex
 
 MODULES = BUILD / "node_modules"
 NODE = shutil.which("node") or "node"
@@ -143,3 +144,27 @@ async def test_a_task_with_a_tool(tmp_path: Path, name: str) -> None:
         *_, call, result = asked[1].json["request"]["contents"]
         assert call["parts"][-1]["functionCall"]["name"] == agent.tool
         assert WORD in json.dumps(result["parts"][0]["functionResponse"])
+
+
+@pytest.mark.parametrize("alias", ["", f"{MODEL}=claude-sonnet-4-6"])
+@pytest.mark.parametrize("name", ["claude", "codex"])
+@deferred(150)
+async def test_a_task_with_a_tool_by_vertex(tmp_path: Path, name: str, alias: str) -> None:
+    agent = AGENTS[name]
+    if not Path(str(agent.argv[0])).exists() or not MODULES.exists():
+        pytest.skip("no node, or no such program for this system")
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / NOTE).write_text(f"The word is {WORD}.\n")
+    async with vertex(tmp_path, "one", aliases=alias) as running:
+        for path, content in agent.files(running.url).items():
+            (home / path).parent.mkdir(exist_ok=True)
+            (home / path).write_text(content)
+        task = f"call {agent.tool} with {json.dumps(agent.arguments(home))}"
+        ended = await run([str(word) for word in agent.argv], home, task, **agent.environment(running.url))
+        assert ended.status == 0, ended.everything
+        assert f"The tools answered: {agent.tool} says" in ended.out
+        assert WORD in ended.out
+        publisher = "anthropic" if alias else "google"
+        assert running.simulator.requests
+        assert all(f"/publishers/{publisher}/" in received.path for received in running.simulator.requests)

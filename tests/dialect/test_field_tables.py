@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import typing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from openai.types import chat, completion_create_params, image_edit_params, imag
 from openai.types.audio import transcription_create_params
 from openai.types.chat import completion_create_params as chat_create_params
 from openai.types.responses import response_create_params
+from support.field_tables import camel, tables
 
 from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.dialect.gemini import request as gemini
@@ -22,20 +22,7 @@ from antigravity_proxy.dialect.openai import completions_request
 from antigravity_proxy.errors import BadRequest
 from antigravity_proxy.generatecontent.request import prepare
 
-REFERENCE = Path(__file__).parents[2] / "docs/reference"
 KINDS = {"read", "passed", "answered", "left out", "refused"}
-
-
-def tables(vendor: str) -> dict[str, dict[str, str]]:
-    """What becomes of each field, by section."""
-    found: dict[str, dict[str, str]] = {}
-    for line in (REFERENCE / f"fields-{vendor}.md").read_text().splitlines():
-        if line.startswith("## "):
-            section = found.setdefault(line[3:], {})
-        elif row := re.match(r"\| `(\w+)` \| ([a-z ]+) \|", line):
-            assert row[1] not in section
-            section[row[1]] = row[2]
-    return found
 
 
 def fields(*kinds: Any) -> set[str]:
@@ -92,11 +79,6 @@ def test_geminis_fields_have_their_rows() -> None:
     for section, rows in tables("gemini").items():
         assert rows.keys() == getattr(genai, section.strip("`")).model_fields.keys(), section
         assert set(rows.values()) <= KINDS
-
-
-def camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(map(str.title, rest))
 
 
 def sent(body: dict[str, Any], model: str = "gemini-3-flash") -> dict[str, Any]:

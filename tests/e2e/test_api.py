@@ -96,8 +96,8 @@ async def test_unknown_fields_are_ignored(tmp_path: Path) -> None:
     ("method", "path", "status", "where"),
     [
         ("GET", "/nowhere", 404, "error.type"),
-        ("POST", "/v1/embeddings", 404, "error.type"),
-        ("POST", "/v1beta/models/x:embedContent", 404, "error.status"),
+        ("POST", "/v1/moderations", 404, "error.type"),
+        ("POST", "/v1beta/models/x:batchGenerateContent", 404, "error.status"),
         ("GET", "/v1/messages/batches", 404, "error.type"),
         ("GET", CHAT, 405, "error.type"),
         ("DELETE", GENERATE, 405, "error.status"),

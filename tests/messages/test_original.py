@@ -250,3 +250,15 @@ def test_files_stand_in_the_request() -> None:
 def test_what_is_no_form_at_all_is_passed_on() -> None:
     odd = [HELLO, {"role": "user"}, said({"type": 3})]  # type: ignore[dict-item]
     assert body({"messages": odd, "system": [3], "tools": {}})["messages"] == odd
+
+
+def test_a_systems_words_in_mid_conversation() -> None:
+    call = said({"type": "tool_use", "id": "t", "name": "f", "input": {}}, role="assistant")
+    result = said({"type": "tool_result", "tool_use_id": "t", "content": "x"})
+    early, later = {"role": "system", "content": "early"}, {"role": "system", "content": [text("later")]}
+    found = body({"system": "Be brief.", "messages": [early, HELLO, later, call, later, result]})
+    assert found["system"] == [text("Be brief."), text("early")]
+    marked = said(text("<system>later</system>"))
+    assert found["messages"] == [HELLO, marked, call, result, marked]
+    assert body({"messages": [early]})["messages"] == [said(text("early"))]
+    assert body({"messages": [early, HELLO]})["system"] == [text("early")]

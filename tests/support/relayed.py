@@ -20,7 +20,7 @@ from antigravity_proxy.canonical.verdict import Failure, Verdict
 from antigravity_proxy.codeassist.wire import CodeAssist
 from antigravity_proxy.relay.attempt import AttemptFailed, judged
 from antigravity_proxy.relay.context import RelayContext
-from antigravity_proxy.relay.failover import Failover
+from antigravity_proxy.relay.failover import Failover, Leg
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.signatures import Signatures
 from antigravity_proxy.relay.upstream import BaseUrls, Upstream
@@ -108,9 +108,8 @@ class Request:
         self.bases: list[bytes] = []
         self.done: list[Any] = []
         self._end: Deferred[str] = Deferred()
-        failover = Failover(
-            around.context, around.upstream, model, self.client, lambda failed: repair, session, (system,)
-        )
+        legs = [Leg(around.upstream, model, session)]
+        failover = Failover(around.context, legs, self.client, lambda failed: repair, (system,))
         self.running = Deferred.fromCoroutine(failover.run(self._attempt))
         self.running.addBoth(lambda result: self.done.append(getattr(result, "value", result)))
 

@@ -32,6 +32,7 @@ def record(**fields: Any) -> Record:
         "duration": 0.0124,
         "tokens_in": 3,
         "tokens_out": 5,
+        "upstream": "accounts",
     }
     return Record(**usual | fields)
 
@@ -50,7 +51,8 @@ def written(form: str, *records: Record, detailed: bool = False) -> list[str]:
 def test_a_text_line() -> None:
     assert written("text", record()) == [
         "1970-01-01T00:00:00.000Z info  access: POST openai chat 200 12 ms first=4 bytes=400 tokens=3/5 "
-        "asked=gpt-5 model=gemini-3-flash account=two attempts=2 failed=quota stream client=192.0.2.7 key=team req_1"
+        "asked=gpt-5 model=gemini-3-flash via=accounts account=two attempts=2 failed=quota stream client=192.0.2.7 "
+        "key=team req_1"
     ]
 
 
@@ -75,6 +77,7 @@ def test_a_json_line() -> None:
         "tokens_out": 5,
         "asked": "gpt-5",
         "model": "gemini-3-flash",
+        "via": "accounts",
         "account": "two",
         "attempts": 2,
         "failed": ["quota"],
@@ -114,7 +117,9 @@ def test_a_model_name_forges_nothing_and_shows_no_secret(form: str, asked: str) 
 def test_a_line_with_nothing_known_and_an_odd_name() -> None:
     bare = Record(id="req_2", began=0.0, status=401, error="invalid_api_key", client_left=True, asked="a b")
     (line,) = written("text", bare)
-    assert 'first=- bytes=0 tokens=0/0 asked="a b" model=- account=- attempts=0 error=invalid_api_key left' in line
+    assert (
+        'first=- bytes=0 tokens=0/0 asked="a b" model=- via=- account=- attempts=0 error=invalid_api_key left' in line
+    )
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

@@ -10,7 +10,7 @@ from antigravity_proxy.web import capacity
 
 def line(name: str, *values: object) -> dict[str, object]:
     fields = ("usable", "cooling", "earliestReset", "retryAfter", "remainingFraction")
-    return {"id": name} | dict(zip(fields, values, strict=True))
+    return {"id": name, "upstream": "accounts"} | dict(zip(fields, values, strict=True))
 
 
 def test_each_model_has_a_line() -> None:
@@ -19,7 +19,7 @@ def test_each_model_has_a_line() -> None:
         ModelCapacity("b", 0, 3, 1_000_059.5),
         ModelCapacity("c", 1, 0, None, 0.25),
     )
-    rendered = capacity.render(models, accounts=4, usable=3, epoch=1_000_000.0)
+    rendered = capacity.render({"accounts": models}, accounts=4, usable=3, epoch=1_000_000.0)
     assert rendered.status == 200
     assert json.loads(rendered.body) == {
         "timestamp": "1970-01-12T13:46:40Z",

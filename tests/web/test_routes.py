@@ -50,15 +50,15 @@ def test_known_paths(path: str, operation: Operation, dialect: str, model: str) 
 @pytest.mark.parametrize(
     ("path", "dialect"),
     [
-        ("/v1/embeddings", "openai"),
+        ("/v1/moderations", "openai"),
         ("/v1/images/variations", "openai"),
-        ("/v1/audio/speech", "openai"),
+        ("/v1/audio/voices", "openai"),
         ("/v1/responsesx", "openai"),
         ("/v1/completions/", "openai"),
         ("/nonsense", "openai"),
         ("/v1/messages/unknown", "anthropic"),
         ("/v1beta/nonsense", "gemini"),
-        ("/v1beta/models/x:embedContent", "gemini"),
+        ("/v1beta/models/x:batchGenerateContent", "gemini"),
         ("/models/", "gemini"),
         ("/models/x", "gemini"),
         ("/v1beta/models/", "gemini"),

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from antigravity_proxy.canonical.call import Call
+from antigravity_proxy.canonical.call import Call, Original
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.anthropic.answer import new_answer
 from antigravity_proxy.dialect.anthropic.messages import Message, System, check_counts, conversation
@@ -23,6 +23,7 @@ from antigravity_proxy.dialect.base import Decoded
 from antigravity_proxy.dialect.limits import SMALL_BODY
 from antigravity_proxy.dialect.parse import parse
 from antigravity_proxy.dialect.session import session_name
+from antigravity_proxy.dialect.signatures import thought_signature
 from antigravity_proxy.errors import BadRequest
 
 #: blocks of tools that ran elsewhere: what the model wrote after them usually suffices
@@ -46,12 +47,15 @@ class MessagesRequest(MessageSettings, kw_only=True):
 _decoder = msgspec.json.Decoder(MessagesRequest)
 
 
-def decode(body: bytes) -> Decoded:
-    """A request for a message as a call; raises BadRequest with the ``param`` at fault."""
+def decode(body: bytes, headers: tuple[str, str] | None = None) -> Decoded:
+    """A request for a message as a call; raises BadRequest with the ``param`` at fault.
+
+    ``headers``: its ``anthropic-version`` and ``anthropic-beta``, where an upstream may take the request as it is.
+    """
     request = _read(body)
     if request.max_tokens is None:
         raise BadRequest("max_tokens is missing.", param="max_tokens")
-    call = _call(request)
+    call = _call(request, _original(body, headers))
     options = MessageOptions(  # holds nothing of the conversation: the answer outlives it
         model=request.model,
         stream=call.stream,
@@ -65,12 +69,16 @@ def decode(body: bytes) -> Decoded:
     return Decoded(call, lambda stamp: new_answer(options, stamp), asks_upstream=not options.warm_up)
 
 
-def decode_count(body: bytes) -> Call:
-    """A request for a token count as a call; raises BadRequest."""
-    return _call(_read(body))
+def decode_count(body: bytes, headers: tuple[str, str] | None = None) -> Call:
+    """A request for a token count as a call; raises BadRequest. ``headers`` as `decode` has them."""
+    return _call(_read(body), _original(body, headers))
 
 
-def _call(request: MessagesRequest) -> Call:
+def _original(body: bytes, headers: tuple[str, str] | None) -> Original | None:
+    return None if headers is None else Original(body, *headers, signature=thought_signature)
+
+
+def _call(request: MessagesRequest, original: Original | None) -> Call:
     contents, system = conversation(request.messages, request.system)
     tools = declared(request.tools)
     return Call(
@@ -86,6 +94,7 @@ def _call(request: MessagesRequest) -> Call:
         reasoning=reasoning(request),
         stream=bool(request.stream),
         session=session_name(request.metadata.user_id) if request.metadata is not None else "",
+        original=original,
     )
 
 

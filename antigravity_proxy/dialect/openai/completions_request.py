@@ -35,7 +35,6 @@ class CompletionRequest(CompletionSettings, kw_only=True):
     suffix: str | None = None
     echo: bool | None = None
     logprobs: Whole | None = None
-    best_of: Whole | None = None
 
 
 _decoder = msgspec.json.Decoder(CompletionRequest)

@@ -147,7 +147,6 @@ RICH: dict[str, Any] = {
     "suffix": "",
     "echo": True,
     "logprobs": 2,
-    "best_of": 2,
     "stream": True,
     "stream_options": {"include_usage": True},
     "temperature": 1,

@@ -1,0 +1,201 @@
+"""Which upstreams can serve a public name, in which order: always by the same model (official-upstreams 7.3). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from fnmatch import fnmatchcase
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from antigravity_proxy.canonical import official
+from antigravity_proxy.canonical.call import Call
+from antigravity_proxy.canonical.catalogue import Catalogue, PublicModel, owner_of
+from antigravity_proxy.canonical.credential import ACCOUNTS, GEMINI, VERTEX
+from antigravity_proxy.canonical.models import IMAGE_MODEL, Model
+from antigravity_proxy.canonical.offers import Offer, Offers
+from antigravity_proxy.errors import ModelNotFound
+from antigravity_proxy.settings.parse import UPSTREAMS
+
+#: what a user has to set for an upstream that is asked for and has nobody
+_MISSING = {
+    ACCOUNTS: "ANTIGRAVITY_DATA_DIR",
+    GEMINI: "GEMINI_API_KEYS or PROXY_CREDENTIALS_FILE",
+    VERTEX: "PROXY_CREDENTIALS_FILE or PROXY_VERTEX_ADC",
+}
+_NO_OFFERS = Offers()
+#: the models of a call, by upstream, in the order in which they are asked; `Model.upstream` says whose each is
+Route = tuple[Model, ...]
+
+
+class Routing(Struct, frozen=True):
+    """Who is asked. ``order``: by default; ``overrides``: for public names that fit a pattern. ``serving``: upstreams
+    that have somebody. ``offered``: what official upstreams are known to offer.
+    """
+
+    order: tuple[str, ...] = UPSTREAMS
+    overrides: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    serving: frozenset[str] = frozenset({ACCOUNTS})
+    offered: Mapping[str, Offers] = {}
+
+    @property
+    def only_accounts(self) -> bool:
+        """Whether there is nothing to route."""
+        return self.serving == {ACCOUNTS} and ACCOUNTS in self.order
+
+
+class Router:
+    """Finds the routes of calls. Immutable, as its catalogue is."""
+
+    def __init__(self, catalogue: Catalogue, routing: Routing | None = None) -> None:
+        self.catalogue = catalogue
+        self.routing = routing = Routing() if routing is None else routing
+        offered = {name: offers for name, offers in routing.offered.items() if offers.models}
+        self._offers = {name: {each.id: each for each in offers.models} for name, offers in offered.items()}
+        self._known = {
+            name: frozenset(self._offers.get(name) or official.known(name))
+            for name in (GEMINI, VERTEX)
+            if name in routing.serving and name in routing.order
+        }
+        self._public: tuple[PublicModel, ...] | None = None
+
+    def routes(self, call: Call) -> tuple[Route, ...]:
+        """A route for each model of the chain that the operator wrote for the call's name; mostly one.
+
+        Raises ModelNotFound where no upstream has somebody for it.
+        """
+        if call.speech is not None:
+            return (self.special(call.model, official.speaks, "speak"),)
+        if self.routing.only_accounts and not _pin(call.model)[0]:
+            return tuple((model,) for model in self.catalogue.serving(call))
+        chain = self.catalogue.mapped(call.model) or (call.model,)
+        found = tuple(filter(None, (self._route(name, call) for name in chain)))
+        if not found:
+            raise ModelNotFound(self._lacking(call.model))
+        return found
+
+    def special(self, name: str, able: Callable[[str], bool], what: str) -> Route:
+        """The models of a name that can do what only official upstreams can, such as to make vectors.
+
+        Raises ModelNotFound, which says what is missing.
+        """
+        for target in self.catalogue.mapped(name) or (name,):
+            pinned, bare = _pin(target)
+            plain = _plain(bare)
+            order = (pinned,) if pinned else self._order(bare)
+            found = [name for name in order if name in self._known and plain in self._known[name] and able(plain)]
+            if found:
+                return tuple(self._official(plain, upstream) for upstream in found)
+        if not self._known:
+            raise ModelNotFound(f"Only the Gemini API can {what}: set {_MISSING[GEMINI]}.", param="model")
+        able_ones = sorted({identity for known in self._known.values() for identity in known if able(identity)})
+        words = f"ask for {', '.join(able_ones)}" if able_ones else "no model that is offered here can"
+        raise ModelNotFound(f"{name[:200]!r} can't {what}: {words}.", param="model")
+
+    def first(self, name: str) -> Model | None:
+        """The model that a name means, at the first upstream that has it; None: nobody has it."""
+        try:
+            return self.routes(Call(name, ()))[0][0]
+        except ModelNotFound:
+            return None
+
+    def ids(self, upstream: str) -> Collection[str]:
+        """The ids that an upstream offers, as far as is known."""
+        return self.catalogue.ids if upstream == ACCOUNTS else sorted(self._known.get(upstream, ()))
+
+    def knows(self, name: str) -> bool:
+        """Whether the name means a model."""
+        bare = _pin(name)[1]
+        return self.catalogue.knows(bare) or any(_plain(bare) in known for known in self._known.values())
+
+    def public(self) -> tuple[PublicModel, ...]:
+        """Every name that model lists show, sorted."""
+        if self._public is None:
+            listed = {model.id: model for model in self.catalogue.public()} if ACCOUNTS in self.routing.serving else {}
+            for upstream, ids in self._known.items():
+                for identity in ids:
+                    name = identity.replace("@", "-")
+                    if name not in listed:
+                        listed[name] = _shown(name, self._official(identity, upstream))
+            self._public = tuple(listed[name] for name in sorted(listed))
+        return self._public
+
+    def find(self, name: str) -> PublicModel | None:
+        """The model of that name, listed or not; None where the name means none."""
+        found = next((model for model in self.public() if model.id == name), None)
+        if found is not None or ACCOUNTS not in self.routing.serving:
+            return found
+        return self.catalogue.find(name)
+
+    def _route(self, name: str, call: Call) -> Route:
+        pinned, bare = _pin(name)
+        asked = replace(call, model=bare)
+        ours = self.catalogue.serving(asked)[0]
+        order = (pinned,) if pinned else self._order(bare)
+        found: list[Model] = []
+        for upstream in order:
+            if upstream == ACCOUNTS and ACCOUNTS in self.routing.serving:
+                found.append(ours)
+            elif upstream in self._known and (model := self._at(upstream, bare, asked, ours)) is not None:
+                found.append(model)
+        return self._same(found, bare, ours)
+
+    def _same(self, found: list[Model], name: str, ours: Model) -> Route:
+        """Never a stand-in: an exact official id is that model, not what the accounts would answer with."""
+        others = [model for model in found if model.upstream != ACCOUNTS]
+        same = official.SAME.get(ours.id, (ours.id, ""))[0]
+        if others and any(model.id not in (same, ours.id) for model in others):
+            return tuple(others)
+        return tuple(found)
+
+    def _order(self, name: str) -> tuple[str, ...]:
+        for pattern, order in self.routing.overrides:
+            if fnmatchcase(name, pattern):
+                return order
+        return self.routing.order
+
+    def _at(self, upstream: str, name: str, call: Call, ours: Model) -> Model | None:
+        """The model of that name at an official upstream, or the one that the accounts' is; None: it has neither."""
+        known, plain = self._known[upstream], _plain(name)
+        if call.output.kind == "image" and not ours.image and "-image" not in plain:
+            return self._official(IMAGE_MODEL, upstream) if IMAGE_MODEL in known else None
+        if plain in known:
+            return self._official(plain, upstream)
+        if plain.startswith("claude"):
+            identity = official.claude_id(plain)
+            if identity in known:
+                return self._official(identity, upstream)
+        if not self.catalogue.knows(name) and ACCOUNTS not in self.routing.serving:
+            return None if upstream == VERTEX and GEMINI in self._known else self._newest(upstream, known)
+        identity, level = official.SAME.get(ours.id, ("", ""))
+        return self._official(identity, upstream, level) if identity in known else None
+
+    def _newest(self, upstream: str, known: Collection[str]) -> Model:
+        return self._official(official.newest_flash(sorted(known)), upstream)
+
+    def _official(self, identity: str, upstream: str, level: str = "") -> Model:
+        offer: Offer | None = self._offers.get(upstream, {}).get(identity)
+        return official.model(identity, upstream, level, offer)
+
+    def _lacking(self, name: str) -> str:
+        pinned, bare = _pin(name)
+        if pinned and pinned not in self.routing.serving:
+            return f"Nobody is there for {pinned}/…: set {_MISSING[pinned]}."
+        return f"No upstream here has the model {bare[:200]!r}."
+
+
+def _pin(name: str) -> tuple[str, str]:
+    """The upstream that a prefix pins, empty: none; and the name without it."""
+    prefix, slash, rest = name.partition("/")
+    return (prefix, rest) if slash and rest and prefix in UPSTREAMS else ("", name)
+
+
+def _plain(name: str) -> str:
+    """A name without what clients put before it."""
+    return name.lower().removeprefix("models/").removeprefix("google/").removeprefix("anthropic/")
+
+
+def _shown(name: str, model: Model) -> PublicModel:
+    return PublicModel(
+        name, owner_of(name), model.display_name, model.context, model.output, model.thinking is not None
+    )

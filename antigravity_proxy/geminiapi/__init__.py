@@ -1,0 +1,1 @@
+"""The wire of the Gemini API (ai.google.dev): pure."""

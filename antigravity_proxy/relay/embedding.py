@@ -1,0 +1,51 @@
+"""Has upstream make vectors: one request after the other, each by whoever is free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from antigravity_proxy.accounts.lease import Lease
+from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
+from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.router import Route
+from antigravity_proxy.canonical.wire import Embeds
+from antigravity_proxy.errors import UpstreamBroken
+from antigravity_proxy.relay.attempt import AttemptFailed, access_of, live_token, unary
+from antigravity_proxy.relay.context import Client, RelayContext
+from antigravity_proxy.relay.failover import Failover, Leg
+
+
+async def vectors(context: RelayContext, call: EmbeddingCall, route: Route, client: Client) -> Vectors:
+    """The vectors of a call, in its order. Raises a ProxyError, and ClientGone."""
+    legs = [(model, wire) for model in route if isinstance(wire := context.of(model).wire, Embeds)]
+    shares = [wire.embeddings(call, model) for model, wire in legs]
+    found: list[tuple[float, ...]] = []
+    tokens = 0
+    for bodies in zip(*shares, strict=True):
+        part = await _one(context, legs, bodies, client)
+        found += part.values
+        tokens += part.tokens
+    if len(found) != len(call.contents):
+        raise UpstreamBroken("Upstream's answer holds another number of vectors than was asked for.")
+    return Vectors(tuple(found), tokens)
+
+
+async def _one(
+    context: RelayContext, legs: Sequence[tuple[Model, Embeds]], bodies: Sequence[bytes], client: Client
+) -> Vectors:
+    """The vectors of one request; ``bodies``: as each leg takes it."""
+
+    async def attempt(lease: Lease, base: bytes) -> Vectors:
+        (model, wire), body = legs[failover.at], bodies[failover.at]
+        upstream, record = context.of(model), client.record
+        record.model, record.family, record.upstream = model.id, model.family, model.upstream
+        access = await access_of(upstream, lease, base, await live_token(upstream, lease.state))
+        answer = await unary(context, upstream, lease, access, wire.embed(access, model, body), client)
+        return wire.read_vectors(answer, model)
+
+    failover = Failover(context, [Leg(context.of(model), model.id) for model, _ in legs], client, _never)
+    return await failover.run(attempt)
+
+
+def _never(failed: AttemptFailed) -> bool:
+    return False

@@ -1,0 +1,153 @@
+"""The simulated Gemini API: strict as Google with keys and bodies (official-upstreams.md 3.1, 4)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from twisted.web.server import NOT_DONE_YET
+
+from antigravity_proxy.simulator import answers, faults, validate, wire
+from antigravity_proxy.simulator.emitter import Emitter, scripted
+from antigravity_proxy.simulator.faults import Fault
+from antigravity_proxy.simulator.offered import OFFICIAL, Offered
+from antigravity_proxy.simulator.received import Received
+from antigravity_proxy.simulator.state import State
+
+PREFIX = b"/v1beta/models"
+#: half of a second of silence, as 16-bit PCM at 24 kHz
+_SOUND = bytes(24_000)
+_PAGE = 4
+
+
+class GeminiApi:
+    """Answers everything below ``/v1beta/models``. ``reply`` and ``fail`` are the service's."""
+
+    def __init__(self, state: State, reply: Callable[[Any, Any], Any], fail: Callable[[Any, Fault], Any]) -> None:
+        self._state = state
+        self._reply = reply
+        self._fail = fail
+
+    def render(self, request: Any, received: Received) -> Any:
+        """One request."""
+        name, _, method = unquote(received.path).removeprefix("/v1beta/models").lstrip("/").partition(":")
+        if request.method == b"GET":
+            refused = self._refused(received)
+            return self._fail(request, refused) if refused else self._list(request, name)
+        fault = self._state.note(received)
+        if fault.silent:
+            return NOT_DONE_YET
+        if fault.status:
+            return self._fail(request, fault)
+        if refused := self._refused(received):
+            return self._fail(request, refused)
+        model = OFFICIAL.get(name)
+        if model is None or method not in model.methods:
+            return self._fail(request, no_such_model(name, method))
+        try:
+            return self._answer(request, received, model, method, fault)
+        except wire.Refused as e:
+            return self._fail(request, faults.refused(str(e), field=e.field))
+        except msgspec.DecodeError as e:
+            return self._fail(request, faults.refused(f"Invalid JSON payload received. {e}"))
+
+    def _refused(self, received: Received) -> Fault | None:
+        """What is wrong with how a request shows who it is; None: nothing."""
+        keys = received.headers.getRawHeaders("x-goog-api-key") or []
+        if len(keys) + received.headers.hasHeader("authorization") > 1:
+            return faults.refused("Multiple authentication credentials received. Please pass only one.")
+        if not keys and received.headers.hasHeader("authorization"):
+            words = "Request had invalid authentication credentials."
+            return _key_fault(401, "UNAUTHENTICATED", "ACCESS_TOKEN_TYPE_UNSUPPORTED", words)
+        if not keys:
+            return Fault(403, faults.error(403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers."))
+        if not keys[0].startswith(("AIza", "AQ.")) or keys[0] in self._state.revoked:
+            words = "API key not valid. Please pass a valid API key."
+            return _key_fault(400, "INVALID_ARGUMENT", "API_KEY_INVALID", words)
+        return None
+
+    def _list(self, request: Any, page: str) -> Any:
+        models = [_listed(model) for model in OFFICIAL.values()]
+        start = int((request.args.get(b"pageToken") or [b"0"])[-1])
+        answer: dict[str, Any] = {"models": models[start : start + _PAGE]}
+        if start + _PAGE < len(models):
+            answer["nextPageToken"] = str(start + _PAGE)
+        return self._reply(request, answer)
+
+    def _answer(self, request: Any, received: Received, model: Offered, method: str, fault: Fault) -> Any:
+        body = received.json
+        match method:
+            case "countTokens":
+                wire.OFFICIAL_COUNT(body, "")
+                inner = body.get("generateContentRequest", body)
+                return self._reply(request, {"totalTokens": answers.prompt_tokens(inner)})
+            case "embedContent":
+                wire.EMBED(body, "")
+                return self._reply(request, {"embedding": _vector(body)})
+            case "batchEmbedContents":
+                wire.EMBED_BATCH(body, "")
+                return self._reply(request, {"embeddings": [_vector(each) for each in body["requests"]]})
+        wire.OFFICIAL(body, "")
+        if model.speaks:
+            return self._reply(request, _speech(model))
+        validate.check_request(body, model)
+        events = [event["response"] for event in answers.events({"request": body, "model": model.id}, self._count())]
+        last = events[-1]["candidates"][0]
+        last["finishReason"] = fault.finish
+        if fault.unfinished:
+            del last["finishReason"]
+        if method == "generateContent":
+            return self._reply(request, answers.whole([{"response": event} for event in events])["response"])
+        if request.args.get(b"alt") != [b"sse"]:
+            return self._reply(request, events)
+        payloads = [msgspec.json.encode(event) for event in events] if fault.events is None else list(fault.events)
+        steps = scripted(payloads, fault, received)
+        Emitter(self._state.reactor, request, steps, self._state.counts, fault.pause)
+        return NOT_DONE_YET
+
+    def _count(self) -> int:
+        return len(self._state.requests)
+
+
+def no_such_model(name: str, method: str) -> Fault:
+    """The model is not there, or not for that."""
+    words = f"models/{name} is not found for API version v1beta, or is not supported for {method}."
+    return Fault(404, faults.error(404, "NOT_FOUND", words))
+
+
+def _key_fault(code: int, status: str, reason: str, message: str) -> Fault:
+    detail = faults.info(reason, service="generativelanguage.googleapis.com") | {"domain": "googleapis.com"}
+    return Fault(code, faults.error(code, status, message, detail))
+
+
+def _listed(model: Offered) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": f"models/{model.id}",
+        "version": "001",
+        "displayName": model.name,
+        "inputTokenLimit": 1_048_576,
+        "outputTokenLimit": model.output,
+        "supportedGenerationMethods": [each for each in model.methods if each != "streamGenerateContent"],
+    }
+    return found | ({"thinking": True} if model.thinking else {})
+
+
+def _vector(body: dict[str, Any]) -> dict[str, Any]:
+    """A vector of the size that is asked for, the same for the same text."""
+    text = "".join(part.get("text", "") for part in body["content"]["parts"])
+    digest = hashlib.sha256(text.encode()).digest()
+    size = body.get("outputDimensionality", 8)
+    return {"values": [(digest[i % 32] - 128) / 128 for i in range(size)]}
+
+
+def _speech(model: Offered) -> dict[str, Any]:
+    blob = {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": base64.b64encode(_SOUND).decode()}
+    return {
+        "candidates": [{"content": {"role": "model", "parts": [{"inlineData": blob}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 9, "totalTokenCount": 14},
+        "modelVersion": model.id,
+    }

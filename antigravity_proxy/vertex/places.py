@@ -1,0 +1,48 @@
+"""Where a model of Vertex AI is asked: host, path and authorization of a call. Pure (official-upstreams.md 3.2)."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from antigravity_proxy.canonical.wire import Access, UpstreamRequest, bearer
+from antigravity_proxy.secret import Secret
+
+_HOST = "aiplatform.googleapis.com"
+#: locations of several regions; their hosts are of another form than a region's
+_MULTI_REGIONS = frozenset({"us", "eu"})
+#: Gemini's methods are those of the larger version, Claude's of the stable one
+_VERSIONS = {"google": "v1beta1", "anthropic": "v1"}
+
+
+def host(location: str) -> str:
+    """The host that serves a location; an express key (no location) asks the global one."""
+    if location in ("", "global"):
+        return _HOST
+    if location in _MULTI_REGIONS:
+        return f"aiplatform.{location}.rep.googleapis.com"
+    return f"{location}-{_HOST}"
+
+
+def call(
+    access: Access,
+    publisher: str,
+    model: str,
+    method: str,
+    body: bytes,
+    *,
+    silence: float = 0.0,
+    headers: tuple[tuple[bytes, Secret], ...] = (),
+) -> UpstreamRequest:
+    """A call of a model's method, such as ``:generateContent``. A key stands in a header, never in the URL."""
+    base = access.base.decode().rstrip("/") or f"https://{host(access.location)}"
+    path = f"/{_VERSIONS[publisher]}"
+    if not access.is_key:
+        path += f"/projects/{quote(access.project or '-', safe=':')}/locations/{access.location or 'global'}"
+    path += f"/publishers/{publisher}/models/{quote(model, safe='@')}{method}"
+    if access.is_key:
+        own: tuple[tuple[bytes, Secret], ...] = ((b"x-goog-api-key", access.token),)
+    else:
+        own = (bearer(access.token),)
+        if access.quota_project:
+            own = (*own, (b"x-goog-user-project", Secret(access.quota_project)))
+    return UpstreamRequest((base + path).encode("ascii"), (*own, *headers), body, silence)

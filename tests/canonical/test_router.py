@@ -1,0 +1,120 @@
+"""Routes: who can serve a name, in which order, and always by the same model."""
+
+from __future__ import annotations
+
+import pytest
+
+from antigravity_proxy.canonical import official
+from antigravity_proxy.canonical.call import Call, OutputFormat, Reasoning
+from antigravity_proxy.canonical.catalogue import Catalogue
+from antigravity_proxy.canonical.offers import Offer, Offers
+from antigravity_proxy.canonical.router import Router, Routing
+from antigravity_proxy.errors import ModelNotFound
+
+ALL = frozenset({"accounts", "gemini", "vertex"})
+
+
+def route(name: str, router: Router | None = None, **call: object) -> list[tuple[str, str, str]]:
+    """Upstream, id and level of each model of the first route."""
+    [found, *_] = (router or Router(Catalogue(), Routing(serving=ALL))).routes(Call(name, (), **call))  # type: ignore[arg-type]
+    return [(model.upstream, model.id, model.level) for model in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "gemini-3.1-pro",
+            [
+                ("accounts", "gemini-pro-agent", ""),
+                ("gemini", "gemini-3.1-pro-preview", "HIGH"),
+                ("vertex", "gemini-3.1-pro-preview", "HIGH"),
+            ],
+        ),
+        (
+            "gemini-3-flash",
+            [
+                ("accounts", "gemini-3-flash", ""),
+                ("gemini", "gemini-3-flash-preview", ""),
+                ("vertex", "gemini-3-flash-preview", ""),
+            ],
+        ),
+        ("gemini-3.8-flash", [("gemini", "gemini-3.8-flash", ""), ("vertex", "gemini-3.8-flash", "")]),
+        ("models/gemini-3.8-flash", [("gemini", "gemini-3.8-flash", ""), ("vertex", "gemini-3.8-flash", "")]),
+        ("gemini/gemini-3-flash", [("gemini", "gemini-3-flash-preview", "")]),
+        ("accounts/gemini-3-flash", [("accounts", "gemini-3-flash", "")]),
+        ("claude-opus-4-6", [("accounts", "claude-opus-4-6-thinking", ""), ("vertex", "claude-opus-4-6", "")]),
+        ("claude-sonnet-4-5-20250929", [("vertex", "claude-sonnet-4-5@20250929", "")]),
+        ("gpt-oss-120b", [("accounts", "gpt-oss-120b-medium", "")]),
+    ],
+)
+def test_who_serves_a_name(name: str, expected: list[tuple[str, str, str]]) -> None:
+    assert route(name) == expected
+
+
+def test_the_depth_that_is_asked_for_is_the_models() -> None:
+    assert route("gemini-3.1-pro", reasoning=Reasoning(effort="low"))[1] == (
+        "gemini",
+        "gemini-3.1-pro-preview",
+        "LOW",
+    )
+
+
+def test_the_order_and_its_exceptions() -> None:
+    routing = Routing(("gemini", "accounts"), (("gemini-3-*", ("accounts",)),), ALL)
+    router = Router(Catalogue(), routing)
+    assert [upstream for upstream, *_ in route("gemini-3.1-pro", router)] == ["gemini", "accounts"]
+    assert [upstream for upstream, *_ in route("gemini-3-flash", router)] == ["accounts"]
+
+
+def test_only_accounts_are_as_ever() -> None:
+    router = Router(Catalogue())
+    assert route("gemini-3.8-flash", router)[0][0] == "accounts"
+    assert router.public() == router.catalogue.public()
+    assert router.ids("accounts") == router.catalogue.ids
+    assert router.find("gpt-4o-mini") is not None
+    with pytest.raises(ModelNotFound, match="GEMINI_API_KEYS"):
+        router.routes(Call("gemini/gemini-3-flash", ()))
+    assert router.first("vertex/x") is None
+
+
+OFFERS = Offers((Offer("gemini-3.8-flash", "Flash", 1000, 500, True), Offer("gemini-9-flash", thinks=False)))
+
+
+def test_what_is_offered_beats_the_tables() -> None:
+    router = Router(Catalogue(), Routing(serving=frozenset({"gemini"}), offered={"gemini": OFFERS}))
+    [model] = router.routes(Call("gemini-3.8-flash", ()))[0]
+    assert (model.display_name, model.context, model.output) == ("Flash", 1000, 500)
+    assert [each.id for each in router.public()] == ["gemini-3.8-flash", "gemini-9-flash"]
+    assert router.find("gemini-9-flash") is not None
+    assert router.find("gemini-pro") is None
+    assert router.knows("gemini-9-flash")
+    assert list(router.ids("gemini")) == ["gemini-3.8-flash", "gemini-9-flash"]
+    assert route("nobody-knows-this", router) == [("gemini", "gemini-9-flash", "")]
+    with pytest.raises(ModelNotFound, match="No upstream here"):
+        router.routes(Call("gemini-3.1-pro", ()))
+    with pytest.raises(ModelNotFound):
+        router.routes(Call("gemini-3-flash", (), output=OutputFormat("image")))
+
+
+def test_pictures_of_models_that_make_none() -> None:
+    found = route("gemini-3-flash", output=OutputFormat("image"))
+    assert ("gemini", "gemini-3.1-flash-image", "") in found
+
+
+def test_an_unknown_name_with_both_official_upstreams_goes_to_the_keys() -> None:
+    router = Router(Catalogue(), Routing(serving=frozenset({"gemini", "vertex"})))
+    assert route("nobody-knows-this", router) == [("gemini", official.NEWEST_FLASH, "")]
+
+
+def test_an_operators_alias_may_name_an_upstream() -> None:
+    router = Router(Catalogue(aliases={"fast": ("gemini/gemini-3.8-flash", "claude-opus-4-6")}), Routing(serving=ALL))
+    routes = router.routes(Call("fast", ()))
+    assert [[model.upstream for model in each] for each in routes] == [["gemini"], ["accounts", "vertex"]]
+    assert router.catalogue.mapped("x" * 300) is None
+
+
+def test_claudes_names_on_vertex() -> None:
+    assert official.claude_id("claude-haiku-4-5-20251001") == "claude-haiku-4-5@20251001"
+    assert official.claude_id("claude-sonnet-4-6-20991231") == "claude-sonnet-4-6"
+    assert official.claude_id("claude-2") is None
