@@ -132,6 +132,7 @@ class Status(Struct, frozen=True):
     listed: Listed
     traffic: Traffic
     faults: tuple[RecentError, ...]
+    refused: tuple[tuple[str, int], ...]
     usage: UsageShown
     client_keys: KeysShown
     volume: VolumeShown
@@ -192,6 +193,7 @@ class Overview:
             listed=Listed(selection, pages, counts, listed),
             traffic=Traffic(ledger.open_count, ledger.stream_count, minutes),
             faults=sources.history.faults(),
+            refused=sources.history.refused(),
             usage=usage,
             client_keys=sources.client_keys(),
             volume=_volume(sources.state(), condition),

@@ -66,6 +66,7 @@ class Layout:
         ids = tuple(each.id for each in cards)
         yield from cards
         yield Fragment(LIST, ids, lambda: self._list(is_empty=not ids), ids)
+        yield Fragment("refused", status.refused, lambda: _refused(status.refused))
         yield Fragment("faults", status.faults, lambda: _faults(status.faults, now, self._base_url.path("/why")))
         yield Fragment("usage", status.usage, lambda: usage.section(status.usage))
         keys = status.client_keys
@@ -80,6 +81,7 @@ class Layout:
             hole("figures"),
             tags.section(tags.h2("Accounts"), hole("tabs"), hole(LIST), class_="wide"),
             hole("traffic"),
+            hole("refused"),
             hole("usage"),
             hole("clients"),
             hole("faults"),
@@ -164,6 +166,14 @@ def _resume(shown: Headline) -> Tag | str:
         return ""
     button = tags.button("Resume all accounts", form="change", name="resume-all", value="all", id="resume-all")
     return tags.p(button, class_="actions")
+
+
+def _refused(refused: tuple[tuple[str, int], ...]) -> Tag:
+    """Requests that upstream refused for their prompt, by client; nothing where there was none."""
+    if not refused:
+        return tags.section(id="refused", hidden="")
+    lines = (tags.li(tags.span(client), " ", tags.span(number(count, "request"))) for client, count in refused)
+    return tags.section(tags.h2("Refused for its prompt, by client"), tags.ul(*lines), id="refused")
 
 
 def _figures(listed: Listed, traffic: Traffic) -> Tag:

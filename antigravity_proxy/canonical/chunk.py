@@ -8,7 +8,9 @@ from msgspec import Meta, Raw, Struct
 
 from antigravity_proxy.canonical.content import ABSENT, Content
 
-#: finishReason values by class (upstream.md 5.4); any other value is a normal end.
+#: finishReason values by class (upstream.md 5.4); any other value is a normal end. The answer was cut at a length: at
+#: its own limit, or where Gemini 4 wants to be asked to go on (official-upstreams.md 4)
+TOO_LONG = frozenset({"MAX_TOKENS", "CONTINUATION"})
 FILTERED = frozenset(
     {
         "SAFETY",
@@ -33,6 +35,61 @@ MODEL_FAILED = frozenset(
         "MISSING_THOUGHT_SIGNATURE",
         "NO_IMAGE",
         "IMAGE_OTHER",
+    }
+)
+
+#: every finish reason that is known (upstream.md 5.4)
+FINISH_REASONS = FILTERED | MODEL_FAILED | {"STOP", "MAX_TOKENS", "OTHER", "FINISH_REASON_UNSPECIFIED"}
+#: the fields of an answer, of a candidate, and of a part that are known, read or not (upstream.md 5.1, 4.2)
+RESPONSE_FIELDS = frozenset(
+    {
+        "candidates",
+        "usageMetadata",
+        "promptFeedback",
+        "modelVersion",
+        "responseId",
+        "createTime",
+        "automaticFunctionCallingHistory",
+        "traceId",
+        "modelStatus",
+    }
+)
+CANDIDATE_FIELDS = frozenset(
+    {
+        "index",
+        "content",
+        "finishReason",
+        "finishMessage",
+        "groundingMetadata",
+        "logprobsResult",
+        "avgLogprobs",
+        "safetyRatings",
+        "citationMetadata",
+        "urlContextMetadata",
+        "tokenCount",
+        "groundingAttributions",
+    }
+)
+PART_FIELDS = frozenset(
+    {
+        "text",
+        "thought",
+        "thoughtSignature",
+        "inlineData",
+        "fileData",
+        "functionCall",
+        "functionResponse",
+        "executableCode",
+        "codeExecutionResult",
+        "videoMetadata",
+        "mediaResolution",
+        "mediaProcessing",
+        "documentMetadata",
+        "spreadsheetMetadata",
+        "audioMetadata",
+        "partMetadata",
+        "toolCall",
+        "toolResponse",
     }
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -17,6 +18,7 @@ from antigravity_proxy.relay.repairs import Repairs
 from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.state.store import StateStore
 from antigravity_proxy.telemetry.access import AccessLog
+from antigravity_proxy.telemetry.drift import Drift
 from antigravity_proxy.telemetry.loop import LoopWatch
 from antigravity_proxy.telemetry.metrics import Figure, Values, single
 from antigravity_proxy.telemetry.record import Ledger
@@ -121,6 +123,18 @@ def of_repairs(clock: IReactorTime, repairs: Repairs) -> tuple[Figure, ...]:
             ("model", "field"),
         ),
     )
+
+
+def of_drift(drift: Drift) -> tuple[Figure, ...]:
+    """What upstream sends that no table knows."""
+
+    def counted() -> Values:
+        kinds: Counter[str] = Counter()
+        for each in drift.all():
+            kinds[each.kind] += each.count
+        return [((kind,), float(count)) for kind, count in kinds.items()]
+
+    return (Figure("antigravity_drift", "What upstream sent that no table knows.", counted, ("kind",), counts=True),)
 
 
 def of_volume(clock: IReactorTime, volume: VolumeService, state: Callable[[], VolumeState]) -> tuple[Figure, ...]:

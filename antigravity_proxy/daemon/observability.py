@@ -15,7 +15,7 @@ from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.process import hex_digits
 from antigravity_proxy.daemon.webhook import Webhook
 from antigravity_proxy.logs import Output
-from antigravity_proxy.relay.repairs import Repairs
+from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.settings.table import Settings
@@ -68,7 +68,7 @@ class Observability(MultiService):
         self,
         site: GuardedSite[Any],
         pool: Pool,
-        repairs: Repairs,
+        upstream: Upstream,
         volume: VolumeService,
         in_force: InForce,
         replicas: Replicas | None,
@@ -83,7 +83,8 @@ class Observability(MultiService):
                 *gauges.of_accounts(pool),
                 *gauges.of_windows(pool),
                 *gauges.of_remembered(remembered, webhook),
-                *gauges.of_repairs(self._reactor, repairs),
+                *gauges.of_repairs(self._reactor, upstream.repairs),
+                *gauges.of_drift(upstream.drift),
                 *gauges.of_volume(self._reactor, volume, lambda: in_force.state),
                 *gauges.of_replicas(replicas),
                 *gauges.of_health(self._reactor, health),

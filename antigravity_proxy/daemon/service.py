@@ -158,7 +158,7 @@ class Daemon(MultiService):
             remembered,
             services.official,
             credentials,
-            services.relay.upstream.refusals,
+            services.relay.upstream,
             writable=writable,
         )
         pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()
@@ -229,7 +229,7 @@ class Daemon(MultiService):
         observability.watch(
             self.site,
             pool,
-            services.relay.upstream.repairs,
+            services.relay.upstream,
             volume,
             in_force,
             services.replicas,

@@ -190,6 +190,8 @@ class Failover:
                 lease = self._lease() if self._in_time() else None
                 refusal = refusal if lease is not None else self._doubts.alone()
             self._client.record.attempts[-1].reason = refusal.cause.value
+            if refusal.step is Step.STOP and self._in_time():
+                lease = self._next_leg()  # another upstream has other rules
             if lease is not None:
                 return lease
             if refusal.step is Step.STOP:

@@ -41,12 +41,12 @@ class Record(Struct, kw_only=True):
 
     ``began`` in monotonic seconds: when the request was there whole (or was refused); ``duration`` and ``first_byte``
     (None: no byte of an answer) in seconds after that. ``asked`` is the model name as the client wrote it, so any text
-    at all; ``model`` the upstream id that served, ``family`` its kind. ``client`` is the client's address, ``key`` the
-    name of its API key. ``account`` is the last attempt's, by its opaque id, ``upstream`` where. ``status`` is
-    what was answered, or CLIENT_LEFT; ``error`` the stable code of the error that the client was told, also within a
-    stream. Bytes are the answer's body; tokens as upstream counted them, in with ``tokens_cached``, out with
-    ``tokens_thinking``. ``boards``: how the accounts stood when it chose. ``refused``: by its head or length, before a
-    dialect saw it.
+    at all; ``model`` the upstream id that served, ``family`` its kind, ``upstream`` where. ``client`` is the client's
+    address, ``key`` the name of its API key, ``agent`` the kind of its program, of a bounded list. ``account`` is the
+    last attempt's, by its opaque id. ``status`` is what was answered, or CLIENT_LEFT; ``error`` the stable code of the
+    error that the client was told, also within a stream. Bytes are the answer's body; tokens as upstream counted them,
+    in with ``tokens_cached``, out with ``tokens_thinking``. ``boards``: how the accounts stood when it chose.
+    ``refused``: by its head or length, before a dialect saw it.
     """
 
     id: str
@@ -56,6 +56,7 @@ class Record(Struct, kw_only=True):
     operation: str = ""
     client: str = ""
     key: str = ""
+    agent: str = ""
     asked: str = ""
     model: str = ""
     family: str = ""
