@@ -23,6 +23,26 @@ def kept_off(*tasks: Path) -> float:
     return nanoseconds / 1e9
 
 
+class Stopwatch:
+    """How long a block that asks the daemon takes, in ``seconds``, without what other work on the machine takes."""
+
+    seconds = 0.0
+
+    def __init__(self, daemon: Target) -> None:
+        self._tasks = Path(f"/proc/{daemon.process.pid}/task")
+
+    def __enter__(self) -> Stopwatch:
+        self._off, self._began = self._kept_off(), time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        taken = time.monotonic() - self._began
+        self.seconds = max(0.0, taken - max(0.0, self._kept_off() - self._off))
+
+    def _kept_off(self) -> float:
+        return kept_off(Path("/proc/thread-self"), *self._tasks.iterdir())
+
+
 class Others:
     """While a block runs, one request after the other on connections of their own; ``worst`` in seconds."""
 
@@ -47,12 +67,8 @@ class Others:
 
     def _ask(self) -> None:
         while not self._over.is_set():
-            off, began = self._kept_off(), time.monotonic()
-            answer = self._daemon.ask("GET", "/health/live", timeout=60)
-            taken = time.monotonic() - began
-            self.waits.append(max(0.0, taken - max(0.0, self._kept_off() - off)))
+            with Stopwatch(self._daemon) as asked:
+                answer = self._daemon.ask("GET", "/health/live", timeout=60)
+            self.waits.append(asked.seconds)
             assert answer.status == 200
             self._over.wait(0.01)
-
-    def _kept_off(self) -> float:
-        return kept_off(Path("/proc/thread-self"), *Path(f"/proc/{self._daemon.process.pid}/task").iterdir())
