@@ -24,8 +24,8 @@ def kept_off(task: Path) -> float:
 class Stopwatch:
     """How long a block that asks the daemon takes, in ``seconds``, without what other work on the machine takes.
 
-    Asker and daemon wait for each other, and of the daemon's threads one runs at a time: so the asker's time and that of
-    the thread that was kept off longest are taken off.
+    Asker and daemon wait for each other, and of the daemon's threads one runs at a time: so the asker's time and that
+    of the thread that was kept off longest are taken off.
     """
 
     seconds = 0.0
