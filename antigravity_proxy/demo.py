@@ -58,7 +58,7 @@ or, with the official package (pip install openai), into Python:
 model="{model}", stream=True, messages=[{{"role": "user", "content": "Hello"}}])
   for chunk in stream: print(chunk.choices[0].delta.content or "", end="", flush=True)
 
-Three simulated accounts serve, and a simulated Gemini API key beside them: "gemini/gemini-3.8-flash" goes to the key.
+{who} "gemini/gemini-3.8-flash" goes to a simulated Gemini API key, "vertex/claude-sonnet-4-6" to Vertex AI.
 Health: {url}/health    Models: {url}/v1/models
 {status}Everything Google would say is made up here. Ctrl-C ends the demo and removes everything.
 """
@@ -127,6 +127,18 @@ def daemon_environment(
     )
 
 
+def _service_account(directory: Path, simulator: Simulator) -> Path:
+    """A credentials file with an account of the simulated Vertex AI."""
+    key, file = directory / "service-account.json", directory / "credentials.toml"
+    for path, text in (
+        (key, simulator.service_accounts.make("demo", "demo-project")),
+        (file, f'[[credential]]\nname = "demo-vertex"\nkind = "vertex-service-account"\nfile = "{key.as_posix()}"\n'),
+    ):
+        path.touch(0o600)
+        path.write_text(text)
+    return file
+
+
 class _Demo:
     """The demo's life: simulator here, daemon in a child process."""
 
@@ -150,6 +162,7 @@ class _Demo:
         if not official:
             self._volume = directory / "volume"
             write_volume(self._volume, accounts=ACCOUNTS, api_key=KEY)
+        self._credentials = _service_account(directory, self._simulator)
         self.status = 0
 
     def start(self) -> None:
@@ -161,7 +174,8 @@ class _Demo:
             _Daemon(self._ended),
             sys.executable,
             [sys.executable, *TWISTD],
-            env=daemon_environment(self._simulator, self._volume, self._port, self._host, self._admin_port),
+            env=daemon_environment(self._simulator, self._volume, self._port, self._host, self._admin_port)
+            | {"PROXY_CREDENTIALS_FILE": str(self._credentials)},
             path=str(self._directory),
         )
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
@@ -177,7 +191,8 @@ class _Demo:
                 return
             if ready:
                 status = _STATUS.format(port=self._admin_port) if self._admin_port else ""
-                sys.stdout.write(_TEXT.format(url=self._shown, key=KEY, status=status, model=self._model))
+                who = "No account is there:" if self._volume is None else "Three simulated accounts serve;"
+                sys.stdout.write(_TEXT.format(url=self._shown, key=KEY, status=status, model=self._model, who=who))
                 sys.stdout.flush()
                 return
             await deferLater(self._reactor, POLL)

@@ -15,10 +15,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts.slices import Slices
+from antigravity_proxy.admin.client_keys import KeysShown
 from antigravity_proxy.admin.history import History
 from antigravity_proxy.admin.http import BaseUrl
 from antigravity_proxy.admin.overview import Overview, Selection, Sources
 from antigravity_proxy.admin.page import FragmentCache, Layout
+from antigravity_proxy.admin.usage import UsageShown
 from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.settings.resolve import Resolver
@@ -56,6 +58,10 @@ class Turns(Clock):
         return f"{sum(self.took) * 1e3:.1f} (longest turn {max(self.took) * 1e3:.1f})"
 
 
+async def _no_usage(now: float) -> UsageShown:
+    return UsageShown()
+
+
 def measure(accounts: int) -> tuple[str, str, str, float]:
     """A look, a whole page, a look at which nothing has changed; and the longest turn of all, in milliseconds."""
     clock, pool = Turns(), pool_of(accounts, 0.5)
@@ -69,6 +75,8 @@ def measure(accounts: int) -> tuple[str, str, str, float]:
         condition=lambda: Condition(1e9, "connected", True, accounts, accounts, False, False),
         ledger=Ledger(time.monotonic),
         history=History(time.monotonic, time.monotonic),
+        usage=_no_usage,
+        client_keys=KeysShown,
         read_only=False,
     )
     overview, cache = Overview(sources, Slices(clock)), FragmentCache(clock)

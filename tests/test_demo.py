@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -85,6 +86,18 @@ def test_the_printed_lines_work_and_ctrl_c_leaves_nothing_behind(
     assert process.wait(10) == 0
     assert not list(tmp_path.iterdir())
     assert not is_listening(printed)
+
+
+@pytest.mark.parametrize("model", ["gemini/gemini-3.8-flash", "vertex/claude-sonnet-4-6", "vertex/gemini-3.8-flash"])
+def test_the_printed_models_of_official_credentials_answer(demo: tuple[subprocess.Popen[str], str], model: str) -> None:
+    url = re.search(r"^  URL  (.*)$", demo[1], re.M)
+    assert url is not None
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}]}).encode()
+    headers = {"Authorization": "Bearer sk-demo", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url[1]}/v1/chat/completions", body, headers)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.headers["X-Antigravity-Upstream"] == model.partition("/")[0]
+        assert b"Hello from the simulated model" in answer.read()
 
 
 def test_the_printed_status_page_is_there(demo: tuple[subprocess.Popen[str], str]) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, OF_MODEL, AccountState, Cooldown, OutOfUse, Shortage
+from antigravity_proxy.canonical import windows
 from antigravity_proxy.canonical.credential import RATE_LIMITED
 from antigravity_proxy.canonical.verdict import Scope, Verdict
 from antigravity_proxy.settings.proxies import parse_proxy_url
@@ -27,7 +28,7 @@ DAY = 86_400.0
 #: an account's share of the work shrinks with its quota, but not below this part of a full one's
 LEAST_SHARE = 0.05
 #: the priority of the preferred account: above every other
-_PREFERRED = 1 << 20
+PREFERRED = 1 << 20
 
 
 class Moment(NamedTuple):
@@ -141,6 +142,15 @@ def location_for(state: AccountState, model: str, now: Moment) -> str:
     return next((place for place in places if _active(state, at(model, place), now) is None), "")
 
 
+def week_reserved(state: AccountState, model: str, rules: Rules, now: Moment) -> float:
+    """When the account's week begins again, whose rest is its owner's (monotonic seconds); 0: it may serve."""
+    window = windows.of_model(state.standing, model).get(windows.WEEK)
+    if window is None or window.resets_at is None or window.remaining > rules.week_reserve:
+        return 0.0
+    left = window.resets_at - now.epoch
+    return now.monotonic + left if left > 0 else 0.0
+
+
 def day_is_over(state: AccountState, now: Moment) -> float:
     """When the account may serve again that has served its requests of this UTC day (monotonic seconds), else 0."""
     day, second = divmod(now.epoch, DAY)
@@ -200,6 +210,8 @@ def eligibility(state: AccountState, model: str, rules: Rules, now: Moment) -> E
     left, resets_at = remaining(state, model, now) if state.quota else (1.0, float("inf"))
     if left <= rules.reserve and resets_at != float("inf"):
         until = max(until, resets_at)
+    if rules.week_reserve:
+        until = max(until, week_reserved(state, model, rules, now))
     if credential.max_per_day:
         until = max(until, day_is_over(state, now))
     if until:
@@ -212,7 +224,7 @@ def eligibility(state: AccountState, model: str, rules: Rules, now: Moment) -> E
         + troubled * TROUBLED
         + (not live) * TOKENLESS
         + (credential.status == RATE_LIMITED) * MARKED,
-        -_PREFERRED if credential.id == rules.preferred else -rules.priorities.get(credential.id, credential.priority),
+        -PREFERRED if credential.id == rules.preferred else -rules.priorities.get(credential.id, credential.priority),
         -left if rules.mode == "performance-first" else 0.0,
         state.in_flight,
         state.turn,

@@ -54,6 +54,8 @@ class Pool:
         self._rules = Rules() if rules is None else rules
         self._shared = LocalState() if shared is None else shared
         self._states: dict[str, AccountState] = {}
+        #: the account of an id, if it is here
+        self.find: Callable[[str], AccountState | None] = self._states.get
         self._rankings: dict[str, Ranking] = {}
         self._line: WaitingLine[Lease] = WaitingLine(clock)
         self._turn = 0.0  # the latest turn so far

@@ -21,7 +21,8 @@ class Rules(Struct, frozen=True):
 
     ``max_wait`` in seconds: how long ``cache-first`` waits for an account to be free again. ``priorities`` by account
     id, 0 for others: a lower one serves only where no higher can. ``max_leases``: requests that one account may serve
-    at a time, 0: any number. ``reserve``: the share of a quota, 0 to 1, that is left to the account's owner.
+    at a time, 0: any number. ``reserve``: the share of a quota, 0 to 1, that is left to the account's owner,
+    ``week_reserve`` the same of its week.
     ``backoff``: seconds of the default cooldowns, empty: upstream.md's. Without ``breaker`` only times that upstream
     states set an account aside for its quota.
     """
@@ -34,6 +35,7 @@ class Rules(Struct, frozen=True):
     reserve: float = 0.0
     backoff: tuple[float, ...] = ()
     breaker: bool = True
+    week_reserve: float = 0.0
 
     @property
     def patience(self) -> float:
@@ -50,6 +52,7 @@ class Rules(Struct, frozen=True):
             priorities=settings.account_priorities or {},
             max_leases=settings.account_requests or 0,
             reserve=settings.quota_reserve,
+            week_reserve=settings.week_reserve,
             backoff=settings.backoff_steps,
             breaker=settings.circuit_breaker,
         )

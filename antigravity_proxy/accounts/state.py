@@ -12,6 +12,7 @@ from antigravity_proxy.canonical.credential import EXPIRED, Credential
 from antigravity_proxy.canonical.grant import Grant, IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Scope, Verdict
+from antigravity_proxy.canonical.windows import Standing
 from antigravity_proxy.secret import Secret
 
 #: the scopes of cooldowns that are about one model
@@ -107,6 +108,7 @@ def joined(every: Sequence[Shortage]) -> Shortage:
 
 #: the cooldown key that covers every model of an account
 ALL_MODELS = ""
+_UNKNOWN = Standing()
 _NO_QUOTA: Mapping[str, ModelQuota] = {}
 
 
@@ -149,6 +151,8 @@ class AccountState:
         "serial",
         "served_on",
         "served_today",
+        "standing",
+        "standing_asked",
         "strikes",
         "tier",
         "turn",
@@ -182,6 +186,9 @@ class AccountState:
         self.quota: Mapping[str, ModelQuota] = credential.quota or _NO_QUOTA
         #: the models that upstream lets it use; None: not known
         self.offered: frozenset[str] | None = None
+        #: what upstream said last of its windows, tier and credits, and when tier and credits were asked for
+        self.standing = _UNKNOWN
+        self.standing_asked = float("-inf")  # monotonic seconds
         self.project: str | None = credential.project
         self.project_asked = float("-inf")  # monotonic seconds: when upstream was last asked for it
         self.without_quota_project = False  # upstream has refused the project that is to be billed
@@ -223,6 +230,12 @@ class AccountState:
         """Takes what upstream says of its quotas; of models that it doesn't name what was known stays."""
         self.quota = {**self.quota, **figures}
         self.on_change(self)
+
+    def stands(self, standing: Standing) -> None:
+        """Takes what upstream says of its windows, tier and credits."""
+        if standing != self.standing:
+            self.standing = standing
+            self.on_change(self)
 
     def forgive(self) -> None:
         """Forgets everything that sets the account aside: somebody says that it is worth a new try."""

@@ -14,6 +14,7 @@ from antigravity_proxy.accounts.reasons import why_not
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, LastFailure
 from antigravity_proxy.admin.markup import dot, number, since, tags, until
+from antigravity_proxy.canonical.windows import FIVE_HOURS, WEEK, used_up_at
 from antigravity_proxy.coerce import dated
 from antigravity_proxy.secret import masked
 
@@ -37,6 +38,15 @@ class Cooling(Struct, frozen=True):
     until: int
 
 
+class WindowBar(Struct, frozen=True):
+    """What is left of a window of the account's quota; ``ends_at``: used up then, at this pace (epoch seconds)."""
+
+    name: str
+    percent: int
+    resets_at: int | None
+    ends_at: int | None
+
+
 class Shown(Struct, frozen=True):
     """An account. ``why``: what keeps it out, in words. ``has_project``: false once upstream was asked in vain."""
 
@@ -50,6 +60,8 @@ class Shown(Struct, frozen=True):
     bars: tuple[QuotaBar, ...]
     trouble: LastFailure | None
     has_project: bool = True
+    windows: tuple[WindowBar, ...] = ()
+    subscription: str = ""
 
 
 def kind_of(state: AccountState, rules: Rules, now: Moment) -> Kind:
@@ -87,6 +99,8 @@ def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Mome
         cooling=_cooling(state, now),
         bars=_bars(state, now),
         trouble=state.last_failure,
+        windows=_windows(state, now),
+        subscription=_subscription(state),
         has_project=bool(state.project) or state.project_asked == float("-inf"),
     )
 
@@ -110,6 +124,35 @@ def _bars(state: AccountState, now: Moment) -> tuple[QuotaBar, ...]:
             QuotaBar(model, round(100 * max(0.0, min(1.0, left))), None if ahead is None else round(dated(ahead)))
         )
     return tuple(bars)
+
+
+#: what windows are called
+_WINDOWS = {FIVE_HOURS: "five hours", WEEK: "week"}
+
+
+def _windows(state: AccountState, now: Moment) -> tuple[WindowBar, ...]:
+    """Every window that upstream tells of; one that has begun again since is full."""
+    bars = []
+    for group, windows in sorted(state.standing.windows.items()):
+        for name, window in windows.items():
+            ahead = window.resets_at if window.resets_at is not None and window.resets_at > now.epoch else None
+            left = window.remaining if ahead is not None or window.resets_at is None else 1.0
+            end = used_up_at(window, name, now.epoch)
+            bars.append(
+                WindowBar(
+                    f"{group}, {_WINDOWS.get(name, name)}",
+                    round(100 * left),
+                    None if ahead is None else round(dated(ahead)),
+                    None if end is None or left <= 0 else round(dated(end)),
+                )
+            )
+    return tuple(bars)
+
+
+def _subscription(state: AccountState) -> str:
+    standing = state.standing
+    words = f", {standing.credits:,} credits left" if standing.credits is not None else ""
+    return f"{standing.tier}{words}" if standing.tier else ""
 
 
 #: quotas that are shown at once; the others open
@@ -144,6 +187,8 @@ def card(shown: Shown, now: float, *, changeable: bool) -> Tag:
         "" if shown.has_project else tags.p("It has no project of its own that upstream takes.", class_="last"),
         _trouble(shown, now),
         _link(shown),
+        tags.p(shown.subscription, class_="last") if shown.subscription else "",
+        tags.ul(*(_window_bar(each, now) for each in shown.windows), class_="bars windows") if shown.windows else "",
         _quotas(shown.bars, now),
         _actions(shown) if changeable else "",
         id=f"a-{shown.id}",
@@ -185,17 +230,30 @@ def _quotas(bars: tuple[QuotaBar, ...], now: float) -> Tag | str:
 
 
 def _quota_bar(bar: QuotaBar, now: float) -> Tag:
-    """The bar repeats what the words say, so that only the words are read aloud."""
-    level = "low" if bar.percent < _LOW else "some" if bar.percent < _SOME else "much"
+    again = tags.span(" renews in ", until(bar.resets_at, now), class_="again") if bar.resets_at is not None else ""
+    return tags.li(*_left(bar.model, bar.percent), again)
+
+
+def _window_bar(bar: WindowBar, now: float) -> Tag:
+    told: list[Tag | str] = []
+    if bar.resets_at is not None:
+        told += [" renews in ", until(bar.resets_at, now)]
+    if bar.ends_at is not None:
+        told += [", at this pace used up in ", until(bar.ends_at, now)]
+    return tags.li(*_left(bar.name, bar.percent), tags.span(*told, class_="again") if told else "")
+
+
+def _left(name: str, percent: int) -> list[Tag]:
+    """A bar that repeats what the words say, so that only the words are read aloud."""
+    level = "low" if percent < _LOW else "some" if percent < _SOME else "much"
     drawing = tags.svg(
         tags.rect(width="100", height="6", rx="3", class_="track"),
-        tags.rect(width=str(bar.percent), height="6", rx="3", class_=level) if bar.percent else "",
+        tags.rect(width=str(percent), height="6", rx="3", class_=level) if percent else "",
         viewBox="0 0 100 6",
         preserveAspectRatio="none",
         **{"aria-hidden": "true"},
     )
-    again = tags.span(" renews in ", until(bar.resets_at, now), class_="again") if bar.resets_at is not None else ""
-    return tags.li(tags.span(bar.model, class_="model"), tags.span(f"{bar.percent} %", class_="left"), drawing, again)
+    return [tags.span(name, class_="model"), tags.span(f"{percent} %", class_="left"), drawing]
 
 
 def _actions(shown: Shown) -> Tag:

@@ -5,12 +5,13 @@ An observer of finished requests: a few additions for each, no more.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from antigravity_proxy.errors import UpstreamRefusesRequest
 from antigravity_proxy.telemetry.record import CLIENT_LEFT, Record
 
 #: minutes that are remembered
@@ -45,7 +46,7 @@ class Minute(Struct):
 
 
 class RecentError(Struct, frozen=True):
-    """One request that ended in an error: when (epoch seconds), what was asked, who tried last, what was told."""
+    """One request that ended in an error: when (epoch seconds), what was asked, who was tried last, what was told."""
 
     at: float
     dialect: str
@@ -55,6 +56,7 @@ class RecentError(Struct, frozen=True):
     code: str
     attempts: int
     in_stream: bool
+    id: str = ""
 
 
 class History:
@@ -65,6 +67,7 @@ class History:
         self._epoch = epoch
         self._minutes: deque[Minute] = deque(maxlen=MINUTES)
         self._faults: deque[RecentError] = deque(maxlen=ERRORS)
+        self._refused: Counter[str] = Counter()
 
     def note(self, record: Record) -> None:
         """Takes a record that is closed."""
@@ -77,6 +80,8 @@ class History:
         if not record.error:
             minute.served += 1
             return
+        if record.error == UpstreamRefusesRequest.code:
+            self._refused[record.agent] += 1
         if record.status == 429:
             minute.limited += 1
         elif 400 <= record.status < 500:
@@ -89,6 +94,10 @@ class History:
     def minutes(self) -> tuple[Minute, ...]:
         """The last hour, the oldest minute first, quiet ones included."""
         return tuple(self._filled())
+
+    def refused(self) -> tuple[tuple[str, int], ...]:
+        """How many requests upstream has refused for what they say, by kind of client, since the start."""
+        return tuple(self._refused.most_common())
 
     def faults(self) -> tuple[RecentError, ...]:
         """The last errors, the newest first."""
@@ -116,4 +125,5 @@ class History:
             code=record.error,
             attempts=len(record.attempts),
             in_stream=record.status < 400,
+            id=record.id,
         )

@@ -86,6 +86,16 @@ def number(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def short(count: int) -> str:
+    """A large number in three digits: ``999``, ``1.23k``, ``45.6M``."""
+    value, unit = float(count), ""
+    for larger in ("k", "M", "G", "T", "P"):
+        if value < 999.5:
+            break
+        value, unit = value / 1000, larger
+    return f"{count}" if not unit else f"{value:.{0 if value >= 99.95 else 1 if value >= 9.995 else 2}f}{unit}"
+
+
 def _time(epoch: float, words: str, which: str) -> Tag:
     stamp = datetime.fromtimestamp(epoch, UTC).isoformat(timespec="seconds")
     return tags.time(words, datetime=stamp, title=moment(epoch), **{f"data-{which}": str(round(epoch))})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -12,8 +12,10 @@ from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.waiting import SingleFlight
 from antigravity_proxy.admin import settings_shown
 from antigravity_proxy.admin.account import KINDS, Kind, Shown, kind_of, shown
+from antigravity_proxy.admin.client_keys import KeysShown
 from antigravity_proxy.admin.headline import Headline, headline
 from antigravity_proxy.admin.history import History, Minute, RecentError
+from antigravity_proxy.admin.usage import UsageShown
 from antigravity_proxy.secret import masked
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.telemetry.record import Ledger
@@ -130,6 +132,9 @@ class Status(Struct, frozen=True):
     listed: Listed
     traffic: Traffic
     faults: tuple[RecentError, ...]
+    refused: tuple[tuple[str, int], ...]
+    usage: UsageShown
+    client_keys: KeysShown
     volume: VolumeShown
     settings: tuple[settings_shown.Line, ...]
 
@@ -143,6 +148,8 @@ class Sources(Struct, frozen=True):
     condition: Callable[[], Condition]
     ledger: Ledger
     history: History
+    usage: Callable[[float], Awaitable[UsageShown]]
+    client_keys: Callable[[], KeysShown]
     read_only: bool
 
 
@@ -171,6 +178,7 @@ class Overview:
         sources = self._sources
         counted = await self._census.now()
         counts = {kind: len(states) for kind, states in counted.kinds.items()}
+        usage = await sources.usage(sources.pool.now().monotonic)
         condition, minutes, pool = sources.condition(), sources.history.minutes(), sources.pool
         ledger = sources.ledger
         settings = sources.settings()
@@ -185,6 +193,9 @@ class Overview:
             listed=Listed(selection, pages, counts, listed),
             traffic=Traffic(ledger.open_count, ledger.stream_count, minutes),
             faults=sources.history.faults(),
+            refused=sources.history.refused(),
+            usage=usage,
+            client_keys=sources.client_keys(),
             volume=_volume(sources.state(), condition),
             settings=settings_shown.lines(settings, read_only=sources.read_only),
         )

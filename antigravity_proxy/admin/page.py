@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.web.template import Tag
 
+from antigravity_proxy.admin import client_keys, usage
 from antigravity_proxy.admin.account import KINDS, card
 from antigravity_proxy.admin.headline import Headline
 from antigravity_proxy.admin.history import RecentError
@@ -17,6 +18,7 @@ from antigravity_proxy.admin.http import BaseUrl
 from antigravity_proxy.admin.markup import Series, chart, dot, filled, flat, hole, moment, number, since, tags
 from antigravity_proxy.admin.overview import Listed, Selection, Status, Traffic, VolumeShown
 from antigravity_proxy.admin.settings_shown import Line
+from antigravity_proxy.admin.why import search
 
 #: the id of the list that the accounts stand in
 LIST = "accounts"
@@ -64,7 +66,11 @@ class Layout:
         ids = tuple(each.id for each in cards)
         yield from cards
         yield Fragment(LIST, ids, lambda: self._list(is_empty=not ids), ids)
-        yield Fragment("faults", status.faults, lambda: _faults(status.faults, now))
+        yield Fragment("refused", status.refused, lambda: _refused(status.refused))
+        yield Fragment("faults", status.faults, lambda: _faults(status.faults, now, self._base_url.path("/why")))
+        yield Fragment("usage", status.usage, lambda: usage.section(status.usage))
+        keys = status.client_keys
+        yield Fragment("clients", keys, lambda: client_keys.section(keys))
         yield Fragment("volume", status.volume, lambda: _volume(status.volume, now))
         yield Fragment("settings", status.settings, lambda: _settings(status.settings))
 
@@ -75,6 +81,9 @@ class Layout:
             hole("figures"),
             tags.section(tags.h2("Accounts"), hole("tabs"), hole(LIST), class_="wide"),
             hole("traffic"),
+            hole("refused"),
+            hole("usage"),
+            hole("clients"),
             hole("faults"),
             hole("volume"),
             hole("settings"),
@@ -159,6 +168,14 @@ def _resume(shown: Headline) -> Tag | str:
     return tags.p(button, class_="actions")
 
 
+def _refused(refused: tuple[tuple[str, int], ...]) -> Tag:
+    """Requests that upstream refused for their prompt, by client; nothing where there was none."""
+    if not refused:
+        return tags.section(id="refused", hidden="")
+    lines = (tags.li(tags.span(client), " ", tags.span(number(count, "request"))) for client, count in refused)
+    return tags.section(tags.h2("Refused for its prompt, by client"), tags.ul(*lines), id="refused")
+
+
 def _figures(listed: Listed, traffic: Traffic) -> Tag:
     counts, minutes = listed.counts, traffic.minutes
     requests = sum(minute.requests for minute in minutes)
@@ -206,22 +223,25 @@ def _traffic(traffic: Traffic) -> Tag:
     )
 
 
-def _faults(faults: tuple[RecentError, ...], now: float) -> Tag:
+def _faults(faults: tuple[RecentError, ...], now: float, why: str) -> Tag:
     if not faults:
-        return tags.section(tags.h2("Recent errors"), tags.p("None since the start.", class_="none"), id="faults")
+        return tags.section(
+            tags.h2("Recent errors"), tags.p("None since the start.", class_="none"), search(why), id="faults"
+        )
     rows = [
         tags.tr(
             tags.td(since(fault.at, now), " ago"),
             tags.td(tags.b("in stream" if fault.in_stream else str(fault.status)), " ", tags.code(fault.code)),
             tags.td(fault.model or "\N{EN DASH}"),
             tags.td(number(fault.attempts, "attempt"), *_last(fault.account)),
+            tags.td(tags.a("why", href=f"{why}?{urlencode({'id': fault.id})}") if fault.id else ""),
         )
         for fault in faults
     ]
-    head = tags.tr(*(tags.th(words, scope="col") for words in ("When", "What", "Model", "Tried")))
+    head = tags.tr(*(tags.th(words, scope="col") for words in ("When", "What", "Model", "Tried", "")))
     table = tags.table(tags.thead(head), tags.tbody(*rows))
     region = {"role": "region", "aria-label": "Recent errors", "tabindex": "0"}
-    return tags.section(tags.h2("Recent errors"), tags.div(table, class_="scroll", **region), id="faults")
+    return tags.section(tags.h2("Recent errors"), tags.div(table, class_="scroll", **region), search(why), id="faults")
 
 
 def _last(account: str) -> list[Tag | str]:

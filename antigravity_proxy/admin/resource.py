@@ -10,12 +10,14 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
+from antigravity_proxy.admin.client_keys import ClientKeysPages
 from antigravity_proxy.admin.http import CALLBACK, Answers, BaseUrl, Headers
 from antigravity_proxy.admin.login import LoginPages
 from antigravity_proxy.admin.pages import Pages
 from antigravity_proxy.admin.signin import SignInPages
 from antigravity_proxy.admin.static import FILES, ICON, SCRIPT, STYLE
 from antigravity_proxy.admin.status_pages import StatusPages
+from antigravity_proxy.admin.why import WhyPage
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.errors import MethodNotAllowed, NotFound, ProxyError
 from antigravity_proxy.web.bodies import BodyUse
@@ -38,13 +40,22 @@ class AdminResource:
     app = Klein()
 
     def __init__(
-        self, answers: Answers, pages: Pages, login: LoginPages, signing_in: SignInPages, status: StatusPages
+        self,
+        answers: Answers,
+        pages: Pages,
+        login: LoginPages,
+        signing_in: SignInPages,
+        status: StatusPages,
+        why: WhyPage,
+        client_keys: ClientKeysPages,
     ) -> None:
         self._answers = answers
         self._pages = pages
         self._login = login
         self._signing_in = signing_in
         self._status = status
+        self._why = why
+        self._client_keys = client_keys
 
     def resource(self) -> IResource:
         """The pages as a resource."""
@@ -61,6 +72,14 @@ class AdminResource:
     @app.route("/accounts", methods=["POST"])
     async def change(self, request: Any) -> bytes:
         return await self._status.change(request)
+
+    @app.route("/client-keys", methods=["POST"])
+    async def client_keys(self, request: Any) -> bytes:
+        return await self._client_keys.change(request)
+
+    @app.route("/why", methods=["GET"])
+    def why(self, request: Any) -> bytes:
+        return self._why.page(request)
 
     @app.route("/login", methods=["GET"])
     def login_form(self, request: Any) -> bytes:

@@ -11,6 +11,7 @@ from twisted.web.iweb import IAgent
 from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.admin import pages
 from antigravity_proxy.admin.changes import Changes, Stored
+from antigravity_proxy.admin.client_keys import ClientKeys, ClientKeysPages
 from antigravity_proxy.admin.http import Answers, BaseUrl
 from antigravity_proxy.admin.login import Access, LoginPages
 from antigravity_proxy.admin.overview import Overview, Sources
@@ -18,8 +19,10 @@ from antigravity_proxy.admin.pages import Pages
 from antigravity_proxy.admin.resource import AdminGate, AdminResource
 from antigravity_proxy.admin.signin import SignIn, SignInPages
 from antigravity_proxy.admin.status_pages import StatusPages
+from antigravity_proxy.admin.why import WhyPage
 from antigravity_proxy.canonical.grant import RefreshRejected
 from antigravity_proxy.settings.table import Settings
+from antigravity_proxy.telemetry.why import WhyLog
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.upstream.exchange import Unreachable
@@ -63,6 +66,8 @@ class Admin:
         stored: Stored,
         keys: KeyRing,
         sources: Sources,
+        why: WhyLog,
+        client_keys: ClientKeys,
     ) -> None:
         self._reactor = reactor
         read_only = sources.read_only
@@ -79,7 +84,10 @@ class Admin:
             ticker,
             addable=lambda: not read_only and bool(sources.settings().clients),
         )
-        routes = AdminResource(answers, made, LoginPages(answers, made, access), self.signing_in, self.status)
+        keys_pages = ClientKeysPages(answers, made, access, client_keys)
+        why_page = WhyPage(answers, made, access, why)
+        login = LoginPages(answers, made, access)
+        routes = AdminResource(answers, made, login, self.signing_in, self.status, why_page, keys_pages)
         gate = AdminGate(base_url, made, headers)
         self.site = GuardedSite(
             routes.resource(),

@@ -149,6 +149,7 @@ class StatusPages:
             tags.span("Not live: reload the page", id="live", role="status"),
             tags.nav(add, leave if session.is_login else "", **{"aria-label": "Actions"}),
             tags.form(token.clone(), id="change", method="post", action=path("/accounts"), hidden=""),
+            tags.form(token.clone(), id="keys", method="post", action=path("/client-keys"), hidden=""),
         )
 
     def _told(self, session: Session) -> Tag | str:

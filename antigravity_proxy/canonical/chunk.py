@@ -36,6 +36,61 @@ MODEL_FAILED = frozenset(
     }
 )
 
+#: every finish reason that is known (upstream.md 5.4)
+FINISH_REASONS = FILTERED | MODEL_FAILED | {"STOP", "MAX_TOKENS", "OTHER", "FINISH_REASON_UNSPECIFIED"}
+#: the fields of an answer, of a candidate, and of a part that are known, read or not (upstream.md 5.1, 4.2)
+RESPONSE_FIELDS = frozenset(
+    {
+        "candidates",
+        "usageMetadata",
+        "promptFeedback",
+        "modelVersion",
+        "responseId",
+        "createTime",
+        "automaticFunctionCallingHistory",
+        "traceId",
+        "modelStatus",
+    }
+)
+CANDIDATE_FIELDS = frozenset(
+    {
+        "index",
+        "content",
+        "finishReason",
+        "finishMessage",
+        "groundingMetadata",
+        "logprobsResult",
+        "avgLogprobs",
+        "safetyRatings",
+        "citationMetadata",
+        "urlContextMetadata",
+        "tokenCount",
+        "groundingAttributions",
+    }
+)
+PART_FIELDS = frozenset(
+    {
+        "text",
+        "thought",
+        "thoughtSignature",
+        "inlineData",
+        "fileData",
+        "functionCall",
+        "functionResponse",
+        "executableCode",
+        "codeExecutionResult",
+        "videoMetadata",
+        "mediaResolution",
+        "mediaProcessing",
+        "documentMetadata",
+        "spreadsheetMetadata",
+        "audioMetadata",
+        "partMetadata",
+        "toolCall",
+        "toolResponse",
+    }
+)
+
 
 #: tokens; what is no possible number of them counts as absent, as every field of an unexpected form does
 Count = Annotated[int, Meta(ge=0, lt=1 << 53)]

@@ -56,6 +56,8 @@ class Cause(Enum):
     CUT_OFF = "cut_off"
     REFUSED_REQUEST = "refused_request"
     REFUSED_CLIENT = "refused_client"
+    OLD_CLIENT = "old_client"
+    WITHDRAWN_MODEL = "withdrawn_model"
 
 
 class Step(Enum):
@@ -138,7 +140,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     ``never_sent``: the account has received nothing. ``blames_account``: its sign-in, its project or its rights.
     ``needs_owner``: time alone does not end it. ``callers_fault``: the request itself. ``about_signature``: a thought
     signature in the history. ``model_missing``: this account or host does not have the model.
-    ``about_terms``: Google has barred the account for its terms.
+    ``about_terms``: Google has barred the account for its terms. ``about_client``: it is this
+    program's matter, whichever account asks.
 
     Of official credentials: ``is_fault``: a cooldown for it is no quota's, but its end counts for ``Retry-After``.
     ``not_offered``: the credential has no access to the model at all. ``skips_group``: the others of its quota group
@@ -173,6 +176,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     never_sent: bool = False
     blames_account: bool = False
     about_terms: bool = False
+    about_client: bool = False
     needs_owner: bool = False
     callers_fault: bool = False
     about_signature: bool = False

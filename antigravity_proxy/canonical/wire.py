@@ -173,6 +173,18 @@ class EventReader(Protocol):
         ...
 
 
+class Notices(Protocol):
+    """Notices that an upstream sends as if they were answers."""
+
+    def find(self, text: str) -> Cause | None:
+        """What the text of a whole answer without usage is a notice of; None: it is an answer."""
+        ...
+
+    def may_become_one(self, text: str) -> bool:
+        """Whether a text that goes on may be a notice in the end."""
+        ...
+
+
 class Wire(Protocol):
     """One upstream's form. ``trace_header``: the response header with upstream's own id of a request."""
 

@@ -29,6 +29,8 @@ def client_key() -> None:
 @click.option("--expires", metavar="WHEN", help="90d, 12h, 4w, or a date such as 2027-01-31 (UTC).")
 @click.option("--requests-per-minute", type=click.IntRange(1, 100_000), help="Requests within any minute.")
 @click.option("--concurrent", type=click.IntRange(1, 100_000), help="Requests under way at a time, streams above all.")
+@click.option("--tokens-per-day", type=click.IntRange(1, 10**12), help="Tokens a UTC day, input and output.")
+@click.option("--tokens-per-month", type=click.IntRange(1, 10**12), help="Tokens a calendar month (UTC).")
 @click.option("--models", metavar="PATTERNS", default="", help="Models it may use, such as 'gemini-*,claude-sonnet-*'.")
 def add_client_key(
     data_dir: Path | None,
@@ -37,6 +39,8 @@ def add_client_key(
     expires: str | None,
     requests_per_minute: int | None,
     concurrent: int | None,
+    tokens_per_day: int | None,
+    tokens_per_month: int | None,
     models: str,
 ) -> None:
     """Makes a key for the client NAME, and prints it: this once, since only its hash is kept."""
@@ -50,6 +54,8 @@ def add_client_key(
         expires=client_keys.moment(expires, now) if expires else None,
         per_minute=requests_per_minute,
         concurrent=concurrent,
+        tokens_per_day=tokens_per_day,
+        tokens_per_month=tokens_per_month,
         models=tuple(word for item in models.split(",") if (word := item.strip())),
     )
     client_keys.add(path, key)

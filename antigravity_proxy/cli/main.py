@@ -17,6 +17,8 @@ from antigravity_proxy.cli.common import WRONG, data_dir_option, options_of, sta
 from antigravity_proxy.cli.copies import backup, export, restore
 from antigravity_proxy.cli.credentials import credentials
 from antigravity_proxy.cli.keys import key
+from antigravity_proxy.cli.usage import usage
+from antigravity_proxy.cli.why import why
 
 if TYPE_CHECKING:
     from antigravity_proxy.operator.check import Report
@@ -30,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(f"Error: {e.filename or 'the system'}: {e.strerror or e}")
 
 
-#: what ``setup`` knows; ``operator.client_setup`` has them
+#: what ``setup`` knows; ``web.client_setup`` has them
 SETUPS = ("claude", "codex", "codex-built-in", "gemini", "opencode", "openai", "anthropic", "genai", "ai-sdk")
 
 
@@ -79,8 +81,8 @@ def healthcheck(data_dir: Path | None, url: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object: files, environment, notes.")
 def setup(client: str, url: str | None, as_json: bool) -> None:
     """Prints what to write where, so that a client talks to the proxy. Writes nothing, and shows no key."""
-    from antigravity_proxy.operator import client_setup
     from antigravity_proxy.operator.healthcheck import on_this_machine
+    from antigravity_proxy.web import client_setup
 
     if url is None:
         settings = start_of(None).settings
@@ -160,5 +162,5 @@ def login(data_dir: Path | None) -> None:
     react(told)
 
 
-for each in (accounts, credentials, backup, restore, export, key, client_key):
+for each in (accounts, credentials, backup, restore, export, key, client_key, usage, why):
     command.add_command(each)

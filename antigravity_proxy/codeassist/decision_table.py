@@ -6,13 +6,14 @@ The only file for a new rule: a row here, its `Cause` if it is a new one, and a 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import structs
 
 from antigravity_proxy import errors
 from antigravity_proxy.canonical import verdict
 from antigravity_proxy.canonical.verdict import Cause, Failure, Row, Scope, Step, Verdict
+from antigravity_proxy.codeassist import notices
 from antigravity_proxy.generatecontent import verdicts
 from antigravity_proxy.generatecontent.verdicts import (
     BAD_LOCATION,
@@ -87,6 +88,10 @@ def _barred(f: Failure) -> bool:
 
 def _bare(f: Failure) -> bool:
     return f.status == "RESOURCE_EXHAUSTED" and not f.reason and not f.quota_ids and f.delay is None
+
+
+def _says(cause: Cause) -> Callable[[Failure], bool]:
+    return lambda f: notices.find(f.message) is cause
 
 
 def _caller_refused(f: Failure) -> bool:
@@ -167,6 +172,23 @@ _REFUSED_CLIENT = Verdict(
     client_words="Upstream refuses this proxy, whichever account asks; its operator sees in /health what can be done.",
 )
 
+_OLD_CLIENT = structs.replace(
+    _REFUSED_CLIENT,
+    cause=Cause.OLD_CLIENT,
+    step=Step.STOP,
+    operator_words="upstream said that this program's version is no longer supported",
+    client_words="Upstream says that this proxy's version is no longer supported; /health says what helps.",
+    about_client=True,
+)
+_WITHDRAWN_MODEL = Verdict(
+    cause=Cause.WITHDRAWN_MODEL,
+    step=Step.STOP,
+    scope=Scope.NONE,
+    error=errors.ModelNotFound,
+    operator_words="upstream said that the model is no longer available",
+    client_words="Upstream says that this model is no longer available.",
+)
+
 #: failures with an error body, or a status; the first row that fits decides
 TABLE: tuple[Row, ...] = (
     Row({429}, _quota_used_up, _QUOTA),
@@ -177,6 +199,8 @@ TABLE: tuple[Row, ...] = (
     Row({429}, _bare, structs.replace(EXHAUSTED, with_quota_left=_REFUSED_REQUEST)),
     Row({429}, anything, EXHAUSTED),
     Row({503}, _no_capacity_in_words, NO_CAPACITY),
+    Row({503}, _says(Cause.OLD_CLIENT), _OLD_CLIENT),
+    Row({503}, _says(Cause.WITHDRAWN_MODEL), _WITHDRAWN_MODEL),
     Row({408, 499}, anything, INTERRUPTED),
     Row({401}, anything, UNAUTHENTICATED),
     Row({403}, _needs_validation, _NEEDS_VALIDATION),
@@ -204,7 +228,29 @@ WITHOUT_BODY: Mapping[Cause, Verdict] = {
     **verdicts.WITHOUT_BODY,
     Cause.REFUSED_REQUEST: _REFUSED_REQUEST,
     Cause.REFUSED_CLIENT: _REFUSED_CLIENT,
+    Cause.OLD_CLIENT: _OLD_CLIENT,
+    Cause.WITHDRAWN_MODEL: _WITHDRAWN_MODEL,
 }
+
+#: the reasons of errors that are known, also those that no row needs (upstream.md 6.1)
+REASONS = frozenset(
+    {
+        "QUOTA_EXHAUSTED",
+        "RATE_LIMIT_EXCEEDED",
+        "MODEL_CAPACITY_EXHAUSTED",
+        "INSUFFICIENT_G1_CREDITS_BALANCE",
+        "VALIDATION_REQUIRED",
+        "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+        "SERVICE_DISABLED",
+        "CONSUMER_INVALID",
+        "ACCOUNT_BARRED",
+        "IAM_PERMISSION_DENIED",
+        "API_KEY_INVALID",
+        "ACCESS_TOKEN_EXPIRED",
+        "CREDENTIALS_MISSING",
+        "SECURITY_POLICY_VIOLATED",
+    }
+)
 
 
 def judge(failure: Failure) -> Verdict:

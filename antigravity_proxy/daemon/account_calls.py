@@ -13,7 +13,7 @@ from antigravity_proxy.canonical.offers import Available
 from antigravity_proxy.relay.upstream import BaseUrls
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.upstream.account_methods import AccountMethods
-from antigravity_proxy.upstream.available import available_models
+from antigravity_proxy.upstream.available import available_models, standing
 from antigravity_proxy.upstream.clients import refreshed
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.upstream.exchange import Unreachable
@@ -25,6 +25,9 @@ from antigravity_proxy.volume.writer import NewAccount, NotWritten, Written
 from antigravity_proxy.volume.writing import WriterService
 
 log = Logger()
+
+#: seconds between two looks at an account's tier and credits (contract.md 11)
+TIER_EVERY = 3600.0
 
 
 class UpstreamCalls:
@@ -71,7 +74,14 @@ class UpstreamCalls:
     async def available(self, state: AccountState) -> Available:
         """The account's models and quotas (upstream.md 3.4). Raises AccountMethodFailed, Unreachable."""
         project = self._settings.fallback_project if state.project is None else state.project
-        return await available_models(self._methods(state), project)
+        methods = self._methods(state)
+        found = await available_models(methods, project)
+        now = self._reactor.seconds()
+        ask_tier = now - state.standing_asked >= TIER_EVERY
+        if ask_tier:
+            state.standing_asked = now
+        state.stands(await standing(methods, project, state.standing, ask_tier=ask_tier))
+        return found
 
     def _methods(self, state: AccountState) -> AccountMethods:
         return AccountMethods(

@@ -10,9 +10,14 @@ from twisted.internet.defer import Deferred
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.quota_poll import QuotaPoll
 from antigravity_proxy.accounts.renewals import Renewals
-from antigravity_proxy.accounts.replication import LocalState, SharedState
+from antigravity_proxy.accounts.replication import LocalState
 from antigravity_proxy.accounts.rules import Rules
+from antigravity_proxy.accounts.standing import Boards
 from antigravity_proxy.accounts.tokens import Keep, TokenKeeper
+from antigravity_proxy.canonical.models import HIDDEN, MODELS
+from antigravity_proxy.canonical.offers import Offers
+from antigravity_proxy.codeassist import notices
+from antigravity_proxy.codeassist.decision_table import REASONS
 from antigravity_proxy.codeassist.wire import CodeAssist
 from antigravity_proxy.credentials.file import Found
 from antigravity_proxy.daemon.account_calls import UpstreamCalls
@@ -25,6 +30,9 @@ from antigravity_proxy.relay.signatures import Signatures
 from antigravity_proxy.relay.upstream import BaseUrls, Upstream
 from antigravity_proxy.replicas.store import configured as shared_state
 from antigravity_proxy.startup import epoch
+from antigravity_proxy.state.remembered import Remembering
+from antigravity_proxy.state.store import StateStore
+from antigravity_proxy.telemetry.drift import Drift
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import configured as ways_out
 from antigravity_proxy.upstream.oauth import OAuthClient
@@ -42,6 +50,7 @@ class AccountServices:
         ticker: Ticker,
         in_force: InForce,
         keep: Keep | None,
+        remembered: StateStore,
         credentials: Found,
     ) -> None:
         self._settings = settings = in_force.settings
@@ -50,26 +59,46 @@ class AccountServices:
         self.bases = BaseUrls(settings.base_urls)
         self.upstream = UpstreamCalls(reactor, settings, self.oauth, self.egresses, self.bases)
         self.replicas = replicas = shared_state(reactor, epoch, settings)
-        shared: SharedState = LocalState() if replicas is None else replicas
+        self.shared = shared = Remembering(LocalState() if replicas is None else replicas, remembered, epoch)
         self.pool = pool = Pool(reactor, epoch, random.random, Rules.of(settings), shared)
+        shared.find = pool.find
         self.tokens = TokenKeeper(reactor, epoch, self.upstream.refresh, shared, keep, pool.counters)
         self._renewals = Renewals(reactor, pool.now, lambda: pool.states, self.tokens)
         self._projects = Projects(reactor, self.upstream.project, settings.fallback_project, shared)
-        self._quota_poll = QuotaPoll(reactor, pool, self.upstream.available, in_force.offered, random.random, shared)
+        self.drift = Drift(epoch)
+        self._in_force = in_force
+        self._quota_poll = QuotaPoll(reactor, pool, self.upstream.available, self._offered, random.random, shared)
         pool.on_tokenless = self.tokens.live
         pool.on_joined, pool.on_left = self._quota_poll.joined, self._quota_poll.left
         pool.on_exhausted = self._quota_poll.exhausted
         self.official = Official(reactor, in_force, self.egresses, credentials, shared)
         self.relay = RelayContext(
+            boards=Boards(reactor),
             ticker=ticker,
             epoch=epoch,
             jitter=random.random,
             hex_digits=hex_digits,
             egresses=self.egresses,
             signatures=Signatures(reactor, None if replicas is None else lambda: replicas.signatures),
-            upstream=Upstream(CodeAssist(new_uuid), pool, self.tokens, self._projects, self.bases),
+            upstream=Upstream(
+                CodeAssist(new_uuid),
+                pool,
+                self.tokens,
+                self._projects,
+                self.bases,
+                notices=notices,
+                reasons=REASONS,
+                drift=self.drift,
+            ),
             others=self.official.upstreams,
         )
+
+    def _offered(self, offers: Offers) -> None:
+        """These models are on offer; those that no table knows are counted."""
+        for offer in offers.models:
+            if offer.id not in MODELS and not offer.id.startswith(HIDDEN):
+                self.drift.saw("model", offer.id)
+        self._in_force.offered(offers)
 
     def start(self) -> None:
         """Asks upstream in the background from now on."""

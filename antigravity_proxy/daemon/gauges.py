@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.canonical.windows import family_of, used_up_at
 from antigravity_proxy.daemon.health import Health
+from antigravity_proxy.daemon.webhook import Webhook
 from antigravity_proxy.relay.repairs import Repairs
 from antigravity_proxy.replicas.store import Replicas
+from antigravity_proxy.state.store import StateStore
 from antigravity_proxy.telemetry.access import AccessLog
+from antigravity_proxy.telemetry.drift import Drift
 from antigravity_proxy.telemetry.loop import LoopWatch
 from antigravity_proxy.telemetry.metrics import Figure, Values, single
 from antigravity_proxy.telemetry.record import Ledger
@@ -69,6 +76,43 @@ def of_accounts(pool: Pool) -> tuple[Figure, ...]:
     )
 
 
+def of_windows(pool: Pool) -> tuple[Figure, ...]:
+    """What upstream tells of the accounts' windows and credits, by family: few labels, however many accounts."""
+    return (
+        Figure(
+            "antigravity_quota_window_remaining",
+            "What is left of a window of the accounts' quotas, 0 to 1, on average.",
+            lambda: [(labels, sum(each) / len(each)) for labels, each in _windows(pool).items()],
+            ("family", "window"),
+        ),
+        Figure(
+            "antigravity_quota_window_short",
+            "Accounts that at their pace use up a window before it begins again.",
+            lambda: _short(pool),
+            ("family", "window"),
+        ),
+        _gauge("credits", "Credits that are left of the accounts' subscriptions, in all.", lambda: _credits(pool)),
+    )
+
+
+def of_remembered(store: StateStore, webhook: Webhook | None) -> tuple[Figure, ...]:
+    """What outlasts a restart, and notices to the operator."""
+    return (
+        Figure(
+            "antigravity_state_up",
+            "1 while the state directory can be written; only where there is one.",
+            single(lambda: None if store.directory is None else float(not store.trouble)),
+        ),
+        Figure(
+            "antigravity_notices",
+            "Notices to the operator's webhook, by outcome.",
+            lambda: [((outcome,), getattr(webhook, outcome, 0)) for outcome in ("sent", "failed", "left_out")],
+            ("outcome",),
+            counts=True,
+        ),
+    )
+
+
 def of_repairs(clock: IReactorTime, repairs: Repairs) -> tuple[Figure, ...]:
     """Which fields are left out of requests, since a model refused them."""
     return (
@@ -79,6 +123,18 @@ def of_repairs(clock: IReactorTime, repairs: Repairs) -> tuple[Figure, ...]:
             ("model", "field"),
         ),
     )
+
+
+def of_drift(drift: Drift) -> tuple[Figure, ...]:
+    """What upstream sends that no table knows."""
+
+    def counted() -> Values:
+        kinds: Counter[str] = Counter()
+        for each in drift.all():
+            kinds[each.kind] += each.count
+        return [((kind,), float(count)) for kind, count in kinds.items()]
+
+    return (Figure("antigravity_drift", "What upstream sent that no table knows.", counted, ("kind",), counts=True),)
 
 
 def of_volume(clock: IReactorTime, volume: VolumeService, state: Callable[[], VolumeState]) -> tuple[Figure, ...]:
@@ -180,3 +236,34 @@ def _rows(state: VolumeState) -> Values:
 def _statuses(condition: Condition) -> Values:
     found = judge(condition).status
     return [((status,), float(status == found)) for status in _STATUSES]
+
+
+#: accounts whose windows are looked at for one reading of the metrics
+_LOOKED_AT = 2000
+
+
+def _known(pool: Pool) -> Iterator[AccountState]:
+    return (state for state in islice(pool.states, _LOOKED_AT) if state.standing.windows or state.standing.tier)
+
+
+def _windows(pool: Pool) -> dict[tuple[str, ...], list[float]]:
+    found: dict[tuple[str, ...], list[float]] = {}
+    for state in _known(pool):
+        for group, windows in state.standing.windows.items():
+            for name, window in windows.items():
+                found.setdefault((family_of(group), name), []).append(window.remaining)
+    return found
+
+
+def _short(pool: Pool) -> Values:
+    now, found = pool.now().epoch, dict[tuple[str, ...], float]()
+    for state in _known(pool):
+        for group, windows in state.standing.windows.items():
+            for name, window in windows.items():
+                labels = (family_of(group), name)
+                found[labels] = found.get(labels, 0.0) + (used_up_at(window, name, now) is not None)
+    return found.items()
+
+
+def _credits(pool: Pool) -> float:
+    return float(sum(state.standing.credits or 0 for state in _known(pool)))

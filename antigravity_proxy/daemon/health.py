@@ -11,7 +11,7 @@ from antigravity_proxy.credentials.file import Found
 from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.official import Official
 from antigravity_proxy.followed import FollowedFile
-from antigravity_proxy.relay.refusals import Refusals
+from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.replicas.store import Replicas, Sharing
 from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import epoch
@@ -49,7 +49,7 @@ class Health:
         remembered: StateStore,
         official: Official,
         credentials: FollowedFile[Found] | None,
-        refusals: Refusals,
+        upstream: Upstream,
         *,
         writable: bool,
     ) -> None:
@@ -65,7 +65,8 @@ class Health:
         self._remembered = remembered
         self._official = official
         self._credentials = credentials
-        self._refusals = refusals
+        self._refusals = upstream.refusals
+        self._drift = upstream.drift
         self._writable = writable
         self._told: frozenset[str] = frozenset()
         self.draining = False
@@ -106,6 +107,7 @@ class Health:
             tally=self._pool.tally(),
             resting=bool(self._pool.terms_rest),
             refused_since=self._refused_since(),
+            drift=self._drift.all(),
             egress=self._egresses.trouble(),
             own_egress=self._egresses.own_troubles(self._clock.seconds() - OWN_EGRESS_FAILED),
             credentials="" if self._credentials is None else self._credentials.trouble,

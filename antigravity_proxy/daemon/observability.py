@@ -13,12 +13,14 @@ from antigravity_proxy.daemon import gauges
 from antigravity_proxy.daemon.health import Health
 from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.process import hex_digits
+from antigravity_proxy.daemon.webhook import Webhook
 from antigravity_proxy.logs import Output
-from antigravity_proxy.relay.repairs import Repairs
+from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import epoch
+from antigravity_proxy.state.store import StateStore
 from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.loop import LoopWatch
 from antigravity_proxy.telemetry.metrics import Metrics
@@ -66,18 +68,23 @@ class Observability(MultiService):
         self,
         site: GuardedSite[Any],
         pool: Pool,
-        repairs: Repairs,
+        upstream: Upstream,
         volume: VolumeService,
         in_force: InForce,
         replicas: Replicas | None,
         health: Health,
+        remembered: StateStore,
+        webhook: Webhook | None,
     ) -> None:
         """Metrics tell of these too from now on."""
         self.metrics.watch(
             (
                 *gauges.of_traffic(self.ledger, site, self._access, self.loop),
                 *gauges.of_accounts(pool),
-                *gauges.of_repairs(self._reactor, repairs),
+                *gauges.of_windows(pool),
+                *gauges.of_remembered(remembered, webhook),
+                *gauges.of_repairs(self._reactor, upstream.repairs),
+                *gauges.of_drift(upstream.drift),
                 *gauges.of_volume(self._reactor, volume, lambda: in_force.state),
                 *gauges.of_replicas(replicas),
                 *gauges.of_health(self._reactor, health),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from twisted.python.components import Componentized
 
 from antigravity_proxy import startup
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.admin.client_keys import ClientKeys
 from antigravity_proxy.admin.history import History
 from antigravity_proxy.admin.overview import Sources
 from antigravity_proxy.admin.service import Admin, sign_in
+from antigravity_proxy.admin.usage import UsageView
 from antigravity_proxy.credentials.file import CredentialsError, Found
 from antigravity_proxy.daemon.account_calls import VolumeCalls
 from antigravity_proxy.daemon.account_services import AccountServices
@@ -25,6 +28,7 @@ from antigravity_proxy.daemon.event_loop import poll_plainly
 from antigravity_proxy.daemon.health import Health
 from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.listeners import Listeners
+from antigravity_proxy.daemon.notices import Notices
 from antigravity_proxy.daemon.observability import Observability
 from antigravity_proxy.daemon.process import (
     forbid_core_dumps,
@@ -36,18 +40,22 @@ from antigravity_proxy.daemon.process import (
 from antigravity_proxy.daemon.reload import Reloader
 from antigravity_proxy.daemon.signals import Signals
 from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
+from antigravity_proxy.daemon.webhook import Webhook
 from antigravity_proxy.followed import FollowedFile
 from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import Start, epoch
 from antigravity_proxy.state import place
 from antigravity_proxy.state.store import StateStore
+from antigravity_proxy.state.usage import UsageLedger
 from antigravity_proxy.telemetry.record import Ledger
+from antigravity_proxy.telemetry.why import WhyLog
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.volume.writing import WriterService
 from antigravity_proxy.web.api import ApiResource
+from antigravity_proxy.web.budgets import Budgets
 from antigravity_proxy.web.client_keys_file import ClientKeysFile
 from antigravity_proxy.web.decoding import Decoding
 from antigravity_proxy.web.gate import ApiAdmission, ApiGate
@@ -84,6 +92,7 @@ class Daemon(MultiService):
     responses: Responses
     health: Health
     remembered: StateStore
+    usage: UsageLedger
 
     def __init__(self, reactor: Any, start: Start, handed: Sockets, notifier: Notifier) -> None:
         super().__init__()
@@ -101,6 +110,8 @@ class Daemon(MultiService):
 
         # what outlasts this process
         self.remembered = remembered = _state_store(reactor, start)
+        self.usage = usage = UsageLedger(remembered, epoch)
+        ledger.observe(usage)
 
         # the volume, and what is written into it
         writable = startup.is_writable(start.places.directory)
@@ -111,7 +122,7 @@ class Daemon(MultiService):
 
         # the accounts
         keep = None if read_only else stored.keep
-        self.account_services = services = AccountServices(reactor, ticker, in_force, keep, start.official)
+        self.account_services = services = AccountServices(reactor, ticker, in_force, keep, remembered, start.official)
         self.pool = pool = services.pool
         if settings.on_terms_ban == "pause":
             pool.terms_rest.switch_on(remembered)
@@ -126,6 +137,8 @@ class Daemon(MultiService):
         keys.clients = () if client_keys is None else client_keys.keys
         keys.needs_config = bool(settings.data_dir) or not start.official.credentials
         ring = keys.at_start(start.state.config, absent=start.state.config_absent)
+        budgets = Budgets(remembered, epoch)
+        ledger.observe(budgets)
         limits_of_keys = RateLimits(reactor.seconds, epoch)
         hosts = (settings.host, *settings.allowed_hosts)
         origins, trusted = settings.cors_origins, settings.trusted_proxies
@@ -145,7 +158,7 @@ class Daemon(MultiService):
             remembered,
             services.official,
             credentials,
-            services.relay.upstream.refusals,
+            services.relay.upstream,
             writable=writable,
         )
         pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()
@@ -158,7 +171,21 @@ class Daemon(MultiService):
             settings.max_body,
             None if replicas is None else lambda: replicas.responses,
         )
-        api = ApiResource(services.relay, lambda: in_force.router, gate, pages, hex_digits, ledger, decoding, responses)
+        api = ApiResource(
+            services.relay,
+            lambda: in_force.router,
+            gate,
+            pages,
+            hex_digits,
+            ledger,
+            decoding,
+            responses,
+            usage,
+            budgets,
+        )
+        self._webhook = webhook = _webhook(reactor, settings, remembered, services, lambda: in_force.state)
+        if webhook is not None:
+            ledger.observe(webhook)
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
         self.site = GuardedSite(api, gate, ticker, max_connections=self._room)
 
@@ -166,6 +193,9 @@ class Daemon(MultiService):
         signing_in = sign_in(reactor, settings, services.oauth, services.egresses, stored.store)
         history = History(reactor.seconds, epoch)
         ledger.observe(history.note)
+        why = WhyLog(epoch)
+        ledger.observe(why)
+        keys_shown = _keys_shown(client_keys, budgets, settings, start.places.directory)
         sources = Sources(
             settings=lambda: in_force.settings,
             pool=pool,
@@ -173,9 +203,11 @@ class Daemon(MultiService):
             condition=health.now,
             ledger=ledger,
             history=history,
+            usage=UsageView(usage).look,
+            client_keys=keys_shown.look,
             read_only=read_only,
         )
-        self.admin = admin = Admin(reactor, ticker, settings, signing_in, stored, ring, sources)
+        self.admin = admin = Admin(reactor, ticker, settings, signing_in, stored, ring, sources, why, keys_shown)
 
         # what changes all that while it runs
         self._applier = applier = VolumeApplier(
@@ -195,10 +227,19 @@ class Daemon(MultiService):
 
         self._listeners = Listeners(reactor, settings, self.site, admin.site, handed)
         observability.watch(
-            self.site, pool, services.relay.upstream.repairs, volume, in_force, services.replicas, health
+            self.site,
+            pool,
+            services.relay.upstream,
+            volume,
+            in_force,
+            services.replicas,
+            health,
+            remembered,
+            webhook,
         )
         for part in (
             remembered,
+            webhook,
             client_keys,
             credentials,
             observability,
@@ -305,3 +346,31 @@ def _state_store(reactor: Any, start: Start) -> StateStore:
     directory = Path(start.settings.state_dir)
     place.check_apart(directory, start.places.directory)
     return StateStore(reactor, epoch, directory)
+
+
+def _webhook(
+    reactor: Any,
+    settings: Settings,
+    remembered: StateStore,
+    services: AccountServices,
+    state: Callable[[], VolumeState],
+) -> Webhook | None:
+    """What posts notices, if there is somebody to post them to."""
+    if settings.webhook_url is None:
+        return None
+    notices = Notices(remembered, epoch)
+    return Webhook(reactor, settings.webhook_url, notices, services.pool, lambda: state().error, services.shared.claim)
+
+
+def _keys_shown(file: ClientKeysFile | None, budgets: Budgets, settings: Settings, volume: Path) -> ClientKeys:
+    """Clients' keys on the page. In read-only mode a file in the volume is not written."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104 - it is compared
+    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    why_not = ""
+    if (
+        file is not None
+        and settings.read_only
+        and Path(os.path.realpath(file.path)).is_relative_to(os.path.realpath(volume))
+    ):
+        why_not = "READONLY_MODE is true, and the file of clients' keys lies in the data directory"
+    return ClientKeys(file, budgets, epoch, url, why_not)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import urllib.error
 import urllib.request
+from typing import Any
+from urllib.parse import urlencode
 
 import click
 import msgspec
@@ -53,6 +55,28 @@ def change(settings: Settings, url: str, action: str, account: str) -> str:
     except (OSError, ValueError, http.client.HTTPException) as e:
         reason = one_line(str(getattr(e, "reason", e)))
         raise click.ClickException(f"the daemon can't be asked at {url}: {reason}. Does it run?") from None
+
+
+def why(settings: Settings, url: str, identity: str) -> dict[str, Any]:
+    """What the daemon at ``url`` remembers of a request. Raises ClickException with its reason, or why it can't."""
+    headers = {"accept": "application/json"}
+    if settings.api_keys:
+        headers["authorization"] = f"Bearer {settings.api_keys[0].reveal()}"
+    try:
+        where = f"{url.rstrip('/')}/why?{urlencode({'id': identity})}"
+        request = urllib.request.Request(where, None, headers)  # noqa: S310 - the operator's
+        with opener().open(request, timeout=_PATIENCE) as answer:
+            found = msgspec.json.decode(answer.read(_LONGEST), type=dict[str, Any])
+    except urllib.error.HTTPError as e:
+        with e:
+            told = _told(e.read(_LONGEST)).error
+        raise click.ClickException(told or f"{url} answered {e.code}: is that the daemon's admin listener?") from None
+    except msgspec.MsgspecError:
+        raise click.ClickException(f"{url} answered something else: is that the daemon's admin listener?") from None
+    except (OSError, ValueError, http.client.HTTPException) as e:
+        reason = one_line(str(getattr(e, "reason", e)))
+        raise click.ClickException(f"the daemon can't be asked at {url}: {reason}. Does it run?") from None
+    return found
 
 
 def _told(body: bytes) -> _Told:

@@ -19,7 +19,8 @@ from twisted.internet.threads import deferToThread
 from antigravity_proxy import startup
 from antigravity_proxy.operator import accounts, credentials
 from antigravity_proxy.operator.accounts import Line
-from antigravity_proxy.operator.connectivity import Finding, Level, connectivity, unusable_proxy
+from antigravity_proxy.operator.connectivity import connectivity, unusable_proxy
+from antigravity_proxy.operator.finding import Finding, Level
 from antigravity_proxy.operator.left_out import fields_left_out
 from antigravity_proxy.operator.restore import is_interrupted
 from antigravity_proxy.settings.resolve import SettingsError
@@ -48,12 +49,13 @@ def examine(
 ) -> Report:
     """The report on settings and volume; ``further`` findings join it. ``epoch`` in seconds."""
     lines = accounts.lines(state, settings.clients, epoch, show=False)
+    own = warnings(settings, state, around)
     findings = (
         Finding("settings", "ok", f"listening on {settings.host}:{settings.port}; {_sources(settings)}"),
         _volume(state, settings, around),
         *(() if around.no_volume else (_keys(state), _accounts(lines, state.paused))),
-        *further,
-        *(Finding("warning", "warning", text) for text in warnings(settings, state, around)),
+        *(finding for finding in further if finding.message not in own),
+        *(Finding("warning", "warning", text) for text in own),
     )
     return Report(all(finding.level != "error" for finding in findings), findings, tuple(lines))
 

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
-import secrets
-import stat
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import click
 import msgspec
 
 from antigravity_proxy.settings.table import Settings
-from antigravity_proxy.volume import files
-from antigravity_proxy.volume.atomic import Directory
-from antigravity_proxy.web.client_keys import PREFIX, ClientKey, ClientKeysError, digest, parse, render
-
-_LASTING = re.compile(r"([0-9]{1,5})([dhw])")
-_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+from antigravity_proxy.web import client_keys_writing
+from antigravity_proxy.web.client_keys import ClientKey
+from antigravity_proxy.web.client_keys_writing import KeysNotChanged
 
 
 def place_of(file: Path | None, settings: Settings, directory: Path) -> Path:
@@ -35,37 +29,20 @@ def place_of(file: Path | None, settings: Settings, directory: Path) -> Path:
 
 def load(path: Path) -> tuple[ClientKey, ...]:
     """The keys of the file; of one that isn't there yet none. Raises ClickException."""
-    return _parsed(path, lambda: files.content(path, files.MAX_CLIENT_KEYS))
-
-
-def _parsed(path: Path, read: Callable[[], bytes]) -> tuple[ClientKey, ...]:
-    try:
-        return parse(read())
-    except FileNotFoundError:
-        return ()
-    except OSError as e:
-        raise click.ClickException(f"{path} can't be read: {files.why(e, path)}") from None
-    except ClientKeysError as e:
-        raise click.ClickException(f"{path}: {e}; mend it by hand") from None
+    with _told():
+        return client_keys_writing.load(path)
 
 
 def add(path: Path, key: ClientKey) -> None:
     """Puts the key into the file. Raises ClickException."""
-    with _locked(path) as directory:
-        keys = _held(directory, path)
-        if any(known.name == key.name for known in keys):
-            raise click.ClickException(f"there is a key of the name {key.name}: revoke it first")
-        _save(directory, path, (*keys, key))
+    with _told():
+        client_keys_writing.add(path, key)
 
 
 def revoke(path: Path, name: str) -> None:
     """Takes the key of that name out of the file. Raises ClickException."""
-    with _locked(path) as directory:
-        keys = _held(directory, path)
-        left = tuple(key for key in keys if key.name != name)
-        if len(left) == len(keys):
-            raise click.ClickException(f"there is no key of the name {name}")
-        _save(directory, path, left)
+    with _told():
+        client_keys_writing.revoke(path, name)
 
 
 def new(
@@ -76,34 +53,37 @@ def new(
     per_minute: int | None,
     concurrent: int | None,
     models: tuple[str, ...],
+    tokens_per_day: int | None = None,
+    tokens_per_month: int | None = None,
 ) -> tuple[str, ClientKey]:
     """A new key, and its entry. Raises ClickException for a name or pattern that can't be."""
-    plain = PREFIX + secrets.token_urlsafe(32)
-    key = ClientKey(
-        name=name,
-        sha256=digest(plain.encode("ascii")).decode("ascii"),
-        created=now,
-        expires=expires,
-        requests_per_minute=per_minute,
-        concurrent=concurrent,
-        models=models,
-    )
-    try:
-        parse(render((key,)))
-    except ClientKeysError as e:
-        raise click.ClickException(f"{name!r} can't be added: {e}") from None
-    return plain, key
+    with _told():
+        return client_keys_writing.new(
+            name,
+            now,
+            expires=expires,
+            per_minute=per_minute,
+            concurrent=concurrent,
+            models=models,
+            tokens_per_day=tokens_per_day,
+            tokens_per_month=tokens_per_month,
+        )
 
 
 def moment(text: str, now: datetime) -> datetime:
     """When a key expires: ``90d``, ``12h``, ``4w``, or a date, or a date with time. Raises BadParameter."""
-    if found := _LASTING.fullmatch(text):
-        return now + timedelta(**{_UNITS[found[2]]: int(found[1])})
     try:
-        date = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter("90d, 12h, 4w, or a date such as 2027-01-31") from None
-    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+        return client_keys_writing.moment(text, now)
+    except KeysNotChanged as e:
+        raise click.BadParameter(str(e)) from None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except KeysNotChanged as e:
+        raise click.ClickException(str(e)) from None
 
 
 def as_json(keys: tuple[ClientKey, ...]) -> str:
@@ -115,49 +95,5 @@ def as_json(keys: tuple[ClientKey, ...]) -> str:
 def as_text(keys: tuple[ClientKey, ...], now: datetime) -> str:
     """A line for each key."""
     width = max((len(key.name) for key in keys), default=0)
-    return "\n".join(f"{key.name:<{width}}  since {key.created:%Y-%m-%d}  {_limits(key, now)}" for key in keys)
-
-
-def _limits(key: ClientKey, now: datetime) -> str:
-    told = []
-    if key.expires is not None:
-        word = "expired" if key.has_expired(now.timestamp()) else "until"
-        told.append(f"{word} {key.expires:%Y-%m-%d %H:%M} UTC")
-    if key.requests_per_minute is not None:
-        told.append(f"{key.requests_per_minute} requests a minute")
-    if key.concurrent is not None:
-        told.append(f"{key.concurrent} at a time")
-    if key.models:
-        told.append(f"models {', '.join(key.models)}")
-    return "; ".join(told) or "no limits"
-
-
-def _held(directory: Directory, path: Path) -> tuple[ClientKey, ...]:
-    """The keys of a file that is to be written again: no link, and nothing else that is no file. As ``load``."""
-    return _parsed(path, lambda: directory.read(path.name, files.MAX_CLIENT_KEYS))
-
-
-def _save(directory: Directory, path: Path, keys: tuple[ClientKey, ...]) -> None:
-    """Writes the file again; made by root it belongs to whom it belonged to before, else to its directory's owner."""
-    try:
-        owner = directory.heir()
-        before = directory.lstat(path.name)
-        if before is not None and not stat.S_ISREG(before.st_mode):
-            raise click.ClickException(f"{path} is no regular file: name the file itself")
-        if owner is not None and before is not None:
-            owner = before.st_uid, before.st_gid
-        directory.write(path.name, render(keys), owner)
-    except OSError as e:
-        raise click.ClickException(f"{path} can't be written: {e.strerror}") from None
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[Directory]:
-    """The file's directory; keeps others who change the file away meanwhile, where the system offers that."""
-    with ExitStack() as stack:
-        try:
-            directory = stack.enter_context(Directory.opened(path.parent, make=True))
-            directory.lock()
-        except OSError as e:
-            raise click.ClickException(f"{path.parent} can't be written: {e.strerror}") from None
-        yield directory
+    limits = client_keys_writing.limits
+    return "\n".join(f"{key.name:<{width}}  since {key.created:%Y-%m-%d}  {limits(key, now)}" for key in keys)

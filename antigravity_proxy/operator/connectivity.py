@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import treq
-from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.web.http_headers import Headers
 
+from antigravity_proxy.operator import running
+from antigravity_proxy.operator.finding import Finding
 from antigravity_proxy.replicas.connection import Lost
 from antigravity_proxy.replicas.store import connector_of
 from antigravity_proxy.secret import Secret
@@ -23,16 +24,6 @@ from antigravity_proxy.upstream.tunnel import ProxyUnreachable, TunnelRefused
 #: seconds that a host may take to answer
 PATIENCE = 10.0
 
-Level = Literal["ok", "warning", "error"]
-
-
-class Finding(Struct, frozen=True):
-    """One thing that was looked at: how it is, in words to act on."""
-
-    subject: str
-    level: Level
-    message: str
-
 
 async def connectivity(reactor: Any, settings: Settings) -> list[Finding]:
     """Asks each host once; any answer counts. Raises SettingsError for TLS files that can't be used."""
@@ -42,6 +33,7 @@ async def connectivity(reactor: Any, settings: Settings) -> list[Finding]:
         return [
             *[finding async for finding in _asked(reactor, egresses, settings)],
             *[finding async for finding in _shared(reactor, settings)],
+            *await running.findings(settings),
         ]
     finally:
         await egresses.close()

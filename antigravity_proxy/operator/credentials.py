@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from antigravity_proxy.canonical.credential import GEMINI, Credential
 from antigravity_proxy.credentials.file import Found
-from antigravity_proxy.operator.connectivity import Finding
+from antigravity_proxy.operator.finding import Finding
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.account_methods import AccountMethodFailed

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.defer import Deferred
 from twisted.web.client import Agent
 
-from antigravity_proxy.operator.connectivity import Finding
+from antigravity_proxy.operator.finding import Finding
 from antigravity_proxy.operator.healthcheck import on_this_machine, one_line
 from antigravity_proxy.settings.table import Settings
 

@@ -12,7 +12,7 @@ from antigravity_proxy.canonical.verdict import Cause, Failure, Step, Verdict
 from antigravity_proxy.canonical.wire import Access, EventTooLargeError, UpstreamErrorEvent, UpstreamRequest
 from antigravity_proxy.http1.parser import ResponseHead
 from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
-from antigravity_proxy.relay.reader import AnswerReader, ModelFailed
+from antigravity_proxy.relay.reader import AnswerReader, ModelFailed, NoticeSent
 from antigravity_proxy.relay.upstream import Upstream
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.upstream.exchange import Exchange, ExchangeError, NoWayOut, Silent, Stale, Unreachable
@@ -145,6 +145,8 @@ async def _refused(
 def judged(upstream: Upstream, state: AccountState, token: Secret, said: Failure) -> AttemptFailed:
     """What upstream said, judged; a refused token is not used again."""
     verdict = upstream.wire.judge(said)
+    if said.reason and upstream.reasons and said.reason not in upstream.reasons:
+        upstream.drift.saw("reason", said.reason)
     if verdict.with_key is not None and isinstance(state.grant, StaticKey):
         verdict = verdict.with_key
     if verdict.step is Step.REFRESH and not upstream.tokens.expire(state, token):
@@ -172,6 +174,8 @@ async def deliver(
     except UpstreamErrorEvent as e:
         said = upstream.wire.read_failure(e.body, context.epoch())
         raise judged(upstream, state, token, said) from e
+    except NoticeSent as e:
+        raise _failed(upstream, e.cause) from e
     except ModelFailed as e:
         log.info("the model failed: {reason}", reason=e.reason[:64])
         log.debug("it said: {words}", words=e.words[:MAX_SHOWN])

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from twisted.internet.interfaces import IConsumer, IReactorTime
 
 from antigravity_proxy.accounts.replication import LocalState
+from antigravity_proxy.accounts.standing import Boards
 from antigravity_proxy.canonical.credential import ACCOUNTS
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.relay.signatures import Signatures
@@ -36,7 +37,8 @@ class RelayContext:
     """What all requests share; built once by the service.
 
     ``epoch`` is the wall clock in epoch seconds, ``jitter`` a number from 0 to 1, ``hex_digits`` as many random hex
-    digits as asked for. ``upstream`` is the accounts', ``others`` are the official ones by name.
+    digits as asked for. ``upstream`` is the accounts', ``others`` are the official ones by name. ``boards``: how
+    accounts stand is noted there; None: it isn't.
     """
 
     ticker: Ticker
@@ -47,6 +49,7 @@ class RelayContext:
     signatures: Signatures
     upstream: Upstream
     others: dict[str, Upstream] = field(default_factory=dict)
+    boards: Boards | None = None
     #: the upstream that last served a conversation which several can serve
     legs: LocalState = field(default_factory=LocalState)
     clock: IReactorTime = field(init=False)  # the ticker's: monotonic seconds and timers

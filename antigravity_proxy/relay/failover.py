@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 #: seconds before the next attempt after upstream's own trouble; jitter adds up to as much again (6.3 row 7)
 TROUBLE_PAUSE = 0.5
+#: upstreams and models whose standing is noted of one request
+_MOST_BOARDS = 4
 #: seconds by which a wait is longer than the cooldown that it waits for: timers may be early by a rounding error
 _MARGIN = 0.001
 #: what an account can't better
@@ -108,6 +110,7 @@ class Failover:
                 doubts.settle()
 
     async def _run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
+        self._note_standing()
         lease = self._lease() or self._next_leg() or await self._later()
         if lease is None:
             raise exhausted.no_account(self._model, self._shortage(), self._context.epoch())
@@ -133,6 +136,14 @@ class Failover:
                 lease.release()
             lease = await self._next(lease, failed, base)
             _let_go(failed)
+
+    def _note_standing(self) -> None:
+        """Notes how the accounts stand, for whoever asks later."""
+        boards, record = self._context.boards, self._client.record
+        if boards is not None and len(record.boards) < _MOST_BOARDS:
+            board = boards.of(self._pool, self._model)
+            if not any(board is known for known in record.boards):
+                record.boards = (*record.boards, board)
 
     def _note(self, lease: Lease) -> Attempt:
         """Notes an attempt that begins."""
@@ -179,6 +190,8 @@ class Failover:
                 lease = self._lease() if self._in_time() else None
                 refusal = refusal if lease is not None else self._doubts.alone()
             self._client.record.attempts[-1].reason = refusal.cause.value
+            if refusal.step is Step.STOP and self._in_time():
+                lease = self._next_leg()  # another upstream has other rules
             if lease is not None:
                 return lease
             if refusal.step is Step.STOP:

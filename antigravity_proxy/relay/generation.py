@@ -142,7 +142,10 @@ class Generation:
         if self._begun:
             self.answer = self._new_answer()
         self._begun = True
-        reader = AnswerReader(prepared, prepared.events(), self.answer, self._client, self._memory, self._started)
+        notices, drift = self._upstream.notices, self._upstream.drift
+        reader = AnswerReader(
+            prepared, prepared.events(), self.answer, self._client, self._memory, self._started, notices, drift
+        )
         context, upstream, state = self._context, self._upstream, lease.state
         token = await live_token(upstream, state)
         access = await access_of(upstream, lease, base, token)

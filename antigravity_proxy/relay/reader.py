@@ -5,11 +5,37 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from antigravity_proxy.canonical.chunk import MODEL_FAILED, UNCOUNTED, Candidate, Chunk, Usage
-from antigravity_proxy.canonical.wire import EventReader, Prepared, UnreadableEvent, UpstreamErrorEvent
+import msgspec
+from msgspec import Raw, Struct
+
+from antigravity_proxy.canonical.chunk import (
+    CANDIDATE_FIELDS,
+    FINISH_REASONS,
+    MODEL_FAILED,
+    PART_FIELDS,
+    RESPONSE_FIELDS,
+    UNCOUNTED,
+    Candidate,
+    Chunk,
+    Usage,
+)
+from antigravity_proxy.canonical.verdict import Cause
+from antigravity_proxy.canonical.wire import EventReader, Notices, Prepared, UnreadableEvent, UpstreamErrorEvent
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.relay.context import Client
 from antigravity_proxy.relay.signatures import ConversationSignatures, new_digest
+from antigravity_proxy.telemetry.drift import Drift
+
+#: chunks that are held back at most: a notice comes in one or two
+_MOST_HELD = 64
+#: bytes of an event that is looked at for what no table knows: larger ones hold pictures
+_LOOKED_AT = 1 << 16
+#: an object's fields, not decoded further
+_Shape = dict[str, Raw]
+
+
+class _Parts(Struct):
+    parts: list[_Shape] = []
 
 
 class ModelFailed(Exception):
@@ -21,20 +47,32 @@ class ModelFailed(Exception):
         self.words = words
 
 
+class NoticeSent(Exception):
+    """The answer was none: upstream had something to say of this program or of the model (upstream.md 6.4)."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.value)
+        self.cause = cause
+
+
 class AnswerReader:
     """A receiver for the exchange's body. One for every attempt; ``on_start`` is called when its first byte has left.
 
-    What it raises ends the attempt: UpstreamErrorEvent, ModelFailed, EventTooLargeError. Chunks that came before are
-    delivered first.
+    What may be one of the ``notices`` is held back until that is settled. What it raises ends the attempt:
+    UpstreamErrorEvent, ModelFailed, NoticeSent, EventTooLargeError. Chunks that came before are delivered first.
     """
 
     __slots__ = (
         "_answer",
         "_client",
+        "_drift",
         "_events",
+        "_held",
         "_memory",
+        "_notices",
         "_on_start",
         "_restore",
+        "_text",
         "_thought",
         "blocked",
         "finished",
@@ -50,7 +88,13 @@ class AnswerReader:
         client: Client,
         memory: ConversationSignatures,
         on_start: Callable[[], None],
+        notices: Notices | None = None,
+        drift: Drift | None = None,
     ) -> None:
+        self._drift = drift
+        self._notices = notices  # None once it is settled that this is none
+        self._held: list[Chunk] = []
+        self._text = ""  # of what is held back
         self._memory = memory if prepared.model.family == "claude" else None  # others' thoughts need no signature
         self._thought: hashlib.blake2b | None = None  # the text of the thought that is being told
         self._restore = prepared.restorer()
@@ -70,10 +114,12 @@ class AnswerReader:
     def whole(self, body: bytes) -> None:
         """Takes an answer that came as one JSON document."""
         self._deliver(self._events.document(body))
+        self._settle()
 
     def end(self) -> None:
         """The body is over: delivers what was still buffered."""
         self._deliver(self._events.close())
+        self._settle()
 
     def _deliver(self, payloads: list[bytes]) -> None:
         chunks: list[Chunk] = []
@@ -94,11 +140,36 @@ class AnswerReader:
         self._pass_on(chunks)
 
     def _pass_on(self, chunks: list[Chunk]) -> None:
+        if self._notices is not None and chunks:
+            chunks = self._held_back(chunks, self._notices)
         if chunks and (data := self._answer.feed(chunks)):
             self._client.send(data)
             if self._on_start is not None:
                 self._on_start()
                 self._on_start = None
+
+    def _held_back(self, chunks: list[Chunk], notices: Notices) -> list[Chunk]:
+        """What can be passed on now: nothing, as long as all of it may be a notice in the end."""
+        self._held += chunks
+        texts = _texts(chunks)
+        if texts is not None and not self.usage and not self.blocked and len(self._held) <= _MOST_HELD:
+            self._text += texts
+            if notices.may_become_one(self._text):
+                return []
+        return self._release()
+
+    def _release(self) -> list[Chunk]:
+        held, self._held, self._text, self._notices = self._held, [], "", None
+        return held
+
+    def _settle(self) -> None:
+        """The answer is over: what is still held back is a notice, or the whole of a short answer."""
+        if self._notices is None or not self._held:
+            return
+        cause = self._notices.find(self._text)
+        if cause is not None:
+            raise NoticeSent(cause)
+        self._pass_on(self._release())
 
     def _note(self, chunk: Chunk) -> None:
         for candidate in chunk.candidates:
@@ -109,6 +180,8 @@ class AnswerReader:
                 if candidate.finish_reason in MODEL_FAILED:
                     raise ModelFailed(candidate.finish_reason, candidate.finish_message)
                 self.finished = True
+                if self._drift is not None:
+                    _look_for_news(chunk, candidate, self._drift)
         if chunk.usage_metadata not in UNCOUNTED:
             self.usage = chunk.usage_metadata
         if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
@@ -125,3 +198,38 @@ class AnswerReader:
             if part.thought_signature and self._thought is not None:
                 memory.thought_signed(self._thought.digest(), part.thought_signature)
                 self._thought = None
+
+
+def _texts(chunks: list[Chunk]) -> str | None:
+    """The text of chunks; None where there is something else in them: such an answer is no notice."""
+    found = ""
+    for chunk in chunks:
+        for candidate in chunk.candidates:
+            for part in candidate.content.parts:
+                if part.text is None or part.thought:
+                    return None
+                found += part.text
+    return found
+
+
+def _look_for_news(chunk: Chunk, candidate: Candidate, drift: Drift) -> None:
+    """Counts what no table knows in the last event of an answer: one look for each answer is enough to see a rename."""
+    if candidate.finish_reason not in FINISH_REASONS:
+        drift.saw("finish reason", candidate.finish_reason)
+    if len(chunk.raw) > _LOOKED_AT:
+        return
+    try:
+        fields = msgspec.json.decode(chunk.raw, type=_Shape)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return
+    for name in fields.keys() - RESPONSE_FIELDS:
+        drift.saw("field", name)
+    try:
+        candidates = msgspec.json.decode(fields.get("candidates", Raw(b"[]")), type=list[_Shape])[:1]
+        for name in {name for each in candidates for name in each} - CANDIDATE_FIELDS:
+            drift.saw("field", f"candidates.{name}")
+        contents = [msgspec.json.decode(each.get("content", Raw(b"{}")), type=_Parts) for each in candidates]
+        for name in {name for content in contents for part in content.parts for name in part} - PART_FIELDS:
+            drift.saw("part", name)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return

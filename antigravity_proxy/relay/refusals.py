@@ -187,6 +187,8 @@ class Doubts:
         A refusal's step says whether another account is to be asked.
         """
         now = self._clock.seconds()
+        if verdict.about_client:
+            return self._client_refused((), verdict, now)
         if verdict.with_quota_left is not None:
             return self._of_request(state, verdict, verdict.with_quota_left, now)
         if verdict.from_all is not None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.tokens import TokenKeeper
-from antigravity_proxy.canonical.wire import Wire
+from antigravity_proxy.canonical.wire import Notices, Wire
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.refusals import Refusals
 from antigravity_proxy.relay.repairs import Repairs
+from antigravity_proxy.startup import epoch
+from antigravity_proxy.telemetry.drift import Drift
 
 #: seconds that a host which could not be reached is tried last (upstream.md 1.1)
 AVOID_FOR = 60.0
@@ -40,7 +42,8 @@ class Upstream:
     """Where calls go.
 
     ``repairs`` remembers which fields its models refuse (upstream.md 4.3), ``refusals`` what is no account's fault
-    (upstream.md 6.4).
+    (upstream.md 6.4). ``notices`` are those that it sends as if they were answers, ``reasons`` those of errors that its
+    table knows; empty: any. ``drift`` counts what no table knows.
     """
 
     wire: Wire
@@ -50,3 +53,6 @@ class Upstream:
     bases: BaseUrls
     repairs: Repairs = field(default_factory=Repairs)
     refusals: Refusals = field(default_factory=Refusals)
+    notices: Notices | None = None
+    reasons: frozenset[str] = frozenset()
+    drift: Drift = field(default_factory=lambda: Drift(epoch))

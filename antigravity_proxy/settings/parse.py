@@ -175,6 +175,11 @@ def url(value: str) -> str:
     return value
 
 
+def secret_url(value: str) -> Secret:
+    """An absolute http(s) URL that holds a secret, hidden from now on."""
+    return Secret(url(one_line(value)))
+
+
 def base_urls(value: str) -> tuple[str, ...]:
     """Upstream base URLs with commas between; each with or without ``/v1internal`` (upstream.md 1.1)."""
     urls = tuple(url(item).rstrip("/") for item in comma_list(value))

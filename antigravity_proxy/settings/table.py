@@ -208,6 +208,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     quota_reserve: Annotated[float, Setting(
         "PROXY_QUOTA_RESERVE", parse.percent, "0",
         "percent of each account's quota that is left to its owner")]
+    week_reserve: Annotated[float, Setting(
+        "PROXY_WEEK_RESERVE", parse.percent, "0",
+        "percent of each account's weekly quota that is left to its owner, where upstream tells of the week")]
     circuit_breaker: Annotated[bool, Setting(
         "PROXY_CIRCUIT_BREAKER", parse.boolean, "true",
         "false: only times that upstream states set an account aside for its quota",
@@ -243,6 +246,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         "PROXY_STATE_DIR", parse.path, None,
         "the daemon's own directory: usage, used budgets and cooldowns outlast a restart there; never in the "
         "credential volume", fallback="$STATE_DIRECTORY, which systemd sets, else memory only")]
+    webhook_url: Annotated[Secret | None, Setting(
+        "PROXY_WEBHOOK_URL", parse.secret_url, None,
+        "where a notice is posted, in JSON, when an account is barred, needs its owner or has a dead sign-in, when "
+        "nobody can serve a model for over a minute, and when the volume can't be read",
+        secret=True)]
     drain_seconds: Annotated[float, Setting(
         "PROXY_DRAIN_SECONDS", parse.seconds, "30",
         "how long SIGTERM waits for open streams")]

@@ -42,6 +42,7 @@ class Methods(Resource):
             (b"POST", _BASE + b"loadCodeAssist"): self._load,
             (b"POST", _BASE + b"onboardUser"): self._onboard,
             (b"POST", _BASE + b"fetchAvailableModels"): self._models,
+            (b"POST", _BASE + b"retrieveUserQuotaSummary"): self._summary,
             (b"GET", b"/auth"): state.consent.page,
             (b"POST", b"/auth"): state.consent.decided,
             (b"POST", b"/token"): self._token,
@@ -102,6 +103,8 @@ class Methods(Resource):
         answer: dict[str, Any] = {"allowedTiers": [tier | {"isDefault": True}]}
         if self._state.project is not None:
             answer |= {"currentTier": tier, "cloudaicompanionProject": self._state.project}
+        if self._state.paid_tier is not None:
+            answer["paidTier"] = self._state.paid_tier
         return _reply(request, answer)
 
     def _onboard(self, request: Any) -> Any:
@@ -132,6 +135,12 @@ class Methods(Resource):
         if (ended := self._ended(request, received, fault or _NOTHING, lambda body: wire.MODELS(body, ""))) is not None:
             return ended
         return _reply(request, self._state.available.get(received.token) or everything())
+
+    def _summary(self, request: Any) -> Any:
+        received = self._received(request)
+        if (ended := self._ended(request, received, _NOTHING, lambda body: wire.MODELS(body, ""))) is not None:
+            return ended
+        return _reply(request, {"groups": self._state.quota_groups})
 
     def _answer(self, received: Received, fault: Fault) -> list[answers.Event]:
         """The events of the answer, ended as the fault wants."""

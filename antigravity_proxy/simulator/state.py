@@ -23,6 +23,7 @@ class State:
     ``fetchAvailableModels``, ``refreshes`` the token endpoint's forms. Every access token ``ya29.…`` is known unless it
     stands in ``revoked``. ``project`` is what ``loadCodeAssist`` tells, None: the user is not onboarded; ``onboarding``
     is how that goes. ``available`` is what ``fetchAvailableModels`` tells a token's account, if not of all models;
+    ``quota_groups`` are those of ``retrieveUserQuotaSummary``, ``paid_tier`` that of ``loadCodeAssist``;
     ``projectless`` tokens may name no project there; ``models_fault`` happens to all that ask. ``token_fault`` happens
     to all that ask for tokens (one with a ``pause`` only delays them), ``userinfo_fault`` to all that ask whose they
     are. ``machine`` is the metadata server, ``service_accounts`` are those whose keys are known. ``person`` is who sits
@@ -41,6 +42,8 @@ class State:
         self.project: str | None = "simulated-project"
         self.onboarding = Onboarding()
         self.available: dict[str, dict[str, object]] = {}
+        self.quota_groups: list[dict[str, object]] = []
+        self.paid_tier: dict[str, object] | None = None
         self.projectless: set[str] = set()
         self.models_fault: Fault | None = None
         self.token_fault: Fault | None = None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from threading import RLock
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -36,6 +36,7 @@ class Fact(NamedTuple):
     until: float | None = None
 
 
+T = TypeVar("T")
 #: facts by kind and name
 Facts = dict[tuple[str, str], Fact]
 #: one more thing that a batch does in its transaction
@@ -51,11 +52,11 @@ class Opened(Struct, frozen=True):
 
 
 class Database:
-    """The one writer of a state directory, between ``open`` and ``close``."""
+    """The one writer of a state directory, between ``open`` and ``close``; None: the database is in memory only."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path | None) -> None:
         self._directory = directory
-        self._path = directory / place.DATABASE
+        self._path = Path() if directory is None else directory / place.DATABASE
         self._at_work = RLock()  # one that hangs in a dead mount keeps out who comes after it
         self._lock: place.Lock | None = None
         self._connection: sqlite3.Connection | None = None
@@ -76,6 +77,8 @@ class Database:
 
     def _open(self, now: float) -> Opened:
         self.close()
+        if self._directory is None:
+            return Opened(self._read(now), exposed=False)
         exposed = place.prepare(self._directory)
         self._lock = place.Lock(self._directory)
         try:
@@ -118,6 +121,13 @@ class Database:
             connection.rollback()
             raise
 
+    def ask(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """What ``read`` finds. Raises Lost where it is not open, and sqlite3.Error."""
+        with self._at_work:
+            if self._connection is None:
+                raise Lost("it is not open")
+            return read(self._connection)
+
     def close(self) -> None:
         """Lets go of the database and its lock."""
         with self._at_work:
@@ -131,22 +141,27 @@ class Database:
 
     def _is_there(self) -> bool:
         """Whether the file that is open still has its name. Raises OSError."""
+        if self._directory is None:
+            return True
         try:
             return _identity(self._path) == self._file
         except FileNotFoundError:
             return False
 
     def _read(self, now: float) -> Facts:
-        place.make_file(self._path)
+        if self._directory is not None:
+            place.make_file(self._path)
+        where = ":memory:" if self._directory is None else self._path
         self._connection = connection = sqlite3.connect(
-            self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            where, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         schema.migrate(connection)
-        self._file = _identity(self._path)
+        if self._directory is not None:
+            self._file = _identity(self._path)
         connection.execute("DELETE FROM fact WHERE until <= ?", (now,))
         rows = connection.execute("SELECT kind, name, value, until FROM fact LIMIT ?", (MAX_FACTS,))
         return {(kind, name): Fact(value, until) for kind, name, value, until in rows}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 
+from antigravity_proxy.state import usage_table
+
 #: each brings a database from the version before to the next: the first from nothing to version 1
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE fact (kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, until REAL,"
         " PRIMARY KEY (kind, name)) WITHOUT ROWID",
     ),
+    usage_table.SCHEMA,
 )
 VERSION = len(MIGRATIONS)
 

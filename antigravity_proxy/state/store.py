@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -20,6 +20,8 @@ from antigravity_proxy.state.schema import NewerSchema
 from antigravity_proxy.volume.threads import OwnThread, within
 
 log = Logger()
+
+T = TypeVar("T")
 
 #: characters of a fact
 _MAX_VALUE, _MAX_NAME = 1 << 16, 512
@@ -45,7 +47,7 @@ class Part(Protocol):
 class StateStore(Service):
     """Facts: short texts by kind and name, each known at once and written within seconds.
 
-    ``directory`` None: they are kept in memory only. ``exposed``: others may look into it. ``epoch`` is the wall clock
+    ``directory`` None: all is kept in memory only. ``exposed``: others may look into it. ``epoch`` is the wall clock
     in seconds.
     """
 
@@ -59,7 +61,7 @@ class StateStore(Service):
         self._unwritten: Facts = {}
         self._parts: list[Part] = []
         self._loaded: list[Callable[[], object]] = []
-        self._database = None if directory is None else Database(directory)
+        self._database = Database(directory)
         self._thread = OwnThread(reactor, "state")
         self._call: IDelayedCall | None = None
         self._writing: Deferred[None] | None = None
@@ -116,8 +118,6 @@ class StateStore(Service):
         """Opens the directory, which may take a moment at most: what isn't there by then is tried again."""
         super().startService()
         database = self._database
-        if database is None:
-            return
         self._thread.start()
         try:
             self._opened(within(FIRST_READ, lambda: database.open(self._epoch())), {})
@@ -129,8 +129,6 @@ class StateStore(Service):
     def stopService(self) -> Any:
         """Writes what is left, as far as that goes in a moment."""
         yield super().stopService()
-        if self._database is None:
-            return
         if self._call is not None:
             self._call.cancel()
             self._call = None
@@ -147,7 +145,7 @@ class StateStore(Service):
 
     def flush(self) -> Deferred[None]:
         """Writes now what is not written yet; fires when that was tried, and never fails."""
-        if self._writing is None and self._database is not None:
+        if self._writing is None:
             self._begin()
         waiting: Deferred[None] = Deferred()
         if self._writing is None:
@@ -155,6 +153,18 @@ class StateStore(Service):
         else:
             self._writing.addCallback(waiting.callback)
         return waiting
+
+    def ask(self, read: Callable[[sqlite3.Connection], T], otherwise: Callable[[], T]) -> Deferred[T]:
+        """What ``read`` finds in the database, in the thread; while that is away what ``otherwise`` does."""
+        if self.trouble:
+            return maybeDeferred(otherwise)
+        asked: Deferred[T] = self._thread.run(lambda: self._database.ask(read))
+
+        def failed(failure: Failure) -> T:
+            failure.trap(Lost, sqlite3.Error)
+            return otherwise()
+
+        return asked.addErrback(failed)
 
     def _cancel(self) -> None:
         if self._writing is not None:
@@ -171,8 +181,6 @@ class StateStore(Service):
 
     def _write(self) -> Deferred[None]:
         database = self._database
-        if database is None:  # never: nobody flushes without one
-            raise RuntimeError("there is no state directory")
         unwritten, self._unwritten = self._unwritten, {}
         taken = [(part, work) for part in self._parts if (work := part.take()) is not None]
         works = [work for _, work in taken]
@@ -219,7 +227,7 @@ class StateStore(Service):
             return
         else:
             self._facts[key] = fact
-        if self._database is not None:
+        if self.directory is not None:
             self._unwritten[key] = fact
 
     def _is_over(self, fact: Fact) -> bool:

@@ -21,6 +21,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from antigravity_proxy.errors import UpstreamRefusesClient, UpstreamRefusesRequest
 from antigravity_proxy.telemetry.record import Record
 
 #: seconds; a thinking model may be silent for a minute, and an answer may take many
@@ -30,6 +31,9 @@ _LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
 #: requests of one kind whose figures may wait for a scrape
 _UNFLUSHED = 1000
+
+#: the codes of what upstream refuses whoever asks (upstream.md 6.4)
+REFUSALS = frozenset({UpstreamRefusesRequest.code, UpstreamRefusesClient.code})
 
 Values = Iterable[tuple[tuple[str, ...], float]]
 
@@ -149,6 +153,9 @@ class Metrics:
 
         self.requests = counter("requests", "API requests ended.", "dialect", "operation", "family", "status")
         self.errors = counter("errors", "Errors answered to clients, within streams too.", "code")
+        self.refusals = counter(
+            "upstream_refusals", "Requests that upstream refused whoever asked, by kind of client.", "code", "client"
+        )
         self.left = counter("clients_left", "Requests whose client hung up before the end.")
         self.refused = counter("requests_refused", "Requests refused by their head or length.")
         self.duration = histogram(
@@ -194,6 +201,8 @@ class Metrics:
             kind.durations.append(record.duration)
         if record.error:
             self.errors.labels(record.error).inc()
+            if record.error in REFUSALS:
+                self.refusals.labels(record.error, record.agent or "other").inc()
         if record.client_left:
             self.left.inc()
         kind.bytes_out += record.bytes_out

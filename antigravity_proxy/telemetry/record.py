@@ -7,6 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct, field
 from twisted.logger import Logger
 
+from antigravity_proxy.accounts.standing import Board
 from antigravity_proxy.telemetry.trace import Trace
 
 log = Logger()
@@ -41,10 +42,11 @@ class Record(Struct, kw_only=True):
     ``began`` in monotonic seconds: when the request was there whole (or was refused); ``duration`` and ``first_byte``
     (None: no byte of an answer) in seconds after that. ``asked`` is the model name as the client wrote it, so any text
     at all; ``model`` the upstream id that served, ``family`` its kind, ``upstream`` where. ``client`` is the client's
-    address, ``key`` the name of its API key. ``account`` is the last attempt's, by its opaque id. ``status`` is what
-    was answered, or CLIENT_LEFT; ``error`` the stable code of the error that the client was told, also within a stream.
-    Bytes are the answer's body; tokens as upstream counted them. ``refused``: by its head or length, before a dialect
-    saw it.
+    address, ``key`` the name of its API key, ``agent`` the kind of its program, of a bounded list. ``account`` is the
+    last attempt's, by its opaque id. ``status`` is what was answered, or CLIENT_LEFT; ``error`` the stable code of the
+    error that the client was told, also within a stream. Bytes are the answer's body; tokens as upstream counted them,
+    in with ``tokens_cached``, out with ``tokens_thinking``. ``boards``: how the accounts stood when it chose.
+    ``refused``: by its head or length, before a dialect saw it.
     """
 
     id: str
@@ -54,11 +56,13 @@ class Record(Struct, kw_only=True):
     operation: str = ""
     client: str = ""
     key: str = ""
+    agent: str = ""
     asked: str = ""
     model: str = ""
     family: str = ""
     upstream: str = ""
     attempts: list[Attempt] = field(default_factory=list)
+    boards: tuple[Board, ...] = ()
     streamed: bool = False
     status: int = 0
     error: str = ""
@@ -67,6 +71,8 @@ class Record(Struct, kw_only=True):
     duration: float = 0.0
     tokens_in: int = 0
     tokens_out: int = 0
+    tokens_cached: int = 0
+    tokens_thinking: int = 0
     client_left: bool = False
     refused: bool = False
     trace: Trace | None = None
@@ -128,6 +134,8 @@ class Ledger:
         record.duration = self._seconds() - record.began
         if not (0 <= record.tokens_in <= _MOST_TOKENS and 0 <= record.tokens_out <= _MOST_TOKENS):
             record.tokens_in, record.tokens_out = _counted(record.tokens_in), _counted(record.tokens_out)
+        record.tokens_cached = max(0, min(record.tokens_cached, record.tokens_in))
+        record.tokens_thinking = max(0, min(record.tokens_thinking, record.tokens_out))
         for observer in self._observers:
             try:
                 observer(record)

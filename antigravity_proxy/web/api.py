@@ -14,19 +14,23 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
+from antigravity_proxy.canonical import windows
 from antigravity_proxy.canonical.catalogue import PublicModel
 from antigravity_proxy.canonical.credential import VERTEX
 from antigravity_proxy.canonical.router import Router
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.dialect.openai import responses_listing
 from antigravity_proxy.relay.context import ClientGone, RelayContext
-from antigravity_proxy.telemetry.record import Ledger
-from antigravity_proxy.web import capacity
+from antigravity_proxy.state.usage import UsageLedger
+from antigravity_proxy.telemetry.record import Ledger, Record
+from antigravity_proxy.web import capacity, limit_headers, usage
+from antigravity_proxy.web.budgets import Budgets
 from antigravity_proxy.web.client import HttpClient
 from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.decoding import Decoding
 from antigravity_proxy.web.dialects import DIALECTS, Dialect, Incoming, TokenCount
 from antigravity_proxy.web.gate import ApiAdmission, ApiGate, ApiRequest
+from antigravity_proxy.web.limit_headers import Headers
 from antigravity_proxy.web.responses import Asking, Responses
 from antigravity_proxy.web.routes import Operation, Route
 from antigravity_proxy.web.serving import Serving
@@ -75,6 +79,8 @@ class ApiResource(Resource):
         ledger: Ledger,
         decoding: Decoding,
         responses: Responses,
+        usage: UsageLedger,
+        budgets: Budgets,
     ) -> None:
         super().__init__()
         self._context = context
@@ -84,7 +90,9 @@ class ApiResource(Resource):
         self._ledger = ledger
         self._decoding = decoding
         self._responses = responses
-        self._serving = serving = Serving(context, router, gate.rate_limits, hex_digits, ledger)
+        self._usage = usage
+        self._budgets = budgets
+        self._serving = serving = Serving(context, router, gate.rate_limits, budgets, hex_digits, ledger)
         self._sockets = None if Sockets is None else Sockets(gate, serving, responses, ledger, context.ticker)
 
     def render(self, request: ApiRequest) -> Any:
@@ -94,6 +102,9 @@ class ApiResource(Resource):
             TwistedRequest(request).render(self._public)
             return NOT_DONE_YET
         client = HttpClient(request, admission.recorded, self._context.ticker)
+        dialect = admission.route.dialect
+        if dialect == "anthropic" or (admission.key is not None and admission.key.has_limits):
+            client.further = partial(self._limits_left, admission.key, dialect, client.record)
         serving = Deferred.fromCoroutine(self._serve(request, admission, client))
         request.on_lost = partial(_hung_up, client, serving)
         serving.addErrback(self._last_resort, request, client)
@@ -123,6 +134,8 @@ class ApiResource(Resource):
                 client.reply(wanted.render(await self._serving.embed(admission, wanted.call, client)))
             elif (count := dialect.counts.get(route.operation)) is not None:
                 client.reply(await self._count(request, admission, count, client))
+            elif route.operation is Operation.USAGE:
+                client.reply(await usage.answer(self._usage, admission.key, _query(request)))
             else:
                 client.reply(self._document(request, admission, dialect))
         except errors.ProxyError as e:
@@ -157,6 +170,19 @@ class ApiResource(Resource):
             case _:
                 return _GO_AHEAD
 
+    def _limits_left(self, key: ClientKey | None, dialect: str, record: Record) -> Headers:
+        """What is left to the client's key at this moment, and of the windows of the account that serves."""
+        found: Headers = ()
+        epoch = self._context.epoch()
+        if key is not None and key.has_limits:
+            requests, tokens = self._gate.rate_limits.left(key), self._budgets.left(key)
+            found = limit_headers.of_key(dialect, requests, tokens, epoch)
+        if dialect == "anthropic" and record.account:
+            state = self._context.upstream.pool.find(record.account)
+            if state is not None and state.standing.windows:
+                found += limit_headers.unified(windows.of_model(state.standing, record.model), epoch)
+        return found
+
     def _models(self, admission: ApiAdmission) -> tuple[PublicModel, ...]:
         """The models that the client may use."""
         router, key = self._router(), admission.key
@@ -176,7 +202,8 @@ class ApiResource(Resource):
         found = {name: upstream.pool.capacity(self._router().ids(name)) for name, upstream in upstreams.items()}
         pools = [upstream.pool for upstream in upstreams.values()]
         accounts, usable = sum(len(pool.states) for pool in pools), sum(pool.usable() for pool in pools)
-        return capacity.render(found, accounts, usable, self._context.epoch())
+        states = self._context.upstream.pool.states  # of the others upstream tells no windows
+        return capacity.render(found, accounts, usable, self._context.epoch(), states)
 
     async def _count(
         self, request: ApiRequest, admission: ApiAdmission, count: TokenCount, client: HttpClient

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 
 import msgspec
 from msgspec import Struct
 
+from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.stats import ModelCapacity
+from antigravity_proxy.canonical.windows import used_up_at
 from antigravity_proxy.coerce import dated, wait
 from antigravity_proxy.dialect.base import Rendered
+
+#: accounts whose windows are told
+_MOST = 200
 
 
 class _Model(Struct, rename="camel"):
@@ -29,15 +35,45 @@ class _Model(Struct, rename="camel"):
     remaining_fraction: float | None
 
 
+class _Window(Struct, rename="camel"):
+    """One window of an account's quota. ``used_up_at``: at this pace, None: not before it begins again."""
+
+    account: str
+    group: str
+    window: str
+    remaining_fraction: float
+    resets_at: str | None
+    used_up_at: str | None
+
+
+class _Account(Struct, rename="camel"):
+    """What upstream says of an account's subscription."""
+
+    id: str
+    tier: str
+    credits: int | None
+
+
 class _Capacity(Struct, rename="camel"):
     timestamp: str
     accounts: int
     usable: int
     models: list[_Model]
+    windows: list[_Window]
+    subscriptions: list[_Account]
 
 
-def render(models: Mapping[str, Iterable[ModelCapacity]], accounts: int, usable: int, epoch: float) -> Rendered:
-    """The answer, by upstream; ``accounts``: accounts and credentials, ``usable``: those that serve, cooling or not."""
+def render(
+    models: Mapping[str, Iterable[ModelCapacity]],
+    accounts: int,
+    usable: int,
+    epoch: float,
+    states: Iterable[AccountState] = (),
+) -> Rendered:
+    """The answer, by upstream; ``accounts``: accounts and credentials, ``usable``: those that serve, cooling or not.
+
+    Windows and subscriptions are those of the first of the ``states`` of which upstream has told.
+    """
     lines = [
         _Model(
             id=each.model,
@@ -51,8 +87,29 @@ def render(models: Mapping[str, Iterable[ModelCapacity]], accounts: int, usable:
         for upstream, every in models.items()
         for each in every
     ]
-    body = msgspec.json.encode(_Capacity(_utc(epoch), accounts, usable, lines))
+    known = list(islice((state for state in states if state.standing.windows or state.standing.tier), _MOST))
+    windows = [window for state in known for window in _windows(state, epoch)]
+    subscriptions = [
+        _Account(state.credential.id, state.standing.tier, state.standing.credits)
+        for state in known
+        if state.standing.tier
+    ]
+    body = msgspec.json.encode(_Capacity(_utc(epoch), accounts, usable, lines, windows, subscriptions))
     return Rendered(200, body, ((b"content-type", b"application/json"), (b"cache-control", b"no-store")))
+
+
+def _windows(state: AccountState, epoch: float) -> Iterator[_Window]:
+    for group, windows in state.standing.windows.items():
+        for name, window in windows.items():
+            end, resets = used_up_at(window, name, epoch), window.resets_at
+            yield _Window(
+                state.credential.id,
+                group,
+                name,
+                window.remaining,
+                None if resets is None else _utc(resets),
+                None if end is None else _utc(end),
+            )
 
 
 def _utc(epoch: float) -> str:

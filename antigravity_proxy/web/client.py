@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IConsumer
@@ -32,6 +33,7 @@ class HttpClient:
         "_tells_model",
         "_ticker",
         "consumer",
+        "further",
         "gone",
         "head_sent",
         "record",
@@ -46,6 +48,7 @@ class HttpClient:
         self._tells_model = False  # who served is known when the head leaves
         self._said = 0.0  # monotonic seconds: when the client last got a byte
         self.consumer: IConsumer | None = None
+        self.further: Callable[[], tuple[tuple[bytes, bytes], ...]] | None = None  # headers that are known late
         self.gone = False
         self.started = False
         self.head_sent = False
@@ -124,7 +127,9 @@ class HttpClient:
             (b"x-antigravity-model", self.record.model.encode()),
             (b"x-antigravity-upstream", self.record.upstream.encode()),
         )
-        self._request.setHeaders((*_ALWAYS, *self._headers, *(told if self._tells_model else ())))
+        further = () if self.further is None else self.further()
+        self.further = None
+        self._request.setHeaders((*_ALWAYS, *self._headers, *(told if self._tells_model else ()), *further))
         self._headers = ()
 
     def tick(self, now: float) -> None:

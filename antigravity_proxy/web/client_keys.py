@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 PREFIX = "sk-ag-"
 _Moment = Annotated[datetime, Meta(tz=True)]
 _Limit = Annotated[int, Meta(ge=1, le=100_000)]
+_Tokens = Annotated[int, Meta(ge=1, le=1_000_000_000_000)]
 _Pattern = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
@@ -29,6 +30,7 @@ class ClientKey(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
 
     ``requests_per_minute`` and ``concurrent`` (requests under way at a time) count what asks a model. ``models``:
     patterns with ``*`` and ``?``, one of which the id of the model that serves must fit; none: any model.
+    ``tokens_per_day`` and ``tokens_per_month`` (UTC) count input and output.
     """
 
     name: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -38,10 +40,22 @@ class ClientKey(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     requests_per_minute: _Limit | None = None
     concurrent: _Limit | None = None
     models: tuple[_Pattern, ...] = ()
+    tokens_per_day: _Tokens | None = None
+    tokens_per_month: _Tokens | None = None
 
     def has_expired(self, epoch: float) -> bool:
         """Whether its time is over; ``epoch`` in seconds."""
         return self.expires is not None and epoch >= self.expires.timestamp()
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether its tokens are limited."""
+        return self.tokens_per_day is not None or self.tokens_per_month is not None
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether there is something that a client can be told of."""
+        return self.has_budget or self.requests_per_minute is not None
 
     def may_use(self, model: str) -> bool:
         """Whether it may use the model of that id."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from twisted.internet.defer import Deferred
 
 from antigravity_proxy.followed import FollowedFile
 from antigravity_proxy.volume import files
@@ -32,9 +35,14 @@ class ClientKeysFile(FollowedFile[tuple[ClientKey, ...]]):
             keys = read(path)
         except ClientKeysError as e:
             trouble = str(e)
+        self.path = path
         super().__init__(reactor, "PROXY_CLIENT_KEYS_FILE", partial(read, path), ClientKeysError, keys, trouble)
 
     @property
     def keys(self) -> tuple[ClientKey, ...]:
         """The keys in force."""
         return self.value
+
+    def change(self, work: Callable[[], None]) -> Deferred[None]:
+        """Does a change of the file in the thread, and takes what it then holds. Fails as the work does."""
+        return self._thread.run(work).addCallback(lambda _: self.look())

@@ -11,6 +11,7 @@ from antigravity_proxy.settings.parse import Network
 from antigravity_proxy.telemetry.record import CLIENT_LEFT, Ledger, Record
 from antigravity_proxy.web.bodies import BodyUse
 from antigravity_proxy.web.client_keys import ClientKey
+from antigravity_proxy.web.client_kind import kind_of
 from antigravity_proxy.web.cors import Cors
 from antigravity_proxy.web.dialects import DIALECTS, marked
 from antigravity_proxy.web.edge import Admission, GuardedRequest
@@ -180,5 +181,6 @@ class ApiGate:
         route = admission.route
         record = self._ledger.open(admission.id, _METHODS.get(method, "OTHER"), route.dialect, _NAMES[route.operation])
         record.client = address_of(request.channel.peer, request.requestHeaders, self._trusted)
+        record.agent = kind_of((request.getHeader(b"user-agent") or b"").decode("latin-1"))
         record.trace = own_trace(request.requestHeaders, self._hex) or self._ledger.new_trace()
         return record

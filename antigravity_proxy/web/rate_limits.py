@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from antigravity_proxy.errors import ClientLimited, Unauthorized
 from antigravity_proxy.telemetry.record import Record
+from antigravity_proxy.web.budgets import Left
 from antigravity_proxy.web.client_keys import ClientKey
 
 _MINUTE = 60.0
@@ -45,6 +46,15 @@ class RateLimits:
         """The request has ended."""
         if record.key and (under_way := self._under_way.get(record.key)) is not None:
             under_way.pop(id(record), None)
+
+    def left(self, key: ClientKey) -> Left | None:
+        """What is left of the key's requests within this minute; None: they have no limit."""
+        if key.requests_per_minute is None:
+            return None
+        now, times = self._seconds(), self._times.get(key.name, ())
+        recent = [each for each in times if now - each < _MINUTE]
+        rest = recent[0] + _MINUTE - now if recent else 0.0
+        return Left(key.requests_per_minute, max(0, key.requests_per_minute - len(recent)), rest)
 
     def _count(self, key: ClientKey, record: Record, count: int) -> None:
         under_way = self._under_way.setdefault(key.name, {})

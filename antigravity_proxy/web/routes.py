@@ -45,6 +45,7 @@ class Operation(Enum):
     MODELS = "list models"
     MODEL = "get a model"
     CAPACITY = "capacity"
+    USAGE = "usage"
     PUBLIC = "health, metrics and other pages that need no key"
     PREFLIGHT = "a browser asks whether a page may call"
     UNKNOWN = "no such path"
@@ -91,6 +92,7 @@ _FIXED = {
     "/v1/messages": Route(Operation.MESSAGE, "anthropic", ("POST",)),
     "/v1/messages/count_tokens": Route(Operation.MESSAGE_COUNT, "anthropic", ("POST",)),
     "/capacity": Route(Operation.CAPACITY, "openai", _READ),
+    "/usage": Route(Operation.USAGE, "openai", _READ),
 }
 #: by what follows a response's id
 _OF_RESPONSE = {

@@ -13,6 +13,7 @@ from antigravity_proxy import errors
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
+from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.official import embeds
 from antigravity_proxy.canonical.router import Route, Router
@@ -26,6 +27,7 @@ from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
 from antigravity_proxy.relay.signatures import ConversationSignatures
 from antigravity_proxy.telemetry.record import Ledger, Record
+from antigravity_proxy.web.budgets import Budgets
 from antigravity_proxy.web.gate import ApiAdmission
 from antigravity_proxy.web.rate_limits import RateLimits
 from antigravity_proxy.web.session_headers import session_of
@@ -58,12 +60,14 @@ class Serving:
         context: RelayContext,
         router: Callable[[], Router],
         rate_limits: RateLimits,
+        budgets: Budgets,
         hex_digits: Callable[[int], str],
         ledger: Ledger,
     ) -> None:
         self._context = context
         self._router = router
         self._rate_limits = rate_limits
+        self._budgets = budgets
         self._hex = hex_digits
         self._ledger = ledger
         self._unknown: set[str] = set()  # names that were warned of
@@ -86,6 +90,10 @@ class Serving:
         route = self.route(admission, call, record)
         if admission.key is not None and decoded.asks_upstream:
             self._rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
+        if admission.key is not None and admission.key.has_budget and decoded.asks_upstream:
+            calls = (call, *decoded.more)
+            estimate = await place(lambda: sum(map(input_tokens, calls)))
+            self._budgets.reserve(admission.key, record, estimate)
         if call.stream:
             self._ledger.streams(record)
         memory = await place(partial(ConversationSignatures, context.signatures, record.key, call, route[0]))
@@ -173,6 +181,7 @@ class Serving:
 
 def _count_tokens(record: Record, usage: Usage) -> None:
     record.tokens_in, record.tokens_out = usage.input_tokens, usage.output_tokens
+    record.tokens_cached, record.tokens_thinking = usage.cached_content_token_count, usage.thoughts_token_count
 
 
 def _headers(content_type: bytes) -> tuple[tuple[bytes, bytes], ...]:

@@ -10,10 +10,14 @@ from antigravity_proxy.accounts.reasons import OF_MANY
 from antigravity_proxy.accounts.state import OutOfUse
 from antigravity_proxy.accounts.stats import Tally
 from antigravity_proxy.settings.table import Settings
+from antigravity_proxy.telemetry.drift import Seen
 from antigravity_proxy.volume.reader import VolumeState
 
 #: what only somebody's own doing ends: worth a warning also while other accounts serve
 _ALWAYS_SAID = frozenset({OutOfUse.BARRED, OutOfUse.UNVERIFIED})
+
+#: unknown things that are named
+_NEWS = 6
 
 
 class Surroundings(Struct, frozen=True):
@@ -25,9 +29,8 @@ class Surroundings(Struct, frozen=True):
     ``tally``: how the accounts are. ``egress``: what is wrong with the egress proxy, as it was last tried;
     ``own_egress``: how many proxies of accounts' own failed a moment ago. ``resting``: all accounts rest, since Google
     has barred one for its terms. ``refused_since``: since when upstream refuses this program, in epoch seconds, 0: it
-    doesn't.
-    ``credentials``: what is wrong with the file of official credentials; ``notes`` on these. ``no_volume``: they serve
-    alone.
+    doesn't. ``drift`` is what upstream sends that no table knows. ``credentials``: what is wrong with the file of
+    official credentials; ``notes`` on these. ``no_volume``: they serve alone.
     """
 
     keys_closed: bool = False
@@ -45,6 +48,7 @@ class Surroundings(Struct, frozen=True):
     no_volume: bool = False
     resting: bool = False
     refused_since: float = 0.0
+    drift: tuple[Seen, ...] = ()
 
 
 def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tuple[str, ...]:
@@ -90,6 +94,8 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append(f"{around.own_egress} egress proxies that accounts name for themselves fail; the log names them")
     if not around.writable and not settings.read_only and not around.no_volume:
         found.append("The data directory can't be written: running read-only")
+    if around.drift:
+        found.append(_news(around.drift))
     if around.state:
         found.append(f"PROXY_STATE_DIR: {around.state}; usage, budgets and cooldowns are kept in memory only meanwhile")
     if around.exposed:
@@ -116,6 +122,17 @@ def _refused(around: Surroundings) -> list[str]:
             "a newer release, or official credentials"
         )
     return found
+
+
+def _news(drift: tuple[Seen, ...]) -> str:
+    """What no table knows, the newest first."""
+    told = [f"{each.kind} {each.name} ({each.count} times, last {_moment(each.last)})" for each in drift[:_NEWS]]
+    more = f" and {len(drift) - _NEWS} more" if len(drift) > _NEWS else ""
+    return f"Upstream sends what this release doesn't know: {', '.join(told)}{more}. A newer one may"
+
+
+def _moment(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%MZ")
 
 
 def _of_accounts(state: VolumeState, around: Surroundings) -> list[str]:

@@ -14,7 +14,7 @@ from support.programs import BUILD, Ended, run
 from support.stack import KEY, stack
 
 from antigravity_proxy.cli.main import SETUPS, command
-from antigravity_proxy.operator.client_setup import KEY as PLACE
+from antigravity_proxy.web.client_setup import KEY as PLACE
 
 NODE = shutil.which("node") or "node"
 MODULES = BUILD / "node_modules"

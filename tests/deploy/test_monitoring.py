@@ -14,11 +14,12 @@ import promql_parser
 import pytest
 import yaml
 from prometheus_client.metrics_core import Metric
-from support.deferreds import deferred
+from support.deferreds import deferred, until
 from support.stack import stack
 
 from antigravity_proxy.daemon import gauges
 from antigravity_proxy.simulator import faults
+from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.telemetry.metrics import Figures
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -69,7 +70,11 @@ def names_of(family: Metric) -> list[str]:
 
 @deferred()
 async def test_every_query_asks_for_what_there_is_and_everything_is_asked_for(tmp_path: Path) -> None:
-    async with stack(tmp_path) as running:
+    def before(simulator: Simulator) -> None:
+        simulator.quota_groups = [{"displayName": "Gemini", "buckets": [{"window": "weekly"}]}]
+
+    async with stack(tmp_path, before=before) as running:
+        await until(lambda: any(state.standing.windows for state in running.daemon.pool.states))
         running.simulator.script(faults.quota_exhausted_for("60s"))
         await running.chat(stream=True)
         await running.daemon.account_services.tokens.renew(next(iter(running.daemon.pool.states)))

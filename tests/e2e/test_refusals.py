@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from support.sdks import DIALECTS, QUESTION, Told
 from support.stack import Answer, Stack, stack
 
 from antigravity_proxy.canonical.offers import ModelQuota
+from antigravity_proxy.operator import running as running_findings
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault
+from antigravity_proxy.simulator.server import Simulator
 
 TEXT = f"Hello from the simulated model. You said: {QUESTION}"
 MODEL = "gemini-3-flash"
@@ -156,3 +159,110 @@ async def test_each_dialect_names_the_refusal_of_this_program(tmp_path: Path, di
         running.simulator.script(faults.forbidden(), times=9)
         answer = await running.request("POST", path, body)
         assert (answer.status, code_of(dialect, answer)) == (503, "upstream_refuses_client")
+
+
+# notices as answers
+
+OLD = "This version of Antigravity is no longer supported. Please update to receive the latest features!"
+WITHDRAWN = "Gemini 3 Pro is no longer available. Please switch to Gemini 3.1 Pro."
+KINDS_404 = {"openai": "invalid_request_error", "anthropic": "not_found_error", "gemini": "NOT_FOUND"}
+
+
+def said(*texts: str, usage: bool = False) -> Fault:
+    """An answer of these texts, an event each."""
+    events = []
+    for number, text in enumerate(texts, 1):
+        candidate: dict[str, Any] = {"content": {"role": "model", "parts": [{"text": text}]}}
+        response: dict[str, Any] = {"candidates": [candidate]}
+        if number == len(texts):
+            candidate["finishReason"] = "STOP"
+            if usage:
+                response["usageMetadata"] = {"promptTokenCount": 5, "candidatesTokenCount": 9, "totalTokenCount": 14}
+        events.append(json.dumps({"response": response}).encode())
+    return Fault(events=tuple(events))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("dialect", DIALECTS)
+@deferred(30)
+async def test_a_notice_is_an_error_and_an_answer_is_none(tmp_path: Path, dialect: str, stream: bool) -> None:
+    async with stack(tmp_path, accounts=2) as running:
+        for notice in (
+            said(OLD),
+            said(OLD[:9], OLD[9:40], OLD[40:]),
+            Fault(503, faults.error(503, "UNAVAILABLE", OLD)),
+        ):
+            told, attempts = await asked_by_all(running, dialect, stream, notice, 9)
+            assert (told.status, told.kind, told.text, attempts) == (503, KINDS_503[dialect], "", 1)
+            assert any("refuses this program" in each for each in running.daemon.health.warnings())
+            told, attempts = await asked_by_all(running, dialect, stream, notice, 0)
+            assert (told.text, attempts) == (TEXT, 1)
+            assert running.daemon.health.warnings() == ()
+        for notice in (said(WITHDRAWN), said(WITHDRAWN[:1], WITHDRAWN[1:])):
+            told, attempts = await asked_by_all(running, dialect, stream, notice, 9)
+            assert (told.status, told.kind, told.text, attempts) == (404, KINDS_404[dialect], "", 1)
+        for answer in (
+            said(OLD, usage=True),
+            said(OLD + "\n" + "It is so. " * 80),
+            said("Thi", "s is it."),
+            said("Gemini ", "is a constellation."),
+        ):
+            told, attempts = await asked_by_all(running, dialect, stream, answer, 9)
+            texts = [
+                json.loads(event)["response"]["candidates"][0]["content"]["parts"][0] for event in answer.events or ()
+            ]
+            assert (told.status, told.text, attempts) == (None, "".join(part["text"] for part in texts), 1)
+        assert cooling(running) == 0
+
+
+# what an operator sees
+
+
+@deferred(30)
+async def test_refusals_are_counted_by_kind_of_client(tmp_path: Path) -> None:
+    async with stack(tmp_path, accounts=2) as running:
+        quota_left(running)
+        path, body = bodies(False)["anthropic"]
+        agents = ["claude-cli/2.1.0 (external, cli)", "claude-cli/2.0.1", "Who knows\\"]
+        for number, agent in enumerate(agents):
+            running.simulator.script(faults.bare_limit(), times=1 if number else 2)
+            answer = await running.request("POST", path, body, user_agent=agent)
+            assert answer.status == 400
+        metrics = (await running.request("GET", "/metrics")).body.decode()
+        for client, count in (("claude-code", 2.0), ("other", 1.0)):
+            line = f'antigravity_upstream_refusals_total{{client="{client}",code="upstream_refuses_request"}} {count}'
+            assert line in metrics
+        assert AGENT not in metrics
+
+
+@deferred(30)
+async def test_what_no_table_knows_is_counted_and_told(tmp_path: Path) -> None:
+    def news(simulator: Simulator) -> None:
+        simulator.available["ya29.sim-0"] = {"models": {"gemini-9-ultra": {"displayName": "Gemini 9"}}}
+
+    async with stack(tmp_path, accounts=1, before=news) as running:
+        part = {"text": "Hello", "hologram": {"x": 1}}
+        candidate = {"content": {"role": "model", "parts": [part]}, "finishReason": "BORED", "mood": 1}
+        usage = {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2}
+        event = {"response": {"candidates": [candidate], "usageMetadata": usage, "weather": "fine"}}
+        running.simulator.script(Fault(events=(json.dumps(event).encode(),)))
+        assert (await running.chat()).status == 200
+        detail = faults.info("BRAND_NEW")
+        running.simulator.script(Fault(403, faults.error(403, "PERMISSION_DENIED", "x", detail)))
+        await running.chat()
+        await until(lambda: any("gemini-9-ultra" in each for each in running.daemon.health.warnings()))
+        told = " ".join((await running.request("GET", "/health")).json["warnings"])
+        for name in (
+            "model gemini-9-ultra",
+            "reason BRAND_NEW",
+            "finish reason BORED",
+            "part hologram",
+            "field weather",
+        ):
+            assert name in told
+        assert "field candidates.mood" in told
+        found = await running_findings.findings(running.daemon._settings)
+        assert any("gemini-9-ultra" in each.message for each in found)
+        assert b'antigravity_drift_total{kind="reason"} 1.0' in (await running.request("GET", "/metrics")).body
+    found = await running_findings.findings(running.daemon._settings)
+    assert [each.message for each in found if "is not known" in each.message]

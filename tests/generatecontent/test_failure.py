@@ -348,7 +348,8 @@ TABLE = [
     ),
     (400, {"message": "The input token count (2000001) exceeds"}, Cause.CONTEXT_OVERFLOW, errors.ContextOverflow),
     (400, {"message": "Unknown name"}, Cause.BAD_REQUEST, errors.BadRequest),
-    (409, {}, Cause.BAD_REQUEST, errors.BadRequest),
+    (409, {"status": "ABORTED"}, Cause.BAD_REQUEST, errors.BadRequest),
+    (409, {}, Cause.BROKEN, errors.UpstreamBroken),
     (413, {}, Cause.TOO_LARGE, errors.BodyTooLarge),
 ]
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from antigravity_proxy.cli.main import SETUPS, command
-from antigravity_proxy.operator.client_setup import CLIENTS, KEY
+from antigravity_proxy.web.client_setup import CLIENTS, KEY
 
 URL = "http://proxy.example:8045"
 

@@ -60,14 +60,14 @@ def test_a_call_gets_its_signature_back() -> None:
     asked = call(called(), called("c2"), called(""))
     assert restored(store, asked) == (called(), called("c2"), called(""))
     memory(store, call()).call_signed("c1", "U2ln")
-    assert restored(store, asked) == (called("c1", "gemini:U2ln"), called("c2"), called(""))
+    assert restored(store, asked) == (called("c1", "gemini@accounts:U2ln"), called("c2"), called(""))
     assert restored(store, call(called("c1", "own"))) == (called("c1", "own"),)
 
 
 def test_another_conversation_client_or_family_gets_nothing() -> None:
     store = Signatures(Clock())
     memory(store, call(session="s")).call_signed("c1", "U2ln")
-    assert restored(store, call(called(), session="s")) == (called("c1", "gemini:U2ln"),)
+    assert restored(store, call(called(), session="s")) == (called("c1", "gemini@accounts:U2ln"),)
     for other in (
         call(called(), session="t"),
         call(called()),
@@ -83,13 +83,13 @@ def test_another_conversation_client_or_family_gets_nothing() -> None:
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [
-        ((thought("hm"), called()), (thought("hm", "claude:U2ln"), called())),
-        ((thought("h"), thought("m"), called()), (thought("hm", "claude:U2ln"), called())),
-        ((thought("h"), thought("m")), (thought("hm", "claude:U2ln"),)),
-        ((Part(text="so"), thought("hm")), (Part(text="so"), thought("hm", "claude:U2ln"))),
+        ((thought("hm"), called()), (thought("hm", "claude@accounts:U2ln"), called())),
+        ((thought("h"), thought("m"), called()), (thought("hm", "claude@accounts:U2ln"), called())),
+        ((thought("h"), thought("m")), (thought("hm", "claude@accounts:U2ln"),)),
+        ((Part(text="so"), thought("hm")), (Part(text="so"), thought("hm", "claude@accounts:U2ln"))),
         (
             (thought("hm"), thought("other", "claude:own")),
-            (thought("hm", "claude:U2ln"), thought("other", "claude:own")),
+            (thought("hm", "claude@accounts:U2ln"), thought("other", "claude:own")),
         ),
         # in pieces that bring their signature along
         ((thought("h"), thought("m"), thought("", "claude:own")), None),
@@ -113,7 +113,7 @@ def test_a_thought_may_come_back_in_turns_of_its_own() -> None:
         made = replace(call(), contents=(*call().contents, *(Content("model", (piece,)) for piece in pieces)))
         return memory(store, made, SONNET).restored(made).contents[1:]
 
-    signed = thought("hm", "claude:U2ln")
+    signed = thought("hm", "claude@accounts:U2ln")
     assert back(thought("h"), thought("m"), called()) == (Content("model", (signed, called())),)
     pieces = (thought("h"), thought("m"), thought("", "claude:own"), called())  # its own comes along
     assert back(*pieces) == (Content("model", pieces),)
@@ -136,7 +136,7 @@ def test_calls_beside_one_another_are_conversations_of_their_own() -> None:
     one = memory(store, call())
     one.beside(call(opening="another")).call_signed("c1", "U2ln")
     assert restored(store, call(called())) == (called(),)
-    assert restored(store, call(called(), opening="another")) == (called("c1", "gemini:U2ln"),)
+    assert restored(store, call(called(), opening="another")) == (called("c1", "gemini@accounts:U2ln"),)
     assert one.beside(call()).conversation == one.conversation
 
 
@@ -231,8 +231,8 @@ def test_what_one_replica_saw_signed_another_puts_back_and_asks_for_once() -> No
     memory(farm.one, call()).call_signed("c1", "U2ln")
     memory(farm.one, call(), SONNET).thought_signed(digest("hm"), "U2ln")
     for _ in range(2):
-        assert farm.through(farm.two, call(called())) == (called("c1", "gemini:U2ln"),)
-        assert farm.through(farm.two, call(thought("hm")), SONNET) == (thought("hm", "claude:U2ln"),)
+        assert farm.through(farm.two, call(called())) == (called("c1", "gemini@accounts:U2ln"),)
+        assert farm.through(farm.two, call(thought("hm")), SONNET) == (thought("hm", "claude@accounts:U2ln"),)
     assert farm.elsewhere.asked == [1, 1]
 
 
@@ -258,7 +258,7 @@ def test_what_nobody_has_is_not_asked_for_again_for_a_minute_unless_nobody_answe
     assert farm.elsewhere.asked == [1, 1]
     farm.clock.advance(ABSENT_FOR)
     memory(farm.one, call()).call_signed("c1", "U2ln")
-    assert farm.through(farm.two, call(called())) == (called("c1", "gemini:U2ln"),)
+    assert farm.through(farm.two, call(called())) == (called("c1", "gemini@accounts:U2ln"),)
 
 
 def test_what_is_used_lives_on_elsewhere_and_what_was_refused_does_not() -> None:
@@ -292,7 +292,7 @@ def test_an_answer_that_comes_while_others_are_asked_counts() -> None:
     using.call_signed("c1", "U2ln")
     asking.callback({keys[0]: ""})
     assert recalling.called
-    assert restored(farm.one, call(called())) == (called("c1", "gemini:U2ln"),)
+    assert restored(farm.one, call(called())) == (called("c1", "gemini@accounts:U2ln"),)
 
 
 def test_a_process_alone_asks_nobody() -> None:

@@ -15,9 +15,10 @@ from twisted.internet.defer import Deferred, gatherResults
 from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.canonical.grant import RefreshRejected
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.canonical.verdict import Failure
+from antigravity_proxy.canonical.verdict import Failure, Step
 from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.relay.projects import Projects
+from antigravity_proxy.relay.refusals import Doubts, Refusals
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.startup import epoch
 from antigravity_proxy.state.store import StateStore
@@ -339,3 +340,25 @@ async def test_whoever_writes_to_redis_sets_no_account_aside(
             assert replica.shared.account_of(session, replica.reactor.seconds()) in ("a", None)
             assert replica.serving(model="other")
         observe(f"{forged} forged entries, believed by nobody")
+
+
+BARE = Failure(429, status="RESOURCE_EXHAUSTED", message="Resource has been exhausted (e.g. check quota).")
+
+
+@deferred()
+async def test_a_refused_request_sets_nobody_aside_at_any_replica(redis: RedisServer) -> None:
+    async with farm(redis.url) as make:
+        replicas = [make(accounts("a", "b", "c")) for _ in range(2)]
+        await all_well(*replicas)
+        for replica in replicas:
+            refusals = Refusals()
+            for state in replica.pool.states:
+                replica.pool.observed_quota(state.credential.id, {"m": ModelQuota(0.9)})
+            for attempts in (2, 1):
+                doubts = Doubts(replica.reactor, refusals, replica.pool, "m", ["You are an agent."])
+                steps = [doubts.judge(replica.state(name), judge(BARE)).step for name in "ab"[:attempts]]
+                assert steps == [Step.OTHER_ACCOUNT, Step.STOP][-attempts:]
+                doubts.settle()
+        await until(lambda: all(not each.shared.sharing.untold for each in replicas))
+        await wait(0.1)
+        assert [state.cooldowns for each in replicas for state in each.pool.states] == [{}] * 6

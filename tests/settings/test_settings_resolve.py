@@ -219,6 +219,7 @@ GOOD = {
     "ANTIGRAVITY_MASTER_KEY": "ab" * 32,
     "GEMINI_API_KEYS": "AIzaSy" + "a" * 33,
     "UPSTREAM_PROXY_URL": "http://h:1",
+    "PROXY_WEBHOOK_URL": "https://h/x",
     "REDIS_URL": "redis://h",
 }
 

@@ -115,10 +115,8 @@ def test_without_a_directory_it_is_all_in_memory() -> None:
     kept.store.put("a", "b", "c")
     assert kept.store.get("a", "b") == "c"
     assert kept.store.trouble == ""
-    done: list[object] = []
-    kept.store.flush().addCallback(done.append)
-    kept.store.stopService().addCallback(done.append)
-    assert len(done) == 2
+    kept.flush()
+    kept.stop()
 
 
 def test_a_lost_directory_is_said_and_made_whole_when_its_parent_is_back(tmp_path: Path) -> None:
@@ -307,8 +305,8 @@ def test_a_write_that_hangs_is_said_and_holds_up_neither_the_daemon_nor_its_end(
     kept.reactor.advance(SLOW_READ)
     assert ended
     gate.set()
-    kept.store = Kept(None).store
     kept.directory = None
+    kept.store = kept._new()
 
 
 def test_what_is_too_long_or_too_much_is_not_taken(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:

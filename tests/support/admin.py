@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from support.browser import Browser, consent, hidden
 from support.deferreds import in_thread
 from support.stack import KEY, Answer, Stack, free_port, stack
 from support.volumes import reader_of
+
+from antigravity_proxy.simulator.server import Simulator
 
 
 class Site:
@@ -54,11 +56,17 @@ class Site:
 
 
 @asynccontextmanager
-async def site(directory: Path, *, logged_in: bool = True, **settings: str) -> AsyncIterator[Site]:
+async def site(
+    directory: Path,
+    *,
+    logged_in: bool = True,
+    before: Callable[[Simulator], object] = lambda simulator: None,
+    **settings: str,
+) -> AsyncIterator[Site]:
     port = free_port()
     given = {"READONLY_MODE": "false", "OAUTH_CALLBACK_PORT": str(port), "OAUTH_LISTEN_PORT": str(port)} | settings
     api_key, accounts = given.pop("API_KEY", KEY), int(given.pop("ACCOUNTS", "1"))
-    async with stack(directory, accounts=accounts, api_key=api_key, **given) as running:
+    async with stack(directory, accounts=accounts, api_key=api_key, before=before, **given) as running:
         found = Site(running, int(given["OAUTH_LISTEN_PORT"]))
         if logged_in:
             assert (await found.log_in()).status == 303

@@ -1,0 +1,29 @@
+"""``antigravity-proxy why``: which accounts a request took, and why those."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from antigravity_proxy.cli.common import data_dir_option, start_of
+
+
+@click.command()
+@data_dir_option
+@click.option("--url", help="The daemon's admin listener (default: as its settings say, on this machine).")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.argument("request_id")
+def why(data_dir: Path | None, url: str | None, as_json: bool, request_id: str) -> None:
+    """What the running daemon remembers of the request REQUEST_ID, which its answer carried as x-request-id.
+
+    The last few thousand are remembered, in memory: after a restart none is.
+    """
+    import msgspec
+
+    from antigravity_proxy.operator import admin_client
+    from antigravity_proxy.operator.why import as_text
+
+    settings = start_of(data_dir).settings
+    known = admin_client.why(settings, url or admin_client.default_url(settings), request_id)
+    click.echo(msgspec.json.encode(known).decode() if as_json else as_text(known))

@@ -1,0 +1,140 @@
+"""What is worth a notice to the operator, and when it was told: once for each thing, and not again too soon. Pure.
+
+(contract.md 11, webhook)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from antigravity_proxy.accounts import policy
+from antigravity_proxy.accounts.policy import Moment
+from antigravity_proxy.accounts.state import AccountState, OutOfUse
+from antigravity_proxy.state.store import StateStore
+
+Event = Literal[
+    "account_barred",
+    "account_needs_owner",
+    "sign_in_dead",
+    "pool_exhausted",
+    "pool_back",
+    "volume_unreadable",
+    "volume_back",
+]
+TITLES: Mapping[Event, str] = {
+    "account_barred": "An account is barred",
+    "account_needs_owner": "An account needs its owner",
+    "sign_in_dead": "An account's sign-in is dead",
+    "pool_exhausted": "Nobody can serve a model",
+    "pool_back": "A model is served again",
+    "volume_unreadable": "The credential volume can't be read",
+    "volume_back": "The credential volume can be read again",
+}
+#: seconds for which nobody could serve a model before that is told, and within which nothing is told twice
+EXHAUSTED_AFTER, AGAIN_AFTER = 60.0, 600.0
+#: models that were asked for and are watched, and seconds for which that counts
+_MODELS, _ASKED_SECONDS = 64, 900.0
+#: the kind of the facts on what was told, which outlast a restart
+_TOLD = "told"
+#: how a sign-in that is dead is called in a bar (accounts/tokens)
+_DEAD = "its sign-in has expired"
+_OF_ACCOUNT: Mapping[OutOfUse, Event] = {
+    OutOfUse.BARRED: "account_barred",
+    OutOfUse.UNVERIFIED: "account_needs_owner",
+    OutOfUse.EXPIRED: "sign_in_dead",
+    OutOfUse.NO_REFRESH_TOKEN: "sign_in_dead",
+}
+
+
+class Notice(Struct, frozen=True):
+    """One of them: ``thing`` is an account's opaque id or a model's name; ``at`` in epoch seconds."""
+
+    event: Event
+    thing: str
+    words: str
+    at: float
+
+
+class Notices:
+    """Looks for what has changed. ``epoch``: the wall clock in seconds."""
+
+    def __init__(self, store: StateStore, epoch: Callable[[], float]) -> None:
+        self._store = store
+        self._epoch = epoch
+        self._asked: dict[str, float] = {}  # when each model was last asked for
+        self._short: dict[str, float] = {}  # since when nobody could serve it
+
+    def asked(self, model: str) -> None:
+        """Somebody asked for a model."""
+        if model not in self._asked and len(self._asked) >= _MODELS:
+            del self._asked[min(self._asked, key=lambda name: self._asked[name])]
+        self._asked[model] = self._epoch()
+
+    def of_accounts(self, states: Iterable[AccountState], now: Moment) -> list[Notice]:
+        """What has happened to accounts since they were last looked at."""
+        found = []
+        for state in states:
+            out, identity = policy.out_of_use(state, now), state.credential.id
+            event = None if out is None else _OF_ACCOUNT.get(out)
+            if event == "account_barred" and state.barred.startswith(_DEAD):
+                event = "sign_in_dead"
+            if event is None:
+                self._over(identity)
+            elif self._is_new(event, identity):
+                why = state.barred or ("" if state.last_failure is None else state.last_failure.reason)
+                found.append(self._notice(event, identity, why or "sign in to it again"))
+        return found
+
+    def of_models(self, free_in: Callable[[str], float | None]) -> list[Notice]:
+        """Models that nobody can serve for long, and those that are served again."""
+        now, found = self._epoch(), []
+        for model, at in tuple(self._asked.items()):
+            if free_in(model) == 0:
+                self._short.pop(model, None)
+                if self._over(model, "pool_exhausted") and self._is_new("pool_back", model):
+                    found.append(self._notice("pool_back", model, f"{model} is served again"))
+                continue
+            since = self._short.setdefault(model, now)
+            if since > now:  # the clock was set back
+                self._short[model] = now
+            if now - since >= EXHAUSTED_AFTER and now - at < _ASKED_SECONDS and self._is_new("pool_exhausted", model):
+                self._over(model, "pool_back")
+                found.append(self._notice("pool_exhausted", model, f"for over a minute nobody could serve {model}"))
+        return found
+
+    def of_volume(self, error: str) -> list[Notice]:
+        """The volume, with what is wrong with it; empty: nothing."""
+        if error:
+            if self._is_new("volume_unreadable", ""):
+                self._over("", "volume_back")
+                return [self._notice("volume_unreadable", "", error)]
+        elif self._over("", "volume_unreadable") and self._is_new("volume_back", ""):
+            return [self._notice("volume_back", "", "its accounts are followed again")]
+        return []
+
+    def _notice(self, event: Event, thing: str, words: str) -> Notice:
+        return Notice(event, thing, words, self._epoch())
+
+    def _is_new(self, event: Event, thing: str) -> bool:
+        """Whether it was not told yet, nor within the last minutes; from now on it was."""
+        name = f"{event}\n{thing}"
+        known = self._store.get(_TOLD, name)
+        if known is not None:
+            if known == "over":  # told a short while ago: it is so again, and need not be told again
+                self._store.put(_TOLD, name, "so")
+            return False
+        self._store.put(_TOLD, name, "so")
+        return True
+
+    def _over(self, thing: str, event: Event | None = None) -> bool:
+        """It is no longer so; whether it was told to be."""
+        was = False
+        for each in (event,) if event is not None else ("account_barred", "account_needs_owner", "sign_in_dead"):
+            name = f"{each}\n{thing}"
+            if self._store.get(_TOLD, name) == "so":
+                self._store.put(_TOLD, name, "over", self._epoch() + AGAIN_AFTER)
+                was = True
+        return was

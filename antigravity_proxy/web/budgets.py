@@ -1,0 +1,149 @@
+"""What each client's own key has used of its tokens today and this month, and what is under way (contract.md 11)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct, field
+
+from antigravity_proxy.errors import ClientLimited
+from antigravity_proxy.state.store import StateStore
+from antigravity_proxy.telemetry.record import Record
+from antigravity_proxy.web.client_keys import ClientKey
+
+#: the kind of the facts that outlast a restart, and the days for which one is remembered unused
+_KIND, _REMEMBERED = "budget", 70
+_DAY = 86_400
+#: days and months that are remembered of a key: a clock that is set back finds what it had counted
+_DAYS, _MONTHS = 4, 3
+#: seconds after which a client may look again whose tokens are only reserved: nobody knows when a request ends
+_AGAIN = 2
+
+
+class Left(NamedTuple):
+    """A budget: its limit, what is left of it, and the seconds until it begins again."""
+
+    limit: int
+    remaining: int
+    seconds: float
+
+
+class _Spent(Struct):
+    """Tokens by day (since 1970) and by month (of the year 0), the last touched last."""
+
+    days: dict[int, int] = field(default_factory=dict)
+    months: dict[int, int] = field(default_factory=dict)
+
+    def add(self, day: int, month: int, tokens: int) -> None:
+        for counts, span, most in ((self.days, day, _DAYS), (self.months, month, _MONTHS)):
+            counts[span] = counts.pop(span, 0) + tokens
+            while len(counts) > most:
+                del counts[next(iter(counts))]
+
+    def join(self, other: _Spent) -> None:
+        """What another daemon has counted before this one."""
+        for mine, theirs in ((self.days, other.days), (self.months, other.months)):
+            for span, tokens in theirs.items():
+                mine[span] = mine.get(span, 0) + tokens
+
+
+class Budgets:
+    """By key name, so that a key whose budget changes keeps what it has used. ``epoch``: the wall clock in seconds.
+
+    An observer of the ledger: what a request was reserved becomes what it used when its record closes.
+    """
+
+    def __init__(self, store: StateStore, epoch: Callable[[], float]) -> None:
+        self._store = store
+        self._epoch = epoch
+        self._spent: dict[str, _Spent] = {}
+        self._reserved: dict[str, dict[int, int]] = {}  # tokens by record
+        self._is_loaded = False
+        store.on_loaded(self._load)
+
+    def reserve(self, key: ClientKey, record: Record, tokens: int) -> None:
+        """Takes ``tokens``, the estimate of a request's input, out of the key's budgets. Raises ClientLimited."""
+        if not key.has_budget:
+            return
+        reserved = self._reserved.setdefault(key.name, {})
+        under_way = sum(reserved.values())
+        for limit, used, seconds, words in self._budgets(key):
+            if used + tokens > limit or used >= limit:
+                raise ClientLimited(
+                    f"This API key may use {limit:,} tokens a {words} (UTC), and has used {used:,}; this request has "
+                    f"about {tokens:,}.",
+                    retry_after=max(1, math.ceil(seconds)),
+                )
+            if used + under_way + tokens > limit:
+                raise ClientLimited(
+                    f"This API key may use {limit:,} tokens a {words} (UTC); what is under way may need the rest.",
+                    retry_after=_AGAIN,
+                )
+        reserved[id(record)] = reserved.get(id(record), 0) + tokens
+
+    def __call__(self, record: Record) -> None:
+        """The request has ended: it has used what it has used."""
+        name = record.key
+        if not name:
+            return
+        if (reserved := self._reserved.get(name)) is not None:
+            reserved.pop(id(record), None)
+        if tokens := record.tokens_in + record.tokens_out:
+            day, month, _, _ = self._now()
+            self._spent.setdefault(name, _Spent()).add(day, month, tokens)
+            self._keep(name)
+
+    def left(self, key: ClientKey) -> Left | None:
+        """The tightest of the key's budgets, with what is under way taken off; None: it has none."""
+        under_way = sum(self._reserved.get(key.name, {}).values())
+        found = [Left(limit, max(0, limit - used - under_way), rest) for limit, used, rest, _ in self._budgets(key)]
+        return min(found, key=lambda each: each.remaining, default=None)
+
+    def used(self, name: str) -> tuple[int, int]:
+        """Tokens that the key of that name has used today, and this month."""
+        day, month, _, _ = self._now()
+        spent = self._spent.get(name, _Spent())
+        return spent.days.get(day, 0), spent.months.get(month, 0)
+
+    def _budgets(self, key: ClientKey) -> list[tuple[int, int, float, str]]:
+        """Limit, use, seconds until it begins again, and what it is called; the longer first."""
+        _, _, day_left, month_left = self._now()
+        today, this_month = self.used(key.name)
+        found = []
+        if key.tokens_per_month is not None:
+            found.append((key.tokens_per_month, this_month, month_left, "month"))
+        if key.tokens_per_day is not None:
+            found.append((key.tokens_per_day, today, day_left, "day"))
+        return found
+
+    def _now(self) -> tuple[int, int, float, float]:
+        """Day, month, and the seconds that are left of each."""
+        epoch = self._epoch()
+        moment = datetime.fromtimestamp(epoch, UTC)
+        first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        following = (first + timedelta(days=32)).replace(day=1)
+        day = int(epoch // _DAY)
+        return day, moment.year * 12 + moment.month - 1, (day + 1) * _DAY - epoch, following.timestamp() - epoch
+
+    def _keep(self, name: str) -> None:
+        if self._is_loaded:  # else it would stand in the way of what the directory holds
+            value = msgspec.json.encode(self._spent[name]).decode()
+            self._store.put(_KIND, name, value, self._epoch() + _REMEMBERED * _DAY)
+
+    def _load(self) -> None:
+        """What was used before this daemon: it comes with the directory, which may be late."""
+        if self._is_loaded:
+            return
+        self._is_loaded = True
+        for name, fact in self._store.of(_KIND).items():
+            try:
+                before = msgspec.json.decode(fact.value or "", type=_Spent)
+            except (msgspec.MsgspecError, RecursionError):
+                continue
+            self._spent.setdefault(name, _Spent()).join(before)
+        for name in self._spent:
+            self._keep(name)

@@ -1,0 +1,36 @@
+"""What kind of client a User-Agent names: a bounded list, for labels. Pure; the name itself goes nowhere."""
+
+from __future__ import annotations
+
+#: what a User-Agent begins with, in small letters, or holds; the first that fits decides
+_KINDS = (
+    ("claude-cli", "claude-code"),
+    ("claude-code", "claude-code"),
+    ("codex", "codex"),
+    ("opencode", "opencode"),
+    ("geminicli", "gemini-cli"),
+    ("gemini-cli", "gemini-cli"),
+    ("google-genai-sdk", "genai-sdk"),
+    ("ai-sdk", "ai-sdk"),
+    ("aider", "aider"),
+    ("cline", "cline"),
+    ("cursor", "cursor"),
+    ("litellm", "litellm"),
+    ("langchain", "langchain"),
+    ("openai/", "openai-sdk"),
+    ("asyncopenai/", "openai-sdk"),
+    ("anthropic/", "anthropic-sdk"),
+    ("asyncanthropic/", "anthropic-sdk"),
+    ("curl/", "curl"),
+    ("mozilla/", "browser"),
+)
+OTHER = "other"
+KINDS = frozenset({kind for _, kind in _KINDS} | {OTHER})
+#: characters of a User-Agent that are looked at
+_LONGEST = 256
+
+
+def kind_of(user_agent: str | None) -> str:
+    """One of ``KINDS``."""
+    named = (user_agent or "")[:_LONGEST].lower()
+    return next((kind for mark, kind in _KINDS if mark in named), OTHER)
