@@ -8,7 +8,9 @@ from msgspec import Meta, Raw, Struct
 
 from antigravity_proxy.canonical.content import ABSENT, Content
 
-#: finishReason values by class (upstream.md 5.4); any other value is a normal end.
+#: finishReason values by class (upstream.md 5.4); any other value is a normal end. The answer was cut at a length: at
+#: its own limit, or where Gemini 4 wants to be asked to go on (official-upstreams.md 4)
+TOO_LONG = frozenset({"MAX_TOKENS", "CONTINUATION"})
 FILTERED = frozenset(
     {
         "SAFETY",

@@ -148,14 +148,14 @@ def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: s
             thinking = None
     system = list(call.system)
     config = _generation_config(call, model, thinking, quirks, bool(declared), system)
-    search = call.web_search and not declared and call.tool_choice.mode != "none"
-    tools = _tools(declared, search, call)
+    search = call.web_search and call.tool_choice.mode != "none" and (model.mixes_tools or not declared)
+    tools = _tools(declared, search, call, mixes=model.mixes_tools)
     request = Request(
         contents=contents,
         system_instruction=_system(system, model),
         generation_config=config,
         tools=tools,
-        tool_config=_tool_config(choice, call, model),
+        tool_config=_tool_config(choice, call, model, mixed=bool(declared) and len(tools) > 1),
         safety_settings=call.safety_settings,
         session_id="" if official else conversation,
     )
@@ -247,17 +247,21 @@ def _system(texts: list[str], model: Model) -> Content | None:
     return Content("user", parts) if parts else None
 
 
-def _tools(declared: list[Declaration], search: bool, call: Call) -> tuple[Raw, ...]:
-    """One element with all functions, or the Gemini dialect's own tools, or search: upstream refuses a mixture."""
+def _tools(declared: list[Declaration], search: bool, call: Call, *, mixes: bool) -> tuple[Raw, ...]:
+    """One element with all functions, or the Gemini dialect's own tools, or search: most models refuse a mixture."""
     if declared:
-        return (Raw(msgspec.json.encode({"functionDeclarations": declared})),)
+        functions = Raw(msgspec.json.encode({"functionDeclarations": declared}))
+        return (functions, *_tools([], search, call, mixes=mixes)) if mixes else (functions,)
     if search and not any(bytes(tool).startswith(b'{"googleSearch"') for tool in call.builtin_tools):
         return (_SEARCH, *call.builtin_tools)
     return call.builtin_tools
 
 
-def _tool_config(choice: CallingConfig | None, call: Call, model: Model) -> ToolConfig | None:
-    settings = call.tool_settings if model.family == "gemini" else {}
+def _tool_config(choice: CallingConfig | None, call: Call, model: Model, *, mixed: bool) -> ToolConfig | None:
+    """``mixed``: functions go with the upstream's own tools, which has to be said (official-upstreams.md 4)."""
+    settings = dict(call.tool_settings) if model.family == "gemini" else {}
+    if mixed:
+        settings.setdefault("includeServerSideToolInvocations", Raw(b"true"))
     if choice is None and not settings:
         return None
     return ToolConfig(

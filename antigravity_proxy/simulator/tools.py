@@ -17,7 +17,9 @@ _MAX_DECLARATIONS = 512
 def check_tools(tools: list[dict[str, Any]], config: dict[str, Any] | None, model: Offered) -> str:
     """The tools and their configuration; returns the calling mode. Raises Refused."""
     kinds = {kind for tool in tools for kind in tool}
-    if any(len(tool) != 1 for tool in tools) or ("functionDeclarations" in kinds and len(tools) > 1):
+    mixture = "functionDeclarations" in kinds and len(tools) > 1
+    may_mix = model.mixes_tools and (config or {}).get("includeServerSideToolInvocations") is True
+    if any(len(tool) != 1 for tool in tools) or (mixture and not may_mix):
         raise Refused("Multiple tools are supported only when they are all search tools.", "request.tools")
     declared = [function for tool in tools for function in tool.get("functionDeclarations", [])]
     if "functionDeclarations" in kinds and not 1 <= len(declared) <= _MAX_DECLARATIONS:

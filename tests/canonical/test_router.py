@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from antigravity_proxy.canonical import official
-from antigravity_proxy.canonical.call import Call, OutputFormat, Reasoning
+from antigravity_proxy.canonical.call import Call, OutputFormat, Reasoning, Speech
 from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.canonical.offers import Offer, Offers
 from antigravity_proxy.canonical.router import Router, Routing
@@ -118,3 +118,23 @@ def test_claudes_names_on_vertex() -> None:
     assert official.claude_id("claude-haiku-4-5-20251001") == "claude-haiku-4-5@20251001"
     assert official.claude_id("claude-sonnet-4-6-20991231") == "claude-sonnet-4-6"
     assert official.claude_id("claude-2") is None
+
+
+def test_what_only_official_upstreams_can() -> None:
+    router = Router(Catalogue(aliases={"vec": ("gemini/gemini-embedding-2",)}), Routing(serving=ALL))
+    for name in ("vec", "gemini-embedding-2"):
+        [model] = router.special(name, official.embeds, "make vectors")
+        assert (model.upstream, model.id, model.thinking) == ("gemini", "gemini-embedding-2", None)
+    with pytest.raises(ModelNotFound, match="ask for gemini-embedding-001, gemini-embedding-2"):
+        router.special("text-embedding-3-small", official.embeds, "make vectors")
+    with pytest.raises(ModelNotFound, match="set GEMINI_API_KEYS"):
+        Router(Catalogue()).special("x", official.embeds, "make vectors")
+    offered = Router(Catalogue(), Routing(serving=ALL, offered={"gemini": OFFERS}))
+    with pytest.raises(ModelNotFound, match="no model that is offered"):
+        offered.special("x", official.speaks, "speak")
+    assert len(offered.public()) == len(offered.public())
+
+
+def test_speech_is_asked_for_by_a_call() -> None:
+    router = Router(Catalogue(), Routing(serving=ALL))
+    assert route("gemini-3.8-flash-tts", router, speech=Speech("Kore")) == [("gemini", "gemini-3.8-flash-tts", "")]

@@ -474,3 +474,24 @@ async def test_what_no_account_can_do_says_which_setting_is_missing(
         answer = await running.request("POST", path, {"model": "gemini-embedding-2"} | body)
         assert (answer.status, answer.json["error"]["code"]) == (404, "model_not_found")
         assert "GEMINI_API_KEYS" in answer.json["error"]["message"]
+
+
+@deferred()
+async def test_functions_go_together_with_a_web_search_where_the_model_takes_both(tmp_path: Path) -> None:
+    tools = [{"type": "function", "function": {"name": "read", "parameters": {"type": "object", "properties": {}}}}]
+    async with stack(tmp_path, GEMINI_API_KEYS=ONE) as running:
+        asked = {"tools": tools, "web_search_options": {}}
+        assert (await running.chat(model=MODEL, **asked)).status == 200
+        sent = running.simulator.requests[-1].json
+        assert [next(iter(tool)) for tool in sent["tools"]] == ["functionDeclarations", "googleSearch"]
+        assert sent["toolConfig"]["includeServerSideToolInvocations"] is True
+        assert (await running.chat(**asked)).status == 200, "with an account functions win"
+        assert len(running.simulator.requests[-1].json["request"]["tools"]) == 1
+
+
+@deferred()
+async def test_an_answer_that_wants_to_be_continued_was_cut_at_a_length(tmp_path: Path) -> None:
+    async with keyed(tmp_path) as running:
+        running.simulator.script(Fault(finish="CONTINUATION"))
+        answer = await running.chat(model=MODEL)
+        assert answer.json["choices"][0]["finish_reason"] == "length"

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from antigravity_proxy.canonical.chunk import FILTERED, UNCOUNTED, Chunk, Usage
+from antigravity_proxy.canonical.chunk import FILTERED, TOO_LONG, UNCOUNTED, Chunk, Usage
 from antigravity_proxy.canonical.content import ABSENT, Blob, FunctionCall
 from antigravity_proxy.canonical.estimate import text_size, tokens
 from antigravity_proxy.dialect.anthropic.search import Page, Stretch, pages, stretches
@@ -253,7 +253,7 @@ class MessageVisitor(PartVisitor):
     def _stop_reason(self) -> str:
         if self._calls:
             return "tool_use"
-        if self._finish == "MAX_TOKENS":
+        if self._finish in TOO_LONG:
             return "max_tokens"
         return "refusal" if self._finish in FILTERED else "end_turn"
 

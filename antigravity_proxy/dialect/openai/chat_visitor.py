@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Raw, Struct
 
-from antigravity_proxy.canonical.chunk import FILTERED, UNCOUNTED, Candidate, Chunk, Usage
+from antigravity_proxy.canonical.chunk import FILTERED, TOO_LONG, UNCOUNTED, Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import Part
 from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Stamp
@@ -64,7 +64,7 @@ class Choice:
     @property
     def text_reason(self) -> str:
         """The same, where calls don't matter."""
-        if self.finish == "MAX_TOKENS":
+        if self.finish in TOO_LONG:
             return "length"
         return "content_filter" if self.finish in FILTERED else "stop"
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from antigravity_proxy.canonical.chunk import FILTERED, UNCOUNTED, Chunk, Usage
+from antigravity_proxy.canonical.chunk import FILTERED, TOO_LONG, UNCOUNTED, Chunk, Usage
 from antigravity_proxy.canonical.content import ABSENT, Blob, FunctionCall, Part
 from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Stamp
@@ -190,7 +190,7 @@ class ResponsesVisitor(PartVisitor):
         """Why the answer isn't whole; empty if it is. Calls always come whole."""
         if self._calls:
             return ""
-        if self._finish == "MAX_TOKENS":
+        if self._finish in TOO_LONG:
             return "max_output_tokens"
         return "content_filter" if self._finish in FILTERED else ""
 
