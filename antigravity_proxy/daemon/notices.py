@@ -1,4 +1,4 @@
-"""What is worth a notice to the operator, and when it was told: once for each thing, and not again too soon. Pure.
+"""What is worth a notice to the operator, and when it was told: once for each thing, and not again too soon. No I/O.
 
 (contract.md 11, webhook)
 """
