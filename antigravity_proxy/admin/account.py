@@ -1,4 +1,4 @@
-"""One account on the status page: its values, with addresses masked, and the card that shows them. Pure."""
+"""One account on the status page: its values, with addresses masked, and the card that shows them. Does no I/O."""
 
 from __future__ import annotations
 

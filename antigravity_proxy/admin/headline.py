@@ -1,4 +1,4 @@
-"""The verdict in one line, and the reasons for it. Pure: an operator reads this first, and maybe nothing else."""
+"""The verdict in one line, and the reasons for it. An operator reads this first. Does no I/O."""
 
 from __future__ import annotations
 

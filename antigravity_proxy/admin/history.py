@@ -1,4 +1,4 @@
-"""The last hour in minutes, and the last errors: what the status page draws. Pure; its memory is bounded.
+"""The last hour in minutes, and the last errors: what the status page draws. Does no I/O; its memory is bounded.
 
 An observer of finished requests: a few additions for each, no more.
 """

@@ -1,4 +1,4 @@
-"""Small pieces of HTML and SVG, by ``twisted.web.template``, which escapes all text put into a tag. Pure."""
+"""Small pieces of HTML and SVG, by ``twisted.web.template``, which escapes all text put into a tag. Does no I/O."""
 
 from __future__ import annotations
 

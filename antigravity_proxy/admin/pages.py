@@ -1,4 +1,4 @@
-"""The frame that all admin pages share, and the small pages. Pure. Everything that varies is escaped.
+"""The frame that all admin pages share, and the small pages. Does no I/O. Everything that varies is escaped.
 
 No script and no style stands in a page itself: both are files of this package (`static`), and the policy forbids
 anything else.

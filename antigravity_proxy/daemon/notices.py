@@ -1,4 +1,4 @@
-"""What is worth a notice to the operator, and when it was told: once for each thing, and not again too soon. Pure.
+"""What is worth a notice to the operator, and when it was told: once for each thing, and not again too soon. No I/O.
 
 (contract.md 11, webhook)
 """
@@ -65,13 +65,29 @@ class Notices:
         self._store = store
         self._epoch = epoch
         self._asked: dict[str, float] = {}  # when each model was last asked for
+        self._names: dict[str, str] = {}  # by which clients asked for it
         self._short: dict[str, float] = {}  # since when nobody could serve it
+        self._served: dict[str, float] = {}  # when somebody was served all the same
 
-    def asked(self, model: str) -> None:
-        """Somebody asked for a model."""
+    def asked(self, model: str, name: str = "") -> None:
+        """Somebody asked for a model, by that name, and was not served."""
+        self._names[model] = name or model
         if model not in self._asked and len(self._asked) >= _MODELS:
-            del self._asked[min(self._asked, key=lambda name: self._asked[name])]
+            oldest = min(self._asked, key=lambda each: self._asked[each])
+            for known in (self._asked, self._names, self._short, self._served):
+                known.pop(oldest, None)
         self._asked[model] = self._epoch()
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether there is a model that somebody was not served."""
+        return bool(self._asked)
+
+    def served(self, name: str) -> None:
+        """Somebody was served who asked by that name, maybe by another upstream than the accounts."""
+        for model, known in self._names.items():
+            if known == name:
+                self._served[model] = self._epoch()
 
     def of_accounts(self, states: Iterable[AccountState], now: Moment) -> list[Notice]:
         """What has happened to accounts since they were last looked at."""
@@ -92,7 +108,7 @@ class Notices:
         """Models that nobody can serve for long, and those that are served again."""
         now, found = self._epoch(), []
         for model, at in tuple(self._asked.items()):
-            if free_in(model) == 0:
+            if free_in(model) == 0 or abs(now - self._served.get(model, 0.0)) < EXHAUSTED_AFTER:
                 self._short.pop(model, None)
                 if self._over(model, "pool_exhausted") and self._is_new("pool_back", model):
                     found.append(self._notice("pool_back", model, f"{model} is served again"))

@@ -69,14 +69,6 @@ def room_for_connections(wanted: int) -> int:
     return max(1, min(wanted, (soft - _OWN_DESCRIPTORS) // 2))
 
 
-def new_uuid() -> str:
-    """A random UUID (RFC 9562 5.4); the standard library's class takes four times as long."""
-    digits = hex_digits(32)
-    return (
-        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:]}"
-    )
-
-
 def hex_digits(count: int) -> str:
     """Random hex digits for ids: they only have to differ, so no system call is made for them."""
     return f"{random.getrandbits(4 * count):0{count}x}"

@@ -63,7 +63,9 @@ class Webhook(Service):
     def __call__(self, record: Record) -> None:
         """A request has ended."""
         if record.error and record.model:
-            self._notices.asked(record.model)
+            self._notices.asked(record.model, record.asked)
+        elif record.attempts and self._notices.has_asked:
+            self._notices.served(record.asked)
 
     def startService(self) -> None:
         super().startService()

@@ -140,8 +140,10 @@ class Failover:
     def _note_standing(self) -> None:
         """Notes how the accounts stand, for whoever asks later."""
         boards, record = self._context.boards, self._client.record
-        if boards is not None and len(record.boards) < _MOST_BOARDS:
-            board = boards.of(self._pool, self._model)
+        if boards is None or len(record.boards) >= _MOST_BOARDS:
+            return
+        for upstream, model, _ in self._legs[:_MOST_BOARDS]:
+            board = boards.of(upstream.pool, model)
             if not any(board is known for known in record.boards):
                 record.boards = (*record.boards, board)
 

@@ -1,4 +1,7 @@
-"""All time-outs and limits of the daemon that are no settings, in one place. In seconds and bytes."""
+"""Time-outs and limits that are no settings and concern several packages. In seconds and bytes.
+
+A limit that is one module's own is named there.
+"""
 
 from __future__ import annotations
 

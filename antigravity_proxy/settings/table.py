@@ -98,8 +98,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     model_aliases: Annotated[dict[str, tuple[str, ...]], Setting(
         "PROXY_MODEL_ALIASES", parse.model_aliases, "",
         "names for models, with commas between: NAME=TARGET, or several targets with bars between, of which the first"
-        " that somebody is free for serves; * in NAME stands for anything; stronger than the desktop app's own"
-        " mapping")]
+        " serves that has quota and capacity left, as long as nothing has been sent; * in NAME stands for anything;"
+        " stronger than the desktop app's own mapping")]
     cors_origins: Annotated[tuple[str, ...], Setting(
         "PROXY_CORS_ORIGINS", parse.origins, "",
         "origins, with commas between, whose pages may call the API from a browser, such as https://chat.example")]

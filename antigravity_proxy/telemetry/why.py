@@ -1,4 +1,4 @@
-"""The last requests, and why each took the accounts that it took: in memory, bounded. Pure (contract.md 10)."""
+"""The last requests, and why each took the accounts that it took: in memory, bounded. No I/O (contract.md 10)."""
 
 from __future__ import annotations
 

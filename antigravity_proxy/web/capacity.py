@@ -1,4 +1,4 @@
-"""``GET /capacity``: what can be served now, for operators and balancers that have a key (contract.md 3). Pure."""
+"""``GET /capacity``: what can be served now, for operators and balancers with a key (contract.md 3). No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client may say of its request's identity: an id of its own, and the trace that it belongs to. Pure."""
+"""What a client may say of its request's identity: an id of its own, and the trace that it belongs to. Does no I/O."""
 
 from __future__ import annotations
 

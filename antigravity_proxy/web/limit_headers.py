@@ -1,4 +1,4 @@
-"""Headers that tell clients what is left to them, as the vendors' SDKs and agents read them. Pure."""
+"""Headers that tell clients what is left to them, as the vendors' SDKs and agents read them. Does no I/O."""
 
 from __future__ import annotations
 

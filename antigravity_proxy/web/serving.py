@@ -38,6 +38,10 @@ log = Logger()
 _MOST_UNKNOWN, _SHOWN = 256, 128
 
 
+#: after these the next target of an operator's chain is asked: no quota, no capacity, nobody who can serve
+_NOBODY_CAN = (errors.RateLimited, errors.UpstreamOverloaded, errors.Unavailable)
+
+
 class AnsweredClient(Client, Protocol):
     """Whom an answer goes to. ``head_sent``: it can't be told of an error by a status any more."""
 
@@ -87,12 +91,11 @@ class Serving:
         if name := session_of(headers):  # wins over the body
             decoded = replace(decoded, call=replace(decoded.call, session=name))
         context, call, record = self._context, decoded.call, client.record
-        route = self.route(admission, call, record)
+        route, *others = self.routes(admission, call, record)
         if admission.key is not None and decoded.asks_upstream:
             self._rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
         if admission.key is not None and admission.key.has_budget and decoded.asks_upstream:
-            calls = (call, *decoded.more)
-            estimate = await place(lambda: sum(map(input_tokens, calls)))
+            estimate = await place(partial(_estimate, (call, *decoded.more)))
             self._budgets.reserve(admission.key, record, estimate)
         if call.stream:
             self._ledger.streams(record)
@@ -105,22 +108,32 @@ class Serving:
             client.finish(answer.close())
             return
         await memory.recall(call)
-        generation: Generation | FanOut
-        if call.choices == 1 and not decoded.more:
-            generation = Generation(context, call, route, memory, lambda: new_answer(stamp), client, place)
-        else:
-            calls = (call, *decoded.more)
-            any_will_do = decoded.any_will_do
-            generation = FanOut(
+        calls, any_will_do = (call, *decoded.more), decoded.any_will_do
+
+        def begin(calls: tuple[Call, ...], route: Route) -> Generation | FanOut:
+            if len(calls) == 1 and calls[0].choices == 1:
+                return Generation(context, calls[0], route, memory, lambda: new_answer(stamp), client, place)
+            return FanOut(
                 context, calls, route, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do, place=place
             )
-            del calls
+
+        generation = begin(calls, route)
+        again = partial(begin, calls) if others else None  # which keeps the prompt: only a chain needs it
         answer = generation.answer
         streamed = call.stream
         client.prepare(_headers(answer.content_type), answer.keepalive if streamed else None)
-        del decoded, call, answer
+        del decoded, call, calls, answer
         try:
-            tail = await generation.run()
+            while True:
+                try:
+                    tail = await generation.run()
+                    break
+                except _NOBODY_CAN:
+                    following = next((each for each in others if self._is_free(each)), None)
+                    if following is None or again is None or client.head_sent:
+                        raise
+                    others = others[others.index(following) + 1 :]
+                    generation = again(following)
         except errors.ProxyError as e:
             if not client.head_sent:
                 raise
@@ -133,7 +146,7 @@ class Serving:
 
     async def count(self, admission: ApiAdmission, call: Call, client: AnsweredClient, place: Place = at_once) -> int:
         """The tokens of a call; raises a ProxyError. ``place`` is where the request is prepared."""
-        route = self.route(admission, call, client.record)
+        route, *_ = self.routes(admission, call, client.record)
         return await count_tokens(self._context, call, route, client, place)
 
     async def embed(self, admission: ApiAdmission, call: EmbeddingCall, client: AnsweredClient) -> Vectors:
@@ -150,23 +163,27 @@ class Serving:
         if admission.key is not None and not admission.key.may_use(model.id):
             raise errors.Forbidden(f"This API key may not use the model {model.id}.", param="model")
 
-    def route(self, admission: ApiAdmission, call: Call, record: Record) -> Route:
+    def routes(self, admission: ApiAdmission, call: Call, record: Record) -> tuple[Route, ...]:
         """The models that may serve the call, by upstream; as far as the client may use them. Raises Forbidden.
 
-        Of a chain that the operator wrote, the first that somebody is free for.
+        Of a chain that the operator wrote a route for each target, from the first that somebody is free for: it is gone
+        on to the next one where that turns out to have no quota or no capacity, and nothing has been sent yet.
         """
         router = self._router()
-        routes = router.routes(call)
-        route = routes[0] if len(routes) == 1 else next(filter(self._is_free, routes), routes[0])
-        model = route[0]
+        routes = every = router.routes(call)
         if not router.knows(call.model):
-            self._warn_of(call.model, model)
+            self._warn_of(call.model, every[0][0])
+        key = admission.key
+        if key is not None and key.models:
+            allowed = (tuple(each for each in route if key.may_use(each.id)) for route in every)
+            routes = tuple(filter(None, allowed))
+        if len(routes) > 1:
+            routes = routes[next((at for at, route in enumerate(routes) if self._is_free(route)), 0) :]
+        model = (routes or every)[0][0]
         record.asked, record.model, record.family, record.upstream = call.model, model.id, model.family, model.upstream
-        if admission.key is not None and not all(admission.key.may_use(each.id) for each in route):
-            route = tuple(each for each in route if admission.key.may_use(each.id))
-            if not route:
-                raise errors.Forbidden(f"This API key may not use the model {model.id}.", param="model")
-        return route
+        if not routes:
+            raise errors.Forbidden(f"This API key may not use the model {model.id}.", param="model")
+        return routes
 
     def _is_free(self, route: Route) -> bool:
         return any(self._context.of(model).pool.free_in(model.id) == 0 for model in route)
@@ -177,6 +194,10 @@ class Serving:
             self._unknown.add(name)
             shown = one_line(name[:_SHOWN])
             log.warn("no model is called {name}: {model} answers instead", name=shown, model=model.id)
+
+
+def _estimate(calls: tuple[Call, ...]) -> int:
+    return sum(map(input_tokens, calls))
 
 
 def _count_tokens(record: Record, usage: Usage) -> None:

@@ -1,4 +1,4 @@
-"""What an operator should know, in words to act on. Pure. Nothing in them identifies anybody: health is public."""
+"""What an operator should know, in words to act on. They identify nobody: health is public. No I/O."""
 
 from __future__ import annotations
 

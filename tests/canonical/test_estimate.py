@@ -43,6 +43,8 @@ def test_every_kind_of_part_counts() -> None:
     image = Part(inline_data=Blob("image/png", "AAAA"))
     result = Part(function_response=FunctionResponse("f", Raw(b'{"a":12}'), parts=(image,)))
     assert contents_tokens([Content("user", (result, image))]) == 2 + 258 + 258
+    words = Part(function_response=FunctionResponse("f", Raw(b'{"a":12}'), parts=(Part(text="abcd"),)))
+    assert contents_tokens([Content("user", (words,))]) == 2 + 1
 
 
 def test_system_texts_and_tools_count() -> None:

@@ -116,6 +116,20 @@ def test_a_short_shortage_is_told_to_nobody(watched: Watched) -> None:
         watched.wait(20)
 
 
+def test_a_model_that_another_upstream_serves_is_not_told(watched: Watched) -> None:
+    watched.free = 5.0
+    watched.notices.asked("m", "a-name")
+    for _ in range(20):
+        watched.notices.served("a-name")
+        assert watched.models() == []
+        watched.wait(20)
+    told: list[tuple[str, str]] = []
+    for _ in range(10):
+        told += watched.models()
+        watched.wait(20)
+    assert told == [("pool_exhausted", "m")]
+
+
 def test_a_clock_that_was_set_back_tells_nothing_too_early(watched: Watched) -> None:
     watched.free = 5.0
     watched.notices.asked("m")

@@ -10,6 +10,7 @@ from support.deferreds import deferred, until, wait
 from support.stack import Stack, stack
 from support.volumes import trace
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import LogEvent, globalLogPublisher
 
 from antigravity_proxy import ticker
 from antigravity_proxy.accounts import renewals
@@ -180,11 +181,20 @@ async def test_a_field_that_is_refused_again_without_it_is_not_remembered(tmp_pa
 
 @deferred()
 async def test_a_model_that_fails_is_asked_once_more(tmp_path: Path) -> None:
+    """What it said of that may quote the answer: it is logged for those alone who ask for details."""
     event = b'{"response":{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL","finishMessage":"print(f("}]}}'
-    async with stack(tmp_path) as running:
-        running.simulator.script(Fault(events=(event,)), Fault(events=(event,)), Fault(events=(event,)))
-        assert (await running.chat()).status == 502
-        assert len(running.simulator.requests) == 2
+    logged: list[LogEvent] = []
+    globalLogPublisher.addObserver(logged.append)
+    try:
+        async with stack(tmp_path) as running:
+            running.simulator.script(Fault(events=(event,)), Fault(events=(event,)), Fault(events=(event,)))
+            assert (await running.chat()).status == 502
+            assert len(running.simulator.requests) == 2
+    finally:
+        globalLogPublisher.removeObserver(logged.append)
+    reasons = [each["log_level"].name for each in logged if each.get("reason") == "MALFORMED_FUNCTION_CALL"]
+    assert reasons == ["info"] * 2
+    assert [each["log_level"].name for each in logged if each.get("words") == "print(f("] == ["debug"] * 2
 
 
 @deferred()

@@ -10,6 +10,7 @@ from support.stack import stack
 from twisted.logger import LogEvent, globalLogPublisher
 
 from antigravity_proxy.simulator import faults
+from antigravity_proxy.simulator.faults import Fault
 
 
 @deferred()
@@ -24,6 +25,56 @@ async def test_a_chain_goes_on_where_nobody_is_free(tmp_path: Path) -> None:
         assert (await run.chat(model="claude-sonnet-4-6")).status == 429
         answer = await run.chat(model="best")
         assert (answer.status, answer.headers["x-antigravity-model"]) == (200, "gemini-3-flash")
+
+
+FAILURES = {
+    "quota": faults.quota_exhausted_for("3600s"),
+    "burst": faults.rate_limited(30),
+    "no capacity": faults.no_capacity(503),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("fault", FAILURES)
+@deferred()
+async def test_a_chain_goes_on_after_this_very_requests_failure(tmp_path: Path, fault: str, stream: bool) -> None:
+    chain = "best=claude-sonnet-4-6|gemini-3.1-pro|gemini-3-flash"
+    async with stack(tmp_path, PROXY_MODEL_ALIASES=chain) as run:
+        run.simulator.script(FAILURES[fault], model="claude-sonnet-4-6", times=9)
+        answer = await run.chat(model="best", stream=stream)
+        served = run.simulator.requests[-1].model
+        assert served.startswith("gemini-")
+        assert (answer.status, answer.headers["x-antigravity-model"]) == (200, served)
+        asked = [request.model for request in run.simulator.requests]
+        assert asked == ["claude-sonnet-4-6"] * (len(asked) - 1) + [served]
+
+
+@pytest.mark.parametrize(("fault", "status"), [(faults.refused("nonsense"), 400), (faults.failing(500), 500)])
+@deferred()
+async def test_a_chain_does_not_go_on_after_another_failure(tmp_path: Path, fault: Fault, status: int) -> None:
+    async with stack(tmp_path, PROXY_MODEL_ALIASES="best=claude-sonnet-4-6|gemini-3-flash") as run:
+        run.simulator.script(fault, times=9)
+        assert (await run.chat(model="best")).status == status
+        assert {request.model for request in run.simulator.requests} == {"claude-sonnet-4-6"}
+
+
+@deferred()
+async def test_a_chain_does_not_go_on_after_the_first_byte(tmp_path: Path) -> None:
+    late = Fault(error=faults.rate_limited(30).body, after=2)
+    async with stack(tmp_path, PROXY_MODEL_ALIASES="best=claude-sonnet-4-6|gemini-3-flash") as run:
+        run.simulator.script(late, times=9)
+        answer = await run.chat(model="best", stream=True)
+        assert (answer.status, answer.headers["x-antigravity-model"]) == (200, "claude-sonnet-4-6")
+        assert b"rate_limit" in answer.body
+        assert [request.model for request in run.simulator.requests] == ["claude-sonnet-4-6"]
+
+
+@deferred()
+async def test_a_chain_that_ends_without_an_answer_says_so(tmp_path: Path) -> None:
+    async with stack(tmp_path, PROXY_MODEL_ALIASES="best=claude-sonnet-4-6|gemini-3-flash") as run:
+        run.simulator.script(faults.rate_limited(30), times=9)
+        assert (await run.chat(model="best", n=2)).status == 429
+        assert {request.model for request in run.simulator.requests} == {"claude-sonnet-4-6", "gemini-3-flash"}
 
 
 @deferred()

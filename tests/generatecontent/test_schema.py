@@ -125,6 +125,14 @@ def cleaned(prop: Any, **root: Any) -> Any:
         ),
         ({"anyOf": [STR, INT]}, {"type": "string", "description": "(or: integer)"}),
         (
+            {"anyOf": [{"type": ["number", "string", "null"]}, {"type": "array", "items": STR}]},
+            {**LIST, "nullable": True, "description": "(or: number, string)"},
+        ),
+        (
+            {"anyOf": [{"type": ["string", "boolean"]}, INT]},
+            {"type": "string", "description": "(or: boolean, integer)"},
+        ),
+        (
             {"anyOf": [{"const": "C"}, {"enum": ["F", "K"]}, NULL]},
             {"type": "string", "enum": ["C", "F", "K"], "nullable": True},
         ),

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from antigravity_proxy.canonical.content import Blob, Content, FileData, FunctionCall, FunctionResponse, Part
+from antigravity_proxy.canonical.content import Blob, Content, FileData, FunctionCall, FunctionResponse, Part, RichPart
 from antigravity_proxy.canonical.models import MODELS, Model
 from antigravity_proxy.generatecontent.names import NameMap
 from antigravity_proxy.generatecontent.turns import DUMMY_SIGNATURE, arrange, can_think
@@ -67,6 +67,19 @@ def test_neighbours_of_one_role_become_one_turn_and_parts_keep_their_order() -> 
         ("model", [{"text": "a"}, {"text": "b", "thoughtSignature": "c2ln"}, {"text": "c"}]),
         ("user", [{"text": "3"}]),
     ]
+
+
+@pytest.mark.parametrize("target", MODELS.values(), ids=lambda target: target.id)
+def test_plain_talk_stays_as_it_is(target: Model) -> None:
+    talk = [user(text("a")), model(text("b")), user(text("c"))]
+    assert arrange(talk, target, NameMap([])) == talk
+    assert arrange(talk[:1], target, NameMap([])) == talk[:1]
+
+
+def test_what_gemini_alone_reads_of_a_part_goes_to_gemini_alone() -> None:
+    rich = RichPart(text="a", part_metadata=Raw(b'{"x":1}'))
+    assert arrange([user(rich)], GEMINI, NameMap([])) == [user(rich)]
+    assert arrange([user(rich)], CLAUDE, NameMap([])) == [user(text("a"))]
 
 
 def test_empty_parts_and_turns_go_and_a_missing_role_is_the_users() -> None:

@@ -30,7 +30,7 @@ TOOLS = [
     for file in sorted(MCP.glob("*.json"))
     for tool in json.loads(file.read_bytes())
 ]
-#: a few values of each tool at every run; `make fuzz` tries many
+#: a few values of each tool, the same at every run
 FEW = settings(max_examples=25, suppress_health_check=list(HealthCheck))
 
 

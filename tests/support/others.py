@@ -14,13 +14,36 @@ from pathlib import Path
 from support.target import Target
 
 
-def kept_off(*tasks: Path) -> float:
-    """Seconds for which these tasks were ready to run, and others ran (Linux: Documentation/scheduler/sched-stats)."""
-    nanoseconds = 0
-    for task in tasks:
-        with suppress(OSError, IndexError):  # it has ended, or the kernel doesn't count
-            nanoseconds += int((task / "schedstat").read_text().split()[1])
-    return nanoseconds / 1e9
+def kept_off(task: Path) -> float:
+    """Seconds for which the task was ready to run, and others ran (Linux: Documentation/scheduler/sched-stats)."""
+    with suppress(OSError, IndexError):  # it has ended, or the kernel doesn't count
+        return int((task / "schedstat").read_text().split()[1]) / 1e9
+    return 0.0
+
+
+class Stopwatch:
+    """How long a block that asks the daemon takes, in ``seconds``, without what other work on the machine takes.
+
+    Asker and daemon wait for each other, and of the daemon's threads one runs at a time: so the asker's time and that
+    of the thread that was kept off longest are taken off.
+    """
+
+    seconds = 0.0
+
+    def __init__(self, daemon: Target) -> None:
+        self._tasks = tuple(Path(f"/proc/{daemon.process.pid}/task").iterdir())
+
+    def __enter__(self) -> Stopwatch:
+        self._off, self._began = self._kept_off(), time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        taken = time.monotonic() - self._began
+        asker, *threads = (now - before for now, before in zip(self._kept_off(), self._off, strict=True))
+        self.seconds = max(0.0, taken - max(0.0, asker) - max(0.0, *threads))
+
+    def _kept_off(self) -> list[float]:
+        return [kept_off(task) for task in (Path("/proc/thread-self"), *self._tasks)]
 
 
 class Others:
@@ -47,12 +70,8 @@ class Others:
 
     def _ask(self) -> None:
         while not self._over.is_set():
-            off, began = self._kept_off(), time.monotonic()
-            answer = self._daemon.ask("GET", "/health/live", timeout=60)
-            taken = time.monotonic() - began
-            self.waits.append(max(0.0, taken - max(0.0, self._kept_off() - off)))
+            with Stopwatch(self._daemon) as asked:
+                answer = self._daemon.ask("GET", "/health/live", timeout=60)
+            self.waits.append(asked.seconds)
             assert answer.status == 200
             self._over.wait(0.01)
-
-    def _kept_off(self) -> float:
-        return kept_off(Path("/proc/thread-self"), *Path(f"/proc/{self._daemon.process.pid}/task").iterdir())
