@@ -33,7 +33,7 @@ test-replicas: $(VENV)/.dev ## several daemons on one Redis, and Redis in troubl
 test-clients: $(VENV)/.dev $(CLIENTS)/.python $(CLIENTS)/.node $(NEWEST)/.node $(PREVIOUS)/.node ## real clients, agents among them, against the daemon (about two minutes)
 	$(BIN)/python -m pytest -n 2 -m clients tests/clients
 
-test-conformance: $(VENV)/.dev $(CONFORMANCE)/.sources ## the vendors' own tests of their Python packages, against the daemon (about a minute)
+test-conformance: $(VENV)/.dev $(CONFORMANCE)/.sources ## the vendors' own tests of their Python packages, against the daemon (about three minutes)
 	$(BIN)/python -m pytest -rP -m conformance tests/conformance
 
 test-browser: $(VENV)/.browser ## the admin pages in a real, headless browser (about a minute)
@@ -108,9 +108,9 @@ $(CLIENTS)/.python: tests/clients/python/requirements.txt
 $(CONFORMANCE)/.sources: tests/conformance/requirements.txt
 	$(PYTHON) -m venv --clear $(CONFORMANCE)/venv
 	$(CONFORMANCE)/venv/bin/pip install --quiet --disable-pip-version-check -r $<
-	for package in $$(sed -n 's/^\(openai\|anthropic\)\[.*\]/\1/p' $<); do \
+	for package in $$(sed -n 's/^\(openai\|anthropic\|google-genai\)\[.*\]/\1/p' $<); do \
 	$(CONFORMANCE)/venv/bin/pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --no-build-isolation --dest $(CONFORMANCE) $$package && \
-	tar -xzf $(CONFORMANCE)/$$(echo $$package | sed s/==/-/).tar.gz -C $(CONFORMANCE) || exit 1; done
+	tar -xzf $(CONFORMANCE)/$$(echo $$package | sed 's/-/_/; s/==/-/').tar.gz -C $(CONFORMANCE) || exit 1; done
 	touch $@
 
 $(PREVIOUS)/.node: tests/clients/previous/package-lock.json

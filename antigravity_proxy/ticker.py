@@ -51,5 +51,5 @@ class Ticker:
         for ticked in list(self._watched):
             if ticked in self._watched:
                 ticked.tick(now)
-        if self._watched:
+        if self._watched and self._call is None:  # a tick may have begun to watch something
             self._call = self.clock.callLater(INTERVAL, self._tick)

@@ -15,6 +15,8 @@ from antigravity_proxy.dialect.openai.codex_models import codex_catalogue
 
 #: stands for the API key, which is never printed
 KEY = "YOUR-API-KEY"
+#: a name of a Gemini model that Claude Code's picker keeps
+PICKED = "anthropic-gemini-3-flash"
 _CATALOGUE = "antigravity-models.json"
 _GEMINI, _CLAUDE = "gemini-3-flash", "claude-sonnet-4-6"
 
@@ -36,8 +38,8 @@ def claude(url: str) -> Setup:
             "The URL has no /v1 at its end. A file that is there already keeps its other keys.",
             "Its own model names work as they are; `claude --model gemini-3-flash` asks for another.",
             "Its model picker lists what the proxy offers with CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY=1, but only "
-            "ids with 'claude' or 'anthropic' in them: for a Gemini model give it such a name in the desktop app's "
-            "custom mapping, for example anthropic-gemini-3-flash = gemini-3-flash.",
+            "ids with 'claude' or 'anthropic' in them. For a Gemini model set such a name at the proxy: "
+            f"PROXY_MODEL_ALIASES={PICKED}={_GEMINI} (without that setting, in the desktop app's custom mapping).",
         ),
     )
 

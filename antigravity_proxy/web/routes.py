@@ -113,6 +113,8 @@ def match(path: str, marked: DialectName | None = None) -> Route:
     """
     if (found := _FIXED.get(path)) is not None:
         return found
+    if path.startswith("/v1alpha/"):  # google-genai's other version, which has the same resources
+        path = "/v1beta/" + path.removeprefix("/v1alpha/")
     if path.startswith(_RESPONSES):
         return _response(path.removeprefix(_RESPONSES))
     if path in PUBLIC_PATHS:

@@ -22,6 +22,7 @@ from wsproto.utilities import LocalProtocolError
 
 from antigravity_proxy import errors
 from antigravity_proxy.dialect.openai.errors import error_object
+from antigravity_proxy.http1.sending import send
 from antigravity_proxy.relay.context import ClientGone
 from antigravity_proxy.settings.limits import (
     BODY_CHECK_SECONDS,
@@ -233,7 +234,7 @@ class _Session:
         if wire._wsconn.state is not ConnectionState.OPEN:
             raise ClientGone
         self._said = self._sockets.ticker.clock.seconds()
-        wire.transport.write(framed(frames))
+        send(wire.transport, framed(frames))
 
     def close(self, code: int) -> None:
         """Ends the socket in order."""

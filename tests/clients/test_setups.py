@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from support.stack import KEY, stack
 
 from antigravity_proxy.cli.main import SETUPS, command
 from antigravity_proxy.web.client_setup import KEY as PLACE
+from antigravity_proxy.web.client_setup import PICKED
 
 NODE = shutil.which("node") or "node"
 MODULES = BUILD / "node_modules"
@@ -31,7 +33,7 @@ AGENTS = {
 pytestmark = pytest.mark.clients
 
 
-async def as_printed(client: str, url: str, home: Path, said: str) -> Ended:
+async def as_printed(client: str, url: str, home: Path, said: str, *more: str) -> Ended:
     printed = CliRunner().invoke(command, ["setup", client, "--url", url, "--json"])
     made = json.loads(printed.output.replace(PLACE, KEY))
     for name, content in made["files"].items():
@@ -43,7 +45,7 @@ async def as_printed(client: str, url: str, home: Path, said: str) -> Ended:
         pytest.skip("no node, or no such program for this system")
     (home / "node_modules").symlink_to(MODULES)
     offline = {"GEMINI_CLI_TRUST_WORKSPACE": "true", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
-    return await run([str(word) for word in argv], home, said, **offline, **made["environment"])
+    return await run([str(word) for word in (*argv, *more)], home, said, **offline, **made["environment"])
 
 
 @pytest.mark.parametrize("client", SETUPS)
@@ -56,3 +58,21 @@ async def test_the_client_takes_it_as_it_is(tmp_path: Path, client: str) -> None
         assert ended.status == 0, ended.everything
         assert "Hello from the simulated model" in ended.out, ended.everything
         assert "Model metadata" not in ended.everything  # else Codex guesses the window
+
+
+@deferred(150)
+async def test_claudes_picker_is_offered_a_gemini_model_by_the_alias_that_is_printed(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    printed = CliRunner().invoke(command, ["setup", "claude"])
+    found = re.search(r"PROXY_MODEL_ALIASES=(\S+=\S+)", printed.output)
+    assert found is not None, printed.output
+    async with stack(tmp_path, accounts=3, PROXY_MODEL_ALIASES=found[1]) as running:
+        listed = await running.request("GET", "/v1/models?limit=1000", anthropic_version="2023-06-01")
+        picked = [model["id"] for model in listed.json["data"] if re.search("claude|anthropic", model["id"])]
+        assert PICKED in picked
+        ended = await as_printed("claude", running.url, home, "Say hello.", "--model", PICKED)
+        assert ended.status == 0, ended.everything
+        assert "Hello from the simulated model" in ended.out, ended.everything
+        asked = {request.json.get("model") for request in running.simulator.requests}
+        assert "gemini-3-flash" in asked

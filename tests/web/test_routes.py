@@ -30,6 +30,8 @@ from antigravity_proxy.web.routes import Operation, match
         ("/v1/models/gemini-3-flash", Operation.MODEL, "openai", "gemini-3-flash"),
         ("/v1/models/a:b", Operation.MODEL, "openai", "a:b"),
         ("/v1beta/models", Operation.MODELS, "gemini", ""),
+        ("/v1alpha/models", Operation.MODELS, "gemini", ""),
+        ("/v1alpha/models/gemini-3-flash:generateContent", Operation.GEMINI_GENERATE, "gemini", "gemini-3-flash"),
         ("/v1beta/models/gemini-3-flash", Operation.MODEL, "gemini", "gemini-3-flash"),
         ("/v1beta/models/gemini-3-flash:generateContent", Operation.GEMINI_GENERATE, "gemini", "gemini-3-flash"),
         ("/v1beta/models/a:b:streamGenerateContent", Operation.GEMINI_STREAM, "gemini", "a:b"),
