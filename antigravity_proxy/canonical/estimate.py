@@ -67,9 +67,7 @@ def contents_tokens(contents: Iterable[Content]) -> int:
 
 
 def _part_tokens(part: Part) -> int:
-    """The tokens of a part; ``contents_tokens`` counts those of plain text itself."""
-    if part.text:
-        return text_tokens(part.text)
+    """The tokens of a part without text."""
     if part.function_call is not None:
         return tokens(len(part.function_call.name) + len(bytes(part.function_call.args)))
     if part.function_response is not None:

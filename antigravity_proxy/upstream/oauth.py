@@ -113,11 +113,14 @@ class OAuthClient:
         url: str,
         form: dict[str, str] | None,
         headers: dict[str, list[str]] | None = None,
-        seconds: float = TOKEN_SECONDS,
+        seconds: float | None = None,
     ) -> Answered:
-        """What the endpoint of that ``name`` answers, whatever the status. Raises RefreshRejected (``temporary``)."""
+        """What the endpoint of that ``name`` answers, whatever the status. Raises RefreshRejected (``temporary``).
+
+        ``seconds``: how long it may take; None: as long as a token may.
+        """
         try:
-            return await self._answer(agent, method, url, form, headers or {}, seconds)
+            return await self._answer(agent, method, url, form, headers or {}, seconds or TOKEN_SECONDS)
         except Exception as e:  # of any kind: all of them pass
             raise RefreshRejected("temporary", f"the {name} endpoint could not be asked: {type(e).__name__}") from None
 

@@ -24,6 +24,7 @@ from antigravity_proxy.http1.parser import (
     announced_length,
     is_chunked,
     origin_form,
+    request_body,
     request_head,
     response_head,
     tokens,
@@ -261,3 +262,19 @@ def test_junk_never_raises_anything_else(junk: bytes, cuts: list[int]) -> None:
     for read in (response_head, request_head):
         with contextlib.suppress(Malformed):
             read(junk)
+
+
+def test_how_a_request_is_framed() -> None:
+    def framed(*fields: bytes, minor: int = 1) -> Body:
+        lines = b"".join(b"\r\n" + field for field in fields)
+        return request_body(request_head(b"POST / HTTP/1.%d" % minor + lines))
+
+    assert isinstance(framed(b"Host: h", b"Transfer-Encoding: chunked"), ChunkedBody)
+    assert framed(b"Host: h").done
+    assert not framed(b"Host: h", b"Content-Length: 1").done
+    assert framed(minor=0).done
+    for wrong in ((), (b"Host: h", b"Host: h")):
+        with pytest.raises(Malformed):
+            framed(*wrong)
+    with pytest.raises(Malformed):
+        framed(b"Host: h", b"Transfer-Encoding: chunked", minor=0)

@@ -114,3 +114,12 @@ def test_nothing_tells_versions() -> None:
     _, text = Metrics().render("")
     assert b"python_info" not in text
     assert b"version" not in text
+
+
+def test_what_waits_for_a_scrape_is_bounded() -> None:
+    metrics = Metrics()
+    for _ in range(2500):
+        metrics(record())
+    assert samples(metrics)["requests_total", ("openai", "gemini", "chat", "200")] == 2500
+    metrics(record())
+    assert samples(metrics)["requests_total", ("openai", "gemini", "chat", "200")] == 2501

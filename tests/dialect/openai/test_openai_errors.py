@@ -14,6 +14,8 @@ CASES = [
     (errors.ContextOverflow("m"), 400, "invalid_request_error", "context_length_exceeded"),
     (errors.PreviousResponseNotFound("m"), 400, "invalid_request_error", "previous_response_not_found"),
     (errors.ModerationBlocked("m"), 400, "image_generation_user_error", "moderation_blocked"),
+    (errors.UpstreamRefusesRequest("m"), 400, "invalid_request_error", "upstream_refuses_request"),
+    (errors.UpstreamRefusesClient("m"), 503, "server_error", "upstream_refuses_client"),
     (errors.Unauthorized("m"), 401, "invalid_request_error", "invalid_api_key"),
     (errors.Forbidden("m"), 403, "permission_error", None),
     (errors.NotFound("m"), 404, "invalid_request_error", None),
