@@ -3,42 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import CooperativeTask, Cooperator, TaskStopped
+from twisted.python.failure import Failure
 
 
 class Slices:
-    """Runs one generator at a time, from one ``yield`` to the next in each turn of the reactor."""
+    """Runs one generator at a time, from one ``yield`` to the next in each turn of the reactor: a `Cooperator` whose
+    work begins at once, and gives way to newer work.
+    """
 
-    __slots__ = ("_clock", "_done", "_next", "_work")
+    __slots__ = ("_cooperator", "_task")
 
     def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-        self._work: Iterator[None] = iter(())
-        self._done: Deferred[None] = Deferred()
-        self._next: object | None = None
+        self._cooperator = Cooperator(
+            terminationPredicateFactory=lambda: lambda: True,  # one slice a turn
+            scheduler=lambda go_on: clock.callLater(0, go_on),
+        )
+        self._task: CooperativeTask[Any] | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether work is under way."""
-        return self._next is not None
+        """Work is under way."""
+        return self._task is not None
 
     def run(self, work: Iterator[None]) -> Deferred[None]:
         """Begins at once; fires when it is through, or fails as it does. What was under way is given up, unfired."""
-        self._work, self._done = work, Deferred()
-        done = self._done
-        if self._next is None:
-            self._go_on()
+        if self._task is not None:
+            self._task.stop()
+        else:
+            try:
+                next(work)
+            except StopIteration:
+                return succeed(None)
+            except Exception:
+                return fail(Failure())
+        task = self._task = self._cooperator.cooperate(work)
+        done = Deferred[None]()
+        task.whenDone().addCallbacks(lambda _: self._ended(task, done, None), lambda why: self._ended(task, done, why))
         return done
 
-    def _go_on(self) -> None:
-        self._next = None
-        try:
-            for _ in self._work:
-                self._next = self._clock.callLater(0, self._go_on)
-                return
-        except Exception:
-            self._done.errback()
-        else:
-            self._done.callback(None)
+    def _ended(self, task: CooperativeTask[Any], done: Deferred[None], why: Failure | None) -> None:
+        if self._task is task:
+            self._task = None
+        if why is None:
+            done.callback(None)
+        elif not why.check(TaskStopped):
+            done.errback(why)
