@@ -50,7 +50,7 @@ def test_no_number_is_too_strange_for_a_date_or_a_wait(value: float) -> None:
     datetime.fromtimestamp(dated(value), UTC)
     assert 1 <= wait(value) <= 366 * 86_400
     first = ModelCapacity("m", 0, 1, value)
-    assert msgspec.json.decode(render([first], 1, 0, 1_000_000.0).body)["models"][0]["retryAfter"] >= 1
+    assert msgspec.json.decode(render({"accounts": [first]}, 1, 0, 1_000_000.0).body)["models"][0]["retryAfter"] >= 1
     lack = Shortage(is_busy=False, free_in=value, accounts=1)
     assert no_account("m", lack, 1_000_000.0).message
     assert moment(value)

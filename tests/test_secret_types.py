@@ -23,6 +23,7 @@ _ALLOWED = {
     "antigravity_proxy.admin.changes.Changed.email",
     "antigravity_proxy.admin.changes.Found.email",
     "antigravity_proxy.admin.overview.BadRow.email",
+    "antigravity_proxy.admin.client_keys.KeysShown.keys",  # names, limits and use
     "antigravity_proxy.admin.overview.VolumeShown.keys",  # how many
     "antigravity_proxy.replicas.facts.Token.access_token",  # on its way to the store, sealed; its repr hides it
     "antigravity_proxy.settings.table.Setting.secret",  # whether it is one

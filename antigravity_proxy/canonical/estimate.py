@@ -62,12 +62,13 @@ def contents_tokens(contents: Iterable[Content]) -> int:
     total = 0
     for content in contents:
         for part in content.parts:
-            total += text_tokens(part.text) if part.text else _part_tokens(part)
+            total += _part_tokens(part)
     return total
 
 
 def _part_tokens(part: Part) -> int:
-    """The tokens of a part without text."""
+    if part.text:
+        return text_tokens(part.text)
     if part.function_call is not None:
         return tokens(len(part.function_call.name) + len(bytes(part.function_call.args)))
     if part.function_response is not None:

@@ -30,14 +30,14 @@ def read(directories: Sequence[Path], by: Sequence[str], days: int, epoch: float
 
 def _read(directory: Path, by: Sequence[str], first: int, last: int) -> Report:
     path = directory / place.DATABASE
-    if not path.is_file():
-        raise click.ClickException(f"{directory} holds no {place.DATABASE}: is it a state directory?")
     try:
+        if not path.is_file():
+            raise click.ClickException(f"{directory} holds no {place.DATABASE}: is it a state directory?")
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE)) as connection:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("BEGIN")  # one moment for all that is read
             return usage_table.read(connection, by, first, last, _MOST)
-    except sqlite3.Error as e:
+    except (sqlite3.Error, OSError) as e:
         raise click.ClickException(f"{path} can't be read: {e}") from None
 
 

@@ -257,7 +257,10 @@ async def test_wrong_fields_are_named(tmp_path: Path, call: Callable[[OpenAI], A
 
 @pytest.mark.parametrize(
     "call",
-    [lambda c: c.images.create_variation(image=PNG), lambda c: c.audio.speech.create(model="x", input="x", voice="x")],
+    [
+        lambda c: c.images.create_variation(image=PNG),
+        lambda c: c.audio.speech.create(model="x", input="x", voice="x", response_format="wav"),
+    ],
 )
 @deferred()
 async def test_what_is_not_offered(tmp_path: Path, call: Callable[[OpenAI], Any]) -> None:

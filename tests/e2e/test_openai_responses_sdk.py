@@ -349,7 +349,7 @@ async def test_a_handshake_that_is_malformed_is_refused_at_once(tmp_path: Path) 
 @deferred()
 async def test_what_is_not_offered_is_not_found(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:
-        for path in ("/v1/embeddings", "/v1/audio/speech", "/v1/batches", "/v1/nonsense"):
+        for path in ("/v1/batches", "/v1/nonsense"):
             answer = await running.request("POST", path, {})
             assert (answer.status, answer.json["error"]["type"]) == (404, "invalid_request_error")
             assert path in answer.json["error"]["message"]

@@ -106,7 +106,7 @@ async def test_a_call_signed_through_one_replica_is_restored_through_the_other(r
         await until(lambda: bool(stored(redis)))
         redis.ask("EXPIRE", stored(redis)[0], 60)
         await there.recall(call)
-        assert there.restored(call).contents[1].parts[0].thought_signature == "gemini:U2ln"
+        assert there.restored(call).contents[1].parts[0].thought_signature == "gemini@accounts:U2ln"
         await until(lambda: redis.ask("TTL", stored(redis)[0]) > 3500)  # it was used
 
 
