@@ -157,8 +157,9 @@ class Router:
     def _at(self, upstream: str, name: str, call: Call, ours: Model) -> Model | None:
         """The model of that name at an official upstream, or the one that the accounts' is; None: it has neither."""
         known, plain = self._known[upstream], _plain(name)
-        if call.output.kind == "image" and not ours.image and "-image" not in plain:
-            return self._official(IMAGE_MODEL, upstream) if IMAGE_MODEL in known else None
+        if call.output.kind == "image" and "-image" not in plain:
+            identity = official.SAME.get(ours.id, ("", ""))[0] if ours.image else IMAGE_MODEL
+            return self._official(identity, upstream) if identity in known else None
         if plain in known:
             return self._official(plain, upstream)
         if plain.startswith("claude"):

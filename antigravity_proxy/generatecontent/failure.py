@@ -145,8 +145,3 @@ def _list(value: Any) -> list[Any]:
 
 def _text(value: Any) -> str:
     return value[:MAX_TEXT] if isinstance(value, str) else ""
-
-
-def _texts(*values: Any) -> tuple[str, ...]:
-    """Those that are texts and not empty."""
-    return tuple(filter(None, map(_text, values)))

@@ -70,3 +70,14 @@ def test_the_shortest_wait_of_several_pools() -> None:
     assert joined([nobody, missing]) is missing
     assert joined([nobody, nobody]) is nobody
     assert [each.wait for each in (cooling, nobody, busy)] == [60.0, INF, 0.0]
+
+
+def test_a_group_ends_with_its_last_member() -> None:
+    one, two = states("g", "g")
+    groups = Groups()
+    groups.join(one)
+    groups.leave(one)
+    groups.join(two)
+    assert set(groups.members(one)) == {two}
+    groups.leave(two)
+    assert list(groups.members(two)) == [two]

@@ -261,3 +261,7 @@ def test_the_credentials_own_priority_counts_where_the_rules_have_none() -> None
     ruled = policy.eligibility(state("a", priority=2), "m", Rules(priorities={"a": -1}), NOW).rank
     assert ruled is not None
     assert ruled > second
+
+
+def test_a_week_of_which_nothing_is_known_is_not_held_back() -> None:
+    assert policy.week_reserved(state(), "m", Rules(week_reserve=0.5), NOW) == 0.0

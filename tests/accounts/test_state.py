@@ -88,3 +88,10 @@ def test_the_text_of_a_state_and_of_a_lease_says_how_they_are_and_nothing_privat
     state.cooldowns = {"m": Cooldown(5.0), ALL_MODELS: Cooldown(5.0)}
     state.barred, state.expired = "why", True
     assert repr(state) == "<AccountState a, 0 in flight, cools for m, cools for all models, barred, expired>"
+
+
+def test_what_stands_already_changes_nothing() -> None:
+    state, changed = AccountState(account()), list[AccountState]()
+    state.on_change = changed.append
+    state.stands(state.standing)
+    assert not changed

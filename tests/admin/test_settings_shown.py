@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from antigravity_proxy.admin.settings_shown import Line, lines
+from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.resolve import Resolver
 from antigravity_proxy.settings.table import TABLE
 from antigravity_proxy.startup import gui_values
@@ -77,3 +78,8 @@ def test_a_directory_that_can_not_be_written_is_read_only_whatever_the_setting_s
     line = shown(read_only=True)["READONLY_MODE"]
     assert (line.value, line.source) == ("true", "the data directory can't be written")
     assert shown({"READONLY_MODE": "true"}, read_only=True)["READONLY_MODE"].source == "environment"
+
+
+def test_a_proxy_that_can_not_be_used_is_named_so() -> None:
+    found = shown(gui=GuiConfig(upstream_proxy=Secret("ftp://proxy.example")))
+    assert found["UPSTREAM_PROXY_URL"].value == "can't be used"

@@ -138,3 +138,9 @@ def test_what_only_official_upstreams_can() -> None:
 def test_speech_is_asked_for_by_a_call() -> None:
     router = Router(Catalogue(), Routing(serving=ALL))
     assert route("gemini-3.8-flash-tts", router, speech=Speech("Kore")) == [("gemini", "gemini-3.8-flash-tts", "")]
+
+
+def test_a_picture_of_a_model_that_makes_none_is_made_by_one_that_does() -> None:
+    models = route("gemini-3.8-flash", Router(Catalogue(), Routing(serving=ALL)), output=OutputFormat(kind="image"))
+    assert [each for each in models if each[0] != "accounts"]
+    assert all("image" in id for upstream, id, _ in models if upstream != "accounts")

@@ -108,3 +108,7 @@ def test_a_pace_says_when_it_ends_against_when_it_begins_again() -> None:
     assert used_up_at(Window(0.5, now - 1), WEEK, now) is None
     assert used_up_at(Window(0.5), WEEK, now) is None
     assert used_up_at(Window(0.5, now + 1), "another", now) is None
+
+
+def test_a_group_without_a_window_is_left_out() -> None:
+    assert read_windows({"groups": [group("Gemini"), group("Other", {"window": "a year"})]}) == {}

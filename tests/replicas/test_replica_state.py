@@ -9,6 +9,7 @@ import pytest
 
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
+from antigravity_proxy.replicas import state
 from antigravity_proxy.replicas.cache import Cooling
 from antigravity_proxy.replicas.facts import Bar, Project, Quotas, Token
 from antigravity_proxy.replicas.sessions import GENERATION
@@ -231,3 +232,13 @@ def test_what_was_said_before_an_account_was_taken_back_counts_no_more() -> None
     name = two.knows.name("a")
     assert not two.knows.cache.cooling_of(name, two.now + 2)
     assert two.knows.fact(name, "b", two.now + 2) is None
+
+
+def test_what_was_forgiven_is_not_remembered_without_end(
+    pair: tuple[One, One], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = pair
+    monkeypatch.setattr(state, "MAX_COOLING", 0)
+    one.knows.forgive("a", one.now)
+    hear(one.says(), two)
+    assert not two.knows._forgiven

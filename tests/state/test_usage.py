@@ -349,3 +349,10 @@ def test_ten_million_rows_are_answered_in_a_second(tmp_path: Path) -> None:
     slowest = max(took, key=lambda each: took[each])
     print(f"slowest: {slowest}, {took[slowest]:.2f} s")
     assert took[slowest] < 1.0
+
+
+def test_days_that_are_none_have_no_usage(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    with closing(sqlite3.connect(tmp_path / place.DATABASE)) as connection:
+        assert usage_table.read(connection, ("key",), 10, 5, 10).rows == ()
+    kept.store.stopService()

@@ -44,3 +44,12 @@ def test_the_last_attempts_account_counts() -> None:
     record.attempts += [Attempt("one", 0.0), Attempt("two", 1.0)]
     assert record.account == "two"
     assert record.attempts[0].reason == BROKEN_OFF
+
+
+def test_numbers_that_are_no_counts_of_tokens_are_not_believed() -> None:
+    ledger = Ledger(lambda: 0.0)
+    record = ledger.open("req_1", "POST", "openai", "chat")
+    record.tokens_in, record.tokens_out = -5, 10**30
+    ledger.close(record)
+    assert record.tokens_in == 0
+    assert 0 < record.tokens_out < 10**30
