@@ -158,8 +158,8 @@ class Router:
         """The model of that name at an official upstream, or the one that the accounts' is; None: it has neither."""
         known, plain = self._known[upstream], _plain(name)
         if call.output.kind == "image" and "-image" not in plain:
-            identity = official.SAME.get(ours.id, ("", ""))[0] if ours.image else IMAGE_MODEL
-            return self._official(identity, upstream) if identity in known else None
+            pictures = official.SAME.get(ours.id, ("", ""))[0] if ours.image else IMAGE_MODEL
+            return self._official(pictures, upstream) if pictures in known else None
         if plain in known:
             return self._official(plain, upstream)
         if plain.startswith("claude"):
