@@ -96,3 +96,14 @@ async def test_nobody_is_named(tmp_path: Path) -> None:
         ids = [state.credential.id for state in running.daemon.pool.states]
         for hidden in (*ids, "@", "ya29", "1//", KEY, "127.0.0.1", str(tmp_path)):
             assert hidden not in text
+
+
+@pytest.mark.parametrize("accept", ["text/plain;version=abc", "text/plain;version=1.0.0a1!", "²", ";;;", "q=," * 1000])
+@deferred()
+async def test_an_accept_that_is_nonsense_gets_the_plain_form(tmp_path: Path, accept: str) -> None:
+    async with stack(tmp_path) as running:
+        found = await running.request(
+            "GET", "/metrics", authorization="", accept=accept.encode("latin-1", "replace").decode("latin-1")
+        )
+        assert found.status == 200
+        assert (found.headers["content-type"] or "").startswith("text/plain")
