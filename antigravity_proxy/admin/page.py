@@ -238,7 +238,7 @@ def _faults(faults: tuple[RecentError, ...], now: float, why: str) -> Tag:
         )
         for fault in faults
     ]
-    head = tags.tr(*(tags.th(words, scope="col") for words in ("When", "What", "Model", "Tried", "")))
+    head = tags.tr(*(tags.th(words, scope="col") for words in ("When", "What", "Model", "Tried", "Details")))
     table = tags.table(tags.thead(head), tags.tbody(*rows))
     region = {"role": "region", "aria-label": "Recent errors", "tabindex": "0"}
     return tags.section(tags.h2("Recent errors"), tags.div(table, class_="scroll", **region), search(why), id="faults")

@@ -67,7 +67,7 @@ async def test_when_all_is_well_one_glance_tells(tmp_path: Path, window: Window)
 
 @deferred(60)
 async def test_trouble_is_seen_as_it_comes_and_goes(tmp_path: Path, window: Window) -> None:
-    async with site(tmp_path, logged_in=False, ACCOUNTS="6") as here:
+    async with site(tmp_path, logged_in=False, ACCOUNTS="6", PROXY_ON_TERMS_BAN="continue") as here:
         await used(here)
         await in_thread(log_in, window, here.url)
         await in_thread(
@@ -106,7 +106,7 @@ async def test_trouble_is_seen_as_it_comes_and_goes(tmp_path: Path, window: Wind
 
 @deferred(60)
 async def test_when_nothing_can_serve_it_is_red(tmp_path: Path, window: Window, no_leaks: list[Any]) -> None:
-    async with site(tmp_path, logged_in=False, ACCOUNTS="2") as here:
+    async with site(tmp_path, logged_in=False, ACCOUNTS="2", PROXY_ON_TERMS_BAN="continue") as here:
         await used(here)
         for number in range(2):
             here.stack.daemon.pool.penalise(state_of(here, number), "m", judge(Failure(403, appeal=True)))
@@ -213,7 +213,7 @@ async def test_a_read_only_page_shows_and_changes_nothing(tmp_path: Path, window
         def go() -> None:
             log_in(window, here.url)
             window.shows("read-only: nothing is written", "#volume")
-            assert window.run("return document.querySelectorAll('main button').length") == 0
+            assert window.run("return document.querySelectorAll('main form[method=post] button').length") == 0
             window.click("header form button")
             window.shows("Log in", "h1")
 
