@@ -112,3 +112,9 @@ def test_a_pace_says_when_it_ends_against_when_it_begins_again() -> None:
 
 def test_a_group_without_a_window_is_left_out() -> None:
     assert read_windows({"groups": [group("Gemini"), group("Other", {"window": "a year"})]}) == {}
+
+
+def test_the_tightest_of_several_windows_counts_whatever_their_order() -> None:
+    tight, wide = ({"window": WEEK, "remainingFraction": left} for left in (0.2, 0.9))
+    for buckets in ((tight, wide), (wide, tight)):
+        assert read_windows({"groups": [group("Gemini", *buckets)]})["Gemini"][WEEK].remaining == 0.2
