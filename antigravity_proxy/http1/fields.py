@@ -25,6 +25,8 @@ class ReceivedFields(dict[bytes, list[bytes]]):
 
     hasHeader = dict.__contains__
     getRawHeaders = dict.get
+    #: asked for by Twisted's WebSocket
+    getAllRawHeaders = dict.items
 
 
 NO_FIELDS = ReceivedFields()
