@@ -100,6 +100,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         "names for models, with commas between: NAME=TARGET, or several targets with bars between, of which the first"
         " serves that has quota and capacity left, as long as nothing has been sent; * in NAME stands for anything;"
         " stronger than the desktop app's own mapping")]
+    models_file: Annotated[str | None, Setting(
+        "PROXY_MODELS_FILE", parse.path, None,
+        "a TOML file that corrects what this release knows of models, or adds some; read again when it changes")]
     cors_origins: Annotated[tuple[str, ...], Setting(
         "PROXY_CORS_ORIGINS", parse.origins, "",
         "origins, with commas between, whose pages may call the API from a browser, such as https://chat.example")]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from antigravity_proxy.canonical import official
 from antigravity_proxy.canonical.call import Call, OutputFormat, Reasoning, Speech
 from antigravity_proxy.canonical.catalogue import Catalogue
+from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.canonical.offers import Offer, Offers
 from antigravity_proxy.canonical.router import Router, Routing
 from antigravity_proxy.errors import ModelNotFound
@@ -104,7 +104,7 @@ def test_pictures_of_models_that_make_none() -> None:
 
 def test_an_unknown_name_with_both_official_upstreams_goes_to_the_keys() -> None:
     router = Router(Catalogue(), Routing(serving=frozenset({"gemini", "vertex"})))
-    assert route("nobody-knows-this", router) == [("gemini", official.NEWEST_FLASH, "")]
+    assert route("nobody-knows-this", router) == [("gemini", BUNDLED.official_fallback, "")]
 
 
 def test_an_operators_alias_may_name_an_upstream() -> None:
@@ -115,23 +115,23 @@ def test_an_operators_alias_may_name_an_upstream() -> None:
 
 
 def test_claudes_names_on_vertex() -> None:
-    assert official.claude_id("claude-haiku-4-5-20251001") == "claude-haiku-4-5@20251001"
-    assert official.claude_id("claude-sonnet-4-6-20991231") == "claude-sonnet-4-6"
-    assert official.claude_id("claude-2") is None
+    assert BUNDLED.claude_id("claude-haiku-4-5-20251001") == "claude-haiku-4-5@20251001"
+    assert BUNDLED.claude_id("claude-sonnet-4-6-20991231") == "claude-sonnet-4-6"
+    assert BUNDLED.claude_id("claude-2") is None
 
 
 def test_what_only_official_upstreams_can() -> None:
     router = Router(Catalogue(aliases={"vec": ("gemini/gemini-embedding-2",)}), Routing(serving=ALL))
     for name in ("vec", "gemini-embedding-2"):
-        [model] = router.special(name, official.embeds, "make vectors")
+        [model] = router.special(name, "vectors")
         assert (model.upstream, model.id, model.thinking) == ("gemini", "gemini-embedding-2", None)
     with pytest.raises(ModelNotFound, match="ask for gemini-embedding-001, gemini-embedding-2"):
-        router.special("text-embedding-3-small", official.embeds, "make vectors")
+        router.special("text-embedding-3-small", "vectors")
     with pytest.raises(ModelNotFound, match="set GEMINI_API_KEYS"):
-        Router(Catalogue()).special("x", official.embeds, "make vectors")
+        Router(Catalogue()).special("x", "vectors")
     offered = Router(Catalogue(), Routing(serving=ALL, offered={"gemini": OFFERS}))
     with pytest.raises(ModelNotFound, match="no model that is offered"):
-        offered.special("x", official.speaks, "speak")
+        offered.special("x", "speech")
     assert len(offered.public()) == len(offered.public())
 
 
