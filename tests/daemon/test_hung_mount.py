@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 from support.deferreds import deferred, until
-from support.stack import KEY, Stack, free_port
+from support.stack import KEY, Stack
 from twisted.internet import reactor
 
 from antigravity_proxy import startup
-from antigravity_proxy.daemon import service
 from antigravity_proxy.settings import limits
 from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.simulator.volume import write_volume
@@ -55,18 +54,16 @@ async def test_a_mount_that_hangs_holds_up_no_start(tmp_path: Path, monkeypatch:
     mount, volume = Mount(monkeypatch), write_volume(tmp_path / "volume", accounts=1, api_key=KEY)
     simulator = Simulator(reactor)
     simulator.start()
-    port = free_port()
     environment = simulator.environment | {
         "ANTIGRAVITY_DATA_DIR": str(volume.directory),
         "READONLY_MODE": "true",
-        "PROXY_PORT": str(port),
         "OAUTH_LISTEN_PORT": "0",
         "LOG_LEVEL": "error",
     }
-    daemon: Any = service.make({}, environment)
+    running = Stack(simulator, volume, environment)
+    daemon = running.daemon
     daemon.privilegedStartService()
     daemon.startService()
-    running = Stack(simulator, volume, daemon, port)
     try:
         health = await running.request("GET", "/health")
         assert (health.status, health.json["status"], health.json["database"]) == (503, "unhealthy", HANGS)
