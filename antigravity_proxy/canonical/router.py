@@ -151,7 +151,7 @@ class Router:
         for each in (plain, official.claude_id(plain)):
             if each is not None and any(each in known for known in self._known.values()):
                 if official.embeds(each):
-                    raise ModelNotFound(f"{name[:200]!r} makes vectors only: ask /v1/embeddings for them.", param="model")
+                    raise ModelNotFound(f"{name[:200]!r} makes vectors only: ask /v1/embeddings.", param="model")
                 return each
         return None
 
