@@ -185,7 +185,10 @@ class Router:
         pinned, bare = _pin(name)
         if pinned and pinned not in self.routing.serving:
             return f"Nobody is there for {pinned}/…: set {_MISSING[pinned]}."
-        return f"No upstream here has the model {bare[:200]!r}."
+        return (
+            f"No upstream here has the model {bare[:200]!r}: GET /v1/models lists what there is, and "
+            "PROXY_MODEL_ALIASES can give that name to one of them."
+        )
 
 
 def _pin(name: str) -> tuple[str, str]:

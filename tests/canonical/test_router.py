@@ -139,6 +139,15 @@ def test_an_operators_alias_may_name_an_upstream() -> None:
     assert router.catalogue.mapped("x" * 300) is None
 
 
+def test_claudes_names_with_keys_of_the_gemini_api_alone() -> None:
+    """Never another family's by itself: the operator says so, for a client such as Claude Code as it comes."""
+    alone = Routing(serving=frozenset({"gemini"}))
+    with pytest.raises(ModelNotFound, match="PROXY_MODEL_ALIASES"):
+        route("claude-sonnet-4-6", Router(Catalogue(), alone))
+    aliased = Router(Catalogue(aliases={"claude-*": ("gemini-3.8-flash",)}), alone)
+    assert route("claude-haiku-4-5-20251001", aliased) == [("gemini", "gemini-3.8-flash", "")]
+
+
 def test_claudes_names_on_vertex() -> None:
     assert official.claude_id("claude-haiku-4-5-20251001") == "claude-haiku-4-5@20251001"
     assert official.claude_id("claude-sonnet-4-6-20991231") == "claude-sonnet-4-6"
