@@ -17,6 +17,7 @@ from antigravity_proxy import startup
 from antigravity_proxy.settings import limits
 from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.simulator.volume import write_volume
+from antigravity_proxy.volume import files
 from antigravity_proxy.volume.reader import VolumeReader
 from antigravity_proxy.volume.threads import HANGS, within
 
@@ -28,15 +29,16 @@ class Mount:
         self._answers = Event()
         for name in ("read_config", "signature"):
             monkeypatch.setattr(VolumeReader, name, self._hanging(getattr(VolumeReader, name)))
+        monkeypatch.setattr(files, "lies_in", self._hanging(files.lies_in))
 
     def mend(self) -> None:
         """Lets go of all who hang."""
         self._answers.set()
 
-    def _hanging(self, look: Callable[[VolumeReader], Any]) -> Callable[[VolumeReader], Any]:
-        def hang(reader: VolumeReader) -> Any:
+    def _hanging(self, look: Callable[..., Any]) -> Callable[..., Any]:
+        def hang(*where: Any) -> Any:
             self._answers.wait(30)
-            return look(reader)
+            return look(*where)
 
         return hang
 
@@ -58,6 +60,8 @@ async def test_a_mount_that_hangs_holds_up_no_start(tmp_path: Path, monkeypatch:
         "ANTIGRAVITY_DATA_DIR": str(volume.directory),
         "READONLY_MODE": "true",
         "OAUTH_LISTEN_PORT": "0",
+        "PROXY_STATE_DIR": str(tmp_path / "state"),
+        "PROXY_CLIENT_KEYS_FILE": str(tmp_path / "keys.json"),
         "LOG_LEVEL": "error",
     }
     running = Stack(simulator, volume, environment)
