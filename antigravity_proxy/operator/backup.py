@@ -132,7 +132,7 @@ def back_up(
 
 def outside(places: Layout, destination: Path) -> None:
     """Raises ClickException for a destination in the data directory: nothing of ours belongs there."""
-    if Path(os.path.realpath(destination)).is_relative_to(os.path.realpath(places.directory)):
+    if files.lies_in(destination, places.directory):
         raise ClickException(f"{destination} lies in the data directory: choose a place outside it")
 
 

@@ -1,4 +1,4 @@
-"""The state directory itself: where it may be, whose it is, and that one process writes to it. Blocking."""
+"""The state directory itself: whose it is, and that one process writes to it. Blocking."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
-
-from antigravity_proxy.settings.resolve import SettingsError
 
 DATABASE = "state.db"
 LOCK = "state.lock"
@@ -19,15 +17,6 @@ _FLAGS = os.O_RDWR | os.O_CREAT | sum(getattr(os, name, 0) for name in ("O_CLOEX
 
 class Occupied(Exception):
     """Another process writes to the directory."""
-
-
-def check_apart(path: Path, volume: Path) -> None:
-    """Raises SettingsError for a state directory that is the credential volume or lies in it, through links too."""
-    if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(volume)):
-        raise SettingsError(
-            f"PROXY_STATE_DIR: {path} lies in the credential volume, which belongs to the desktop app: "
-            "name a directory outside it"
-        )
 
 
 def prepare(path: Path) -> bool:

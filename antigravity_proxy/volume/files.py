@@ -34,6 +34,11 @@ def open_descriptor(path: Path, *, follow: bool = True) -> int:
     return descriptor
 
 
+def lies_in(path: Path, directory: Path) -> bool:
+    """Whether the path is the directory or lies below it, through links too. Blocking."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory))
+
+
 def content(path: Path, limit: int) -> bytes:
     """The whole file. Raises OSError, with EFBIG and words for one of more than ``limit`` bytes."""
     descriptor = _open_fresh(path)
