@@ -40,7 +40,7 @@ def headline(
     health, said = judge(condition), _said(counts, credentials, minutes)
     trouble = list(condition.warnings)
     if condition.database not in ("connected", NO_VOLUME):
-        known = "the last good state serves on" if condition.ever_read else "nothing of it was ever read"
+        known = "the last good state stays in use" if condition.ever_read else "nothing of it was ever read"
         trouble.insert(0, f"The volume can't be read: {condition.database}; {known}")
     if counts["out"] and not trouble:  # else the warnings tell more of them
         trouble.append(f"{number(counts['out'], 'account')} out of use: see below why")
@@ -50,8 +50,8 @@ def headline(
     if condition.draining:
         return Headline("attention", "It is shutting down", said, reasons)
     if condition.resting:
-        title = "All accounts rest: Google has barred one of them"
-        title += "; the official credentials serve on" if serving(credentials) else ""
+        title = "All accounts are on hold: Google has barred one of them"
+        title += "; the official credentials go on" if serving(credentials) else ""
         return Headline("broken", title, said, reasons, resting=True)
     if health.status == "unhealthy":
         return Headline("broken", "It can't serve", said, reasons or (_NOBODY,))
@@ -64,7 +64,7 @@ def headline(
         title = f"Every {_members(counts, credentials)} is cooling"
         return Headline("attention", title, said, (told, *reasons))
     if reasons:
-        return Headline("attention", "It serves, but something needs you", said, reasons)
+        return Headline("attention", "Serving, but needs attention", said, reasons)
     return Headline("well", "All is well", said)
 
 

@@ -31,9 +31,9 @@ def told(
     [
         ({}, "well", "All is well"),
         ({"ready": 1, "paused": 1, "limited": 1, "busy": 1}, "well", "All is well"),
-        ({"ready": 1, "out": 1}, "attention", "It serves, but something needs you"),
-        ({"ready": 1, "condition": {"warnings": ("w",)}}, "attention", "It serves, but something needs you"),
-        ({"ready": 1, "condition": {"database": "gone"}}, "attention", "It serves, but something needs you"),
+        ({"ready": 1, "out": 1}, "attention", "Serving, but needs attention"),
+        ({"ready": 1, "condition": {"warnings": ("w",)}}, "attention", "Serving, but needs attention"),
+        ({"ready": 1, "condition": {"database": "gone"}}, "attention", "Serving, but needs attention"),
         ({"ready": 1, "condition": {"draining": True}}, "attention", "It is shutting down"),
         ({"cooling": 2, "paused": 1}, "attention", "Every account is cooling"),
         ({"out": 2}, "broken", "No account can serve"),
@@ -82,7 +82,7 @@ NO_VOLUME = {"database": "none", "ever_read": False, "usable": 1, "usable_creden
         ),
         (
             {"cooling": 2, "condition": {"resting": True}, "credentials": {"ready": 1}},
-            "broken", "All accounts rest: Google has barred one of them; the official credentials serve on",
+            "broken", "All accounts are on hold: Google has barred one of them; the official credentials go on",
             "0 of 2 accounts and 1 of 1 official credential can serve now.",
         ),
     ],
@@ -97,7 +97,7 @@ def test_official_credentials_count(given: dict[str, Any], level: str, title: st
 def test_the_reasons_are_words_to_act_on() -> None:
     found = told(ready=1, out=1, condition={"database": "gone", "warnings": ("set X",)})
     assert found.reasons == (
-        "The volume can't be read: gone; the last good state serves on",
+        "The volume can't be read: gone; the last good state stays in use",
         "set X",
     )
     assert told(ready=1, out=1).reasons == ("1 account out of use: see below why",)
