@@ -36,7 +36,7 @@ def headline(condition: Condition, counts: Mapping[Kind, int], minutes: Sequence
     health, said = judge(condition), _said(counts, minutes)
     trouble = list(condition.warnings)
     if condition.database != "connected":
-        known = "the last good state serves on" if condition.ever_read else "nothing of it was ever read"
+        known = "the last good state stays in use" if condition.ever_read else "nothing of it was ever read"
         trouble.insert(0, f"The volume can't be read: {condition.database}; {known}")
     if counts["out"] and not trouble:  # else the warnings tell more of them
         trouble.append(f"{number(counts['out'], 'account')} out of use: see below why")
@@ -46,7 +46,9 @@ def headline(condition: Condition, counts: Mapping[Kind, int], minutes: Sequence
     if condition.draining:
         return Headline("attention", "It is shutting down", said, reasons)
     if condition.resting:
-        return Headline("broken", "All accounts rest: Google has barred one of them", said, reasons, resting=True)
+        return Headline(
+            "broken", "All accounts are on hold: Google has barred one of them", said, reasons, resting=True
+        )
     if health.status == "unhealthy":
         return Headline("broken", "It can't serve", said, reasons or ("There is no account that can be opened",))
     if not condition.usable:
@@ -56,7 +58,7 @@ def headline(condition: Condition, counts: Mapping[Kind, int], minutes: Sequence
         told = "Clients are told to come back (429) until the first account is free again"
         return Headline("attention", "Every account is cooling", said, (told, *reasons))
     if reasons:
-        return Headline("attention", "It serves, but something needs you", said, reasons)
+        return Headline("attention", "Serving, but needs attention", said, reasons)
     return Headline("well", "All is well", said)
 
 

@@ -120,9 +120,13 @@ def newest_flash(offered: list[str]) -> str:
 
 
 def claude_id(name: str) -> str | None:
-    """The id that Vertex has for a public name of Claude's; None: it is none. A dated name is ``name@date``."""
-    at = _DATED.sub(r"@\1", name)
-    return next((each for each in (name, at, _DATED.sub("", name)) if each in CLAUDE), None)
+    """The id that Vertex has for a public name of Claude's; None: it is none.
+
+    A dated name is ``name@date``; one without is the alias of the dated id where there is one.
+    """
+    at, alias = _DATED.sub(r"@\1", name), _DATED.sub("", name)
+    dated = (each for each in CLAUDE if each.partition("@")[0] == name)
+    return next((each for each in (name, at, alias, *dated) if each in CLAUDE), None)
 
 
 def known(upstream: str) -> tuple[str, ...]:

@@ -135,7 +135,7 @@ _BARRED = structs.replace(
 _SCOPE_MISSING = structs.replace(
     _BARRED,
     cause=Cause.SCOPE_MISSING,
-    operator_words="its sign-in leaves out access to Google Cloud: sign in again, and tick that",
+    operator_words="its sign-in does not include access to Google Cloud: sign in again and allow it",
     about_terms=False,
 )
 _WRONG_PROJECT = Verdict(

@@ -91,7 +91,7 @@ def _sources(settings: Settings) -> str:
 
 def _volume(state: VolumeState, settings: Settings, around: Surroundings) -> Finding:
     if around.no_volume:
-        return Finding("volume", "ok", "there is none: the official credentials serve")
+        return Finding("volume", "ok", "none: only official credentials are used")
     if state.error:
         return Finding("volume", "error", f"{state.error} (data directory: {state.where})")
     mode = "read-only" if settings.read_only or not around.writable else "writable"
@@ -101,7 +101,7 @@ def _volume(state: VolumeState, settings: Settings, around: Surroundings) -> Fin
 def _keys(state: VolumeState) -> Finding:
     sealed = state.sealed_rows
     if state.read_at is None:
-        return Finding("keys", "warning", f"{state.key_count} found, and no row to try them on")
+        return Finding("keys", "warning", f"{state.key_count} found, but no row to try them on")
     if state.no_key_fits:
         return Finding("keys", "error", f"{state.key_count} found, but none opens any row")
     if sealed:
@@ -114,7 +114,7 @@ def _accounts(lines: list[Line], paused: int) -> Finding:
     ready = sum(line.usable and not line.reason for line in lines)
     level: Level = "error" if not ready else "ok" if ready + paused == len(lines) else "warning"
     resting = f", {paused} paused" if paused else ""
-    lacking = f"; {usable - ready} of those lack something to serve now" if ready < usable else ""
+    lacking = f"; {usable - ready} of those can't serve now" if ready < usable else ""
     return Finding("accounts", level, f"{len(lines)} rows, {usable} usable{resting}{lacking}")
 
 

@@ -77,7 +77,7 @@ async def _shared(reactor: Any, settings: Settings) -> AsyncIterator[Finding]:
     try:
         connection = await dialler.connect()
     except Lost as e:
-        yield Finding("redis", "warning", f"{e}: replicas don't share what they learn")
+        yield Finding("redis", "warning", f"{e}: replicas do not share their state")
     else:
         yield Finding("redis", "ok", f"Redis answers ({round((reactor.seconds() - began) * 1000)} ms)")
         await connection.end(reactor)

@@ -29,9 +29,9 @@ def told(*, minutes: Any = QUIET, condition: dict[str, Any] | None = None, **cou
     [
         ({}, "well", "All is well"),
         ({"ready": 1, "paused": 1, "limited": 1, "busy": 1}, "well", "All is well"),
-        ({"ready": 1, "out": 1}, "attention", "It serves, but something needs you"),
-        ({"ready": 1, "condition": {"warnings": ("w",)}}, "attention", "It serves, but something needs you"),
-        ({"ready": 1, "condition": {"database": "gone"}}, "attention", "It serves, but something needs you"),
+        ({"ready": 1, "out": 1}, "attention", "Serving, but needs attention"),
+        ({"ready": 1, "condition": {"warnings": ("w",)}}, "attention", "Serving, but needs attention"),
+        ({"ready": 1, "condition": {"database": "gone"}}, "attention", "Serving, but needs attention"),
         ({"ready": 1, "condition": {"draining": True}}, "attention", "It is shutting down"),
         ({"cooling": 2, "paused": 1}, "attention", "Every account is cooling"),
         ({"out": 2}, "broken", "No account can serve"),
@@ -49,7 +49,7 @@ def test_each_state_has_its_line(given: dict[str, Any], level: str, title: str) 
 def test_the_reasons_are_words_to_act_on() -> None:
     found = told(ready=1, out=1, condition={"database": "gone", "warnings": ("set X",)})
     assert found.reasons == (
-        "The volume can't be read: gone; the last good state serves on",
+        "The volume can't be read: gone; the last good state stays in use",
         "set X",
     )
     assert told(ready=1, out=1).reasons == ("1 account out of use: see below why",)

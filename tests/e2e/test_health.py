@@ -250,4 +250,4 @@ async def test_an_empty_volume_is_said(tmp_path: Path) -> None:
         await until(lambda: running.daemon.state.read_at is not None)
         health = (await running.request("GET", "/health", authorization="")).json
         assert health["status"] == "unhealthy"
-        assert any(warning.startswith("The volume holds no account") for warning in health["warnings"])
+        assert any(warning.startswith("The volume contains no account") for warning in health["warnings"])

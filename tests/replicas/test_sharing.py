@@ -317,11 +317,11 @@ async def test_whoever_writes_to_redis_sets_no_account_aside(
         now = ours._time.theirs(one.reactor.seconds())
         forged = 0
         for name in names:
-            packed = msgspec.msgpack.encode((name, "", False))
+            packed = msgspec.msgpack.encode((name, "", 0))
             for member in (packed, bytes(16) + packed):
                 redis.ask("ZADD", ours.keys.cooldowns, "+inf", member)
                 forged += 1
-            said = msgspec.msgpack.encode(("x", now, [], [], [(name, "", now + 10**15, False)], [], []))
+            said = msgspec.msgpack.encode(("x", now, [], [], [(name, "", now + 10**15, 0)], [], []))
             for words in (said, bytes(16) + said):
                 redis.ask("PUBLISH", ours.keys.channel, words)
                 forged += 1

@@ -146,7 +146,7 @@ def test_another_replica_that_forgives_counts_for_the_next_start_too(kept: Kept)
     heard: list[Any] = []
 
     class Store(LocalState):
-        def listen(self, listener: Any) -> None:
+        def listen(self, listener: Any, part: str = "") -> None:
             heard.append(listener)
 
     shared = Remembering(Store(), kept.store, lambda: kept.wall)
