@@ -99,6 +99,14 @@ def is_writable(directory: Path) -> bool:
         return False
 
 
+def lies_in(path: Path, directory: Path) -> bool:
+    """Whether the path is the directory or lies below it: through links too, where those can be read in a moment."""
+    try:
+        return within(limits.FIRST_READ, lambda: files.lies_in(path, directory))
+    except TimeoutError:
+        return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(directory))
+
+
 def _of_desktop(environ: Mapping[str, str]) -> Layout:
     on_wsl = "WSL_DISTRO_NAME" in environ
     windows_homes = sorted(Path("/mnt/c/Users").glob("*/")) if on_wsl else ()

@@ -29,13 +29,11 @@ def test_every_setting_stands_in_its_document_as_it_is() -> None:
     assert len(re.findall(r"^\| `[A-Z]", text, re.M)) == len(TABLE)
 
 
-def test_the_readmes_make_targets_and_links_exist() -> None:
+def test_the_readmes_make_targets_exist() -> None:
     readme = (ROOT / "README.md").read_text()
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M)
     for target in re.findall(r"\bmake ([a-z]+)\b", readme):
         assert target in targets
-    for link in re.findall(r"\]\(([^)#]+)\)", readme):
-        assert (ROOT / link).exists(), link
 
 
 def test_the_architecture_names_what_exists() -> None:

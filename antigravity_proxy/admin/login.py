@@ -203,7 +203,7 @@ class LoginPages:
         """Takes the API key of the form, and begins a session."""
         fields = form(request)
         if fields is None:
-            return self._answers.send(request, self._pages.message(415, "That is no form", "Use the login form."))
+            return self._answers.send(request, self._pages.message(415, "Not the login form", "Use the login form."))
         after = fields.get("after", "/")
         after = after if after in _AFTER else "/"
         if not self._access.is_own_login(request, fields.get("token", "")):

@@ -105,9 +105,16 @@ class ModelTable(Struct, frozen=True, kw_only=True):
         return max(found, default=(0.0, self.official_fallback))[1]
 
     def claude_id(self, name: str) -> str | None:
-        """The id that Vertex has for a public name of Claude's; None: it has none. A dated name is ``name@date``."""
-        at = _DATED.sub(r"@\1", name)
-        return next((each for each in (name, at, _DATED.sub("", name)) if each in self.official[VERTEX]), None)
+        """The id that Vertex has for a public name of Claude's; None: it has none.
+
+        A dated name is ``name@date``; one without is the alias of the dated id where there is one.
+        """
+        if not name.startswith("claude"):
+            return None
+        known = self.official[VERTEX]
+        dated = (each for each in known if each.partition("@")[0] == name)
+        spelled = (name, _DATED.sub(r"@\1", name), _DATED.sub("", name), *dated)
+        return next((each for each in spelled if each in known), None)
 
 
 def described(rules: Iterable[Rule], identity: str, upstream: str, own: Mapping[str, Any]) -> Model:

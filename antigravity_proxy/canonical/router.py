@@ -135,22 +135,34 @@ class Router:
         pinned, bare = _pin(name)
         asked = replace(call, model=bare)
         ours = self.catalogue.serving(asked)[0]
+        exact = None if self._draws(call, bare) else self._exact(bare)
         order = (pinned,) if pinned else self._order(bare)
         found: list[Model] = []
         for upstream in order:
             if upstream == ACCOUNTS and ACCOUNTS in self.routing.serving:
-                found.append(ours)
-            elif upstream in self._known and (model := self._at(upstream, bare, asked, ours)) is not None:
+                if exact is None or exact in (ours.id, self._table.same.get(ours.id, ("", ""))[0]):
+                    found.append(ours)
+            elif upstream in self._known and (model := self._at(upstream, bare, asked, ours, exact)) is not None:
                 found.append(model)
-        return self._same(found, bare, ours)
-
-    def _same(self, found: list[Model], name: str, ours: Model) -> Route:
-        """Never a stand-in: an exact official id is that model, not what the accounts would answer with."""
-        others = [model for model in found if model.upstream != ACCOUNTS]
-        same = self._table.same.get(ours.id, (ours.id, ""))[0]
-        if others and any(model.id not in (same, ours.id) for model in others):
-            return tuple(others)
         return tuple(found)
+
+    def _exact(self, name: str) -> str | None:
+        """The official id that a name is: then nothing but this model serves it. None: it is the id of none.
+
+        Raises ModelNotFound for a model that makes nothing but vectors.
+        """
+        plain = _plain(name)
+        for each in (plain, self._table.claude_id(plain)):
+            there = next((upstream for upstream, known in self._known.items() if each in known), None)
+            if each is not None and there is not None:
+                if self._official(each, there).makes == "vectors":
+                    raise ModelNotFound(f"{name[:200]!r} makes vectors only: ask /v1/embeddings.", param="model")
+                return each
+        return None
+
+    def _draws(self, call: Call, name: str) -> bool:
+        """Whether a picture is asked of a model that makes none: one that does makes it."""
+        return call.output.kind == "image" and not self._table.official_model(_plain(name), GEMINI).image
 
     def _order(self, name: str) -> tuple[str, ...]:
         for pattern, order in self.routing.overrides:
@@ -158,18 +170,14 @@ class Router:
                 return order
         return self.routing.order
 
-    def _at(self, upstream: str, name: str, call: Call, ours: Model) -> Model | None:
+    def _at(self, upstream: str, name: str, call: Call, ours: Model, exact: str | None) -> Model | None:
         """The model of that name at an official upstream, or the one that the accounts' is; None: it has neither."""
-        known, plain = self._known[upstream], _plain(name)
-        if call.output.kind == "image" and not self._table.official_model(plain, upstream).image:
+        known = self._known[upstream]
+        if self._draws(call, name):
             pictures = self._table.same.get(ours.id, ("", ""))[0] if ours.image else self._table.pictures
             return self._official(pictures, upstream) if pictures in known else None
-        if plain in known:
-            return self._official(plain, upstream)
-        if plain.startswith("claude"):
-            identity = self._table.claude_id(plain)
-            if identity in known:
-                return self._official(identity, upstream)
+        if exact is not None:
+            return self._official(exact, upstream) if exact in known else None
         if not self.catalogue.knows(name) and ACCOUNTS not in self.routing.serving:
             return None if upstream == VERTEX and GEMINI in self._known else self._newest(upstream, known)
         identity, level = self._table.same.get(ours.id, ("", ""))
@@ -191,7 +199,10 @@ class Router:
         pinned, bare = _pin(name)
         if pinned and pinned not in self.routing.serving:
             return f"Nobody is there for {pinned}/…: set {_MISSING[pinned]}."
-        return f"No upstream here has the model {bare[:200]!r}."
+        return (
+            f"No upstream here has the model {bare[:200]!r}: GET /v1/models lists what there is, and "
+            "PROXY_MODEL_ALIASES can give that name to one of them."
+        )
 
 
 def _pin(name: str) -> tuple[str, str]:

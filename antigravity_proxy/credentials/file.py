@@ -94,13 +94,13 @@ def parse(text: str, around: Surroundings) -> Found:
     try:
         value = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as e:
-        raise CredentialsError(f"it is no TOML: {str(e).partition(chr(10))[0][:200]}") from None
+        raise CredentialsError(f"it is not valid TOML: {str(e).partition(chr(10))[0][:200]}") from None
     unknown = sorted(value.keys() - {"credential", "route"})
     if unknown:
         raise CredentialsError(f"{_quoted(unknown[0])} is unknown; [[credential]] and [route] are accepted")
     entries = value.get("credential", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise CredentialsError("'credential' is no list of tables: write [[credential]] above each")
+        raise CredentialsError("'credential' is not a list of tables: write [[credential]] above each")
     if len(entries) > MAX_CREDENTIALS:
         raise CredentialsError(f"it holds more than {MAX_CREDENTIALS} credentials")
     found: list[Credential] = []
@@ -209,7 +209,7 @@ def _grant(entry: dict[str, Any], kind: str, around: Surroundings) -> tuple[Gran
     if kind in ("gemini-key", "vertex-key"):
         key = _key(entry, around)
         odd = not gemini_keys.looks_like_a_key(key)
-        return StaticKey(), key, "", "", ["its key has not the shape of Google's (AIza…, AQ.…)"] if odd else []
+        return StaticKey(), key, "", "", ["its key does not look like a Google API key (AIza…, AQ.…)"] if odd else []
     project = _text(entry, "project", "")
     if project and not google_file.is_project(project):
         raise _Bad("project", "'project' takes a Google Cloud project's id")
@@ -227,7 +227,9 @@ def _grant(entry: dict[str, Any], kind: str, around: Surroundings) -> tuple[Gran
         raise _Bad(field, f"{where}: {e}") from None
     grant = found.grant
     if kind == "vertex-service-account" and not isinstance(grant, ServiceAccount):
-        raise _Bad(field, f"{where}: it is no service account's key; kind = \"vertex-adc\" takes a user's credentials")
+        raise _Bad(
+            field, f"{where}: it is not a service account's key; kind = \"vertex-adc\" takes a user's credentials"
+        )
     project = project or (around.project if kind == "vertex-adc" else "") or found.project or found.quota_project
     if not project:
         raise _Bad(field, 'no project is known: write project = "…", or set GOOGLE_CLOUD_PROJECT for kind vertex-adc')
@@ -265,7 +267,7 @@ def _text(entry: dict[str, Any], field: str, default: str | None = None) -> str:
     if value is None:
         raise _Bad("", f"'{field}' is missing")
     if not isinstance(value, str) or len(value) > _LONGEST or (field in entry and not value.strip()):
-        raise _Bad(field, f"'{field}' takes a text")
+        raise _Bad(field, f"'{field}' takes a string")
     return value.strip()
 
 
@@ -320,7 +322,7 @@ def _proxy(entry: dict[str, Any]) -> Secret | None:
 def _routes(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """``route."pattern" = ["vertex", "accounts"]``."""
     if not isinstance(value, dict):
-        raise CredentialsError('\'route\' is no table: write route."claude-*" = ["vertex", "accounts"]')
+        raise CredentialsError('\'route\' is not a table: write route."claude-*" = ["vertex", "accounts"]')
     found = []
     for pattern, order in value.items():
         known = isinstance(order, list) and order and all(each in UPSTREAMS for each in order)
@@ -334,4 +336,4 @@ def _routes(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 def _quoted(text: str) -> str:
     """A name of the file's as an error may show it: it may be a secret in the wrong place."""
-    return f"'{text}'" if re.fullmatch(r"[\w.*-]{1,40}", text) else "a name that is no known one"
+    return f"'{text}'" if re.fullmatch(r"[\w.*-]{1,40}", text) else "a name that is not shown"

@@ -47,7 +47,7 @@ class CredentialSource:
         """Everything; raises CredentialsError, whose message says which source is meant."""
         keys = tuple(map(of_key, self._settings.gemini_keys))
         odd = [each.id for each in keys if not looks_like_a_key(each.access_token)]
-        notes = tuple(f"GEMINI_API_KEYS: {name} has not the shape of Google's keys (AIza…, AQ.…)" for name in odd)
+        notes = tuple(f"GEMINI_API_KEYS: {name} does not look like a Google API key (AIza…, AQ.…)" for name in odd)
         sources = [Found(keys, notes=notes)]
         if self.path is not None:
             sources.append(self._of_file(self.path))

@@ -37,7 +37,7 @@ def of_traffic(ledger: Ledger, site: GuardedSite[Any], access: AccessLog, loop: 
         _gauge("streams_open", "Streamed answers under way.", lambda: ledger.stream_count),
         _gauge("connections_open", "Clients' connections to the API listener.", lambda: len(site.channels)),
         _count("log_lines_left_out", "Refused requests that the log does not show.", lambda: access.left_out),
-        _count("event_loop_blocked", "How often the event loop was blocked for seconds.", lambda: loop.blocked),
+        _count("event_loop_blocked", "Times that the event loop was blocked for seconds.", lambda: loop.blocked),
     )
 
 
@@ -49,7 +49,7 @@ def of_accounts(pool: Pool) -> tuple[Figure, ...]:
         _count("leases", "Leases of accounts.", lambda: counters.leases),
         Figure(
             "antigravity_set_aside",
-            "Accounts set aside after a failure, by why.",
+            "Accounts set aside after a failure, by cause.",
             lambda: [((reason,), count) for reason, count in counters.set_aside.items()],
             ("reason",),
             counts=True,
@@ -69,7 +69,7 @@ def of_accounts(pool: Pool) -> tuple[Figure, ...]:
         ),
         Figure(
             "antigravity_model_free_in_seconds",
-            "Seconds until an account can serve a model; 0: one can now; absent: time alone brings none back.",
+            "Seconds until an account can serve a model; 0: one can now; absent: waiting does not help.",
             lambda: _free_in(pool),
             ("model",),
         ),
@@ -81,13 +81,13 @@ def of_windows(pool: Pool) -> tuple[Figure, ...]:
     return (
         Figure(
             "antigravity_quota_window_remaining",
-            "What is left of a window of the accounts' quotas, 0 to 1, on average.",
+            "Average remaining fraction of the accounts' quota window, 0 to 1.",
             lambda: [(labels, sum(each) / len(each)) for labels, each in _windows(pool).items()],
             ("family", "window"),
         ),
         Figure(
             "antigravity_quota_window_short",
-            "Accounts that at their pace use up a window before it begins again.",
+            "Accounts that at their present rate use up a quota window before it resets.",
             lambda: _short(pool),
             ("family", "window"),
         ),
@@ -134,7 +134,7 @@ def of_drift(drift: Drift) -> tuple[Figure, ...]:
             kinds[each.kind] += each.count
         return [((kind,), float(count)) for kind, count in kinds.items()]
 
-    return (Figure("antigravity_drift", "What upstream sent that no table knows.", counted, ("kind",), counts=True),)
+    return (Figure("antigravity_drift", "Unknown values that upstream sent.", counted, ("kind",), counts=True),)
 
 
 def of_volume(clock: IReactorTime, volume: VolumeService, state: Callable[[], VolumeState]) -> tuple[Figure, ...]:
@@ -143,11 +143,11 @@ def of_volume(clock: IReactorTime, volume: VolumeService, state: Callable[[], Vo
         _gauge("volume_up", "1 while the credential volume can be read.", lambda: _is_up(state())),
         Figure(
             "antigravity_volume_age_seconds",
-            "Seconds since the volume was last seen to be as it is served.",
+            "Seconds since the served state of the volume was last confirmed.",
             single(lambda: None if volume.seen_at is None else clock.seconds() - volume.seen_at),
         ),
         _count("volume_reads", "Reads of the whole volume.", lambda: volume.reads),
-        _count("volume_reads_failed", "Reads that could not read what is there.", lambda: volume.failed_reads),
+        _count("volume_reads_failed", "Failed reads of the volume.", lambda: volume.failed_reads),
         _gauge("volume_bytes", "Size of the account database.", lambda: state().size),
         Figure("antigravity_volume_rows", "Account rows, by state.", lambda: _rows(state()), ("state",)),
         _gauge("accounts_paused", "Accounts that somebody has paused for this proxy.", lambda: state().paused),
@@ -162,7 +162,7 @@ def of_replicas(replicas: Replicas | None) -> tuple[Figure, ...]:
         _gauge("redis_up", "1 while replicas share their state.", lambda: not replicas.sharing.trouble),
         _gauge("replicas", "Replicas that are alive, this one among them.", lambda: replicas.sharing.replicas),
         _count(
-            "redis_changes", "How often sharing through Redis broke or recovered.", lambda: replicas.sharing.changes
+            "redis_changes", "Times that sharing through Redis broke or recovered.", lambda: replicas.sharing.changes
         ),
         _gauge("redis_untold", "Changes that are not yet in Redis.", lambda: replicas.sharing.untold),
     )
@@ -173,10 +173,10 @@ def of_health(clock: IReactorTime, health: Health) -> tuple[Figure, ...]:
     lately = _Lately(clock, health)
     return (
         Figure("antigravity_health", "1 for the status that /health has.", lambda: _statuses(lately()), ("status",)),
-        _gauge("accounts_usable", "Accounts that can serve, cooling or not.", lambda: lately().usable),
+        _gauge("accounts_usable", "Accounts that can serve, those in cooldown included.", lambda: lately().usable),
         _gauge(
             "accounts_resting",
-            "1 while all accounts rest, since Google has barred one for its terms.",
+            "1 while all accounts are on hold because Google has barred one for its terms.",
             lambda: lately().resting,
         ),
         _gauge("warnings", "Warnings that /health shows.", lambda: len(lately().warnings)),

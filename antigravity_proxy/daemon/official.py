@@ -11,12 +11,11 @@ from twisted.logger import Logger
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.renewals import Renewals
-from antigravity_proxy.accounts.replication import LocalState, Renewal, SharedState
+from antigravity_proxy.accounts.replication import LocalState, Part, SharedState
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.canonical.credential import ACCOUNTS, FREE, GEMINI, VERTEX
-from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import Offers
 from antigravity_proxy.canonical.router import Routing
 from antigravity_proxy.canonical.wire import Wire
@@ -27,7 +26,6 @@ from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.geminiapi.wire import GeminiApi
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.upstream import BaseUrls, Upstream
-from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.parse import UPSTREAMS
 from antigravity_proxy.startup import epoch
 from antigravity_proxy.upstream.egress import Egresses
@@ -36,27 +34,6 @@ from antigravity_proxy.upstream.oauth import OAuthClient
 from antigravity_proxy.vertex.wire import Vertex
 
 log = Logger()
-
-
-class SharedTokens(LocalState):
-    """Renewed tokens are every replica's, sealed; keys are never renewed, so they never get there."""
-
-    def __init__(self, shared: SharedState) -> None:
-        super().__init__()
-        self._shared = shared
-
-    def recall(self, account: str) -> None:
-        """As SharedState's."""
-        self._shared.recall(_shared_name(account))
-
-    async def renew(self, account: str, current: Secret, ask: Renewal) -> IssuedToken:
-        """As SharedState's."""
-        return await self._shared.renew(_shared_name(account), current, ask)
-
-
-def _shared_name(credential: str) -> str:
-    """What a credential is called among replicas: its name may be an account's id."""
-    return f"credential {credential}"
 
 
 class Official:
@@ -105,6 +82,17 @@ class Official:
         """The credentials that are in force."""
         return self._found
 
+    @property
+    def replace_the_volume(self) -> bool:
+        """Whether nobody has named a data directory, nothing is there, and official credentials serve instead."""
+        state, settings = self._in_force.state, self._in_force.settings
+        return not settings.data_dir and state.read_at is None and bool(self._found.credentials)
+
+    def find(self, name: str) -> AccountState | None:
+        """The credential that replicas call so (`Part`)."""
+        upstream, _, credential = name.partition("/")
+        return self.upstreams[upstream].pool.find(credential) if upstream in self.upstreams else None
+
     def counts(self) -> dict[str, int]:
         """How many credentials there are, by upstream."""
         every = [each.upstream for each in self._found.credentials]
@@ -119,7 +107,7 @@ class Official:
                 found.append(f"Service accounts get no token: {clock}")
             wanting = sum(tally.unable.values())
             if wanting:
-                words = "'antigravity-proxy credentials list' and the log say why"
+                words = "the status page and 'antigravity-proxy check' say why"
                 found.append(f"{wanting} of {count} credentials of {name} need somebody: {words}")
             free = sum(state.tier == FREE for state in upstream.pool.states)
             if free:
@@ -152,7 +140,7 @@ class Official:
         return self._models.look()
 
     def _upstream(self, wire: Wire, base: str) -> Upstream:
-        reactor, shared = self._reactor, SharedTokens(self._shared)
+        reactor, shared = self._reactor, Part(self._shared, wire.name)
         rules = replace(Rules.of(self._in_force.settings), reserve=0.0)
         pool = Pool(reactor, epoch, random.random, rules, shared)
         tokens = TokenKeeper(reactor, epoch, self._calls.refresh, shared, None, pool.counters)

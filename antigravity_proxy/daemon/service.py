@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,9 +44,9 @@ from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
 from antigravity_proxy.daemon.webhook import Webhook
 from antigravity_proxy.followed import FollowedFile
 from antigravity_proxy.settings import limits
+from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import Start, epoch
-from antigravity_proxy.state import place
 from antigravity_proxy.state.store import StateStore
 from antigravity_proxy.state.usage import UsageLedger
 from antigravity_proxy.telemetry.record import Ledger
@@ -206,6 +205,7 @@ class Daemon(MultiService):
             settings=lambda: in_force.settings,
             models=lambda: in_force.models,
             pool=pool,
+            official={name: upstream.pool for name, upstream in services.official.upstreams.items()},
             state=lambda: in_force.state,
             condition=health.now,
             ledger=ledger,
@@ -360,7 +360,11 @@ def _state_store(reactor: Any, start: Start) -> StateStore:
     if start.settings.state_dir is None:
         return StateStore(reactor, epoch, None)
     directory = Path(start.settings.state_dir)
-    place.check_apart(directory, start.places.directory)
+    if startup.lies_in(directory, start.places.directory):
+        raise SettingsError(
+            f"PROXY_STATE_DIR: {directory} lies in the credential volume, which belongs to the desktop app: "
+            "name a directory outside it"
+        )
     return StateStore(reactor, epoch, directory)
 
 
@@ -383,10 +387,6 @@ def _keys_shown(file: ClientKeysFile | None, budgets: Budgets, settings: Setting
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104 - it is compared
     url = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
     why_not = ""
-    if (
-        file is not None
-        and settings.read_only
-        and Path(os.path.realpath(file.path)).is_relative_to(os.path.realpath(volume))
-    ):
+    if file is not None and settings.read_only and startup.lies_in(file.path, volume):
         why_not = "READONLY_MODE is true, and the file of clients' keys lies in the data directory"
     return ClientKeys(file, budgets, epoch, url, why_not)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,6 +11,7 @@ import click
 import msgspec
 
 from antigravity_proxy.settings.table import Settings
+from antigravity_proxy.volume import files
 from antigravity_proxy.web import client_keys_writing
 from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.client_keys_writing import KeysNotChanged
@@ -22,7 +22,7 @@ def place_of(file: Path | None, settings: Settings, directory: Path) -> Path:
     path = file or (Path(settings.client_keys_file) if settings.client_keys_file else None)
     if path is None:
         raise click.ClickException("name the file with --file, or set PROXY_CLIENT_KEYS_FILE")
-    if settings.read_only and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
+    if settings.read_only and files.lies_in(path, directory):
         raise click.ClickException(f"READONLY_MODE is true: nothing below {directory} is to be written")
     return path
 

@@ -154,16 +154,24 @@ class Metrics:
         self.requests = counter("requests", "API requests ended.", "dialect", "operation", "family", "status")
         self.errors = counter("errors", "Errors answered to clients, within streams too.", "code")
         self.refusals = counter(
-            "upstream_refusals", "Requests that upstream refused whoever asked, by kind of client.", "code", "client"
+            "upstream_refusals",
+            "Requests that upstream refused for every account, by kind of client.",
+            "code",
+            "client",
         )
         self.left = counter("clients_left", "Requests whose client hung up before the end.")
-        self.refused = counter("requests_refused", "Requests refused by their head or length.")
+        self.refused = counter("requests_refused", "Requests refused for their head or their length.")
         self.duration = histogram(
-            "request_duration_seconds", "Request to end of answer.", _DURATION_BUCKETS, "dialect", "family", "stream"
+            "request_duration_seconds",
+            "Time from the request to the end of its answer.",
+            _DURATION_BUCKETS,
+            "dialect",
+            "family",
+            "stream",
         )
         self.first_byte = histogram(
             "first_byte_seconds",
-            "Request to first byte of an answer that is not an error.",
+            "Time from the request to the first byte of an answer that is not an error.",
             _FIRST_BYTE_BUCKETS,
             "dialect",
             "family",
@@ -171,11 +179,11 @@ class Metrics:
         )
         self.bytes_out = counter("response_bytes", "Bytes of answers' bodies.", "dialect")
         self.tokens = counter("tokens", "Tokens as upstream counted them.", "family", "direction")
-        self.attempts = counter("attempts", "Attempts at upstream, by how they ended.", "outcome")
-        self.failovers = counter("failovers", "Attempts that followed a failed one, by why that failed.", "reason")
+        self.attempts = counter("attempts", "Attempts, by outcome.", "outcome")
+        self.failovers = counter("failovers", "Attempts after a failed one, by the cause of that failure.", "reason")
         self.lag = Histogram(
             "antigravity_event_loop_lag_seconds",
-            "How late the event loop was, looked at twice a second.",
+            "Event loop latency, sampled twice a second.",
             registry=registry,
             buckets=_LAG_BUCKETS,
         )

@@ -30,8 +30,13 @@ def open_descriptor(path: Path, *, follow: bool = True) -> int:
     descriptor = os.open(path, _FLAGS if follow else _FLAGS | getattr(os, "O_NOFOLLOW", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return descriptor
+
+
+def lies_in(path: Path, directory: Path) -> bool:
+    """Whether the path is the directory or lies below it, through links too. Blocking."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory))
 
 
 def content(path: Path, limit: int) -> bytes:

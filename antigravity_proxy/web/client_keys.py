@@ -77,7 +77,7 @@ def parse(content: bytes | str) -> tuple[ClientKey, ...]:
     try:
         keys = msgspec.json.decode(content, type=_File).keys
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
-        raise ClientKeysError(str(e) if isinstance(e, msgspec.ValidationError) else "it is no JSON") from None
+        raise ClientKeysError(str(e) if isinstance(e, msgspec.ValidationError) else "it is not JSON") from None
     for field in ("name", "sha256"):
         values = [getattr(key, field) for key in keys]
         if len(set(values)) != len(values):

@@ -65,7 +65,8 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append(f"{unopened} account rows can't be opened; the log names them")
     if state.kept:
         found.append(
-            f"{state.kept} accounts serve on with the sign-in that they had: their rows don't open any more. Where the "
+            f"{state.kept} accounts stay in use with the sign-in that they had: their rows can no longer be "
+            "opened. Where the "
             "app has sealed them with another key, 'antigravity-proxy key export' on its machine puts that into .keys/"
         )
     if state.alone:
@@ -105,7 +106,7 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
     if around.exposed:
         found.append("PROXY_STATE_DIR: other users may look into it: chmod 700")
     if around.apart:
-        found.append(f"{around.apart}: replicas don't share what they learn meanwhile")
+        found.append(f"{around.apart}: replicas do not share their state meanwhile")
     return tuple(found)
 
 
@@ -114,7 +115,8 @@ def _refused(around: Surroundings) -> list[str]:
     found = []
     if around.resting:
         found.append(
-            "Google has barred an account for its terms of service, so all accounts rest (PROXY_ON_TERMS_BAN=pause): "
+            "Google has barred an account for its terms of service, so all accounts are on hold "
+            "(PROXY_ON_TERMS_BAN=pause): "
             "further use may cost the others too. 'antigravity-proxy accounts resume --all', or the status page's "
             "button, has them serve again"
         )
@@ -143,7 +145,7 @@ def _of_accounts(state: VolumeState, around: Surroundings) -> list[str]:
     """Accounts that somebody has to do something for; while none is usable, all that are not, with the reason."""
     tally = around.tally
     if not (state.error or state.accounts or state.problems or tally.accounts or state.read_at is None):
-        return ["The volume holds no account: sign in to one with the desktop app, or by 'antigravity-proxy login'"]
+        return ["The volume contains no account: sign in to one with the desktop app, or by 'antigravity-proxy login'"]
     found = [
         f"{count} of {tally.accounts} accounts {OF_MANY[reason].fact}: {OF_MANY[reason].cure}"
         for reason, count in tally.unable.items()

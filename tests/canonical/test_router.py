@@ -11,6 +11,7 @@ from antigravity_proxy.canonical.offers import Offer, Offers
 from antigravity_proxy.canonical.router import Router, Routing
 from antigravity_proxy.errors import ModelNotFound
 
+EMBEDDING = [name for name, model in BUNDLED.official["gemini"].items() if model.makes == "vectors"]
 ALL = frozenset({"accounts", "gemini", "vertex"})
 
 
@@ -45,11 +46,36 @@ def route(name: str, router: Router | None = None, **call: object) -> list[tuple
         ("accounts/gemini-3-flash", [("accounts", "gemini-3-flash", "")]),
         ("claude-opus-4-6", [("accounts", "claude-opus-4-6-thinking", ""), ("vertex", "claude-opus-4-6", "")]),
         ("claude-sonnet-4-5-20250929", [("vertex", "claude-sonnet-4-5@20250929", "")]),
+        ("claude-sonnet-4-5", [("vertex", "claude-sonnet-4-5@20250929", "")]),
+        ("claude-haiku-4-5", [("vertex", "claude-haiku-4-5@20251001", "")]),
         ("gpt-oss-120b", [("accounts", "gpt-oss-120b-medium", "")]),
     ],
 )
 def test_who_serves_a_name(name: str, expected: list[tuple[str, str, str]]) -> None:
     assert route(name) == expected
+
+
+@pytest.mark.parametrize("lacking", ["", "gemini", "vertex"])
+@pytest.mark.parametrize("pin", ["", "accounts/", "gemini/", "vertex/"])
+def test_an_official_id_is_served_by_nothing_else(lacking: str, pin: str) -> None:
+    """Also where one of the two is known not to offer it, and whatever the accounts would answer with."""
+    same = {ours: identity for ours, (identity, _) in BUNDLED.same.items()}
+    for identity in {*BUNDLED.official["gemini"], *BUNDLED.official["vertex"]} - set(EMBEDDING):
+        others = [Offer(each, "") for each in BUNDLED.official[lacking] if each != identity] if lacking else []
+        if all(identity not in BUNDLED.official[name] for name in ("gemini", "vertex") if name != lacking):
+            continue  # nobody has it: a name like any other
+        router = Router(Catalogue(), Routing(serving=ALL, offered={lacking: Offers(models=tuple(others))}))
+        try:
+            found = route(pin + identity.replace("@", "-"), router)
+        except ModelNotFound:
+            continue
+        assert {same.get(served, served) for _, served, _ in found} == {identity}, found
+
+
+@pytest.mark.parametrize("name", EMBEDDING)
+def test_what_makes_vectors_only_does_not_chat(name: str) -> None:
+    with pytest.raises(ModelNotFound, match="/v1/embeddings"):
+        route(name)
 
 
 def test_the_depth_that_is_asked_for_is_the_models() -> None:
@@ -112,6 +138,15 @@ def test_an_operators_alias_may_name_an_upstream() -> None:
     routes = router.routes(Call("fast", ()))
     assert [[model.upstream for model in each] for each in routes] == [["gemini"], ["accounts", "vertex"]]
     assert router.catalogue.mapped("x" * 300) is None
+
+
+def test_claudes_names_with_keys_of_the_gemini_api_alone() -> None:
+    """Never another family's by itself: the operator says so, for a client such as Claude Code as it comes."""
+    alone = Routing(serving=frozenset({"gemini"}))
+    with pytest.raises(ModelNotFound, match="PROXY_MODEL_ALIASES"):
+        route("claude-sonnet-4-6", Router(Catalogue(), alone))
+    aliased = Router(Catalogue(aliases={"claude-*": ("gemini-3.8-flash",)}), alone)
+    assert route("claude-haiku-4-5-20251001", aliased) == [("gemini", "gemini-3.8-flash", "")]
 
 
 def test_claudes_names_on_vertex() -> None:

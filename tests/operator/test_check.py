@@ -104,7 +104,7 @@ async def test_accounts_that_lack_something_are_told_apart(writer: VolumeWriter)
     writer.add(1, expires_at=EPOCH - 600)
     found = await checked(writer.directory)
     assert found.well
-    assert "2 rows, 2 usable; 1 of those lack something to serve now" in check.as_text(found)
+    assert "2 rows, 2 usable; 1 of those can't serve now" in check.as_text(found)
     writer.add(0, expires_at=EPOCH - 600)
     assert not (await checked(writer.directory)).well
     client = {"GOOGLE_CLIENT_ID": "id", "GOOGLE_CLIENT_SECRET": "secret"}
@@ -130,7 +130,7 @@ async def test_the_replicas_redis_is_asked_and_is_no_reason_to_fail(writer: Volu
     said = [next(finding for finding in found.findings if finding.subject == "redis") for found in (there, away)]
     assert [finding.level for finding in said] == ["ok", "warning"]
     assert said[0].message.startswith("Redis answers (")
-    assert said[1].message == "Redis refuses connections: replicas don't share what they learn"
+    assert said[1].message == "Redis refuses connections: replicas do not share their state"
     assert there.well
     assert away.well
     await simulator.stop()

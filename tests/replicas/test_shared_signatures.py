@@ -149,7 +149,7 @@ async def test_a_redis_that_refuses_to_be_asked_has_said_nothing(redis: RedisSer
         await all_well(one)
         redis.ask("ACL", "SETUSER", "default", "-mget")
         assert await one.shared.signatures.find([KEY]) == {}
-        assert one.trouble == "Redis' user may not do what is needed"
+        assert one.trouble == "the Redis user lacks a permission"
 
 
 @deferred()

@@ -56,7 +56,7 @@ def decode(body: bytes) -> Decoded:
 def _decoded(body: bytes) -> Decoded:
     request = parse(body, _decoder)
     if request.modalities is not None and "audio" in request.modalities:
-        raise BadRequest("Audio can't be answered here.", param="modalities")
+        raise BadRequest("Audio output is not supported here.", param="modalities")
     tools, custom = declared(request.tools, request.functions)
     if len(body) > SMALL_BODY:
         check_counts(request.messages)

@@ -112,9 +112,9 @@ def read(body: bytes) -> ResponsesRequest:
 def _checked(request: ResponsesRequest) -> ResponsesRequest:
     for name in ("conversation", "prompt"):
         if getattr(request, name) is not None:
-            raise BadRequest(f"There is no {name} here: send the whole input instead.", param=name)
+            raise BadRequest(f"{name} is not supported: send the whole input instead.", param=name)
     if request.background:
-        raise BadRequest("Responses can't be made in the background here.", param="background")
+        raise BadRequest("Background responses are not supported.", param="background")
     return request
 
 
@@ -205,7 +205,9 @@ def _read(
     compacts = compacts or said.compacts
     if compacts:
         if memory.seal is None:
-            raise BadRequest("Nothing can be sealed here, so no conversation be made shorter.", param="input")
+            raise BadRequest(
+                "Compaction is not available: this proxy has no key to seal the summary with.", param="input"
+            )
         call = summarising(call)
     options = ResponsesOptions(  # holds nothing of the conversation: the answer outlives it
         response=_response(request, call, top_logprobs, stored),

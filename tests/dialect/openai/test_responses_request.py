@@ -334,7 +334,7 @@ def test_an_item_must_say_what_it_is(item: dict[str, Any]) -> None:
 )
 def test_what_there_is_no_place_for_is_refused(fields: dict[str, Any], param: str) -> None:
     error = refused(**fields)
-    assert (error.param, "here" in error.message) == (param, True)
+    assert (error.param, "supported" in error.message) == (param, True)
 
 
 def test_an_earlier_response_must_be_remembered() -> None:
