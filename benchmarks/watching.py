@@ -71,6 +71,7 @@ def measure(accounts: int) -> tuple[str, str, str, float]:
     sources = Sources(
         settings=lambda: settings,
         pool=pool,
+        official={},
         state=lambda: VolumeState(read_at=1.0),
         condition=lambda: Condition(1e9, "connected", True, accounts, accounts, False, False),
         ledger=Ledger(time.monotonic),

@@ -159,6 +159,11 @@ def day_is_over(state: AccountState, now: Moment) -> float:
     return now.monotonic + DAY - second
 
 
+def served_today(state: AccountState, now: Moment) -> int:
+    """How many requests of this UTC day the account has served; counted of official credentials alone."""
+    return state.served_today if state.served_on == int(now.epoch // DAY) else 0
+
+
 def count_for_day(state: AccountState, now: Moment) -> None:
     """The account serves one more request of this UTC day."""
     day = int(now.epoch // DAY)

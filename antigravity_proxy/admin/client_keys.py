@@ -160,7 +160,7 @@ def section(shown: KeysShown) -> Tag:
         )
         for key in shown.keys
     ]
-    head = tags.tr(*(tags.th(words, scope="col") for words in ("Client", "Limits", "Tokens used", "")))
+    head = tags.tr(*(tags.th(words, scope="col") for words in ("Client", "Limits", "Tokens used", "Change")))
     region = {"role": "region", "aria-label": "Clients' keys", "tabindex": "0"}
     table = tags.div(tags.table(tags.thead(head), tags.tbody(*rows)), class_="scroll", **region) if rows else ""
     below = tags.p(shown.why_not, class_="none") if shown.why_not else _form()

@@ -66,7 +66,7 @@ class VolumeApplier:
             self._use_keys()
         if not state.error:
             updating.addCallback(self._tell_of_accounts, state, before)
-        elif state.error != before.error:
+        elif state.error != before.error and not self._official.replace_the_volume:
             log.error("the volume can't be read: {reason}", reason=f"{state.error} (data directory: {state.where})")
         return updating.addErrback(partial(log.failure, "the volume's accounts could not be taken"))
 

@@ -112,15 +112,9 @@ class Health:
             own_egress=self._egresses.own_troubles(self._clock.seconds() - OWN_EGRESS_FAILED),
             credentials="" if self._credentials is None else self._credentials.trouble,
             notes=self._official.found.notes + self._official.warnings(),
-            no_volume=self.has_no_volume,
+            no_volume=self._official.replace_the_volume,
         )
         return warnings(self._in_force.settings, self._in_force.state, around)
-
-    @property
-    def has_no_volume(self) -> bool:
-        """Whether nobody has named a data directory, nothing is there, and official credentials serve instead."""
-        state, settings = self._in_force.state, self._in_force.settings
-        return not settings.data_dir and state.read_at is None and bool(self._official.found.credentials)
 
     def _refused_since(self) -> float:
         now = self._clock.seconds()
@@ -139,7 +133,7 @@ class Health:
 
     def _database(self, state: VolumeState) -> str:
         """``connected``, or why the volume can't be read at the moment."""
-        if self.has_no_volume:
+        if self._official.replace_the_volume:
             return NO_VOLUME
         busy_since = self._volume.busy_since
         if state.error:

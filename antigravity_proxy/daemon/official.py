@@ -82,6 +82,12 @@ class Official:
         """The credentials that are in force."""
         return self._found
 
+    @property
+    def replace_the_volume(self) -> bool:
+        """Whether nobody has named a data directory, nothing is there, and official credentials serve instead."""
+        state, settings = self._in_force.state, self._in_force.settings
+        return not settings.data_dir and state.read_at is None and bool(self._found.credentials)
+
     def find(self, name: str) -> AccountState | None:
         """The credential that replicas call so (`Part`)."""
         upstream, _, credential = name.partition("/")
@@ -101,7 +107,7 @@ class Official:
                 found.append(f"Service accounts get no token: {clock}")
             wanting = sum(tally.unable.values())
             if wanting:
-                words = "'antigravity-proxy credentials list' and the log say why"
+                words = "the status page and 'antigravity-proxy check' say why"
                 found.append(f"{wanting} of {count} credentials of {name} need somebody: {words}")
             free = sum(state.tier == FREE for state in upstream.pool.states)
             if free:

@@ -198,6 +198,7 @@ class Daemon(MultiService):
         sources = Sources(
             settings=lambda: in_force.settings,
             pool=pool,
+            official={name: upstream.pool for name, upstream in services.official.upstreams.items()},
             state=lambda: in_force.state,
             condition=health.now,
             ledger=ledger,

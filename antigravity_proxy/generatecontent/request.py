@@ -33,8 +33,11 @@ from antigravity_proxy.generatecontent.tools import (
     calling_config,
     declarations,
 )
+from antigravity_proxy.settings.limits import PICTURE_SILENCE
 
 _SEARCH = Raw(b'{"googleSearch":{}}')
+#: how an answer is asked for, piece by piece or in one, with the patience that it takes (upstream.md 1.2)
+_STREAM, _WHOLE = (b":streamGenerateContent?alt=sse", 0.0), (b":generateContent", PICTURE_SILENCE)
 #: from this generation on a style is a field of its own, and a voice has a shorter form
 _STYLES_FROM = 3.8
 #: which quirk cures a refusal whose message has these words, case and underscores aside; and for which models
@@ -82,10 +85,11 @@ class Prepared:
     """A request ready to be sent, again and again: ``body`` is the encoded inner request.
 
     ``opening`` stands for the conversation's opening, as the ``sessionId``; empty for a picture: each is its own.
-    ``is_picture``: a picture is asked for, which comes whole and late. ``searches``: the model is to search the web.
+    ``is_picture``: a picture is asked for. ``searches``: the model is to search the web. ``method``: what is
+    called, ``silence``: the least patience with it, in seconds; a picture and speech come whole, and late.
     """
 
-    __slots__ = ("body", "is_picture", "is_whole", "model", "opening", "restore", "searches")
+    __slots__ = ("body", "is_picture", "method", "model", "opening", "restore", "searches", "silence")
 
     def __init__(
         self,
@@ -104,8 +108,7 @@ class Prepared:
         self.opening = opening
         self.searches = searches
         self.is_picture = is_picture
-        #: whether the answer is asked for in one piece
-        self.is_whole = is_picture or is_spoken
+        self.method, self.silence = _WHOLE if is_picture or is_spoken else _STREAM
 
 
 def prepare(

@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from antigravity_proxy import startup
-from antigravity_proxy.operator import accounts, credentials
+from antigravity_proxy.operator import accounts, credentials, running
 from antigravity_proxy.operator.accounts import Line
 from antigravity_proxy.operator.connectivity import connectivity, unusable_proxy
 from antigravity_proxy.operator.finding import Finding, Level
@@ -156,7 +156,7 @@ async def _asked(reactor: Any, start: Start) -> list[Finding]:
     settings = start.settings
     found = await connectivity(reactor, settings) if _uses_accounts(start) else []
     official = await credentials.findings(reactor, settings, start.official)
-    return [*found, *official, await fields_left_out(reactor, settings)]
+    return [*found, *official, *await running.findings(settings), await fields_left_out(reactor, settings)]
 
 
 def _uses_accounts(start: Start) -> bool:

@@ -10,7 +10,6 @@ import treq
 from twisted.internet.defer import Deferred
 from twisted.web.http_headers import Headers
 
-from antigravity_proxy.operator import running
 from antigravity_proxy.operator.finding import Finding
 from antigravity_proxy.replicas.connection import Lost
 from antigravity_proxy.replicas.store import connector_of
@@ -33,7 +32,6 @@ async def connectivity(reactor: Any, settings: Settings) -> list[Finding]:
         return [
             *[finding async for finding in _asked(reactor, egresses, settings)],
             *[finding async for finding in _shared(reactor, settings)],
-            *await running.findings(settings),
         ]
     finally:
         await egresses.close()

@@ -14,6 +14,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
+from antigravity_proxy.accounts.condition import of_credential
 from antigravity_proxy.canonical import windows
 from antigravity_proxy.canonical.catalogue import PublicModel
 from antigravity_proxy.canonical.credential import VERTEX
@@ -203,7 +204,12 @@ class ApiResource(Resource):
         pools = [upstream.pool for upstream in upstreams.values()]
         accounts, usable = sum(len(pool.states) for pool in pools), sum(pool.usable() for pool in pools)
         states = self._context.upstream.pool.states  # of the others upstream tells no windows
-        return capacity.render(found, accounts, usable, self._context.epoch(), states)
+        credentials = (
+            of_credential(state, upstream.pool.rules, upstream.pool.now())
+            for upstream in self._context.others.values()
+            for state in upstream.pool.states
+        )
+        return capacity.render(found, accounts, usable, self._context.epoch(), states, credentials)
 
     async def _count(
         self, request: ApiRequest, admission: ApiAdmission, count: TokenCount, client: HttpClient

@@ -9,11 +9,11 @@ import pytest
 from support.admin import Site, site
 from support.chromium import Window
 from support.deferreds import deferred, in_thread, until
+from support.judging import judge
 from support.stack import KEY
 from support.volumes import update
 
 from antigravity_proxy.canonical.verdict import Failure
-from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.simulator import faults
 
 pytestmark = pytest.mark.browser

@@ -363,7 +363,7 @@ async def test_no_key_comes_out_anywhere(tmp_path: Path) -> None:
                     said.append(str(answer.headers).encode() + answer.body)
                 for state in pool.states:
                     state.forgive()
-                pool._resting.served(MODEL)
+                pool.resting_models.served(MODEL)
             pages = ("/health", "/metrics", "/capacity", "/v1/models", "/v1beta/models", "/health/ready")
             said += [(await running.request("GET", page)).body for page in pages]
         finally:

@@ -49,8 +49,9 @@ def all_well(running: Stack) -> None:
 
 def all_cool(running: Stack) -> None:
     """Every account waits for its quota."""
+    from support.judging import judge
+
     from antigravity_proxy.canonical.verdict import Failure
-    from antigravity_proxy.codeassist.decision_table import judge
 
     limited = judge(Failure(429, reason="QUOTA_EXHAUSTED", delay=60.0))
     for state in running.daemon.pool.states:

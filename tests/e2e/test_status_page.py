@@ -13,13 +13,13 @@ from support.admin import Site, is_guarded, site
 from support.browser import Browser, hidden
 from support.deferreds import deferred, in_thread, until, wait
 from support.eventstream import EventStream
+from support.judging import judge
 from support.stack import KEY, Answer
 from support.volumes import reader_of, trace, update
 
 from antigravity_proxy import ticker
 from antigravity_proxy.admin import sse
 from antigravity_proxy.canonical.verdict import Failure
-from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.volume import mounts
 from antigravity_proxy.web.client_keys import ClientKey, digest
 from antigravity_proxy.web.key_ring import KeyRing

@@ -14,7 +14,7 @@ from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.verdict import Cause, Failure, Scope, Step
 from antigravity_proxy.canonical.wire import Access
-from antigravity_proxy.geminiapi import decision_table, models_list
+from antigravity_proxy.geminiapi import models_list
 from antigravity_proxy.geminiapi.wire import GeminiApi
 from antigravity_proxy.generatecontent.days import daily_resets
 from antigravity_proxy.generatecontent.thinking import thinking_config
@@ -145,7 +145,7 @@ def test_what_each_row_means(row: str) -> None:
     ],
 )
 def test_rows_without_an_example(failure: Failure, cause: Cause) -> None:
-    assert decision_table.judge(failure).cause is cause
+    assert WIRE.judge(failure).cause is cause
 
 
 def test_o2_a_short_delay_is_not_believed_and_a_long_one_is() -> None:

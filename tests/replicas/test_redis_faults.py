@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 from support.deferreds import deferred, until, wait
+from support.judging import judge
 from support.redis import RedisServer, needs_redis, redis_server
 from support.replicas import Make, Replica, Upstream, accounts, all_well, farm
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
 from antigravity_proxy.canonical.verdict import Failure
-from antigravity_proxy.codeassist.decision_table import judge
 
 pytestmark = needs_redis
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from support.accounts import account
+from support.judging import judge
 from support.threaded_clock import Reactor
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.replication import LocalState
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Failure
-from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY, judge
+from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.state.remembered import Remembering
 from antigravity_proxy.state.store import StateStore
