@@ -166,14 +166,11 @@ def _forms(kind: type[errors.ProxyError]) -> str:
     )
 
 
-def test_every_error_class_has_its_forms_and_each_code_its_meaning() -> None:
+def test_every_error_class_has_its_forms() -> None:
     text = (REFERENCE / "error-codes.md").read_text()
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ProxyError)]
     for kind in kinds:
         assert _forms(kind) in text, _forms(kind)
-    meanings = text.partition("## What they mean")[2].partition("## Their forms")[0]
-    codes = re.findall(r"^\| `([a-z_]+)` \| \S", meanings, re.M)
-    assert sorted(codes) == sorted({kind.code for kind in kinds})
     assert len(re.findall(r"^\| `[A-Z]", text, re.M)) == len(kinds)
 
 
