@@ -302,6 +302,7 @@ async def test_a_conversation_stays_where_it_was_served(tmp_path: Path) -> None:
             pool.forgive(state.credential.id)
         assert await legs(running, user="me") == (200, "gemini")
         assert await legs(running, text="Another", user="you") == (200, "accounts")
+        assert await legs(running, model="gemini-3.6-flash", user="me") == (200, "accounts"), "another model"
 
 
 @deferred()
