@@ -170,3 +170,32 @@ async def test_the_tutorial_leads_to_a_team_with_budgets(tmp_path: Path) -> None
     assert "served by gemini-3.8-flash" in everything
     assert re.search(r"^ann +gemini-3.8-flash", said[-1], re.M), said[-1]
     assert not re.search(r"^ci ", said[-2], re.M)
+
+
+FIRST = "docs/first-contribution.md"
+
+
+def test_the_code_that_the_first_contribution_shows_is_the_code() -> None:
+    """The lines of each block follow each other in a file that the page has named before it; indents don't count."""
+
+    def plain(code: str) -> str:
+        return "\n".join(map(str.strip, code.splitlines()))
+
+    root = Path(README).resolve().parent
+    pieces = re.split(r"^```(\w+)\n(.*?)^```$", (root / FIRST).read_text(), flags=re.M | re.S)
+    named: list[str] = []
+    shown = 0
+    for text, language, code in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=False):
+        named += re.findall(r"`((?:antigravity_proxy|tests)/[\w/]+\.py)`", text)
+        if language in ("python", "text"):
+            shown += 1
+            assert any(plain(code) in plain((root / name).read_text()) for name in named), code
+    assert shown >= 7
+    assert all((root / name).exists() for name in named)
+
+
+def test_the_tests_that_the_first_contribution_runs_exist() -> None:
+    root = Path(README).resolve().parent
+    for block in blocks(FIRST):
+        for path in re.findall(r"\btests/[\w/.]+", block):
+            assert (root / path).exists(), path
