@@ -15,8 +15,8 @@ from openai.types.audio import transcription_create_params
 from openai.types.chat import completion_create_params as chat_create_params
 from openai.types.responses import response_create_params
 from support.field_tables import camel, tables
+from support.models import MODELS
 
-from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.dialect.gemini import request as gemini
 from antigravity_proxy.dialect.openai import completions_request
 from antigravity_proxy.errors import BadRequest
