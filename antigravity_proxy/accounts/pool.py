@@ -215,6 +215,11 @@ class Pool:
             return found
         return structs.replace(found, unable=self._census.recent().unable, in_all=count)
 
+    def offers(self, model: str) -> bool:
+        """Whether anybody may use ``model``, as far as is known: free now or not."""
+        now = self.now()
+        return policy.offers(self._states.values(), model, self.resting_models.of(model, now.monotonic), now)
+
     def usable(self) -> int:
         """How many accounts can serve, cooling or not; as ``tally`` counts."""
         return self.tally().usable
@@ -363,7 +368,7 @@ class Pool:
         self.counters.held += 1
         self._turn = max(self._turn, state.turn)
         state.turn = policy.next_turn(state, model, self._turn, now)
-        if state.credential.kind in KINDS:
+        if state.credential.kind in KINDS or state.credential.max_per_day:
             policy.count_for_day(state, now)
         return Lease(self.released, state, model, policy.location_for(state, model, now), self.groups.members(state))
 
