@@ -71,7 +71,7 @@ class AccountServices:
         pool.on_tokenless = self.tokens.live
         pool.on_joined, pool.on_left = self._quota_poll.joined, self._quota_poll.left
         pool.on_exhausted = self._quota_poll.exhausted
-        self.official = official = Official(reactor, in_force, self.egresses, credentials, shared)
+        self.official = official = Official(reactor, in_force, self.egresses, credentials, self.drift, shared)
         shared.find = lambda name: pool.find(name) or official.find(name)
         self.relay = RelayContext(
             boards=Boards(reactor),

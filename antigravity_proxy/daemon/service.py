@@ -235,8 +235,7 @@ class Daemon(MultiService):
         self._listeners = Listeners(reactor, settings, self.site, admin.site, handed)
         observability.watch(
             self.site,
-            pool,
-            services.relay.upstream,
+            services.relay.upstreams,
             volume,
             in_force,
             services.replicas,
