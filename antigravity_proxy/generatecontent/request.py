@@ -38,6 +38,8 @@ from antigravity_proxy.settings.limits import PICTURE_SILENCE
 _SEARCH = Raw(b'{"googleSearch":{}}')
 #: how an answer is asked for, piece by piece or in one, with the patience that it takes (upstream.md 1.2)
 _STREAM, _WHOLE = (b":streamGenerateContent?alt=sse", 0.0), (b":generateContent", PICTURE_SILENCE)
+#: what of ``generationConfig``, and which tool, official upstreams alone know
+_OFFICIAL_CONFIG, _OFFICIAL_TOOL = frozenset({"modelConfig"}), b'{"mcpServers"'
 #: from this generation on a style is a field of its own, and a voice has a shorter form
 _STYLES_FROM = 3.8
 #: which quirk cures a refusal whose message has these words, case and underscores aside; and for which models
@@ -48,6 +50,7 @@ _CURES: tuple[tuple[re.Pattern[str], Quirk, Callable[[Model], bool]], ...] = (
     (re.compile(r"logprobs"), Quirk.NO_LOGPROBS, lambda model: True),
     (re.compile(r"thinkingbudget|thinkinglevel"), Quirk.PLAIN_THINKING, lambda model: model.thinking is not None),
     (re.compile(r"response(json)?schema"), Quirk.SHORT_SCHEMA, lambda model: model.family != "claude"),
+    (re.compile(r"servicetier"), Quirk.NO_SERVICE_TIER, lambda model: True),
     (re.compile(r"image ?size"), Quirk.SMALLER_PICTURE, lambda model: model.image),
     (re.compile(r"prefill|must end with a user"), Quirk.NO_PREFILL, lambda model: model.takes_prefill),
     (re.compile(r"thoughtsignature|\bsignature\b|must be 'thinking'"), Quirk.LOST_SIGNATURES, lambda model: True),
@@ -122,8 +125,10 @@ def prepare(
     """Makes the request; raises BadRequest for what can't be asked of any model.
 
     ``conversation`` is the call's ``conversation_id``, where that is known already. ``official``: for an upstream that
-    takes the request bare, and knows no ``sessionId`` (official-upstreams.md 4).
+    takes the request bare, knows no ``sessionId``, and reads more (official-upstreams.md 4).
     """
+    if not official and (call.extra_config or call.builtin_tools):
+        call = _for_accounts(call)
     try:
         if call.speech is not None:
             return _prepare_speech(call, call.speech, model)
@@ -163,7 +168,26 @@ def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: s
         session_id="" if official else conversation,
     )
     restore = Restore(names, wrapped, only_first_call=not call.parallel_tool_calls)
-    return Prepared(model, msgspec.json.encode(request), restore, conversation, searches=search and len(tools) == 1)
+    body = msgspec.json.encode(request)
+    if official and call.official:
+        body = _with_fields(body, call, model, quirks)
+    return Prepared(model, body, restore, conversation, searches=search and len(tools) == 1)
+
+
+def _for_accounts(call: Call) -> Call:
+    """The call without the settings and tools that official upstreams alone know."""
+    config = {name: value for name, value in call.extra_config.items() if name not in _OFFICIAL_CONFIG}
+    builtin = tuple(tool for tool in call.builtin_tools if not bytes(tool).startswith(_OFFICIAL_TOOL))
+    return replace(call, extra_config=config, builtin_tools=builtin)
+
+
+def _with_fields(body: bytes, call: Call, model: Model, quirks: frozenset[Quirk]) -> bytes:
+    """The body with the call's fields that stand beside the rest, for models of Google's own."""
+    if model.family != "gemini":
+        return body
+    refused = {quirk.value for quirk in quirks}
+    fields = {name: value for name, value in call.official.items() if name not in refused}
+    return body[:-1] + b"," + msgspec.json.encode(fields)[1:] if fields else body
 
 
 def _prepare_speech(call: Call, speech: Speech, model: Model) -> Prepared:
@@ -183,7 +207,7 @@ def _prepare_speech(call: Call, speech: Speech, model: Model) -> Prepared:
 
 
 def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk], official: bool) -> Prepared:
-    """Image models take contents and the picture's form, nothing else (upstream.md 8.5)."""
+    """Image models take contents and the picture's form, of accounts nothing else (upstream.md 8.5)."""
     names = NameMap(function_names(call), model.family)
     contents = _contents(call, model, names, quirks)
     if (system := _system(list(call.system), model)) is not None:
@@ -191,9 +215,13 @@ def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk], official:
     config = {"responseModalities": Raw(b'["TEXT","IMAGE"]')} if official else {"candidateCount": Raw(b"1")}
     if form := _picture_form(call, quirks):
         config["imageConfig"] = form
-    request = Request(contents, generation_config=Raw(msgspec.json.encode(config)))
-    restore = Restore(names, frozenset(), only_first_call=False)
-    return Prepared(model, msgspec.json.encode(request), restore, is_picture=True)
+    safety = call.safety_settings if official else ()
+    body = msgspec.json.encode(
+        Request(contents, generation_config=Raw(msgspec.json.encode(config)), safety_settings=safety)
+    )
+    if official and call.official:
+        body = _with_fields(body, call, model, quirks)
+    return Prepared(model, body, Restore(names, frozenset(), only_first_call=False), is_picture=True)
 
 
 def _picture_form(call: Call, quirks: frozenset[Quirk]) -> Raw:
