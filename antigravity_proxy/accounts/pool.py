@@ -363,7 +363,7 @@ class Pool:
         self.counters.held += 1
         self._turn = max(self._turn, state.turn)
         state.turn = policy.next_turn(state, model, self._turn, now)
-        if state.credential.kind in KINDS:
+        if state.credential.kind in KINDS or state.credential.max_per_day:
             policy.count_for_day(state, now)
         return Lease(self.released, state, model, policy.location_for(state, model, now), self.groups.members(state))
 

@@ -18,6 +18,7 @@ from antigravity_proxy.admin.credentials import CredentialsShown
 from antigravity_proxy.admin.headline import Headline, headline
 from antigravity_proxy.admin.history import History, Minute, RecentError
 from antigravity_proxy.admin.usage import UsageShown
+from antigravity_proxy.canonical.model_table import ModelTable
 from antigravity_proxy.secret import masked
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.telemetry.record import Ledger
@@ -148,6 +149,7 @@ class Sources(Struct, frozen=True):
     """The daemon's parts that are looked at. ``official``: the pools of official credentials, by upstream."""
 
     settings: Callable[[], Settings]
+    models: Callable[[], ModelTable]
     pool: Pool
     official: Mapping[str, Pool]
     state: Callable[[], VolumeState]
@@ -205,7 +207,7 @@ class Overview:
             usage=usage,
             client_keys=sources.client_keys(),
             volume=_volume(sources.state(), condition),
-            settings=settings_shown.lines(settings, read_only=sources.read_only),
+            settings=settings_shown.lines(settings, sources.models(), read_only=sources.read_only),
         )
 
 

@@ -15,10 +15,10 @@ from antigravity_proxy.credentials import google_file
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings import gemini_keys, proxies
 from antigravity_proxy.settings.parse import UPSTREAMS
+from antigravity_proxy.settings.toml_lines import line_of
 
 #: a file with more is not one that somebody wrote
 MAX_CREDENTIALS = 10_000
-_HEADER = re.compile(r"\s*\[\[\s*[\"']?credential[\"']?\s*\]\]\s*(?:#.*)?")
 _LOCATION = re.compile(r"[a-z]{2,20}(?:-[a-z]{2,20}\d{0,2}){0,3}")
 _PATTERN = re.compile(r"[A-Za-z0-9.@_*/-]{1,200}")
 _LONGEST = 4096
@@ -103,7 +103,6 @@ def parse(text: str, around: Surroundings) -> Found:
         raise CredentialsError("'credential' is not a list of tables: write [[credential]] above each")
     if len(entries) > MAX_CREDENTIALS:
         raise CredentialsError(f"it holds more than {MAX_CREDENTIALS} credentials")
-    lines = _Lines(text)
     found: list[Credential] = []
     notes: list[str] = []
     for number, entry in enumerate(entries):
@@ -112,7 +111,7 @@ def parse(text: str, around: Surroundings) -> Found:
         except _Bad as e:
             name = entry.get("name")
             called = f" ({name})" if isinstance(name, str) and gemini_keys.NAME.fullmatch(name) else ""
-            raise CredentialsError(f"line {lines.of(number, e.field)}{called}: {e}") from None
+            raise CredentialsError(f"line {line_of(text, ('credential',), number, e.field)}{called}: {e}") from None
         found.append(credential)
         notes += [f"{credential.id}: {doubt}" for doubt in doubts]
     _check_unique(found)
@@ -338,20 +337,3 @@ def _routes(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
 def _quoted(text: str) -> str:
     """A name of the file's as an error may show it: it may be a secret in the wrong place."""
     return f"'{text}'" if re.fullmatch(r"[\w.*-]{1,40}", text) else "a name that is not shown"
-
-
-class _Lines:
-    """Where the entries of a file begin, and their fields stand."""
-
-    def __init__(self, text: str) -> None:
-        self._lines = text.splitlines()
-        self._headers = [number for number, line in enumerate(self._lines) if _HEADER.fullmatch(line)]
-
-    def of(self, entry: int, field: str) -> int:
-        """The line of a field, else that of its entry; counted from 1."""
-        if entry >= len(self._headers):  # written as an array of inline tables
-            return 1
-        start = self._headers[entry]
-        end = self._headers[entry + 1] if entry + 1 < len(self._headers) else len(self._lines)
-        named = re.compile(rf"\s*[\"']?{re.escape(field)}[\"']?\s*=") if field else None
-        return 1 + next((i for i in range(start, end) if named and named.match(self._lines[i])), start)

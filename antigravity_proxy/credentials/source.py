@@ -60,16 +60,12 @@ class CredentialSource:
 
     def _of_file(self, path: Path) -> Found:
         try:
-            content = files.content(path, _MAX_FILE).decode()
+            content = files.text(path, _MAX_FILE)
             mode = path.stat().st_mode
             found = parse(content, self._around)
-        except FileNotFoundError:
-            raise CredentialsError("PROXY_CREDENTIALS_FILE: it isn't there") from None
         except OSError as e:
             raise CredentialsError(f"PROXY_CREDENTIALS_FILE: it can't be read: {files.why(e, path)}") from None
-        except UnicodeDecodeError:
-            raise CredentialsError("PROXY_CREDENTIALS_FILE: it is not UTF-8") from None
-        except CredentialsError as e:
+        except (files.Unreadable, CredentialsError) as e:
             raise CredentialsError(f"PROXY_CREDENTIALS_FILE: {e}") from None
         notes = tuple(f"PROXY_CREDENTIALS_FILE: {note}" for note in found.notes)
         if mode & (stat.S_IRGRP | stat.S_IROTH) and os.name == "posix" and "key = " in content:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
+from antigravity_proxy.accounts.condition import KINDS, cooling, kind_of
+from antigravity_proxy.accounts.policy import Moment, out_of_use, served_today
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.windows import family_of, used_up_at
@@ -20,7 +22,7 @@ from antigravity_proxy.state.store import StateStore
 from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.drift import Drift
 from antigravity_proxy.telemetry.loop import LoopWatch
-from antigravity_proxy.telemetry.metrics import Figure, Values, single
+from antigravity_proxy.telemetry.metrics import MAX_CREDENTIALS, Figure, Values, single
 from antigravity_proxy.telemetry.record import Ledger
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
@@ -41,37 +43,83 @@ def of_traffic(ledger: Ledger, site: GuardedSite[Any], access: AccessLog, loop: 
     )
 
 
-def of_accounts(pool: Pool) -> tuple[Figure, ...]:
-    """The pool: what it can serve, and what it has done."""
-    counters = pool.counters
+def of_pools(pools: Mapping[str, Pool]) -> tuple[Figure, ...]:
+    """The pools by upstream: what they can serve, and what they have done."""
     return (
-        _gauge("leases_held", "Attempts that hold an account now.", lambda: counters.held),
-        _count("leases", "Leases of accounts.", lambda: counters.leases),
+        Figure(
+            "antigravity_leases_held",
+            "Attempts that hold an account now.",
+            lambda: [((upstream,), pool.counters.held) for upstream, pool in pools.items()],
+            ("upstream",),
+        ),
+        Figure(
+            "antigravity_leases",
+            "Leases of accounts.",
+            lambda: [((upstream,), pool.counters.leases) for upstream, pool in pools.items()],
+            ("upstream",),
+            counts=True,
+        ),
         Figure(
             "antigravity_set_aside",
             "Accounts set aside after a failure, by cause.",
-            lambda: [((reason,), count) for reason, count in counters.set_aside.items()],
-            ("reason",),
+            lambda: _of_each(pools, lambda pool: pool.counters.set_aside.items()),
+            ("upstream", "reason"),
             counts=True,
         ),
         Figure(
             "antigravity_token_renewals",
             "Access tokens asked for, by outcome.",
-            lambda: [((outcome,), count) for outcome, count in counters.renewals.items()],
-            ("outcome",),
+            lambda: _of_each(pools, lambda pool: pool.counters.renewals.items()),
+            ("upstream", "outcome"),
             counts=True,
         ),
         Figure(
             "antigravity_model_accounts",
             "Accounts that can serve a model, and those that cool; of models that were asked for.",
-            lambda: _standings(pool),
-            ("model", "state"),
+            lambda: _standings(pools),
+            ("upstream", "model", "state"),
         ),
         Figure(
             "antigravity_model_free_in_seconds",
             "Seconds until an account can serve a model; 0: one can now; absent: waiting does not help.",
-            lambda: _free_in(pool),
-            ("model",),
+            lambda: _of_each(pools, _free_in),
+            ("upstream", "model"),
+        ),
+    )
+
+
+def of_credentials(pools: Mapping[str, Pool]) -> tuple[Figure, ...]:
+    """The official credentials by upstream, and the first of them by the operator's names."""
+    return (
+        Figure(
+            "antigravity_credentials",
+            "Official credentials, by state.",
+            lambda: _by_state(pools),
+            ("upstream", "state"),
+        ),
+        Figure(
+            "antigravity_credential_usable",
+            "1 for an official credential that can serve, cooling or not.",
+            lambda: _of_first(pools, lambda state, now: float(out_of_use(state, now) is None)),
+            ("upstream", "credential"),
+        ),
+        Figure(
+            "antigravity_credential_cooling_seconds",
+            "Seconds until nothing of an official credential cools any more; 0: nothing does.",
+            lambda: _of_first(pools, _cooling_seconds),
+            ("upstream", "credential"),
+        ),
+        Figure(
+            "antigravity_credential_token_seconds",
+            "Seconds for which the access token of an official credential is still good; absent for keys.",
+            lambda: _of_first(pools, _token_seconds),
+            ("upstream", "credential"),
+        ),
+        Figure(
+            "antigravity_credential_day_used_ratio",
+            "Share of its max_per_day that an official credential has served of this UTC day; absent without one.",
+            lambda: _of_first(pools, _day_used),
+            ("upstream", "credential"),
         ),
     )
 
@@ -113,13 +161,13 @@ def of_remembered(store: StateStore, webhook: Webhook | None) -> tuple[Figure, .
     )
 
 
-def of_repairs(clock: IReactorTime, repairs: Repairs) -> tuple[Figure, ...]:
+def of_repairs(clock: IReactorTime, repairs: Sequence[Repairs]) -> tuple[Figure, ...]:
     """Which fields are left out of requests, since a model refused them."""
     return (
         Figure(
             "antigravity_fields_left_out",
             "1 for a field that a model refused and that is left out of its requests for an hour.",
-            lambda: [((model, quirk.value), 1.0) for model, quirk in repairs.all(clock.seconds())],
+            lambda: [((model, quirk.value), 1.0) for each in repairs for model, quirk in each.all(clock.seconds())],
             ("model", "field"),
         ),
     )
@@ -212,17 +260,55 @@ def _is_up(state: VolumeState) -> bool:
     return state.read_at is not None and not state.error
 
 
-def _standings(pool: Pool) -> Values:
-    for model, ready, cooling in pool.standings():
-        yield (model, "ready"), ready
-        yield (model, "cooling"), cooling
+def _of_each(pools: Mapping[str, Pool], read: Callable[[Pool], Iterable[tuple[str, float]]]) -> Values:
+    """Values of every pool, by upstream and one label more."""
+    return [((upstream, label), value) for upstream, pool in pools.items() for label, value in read(pool)]
 
 
-def _free_in(pool: Pool) -> Values:
+def _standings(pools: Mapping[str, Pool]) -> Values:
+    for upstream, pool in pools.items():
+        for model, ready, rest in pool.standings():
+            yield (upstream, model, "ready"), ready
+            yield (upstream, model, "cooling"), rest
+
+
+def _free_in(pool: Pool) -> Iterator[tuple[str, float]]:
     for model, ready, _ in pool.standings():
         seconds = 0.0 if ready else pool.free_in(model)
         if seconds is not None:
-            yield (model,), seconds
+            yield model, seconds
+
+
+def _by_state(pools: Mapping[str, Pool]) -> Values:
+    for upstream, pool in pools.items():
+        if pool.states:
+            now = pool.now()
+            counts = Counter(kind_of(state, pool.rules, now) for state in islice(pool.states, _LOOKED_AT))
+            yield from (((upstream, kind), counts[kind]) for kind in KINDS)
+
+
+def _of_first(pools: Mapping[str, Pool], read: Callable[[AccountState, Moment], float | None]) -> Values:
+    """Values of the first credentials of each pool, as many as have names of their own; None: there is none."""
+    for upstream, pool in pools.items():
+        now = pool.now()
+        for state in islice(pool.states, MAX_CREDENTIALS):
+            value = read(state, now)
+            if value is not None:
+                yield (upstream, state.credential.id), value
+
+
+def _cooling_seconds(state: AccountState, now: Moment) -> float:
+    return max((each.until - now.epoch for each in cooling(state, now)), default=0.0)
+
+
+def _token_seconds(state: AccountState, now: Moment) -> float | None:
+    left = state.expires_at - now.epoch if state.grant.is_renewable and state.expires_at else None
+    return None if left is None else max(0.0, left)
+
+
+def _day_used(state: AccountState, now: Moment) -> float | None:
+    most = state.credential.max_per_day
+    return served_today(state, now) / most if most else None
 
 
 def _rows(state: VolumeState) -> Values:

@@ -7,6 +7,7 @@ from twisted.logger import Logger
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.canonical.model_table import ModelTable
 from antigravity_proxy.credentials.file import Found
 from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.official import Official
@@ -49,6 +50,7 @@ class Health:
         remembered: StateStore,
         official: Official,
         credentials: FollowedFile[Found] | None,
+        models: FollowedFile[ModelTable] | None,
         upstream: Upstream,
         *,
         writable: bool,
@@ -65,6 +67,7 @@ class Health:
         self._remembered = remembered
         self._official = official
         self._credentials = credentials
+        self._models = models
         self._refusals = upstream.refusals
         self._drift = upstream.drift
         self._writable = writable
@@ -111,6 +114,7 @@ class Health:
             egress=self._egresses.trouble(),
             own_egress=self._egresses.own_troubles(self._clock.seconds() - OWN_EGRESS_FAILED),
             credentials="" if self._credentials is None else self._credentials.trouble,
+            models="" if self._models is None else self._models.trouble,
             notes=self._official.found.notes + self._official.warnings(),
             no_volume=self._official.replace_the_volume,
         )

@@ -40,8 +40,6 @@ _SEARCH = Raw(b'{"googleSearch":{}}')
 _STREAM, _WHOLE = (b":streamGenerateContent?alt=sse", 0.0), (b":generateContent", PICTURE_SILENCE)
 #: what of ``generationConfig``, and which tool, official upstreams alone know
 _OFFICIAL_CONFIG, _OFFICIAL_TOOL = frozenset({"modelConfig"}), b'{"mcpServers"'
-#: from this generation on a style is a field of its own, and a voice has a shorter form
-_STYLES_FROM = 3.8
 #: which quirk cures a refusal whose message has these words, case and underscores aside; and for which models
 _CURES: tuple[tuple[re.Pattern[str], Quirk, Callable[[Model], bool]], ...] = (
     (re.compile(r"stopsequences"), Quirk.NO_STOP_SEQUENCES, lambda model: True),
@@ -195,7 +193,7 @@ def _prepare_speech(call: Call, speech: Speech, model: Model) -> Prepared:
     text = "".join(part.text or "" for content in call.contents for part in content.parts)
     part: dict[str, object] = {"text": text}
     voice: dict[str, object] = {"voice": speech.voice}
-    if model.generation < _STYLES_FROM:
+    if not model.styles_speech:
         part["text"] = f"{speech.style}: {text}" if speech.style else text
         voice = {"prebuiltVoiceConfig": {"voiceName": speech.voice}}
     elif speech.style:
@@ -353,7 +351,7 @@ def _output(call: Call, model: Model, quirks: frozenset[Quirk], tools: bool, sys
     output = call.output
     if output.kind == "text":
         return "", ABSENT, ABSENT
-    if model.family == "claude" or (tools and model.generation < 3):
+    if model.family == "claude" or (tools and not model.formats_beside_tools):
         system.append(output_in_words(output))
         return "", ABSENT, ABSENT
     if output.kind == "enum":

@@ -17,6 +17,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from antigravity_proxy import startup
+from antigravity_proxy.canonical.model_file import ModelsError
 from antigravity_proxy.operator import accounts, credentials, running
 from antigravity_proxy.operator.accounts import Line
 from antigravity_proxy.operator.connectivity import connectivity, unusable_proxy
@@ -202,12 +203,20 @@ async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[]
         closed = policy.at_start(state.config, absent=state.config_absent).closed
     except SettingsError as e:
         found.append(Finding("settings", "error", str(e)))
+    wrong_models = ""
+    try:
+        models = start.models_file.read()
+        if models.corrected:
+            found.append(Finding("models", "ok", f"PROXY_MODELS_FILE corrects {models.told}"))
+    except ModelsError as e:
+        wrong_models = str(e)
     if is_interrupted(directory):
         words = "a restore was interrupted: finish it with 'antigravity-proxy restore --resume'"
         found.append(Finding("volume", "error", words))
     around = Surroundings(
         keys_closed=closed,
         client_keys=trouble,
+        models=wrong_models,
         writable=os.access(directory, os.W_OK),
         notes=start.official.notes,
         no_volume=not _uses_accounts(start),

@@ -99,6 +99,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         "PROXY_MODEL_ALIASES", parse.model_aliases, "",
         "model aliases, separated by commas: NAME=TARGET, or NAME=TARGET|TARGET to use the first target with "
         "quota and capacity left; * in NAME matches anything; overrides the desktop app's mapping")]
+    models_file: Annotated[str | None, Setting(
+        "PROXY_MODELS_FILE", parse.path, None,
+        "TOML file that corrects or adds models; reloaded when it changes")]
     cors_origins: Annotated[tuple[str, ...], Setting(
         "PROXY_CORS_ORIGINS", parse.origins, "",
         "origins, separated by commas, whose pages may call the API from a browser, such as https://chat.example")]

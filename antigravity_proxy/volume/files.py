@@ -46,6 +46,22 @@ def content(path: Path, limit: int) -> bytes:
         return read_up_to(file, limit, os.fstat(descriptor).st_size)
 
 
+class Unreadable(Exception):
+    """A file can't be read: words for an operator, which don't name it."""
+
+
+def text(path: Path, limit: int) -> str:
+    """A whole file that somebody wrote by hand, of at most ``limit`` bytes in UTF-8. Raises Unreadable."""
+    try:
+        return content(path, limit).decode()
+    except FileNotFoundError:
+        raise Unreadable("it isn't there") from None
+    except OSError as e:
+        raise Unreadable(f"it can't be read: {why(e, path)}") from None
+    except UnicodeDecodeError:
+        raise Unreadable("it is not UTF-8") from None
+
+
 def read_up_to(file: BinaryIO, limit: int, size: int) -> bytes:
     """All of a file of ``size`` bytes; as OSError where it holds more than ``limit``, or grows beyond that."""
     found = b"" if size > limit else file.read(limit + 1)

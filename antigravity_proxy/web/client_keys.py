@@ -72,7 +72,7 @@ def digest(key: bytes) -> bytes:
     return hashlib.sha256(key).hexdigest().encode("ascii")
 
 
-def parse(content: bytes) -> tuple[ClientKey, ...]:
+def parse(content: bytes | str) -> tuple[ClientKey, ...]:
     """The keys of a file. Raises ClientKeysError unless all of it is understood: a misspelt limit must not be none."""
     try:
         keys = msgspec.json.decode(content, type=_File).keys

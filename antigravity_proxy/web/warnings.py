@@ -30,7 +30,8 @@ class Surroundings(Struct, frozen=True):
     ``own_egress``: how many proxies of accounts' own failed a moment ago. ``resting``: all accounts rest, since Google
     has barred one for its terms. ``refused_since``: since when upstream refuses this program, in epoch seconds, 0: it
     doesn't. ``drift`` is what upstream sends that no table knows. ``credentials``: what is wrong with the file of
-    official credentials; ``notes`` on these. ``no_volume``: they serve alone.
+    official credentials; ``notes`` on these. ``no_volume``: they serve alone. ``models``: what is wrong with the
+    operator's file of models.
     """
 
     keys_closed: bool = False
@@ -44,6 +45,7 @@ class Surroundings(Struct, frozen=True):
     egress: str = ""
     own_egress: int = 0
     credentials: str = ""
+    models: str = ""
     notes: tuple[str, ...] = ()
     no_volume: bool = False
     resting: bool = False
@@ -80,6 +82,8 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append(f"PROXY_CLIENT_KEYS_FILE: {around.client_keys}; its last good keys stay in force")
     if around.credentials:
         found.append(f"{around.credentials}; what it held before stays in force")
+    if around.models:
+        found.append(f"PROXY_MODELS_FILE: {around.models}; what it held before stays in force")
     found += around.notes
     if around.keys_closed:
         found.append("No API key is known, so every request is refused: set PROXY_API_KEY or proxy.api_key")

@@ -15,16 +15,16 @@ from openai.types.audio import transcription_create_params
 from openai.types.chat import completion_create_params as chat_create_params
 from openai.types.responses import response_create_params
 from support.field_tables import camel, official, tables
+from support.models import MODELS
 
-from antigravity_proxy.canonical.models import MODELS
-from antigravity_proxy.canonical.official import OFFICIAL
+from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.canonical.wire import Quirk
 from antigravity_proxy.dialect.gemini import request as gemini
 from antigravity_proxy.dialect.openai import chat_request, completions_request, responses_request
 from antigravity_proxy.errors import BadRequest
 from antigravity_proxy.generatecontent.request import prepare
 
-FLASH = OFFICIAL["gemini-3-flash-preview"]
+FLASH = BUNDLED.official_model("gemini-3-flash-preview", "gemini")
 KINDS = {"read", "passed", "answered", "left out", "refused"}
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
 from support.admin import site
 from support.deferreds import deferred
+from support.vertex import entry, vertex
 
 from antigravity_proxy.operator import running
 from antigravity_proxy.simulator import faults
@@ -50,3 +53,40 @@ async def test_without_a_volume_nothing_of_it_is_missed(tmp_path: Path) -> None:
         assert "there is none, and none is needed" in page
         assert "can&#39;t be read" not in page
         assert "accounts ready" not in page
+
+
+@deferred(40)
+async def test_upstreams_and_credentials_have_figures_of_their_own(tmp_path: Path) -> None:
+    more = entry("limited", "gemini-key", key=f'"{GOOD}"', max_per_day="4", priority="1")
+    async with vertex(tmp_path, "machine", more=more, accounts=1, order="accounts,gemini,vertex") as running:
+        running.simulator.script(faults.quota_exhausted_for("60s"))
+        for model in ("gemini/gemini-3.8-flash", "vertex/claude-sonnet-4-6", "accounts/gemini-3-flash"):
+            await running.chat(model=model)
+        text = (await running.request("GET", "/metrics", authorization="")).body.decode()
+        told: dict[Any, float] = {
+            (sample.name.removeprefix("antigravity_"), *sorted(sample.labels.values())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+        assert {
+            labels: told.get(labels)
+            for labels in (
+                ("upstream_requests_total", "failed", "gemini"),
+                ("upstream_requests_total", "served", "vertex"),
+                ("upstream_requests_total", "accounts", "served"),
+                ("attempts_total", "served", "vertex"),
+                ("credential_attempts_total", "failed", "gemini", "limited"),
+                ("credential_attempts_total", "machine", "served", "vertex"),
+                ("credentials", "ready", "vertex"),
+                ("credential_usable", "gemini", "limited"),
+                ("token_renewals_total", "renewed", "vertex"),
+            )
+            if told.get(labels) != 1
+        } == {}
+        assert told["credential_cooling_seconds", "machine", "vertex"] == 0
+        assert 50 < told["credential_cooling_seconds", "gemini", "limited"] <= 61
+        assert told["credential_day_used_ratio", "gemini", "limited"] == 0.25
+        assert 3000 < told["credential_token_seconds", "machine", "vertex"] <= 3600
+        assert ("credential_token_seconds", "gemini", "limited") not in told
+        assert GOOD not in text
+        assert running.daemon.account_services.drift.all() == ()

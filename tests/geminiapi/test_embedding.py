@@ -7,11 +7,11 @@ import json
 import pytest
 from msgspec import Raw
 
-from antigravity_proxy.canonical import official
 from antigravity_proxy.canonical.call import Call, Speech
 from antigravity_proxy.canonical.chunk import Candidate, Chunk, PromptFeedback
 from antigravity_proxy.canonical.content import Blob, Content, Part
 from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
+from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.dialect.gemini import embeddings
 from antigravity_proxy.dialect.openai.speech import SpeechDocument
@@ -19,7 +19,10 @@ from antigravity_proxy.errors import BadRequest, InternalError, ModerationBlocke
 from antigravity_proxy.geminiapi import embedding
 from antigravity_proxy.generatecontent.request import prepare
 
-NEW, OLD = official.model("gemini-embedding-2", "gemini"), official.model("gemini-embedding-001", "gemini")
+NEW, OLD = (
+    BUNDLED.official_model("gemini-embedding-2", "gemini"),
+    BUNDLED.official_model("gemini-embedding-001", "gemini"),
+)
 STAMP = Stamp(0, lambda count: "f" * count)
 
 
@@ -55,7 +58,7 @@ def test_geminis_batches_have_a_size() -> None:
 )
 def test_what_is_spoken(model: str, style: str, part: dict[str, object], voice: dict[str, object]) -> None:
     call = Call(model, (Content("user", (Part(text="Hi"),)),), speech=Speech("Kore", style))
-    body = json.loads(prepare(call, official.model(model, "gemini"), official=True).body)
+    body = json.loads(prepare(call, BUNDLED.official_model(model, "gemini"), official=True).body)
     assert body["contents"] == [{"role": "user", "parts": [part]}]
     assert body["generationConfig"]["speechConfig"] == {"voiceConfig": voice}
 

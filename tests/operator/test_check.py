@@ -52,6 +52,16 @@ def command(volume: Path, *arguments: str, **environ: str) -> list[Any]:
 
 
 @deferred()
+async def test_a_file_of_models_is_told_as_it_is_in_force(writer: VolumeWriter, tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text('[accounts."gemini-3-flash"]\noutput = 8192\n')
+    found = await checked(writer.directory, PROXY_MODELS_FILE=str(path))
+    assert found.well
+    told = [finding.message for finding in found.findings if finding.subject == "models"]
+    assert told == ["PROXY_MODELS_FILE corrects gemini-3-flash"]
+
+
+@deferred()
 async def test_a_volume_that_serves_is_well(writer: VolumeWriter) -> None:
     found = await checked(writer.directory)
     assert found.well
