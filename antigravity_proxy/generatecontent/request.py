@@ -166,9 +166,7 @@ def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: s
         session_id="" if official else conversation,
     )
     restore = Restore(names, wrapped, only_first_call=not call.parallel_tool_calls)
-    body = msgspec.json.encode(request)
-    if official and call.official:
-        body = _with_fields(body, call, model, quirks)
+    body = _body(request, call, model, quirks, official)
     return Prepared(model, body, restore, conversation, searches=search and len(tools) == 1)
 
 
@@ -179,9 +177,10 @@ def _for_accounts(call: Call) -> Call:
     return replace(call, extra_config=config, builtin_tools=builtin)
 
 
-def _with_fields(body: bytes, call: Call, model: Model, quirks: frozenset[Quirk]) -> bytes:
-    """The body with the call's fields that stand beside the rest, for models of Google's own."""
-    if model.family != "gemini":
+def _body(request: Request, call: Call, model: Model, quirks: frozenset[Quirk], official: bool) -> bytes:
+    """The request with the fields beside it that Google's own models read at official upstreams."""
+    body = msgspec.json.encode(request)
+    if not (official and call.official and model.family == "gemini"):
         return body
     refused = {quirk.value for quirk in quirks}
     fields = {name: value for name, value in call.official.items() if name not in refused}
@@ -214,11 +213,8 @@ def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk], official:
     if form := _picture_form(call, quirks):
         config["imageConfig"] = form
     safety = call.safety_settings if official else ()
-    body = msgspec.json.encode(
-        Request(contents, generation_config=Raw(msgspec.json.encode(config)), safety_settings=safety)
-    )
-    if official and call.official:
-        body = _with_fields(body, call, model, quirks)
+    request = Request(contents, generation_config=Raw(msgspec.json.encode(config)), safety_settings=safety)
+    body = _body(request, call, model, quirks, official)
     return Prepared(model, body, Restore(names, frozenset(), only_first_call=False), is_picture=True)
 
 
