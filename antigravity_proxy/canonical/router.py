@@ -22,6 +22,8 @@ _MISSING = {
     GEMINI: "GEMINI_API_KEYS or PROXY_CREDENTIALS_FILE",
     VERTEX: "PROXY_CREDENTIALS_FILE or PROXY_VERTEX_ADC",
 }
+#: what a request says to official upstreams alone, and without which its answer would be another
+_CONTENT = frozenset({"cachedContent", "continuationToken", "modelArmorConfig"})
 #: what else than texts and pictures models make, as a verb
 _DOES = {"vectors": "make vectors", "speech": "speak"}
 #: the models of a call, by upstream, in the order in which they are asked; `Model.upstream` says whose each is
@@ -159,7 +161,8 @@ class Router:
                     found.append(ours)
             elif upstream in self._known and (model := self._at(upstream, bare, asked, ours, exact)) is not None:
                 found.append(model)
-        return tuple(found)
+        others = tuple(model for model in found if model.upstream != ACCOUNTS)
+        return others if others and call.official.keys() & _CONTENT else tuple(found)
 
     def _exact(self, name: str) -> str | None:
         """The official id that a name is: then nothing but this model serves it. None: it is the id of none.
