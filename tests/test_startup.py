@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from antigravity_proxy import startup
+from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.resolve import SettingsError
 
 
@@ -23,3 +26,27 @@ def test_a_secrets_file_is_read_as_text(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match="not UTF-8"):
         startup.begin({}, environment)
+
+
+@pytest.mark.parametrize("inside", ["", "state", "a/b"])
+def test_what_lies_in_the_volume_through_links_too(tmp_path: Path, inside: str) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    (tmp_path / "link").symlink_to(volume)
+    for spelling in (volume / inside, tmp_path / "link" / inside, tmp_path / "x" / ".." / "volume" / inside):
+        assert startup.lies_in(spelling, tmp_path / "link")
+    assert not startup.lies_in(tmp_path / "volume-state", volume)
+    assert not startup.lies_in(tmp_path, volume)
+
+
+def test_where_links_can_not_be_read_in_a_moment_the_names_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mended = Event()
+    monkeypatch.setattr(limits, "FIRST_READ", 0.0)
+    monkeypatch.setattr(os.path, "realpath", lambda path: mended.wait())
+    try:
+        assert startup.lies_in(tmp_path / "volume" / ".." / "volume" / "state", tmp_path / "volume")
+        assert not startup.lies_in(tmp_path / "state", tmp_path / "volume")
+    finally:
+        mended.set()

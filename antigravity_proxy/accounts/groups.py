@@ -6,7 +6,7 @@ The quotas of the official upstreams belong to a project, not to a key (official
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 
 from twisted.logger import Logger
 
@@ -17,18 +17,24 @@ log = Logger()
 
 #: how the ids of quotas end
 _TIER = re.compile(r"-(Free|Paid)Tier\d*$")
+#: in the place of an account's id, where replicas are told of models that the whole upstream can't serve
+WHOLE_UPSTREAM = "**"
 #: models that are remembered as resting; clients can name others
 _MAX_RESTING = 256
 
 
 class Groups:
-    """Who shares quotas with whom. Credentials without a group share with nobody, as far as is known."""
+    """Who shares quotas with whom. Credentials without a group share with nobody, as far as is known.
 
-    __slots__ = ("_members", "_projects")
+    ``tell`` is told what errors of upstream's show: a credential's id, its sign-in, and its project.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_members", "_projects", "_tell")
+
+    def __init__(self, tell: Callable[[str, str, str], object]) -> None:
+        self._tell = tell
         self._members: dict[str, dict[AccountState, None]] = {}
-        self._projects: dict[str, AccountState] = {}  # who was first found to belong to a project
+        self._projects: dict[str, dict[AccountState, None]] = {}  # who was found to belong to one, the first first
 
     def join(self, state: AccountState) -> None:
         """A credential is new, or its line has changed."""
@@ -38,10 +44,10 @@ class Groups:
 
     def leave(self, state: AccountState) -> None:
         """A credential is gone, or is about to change its group."""
-        for group, members in tuple(self._members.items()):
-            if members.pop(state, state) is None and not members:
-                del self._members[group]
-        self._projects = {project: each for project, each in self._projects.items() if each is not state}
+        for found in (self._members, self._projects):
+            for group, members in tuple(found.items()):
+                if members.pop(state, state) is None and not members:
+                    del found[group]
 
     def members(self, state: AccountState) -> Collection[AccountState]:
         """All who share the credential's quotas, itself among them."""
@@ -53,11 +59,18 @@ class Groups:
         tier = next((match[1].lower() for each in failure.quota_ids if (match := _TIER.search(each))), "")
         state.tier = tier or state.tier
         project = failure.consumer
-        if not project:
-            return
-        first = self._projects.setdefault(project, state)
+        if project and self.belongs(state, project):
+            self._tell(state.credential.id, state.sign_in, project)
+
+    def belongs(self, state: AccountState, project: str) -> bool:
+        """The credential belongs to this project, here or at another replica's word; says whether that is news."""
+        found = self._projects.setdefault(project, {})
+        if state in found:
+            return False
+        found[state] = None
+        first = next(iter(found))
         if first is state or (first.group and first.group == state.group):
-            return
+            return True
         log.warn(
             "{one} and {other} belong to the same project: they share their quotas from now on",
             one=first.credential.id,
@@ -68,6 +81,7 @@ class Groups:
             self._leave(each)
             each.group = group
             self._members.setdefault(group, {})[each] = None
+        return True
 
     def _leave(self, state: AccountState) -> None:
         members = self._members.get(state.group, {})
@@ -88,13 +102,15 @@ class RestingModels:
     def __bool__(self) -> bool:
         return bool(self._resting)
 
-    def rest(self, model: str, cooldown: Cooldown) -> None:
-        """Leaves a model alone, unless it is left alone for longer."""
+    def rest(self, model: str, cooldown: Cooldown) -> bool:
+        """Leaves a model alone, unless it is left alone for longer; says whether it does."""
         known = self._resting.get(model)
-        if known is None or known.until < cooldown.until:
-            if len(self._resting) >= _MAX_RESTING:
-                del self._resting[next(iter(self._resting))]
-            self._resting[model] = cooldown
+        if known is not None and known.until >= cooldown.until:
+            return False
+        if len(self._resting) >= _MAX_RESTING:
+            del self._resting[next(iter(self._resting))]
+        self._resting[model] = cooldown
+        return True
 
     def strikes(self, model: str, now: float) -> int:
         """Counts a failure: how many there were in a row before it; those during the rest count as one."""
@@ -113,6 +129,10 @@ class RestingModels:
             del self._resting[model]
             return None
         return found
+
+    def all(self, now: float) -> Iterator[tuple[str, float]]:
+        """Every model that rests, with its end; ``now`` and ends in monotonic seconds."""
+        return ((model, cooldown.until) for model, cooldown in self._resting.items() if cooldown.until > now)
 
     def served(self, model: str) -> None:
         """Upstream has served it."""

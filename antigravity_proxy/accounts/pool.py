@@ -10,18 +10,18 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from antigravity_proxy.accounts import policy
-from antigravity_proxy.accounts.groups import Groups, RestingModels
+from antigravity_proxy.accounts.groups import WHOLE_UPSTREAM, Groups, RestingModels
 from antigravity_proxy.accounts.lease import Lease
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.ranking import Ranking
 from antigravity_proxy.accounts.replication import LocalState, ReplicaEvents, SharedState, session_key
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.slices import Slices
-from antigravity_proxy.accounts.state import AccountState, Cooldown, Shortage, of_verdict, unwatched
+from antigravity_proxy.accounts.state import FAULT, NOT_OFFERED, AccountState, Shortage, marked, of_verdict, unwatched
 from antigravity_proxy.accounts.stats import Census, Counters, ModelCapacity, Tally, capacity
 from antigravity_proxy.accounts.terms import TermsRest
 from antigravity_proxy.accounts.waiting import WaitingLine
-from antigravity_proxy.canonical.credential import Credential
+from antigravity_proxy.canonical.credential import KINDS, Credential
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Scope, Verdict
 
@@ -61,8 +61,8 @@ class Pool:
         self._turn = 0.0  # the latest turn so far
         self._serial = 0
         #: who shares quotas with whom
-        self.groups = Groups()
-        self._resting = RestingModels()
+        self.groups = Groups(self._shared.grouped)
+        self.resting_models = RestingModels()
         self._tells_kinds = False  # whether anything here was ever set aside for a fault, or had no access to a model
         self._updates = Slices(clock)
         self._census = Census(clock, self._states.values(), self.now)
@@ -78,8 +78,10 @@ class Pool:
         self.counters = Counters()
         self.terms_rest = TermsRest(self._shared)
         #: takes into effect what other replicas learnt
-        self.replica_events = ReplicaEvents(self._states, self._set_aside, self.terms_rest)
-        self._shared.listen(self.replica_events)
+        events = ReplicaEvents(self._states, self._set_aside, self._leave_alone, self.groups, self.terms_rest)
+        self.replica_events = events
+        self._shared.listen(events)
+        self._shared.recall(WHOLE_UPSTREAM)
 
     def __repr__(self) -> str:
         return f"<Pool: {len(self._states)} accounts, {self.counters.held} leases, {len(self._line)} waiting>"
@@ -166,7 +168,7 @@ class Pool:
         if self.terms_rest:
             return None
         now = self.now()
-        if self._resting and not resting and self._resting.of(model, now.monotonic) is not None:
+        if self.resting_models and not resting and self.resting_models.of(model, now.monotonic) is not None:
             return None
         state = self._choose(model, tried, session, keep, now)
         return None if state is None else self._hold(state, model, now)
@@ -194,7 +196,7 @@ class Pool:
             return None
         now = self.now()
         order = self._ranking(model, now)
-        rest = self._resting.of(model, now.monotonic) if self._resting else None
+        rest = self.resting_models.of(model, now.monotonic) if self.resting_models else None
         if rest is not None and rest.not_offered:
             return None
         free_at = now.monotonic if order.first(now) is not None else order.first_free(now)
@@ -208,12 +210,17 @@ class Pool:
         if self.terms_rest:
             return Shortage(False, None, count, resting=True)
         found = Shortage(is_full, free_in, count)
-        if self._tells_kinds or self._resting:
-            rest = self._resting.of(model, self._clock.seconds())
+        if self._tells_kinds or self.resting_models:
+            rest = self.resting_models.of(model, self._clock.seconds())
             found = policy.shortage(self._states.values(), model, rest, free_in, is_full, self.now())
         if is_full or free_in is not None:
             return found
         return structs.replace(found, unable=self._census.recent().unable, in_all=count)
+
+    def offers(self, model: str) -> bool:
+        """Whether anybody may use ``model``, as far as is known: free now or not."""
+        now = self.now()
+        return policy.offers(self._states.values(), model, self.resting_models.of(model, now.monotonic), now)
 
     def usable(self) -> int:
         """How many accounts can serve, cooling or not; as ``tally`` counts."""
@@ -234,8 +241,8 @@ class Pool:
 
     def served(self, model: str) -> None:
         """Upstream has served a model."""
-        if self._resting:
-            self._resting.served(model)
+        if self.resting_models:
+            self.resting_models.served(model)
 
     def penalise(self, state: AccountState, model: str, verdict: Verdict, location: str = "") -> None:
         """Sets an account aside as the verdict says, its group or the model; a longer cooldown in force stays."""
@@ -249,17 +256,19 @@ class Pool:
                 each.barred = trouble.reason if trouble is not None else verdict.client_words
                 self._shared.barred(each.credential.id, each.sign_in, each.barred)
         elif verdict.scope is Scope.UPSTREAM_MODEL:
-            strikes = self._resting.strikes(model, now)
+            strikes = self.resting_models.strikes(model, now)
             length = policy.cooldown_length(verdict, strikes, self._jitter(), self._rules)
-            self._resting.rest(model, policy.cooldown(verdict, now + length, strikes))
+            cooldown = policy.cooldown(verdict, now + length, strikes)
+            if self.resting_models.rest(model, cooldown):
+                self._shared.cooled(WHOLE_UPSTREAM, model, length, cooldown.marks)
         for key in policy.cooldown_keys(verdict, model, location):
-            strikes = max(self._strikes(each, key, verdict, now) for each in members)
+            strikes = max(each.strikes_before(key, verdict.cause, now) for each in members)
             length = policy.cooldown_length(verdict, strikes, self._jitter(), self._rules)
             cooldown = policy.cooldown(verdict, now + length, strikes)
             for each in members:
                 each.strikes[key, verdict.cause] = strikes + 1
-                if self._cool(each, key, cooldown):
-                    self._shared.cooled(each.credential.id, key, length, cooldown.flagged)
+                if each.cool(key, cooldown, now):
+                    self._shared.cooled(each.credential.id, key, length, cooldown.marks)
         for each in members:
             each.last_failure = trouble or each.last_failure
             self._changed(each)
@@ -305,9 +314,14 @@ class Pool:
         self._shared.forgiven(identity)
         return True
 
-    def _set_aside(self, state: AccountState, key: str, seconds: float, flagged: bool) -> None:
-        if self._cool(state, key, Cooldown(self._clock.seconds() + seconds, flagged)):
+    def _set_aside(self, state: AccountState, key: str, seconds: float, marks: int) -> None:
+        self._tells_kinds |= bool(marks & (FAULT | NOT_OFFERED))
+        now = self._clock.seconds()
+        if state.cool(key, marked(now + seconds, marks), now):
             self._changed(state)
+
+    def _leave_alone(self, model: str, seconds: float, marks: int) -> None:
+        self.resting_models.rest(model, marked(self._clock.seconds() + seconds, marks))
 
     def _choose(
         self, model: str, tried: Collection[AccountState], session: bytes, keep: bool, now: Moment
@@ -356,7 +370,7 @@ class Pool:
         self.counters.held += 1
         self._turn = max(self._turn, state.turn)
         state.turn = policy.next_turn(state, model, self._turn, now)
-        if state.credential.max_per_day:
+        if state.credential.kind in KINDS or state.credential.max_per_day:
             policy.count_for_day(state, now)
         return Lease(self.released, state, model, policy.location_for(state, model, now), self.groups.members(state))
 
@@ -376,24 +390,6 @@ class Pool:
 
     def _is_here(self, state: AccountState) -> bool:
         return self._states.get(state.credential.id) is state
-
-    @staticmethod
-    def _strikes(state: AccountState, key: str, verdict: Verdict, now: float) -> int:
-        """How many failures there were in a row before this one.
-
-        What fails while the account is set aside was sent before: a burst of failures is one strike.
-        """
-        strikes = state.strikes.get((key, verdict.cause), 0)
-        cooldown = state.cooldowns.get(key)
-        return max(strikes - 1, 0) if cooldown is not None and cooldown.until > now else strikes
-
-    def _cool(self, state: AccountState, key: str, cooldown: Cooldown) -> bool:
-        """Sets it aside, unless it is for longer; says whether it did."""
-        known = state.cooldowns.get(key)
-        if cooldown.until <= (self._clock.seconds() if known is None else known.until):
-            return False
-        state.cooldowns[key] = cooldown
-        return True
 
 
 #: the scopes that are about all credentials of a quota group

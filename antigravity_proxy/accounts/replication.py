@@ -1,4 +1,5 @@
-"""What replicas share: cooldowns, sessions, tokens, quotas, look-ups. The one seam behind which a store may stand.
+"""What replicas share: cooldowns, groups, sessions, tokens, quotas, look-ups. The one seam behind which a store may
+stand.
 
 A store that lies elsewhere keeps a mirror here: what this process says is written behind, what others say arrives by
 ``Listener``. So nothing that chooses an account ever waits for it. Only who looks something up may, since it waits
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 
+from antigravity_proxy.accounts.groups import WHOLE_UPSTREAM, Groups
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.terms import ALL_ACCOUNTS, TermsRest
 from antigravity_proxy.canonical.grant import IssuedToken
@@ -38,8 +40,8 @@ def session_key(name: str, model: str) -> bytes:
 class Listener(Protocol):
     """Who is told what other replicas learnt; accounts by their id, ``seconds`` from now."""
 
-    def on_cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
-        """An account is set aside for one model, or for all (``state.ALL_MODELS``)."""
+    def on_cooled(self, account: str, key: str, seconds: float, marks: int) -> None:
+        """An account is set aside for one model, or for all (``state.ALL_MODELS``), with `Cooldown.marks`."""
         ...
 
     def on_renewed(self, account: str, grant: IssuedToken) -> None:
@@ -48,6 +50,10 @@ class Listener(Protocol):
 
     def on_barred(self, account: str, sign_in: str, reason: str) -> None:
         """An account is out of use as long as its row holds this sign-in (``state.AccountState.sign_in``)."""
+        ...
+
+    def on_grouped(self, account: str, sign_in: str, project: str) -> None:
+        """An account with this sign-in belongs to a project of Google's, whose quotas all share who belong to it."""
         ...
 
     def on_forgiven(self, account: str) -> None:
@@ -66,13 +72,16 @@ class Listener(Protocol):
 class Unheard:
     """A listener that takes no notice: before there is a pool that does."""
 
-    def on_cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
+    def on_cooled(self, account: str, key: str, seconds: float, marks: int) -> None:
         """Takes no notice."""
 
     def on_renewed(self, account: str, grant: IssuedToken) -> None:
         """Takes no notice."""
 
     def on_barred(self, account: str, sign_in: str, reason: str) -> None:
+        """Takes no notice."""
+
+    def on_grouped(self, account: str, sign_in: str, project: str) -> None:
         """Takes no notice."""
 
     def on_forgiven(self, account: str) -> None:
@@ -85,23 +94,48 @@ class Unheard:
         """Takes no notice."""
 
 
+class Listeners:
+    """Who is told of which account: those of a part of the store are called ``part/name`` there (`Part`)."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, Listener] = {}
+        self._other: Listener = Unheard()
+
+    def add(self, listener: Listener, part: str = "") -> None:
+        """Tells this one of that part from now on; empty: of all that is of none."""
+        if part:
+            self._parts[part] = listener
+        else:
+            self._other = listener
+
+    def of(self, account: str) -> tuple[Listener, str]:
+        """Whom to tell of an account, and what they call it."""
+        part, slash, name = account.partition("/")
+        listener = self._parts.get(part) if slash else None
+        return (self._other, account) if listener is None else (listener, name)
+
+
 class SharedState(Protocol):
     """A store. What is not async returns at once, whatever happens elsewhere; ``now`` is in monotonic seconds."""
 
-    def listen(self, listener: Listener) -> None:
-        """Tells this listener from now on."""
+    def listen(self, listener: Listener, part: str = "") -> None:
+        """Tells this listener of that part from now on (`Listeners`)."""
         ...
 
     def recall(self, account: str) -> None:
         """An account has joined, or its row has changed: tells the listener what others know of it."""
         ...
 
-    def cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
+    def cooled(self, account: str, key: str, seconds: float, marks: int) -> None:
         """This process sets an account aside."""
         ...
 
     def barred(self, account: str, sign_in: str, reason: str) -> None:
         """This process takes an account out of use until its row holds another sign-in."""
+        ...
+
+    def grouped(self, account: str, sign_in: str, project: str) -> None:
+        """Upstream tells this process to which project an account with this sign-in belongs."""
         ...
 
     def forgiven(self, account: str) -> None:
@@ -146,16 +180,19 @@ class LocalState:
         self._seconds = seconds
         self._sessions: OrderedDict[bytes, _Binding] = OrderedDict()  # the longest unused first
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, listener: Listener, part: str = "") -> None:
         """Nobody else says anything."""
 
     def recall(self, account: str) -> None:
         """Nobody else knows anything."""
 
-    def cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
+    def cooled(self, account: str, key: str, seconds: float, marks: int) -> None:
         """Nobody else wants to know."""
 
     def barred(self, account: str, sign_in: str, reason: str) -> None:
+        """Nobody else wants to know."""
+
+    def grouped(self, account: str, sign_in: str, project: str) -> None:
         """Nobody else wants to know."""
 
     def observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
@@ -198,22 +235,87 @@ class LocalState:
         return len(self._sessions)
 
 
+class Part:
+    """A part of a store for what may be called as something else is: one upstream's credentials.
+
+    Sessions are told apart by whoever makes their keys.
+    """
+
+    def __init__(self, shared: SharedState, name: str) -> None:
+        self._shared = shared
+        self._name = name
+        self._prefix = f"{name}/"
+
+    def listen(self, listener: Listener, part: str = "") -> None:
+        """As SharedState's: of this part, which has none of its own."""
+        self._shared.listen(listener, self._name)
+
+    def recall(self, account: str) -> None:
+        """As SharedState's."""
+        self._shared.recall(self._prefix + account)
+
+    def cooled(self, account: str, key: str, seconds: float, marks: int) -> None:
+        """As SharedState's."""
+        self._shared.cooled(self._prefix + account, key, seconds, marks)
+
+    def barred(self, account: str, sign_in: str, reason: str) -> None:
+        """As SharedState's."""
+        self._shared.barred(self._prefix + account, sign_in, reason)
+
+    def grouped(self, account: str, sign_in: str, project: str) -> None:
+        """As SharedState's."""
+        self._shared.grouped(self._prefix + account, sign_in, project)
+
+    def forgiven(self, account: str) -> None:
+        """As SharedState's."""
+        self._shared.forgiven(self._prefix + account)
+
+    def observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
+        """As SharedState's."""
+        self._shared.observed(self._prefix + account, figures)
+
+    def account_of(self, session: bytes, now: float) -> str | None:
+        """As SharedState's."""
+        account = self._shared.account_of(session, now)
+        return account.removeprefix(self._prefix) if account and account.startswith(self._prefix) else None
+
+    def bind(self, session: bytes, account: str, now: float) -> None:
+        """As SharedState's."""
+        self._shared.bind(session, self._prefix + account, now)
+
+    async def renew(self, account: str, current: Secret, ask: Renewal) -> IssuedToken:
+        """As SharedState's."""
+        return await self._shared.renew(self._prefix + account, current, ask)
+
+    async def project(self, account: str, refused: str | None, ask: LookUp) -> str | None:
+        """As SharedState's."""
+        return await self._shared.project(self._prefix + account, refused, ask)
+
+    async def claim(self, work: str, account: str, seconds: float) -> bool:
+        """As SharedState's."""
+        return await self._shared.claim(work, self._prefix + account, seconds)
+
+
 class ReplicaEvents:
     """Implements ``shared.Listener`` over the accounts that are here; news of others is passed over.
 
-    ``set_aside`` sets an account aside, for a model's key, for so many seconds from now, flagged or not; ``rest`` is
-    that of all accounts.
+    ``set_aside`` sets an account aside, for a model's key, for so many seconds from now, with `Cooldown.marks`;
+    ``leave_alone`` does that with a model of the whole upstream. ``rest`` is that of all accounts.
     """
 
     def __init__(
         self,
         states: Mapping[str, AccountState],
-        set_aside: Callable[[AccountState, str, float, bool], object],
+        set_aside: Callable[[AccountState, str, float, int], object],
+        leave_alone: Callable[[str, float, int], object],
+        groups: Groups,
         rest: TermsRest,
     ) -> None:
         self._states = states
         self._rest = rest
         self._set_aside = set_aside
+        self._leave_alone = leave_alone
+        self._groups = groups
 
     def on_forgiven(self, account: str) -> None:
         """At another replica somebody takes an account back into use."""
@@ -223,11 +325,13 @@ class ReplicaEvents:
         if state is not None:
             state.forgive()
 
-    def on_cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
-        """Another replica has set an account aside."""
+    def on_cooled(self, account: str, key: str, seconds: float, marks: int) -> None:
+        """Another replica has set an account aside, or leaves a model of the upstream alone."""
+        if account == WHOLE_UPSTREAM:
+            self._leave_alone(key, seconds, marks)
         state = self._states.get(account)
         if state is not None:
-            self._set_aside(state, key, seconds, flagged)
+            self._set_aside(state, key, seconds, marks)
 
     def on_renewed(self, account: str, grant: IssuedToken) -> None:
         """Another replica has a new token."""
@@ -242,6 +346,12 @@ class ReplicaEvents:
         state = self._states.get(account)
         if state is not None and state.sign_in == sign_in:
             state.bar(reason)
+
+    def on_grouped(self, account: str, sign_in: str, project: str) -> None:
+        """Upstream has told another replica to which project an account belongs."""
+        state = self._states.get(account)
+        if state is not None and state.sign_in == sign_in:
+            self._groups.belongs(state, project)
 
     def on_observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
         """Upstream has told another replica of an account's quotas."""

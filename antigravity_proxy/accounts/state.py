@@ -42,6 +42,10 @@ def of_verdict(verdict: Verdict, model: str, at: float) -> LastFailure | None:
     return LastFailure(at, verdict.operator_words, model if verdict.scope in OF_MODEL else "", link)
 
 
+#: the bits of `Cooldown.marks`
+FLAGGED, FAULT, NOT_OFFERED = 1, 2, 4
+
+
 class Cooldown(Struct, frozen=True):
     """Until when (monotonic seconds) something is not to be used.
 
@@ -53,6 +57,16 @@ class Cooldown(Struct, frozen=True):
     flagged: bool = False
     fault: bool = False
     not_offered: bool = False
+
+    @property
+    def marks(self) -> int:
+        """What it is besides its end, as one number."""
+        return self.flagged * FLAGGED + self.fault * FAULT + self.not_offered * NOT_OFFERED
+
+
+def marked(until: float, marks: int) -> Cooldown:
+    """The cooldown with these ``Cooldown.marks``."""
+    return Cooldown(until, bool(marks & FLAGGED), bool(marks & FAULT), bool(marks & NOT_OFFERED))
 
 
 class OutOfUse(Enum):
@@ -205,6 +219,23 @@ class AccountState:
         """A digest of what in its credential a bar holds for: as long as it is the same, so is the bar."""
         text = "\0".join(_revealed(part) for part in self.credential.sign_in)
         return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+    def strikes_before(self, key: str, cause: Cause, now: float) -> int:
+        """How many failures there were in a row before one that comes now (monotonic seconds).
+
+        What fails while the account is set aside was sent before: a burst of failures is one strike.
+        """
+        strikes = self.strikes.get((key, cause), 0)
+        cooldown = self.cooldowns.get(key)
+        return max(strikes - 1, 0) if cooldown is not None and cooldown.until > now else strikes
+
+    def cool(self, key: str, cooldown: Cooldown, now: float) -> bool:
+        """Is set aside for the key, unless it is for longer; says whether it was. ``on_change`` is not told."""
+        known = self.cooldowns.get(key)
+        if cooldown.until <= (now if known is None else known.until):
+            return False
+        self.cooldowns[key] = cooldown
+        return True
 
     def bar(self, reason: str) -> None:
         """Out of use until its row changes."""

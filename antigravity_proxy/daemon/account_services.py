@@ -10,11 +10,10 @@ from twisted.internet.defer import Deferred
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.quota_poll import QuotaPoll
 from antigravity_proxy.accounts.renewals import Renewals
-from antigravity_proxy.accounts.replication import LocalState
+from antigravity_proxy.accounts.replication import LocalState, Part, SharedState
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.standing import Boards
 from antigravity_proxy.accounts.tokens import Keep, TokenKeeper
-from antigravity_proxy.canonical.models import HIDDEN, MODELS
 from antigravity_proxy.canonical.offers import Offers
 from antigravity_proxy.codeassist import notices
 from antigravity_proxy.codeassist.decision_table import REASONS
@@ -29,6 +28,7 @@ from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.signatures import Signatures
 from antigravity_proxy.relay.upstream import BaseUrls, Upstream
 from antigravity_proxy.replicas.store import configured as shared_state
+from antigravity_proxy.settings.parse import UPSTREAMS
 from antigravity_proxy.startup import epoch
 from antigravity_proxy.state.remembered import Remembering
 from antigravity_proxy.state.store import StateStore
@@ -61,7 +61,6 @@ class AccountServices:
         self.replicas = replicas = shared_state(reactor, epoch, settings)
         self.shared = shared = Remembering(LocalState() if replicas is None else replicas, remembered, epoch)
         self.pool = pool = Pool(reactor, epoch, random.random, Rules.of(settings), shared)
-        shared.find = pool.find
         self.tokens = TokenKeeper(reactor, epoch, self.upstream.refresh, shared, keep, pool.counters)
         self._renewals = Renewals(reactor, pool.now, lambda: pool.states, self.tokens)
         self._projects = Projects(reactor, self.upstream.project, settings.fallback_project, shared)
@@ -71,7 +70,8 @@ class AccountServices:
         pool.on_tokenless = self.tokens.live
         pool.on_joined, pool.on_left = self._quota_poll.joined, self._quota_poll.left
         pool.on_exhausted = self._quota_poll.exhausted
-        self.official = Official(reactor, in_force, self.egresses, credentials, shared)
+        self.official = official = Official(reactor, in_force, self.egresses, credentials, self.drift, shared)
+        shared.find = lambda name: pool.find(name) or official.find(name)
         self.relay = RelayContext(
             boards=Boards(reactor),
             ticker=ticker,
@@ -90,13 +90,15 @@ class AccountServices:
                 reasons=REASONS,
                 drift=self.drift,
             ),
-            others=self.official.upstreams,
+            others=official.upstreams,
+            legs=_legs(shared),
         )
 
     def _offered(self, offers: Offers) -> None:
         """These models are on offer; those that no table knows are counted."""
+        known = self._in_force.models
         for offer in offers.models:
-            if offer.id not in MODELS and not offer.id.startswith(HIDDEN):
+            if offer.id not in known.accounts and not offer.id.startswith(known.hidden):
                 self.drift.saw("model", offer.id)
         self._in_force.offered(offers)
 
@@ -115,3 +117,11 @@ class AccountServices:
         self.tokens.stop()
         self._projects.stop()
         return self.egresses.close()
+
+
+def _legs(shared: SharedState) -> SharedState:
+    """Where conversations keep the upstream that serves them."""
+    legs = Part(shared, "leg")
+    for name in UPSTREAMS:
+        legs.recall(name)
+    return legs

@@ -11,12 +11,11 @@ from twisted.logger import Logger
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.renewals import Renewals
-from antigravity_proxy.accounts.replication import LocalState, Renewal, SharedState
+from antigravity_proxy.accounts.replication import LocalState, Part, SharedState
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.canonical.credential import ACCOUNTS, FREE, GEMINI, VERTEX
-from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import Offers
 from antigravity_proxy.canonical.router import Routing
 from antigravity_proxy.canonical.wire import Wire
@@ -27,9 +26,9 @@ from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.geminiapi.wire import GeminiApi
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.upstream import BaseUrls, Upstream
-from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.parse import UPSTREAMS
 from antigravity_proxy.startup import epoch
+from antigravity_proxy.telemetry.drift import Drift
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.upstream.grants import TokenGrants
 from antigravity_proxy.upstream.oauth import OAuthClient
@@ -38,37 +37,23 @@ from antigravity_proxy.vertex.wire import Vertex
 log = Logger()
 
 
-class SharedTokens(LocalState):
-    """Renewed tokens are every replica's, sealed; keys are never renewed, so they never get there."""
-
-    def __init__(self, shared: SharedState) -> None:
-        super().__init__()
-        self._shared = shared
-
-    def recall(self, account: str) -> None:
-        """As SharedState's."""
-        self._shared.recall(_shared_name(account))
-
-    async def renew(self, account: str, current: Secret, ask: Renewal) -> IssuedToken:
-        """As SharedState's."""
-        return await self._shared.renew(_shared_name(account), current, ask)
-
-
-def _shared_name(credential: str) -> str:
-    """What a credential is called among replicas: its name may be an account's id."""
-    return f"credential {credential}"
-
-
 class Official:
     """Everything that the official credentials need; ``upstreams`` by name. Without credentials nothing is asked."""
 
     def __init__(
-        self, reactor: Any, in_force: InForce, egresses: Egresses, found: Found, shared: SharedState | None = None
+        self,
+        reactor: Any,
+        in_force: InForce,
+        egresses: Egresses,
+        found: Found,
+        drift: Drift,
+        shared: SharedState | None = None,
     ) -> None:
         settings = in_force.settings
         self._reactor = reactor
         self._in_force = in_force
         self._found = Found()
+        self._drift = drift
         self._shared = LocalState() if shared is None else shared
         self._offers: dict[str, Offers] = {}
         oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
@@ -105,6 +90,17 @@ class Official:
         """The credentials that are in force."""
         return self._found
 
+    @property
+    def replace_the_volume(self) -> bool:
+        """Whether nobody has named a data directory, nothing is there, and official credentials serve instead."""
+        state, settings = self._in_force.state, self._in_force.settings
+        return not settings.data_dir and state.read_at is None and bool(self._found.credentials)
+
+    def find(self, name: str) -> AccountState | None:
+        """The credential that replicas call so (`Part`)."""
+        upstream, _, credential = name.partition("/")
+        return self.upstreams[upstream].pool.find(credential) if upstream in self.upstreams else None
+
     def counts(self) -> dict[str, int]:
         """How many credentials there are, by upstream."""
         every = [each.upstream for each in self._found.credentials]
@@ -119,7 +115,7 @@ class Official:
                 found.append(f"Service accounts get no token: {clock}")
             wanting = sum(tally.unable.values())
             if wanting:
-                words = "'antigravity-proxy credentials list' and the log say why"
+                words = "the status page and 'antigravity-proxy check' say why"
                 found.append(f"{wanting} of {count} credentials of {name} need somebody: {words}")
             free = sum(state.tier == FREE for state in upstream.pool.states)
             if free:
@@ -152,13 +148,13 @@ class Official:
         return self._models.look()
 
     def _upstream(self, wire: Wire, base: str) -> Upstream:
-        reactor, shared = self._reactor, SharedTokens(self._shared)
+        reactor, shared = self._reactor, Part(self._shared, wire.name)
         rules = replace(Rules.of(self._in_force.settings), reserve=0.0)
         pool = Pool(reactor, epoch, random.random, rules, shared)
         tokens = TokenKeeper(reactor, epoch, self._calls.refresh, shared, None, pool.counters)
         pool.on_tokenless = tokens.live
         ask = None if wire.name == GEMINI else self._calls.project
-        return Upstream(wire, pool, tokens, Projects(reactor, ask, None), BaseUrls([base]))
+        return Upstream(wire, pool, tokens, Projects(reactor, ask, None), BaseUrls([base]), drift=self._drift)
 
     def _offered(self, offers: Offers) -> None:
         self._offers[GEMINI] = offers

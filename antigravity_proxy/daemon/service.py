@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from antigravity_proxy.admin.history import History
 from antigravity_proxy.admin.overview import Sources
 from antigravity_proxy.admin.service import Admin, sign_in
 from antigravity_proxy.admin.usage import UsageView
+from antigravity_proxy.canonical.model_file import ModelsError
+from antigravity_proxy.canonical.model_table import ModelTable
 from antigravity_proxy.credentials.file import CredentialsError, Found
 from antigravity_proxy.daemon.account_calls import VolumeCalls
 from antigravity_proxy.daemon.account_services import AccountServices
@@ -43,9 +44,9 @@ from antigravity_proxy.daemon.systemd import Notifier, Sockets, sockets
 from antigravity_proxy.daemon.webhook import Webhook
 from antigravity_proxy.followed import FollowedFile
 from antigravity_proxy.settings import limits
+from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import Start, epoch
-from antigravity_proxy.state import place
 from antigravity_proxy.state.store import StateStore
 from antigravity_proxy.state.usage import UsageLedger
 from antigravity_proxy.telemetry.record import Ledger
@@ -99,7 +100,7 @@ class Daemon(MultiService):
         self._reactor = reactor
         self._notifier = notifier
         self._settings = settings = start.settings
-        self._in_force = in_force = InForce(settings, start.given, start.state)
+        self._in_force = in_force = InForce(settings, start.given, start.state, start.models)
         self._ticker = ticker = Ticker(reactor)
         self._signals: Signals | None = None
         self._opening: Any = None
@@ -130,6 +131,9 @@ class Daemon(MultiService):
         self._credentials = credentials = _credentials(reactor, start)
         if credentials is not None:
             credentials.observe(services.official.take)
+        models = _models(reactor, start)
+        if models is not None:
+            models.observe(in_force.correct)
 
         # the API listener
         self._client_keys = client_keys = _client_keys(reactor, settings)
@@ -158,6 +162,7 @@ class Daemon(MultiService):
             remembered,
             services.official,
             credentials,
+            models,
             services.relay.upstream,
             writable=writable,
         )
@@ -198,7 +203,9 @@ class Daemon(MultiService):
         keys_shown = _keys_shown(client_keys, budgets, settings, start.places.directory)
         sources = Sources(
             settings=lambda: in_force.settings,
+            models=lambda: in_force.models,
             pool=pool,
+            official={name: upstream.pool for name, upstream in services.official.upstreams.items()},
             state=lambda: in_force.state,
             condition=health.now,
             ledger=ledger,
@@ -228,8 +235,7 @@ class Daemon(MultiService):
         self._listeners = Listeners(reactor, settings, self.site, admin.site, handed)
         observability.watch(
             self.site,
-            pool,
-            services.relay.upstream,
+            services.relay.upstreams,
             volume,
             in_force,
             services.replicas,
@@ -242,6 +248,7 @@ class Daemon(MultiService):
             webhook,
             client_keys,
             credentials,
+            models,
             observability,
             volume,
             writer,
@@ -339,12 +346,24 @@ def _credentials(reactor: Any, start: Start) -> FollowedFile[Found] | None:
     return FollowedFile(reactor, "PROXY_CREDENTIALS_FILE", source.read, CredentialsError, start.official)
 
 
+def _models(reactor: Any, start: Start) -> FollowedFile[ModelTable] | None:
+    """The operator's file of models, if there is to be one."""
+    source = start.models_file
+    if source.path is None:
+        return None
+    return FollowedFile(reactor, "PROXY_MODELS_FILE", source.read, ModelsError, start.models)
+
+
 def _state_store(reactor: Any, start: Start) -> StateStore:
     """What remembers over a restart, as far as there is a directory for it. Raises SettingsError."""
     if start.settings.state_dir is None:
         return StateStore(reactor, epoch, None)
     directory = Path(start.settings.state_dir)
-    place.check_apart(directory, start.places.directory)
+    if startup.lies_in(directory, start.places.directory):
+        raise SettingsError(
+            f"PROXY_STATE_DIR: {directory} lies in the credential volume, which belongs to the desktop app: "
+            "name a directory outside it"
+        )
     return StateStore(reactor, epoch, directory)
 
 
@@ -367,10 +386,6 @@ def _keys_shown(file: ClientKeysFile | None, budgets: Budgets, settings: Setting
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104 - it is compared
     url = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
     why_not = ""
-    if (
-        file is not None
-        and settings.read_only
-        and Path(os.path.realpath(file.path)).is_relative_to(os.path.realpath(volume))
-    ):
+    if file is not None and settings.read_only and startup.lies_in(file.path, volume):
         why_not = "READONLY_MODE is true, and the file of clients' keys lies in the data directory"
     return ClientKeys(file, budgets, epoch, url, why_not)

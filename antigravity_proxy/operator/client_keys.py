@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,6 +11,7 @@ import click
 import msgspec
 
 from antigravity_proxy.settings.table import Settings
+from antigravity_proxy.volume import files
 from antigravity_proxy.web import client_keys_writing
 from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.client_keys_writing import KeysNotChanged
@@ -22,52 +22,9 @@ def place_of(file: Path | None, settings: Settings, directory: Path) -> Path:
     path = file or (Path(settings.client_keys_file) if settings.client_keys_file else None)
     if path is None:
         raise click.ClickException("name the file with --file, or set PROXY_CLIENT_KEYS_FILE")
-    if settings.read_only and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
+    if settings.read_only and files.lies_in(path, directory):
         raise click.ClickException(f"READONLY_MODE is true: nothing below {directory} is to be written")
     return path
-
-
-def load(path: Path) -> tuple[ClientKey, ...]:
-    """The keys of the file; of one that isn't there yet none. Raises ClickException."""
-    with _told():
-        return client_keys_writing.load(path)
-
-
-def add(path: Path, key: ClientKey) -> None:
-    """Puts the key into the file. Raises ClickException."""
-    with _told():
-        client_keys_writing.add(path, key)
-
-
-def revoke(path: Path, name: str) -> None:
-    """Takes the key of that name out of the file. Raises ClickException."""
-    with _told():
-        client_keys_writing.revoke(path, name)
-
-
-def new(
-    name: str,
-    now: datetime,
-    *,
-    expires: datetime | None,
-    per_minute: int | None,
-    concurrent: int | None,
-    models: tuple[str, ...],
-    tokens_per_day: int | None = None,
-    tokens_per_month: int | None = None,
-) -> tuple[str, ClientKey]:
-    """A new key, and its entry. Raises ClickException for a name or pattern that can't be."""
-    with _told():
-        return client_keys_writing.new(
-            name,
-            now,
-            expires=expires,
-            per_minute=per_minute,
-            concurrent=concurrent,
-            models=models,
-            tokens_per_day=tokens_per_day,
-            tokens_per_month=tokens_per_month,
-        )
 
 
 def moment(text: str, now: datetime) -> datetime:
@@ -79,7 +36,8 @@ def moment(text: str, now: datetime) -> datetime:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
+    """What can't be changed, and why, becomes a ClickException."""
     try:
         yield
     except KeysNotChanged as e:

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from twisted.internet.interfaces import IConsumer, IReactorTime
 
-from antigravity_proxy.accounts.replication import LocalState
+from antigravity_proxy.accounts.replication import LocalState, SharedState
 from antigravity_proxy.accounts.standing import Boards
 from antigravity_proxy.canonical.credential import ACCOUNTS
 from antigravity_proxy.canonical.models import Model
@@ -51,7 +51,7 @@ class RelayContext:
     others: dict[str, Upstream] = field(default_factory=dict)
     boards: Boards | None = None
     #: the upstream that last served a conversation which several can serve
-    legs: LocalState = field(default_factory=LocalState)
+    legs: SharedState = field(default_factory=LocalState)
     clock: IReactorTime = field(init=False)  # the ticker's: monotonic seconds and timers
 
     def of(self, model: Model) -> Upstream:

@@ -16,12 +16,12 @@ MAX_COOLING = 300_000
 
 
 class Cooling(Struct, frozen=True, gc=False):
-    """An account, by its name in Redis, is set aside for a model until then."""
+    """An account, by its name in Redis, is set aside for a model until then, with `Cooldown.marks`."""
 
     account: str
     model: str
     until: float
-    flagged: bool
+    marks: int
 
 
 class Held(Struct, frozen=True, gc=False):

@@ -1,4 +1,4 @@
-"""What is known of an account besides its cooldowns, each thing with an end: token, bar, project, quotas. Pure."""
+"""What is known of an account besides its cooldowns, each thing with an end: token, bar, project, … Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from msgspec import Struct
 #: seconds: whoever starts later than that finds out by asking once
 BAR_SECONDS = 86_400.0
 PROJECT_SECONDS = 86_400.0
+GROUP_SECONDS = 7 * 86_400.0
 #: all accounts rest until somebody ends that: a month without any process is as good as an end
 REST_SECONDS = 30 * 86_400.0
 #: seconds for which nobody asks again after upstream named no project
@@ -54,8 +55,16 @@ class Quotas(Struct, frozen=True, array_like=True, tag=4):
     figures: dict[str, tuple[float, float | None]]
 
 
-Fact = Token | Bar | Project | Quotas
-KINDS = tuple(each.kind for each in (Token, Bar, Project, Quotas))
+class Group(Struct, frozen=True, array_like=True, tag=5):
+    """Shares quotas with all who belong to this project, as long as its row holds that sign-in."""
+
+    kind: ClassVar[str] = "n"
+    sign_in: str
+    project: str
+
+
+Fact = Token | Bar | Project | Quotas | Group
+KINDS = tuple(each.kind for each in (Token, Bar, Project, Quotas, Group))
 
 
 def life(fact: Fact, epoch: float) -> float:
@@ -66,7 +75,7 @@ def life(fact: Fact, epoch: float) -> float:
         return PROJECT_SECONDS if fact.project else NO_PROJECT_SECONDS
     if isinstance(fact, Bar):
         return BAR_SECONDS if fact.sign_in else REST_SECONDS  # no account's: that of all
-    return QUOTA_SECONDS
+    return GROUP_SECONDS if isinstance(fact, Group) else QUOTA_SECONDS
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -10,12 +10,12 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from antigravity_proxy.accounts.replication import Listener
+from antigravity_proxy.accounts.replication import Listeners
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.replicas import facts, wire
 from antigravity_proxy.replicas.cache import MAX_COOLING, Cache, Cooling
-from antigravity_proxy.replicas.facts import Bar, Fact, Quotas, Token
+from antigravity_proxy.replicas.facts import Bar, Fact, Group, Quotas, Token
 from antigravity_proxy.replicas.outbox import Batch, Outbox
 from antigravity_proxy.replicas.sessions import Sessions
 from antigravity_proxy.replicas.vault import Vault
@@ -32,13 +32,13 @@ class ReplicaState:
     """Of one volume. ``epoch`` is the wall clock in seconds, which tokens end by; ``sender`` names this process."""
 
     def __init__(
-        self, vault: Vault, time: RedisTime, epoch: Callable[[], float], listener: Listener, sender: str
+        self, vault: Vault, time: RedisTime, epoch: Callable[[], float], listeners: Listeners, sender: str
     ) -> None:
         self._vault = vault
         self._time = time
         self._epoch = epoch
         self._sender = sender
-        self.listener = listener
+        self._listeners = listeners
         self.keys = Keys(vault.namespace)
         self.cache = Cache()
         self.sessions = Sessions()
@@ -59,17 +59,17 @@ class ReplicaState:
         name = self.name(account)
         cache.join(account, name)
         for cooling in cache.cooling_of(name, now):
-            self.listener.on_cooled(account, cooling.model, cooling.until - now, cooling.flagged)
+            self._tell_of_cooling(account, cooling, now)
         for fact in cache.facts_of(name, now):
-            if is_new or isinstance(fact, Bar | Token):
+            if is_new or isinstance(fact, Bar | Token | Group):
                 self._tell_listener(account, fact)
         return is_new
 
     # what this process learns
 
-    def cool(self, account: str, model: str, seconds: float, flagged: bool, now: float) -> None:
+    def cool(self, account: str, model: str, seconds: float, marks: int, now: float) -> None:
         """Sets an account aside."""
-        cooling = Cooling(self.name(account), model, now + seconds, flagged)
+        cooling = Cooling(self.name(account), model, now + seconds, marks)
         if self.cache.cool(cooling, now):
             self.outbox.cool(cooling)
 
@@ -140,7 +140,7 @@ class ReplicaState:
         cooling = replace(cooling, until=min(cooling.until, now + MAX_SECONDS))
         account = self.cache.identities.get(cooling.account)
         if self.cache.cool(cooling, now) and account is not None:
-            self.listener.on_cooled(account, cooling.model, cooling.until - now, cooling.flagged)
+            self._tell_of_cooling(account, cooling, now)
 
     def take_fact(self, name: str, kind: str, sealed: bytes, now: float) -> None:
         """Takes a fact; one of an account that is not here, or that this volume's key does not open, is none."""
@@ -163,11 +163,12 @@ class ReplicaState:
             self.cache.forgive(name)
             account = self.cache.identities.get(name)
             if account is not None:
-                self.listener.on_forgiven(account)
-        for name, model, until, flagged in message.cooling:
+                listener, called = self._listeners.of(account)
+                listener.on_forgiven(called)
+        for name, model, until, marks in message.cooling:
             if self._is_forgiven(name, message):
                 continue
-            self.take_cooling(Cooling(name, model, self._time.ours(until), flagged), now)
+            self.take_cooling(Cooling(name, model, self._time.ours(until), marks), now)
         for kind, name, sealed in message.facts:
             if kind != Bar.kind or not self._is_forgiven(name, message):
                 self.take_fact(name, kind, sealed, now)
@@ -188,12 +189,18 @@ class ReplicaState:
             return None
         return self._vault.seal(account, kind, facts.encode(held.fact)), held.until - now
 
+    def _tell_of_cooling(self, account: str, cooling: Cooling, now: float) -> None:
+        listener, account = self._listeners.of(account)
+        listener.on_cooled(account, cooling.model, cooling.until - now, cooling.marks)
+
     def _tell_listener(self, account: str, fact: Fact) -> None:
-        listener = self.listener
+        listener, account = self._listeners.of(account)
         if isinstance(fact, Token):
             listener.on_renewed(account, grant(fact))
         elif isinstance(fact, Bar):
             listener.on_barred(account, fact.sign_in, fact.reason)
+        elif isinstance(fact, Group):
+            listener.on_grouped(account, fact.sign_in, fact.project)
         elif isinstance(fact, Quotas):
             listener.on_observed(account, {model: ModelQuota(*each) for model, each in fact.figures.items()})
         elif fact.project:

@@ -15,12 +15,12 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from antigravity_proxy.accounts.replication import Listener, LookUp, Renewal, Unheard
+from antigravity_proxy.accounts.replication import Listener, Listeners, LookUp, Renewal
 from antigravity_proxy.accounts.tokens import REFRESH_AHEAD
 from antigravity_proxy.canonical.grant import IssuedToken, RefreshRejected
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.replicas.connector import Connector
-from antigravity_proxy.replicas.facts import Bar, Fact, Project, Quotas, Token
+from antigravity_proxy.replicas.facts import Bar, Fact, Group, Project, Quotas, Token
 from antigravity_proxy.replicas.leases import Leases, Shared
 from antigravity_proxy.replicas.link import Link
 from antigravity_proxy.replicas.publisher import Publisher
@@ -61,13 +61,13 @@ class _Parts:
         clock: IReactorTime,
         epoch: Callable[[], float],
         connector: Connector,
-        listener: Listener,
+        listeners: Listeners,
         sender: str,
         vault: Vault,
         responses: int,
     ) -> None:
         self.link = link = Link(clock, connector, Keys(vault.namespace), sender)
-        self.state = state = ReplicaState(vault, link.time, epoch, listener, sender)
+        self.state = state = ReplicaState(vault, link.time, epoch, listeners, sender)
         self.publisher = publisher = Publisher(clock, link, state)
         self.sync = sync = Sync(clock, link, state, publisher.wake)
         self.leases = Leases(clock, link, state.outbox, publisher.wake, sender)
@@ -99,7 +99,7 @@ class Replicas(Service):
         self._epoch = epoch
         self._connector = connector
         self._sender = secrets.token_hex(6)  # names this process among all
-        self._listener: Listener = Unheard()
+        self._listeners = Listeners()
         self._key: Secret | None = None
         self._started = float("inf")
         self._parts = self._parts_with(secrets.token_bytes(32))
@@ -107,9 +107,9 @@ class Replicas(Service):
     def __repr__(self) -> str:
         return f"<Replicas: {self.sharing.trouble or 'shared'}, {self.sharing.replicas} alive>"
 
-    def listen(self, listener: Listener) -> None:
-        """Tells this listener from now on."""
-        self._listener = self._parts.state.listener = listener
+    def listen(self, listener: Listener, part: str = "") -> None:
+        """Tells this listener of that part from now on."""
+        self._listeners.add(listener, part)
 
     def use_key(self, key: Secret | None) -> None:
         """The volume's master key, in hex; None: it is not known (any more), and what is in force stays.
@@ -160,21 +160,25 @@ class Replicas(Service):
 
     def _parts_with(self, key: bytes) -> _Parts:
         vault = Vault(key)
-        return _Parts(self._clock, self._epoch, self._connector, self._listener, self._sender, vault, self._responses)
+        return _Parts(self._clock, self._epoch, self._connector, self._listeners, self._sender, vault, self._responses)
 
     def recall(self, account: str) -> None:
         """An account has joined, or its row has changed."""
         if self._parts.state.recall(account, self._clock.seconds()):
             self._parts.sync.joined(self._parts.state.name(account))
 
-    def cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
+    def cooled(self, account: str, key: str, seconds: float, marks: int) -> None:
         """This process sets an account aside."""
-        self._parts.state.cool(account, key, seconds, flagged, self._clock.seconds())
+        self._parts.state.cool(account, key, seconds, marks, self._clock.seconds())
         self._parts.publisher.wake()
 
     def barred(self, account: str, sign_in: str, reason: str) -> None:
         """This process takes an account out of use."""
         self._learn(account, Bar(sign_in, reason))
+
+    def grouped(self, account: str, sign_in: str, project: str) -> None:
+        """Upstream tells to which project an account belongs."""
+        self._learn(account, Group(sign_in, project))
 
     def forgiven(self, account: str) -> None:
         """Somebody takes an account back into use."""

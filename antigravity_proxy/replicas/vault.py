@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 #: grows with every change of what stands in Redis: releases of different versions leave each other alone
-VERSION = 2
+VERSION = 3
 _NONCE = 12
 #: bytes of a proof
 PROOF = 16

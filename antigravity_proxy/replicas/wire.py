@@ -2,9 +2,9 @@
 
 | key | | ends |
 |---|---|---|
-| ``<ns>:c`` | sorted set: a cooldown's proof, account, model and flag, by its end in milliseconds | 30 days unused |
+| ``<ns>:c`` | sorted set: a cooldown's proof, account, model and marks, by its end in milliseconds | 30 days unused |
 | ``<ns>:s:<bucket>`` | hash: session to proof and account, bound or used in that half hour | two hours later |
-| ``<ns>:t``, ``:b``, ``:p``, ``:q:<account>`` | sealed: token, bar, project, quotas | with the fact |
+| ``<ns>:t``, ``:b``, ``:p``, ``:q``, ``:n:<account>`` | sealed: token, bar, project, quotas, group | with the fact |
 | ``<ns>:g:<name>`` | sealed: a thought signature | an hour after its last use |
 | ``<ns>:v:<name>`` | sealed: a stored response | an hour after its last use |
 | ``<ns>:l:<work>:<account>`` | who does that work | within seconds |
@@ -23,6 +23,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from antigravity_proxy.accounts.state import FAULT, FLAGGED, NOT_OFFERED
 from antigravity_proxy.replicas.cache import Cooling
 from antigravity_proxy.replicas.outbox import BATCH, Batch
 from antigravity_proxy.replicas.sessions import GENERATION, KEPT
@@ -101,25 +102,26 @@ class RedisTime:
 _NAME = 512
 _SOME = Meta(max_length=BATCH)
 Name = Annotated[str, Meta(max_length=_NAME)]
+Marks = Annotated[int, Meta(ge=0, le=FLAGGED | FAULT | NOT_OFFERED)]
 
 
 class Message(Struct, frozen=True, array_like=True):
     """What goes over the channel. Times are Redis' milliseconds; accounts and sessions by their names in Redis.
 
-    ``sent_at``: when it was sent. ``cooling``: account, model, until, flagged. ``facts``: kind, account, sealed.
+    ``sent_at``: when it was sent. ``cooling``: account, model, until, marks. ``facts``: kind, account, sealed.
     """
 
     sender: Name
     sent_at: int
     sessions: Annotated[list[Annotated[bytes, Meta(max_length=_NAME)]], _SOME]
     accounts: Annotated[list[Name], _SOME]
-    cooling: Annotated[list[tuple[Name, Name, int, bool]], _SOME]
+    cooling: Annotated[list[tuple[Name, Name, int, Marks]], _SOME]
     facts: Annotated[list[tuple[Name, Name, bytes]], _SOME]
     forgiven: Annotated[list[Name], _SOME]
 
 
 _MESSAGES = msgspec.msgpack.Decoder(Message)
-_MEMBERS = msgspec.msgpack.Decoder(tuple[Name, Name, bool])
+_MEMBERS = msgspec.msgpack.Decoder(tuple[Name, Name, Marks])
 
 
 def read_message(data: bytes) -> Message | None:
@@ -139,8 +141,8 @@ def read_cooldowns(pairs: object, time: RedisTime, proof: Proof) -> list[Cooling
             packed = member[PROOF:]
             if not hmac.compare_digest(member[:PROOF], proof(_COOLDOWN, packed)):
                 continue
-            account, model, flagged = _MEMBERS.decode(packed)
-            found.append(Cooling(account, model, time.ours(float(score)), flagged))
+            account, model, marks = _MEMBERS.decode(packed)
+            found.append(Cooling(account, model, time.ours(float(score)), marks))
         except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError, OverflowError):
             continue
     return found
@@ -177,10 +179,10 @@ def commands(
         found.append((b"EXPIRE", bucket, _SESSIONS_SECONDS))
     if batch.forgiven:
         members = [
-            _member(Cooling(each.account, each.model, 0.0, flagged), proof)
+            _member(Cooling(each.account, each.model, 0.0, marks), proof)
             for cooldowns in batch.forgiven.values()
             for each in cooldowns
-            for flagged in (False, True)
+            for marks in range(2 * NOT_OFFERED)
         ]
         if members:
             found.append((b"ZREM", keys.cooldowns, *members))
@@ -203,7 +205,7 @@ def commands(
         time.theirs(now),
         list(batch.sessions),
         list(batch.sessions.values()),
-        [(each.account, each.model, time.theirs(each.until), each.flagged) for each in batch.cooling.values()],
+        [(each.account, each.model, time.theirs(each.until), each.marks) for each in batch.cooling.values()],
         facts,
         list(batch.forgiven),
     )
@@ -221,7 +223,7 @@ def _signature(key: bytes, value: bytes | None) -> Command:
 
 
 def _member(cooling: Cooling, proof: Proof) -> bytes:
-    packed = _pack((cooling.account, cooling.model, cooling.flagged))
+    packed = _pack((cooling.account, cooling.model, cooling.marks))
     return proof(_COOLDOWN, packed) + packed
 
 

@@ -102,7 +102,13 @@ CLAUDE = {
         Offered("claude-opus-4-6", "Claude Opus 4.6", 64_000, (1024, 63_999)),
         Offered("claude-sonnet-4-6", "Claude Sonnet 4.6", 64_000, (1024, 63_999)),
         Offered("claude-opus-4-8", "Claude Opus 4.8", 64_000),
+        Offered("claude-opus-5", "Claude Opus 5", 64_000),
+        Offered("claude-opus-5-5", "Claude Opus 5.5", 64_000),
+        Offered("claude-sonnet-4-5@20250929", "Claude Sonnet 4.5", 64_000, (1024, 63_999)),
+        Offered("claude-sonnet-5", "Claude Sonnet 5", 64_000),
+        Offered("claude-sonnet-5-5", "Claude Sonnet 5.5", 64_000),
         Offered("claude-haiku-4-5@20251001", "Claude Haiku 4.5", 64_000, (1024, 63_999)),
+        Offered("claude-haiku-5-5", "Claude Haiku 5.5", 64_000),
     )
 }
 #: where the simulated Vertex AI has models; elsewhere it has none of them

@@ -1,4 +1,4 @@
-"""The state directory itself: where it may be, whose it is, and that one process writes to it. Blocking."""
+"""The state directory itself: whose it is, and that one process writes to it. Blocking."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
-
-from antigravity_proxy.settings.resolve import SettingsError
 
 DATABASE = "state.db"
 LOCK = "state.lock"
@@ -21,15 +19,6 @@ class Occupied(Exception):
     """Another process writes to the directory."""
 
 
-def check_apart(path: Path, volume: Path) -> None:
-    """Raises SettingsError for a state directory that is the credential volume or lies in it, through links too."""
-    if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(volume)):
-        raise SettingsError(
-            f"PROXY_STATE_DIR: {path} lies in the credential volume, which belongs to the desktop app: "
-            "name a directory outside it"
-        )
-
-
 def prepare(path: Path) -> bool:
     """Makes the directory, for this user alone, if only it is missing. Raises OSError.
 
@@ -39,7 +28,7 @@ def prepare(path: Path) -> bool:
         os.mkdir(path, _MODE)
     mode = os.stat(path).st_mode
     if not stat.S_ISDIR(mode):
-        raise NotADirectoryError(errno.ENOTDIR, "it is no directory")
+        raise NotADirectoryError(errno.ENOTDIR, "it is not a directory")
     return os.name == "posix" and bool(mode & _OPEN_TO_OTHERS)
 
 
@@ -48,7 +37,7 @@ def make_file(path: Path) -> None:
     descriptor = os.open(path, _FLAGS, 0o600)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, f"{path.name} is no regular file")
+            raise OSError(errno.EINVAL, f"{path.name} is not a regular file")
     finally:
         os.close(descriptor)
 

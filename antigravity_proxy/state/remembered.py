@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from antigravity_proxy.accounts.replication import Listener, LookUp, Renewal, SharedState, Unheard
+from antigravity_proxy.accounts.replication import Listener, Listeners, LookUp, Renewal, SharedState
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
@@ -28,7 +28,7 @@ _LONGEST = 8 * 86_400.0
 
 class _Cooled(Struct, array_like=True):
     until: float
-    flagged: bool
+    marks: int
     strikes: dict[str, int] = {}
 
 
@@ -40,23 +40,24 @@ class _Barred(Struct, array_like=True):
 class Remembering:
     """A store of what replicas share, which also remembers by itself. ``epoch``: the wall clock in seconds.
 
-    ``find`` gives an account of the pool; set it before anything joins.
+    ``find`` gives an account by what it is called here (`Part`); set it before the directory is read.
     """
 
     def __init__(self, shared: SharedState, store: StateStore, epoch: Callable[[], float]) -> None:
         self._shared = shared
         self._store = store
         self._epoch = epoch
-        self._listener: Listener = Unheard()
+        self._listeners = Listeners()
         self._names: dict[str, set[str]] = {}  # of facts on cooldowns, by account
         self._recalled: set[str] = set()
         self.find: Callable[[str], AccountState | None] = lambda account: None
         store.on_loaded(self._loaded)
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, listener: Listener, part: str = "") -> None:
         """As SharedState's."""
-        self._listener = listener
-        self._shared.listen(_Forgiving(listener, self._forget))
+        self._listeners.add(listener, part)
+        prefix = f"{part}/" if part else ""
+        self._shared.listen(_Forgiving(listener, lambda account: self._forget(prefix + account)), part)
 
     def recall(self, account: str) -> None:
         """As SharedState's; what this process knew before its last end comes first."""
@@ -64,19 +65,23 @@ class Remembering:
         self._recall(account)
         self._shared.recall(account)
 
-    def cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
+    def cooled(self, account: str, key: str, seconds: float, marks: int) -> None:
         """As SharedState's."""
         state, until = self.find(account), self._epoch() + seconds
         strikes = {} if state is None else {cause.value: n for (of, cause), n in state.strikes.items() if of == key}
         name = f"{account}{_SEPARATOR}{key}"
-        self._put(_COOLED, name, _Cooled(until, flagged, strikes), until + _STRIKES_SECONDS)
+        self._put(_COOLED, name, _Cooled(until, marks, strikes), until + _STRIKES_SECONDS)
         self._names.setdefault(account, set()).add(name)
-        self._shared.cooled(account, key, seconds, flagged)
+        self._shared.cooled(account, key, seconds, marks)
 
     def barred(self, account: str, sign_in: str, reason: str) -> None:
         """As SharedState's."""
         self._put(_BARRED, account, _Barred(sign_in, reason), self._epoch() + _BAR_SECONDS)
         self._shared.barred(account, sign_in, reason)
+
+    def grouped(self, account: str, sign_in: str, project: str) -> None:
+        """As SharedState's."""
+        self._shared.grouped(account, sign_in, project)
 
     def forgiven(self, account: str) -> None:
         """As SharedState's."""
@@ -140,6 +145,7 @@ class Remembering:
 
     def _recall(self, account: str) -> None:
         now, state = self._epoch(), self.find(account)
+        listener, called = self._listeners.of(account)
         for name in tuple(self._names.get(account, ())):
             cooled = self._read(_COOLED, name, _Cooled)
             if cooled is None:
@@ -147,16 +153,16 @@ class Remembering:
                 continue
             key = name.partition(_SEPARATOR)[2]
             if cooled.until > now:
-                self._listener.on_cooled(account, key, min(cooled.until - now, _LONGEST), cooled.flagged)
+                listener.on_cooled(called, key, min(cooled.until - now, _LONGEST), cooled.marks)
             for cause, count in cooled.strikes.items():
                 if state is not None and cause in _CAUSES:
                     state.strikes.setdefault((key, _CAUSES[cause]), count)
         barred = self._read(_BARRED, account, _Barred)
         if barred is not None:
-            self._listener.on_barred(account, barred.sign_in, barred.reason)
+            listener.on_barred(called, barred.sign_in, barred.reason)
         quotas = self._read(_QUOTAS, account, dict[str, tuple[float, float | None]])
         if quotas:
-            self._listener.on_observed(account, {model: ModelQuota(*each) for model, each in quotas.items()})
+            listener.on_observed(called, {model: ModelQuota(*each) for model, each in quotas.items()})
 
     def _read(self, kind: str, name: str, form: Any) -> Any:
         """The fact, if it is there and one of ours."""
@@ -184,9 +190,9 @@ class _Forgiving:
         self._forget(account)
         self._listener.on_forgiven(account)
 
-    def on_cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
+    def on_cooled(self, account: str, key: str, seconds: float, marks: int) -> None:
         """As Listener's."""
-        self._listener.on_cooled(account, key, seconds, flagged)
+        self._listener.on_cooled(account, key, seconds, marks)
 
     def on_renewed(self, account: str, grant: IssuedToken) -> None:
         """As Listener's."""
@@ -195,6 +201,10 @@ class _Forgiving:
     def on_barred(self, account: str, sign_in: str, reason: str) -> None:
         """As Listener's."""
         self._listener.on_barred(account, sign_in, reason)
+
+    def on_grouped(self, account: str, sign_in: str, project: str) -> None:
+        """As Listener's."""
+        self._listener.on_grouped(account, sign_in, project)
 
     def on_observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
         """As Listener's."""

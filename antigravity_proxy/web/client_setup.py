@@ -37,6 +37,8 @@ def claude(url: str) -> Setup:
         notes=(
             "The URL has no /v1 at its end. A file that is there already keeps its other keys.",
             "Its own model names work as they are; `claude --model gemini-3-flash` asks for another.",
+            "Where the proxy has Gemini API keys alone, nobody has Claude: give its names to a model that is there, "
+            "such as PROXY_MODEL_ALIASES=claude-*=gemini-3.8-flash at the proxy.",
             "Its model picker lists what the proxy offers with CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY=1, but only "
             "ids with 'claude' or 'anthropic' in them. For a Gemini model set such a name at the proxy: "
             f"PROXY_MODEL_ALIASES={PICKED}={_GEMINI} (without that setting, in the desktop app's custom mapping).",

@@ -168,7 +168,7 @@ class GuardedRequest(Generic[A]):
             if b"content-encoding" in self.requestHeaders:
                 _check_encoding(self.requestHeaders)
             if admitted.body is BodyUse.REFUSED:
-                raise errors.BodyTooLarge("No request body is taken here.")
+                raise errors.BodyTooLarge("A request body is not accepted here.")
             self._keeps_body = admitted.body is BodyUse.KEPT
             self._reservation = Reservation(site.bodies, admitted.holder, site.gate.max_body)
             if length is not None:
@@ -326,4 +326,4 @@ class GuardedRequest(Generic[A]):
 def _check_encoding(headers: ReceivedFields) -> None:
     """Refuses a body that is compressed: what it unpacks to has no bound."""
     if any(encoding.strip().lower() not in (b"", b"identity") for encoding in headers[b"content-encoding"]):
-        raise errors.UnsupportedEncoding("Send the request body uncompressed: no Content-Encoding is taken here.")
+        raise errors.UnsupportedEncoding("Send the request body uncompressed: Content-Encoding is not supported.")

@@ -21,7 +21,8 @@ def states(*groups: str) -> list[AccountState]:
 
 def test_groups_are_joined_left_and_learnt() -> None:
     one, two, alone, other = every = states("g", "g", "", "")
-    groups = Groups()
+    told: list[tuple[str, str]] = []
+    groups = Groups(lambda account, sign_in, project: told.append((account, project)))
     for state in every:
         groups.join(state)
     assert set(groups.members(one)) == {one, two}
@@ -34,6 +35,9 @@ def test_groups_are_joined_left_and_learnt() -> None:
     groups.learn(other, Failure(429, consumer="projects/2"))
     groups.learn(alone, Failure(429, consumer="projects/2"))
     assert other.group == alone.group == "projects/2"
+    one_s, two_s, alone_s, other_s = (each.credential.id for each in every)
+    of_one, of_two = [[name for name, project in told if project == f"projects/{n}"] for n in (1, 2)]
+    assert (of_one, of_two) == ([two_s, alone_s, one_s], [other_s, alone_s]), "each is told once"
     groups.leave(two)
     assert set(groups.members(alone)) == {one, alone, other}
 
@@ -74,7 +78,8 @@ def test_the_shortest_wait_of_several_pools() -> None:
 
 def test_a_group_ends_with_its_last_member() -> None:
     one, two = states("g", "g")
-    groups = Groups()
+    told: list[tuple[str, str]] = []
+    groups = Groups(lambda account, sign_in, project: told.append((account, project)))
     groups.join(one)
     groups.leave(one)
     groups.join(two)

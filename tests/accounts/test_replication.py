@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from support.accounts import account
+from support.judging import judge
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
@@ -15,7 +16,6 @@ from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Failure
-from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.secret import Secret
 
 BARRED = Failure(403, appeal=True)
@@ -65,12 +65,12 @@ class Mirror:
         self._listener: Any = None
         bus.mirrors.append(self)
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, listener: Listener, part: str = "") -> None:
         self._listener = listener
 
-    def cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
+    def cooled(self, account: str, key: str, seconds: float, marks: int) -> None:
         for other in self._others():
-            other.on_cooled(account, key, seconds, flagged)
+            other.on_cooled(account, key, seconds, marks)
 
     def recall(self, account: str) -> None:
         if account in self._bus.grants:
@@ -83,6 +83,10 @@ class Mirror:
     def observed(self, account: str, figures: Any) -> None:
         for other in self._others():
             other.on_observed(account, figures)
+
+    def grouped(self, account: str, sign_in: str, project: str) -> None:
+        for other in self._others():
+            other.on_grouped(account, sign_in, project)
 
     async def project(self, account: str, refused: str | None, ask: LookUp) -> str | None:
         found = await ask()
@@ -186,12 +190,12 @@ def test_an_account_taken_back_into_use_is_so_at_every_replica(replicas: tuple[R
 
 def test_what_is_told_of_unknown_accounts_or_of_older_tokens_changes_nothing(replicas: tuple[Replica, Replica]) -> None:
     one, _ = replicas
-    one.pool.replica_events.on_cooled("gone", "m", 5.0, False)
+    one.pool.replica_events.on_cooled("gone", "m", 5.0, 0)
     one.pool.replica_events.on_renewed("gone", IssuedToken(Secret("x"), 9.0))
     one.pool.replica_events.on_renewed("b", IssuedToken(Secret("older"), 9.0))
     assert [state.access_token.reveal() for state in one.pool.states] == ["ya29.a", "ya29.b"]
-    one.pool.replica_events.on_cooled("b", "m", 60.0, False)
-    one.pool.replica_events.on_cooled("b", "m", 5.0, False)
+    one.pool.replica_events.on_cooled("b", "m", 60.0, 0)
+    one.pool.replica_events.on_cooled("b", "m", 5.0, 0)
     one.clock.advance(6)
     assert one.served_by("s") == "a"
 

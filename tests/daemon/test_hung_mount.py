@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 from support.deferreds import deferred, until
-from support.stack import KEY, Stack, free_port
+from support.stack import KEY, Stack
 from twisted.internet import reactor
 
 from antigravity_proxy import startup
-from antigravity_proxy.daemon import service
 from antigravity_proxy.settings import limits
 from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.simulator.volume import write_volume
+from antigravity_proxy.volume import files
 from antigravity_proxy.volume.reader import VolumeReader
 from antigravity_proxy.volume.threads import HANGS, within
 
@@ -29,15 +29,16 @@ class Mount:
         self._answers = Event()
         for name in ("read_config", "signature"):
             monkeypatch.setattr(VolumeReader, name, self._hanging(getattr(VolumeReader, name)))
+        monkeypatch.setattr(files, "lies_in", self._hanging(files.lies_in))
 
     def mend(self) -> None:
         """Lets go of all who hang."""
         self._answers.set()
 
-    def _hanging(self, look: Callable[[VolumeReader], Any]) -> Callable[[VolumeReader], Any]:
-        def hang(reader: VolumeReader) -> Any:
+    def _hanging(self, look: Callable[..., Any]) -> Callable[..., Any]:
+        def hang(*where: Any) -> Any:
             self._answers.wait(30)
-            return look(reader)
+            return look(*where)
 
         return hang
 
@@ -55,18 +56,18 @@ async def test_a_mount_that_hangs_holds_up_no_start(tmp_path: Path, monkeypatch:
     mount, volume = Mount(monkeypatch), write_volume(tmp_path / "volume", accounts=1, api_key=KEY)
     simulator = Simulator(reactor)
     simulator.start()
-    port = free_port()
     environment = simulator.environment | {
         "ANTIGRAVITY_DATA_DIR": str(volume.directory),
         "READONLY_MODE": "true",
-        "PROXY_PORT": str(port),
         "OAUTH_LISTEN_PORT": "0",
+        "PROXY_STATE_DIR": str(tmp_path / "state"),
+        "PROXY_CLIENT_KEYS_FILE": str(tmp_path / "keys.json"),
         "LOG_LEVEL": "error",
     }
-    daemon: Any = service.make({}, environment)
+    running = Stack(simulator, volume, environment)
+    daemon = running.daemon
     daemon.privilegedStartService()
     daemon.startService()
-    running = Stack(simulator, volume, daemon, port)
     try:
         health = await running.request("GET", "/health")
         assert (health.status, health.json["status"], health.json["database"]) == (503, "unhealthy", HANGS)

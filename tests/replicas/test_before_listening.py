@@ -16,7 +16,7 @@ def test_a_key_and_accounts_may_come_before_the_listener() -> None:
     clock = Clock()
     replicas = Replicas(clock, clock.seconds, Connector(clock, redis_url("redis://localhost")))
     replicas.recall("a")
-    replicas.cooled("a", "m", 10.0, flagged=False)
+    replicas.cooled("a", "m", 10.0, marks=0)
     replicas.use_key(Secret("07" * 32))
     replicas.bind(b"session", "a", 0.0)
     assert replicas.account_of(b"session", 0.0) == "a"

@@ -9,8 +9,8 @@ from antigravity_proxy.replicas.cache import Cache, Cooling, Held
 from antigravity_proxy.replicas.facts import Bar, Project, Quotas, Token
 
 
-def cooling(account: str = "a", model: str = "m", until: float = 10.0, flagged: bool = False) -> Cooling:
-    return Cooling(account, model, until, flagged)
+def cooling(account: str = "a", model: str = "m", until: float = 10.0, marks: int = 0) -> Cooling:
+    return Cooling(account, model, until, marks)
 
 
 def test_the_longest_cooldown_counts() -> None:
@@ -18,9 +18,9 @@ def test_the_longest_cooldown_counts() -> None:
     assert known.cool(cooling(until=10), 0.0)
     assert not known.cool(cooling(until=5), 0.0)
     assert not known.cool(cooling(until=10), 0.0)
-    assert known.cool(cooling(until=20, flagged=True), 0.0)
+    assert known.cool(cooling(until=20, marks=1), 0.0)
     assert not known.cool(cooling(model="over", until=1.0), 2.0)
-    assert list(known.cooling(19.0)) == known.cooling_of("a", 19.0) == [cooling(until=20, flagged=True)]
+    assert list(known.cooling(19.0)) == known.cooling_of("a", 19.0) == [cooling(until=20, marks=1)]
     assert list(known.cooling(20.0)) == known.cooling_of("a", 20.0) == known.cooling_of("b", 0.0) == []
     assert known.cool(cooling(until=25), 21.0)
 

@@ -24,7 +24,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 async def shares(one: Replica, two: Replica) -> None:
     """What one learns the other knows."""
     await all_well(one, two)
-    one.shared.cooled("a", "m", 30.0, False)
+    one.shared.cooled("a", "m", 30.0, 0)
     await until(lambda: bool(two.state("a").cooldowns))
     first = one.serving("conversation")
     await until(lambda: two.bound("conversation") == first)
@@ -170,7 +170,7 @@ async def test_sentinels_lead_to_the_master_and_to_the_next_one(tmp_path: Path) 
             await until(lambda: bool(one.trouble))
             await until(lambda: other.ask("ROLE")[0] == b"master", 15)
             await all_well(one, two, seconds=15)
-            one.shared.cooled("b", "m", 30.0, False)
+            one.shared.cooled("b", "m", 30.0, 0)
             await until(lambda: bool(two.state("b").cooldowns))
 
 

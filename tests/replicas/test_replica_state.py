@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from antigravity_proxy.accounts.replication import Listeners
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.replicas import state
 from antigravity_proxy.replicas.cache import Cooling
-from antigravity_proxy.replicas.facts import Bar, Project, Quotas, Token
+from antigravity_proxy.replicas.facts import Bar, Group, Project, Quotas, Token
 from antigravity_proxy.replicas.sessions import GENERATION
 from antigravity_proxy.replicas.state import MAX_SECONDS, STALE, ReplicaState
 from antigravity_proxy.replicas.vault import Vault
@@ -26,14 +27,17 @@ class Told:
     def __init__(self) -> None:
         self.found: list[tuple[Any, ...]] = []
 
-    def on_cooled(self, account: str, key: str, seconds: float, flagged: bool) -> None:
-        self.found.append(("cooled", account, key, round(seconds, 3), flagged))
+    def on_cooled(self, account: str, key: str, seconds: float, marks: int) -> None:
+        self.found.append(("cooled", account, key, round(seconds, 3), marks))
 
     def on_renewed(self, account: str, grant: IssuedToken) -> None:
         self.found.append(("renewed", account, grant.access_token.reveal(), grant.expires_at))
 
     def on_barred(self, account: str, sign_in: str, reason: str) -> None:
         self.found.append(("barred", account, sign_in, reason))
+
+    def on_grouped(self, account: str, sign_in: str, project: str) -> None:
+        self.found.append(("grouped", account, sign_in, project))
 
     def on_forgiven(self, account: str) -> None:
         self.found.append(("forgiven", account))
@@ -58,7 +62,10 @@ class One:
         self.told = Told()
         self.time = RedisTime()
         self.time.sample(now, now, EPOCH)
-        self.knows = ReplicaState(Vault(master), self.time, lambda: EPOCH, self.told, name)
+        listeners = Listeners()
+        listeners.add(self.told)
+        listeners.add(self.told, "gemini")
+        self.knows = ReplicaState(Vault(master), self.time, lambda: EPOCH, listeners, name)
 
     def says(self) -> list[tuple[Any, ...]]:
         """The commands of all that it has to tell."""
@@ -85,8 +92,8 @@ def pair() -> tuple[One, One]:
 
 def test_what_one_learns_the_other_is_told(pair: tuple[One, One]) -> None:
     one, two = pair
-    one.knows.cool("a", "m", 30.0, True, one.now)
-    one.knows.cool("a", "m", 5.0, False, one.now)
+    one.knows.cool("a", "m", 30.0, 1, one.now)
+    one.knows.cool("a", "m", 5.0, 0, one.now)
     one.knows.learn("a", Token("ya29.new", EPOCH + 3600), one.now)
     one.knows.learn("a", Bar("sign-in", "reason"), one.now)
     one.knows.learn("a", Project("p"), one.now)
@@ -95,7 +102,7 @@ def test_what_one_learns_the_other_is_told(pair: tuple[One, One]) -> None:
     said = one.says()
     hear(said, one, two)
     assert two.told.take() == [
-        ("cooled", "a", "m", 30.0, True),
+        ("cooled", "a", "m", 30.0, 1),
         ("renewed", "a", "ya29.new", EPOCH + 3600),
         ("barred", "a", "sign-in", "reason"),
         ("project", "a", "p"),
@@ -106,14 +113,30 @@ def test_what_one_learns_the_other_is_told(pair: tuple[One, One]) -> None:
     assert two.says() == []
 
 
+def test_each_part_is_told_of_its_own_by_the_names_that_it_knows(pair: tuple[One, One]) -> None:
+    one, two = pair
+    for each in pair:
+        each.knows.recall("gemini/a", each.now)
+        each.knows.recall("vertex/a", each.now)
+    one.knows.cool("gemini/a", "m", 30.0, 5, one.now)
+    one.knows.learn("gemini/a", Group("sign-in", "projects/1"), one.now)
+    one.knows.cool("vertex/a", "m", 40.0, 0, one.now)
+    hear(one.says(), two)
+    assert two.told.take() == [
+        ("cooled", "a", "m", 30.0, 5),
+        ("cooled", "vertex/a", "m", 40.0, 0),  # there is no such part here
+        ("grouped", "a", "sign-in", "projects/1"),
+    ]
+
+
 def test_an_account_that_comes_later_is_told_what_was_heard_of_it() -> None:
     one, two = One("one", 0.0), One("two", 0.0)
     one.knows.recall("a", 0.0)
-    one.knows.cool("a", "m", 30.0, False, 0.0)
+    one.knows.cool("a", "m", 30.0, 0, 0.0)
     one.knows.learn("a", Token("ya29.new", EPOCH + 3600), 0.0)
     hear(one.says(), two)
     assert two.knows.recall("a", 10.0)
-    assert two.told.take() == [("cooled", "a", "m", 20.0, False)]  # sealed facts are read when it joins
+    assert two.told.take() == [("cooled", "a", "m", 20.0, 0)]  # sealed facts are read when it joins
     assert not two.knows.recall("a", 40.0)
     assert two.told.take() == []
 
@@ -137,7 +160,7 @@ def test_no_project_is_a_fact_that_nobody_is_told(pair: tuple[One, One]) -> None
 
 def test_forgiving(pair: tuple[One, One]) -> None:
     one, two = pair
-    one.knows.cool("a", "m", 30.0, False, one.now)
+    one.knows.cool("a", "m", 30.0, 0, one.now)
     hear(one.says(), two)
     two.told.take()
     two.knows.forgive("a", two.now)
@@ -171,7 +194,7 @@ def test_what_another_volume_says_and_what_is_nonsense_change_nothing(pair: tupl
     one.knows.take_fact(name, "t", sealed, one.now)
     one.knows.take_fact(name, "t", b"no seal", one.now)
     one.knows.take_fact("nobody", "t", sealed, one.now)
-    one.knows.take_cooling(Cooling("nobody", "m", one.now + 5, False), one.now)
+    one.knows.take_cooling(Cooling("nobody", "m", one.now + 5, 0), one.now)
     assert one.told.take() == []
 
 
@@ -209,7 +232,7 @@ def test_a_message_counts_only_from_who_has_the_key_and_only_while_it_is_fresh()
     one, two = One("one", 0.0), One("two", 0.0)
     for each in (one, two):
         each.knows.recall("a", each.now)
-    one.knows.cool("a", "m", 3600.0, False, one.now)
+    one.knows.cool("a", "m", 3600.0, 0, one.now)
     (message,) = published(one)
     for forged in (message[16:], bytes(16) + message[16:], message[:-1], b"", message + b"x"):
         two.knows.hear(forged, two.now)
@@ -224,7 +247,7 @@ def test_what_was_said_before_an_account_was_taken_back_counts_no_more() -> None
     for each in (one, two):
         each.knows.recall("a", each.now)
     one.knows.learn("a", Bar("sign-in", "reason"), one.now)
-    one.knows.cool("a", "m", 3600.0, False, one.now)
+    one.knows.cool("a", "m", 3600.0, 0, one.now)
     (message,) = published(one)
     two.knows.hear(message, two.now)
     two.knows.forgive("a", two.now + 1)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from support.deferreds import deferred, until, wait
+from support.judging import judge
 from support.redis import RedisServer, needs_redis, redis_server
 from support.replicas import Replica, Upstream, accounts, all_well, farm
 from twisted.internet.defer import Deferred, gatherResults
@@ -16,7 +17,6 @@ from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.canonical.grant import RefreshRejected
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Failure, Step
-from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.refusals import Doubts, Refusals
 from antigravity_proxy.secret import Secret
@@ -317,11 +317,11 @@ async def test_whoever_writes_to_redis_sets_no_account_aside(
         now = ours._time.theirs(one.reactor.seconds())
         forged = 0
         for name in names:
-            packed = msgspec.msgpack.encode((name, "", False))
+            packed = msgspec.msgpack.encode((name, "", 0))
             for member in (packed, bytes(16) + packed):
                 redis.ask("ZADD", ours.keys.cooldowns, "+inf", member)
                 forged += 1
-            said = msgspec.msgpack.encode(("x", now, [], [], [(name, "", now + 10**15, False)], [], []))
+            said = msgspec.msgpack.encode(("x", now, [], [], [(name, "", now + 10**15, 0)], [], []))
             for words in (said, bytes(16) + said):
                 redis.ask("PUBLISH", ours.keys.channel, words)
                 forged += 1

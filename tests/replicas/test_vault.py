@@ -38,7 +38,7 @@ def test_names_are_the_same_at_every_replica_and_say_nothing() -> None:
     assert one.signature(b"s") == two.signature(b"s") != other.signature(b"s")
     assert len(one.signature(b"s")) == 22
     assert one.namespace == two.namespace != other.namespace
-    assert one.namespace.startswith("antigravity:2:")
+    assert one.namespace.startswith("antigravity:3:")
     assert "someone" not in one.account("someone@example.com")
     assert len(one.account("a")) == 22
     assert len(one.session(b"s" * 16)) == 16

@@ -78,14 +78,14 @@ def test_sessions() -> None:
 
 def test_cooldowns_only_get_longer() -> None:
     outbox = Outbox()
-    outbox.cool(Cooling("a", "m", 130.0, False))
+    outbox.cool(Cooling("a", "m", 130.0, 0))
     found = told(outbox)
-    member = cooling("a", "m", False)
+    member = cooling("a", "m", 0)
     assert found[:2] == [
         (b"ZADD", b"antigravity:1:0011:c", b"GT", 1_800_130_000, member),
         (b"EXPIRE", b"antigravity:1:0011:c", 2_592_000),
     ]
-    assert message(found).cooling == [("a", "m", 1_800_130_000, False)]
+    assert message(found).cooling == [("a", "m", 1_800_130_000, 0)]
 
 
 def test_facts_are_set_with_their_end_and_told_sealed() -> None:
@@ -102,11 +102,11 @@ def test_facts_are_set_with_their_end_and_told_sealed() -> None:
 
 def test_a_forgiven_account_loses_cooldowns_and_bar() -> None:
     outbox = Outbox()
-    outbox.cool(Cooling("a", "m", 130.0, False))
+    outbox.cool(Cooling("a", "m", 130.0, 0))
     outbox.tell("a", "b")
-    outbox.forgive("a", [Cooling("a", "m", 130.0, False)])
+    outbox.forgive("a", [Cooling("a", "m", 130.0, 0)])
     found = told(outbox)
-    members = [cooling("a", "m", flagged) for flagged in (False, True)]
+    members = [cooling("a", "m", marks) for marks in range(8)]
     assert found[:2] == [(b"ZREM", b"antigravity:1:0011:c", *members), (b"DEL", b"antigravity:1:0011:b:a")]
     assert message(found).forgiven == ["a"]
     outbox.forgive("b", [])
@@ -192,14 +192,15 @@ def test_what_is_no_message(data: bytes) -> None:
 
 
 def test_what_is_no_cooldown_or_has_no_proof_is_left_out() -> None:
-    member = cooling("a", "m", True)
+    member = cooling("a", "m", 1)
     time = RedisTime()
-    forged = msgspec.msgpack.encode(("a", "m", True))
+    forged = msgspec.msgpack.encode(("a", "m", 1))
     others = [b"", b"\xc1", forged, bytes(16) + forged, bound(b"a", b"m"), member[:-1], cooling(1), cooling("a", "m")]
+    others += [cooling("a", "m", 8), cooling("a", "m", -1)]
     pairs: list[Any] = [member, b"130000", member, b"never", 5, b"1"]
     for other in others:
         pairs += [other, b"1"]
-    assert read_cooldowns(pairs, time, proof) == [Cooling("a", "m", 130.0, True)]
+    assert read_cooldowns(pairs, time, proof) == [Cooling("a", "m", 130.0, 1)]
     assert read_cooldowns(None, time, proof) == []
 
 

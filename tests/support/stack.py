@@ -43,12 +43,13 @@ class Answer:
 class Stack:
     """A running stack."""
 
-    def __init__(self, simulator: Simulator, volume: VolumeWriter, daemon: Any, port: int) -> None:
+    def __init__(self, simulator: Simulator, volume: VolumeWriter, environment: dict[str, str]) -> None:
         self.simulator = simulator
         self.volume = volume
-        self.daemon = daemon
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
+        self.port = free_port()
+        self.environment = environment | {"PROXY_PORT": str(self.port)}
+        self.daemon: Any = service.make({}, self.environment)
+        self.url = f"http://127.0.0.1:{self.port}"
 
     async def request(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """One request with the right key (or ``authorization=""`` for none) on a connection of its own."""
@@ -93,21 +94,33 @@ async def stack(
     before(simulator)
     volume = write_volume(directory / "volume", accounts=accounts, api_key=api_key)
     written(volume.directory)
-    port = free_port()
     environment = simulator.environment | {
         "ANTIGRAVITY_DATA_DIR": str(volume.directory),
         "READONLY_MODE": "true",
-        "PROXY_PORT": str(port),
         "OAUTH_LISTEN_PORT": "0",
         "LOG_LEVEL": "warn",
     }
-    daemon: Any = service.make({}, environment | settings)
+    try:
+        async with _served(Stack(simulator, volume, environment | settings)) as running:
+            yield running
+    finally:
+        await simulator.stop()
+
+
+@asynccontextmanager
+async def replica(of: Stack, **settings: str) -> AsyncIterator[Stack]:
+    """Another daemon beside this one: on the same volume, with the same settings but for these."""
+    async with _served(Stack(of.simulator, of.volume, of.environment | settings)) as running:
+        yield running
+
+
+@asynccontextmanager
+async def _served(running: Stack) -> AsyncIterator[Stack]:
+    daemon = running.daemon
     daemon.privilegedStartService()
     daemon.startService()
     try:
-        running = Stack(simulator, volume, daemon, port)
         await until(lambda: daemon.state.read_at is not None or daemon.state.error != "")
         yield running
     finally:
         await daemon.stopService()
-        await simulator.stop()
