@@ -60,7 +60,7 @@ model="{model}", stream=True, messages=[{{"role": "user", "content": "Hello"}}])
 
 {who} "gemini/gemini-3.8-flash" goes to a simulated Gemini API key, "vertex/claude-sonnet-4-6" to Vertex AI.
 Health: {url}/health    Models: {url}/v1/models
-{status}Everything Google would say is made up here. Ctrl-C ends the demo and removes everything.
+{status}All answers are made up. Ctrl-C ends the demo and removes everything.
 """
 _STATUS = "Status page: http://localhost:{port}/ (log in with the key; sign-in and every button work)\n"
 

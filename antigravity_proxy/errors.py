@@ -62,7 +62,7 @@ class UpstreamRefusesRequest(BadRequest):
 
 
 class ModerationBlocked(BadRequest):
-    """Upstream's filters let no picture through (translation.md 6)."""
+    """Upstream's safety filters blocked every image (translation.md 6)."""
 
     code = "moderation_blocked"
 

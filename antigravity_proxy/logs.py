@@ -105,7 +105,7 @@ class Output:
         try:
             fresh = _appended(self._path)
         except OSError as e:
-            log.error("{path} can't be opened anew: {reason}", path=self._path, reason=e.strerror)
+            log.error("{path} can't be reopened: {reason}", path=self._path, reason=e.strerror)
             return
         self._out.close()
         self._out = fresh

@@ -11,8 +11,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from antigravity_proxy.canonical.model_file import ModelsError
+from antigravity_proxy.canonical.model_table import ModelTable
 from antigravity_proxy.credentials.file import CredentialsError, Found
 from antigravity_proxy.credentials.source import CredentialSource
+from antigravity_proxy.models_file import ModelsFile
 from antigravity_proxy.secret import SecretBytes
 from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.resolve import Given, Resolver, SettingsError
@@ -28,9 +31,9 @@ from antigravity_proxy.volume.writer import VolumeWriter
 class Start(Struct, frozen=True):
     """Settings, the volume's files, their reader and writer, and the state with nothing but the configuration read.
 
-    ``credentials`` reads the official credentials again, ``official`` are those that were there. ``given`` is what
-    options and environment said; ``resolve`` reads them again, with the files that they name. Raises
-    SettingsError.
+    ``credentials`` reads the official credentials again, ``official`` are those that were there; so do ``models_file``
+    and ``models``. ``given`` is what options and environment said; ``resolve`` reads them again, with the files that
+    they name. Raises SettingsError.
     """
 
     settings: Settings
@@ -42,6 +45,8 @@ class Start(Struct, frozen=True):
     resolve: Callable[[], Given]
     credentials: CredentialSource
     official: Found
+    models_file: ModelsFile
+    models: ModelTable
 
 
 def begin(options: Mapping[str, Any], environ: Mapping[str, str]) -> Start:
@@ -62,8 +67,13 @@ def begin(options: Mapping[str, Any], environ: Mapping[str, str]) -> Start:
         official = source.read()
     except CredentialsError as e:
         raise SettingsError(str(e)) from None
+    models_file = ModelsFile(settings.models_file)
+    try:
+        models = models_file.read()
+    except ModelsError as e:
+        raise SettingsError(f"PROXY_MODELS_FILE: {e}") from None
     writer = VolumeWriter(places, key, epoch)
-    return Start(settings, given, places, reader, writer, state, resolver.given, source, official)
+    return Start(settings, given, places, reader, writer, state, resolver.given, source, official, models_file, models)
 
 
 def _text_of(path: str) -> str:

@@ -15,7 +15,7 @@ from support.agent_tools import agent_tools
 
 from antigravity_proxy.canonical.call import Call, FunctionDeclaration
 from antigravity_proxy.canonical.chunk import Chunk
-from antigravity_proxy.canonical.models import MODELS
+from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.daemon.process import tune_garbage_collection
 from antigravity_proxy.dialect.anthropic import request as anthropic
 from antigravity_proxy.dialect.base import Decoded, Stamp
@@ -132,7 +132,7 @@ def cleaning() -> tuple[int, float, float]:
     """The size of an agent's tools as JSON, and the seconds that cleaning them costs at first and from then on."""
     declared = agent_tools()
     functions = tuple(FunctionDeclaration(t["name"], t["description"], t["input_schema"]) for t in declared)
-    call, model = Call("gemini-3-flash", (), tools=functions), MODELS["gemini-3-flash"]
+    call, model = Call("gemini-3-flash", (), tools=functions), BUNDLED.accounts["gemini-3-flash"]
 
     def clean() -> None:
         tools.declarations(call, model, NameMap(tool.name for tool in functions))

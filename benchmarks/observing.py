@@ -13,7 +13,7 @@ from collections.abc import Callable
 from choosing import pool_of
 from msgspec.structs import replace
 
-from antigravity_proxy.canonical.models import MODELS
+from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.daemon import gauges
 from antigravity_proxy.logs import Output
 from antigravity_proxy.startup import epoch
@@ -49,7 +49,7 @@ def _requests(ledger: Ledger) -> float:
 def per_look(accounts: int) -> float:
     """CPU milliseconds for one look at metrics, with every model asked for and half the accounts cooling."""
     pool, metrics = pool_of(accounts, 0.5), Metrics()
-    for model in MODELS:
+    for model in BUNDLED.accounts:
         pool.lease(model)
         pool.free_in(model)
     for status in (200, 429, 503):

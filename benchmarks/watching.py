@@ -21,7 +21,7 @@ from antigravity_proxy.admin.http import BaseUrl
 from antigravity_proxy.admin.overview import Overview, Selection, Sources
 from antigravity_proxy.admin.page import FragmentCache, Layout
 from antigravity_proxy.admin.usage import UsageShown
-from antigravity_proxy.canonical.models import MODELS
+from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.settings.resolve import Resolver
 from antigravity_proxy.telemetry.record import Ledger
@@ -66,11 +66,12 @@ def measure(accounts: int) -> tuple[str, str, str, float]:
     """A look, a whole page, a look at which nothing has changed; and the longest turn of all, in milliseconds."""
     clock, pool = Turns(), pool_of(accounts, 0.5)
     for state in pool.states:
-        state.quota = dict.fromkeys(MODELS, ModelQuota(0.5, 4e9))
+        state.quota = dict.fromkeys(BUNDLED.accounts, ModelQuota(0.5, 4e9))
     settings = Resolver({}, {}, lambda path: "").all({})
     sources = Sources(
         settings=lambda: settings,
         pool=pool,
+        official={},
         state=lambda: VolumeState(read_at=1.0),
         condition=lambda: Condition(1e9, "connected", True, accounts, accounts, False, False),
         ledger=Ledger(time.monotonic),

@@ -163,7 +163,7 @@ def test_a_file_that_can_not_be_opened_anew_goes_on(tmp_path: Path, no_leaks: li
     out.reopen()
     out.write("one\n")
     assert (tmp_path / "moved/log").read_text() == "one\n"
-    assert no_leaks.pop() == "{path} can't be opened anew: {reason}"
+    assert no_leaks.pop() == "{path} can't be reopened: {reason}"
 
 
 def test_standard_output_is_not_opened_anew(capsys: pytest.CaptureFixture[str]) -> None:

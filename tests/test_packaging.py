@@ -59,11 +59,12 @@ def test_the_wheel_holds_the_package_and_the_plugin(dist: Path) -> None:
     with zipfile.ZipFile(next(dist.glob("*.whl"))) as wheel:
         names = wheel.namelist()
     assert "twisted/plugins/antigravity_proxy_plugin.py" in names
-    assert "antigravity_proxy/py.typed" in names
+    assert {"antigravity_proxy/py.typed", "antigravity_proxy/canonical/models.toml"} <= set(names)
     assert "antigravity_proxy/dialect/openai/chat_request.py" in names
     assert not [n for n in names if n.startswith(("tests", "benchmarks")) or n == "twisted/__init__.py"]
     with tarfile.open(next(dist.glob("*.tar.gz"))) as sdist:
-        assert any(n.endswith("/LICENSE") for n in sdist.getnames())
+        for name in ("/LICENSE", "/antigravity_proxy/canonical/models.toml"):
+            assert any(n.endswith(name) for n in sdist.getnames()), name
 
 
 def test_twistd_finds_the_plugin_on_a_read_only_tree(installed: Path) -> None:

@@ -6,7 +6,7 @@ The quotas of the official upstreams belong to a project, not to a key (official
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 from twisted.logger import Logger
 
@@ -129,6 +129,10 @@ class RestingModels:
             del self._resting[model]
             return None
         return found
+
+    def all(self, now: float) -> Iterator[tuple[str, float]]:
+        """Every model that rests, with its end; ``now`` and ends in monotonic seconds."""
+        return ((model, cooldown.until) for model, cooldown in self._resting.items() if cooldown.until > now)
 
     def served(self, model: str) -> None:
         """Upstream has served it."""

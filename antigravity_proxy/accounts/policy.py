@@ -159,6 +159,11 @@ def day_is_over(state: AccountState, now: Moment) -> float:
     return now.monotonic + DAY - second
 
 
+def served_today(state: AccountState, now: Moment) -> int:
+    """How many requests of this UTC day the account has served; counted of official credentials alone."""
+    return state.served_today if state.served_on == int(now.epoch // DAY) else 0
+
+
 def count_for_day(state: AccountState, now: Moment) -> None:
     """The account serves one more request of this UTC day."""
     day = int(now.epoch // DAY)
@@ -288,6 +293,16 @@ def cooldown(verdict: Verdict, until: float, strikes: int) -> Cooldown:
     """The cooldown of a verdict until a moment (monotonic seconds), after so many failures in a row before."""
     needs_owner = verdict.needs_owner or 0 < verdict.flagged_after <= strikes + 1
     return Cooldown(until, needs_owner or verdict.not_offered, verdict.is_fault, verdict.not_offered)
+
+
+def offers(states: Iterable[AccountState], model: str, rest: Cooldown | None, now: Moment) -> bool:
+    """Whether any of them may use the model and, as far as is known, has access to it; ``rest`` is the upstream's."""
+    if rest is not None and rest.not_offered:
+        return False
+    return any(
+        state.credential.may_use(model) and ((found := cooling(state, model, now)) is None or not found.not_offered)
+        for state in states
+    )
 
 
 def shortage(

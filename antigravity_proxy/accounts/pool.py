@@ -21,7 +21,7 @@ from antigravity_proxy.accounts.state import FAULT, NOT_OFFERED, AccountState, S
 from antigravity_proxy.accounts.stats import Census, Counters, ModelCapacity, Tally, capacity
 from antigravity_proxy.accounts.terms import TermsRest
 from antigravity_proxy.accounts.waiting import WaitingLine
-from antigravity_proxy.canonical.credential import Credential
+from antigravity_proxy.canonical.credential import KINDS, Credential
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Scope, Verdict
 
@@ -62,7 +62,7 @@ class Pool:
         self._serial = 0
         #: who shares quotas with whom
         self.groups = Groups(self._shared.grouped)
-        self._resting = RestingModels()
+        self.resting_models = RestingModels()
         self._tells_kinds = False  # whether anything here was ever set aside for a fault, or had no access to a model
         self._updates = Slices(clock)
         self._census = Census(clock, self._states.values(), self.now)
@@ -167,7 +167,7 @@ class Pool:
         """
         if self.terms_rest:
             return None
-        if self._resting and not resting and self._resting.of(model, self._clock.seconds()) is not None:
+        if self.resting_models and not resting and self.resting_models.of(model, self._clock.seconds()) is not None:
             return None
         state = self._choose(model, tried, session, keep)
         return None if state is None else self._hold(state, model)
@@ -194,7 +194,7 @@ class Pool:
             return None
         now = self.now()
         order = self._ranking(model, now)
-        rest = self._resting.of(model, now.monotonic) if self._resting else None
+        rest = self.resting_models.of(model, now.monotonic) if self.resting_models else None
         if rest is not None and rest.not_offered:
             return None
         free_at = now.monotonic if order.first(now) is not None else order.first_free(now)
@@ -208,12 +208,17 @@ class Pool:
         if self.terms_rest:
             return Shortage(False, None, count, resting=True)
         found = Shortage(is_full, free_in, count)
-        if self._tells_kinds or self._resting:
-            rest = self._resting.of(model, self._clock.seconds())
+        if self._tells_kinds or self.resting_models:
+            rest = self.resting_models.of(model, self._clock.seconds())
             found = policy.shortage(self._states.values(), model, rest, free_in, is_full, self.now())
         if is_full or free_in is not None:
             return found
         return structs.replace(found, unable=self._census.recent().unable, in_all=count)
+
+    def offers(self, model: str) -> bool:
+        """Whether anybody may use ``model``, as far as is known: free now or not."""
+        now = self.now()
+        return policy.offers(self._states.values(), model, self.resting_models.of(model, now.monotonic), now)
 
     def usable(self) -> int:
         """How many accounts can serve, cooling or not; as ``tally`` counts."""
@@ -234,8 +239,8 @@ class Pool:
 
     def served(self, model: str) -> None:
         """Upstream has served a model."""
-        if self._resting:
-            self._resting.served(model)
+        if self.resting_models:
+            self.resting_models.served(model)
 
     def penalise(self, state: AccountState, model: str, verdict: Verdict, location: str = "") -> None:
         """Sets an account aside as the verdict says, its group or the model; a longer cooldown in force stays."""
@@ -249,10 +254,10 @@ class Pool:
                 each.barred = trouble.reason if trouble is not None else verdict.client_words
                 self._shared.barred(each.credential.id, each.sign_in, each.barred)
         elif verdict.scope is Scope.UPSTREAM_MODEL:
-            strikes = self._resting.strikes(model, now)
+            strikes = self.resting_models.strikes(model, now)
             length = policy.cooldown_length(verdict, strikes, self._jitter(), self._rules)
             cooldown = policy.cooldown(verdict, now + length, strikes)
-            if self._resting.rest(model, cooldown):
+            if self.resting_models.rest(model, cooldown):
                 self._shared.cooled(WHOLE_UPSTREAM, model, length, cooldown.marks)
         for key in policy.cooldown_keys(verdict, model, location):
             strikes = max(each.strikes_before(key, verdict.cause, now) for each in members)
@@ -314,7 +319,7 @@ class Pool:
             self._changed(state)
 
     def _leave_alone(self, model: str, seconds: float, marks: int) -> None:
-        self._resting.rest(model, marked(self._clock.seconds() + seconds, marks))
+        self.resting_models.rest(model, marked(self._clock.seconds() + seconds, marks))
 
     def _choose(self, model: str, tried: Collection[AccountState], session: bytes, keep: bool) -> AccountState | None:
         now = self.now()
@@ -363,7 +368,7 @@ class Pool:
         self.counters.held += 1
         self._turn = max(self._turn, state.turn)
         state.turn = policy.next_turn(state, model, self._turn, now)
-        if state.credential.max_per_day:
+        if state.credential.kind in KINDS or state.credential.max_per_day:
             policy.count_for_day(state, now)
         return Lease(self.released, state, model, policy.location_for(state, model, now), self.groups.members(state))
 

@@ -61,10 +61,10 @@ def why_not(state: AccountState, clients: Collection[str], now: Moment) -> str:
             return f"its own proxy can't be used: {e}"
     if policy.has_live_token(state, now):
         return ""
-    if not isinstance(state.grant, RefreshToken) or not state.grant.is_renewable:
+    if not state.grant.is_renewable:
         return "its access token has expired, and it has no refresh token: sign in again"
-    key = state.grant.client
-    if key not in clients and "" not in clients:
+    if isinstance(state.grant, RefreshToken) and not {state.grant.client, ""} & {*clients}:
+        key = state.grant.client
         name = f"GOOGLE_CLIENT_ID__{key.upper()} or GOOGLE_CLIENT_ID" if key else "GOOGLE_CLIENT_ID"
         return f"its access token has expired, and no OAuth client is there to renew it: set {name}"
     return "" if policy.can_refresh(state, now) else "its access token has expired, and could not be renewed"

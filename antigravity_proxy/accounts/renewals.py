@@ -75,7 +75,7 @@ class Renewals:
         self._next = None
         self._refused.clear()
         looking = self._looking.run(self._gather())
-        looking.addErrback(lambda failure: log.failure("tokens could not be looked at", failure))
+        looking.addErrback(lambda failure: log.failure("tokens could not be checked", failure))
         looking.addCallback(lambda _: self._go_on())
 
     def _gather(self) -> Iterator[None]:

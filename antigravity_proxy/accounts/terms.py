@@ -84,7 +84,7 @@ class TermsRest:
         if self._memory is not None:
             self._memory.put(_KIND, _NAME, account)
         log.warn(
-            "Google has barred account {account} for its terms, so all accounts rest; "
+            "Google has barred account {account} for its terms, so all accounts are on hold; "
             "'antigravity-proxy accounts resume --all' ends that",
             account=account,
         )
@@ -102,7 +102,7 @@ class TermsRest:
             self._memory.remove(_KIND, _NAME)
         if self.account:
             self.account = ""
-            log.warn("the accounts serve again, an operator says")
+            log.warn("an operator resumed all accounts")
 
     def _loaded(self) -> None:
         kept = None if self._memory is None else self._memory.get(_KIND, _NAME)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Literal
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 from twisted.web.template import Tag
 
 from antigravity_proxy.accounts import policy
+from antigravity_proxy.accounts.condition import Cooling, Kind, cooling, kind_of
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.reasons import why_not
 from antigravity_proxy.accounts.rules import Rules
-from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, LastFailure
-from antigravity_proxy.admin.markup import dot, number, since, tags, until
+from antigravity_proxy.accounts.state import AccountState, LastFailure
+from antigravity_proxy.admin.markup import dot, meter, number, since, tags, until
 from antigravity_proxy.canonical.windows import FIVE_HOURS, WEEK, used_up_at
 from antigravity_proxy.coerce import dated
 from antigravity_proxy.secret import masked
-
-#: out: can't serve, and mostly waits for somebody; limited: some models cool; busy: at the limit of its leases
-Kind = Literal["out", "paused", "cooling", "limited", "busy", "ready"]
-KINDS: tuple[Kind, ...] = ("ready", "busy", "limited", "cooling", "paused", "out")
 
 
 class QuotaBar(Struct, frozen=True):
@@ -29,13 +25,6 @@ class QuotaBar(Struct, frozen=True):
     model: str
     percent: int
     resets_at: int | None
-
-
-class Cooling(Struct, frozen=True):
-    """What cools: a model, or all where it is empty, until a moment in epoch seconds."""
-
-    model: str
-    until: int
 
 
 class WindowBar(Struct, frozen=True):
@@ -64,24 +53,6 @@ class Shown(Struct, frozen=True):
     subscription: str = ""
 
 
-def kind_of(state: AccountState, rules: Rules, now: Moment) -> Kind:
-    """How the account is doing."""
-    if state.credential.paused:
-        return "paused"
-    if not policy.is_usable(state, now) or policy.is_flagged(state, now):
-        return "out"
-    cooldowns = [key for key, cooldown in state.cooldowns.items() if cooldown.until > now.monotonic]
-    if ALL_MODELS in cooldowns:
-        return "cooling"
-    limit = policy.max_leases(state, rules)
-    if limit and state.in_flight >= limit:
-        return "busy"
-    used_up = (
-        quota.remaining <= rules.reserve and (quota.resets_at or 0.0) > now.epoch for quota in state.quota.values()
-    )
-    return "limited" if cooldowns or any(used_up) else "ready"
-
-
 def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Moment) -> Shown:
     """The account as it is now. ``clients``: the keys of the configured OAuth clients."""
     account, kind = state.credential, kind_of(state, rules, now)
@@ -96,21 +67,12 @@ def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Mome
         kind=kind,
         why=why,
         in_flight=state.in_flight,
-        cooling=_cooling(state, now),
+        cooling=cooling(state, now),
         bars=_bars(state, now),
         trouble=state.last_failure,
         windows=_windows(state, now),
         subscription=_subscription(state),
         has_project=bool(state.project) or state.project_asked == float("-inf"),
-    )
-
-
-def _cooling(state: AccountState, now: Moment) -> tuple[Cooling, ...]:
-    """What cools, all models first, then by name."""
-    return tuple(
-        Cooling(model, round(dated(cooldown.until - now.monotonic + now.epoch)))
-        for model, cooldown in sorted(state.cooldowns.items())
-        if cooldown.until > now.monotonic
     )
 
 
@@ -159,7 +121,7 @@ def _subscription(state: AccountState) -> str:
 _BARS = 6
 #: percent below which a quota is worth a look
 _LOW, _SOME = 10, 35
-_WORDS = {
+WORDS: Mapping[Kind, str] = {
     "ready": "Ready",
     "busy": "Busy",
     "limited": "Partly cooling",
@@ -176,7 +138,7 @@ def card(shown: Shown, now: float, *, changeable: bool) -> Tag:
         tags.div(
             dot(shown.kind),
             tags.h3(shown.email or shown.id, class_="email"),
-            tags.span(_WORDS[shown.kind], class_="kind"),
+            tags.span(WORDS[shown.kind], class_="kind"),
             tags.span(shown.name, class_="name") if shown.name else "",
             busy,
             class_="top",
@@ -244,16 +206,13 @@ def _window_bar(bar: WindowBar, now: float) -> Tag:
 
 
 def _left(name: str, percent: int) -> list[Tag]:
-    """A bar that repeats what the words say, so that only the words are read aloud."""
-    level = "low" if percent < _LOW else "some" if percent < _SOME else "much"
-    drawing = tags.svg(
-        tags.rect(width="100", height="6", rx="3", class_="track"),
-        tags.rect(width=str(percent), height="6", rx="3", class_=level) if percent else "",
-        viewBox="0 0 100 6",
-        preserveAspectRatio="none",
-        **{"aria-hidden": "true"},
-    )
-    return [tags.span(name, class_="model"), tags.span(f"{percent} %", class_="left"), drawing]
+    words = tags.span(name, class_="model", title=name), tags.span(f"{percent} %", class_="left")
+    return [*words, meter(percent, level(percent))]
+
+
+def level(percent: float) -> str:
+    """How good it is that so much of something is left, for its colour."""
+    return "low" if percent < _LOW else "some" if percent < _SOME else "much"
 
 
 def _actions(shown: Shown) -> Tag:

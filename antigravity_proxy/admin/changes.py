@@ -109,15 +109,15 @@ class Changes:
         except VolumeError as e:
             raise NotChanged(503, f"Nothing was changed: {e}.") from None
         except CancelledError:
-            raise NotChanged(503, "The daemon is ending: look again whether it was changed.") from None
+            raise NotChanged(503, "The daemon is shutting down: check whether the change was made.") from None
         if not there:
             raise NotChanged(404, "There is no such account any more.")
-        log.info("account {account} {what}, an operator says", account=found.id, what=_DONE[action])
+        log.info("an operator's change: account {account} {what}", account=found.id, what=_DONE[action])
         return Changed(found.id, found.email, action, f"{found.called} {_DONE[action]}.")
 
     def _resume_all(self) -> Changed:
         """Ends the rest of all accounts, here and at every replica."""
-        words = "All accounts serve again." if self._pool.terms_rest.end() else "The accounts were not resting."
+        words = "All accounts are used again." if self._pool.terms_rest.end() else "The accounts were not on hold."
         return Changed("", "", "resume-all", words)
 
     async def _do(self, action: Action, identity: str) -> bool:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from twisted.logger import Logger
 from twisted.web.template import Tag
 
-from antigravity_proxy.admin.http import Answers, form
+from antigravity_proxy.admin.http import Answers
 from antigravity_proxy.admin.login import Access
 from antigravity_proxy.admin.markup import short, tags
 from antigravity_proxy.admin.pages import Pages
@@ -82,7 +82,7 @@ class ClientKeys:
             **numbers,
         )
         await file.change(lambda: writing.add(file.path, key))
-        log.info("the client key {name} was made, an operator says", name=key.name)
+        log.info("an operator created the client key {name}", name=key.name)
         setup = client_setup.CLIENTS.get(fields.get("client", ""), client_setup.claude)(self._url)
         return key.name, plain, setup
 
@@ -90,7 +90,7 @@ class ClientKeys:
         """Takes a key out of force. Raises KeysNotChanged."""
         file = self._writable()
         await file.change(lambda: writing.revoke(file.path, name))
-        log.info("the client key {name} was revoked, an operator says", name=name)
+        log.info("an operator revoked the client key {name}", name=name)
 
     def _writable(self) -> ClientKeysFile:
         if self._file is None or self._why_not:
@@ -124,11 +124,10 @@ class ClientKeysPages:
         refusal = self._access.refusal(request)
         if refusal is not None:
             return self._answers.send(request, refusal)
-        fields, session = form(request), self._access.session(request)
-        if fields is None or session is None or not session.is_own(fields.get("token", "")):
+        own = self._access.own_form(request)
+        if own is None:
             return self._answers.send(request, self._pages.out_of_date())
-        if self._access.is_foreign(request):
-            return self._answers.send(request, self._pages.out_of_date())
+        fields, session = own
         try:
             if name := fields.get("revoke", ""):
                 await self._keys.revoke(name)
@@ -160,7 +159,7 @@ def section(shown: KeysShown) -> Tag:
         )
         for key in shown.keys
     ]
-    head = tags.tr(*(tags.th(words, scope="col") for words in ("Client", "Limits", "Tokens used", "")))
+    head = tags.tr(*(tags.th(words, scope="col") for words in ("Client", "Limits", "Tokens used", "Change")))
     region = {"role": "region", "aria-label": "Clients' keys", "tabindex": "0"}
     table = tags.div(tags.table(tags.thead(head), tags.tbody(*rows)), class_="scroll", **region) if rows else ""
     below = tags.p(shown.why_not, class_="none") if shown.why_not else _form()

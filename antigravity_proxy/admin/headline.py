@@ -7,15 +7,17 @@ from typing import Literal
 
 from msgspec import Struct
 
-from antigravity_proxy.admin.account import Kind
+from antigravity_proxy.accounts.condition import Kind, serving
 from antigravity_proxy.admin.history import Minute
 from antigravity_proxy.admin.markup import number
-from antigravity_proxy.web.health import Condition, judge
+from antigravity_proxy.web.health import NO_VOLUME, Condition, judge
 
 Level = Literal["well", "attention", "broken"]
 
 #: minutes that a verdict looks back, and how many requests it takes to judge by
 _RECENT, _ENOUGH = 10, 4
+_NONE: Mapping[Kind, int] = {}
+_NOBODY = "There is neither an account that can be opened nor an official credential"
 
 
 class Headline(Struct, frozen=True):
@@ -31,12 +33,14 @@ class Headline(Struct, frozen=True):
     resting: bool = False
 
 
-def headline(condition: Condition, counts: Mapping[Kind, int], minutes: Sequence[Minute]) -> Headline:
-    """The verdict over the daemon as it is now."""
-    health, said = judge(condition), _said(counts, minutes)
+def headline(
+    condition: Condition, counts: Mapping[Kind, int], minutes: Sequence[Minute], credentials: Mapping[Kind, int] = _NONE
+) -> Headline:
+    """The verdict over the daemon as it is now: its accounts and official credentials, counted by how they do."""
+    health, said = judge(condition), _said(counts, credentials, minutes)
     trouble = list(condition.warnings)
-    if condition.database != "connected":
-        known = "the last good state serves on" if condition.ever_read else "nothing of it was ever read"
+    if condition.database not in ("connected", NO_VOLUME):
+        known = "the last good state stays in use" if condition.ever_read else "nothing of it was ever read"
         trouble.insert(0, f"The volume can't be read: {condition.database}; {known}")
     if counts["out"] and not trouble:  # else the warnings tell more of them
         trouble.append(f"{number(counts['out'], 'account')} out of use: see below why")
@@ -46,27 +50,39 @@ def headline(condition: Condition, counts: Mapping[Kind, int], minutes: Sequence
     if condition.draining:
         return Headline("attention", "It is shutting down", said, reasons)
     if condition.resting:
-        return Headline("broken", "All accounts rest: Google has barred one of them", said, reasons, resting=True)
+        title = "All accounts are on hold: Google has barred one of them"
+        title += "; the official credentials go on" if serving(credentials) else ""
+        return Headline("broken", title, said, reasons, resting=True)
     if health.status == "unhealthy":
-        return Headline("broken", "It can't serve", said, reasons or ("There is no account that can be opened",))
+        return Headline("broken", "It can't serve", said, reasons or (_NOBODY,))
     if not condition.usable:
-        title = "Every account is paused" if counts["paused"] and not counts["out"] else "No account can serve"
+        all_paused = counts["paused"] and not counts["out"] and not sum(credentials.values())
+        title = "Every account is paused" if all_paused else f"No {_members(counts, credentials)} can serve"
         return Headline("broken", title, said, reasons)
-    if not counts["ready"] + counts["limited"] + counts["busy"] and counts["cooling"]:
-        told = "Clients are told to come back (429) until the first account is free again"
-        return Headline("attention", "Every account is cooling", said, (told, *reasons))
+    if not serving(counts) + serving(credentials) and counts["cooling"] + credentials.get("cooling", 0):
+        told = "Clients are told to come back (429) until the first one is free again"
+        title = f"Every {_members(counts, credentials)} is cooling"
+        return Headline("attention", title, said, (told, *reasons))
     if reasons:
-        return Headline("attention", "It serves, but something needs you", said, reasons)
+        return Headline("attention", "Serving, but needs attention", said, reasons)
     return Headline("well", "All is well", said)
 
 
-def _said(counts: Mapping[Kind, int], minutes: Sequence[Minute]) -> str:
-    serving = counts["ready"] + counts["limited"] + counts["busy"]
+def _members(counts: Mapping[Kind, int], credentials: Mapping[Kind, int]) -> str:
+    """What there is, of which none can serve."""
+    both = ("account" * bool(sum(counts.values())), "credential" * bool(sum(credentials.values())))
+    return " or ".join(filter(None, both)) or "account"
+
+
+def _said(counts: Mapping[Kind, int], credentials: Mapping[Kind, int], minutes: Sequence[Minute]) -> str:
     requests = sum(minute.requests for minute in minutes)
     failed = sum(minute.failed + minute.limited for minute in minutes)
     ended = f", {failed:,} of them failed" if failed else ""
     asked = f"{number(requests, 'request')} in the last hour{ended}." if requests else "No request in the last hour."
-    return f"{serving:,} of {number(sum(counts.values()), 'account')} can serve now. {asked}"
+    found = ((counts, "account"), (credentials, "official credential"))
+    some = [(each, one) for each, one in found if sum(each.values())] or found[:1]
+    able = " and ".join(f"{serving(each):,} of {number(sum(each.values()), one)}" for each, one in some)
+    return f"{able} can serve now. {asked}"
 
 
 def _failing(minutes: Sequence[Minute]) -> str | None:

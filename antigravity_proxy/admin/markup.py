@@ -101,6 +101,18 @@ def _time(epoch: float, words: str, which: str) -> Tag:
     return tags.time(words, datetime=stamp, title=moment(epoch), **{f"data-{which}": str(round(epoch))})
 
 
+def meter(percent: float, kind: str) -> Tag:
+    """A bar that is filled so far. It repeats what words beside it say, so that only these are read aloud."""
+    return tags.svg(
+        tags.rect(width="100", height="6", class_="track"),
+        tags.rect(width=f"{percent:.1f}", height="6", class_=kind),
+        viewBox="0 0 100 6",
+        preserveAspectRatio="none",
+        class_="meter",
+        **{"aria-hidden": "true"},
+    )
+
+
 #: the drawing's own units: a bar and the gap after it, and the height
 _STEP, _BAR, _HEIGHT = 5, 4, 48
 

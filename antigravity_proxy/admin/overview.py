@@ -6,16 +6,19 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
+from antigravity_proxy.accounts.condition import KINDS, Kind, kind_of
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.waiting import SingleFlight
-from antigravity_proxy.admin import settings_shown
-from antigravity_proxy.admin.account import KINDS, Kind, Shown, kind_of, shown
+from antigravity_proxy.admin import credentials, settings_shown
+from antigravity_proxy.admin.account import Shown, shown
 from antigravity_proxy.admin.client_keys import KeysShown
+from antigravity_proxy.admin.credentials import CredentialsShown
 from antigravity_proxy.admin.headline import Headline, headline
 from antigravity_proxy.admin.history import History, Minute, RecentError
 from antigravity_proxy.admin.usage import UsageShown
+from antigravity_proxy.canonical.model_table import ModelTable
 from antigravity_proxy.secret import masked
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.telemetry.record import Ledger
@@ -27,23 +30,23 @@ _AT_ONCE = 250
 
 
 class Counted(Struct, frozen=True):
-    """All accounts in the pool's order, and by kind."""
+    """All of a pool's accounts in its order, and by kind."""
 
     accounts: Sequence[AccountState] = ()
     kinds: Mapping[Kind, Sequence[AccountState]] = {}
 
 
 class Census:
-    """Counts a pool's accounts by how they are doing."""
+    """Counts the accounts of some pools by how they are doing."""
 
-    def __init__(self, pool: Pool, slices: Slices) -> None:
-        self._pool = pool
+    def __init__(self, pools: Sequence[Pool], slices: Slices) -> None:
+        self._pools = pools
         self._slices = slices
         self._flights: SingleFlight[None] = SingleFlight()
-        self._counted = Counted()
+        self._counted: tuple[Counted, ...] = ()
 
-    async def now(self) -> Counted:
-        """The accounts as they are now; who asks while a count is under way gets its outcome."""
+    async def now(self) -> tuple[Counted, ...]:
+        """Each pool's accounts as they are now; who asks while a count is under way gets its outcome."""
         await self._flights.do(self, lambda: self._slices.run(self._counting()))
         return self._counted
 
@@ -52,14 +55,16 @@ class Census:
         self._flights.cancel()
 
     def _counting(self) -> Iterator[None]:
-        kinds: dict[Kind, list[AccountState]] = {kind: [] for kind in KINDS}
-        rules, now = self._pool.rules, self._pool.now()
-        states = tuple(self._pool.states)
-        for number, state in enumerate(states, 1):
-            kinds[kind_of(state, rules, now)].append(state)
-            if number % _AT_ONCE == 0:
-                yield
-        self._counted = Counted(states, kinds)
+        found = []
+        for pool in self._pools:
+            kinds: dict[Kind, list[AccountState]] = {kind: [] for kind in KINDS}
+            rules, now, states = pool.rules, pool.now(), tuple(pool.states)
+            for number, state in enumerate(states, 1):
+                kinds[kind_of(state, rules, now)].append(state)
+                if number % _AT_ONCE == 0:
+                    yield
+            found.append(Counted(states, kinds))
+        self._counted = tuple(found)
 
 
 #: accounts on one page
@@ -130,6 +135,7 @@ class Status(Struct, frozen=True):
     now: float
     headline: Headline
     listed: Listed
+    official: CredentialsShown
     traffic: Traffic
     faults: tuple[RecentError, ...]
     refused: tuple[tuple[str, int], ...]
@@ -140,10 +146,12 @@ class Status(Struct, frozen=True):
 
 
 class Sources(Struct, frozen=True):
-    """The daemon's parts that are looked at."""
+    """The daemon's parts that are looked at. ``official``: the pools of official credentials, by upstream."""
 
     settings: Callable[[], Settings]
+    models: Callable[[], ModelTable]
     pool: Pool
+    official: Mapping[str, Pool]
     state: Callable[[], VolumeState]
     condition: Callable[[], Condition]
     ledger: Ledger
@@ -158,12 +166,12 @@ class Overview:
 
     def __init__(self, sources: Sources, slices: Slices) -> None:
         self._sources = sources
-        self._census = Census(sources.pool, slices)
+        self._census = Census((sources.pool, *sources.official.values()), slices)
 
     @property
     def size(self) -> int:
-        """How many accounts there are to look at."""
-        return len(self._sources.pool.states)
+        """How many accounts and credentials there are to look at."""
+        return sum(len(pool.states) for pool in (self._sources.pool, *self._sources.official.values()))
 
     def epoch(self) -> float:
         """The wall clock that all times on the page refer to, in seconds."""
@@ -176,7 +184,7 @@ class Overview:
     async def look(self, selection: Selection) -> Status:
         """How everything is now."""
         sources = self._sources
-        counted = await self._census.now()
+        counted, *others = await self._census.now()
         counts = {kind: len(states) for kind, states in counted.kinds.items()}
         usage = await sources.usage(sources.pool.now().monotonic)
         condition, minutes, pool = sources.condition(), sources.history.minutes(), sources.pool
@@ -187,17 +195,19 @@ class Overview:
         selection = Selection(selection.kind, min(selection.page, pages))
         now, first = pool.now(), PAGE * (selection.page - 1)
         listed = tuple(shown(state, pool.rules, settings.clients, now) for state in states[first : first + PAGE])
+        official = credentials.look(sources.official, [each.kinds for each in others])
         return Status(
             now=now.epoch,
-            headline=headline(condition, counts, minutes),
+            headline=headline(condition, counts, minutes, official.counts),
             listed=Listed(selection, pages, counts, listed),
+            official=official,
             traffic=Traffic(ledger.open_count, ledger.stream_count, minutes),
             faults=sources.history.faults(),
             refused=sources.history.refused(),
             usage=usage,
             client_keys=sources.client_keys(),
             volume=_volume(sources.state(), condition),
-            settings=settings_shown.lines(settings, read_only=sources.read_only),
+            settings=settings_shown.lines(settings, sources.models(), read_only=sources.read_only),
         )
 
 

@@ -10,8 +10,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.web.template import Tag
 
-from antigravity_proxy.admin import client_keys, usage
-from antigravity_proxy.admin.account import KINDS, card
+from antigravity_proxy.accounts.condition import KINDS
+from antigravity_proxy.admin import client_keys, credentials, usage
+from antigravity_proxy.admin.account import card
+from antigravity_proxy.admin.credentials import CredentialsShown
 from antigravity_proxy.admin.headline import Headline
 from antigravity_proxy.admin.history import RecentError
 from antigravity_proxy.admin.http import BaseUrl
@@ -19,6 +21,7 @@ from antigravity_proxy.admin.markup import Series, chart, dot, filled, flat, hol
 from antigravity_proxy.admin.overview import Listed, Selection, Status, Traffic, VolumeShown
 from antigravity_proxy.admin.settings_shown import Line
 from antigravity_proxy.admin.why import search
+from antigravity_proxy.web.health import NO_VOLUME
 
 #: the id of the list that the accounts stand in
 LIST = "accounts"
@@ -59,13 +62,18 @@ class Layout:
         """Every part; the list of accounts after the accounts in it."""
         now, listed = status.now, status.listed
         yield Fragment("headline", status.headline, lambda: _headline(status.headline))
-        yield Fragment("figures", (listed.counts, status.traffic), lambda: _figures(listed, status.traffic))
+        yield Fragment(
+            "figures",
+            (listed.counts, status.official.counts, status.traffic),
+            lambda: _figures(listed, status.official, status.traffic),
+        )
         yield Fragment("traffic", status.traffic.minutes, lambda: _traffic(status.traffic))
         yield Fragment("tabs", (listed.counts, listed.selection, listed.pages), lambda: self._tabs(listed))
         cards = self._cards(status)
         ids = tuple(each.id for each in cards)
         yield from cards
         yield Fragment(LIST, ids, lambda: self._list(is_empty=not ids), ids)
+        yield Fragment("official", status.official, lambda: credentials.section(status.official, now))
         yield Fragment("refused", status.refused, lambda: _refused(status.refused))
         yield Fragment("faults", status.faults, lambda: _faults(status.faults, now, self._base_url.path("/why")))
         yield Fragment("usage", status.usage, lambda: usage.section(status.usage))
@@ -80,6 +88,7 @@ class Layout:
             hole("headline"),
             hole("figures"),
             tags.section(tags.h2("Accounts"), hole("tabs"), hole(LIST), class_="wide"),
+            hole("official"),
             hole("traffic"),
             hole("refused"),
             hole("usage"),
@@ -176,7 +185,7 @@ def _refused(refused: tuple[tuple[str, int], ...]) -> Tag:
     return tags.section(tags.h2("Refused for its prompt, by client"), tags.ul(*lines), id="refused")
 
 
-def _figures(listed: Listed, traffic: Traffic) -> Tag:
+def _figures(listed: Listed, official: CredentialsShown, traffic: Traffic) -> Tag:
     counts, minutes = listed.counts, traffic.minutes
     requests = sum(minute.requests for minute in minutes)
     failed = sum(minute.failed + minute.limited for minute in minutes)
@@ -186,6 +195,11 @@ def _figures(listed: Listed, traffic: Traffic) -> Tag:
         ("cooling", resting, "cooling, some or all models"),
         ("paused", counts["paused"], "paused"),
         ("out", counts["out"], "out of use"),
+    ]
+    if official.all:
+        able = ("ready", official.serving, f"of {number(official.all, 'official credential')} can serve")
+        figures = [*(figures if sum(counts.values()) else []), able]
+    figures += [
         ("", traffic.under_way, f"requests under way, {number(traffic.streams, 'stream')}"),
         ("", requests, "requests in the last hour"),
         ("out", failed, "of them failed"),
@@ -250,8 +264,10 @@ def _last(account: str) -> list[Tag | str]:
 
 
 def _volume(volume: VolumeShown, now: float) -> Tag:
-    well = volume.database == "connected"
-    state = "read, and watched" if well else volume.database
+    well = volume.database in ("connected", NO_VOLUME)
+    state = {"connected": "read, and watched", NO_VOLUME: "there is none, and none is needed"}.get(
+        volume.database, volume.database
+    )
     if volume.stale_since is not None:
         when: list[Tag | str] = ["last confirmed ", since(volume.stale_since, now), " ago"]
     else:

@@ -28,9 +28,9 @@ from antigravity_proxy.web.twisted_request import TwistedRequest
 MAX_BODY = 16 << 10
 _TITLES = {
     404: "There is no such page",
-    405: "That can't be done here",
+    405: "Method not allowed",
     408: "The request took too long",
-    413: "That is too much",
+    413: "The request is too large",
 }
 
 
@@ -112,7 +112,7 @@ class AdminResource:
         """Logs a fault of ours; the page doesn't show it."""
         if not failure.check(CancelledError):
             request.channel.site.failed(failure)
-        return self._answers.send(request, self._pages.message(500, "Something went wrong here", "The log says what."))
+        return self._answers.send(request, self._pages.message(500, "Internal error", "The log says what."))
 
 
 class AdminAdmission(Admission, kw_only=True):

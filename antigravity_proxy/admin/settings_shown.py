@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from antigravity_proxy.canonical.model_table import ModelTable
 from antigravity_proxy.settings.proxies import UnusableProxy
 from antigravity_proxy.settings.table import TABLE, Settings
 
@@ -26,12 +27,12 @@ class Line(Struct, frozen=True):
     help: str
 
 
-def lines(settings: Settings, *, read_only: bool) -> tuple[Line, ...]:
-    """All of them, in the order of the documentation. ``read_only`` is what really is in force."""
-    return tuple(_lines(settings, read_only))
+def lines(settings: Settings, models: ModelTable, *, read_only: bool) -> tuple[Line, ...]:
+    """All of them, in the order of the documentation. ``models``, ``read_only`` are what really is in force."""
+    return tuple(_lines(settings, models, read_only))
 
 
-def _lines(settings: Settings, read_only: bool) -> Iterator[Line]:
+def _lines(settings: Settings, models: ModelTable, read_only: bool) -> Iterator[Line]:
     for setting in TABLE:
         name, field, source = setting.name, setting.field, settings.sources[setting.field]
         value = getattr(settings, field)
@@ -41,6 +42,8 @@ def _lines(settings: Settings, read_only: bool) -> Iterator[Line]:
             shown = _secret("" in settings.clients if field in _CLIENT else bool(value), source)
         elif field == "read_only" and read_only != settings.read_only:
             shown, source = "true", "the data directory can't be written"
+        elif field == "models_file" and models.corrected:
+            shown = f"{value}: corrects {models.told}"
         else:
             shown = _text(value)
         yield Line(name, shown, source.replace("gui_config", "gui_config.json"), setting.help)

@@ -144,7 +144,7 @@ class SignIn:
         except VolumeError as e:
             raise SignInFailed(503, f"The account could not be stored: {e}.") from None
         except CancelledError:
-            raise SignInFailed(503, "The account could not be stored: the daemon is ending.") from None
+            raise SignInFailed(503, "The account could not be stored: the daemon is shutting down.") from None
         return Added(user.email, written)
 
     def _client(self) -> tuple[str, OAuthPair]:

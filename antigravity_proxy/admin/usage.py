@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from twisted.web.template import Tag
 
-from antigravity_proxy.admin.markup import number, short, tags
+from antigravity_proxy.admin.markup import meter, number, short, tags
 from antigravity_proxy.state.usage import UsageLedger
 from antigravity_proxy.state.usage_report import Amount, Report
 from antigravity_proxy.state.usage_table import day_name
@@ -141,15 +141,7 @@ def _list(heading: str, rows: tuple[Used, ...]) -> Tag:
 
 
 def _bar(row: Used, top: int) -> Tag:
-    """The bar repeats what the words say."""
     amount = row.amount
-    drawing = tags.svg(
-        tags.rect(width="100", height="6", class_="track"),
-        tags.rect(width=f"{100 * amount.tokens / top:.1f}", height="6", class_="served"),
-        viewBox="0 0 100 6",
-        preserveAspectRatio="none",
-        **{"aria-hidden": "true"},
-    )
     words = f"{short(amount.tokens)} tokens"
     told = f"{number(amount.requests, 'request')}, {short(amount.tokens_in)} in, {short(amount.tokens_out)} out"
     if amount.failures:
@@ -157,6 +149,6 @@ def _bar(row: Used, top: int) -> Tag:
     return tags.li(
         tags.span(row.name, class_="model", title=row.name),
         tags.span(words, class_="left"),
-        drawing,
+        meter(100 * amount.tokens / top, "served"),
         tags.span(told, class_="again"),
     )

@@ -88,7 +88,7 @@ def explanation(known: Mapping[str, Any]) -> list[Tag]:
         ]
         found.append(_table("Attempts", ("After", "Account", "What came of it", "Status", "Took"), rows))
     else:
-        found.append(tags.p("Nobody was asked."))
+        found.append(tags.p("No upstream was asked."))
     for board in known["standings"]:
         found.append(tags.h2(f"How the accounts stood for {board['model']}"))
         words = f"{number(board['couldServe'], 'account')} of {board['lookedAt']:,} could serve"

@@ -10,20 +10,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from antigravity_proxy.canonical.call import Call, Reasoning
+from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.canonical.model_names import HIGH, LOW, MEDIUM, best, budget_depth, kind_of, named
-from antigravity_proxy.canonical.models import (
-    ALIASES,
-    FALLBACK,
-    HIDDEN,
-    IMAGE_MODEL,
-    MODELS,
-    OLDER,
-    SEARCH_MODEL,
-    SHOWN_ALIASES,
-    Model,
-    unlisted,
-)
-from antigravity_proxy.canonical.offers import Offer, Offers
+from antigravity_proxy.canonical.model_table import ModelTable
+from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.offers import Offers
 
 Owner = Literal["google", "anthropic", "openai"]
 
@@ -82,8 +73,8 @@ class Catalogue:
 
     ``custom_mapping`` and ``anthropic_mapping`` are the desktop app's: requested name, or pattern with ``*``, to an
     upstream id or another public name. ``aliases`` are the operator's own, and stronger: to one such target, or to
-    several, of which the first that can serve does. ``offers`` is what any account may use; none: not known, so the
-    tables count.
+    several, of which the first that can serve does. ``offers`` is what any account may use; none: not known, so
+    ``table`` counts.
     """
 
     def __init__(
@@ -92,25 +83,27 @@ class Catalogue:
         anthropic_mapping: Mapping[str, str] | None = None,
         offers: Offers = _NO_OFFERS,
         aliases: Mapping[str, tuple[str, ...]] | None = None,
+        table: ModelTable = BUNDLED,
     ) -> None:
+        self.table = table
         apps = {**(anthropic_mapping or {}), **(custom_mapping or {})}
         self._mappings = (_Mapping(aliases or {}), _Mapping({name: (target,) for name, target in apps.items()}))
-        self._offered = {offer.id: offer for offer in offers.models if not offer.id.startswith(HIDDEN)}
+        self._offered = {offer.id: offer for offer in offers.models if not offer.id.startswith(table.hidden)}
         self._forwarded = dict(offers.forwarded)
         self._searching = frozenset(offers.searching) & self._offered.keys()
         self._resolved: dict[tuple[str, int], tuple[Model, ...]] = {}
         self._known: dict[str, bool] = {}
         #: the upstream ids that are offered, as far as is known
-        self.ids = tuple(sorted(self._offered or MODELS))
+        self.ids = tuple(sorted(self._offered or table.accounts))
         self._public = tuple(sorted(self._list(), key=lambda model: model.id))
         self._by_id = {model.id: model for model in self._public}
 
     def resolve(self, name: str, reasoning: Reasoning = _NOTHING_SAID) -> Model:
-        """The upstream model for a public name, in the order of upstream.md 8.2. Never fails: see FALLBACK."""
+        """The upstream model for a public name, in the order of upstream.md 8.2. Never fails: there is a fallback."""
         return self._chain(name, reasoning)[0]
 
     def knows(self, name: str) -> bool:
-        """Whether the name means a model, and is not served by FALLBACK for want of one."""
+        """Whether the name means a model, and is not served by the fallback for want of one."""
         known = self._known.get(name)
         if known is None:
             known = len(name) <= _MAX_NAME and self._means(name, 0) is not None
@@ -131,7 +124,7 @@ class Catalogue:
         models = self._resolved.get(key)
         if models is None:
             meant = self._means(name, depth) if len(name) <= _MAX_NAME else None
-            models = tuple(self._available(identity, depth) for identity in meant or (FALLBACK,))
+            models = tuple(self._available(identity, depth) for identity in meant or (self.table.fallback,))
             if len(self._resolved) < _CACHED_NAMES and len(name) <= _MAX_NAME:  # names come from clients
                 self._resolved[key] = models
         return models
@@ -139,10 +132,11 @@ class Catalogue:
     def _able(self, model: Model, call: Call) -> Model:
         """The model, unless the call wants a search or a picture that this one can't do."""
         if call.output.kind == "image" and not model.image:
-            return self._available(IMAGE_MODEL)
+            return self._available(self.table.pictures)
         if call.web_search and not call.tools and not self._searches(model):
-            able = sorted(self._searching - {SEARCH_MODEL})
-            return self._available(able[0] if able and SEARCH_MODEL not in self._searching else SEARCH_MODEL)
+            usual = self.table.search
+            able = sorted(self._searching - {usual})
+            return self._available(able[0] if able and usual not in self._searching else usual)
         return model
 
     def mapped(self, name: str) -> tuple[str, ...] | None:
@@ -181,7 +175,7 @@ class Catalogue:
         """The id that a mapping's target means: an id that is known, another public name, or an id all the same."""
         target = written.removeprefix("models/")
         for each in (target, _bare(target)):
-            if each in MODELS or each in self._offered:
+            if each in self.table.accounts or each in self._offered:
                 return each
         return self._meant(_bare(target.lower()), depth) or target
 
@@ -194,7 +188,7 @@ class Catalogue:
         """What upstream offers by that name or has replaced it by, or of that generation and kind; else the tables."""
         if name in self._offered or name in self._forwarded:
             return name
-        if name in MODELS and name not in OLDER:
+        if name in self.table.accounts and name not in self.table.older:
             return name
         said = named(name)
         if said is not None:
@@ -202,14 +196,14 @@ class Catalogue:
             found = best(alike, said.generation, depth if said.depth is None else said.depth)
             if found is not None:
                 return found.id
-        return next((ids[depth] for pattern, ids in ALIASES if pattern.fullmatch(name)), None)
+        return self.table.alias(name, depth)
 
     def _all(self) -> list[Model]:
         """What is offered, the tables' models first; the tables where that is not known."""
         if not self._offered:
-            return [model for name, model in MODELS.items() if name not in OLDER]
-        others = sorted(self._offered.keys() - MODELS.keys())
-        return [self._model(name) for name in (*(name for name in MODELS if name in self._offered), *others)]
+            return [model for name, model in self.table.accounts.items() if name not in self.table.older]
+        listed = [name for name in self.table.accounts if name in self._offered]
+        return [self._model(name) for name in (*listed, *sorted(self._offered.keys() - self.table.accounts.keys()))]
 
     def _available(self, identity: str, depth: int = HIGH) -> Model:
         """The model of that id or of what has replaced it; one of its kind that is offered, if that isn't."""
@@ -226,20 +220,20 @@ class Catalogue:
 
     def _model(self, identity: str) -> Model:
         """What the tables know of a model, with what upstream says of it (upstream.md 8.4)."""
-        model, offer = MODELS.get(identity), self._offered.get(identity)
-        if model is None:
-            model = unlisted(identity)
-            if offer is not None and offer.thinks is False:
-                model = replace(model, thinking=None)
-        return model if offer is None else _as_offered(model, offer)
+        model, offer = self.table.account_model(identity), self._offered.get(identity)
+        if offer is None:
+            return model
+        if offer.thinks is False and identity not in self.table.accounts:
+            model = replace(model, thinking=None)
+        return self.table.as_offered(model, offer)
 
     def _searches(self, model: Model) -> bool:
         if self._searching:
             return model.id in self._searching
-        return model.family == "gemini" and not model.image
+        return model.searches
 
     def _list(self) -> list[PublicModel]:
-        aliases = [name for name in SHOWN_ALIASES if not self._offered or self.resolve(name).id in self._offered]
+        aliases = [name for name in self.table.shown if not self._offered or self.resolve(name).id in self._offered]
         names = [name for mapping in self._mappings for name in mapping.exact]
         return [_public(name, self.resolve(name)) for name in dict.fromkeys([*self.ids, *aliases, *names])]
 
@@ -248,15 +242,6 @@ def owner_of(name: str) -> Owner:
     """Whose model a public name means."""
     plain = _bare(name.lower())
     return next((owner for pattern, owner in _OWNERS if pattern.match(plain)), "google")
-
-
-def _as_offered(model: Model, offer: Offer) -> Model:
-    return replace(
-        model,
-        display_name=offer.display_name or model.display_name,
-        context=offer.context or model.context,
-        output=offer.output or model.output,
-    )
 
 
 def _depth(reasoning: Reasoning) -> int:

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.models import Model, generation
 
 #: depths: high, medium, low
 HIGH, MEDIUM, LOW = 0, 1, 2
 #: thinking budgets in tokens below which a model that stands for one depth is low, or medium (upstream.md 8.3)
 LOW_BUDGET, MEDIUM_BUDGET = 2000, 7000
-_GEMINI = re.compile(r"gemini-(\d{1,3}(?:\.\d{1,3})?)-(pro-image|flash-image|flash-lite|flash|pro)(?![a-z])(.*)")
+_GEMINI = re.compile(r"gemini-(\d{1,3})(?:\.(\d{1,2}))?-(pro-image|flash-image|flash-lite|flash|pro)(?![a-z])(.*)")
 _DEPTH = re.compile(r"-(high|medium|low)$")
 _DEPTHS = {"high": HIGH, "medium": MEDIUM, "low": LOW}
 _KINDS = ("opus", "sonnet", "haiku", "lite", "flash", "pro")
@@ -32,9 +32,9 @@ def named(name: str) -> Named | None:
     found = _GEMINI.fullmatch(name)
     if found is None:
         return None
-    depth = _DEPTH.search(found[3])
-    kind = "lite" if found[2] == "flash-lite" else found[2]
-    return Named(float(found[1]), kind, _DEPTHS[depth[1]] if depth else None)
+    depth = _DEPTH.search(found[4])
+    kind = "lite" if found[3] == "flash-lite" else found[3]
+    return Named(generation(found[1], found[2] or "0"), kind, _DEPTHS[depth[1]] if depth else None)
 
 
 def kind_of(model: Model) -> str:

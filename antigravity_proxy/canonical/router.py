@@ -8,12 +8,11 @@ from fnmatch import fnmatchcase
 from msgspec import Struct
 from msgspec.structs import replace
 
-from antigravity_proxy.canonical import official
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.catalogue import Catalogue, PublicModel, owner_of
 from antigravity_proxy.canonical.credential import ACCOUNTS, GEMINI, VERTEX
-from antigravity_proxy.canonical.models import IMAGE_MODEL, Model
-from antigravity_proxy.canonical.offers import Offer, Offers
+from antigravity_proxy.canonical.models import Model, Output
+from antigravity_proxy.canonical.offers import Offers
 from antigravity_proxy.errors import ModelNotFound
 from antigravity_proxy.settings.parse import UPSTREAMS
 
@@ -23,9 +22,18 @@ _MISSING = {
     GEMINI: "GEMINI_API_KEYS or PROXY_CREDENTIALS_FILE",
     VERTEX: "PROXY_CREDENTIALS_FILE or PROXY_VERTEX_ADC",
 }
-_NO_OFFERS = Offers()
+#: what a request says to official upstreams alone, and without which its answer would be another
+_CONTENT = frozenset({"cachedContent", "continuationToken", "modelArmorConfig"})
+#: what else than texts and pictures models make, as a verb
+_DOES = {"vectors": "make vectors", "speech": "speak"}
 #: the models of a call, by upstream, in the order in which they are asked; `Model.upstream` says whose each is
 Route = tuple[Model, ...]
+#: whether an official upstream has somebody for an id: upstream, id
+Offering = Callable[[str, str], bool]
+
+
+def _anything(upstream: str, identity: str) -> bool:
+    return True
 
 
 class Routing(Struct, frozen=True):
@@ -49,15 +57,17 @@ class Router:
 
     def __init__(self, catalogue: Catalogue, routing: Routing | None = None) -> None:
         self.catalogue = catalogue
+        self._table = table = catalogue.table
         self.routing = routing = Routing() if routing is None else routing
         offered = {name: offers for name, offers in routing.offered.items() if offers.models}
         self._offers = {name: {each.id: each for each in offers.models} for name, offers in offered.items()}
         self._known = {
-            name: frozenset(self._offers.get(name) or official.known(name))
+            name: frozenset(self._offers.get(name) or table.official[name])
             for name in (GEMINI, VERTEX)
             if name in routing.serving and name in routing.order
         }
-        self._public: tuple[PublicModel, ...] | None = None
+        self._models: dict[tuple[str, str, str], Model] = {}
+        self._public: tuple[tuple[PublicModel, tuple[tuple[str, str], ...]], ...] | None = None
 
     def routes(self, call: Call) -> tuple[Route, ...]:
         """A route for each model of the chain that the operator wrote for the call's name; mostly one.
@@ -65,7 +75,7 @@ class Router:
         Raises ModelNotFound where no upstream has somebody for it.
         """
         if call.speech is not None:
-            return (self.special(call.model, official.speaks, "speak"),)
+            return (self.special(call.model, "speech"),)
         if self.routing.only_accounts and not _pin(call.model)[0]:
             return tuple((model,) for model in self.catalogue.serving(call))
         chain = self.catalogue.mapped(call.model) or (call.model,)
@@ -74,8 +84,8 @@ class Router:
             raise ModelNotFound(self._lacking(call.model))
         return found
 
-    def special(self, name: str, able: Callable[[str], bool], what: str) -> Route:
-        """The models of a name that can do what only official upstreams can, such as to make vectors.
+    def special(self, name: str, makes: Output) -> Route:
+        """The models of a name that make what only those of official upstreams do: vectors, or speech.
 
         Raises ModelNotFound, which says what is missing.
         """
@@ -83,13 +93,15 @@ class Router:
             pinned, bare = _pin(target)
             plain = _plain(bare)
             order = (pinned,) if pinned else self._order(bare)
-            found = [name for name in order if name in self._known and plain in self._known[name] and able(plain)]
-            if found:
-                return tuple(self._official(plain, upstream) for upstream in found)
+            there = (self._official(plain, each) for each in order if plain in self._known.get(each, ()))
+            if found := tuple(model for model in there if model.makes == makes):
+                return found
+        what = _DOES[makes]
         if not self._known:
             raise ModelNotFound(f"Only the Gemini API can {what}: set {_MISSING[GEMINI]}.", param="model")
-        able_ones = sorted({identity for known in self._known.values() for identity in known if able(identity)})
-        words = f"ask for {', '.join(able_ones)}" if able_ones else "no model that is offered here can"
+        every = (self._official(identity, upstream) for upstream, known in self._known.items() for identity in known)
+        able = sorted({model.id for model in every if model.makes == makes})
+        words = f"ask for {', '.join(able)}" if able else "no model that is offered here can"
         raise ModelNotFound(f"{name[:200]!r} can't {what}: {words}.", param="model")
 
     def first(self, name: str) -> Model | None:
@@ -108,39 +120,49 @@ class Router:
         bare = _pin(name)[1]
         return self.catalogue.knows(bare) or any(_plain(bare) in known for known in self._known.values())
 
-    def public(self) -> tuple[PublicModel, ...]:
-        """Every name that model lists show, sorted."""
+    def public(self, offers: Offering = _anything) -> tuple[PublicModel, ...]:
+        """Every name that model lists show, sorted. ``offers``: whether an official upstream has somebody for an id."""
+        return tuple(model for model, places in self._shown() if not places or any(offers(*each) for each in places))
+
+    def find(self, name: str, offers: Offering = _anything) -> PublicModel | None:
+        """The model of that name, listed or not; None where the name means none. ``offers`` as ``public`` has it."""
+        for model, places in self._shown():
+            if model.id == name:
+                return model if not places or any(offers(*each) for each in places) else None
+        return self.catalogue.find(name) if ACCOUNTS in self.routing.serving else None
+
+    def _shown(self) -> tuple[tuple[PublicModel, tuple[tuple[str, str], ...]], ...]:
+        """Every name that may be listed, sorted; with the official upstreams and ids that alone can serve it."""
         if self._public is None:
-            listed = {model.id: model for model in self.catalogue.public()} if ACCOUNTS in self.routing.serving else {}
+            ours = self.catalogue.public() if ACCOUNTS in self.routing.serving else ()
+            shown: dict[str, tuple[PublicModel, tuple[tuple[str, str], ...]]] = {
+                model.id: (model, ()) for model in ours
+            }
+            own = frozenset(shown)
             for upstream, ids in self._known.items():
                 for identity in ids:
                     name = identity.replace("@", "-")
-                    if name not in listed:
-                        listed[name] = _shown(name, self._official(identity, upstream))
-            self._public = tuple(listed[name] for name in sorted(listed))
+                    if name not in own:
+                        model, places = shown.get(name) or (_public(name, self._official(identity, upstream)), ())
+                        shown[name] = model, (*places, (upstream, identity))
+            self._public = tuple(shown[name] for name in sorted(shown))
         return self._public
-
-    def find(self, name: str) -> PublicModel | None:
-        """The model of that name, listed or not; None where the name means none."""
-        found = next((model for model in self.public() if model.id == name), None)
-        if found is not None or ACCOUNTS not in self.routing.serving:
-            return found
-        return self.catalogue.find(name)
 
     def _route(self, name: str, call: Call) -> Route:
         pinned, bare = _pin(name)
         asked = replace(call, model=bare)
         ours = self.catalogue.serving(asked)[0]
-        exact = None if _draws(call, bare) else self._exact(bare)
+        exact = None if self._draws(call, bare) else self._exact(bare)
         order = (pinned,) if pinned else self._order(bare)
         found: list[Model] = []
         for upstream in order:
             if upstream == ACCOUNTS and ACCOUNTS in self.routing.serving:
-                if exact is None or exact in (ours.id, official.SAME.get(ours.id, ("", ""))[0]):
+                if exact is None or exact in (ours.id, self._table.same.get(ours.id, ("", ""))[0]):
                     found.append(ours)
             elif upstream in self._known and (model := self._at(upstream, bare, asked, ours, exact)) is not None:
                 found.append(model)
-        return tuple(found)
+        others = tuple(model for model in found if model.upstream != ACCOUNTS)
+        return others if others and call.official.keys() & _CONTENT else tuple(found)
 
     def _exact(self, name: str) -> str | None:
         """The official id that a name is: then nothing but this model serves it. None: it is the id of none.
@@ -148,12 +170,17 @@ class Router:
         Raises ModelNotFound for a model that makes nothing but vectors.
         """
         plain = _plain(name)
-        for each in (plain, official.claude_id(plain)):
-            if each is not None and any(each in known for known in self._known.values()):
-                if official.embeds(each):
+        for each in (plain, self._table.claude_id(plain)):
+            there = next((upstream for upstream, known in self._known.items() if each in known), None)
+            if each is not None and there is not None:
+                if self._official(each, there).makes == "vectors":
                     raise ModelNotFound(f"{name[:200]!r} makes vectors only: ask /v1/embeddings.", param="model")
                 return each
         return None
+
+    def _draws(self, call: Call, name: str) -> bool:
+        """Whether a picture is asked of a model that makes none: one that does makes it."""
+        return call.output.kind == "image" and not self._table.official_model(_plain(name), GEMINI).image
 
     def _order(self, name: str) -> tuple[str, ...]:
         for pattern, order in self.routing.overrides:
@@ -164,22 +191,27 @@ class Router:
     def _at(self, upstream: str, name: str, call: Call, ours: Model, exact: str | None) -> Model | None:
         """The model of that name at an official upstream, or the one that the accounts' is; None: it has neither."""
         known = self._known[upstream]
-        if _draws(call, name):
-            pictures = official.SAME.get(ours.id, ("", ""))[0] if ours.image else IMAGE_MODEL
+        if self._draws(call, name):
+            pictures = self._table.same.get(ours.id, ("", ""))[0] if ours.image else self._table.pictures
             return self._official(pictures, upstream) if pictures in known else None
         if exact is not None:
             return self._official(exact, upstream) if exact in known else None
         if not self.catalogue.knows(name) and ACCOUNTS not in self.routing.serving:
             return None if upstream == VERTEX and GEMINI in self._known else self._newest(upstream, known)
-        identity, level = official.SAME.get(ours.id, ("", ""))
+        identity, level = self._table.same.get(ours.id, ("", ""))
         return self._official(identity, upstream, level) if identity in known else None
 
     def _newest(self, upstream: str, known: Collection[str]) -> Model:
-        return self._official(official.newest_flash(sorted(known)), upstream)
+        return self._official(self._table.newest_flash(sorted(known)), upstream)
 
     def _official(self, identity: str, upstream: str, level: str = "") -> Model:
-        offer: Offer | None = self._offers.get(upstream, {}).get(identity)
-        return official.model(identity, upstream, level, offer)
+        """The model of an id that the upstream is known to have."""
+        key = (identity, upstream, level)
+        found = self._models.get(key)
+        if found is None:
+            offer = self._offers.get(upstream, {}).get(identity)
+            found = self._models[key] = self._table.official_model(identity, upstream, level, offer)
+        return found
 
     def _lacking(self, name: str) -> str:
         pinned, bare = _pin(name)
@@ -197,17 +229,12 @@ def _pin(name: str) -> tuple[str, str]:
     return (prefix, rest) if slash and rest and prefix in UPSTREAMS else ("", name)
 
 
-def _draws(call: Call, name: str) -> bool:
-    """Whether a picture is asked of a model that makes none: one that does makes it."""
-    return call.output.kind == "image" and "-image" not in _plain(name)
-
-
 def _plain(name: str) -> str:
     """A name without what clients put before it."""
     return name.lower().removeprefix("models/").removeprefix("google/").removeprefix("anthropic/")
 
 
-def _shown(name: str, model: Model) -> PublicModel:
+def _public(name: str, model: Model) -> PublicModel:
     return PublicModel(
         name, owner_of(name), model.display_name, model.context, model.output, model.thinking is not None
     )

@@ -31,7 +31,7 @@ def pause_account(data_dir: Path | None, url: str | None, account: str) -> None:
 @accounts.command("resume")
 @data_dir_option
 @_url
-@click.option("--all", "everybody", is_flag=True, help="End the rest of all accounts (PROXY_ON_TERMS_BAN).")
+@click.option("--all", "everybody", is_flag=True, help="Use all accounts again after a ban (PROXY_ON_TERMS_BAN).")
 @click.argument("account", required=False)
 def resume_account(data_dir: Path | None, url: str | None, everybody: bool, account: str | None) -> None:
     """Has the running daemon use a paused ACCOUNT again.
@@ -39,7 +39,7 @@ def resume_account(data_dir: Path | None, url: str | None, everybody: bool, acco
     With --all it ends the rest that began when Google barred an account; what somebody has paused stays so.
     """
     if everybody == (account is not None):
-        raise click.UsageError("Name one ACCOUNT, or give --all.")
+        raise click.UsageError("Name one ACCOUNT, or use --all.")
     _change("resume" if account else "resume-all", data_dir, url, account or "")
 
 

@@ -13,7 +13,7 @@ from antigravity_proxy.cli.common import data_dir_option, start_of
 @click.command()
 @data_dir_option
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--keep", type=click.IntRange(min=1), help="Keep so many backups there and remove older ones.")
+@click.option("--keep", type=click.IntRange(min=1), help="Keep this many backups and remove older ones.")
 def backup(data_dir: Path | None, directory: Path, keep: int | None) -> None:
     """Backs the volume up into DIRECTORY: database, configuration and keys, in one checked file.
 

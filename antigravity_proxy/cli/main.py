@@ -93,9 +93,9 @@ def setup(client: str, url: str | None, as_json: bool) -> None:
 
 @command.command()
 @data_dir_option
-@click.option("--watch", is_flag=True, help="Go on, and report whenever something changes, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Keep running and report every change, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a report, in one line.")
-@click.option("--offline", is_flag=True, help="Don't ask whether Google's hosts can be reached.")
+@click.option("--offline", is_flag=True, help="Do not check whether Google's hosts can be reached.")
 def check(data_dir: Path | None, watch: bool, as_json: bool, offline: bool) -> None:
     """Looks at settings, volume, keys, every account, and the way to upstream.
 

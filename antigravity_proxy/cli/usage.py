@@ -18,8 +18,8 @@ from antigravity_proxy.cli.common import data_dir_option, start_of
     multiple=True,
     help="A state directory (default: PROXY_STATE_DIR). Several, one a replica, are added up.",
 )
-@click.option("--by", default="day", show_default=True, help="Any of day,key,account,upstream,model.")
-@click.option("--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="So many days, UTC.")
+@click.option("--by", default="day", show_default=True, help="Group by any of day,key,account,upstream,model.")
+@click.option("--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="Number of days (UTC).")
 @click.option("--json", "form", flag_value="json", help="One JSON object.")
 @click.option("--csv", "form", flag_value="csv", help="A line for each row.")
 def usage(data_dir: Path | None, state_dirs: tuple[Path, ...], by: str, days: int, form: str | None) -> None:
@@ -44,4 +44,4 @@ def usage(data_dir: Path | None, state_dirs: tuple[Path, ...], by: str, days: in
     written = {"json": reading.as_json, "csv": reading.as_csv}.get(form or "", reading.as_text)
     click.echo(written(report))
     if report.truncated:
-        click.echo("There are more rows, smaller ones: ask by fewer columns, or for fewer days.", err=True)
+        click.echo("Smaller rows were left out: use fewer columns or fewer days.", err=True)

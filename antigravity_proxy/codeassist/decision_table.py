@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from msgspec import structs
 
 from antigravity_proxy import errors
-from antigravity_proxy.canonical import verdict
 from antigravity_proxy.canonical.verdict import Cause, Failure, Row, Scope, Step, Verdict
 from antigravity_proxy.codeassist import notices
 from antigravity_proxy.generatecontent import verdicts
@@ -41,8 +40,6 @@ from antigravity_proxy.generatecontent.verdicts import (
     per_minute,
     reason,
 )
-
-__all__ = ["TABLE", "WITHOUT_BODY", "judge"]
 
 #: seconds by consecutive failures, where upstream states no delay (upstream.md 6.3, column "cooldown")
 _QUOTA_LADDER = (3600.0, 7200.0, 14400.0)
@@ -138,7 +135,7 @@ _BARRED = structs.replace(
 _SCOPE_MISSING = structs.replace(
     _BARRED,
     cause=Cause.SCOPE_MISSING,
-    operator_words="its sign-in leaves out access to Google Cloud: sign in again, and tick that",
+    operator_words="its sign-in does not include access to Google Cloud: sign in again and allow it",
     about_terms=False,
 )
 _WRONG_PROJECT = Verdict(
@@ -251,8 +248,3 @@ REASONS = frozenset(
         "SECURITY_POLICY_VIOLATED",
     }
 )
-
-
-def judge(failure: Failure) -> Verdict:
-    """What upstream's refusal means."""
-    return verdict.judge(TABLE, failure)

@@ -15,10 +15,10 @@ from antigravity_proxy.credentials import google_file
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings import gemini_keys, proxies
 from antigravity_proxy.settings.parse import UPSTREAMS
+from antigravity_proxy.settings.toml_lines import line_of
 
 #: a file with more is not one that somebody wrote
 MAX_CREDENTIALS = 10_000
-_HEADER = re.compile(r"\s*\[\[\s*[\"']?credential[\"']?\s*\]\]\s*(?:#.*)?")
 _LOCATION = re.compile(r"[a-z]{2,20}(?:-[a-z]{2,20}\d{0,2}){0,3}")
 _PATTERN = re.compile(r"[A-Za-z0-9.@_*/-]{1,200}")
 _LONGEST = 4096
@@ -94,16 +94,15 @@ def parse(text: str, around: Surroundings) -> Found:
     try:
         value = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as e:
-        raise CredentialsError(f"it is no TOML: {str(e).partition(chr(10))[0][:200]}") from None
+        raise CredentialsError(f"it is not valid TOML: {str(e).partition(chr(10))[0][:200]}") from None
     unknown = sorted(value.keys() - {"credential", "route"})
     if unknown:
         raise CredentialsError(f"{_quoted(unknown[0])} is unknown; [[credential]] and [route] are accepted")
     entries = value.get("credential", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise CredentialsError("'credential' is no list of tables: write [[credential]] above each")
+        raise CredentialsError("'credential' is not a list of tables: write [[credential]] above each")
     if len(entries) > MAX_CREDENTIALS:
         raise CredentialsError(f"it holds more than {MAX_CREDENTIALS} credentials")
-    lines = _Lines(text)
     found: list[Credential] = []
     notes: list[str] = []
     for number, entry in enumerate(entries):
@@ -112,7 +111,7 @@ def parse(text: str, around: Surroundings) -> Found:
         except _Bad as e:
             name = entry.get("name")
             called = f" ({name})" if isinstance(name, str) and gemini_keys.NAME.fullmatch(name) else ""
-            raise CredentialsError(f"line {lines.of(number, e.field)}{called}: {e}") from None
+            raise CredentialsError(f"line {line_of(text, ('credential',), number, e.field)}{called}: {e}") from None
         found.append(credential)
         notes += [f"{credential.id}: {doubt}" for doubt in doubts]
     _check_unique(found)
@@ -210,7 +209,7 @@ def _grant(entry: dict[str, Any], kind: str, around: Surroundings) -> tuple[Gran
     if kind in ("gemini-key", "vertex-key"):
         key = _key(entry, around)
         odd = not gemini_keys.looks_like_a_key(key)
-        return StaticKey(), key, "", "", ["its key has not the shape of Google's (AIza…, AQ.…)"] if odd else []
+        return StaticKey(), key, "", "", ["its key does not look like a Google API key (AIza…, AQ.…)"] if odd else []
     project = _text(entry, "project", "")
     if project and not google_file.is_project(project):
         raise _Bad("project", "'project' takes a Google Cloud project's id")
@@ -228,7 +227,9 @@ def _grant(entry: dict[str, Any], kind: str, around: Surroundings) -> tuple[Gran
         raise _Bad(field, f"{where}: {e}") from None
     grant = found.grant
     if kind == "vertex-service-account" and not isinstance(grant, ServiceAccount):
-        raise _Bad(field, f"{where}: it is no service account's key; kind = \"vertex-adc\" takes a user's credentials")
+        raise _Bad(
+            field, f"{where}: it is not a service account's key; kind = \"vertex-adc\" takes a user's credentials"
+        )
     project = project or (around.project if kind == "vertex-adc" else "") or found.project or found.quota_project
     if not project:
         raise _Bad(field, 'no project is known: write project = "…", or set GOOGLE_CLOUD_PROJECT for kind vertex-adc')
@@ -266,7 +267,7 @@ def _text(entry: dict[str, Any], field: str, default: str | None = None) -> str:
     if value is None:
         raise _Bad("", f"'{field}' is missing")
     if not isinstance(value, str) or len(value) > _LONGEST or (field in entry and not value.strip()):
-        raise _Bad(field, f"'{field}' takes a text")
+        raise _Bad(field, f"'{field}' takes a string")
     return value.strip()
 
 
@@ -321,7 +322,7 @@ def _proxy(entry: dict[str, Any]) -> Secret | None:
 def _routes(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """``route."pattern" = ["vertex", "accounts"]``."""
     if not isinstance(value, dict):
-        raise CredentialsError('\'route\' is no table: write route."claude-*" = ["vertex", "accounts"]')
+        raise CredentialsError('\'route\' is not a table: write route."claude-*" = ["vertex", "accounts"]')
     found = []
     for pattern, order in value.items():
         known = isinstance(order, list) and order and all(each in UPSTREAMS for each in order)
@@ -335,21 +336,4 @@ def _routes(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 def _quoted(text: str) -> str:
     """A name of the file's as an error may show it: it may be a secret in the wrong place."""
-    return f"'{text}'" if re.fullmatch(r"[\w.*-]{1,40}", text) else "a name that is no known one"
-
-
-class _Lines:
-    """Where the entries of a file begin, and their fields stand."""
-
-    def __init__(self, text: str) -> None:
-        self._lines = text.splitlines()
-        self._headers = [number for number, line in enumerate(self._lines) if _HEADER.fullmatch(line)]
-
-    def of(self, entry: int, field: str) -> int:
-        """The line of a field, else that of its entry; counted from 1."""
-        if entry >= len(self._headers):  # written as an array of inline tables
-            return 1
-        start = self._headers[entry]
-        end = self._headers[entry + 1] if entry + 1 < len(self._headers) else len(self._lines)
-        named = re.compile(rf"\s*[\"']?{re.escape(field)}[\"']?\s*=") if field else None
-        return 1 + next((i for i in range(start, end) if named and named.match(self._lines[i])), start)
+    return f"'{text}'" if re.fullmatch(r"[\w.*-]{1,40}", text) else "a name that is not shown"

@@ -43,9 +43,9 @@ def read(content: str, *, replaced_token_url: bool = False) -> GoogleFile:
     try:
         value = msgspec.json.decode(content)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        raise GoogleFileError("it is no JSON") from None
+        raise GoogleFileError("it is not JSON") from None
     if not isinstance(value, dict):
-        raise GoogleFileError("it is no JSON object")
+        raise GoogleFileError("it is not a JSON object")
     universe = value.get("universe_domain", _UNIVERSE)
     if universe != _UNIVERSE:
         raise GoogleFileError(f"it is for another universe than {_UNIVERSE}")
@@ -59,7 +59,7 @@ def read(content: str, *, replaced_token_url: bool = False) -> GoogleFile:
         case str(kind) if kind.isidentifier() and len(kind) < 64:
             raise GoogleFileError(f"its type is {kind}; service_account and authorized_user are accepted")
         case _:
-            raise GoogleFileError("it has no 'type': it is no credentials file of Google's")
+            raise GoogleFileError("it has no 'type': it is not a Google credentials file")
 
 
 def _service_account(value: dict[str, Any], replaced: bool) -> GoogleFile:
@@ -72,9 +72,9 @@ def _service_account(value: dict[str, Any], replaced: bool) -> GoogleFile:
     try:
         loaded = load_pem_private_key(key.reveal().encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise GoogleFileError("its private_key is no private key in PEM without a password") from None
+        raise GoogleFileError("its private_key is not an unencrypted PEM private key") from None
     if not isinstance(loaded, RSAPrivateKey):
-        raise GoogleFileError("its private_key is no RSA key")
+        raise GoogleFileError("its private_key is not an RSA key")
     grant = ServiceAccount(Secret(_text(value, "client_email")), key, _text(value, "private_key_id"), token_uri)
     return GoogleFile(grant, _project(value, "project_id"))
 
@@ -98,5 +98,5 @@ def _text(value: dict[str, Any], name: str) -> str:
 def _project(value: dict[str, Any], name: str) -> str:
     found = value.get(name) or ""
     if found and not (isinstance(found, str) and is_project(found)):
-        raise GoogleFileError(f"its {name} is no project's id")
+        raise GoogleFileError(f"its {name} is not a project id")
     return str(found)

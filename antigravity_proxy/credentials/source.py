@@ -47,7 +47,7 @@ class CredentialSource:
         """Everything; raises CredentialsError, whose message says which source is meant."""
         keys = tuple(map(of_key, self._settings.gemini_keys))
         odd = [each.id for each in keys if not looks_like_a_key(each.access_token)]
-        notes = tuple(f"GEMINI_API_KEYS: {name} has not the shape of Google's keys (AIza…, AQ.…)" for name in odd)
+        notes = tuple(f"GEMINI_API_KEYS: {name} does not look like a Google API key (AIza…, AQ.…)" for name in odd)
         sources = [Found(keys, notes=notes)]
         if self.path is not None:
             sources.append(self._of_file(self.path))
@@ -60,16 +60,12 @@ class CredentialSource:
 
     def _of_file(self, path: Path) -> Found:
         try:
-            content = files.content(path, _MAX_FILE).decode()
+            content = files.text(path, _MAX_FILE)
             mode = path.stat().st_mode
             found = parse(content, self._around)
-        except FileNotFoundError:
-            raise CredentialsError("PROXY_CREDENTIALS_FILE: it isn't there") from None
         except OSError as e:
             raise CredentialsError(f"PROXY_CREDENTIALS_FILE: it can't be read: {files.why(e, path)}") from None
-        except UnicodeDecodeError:
-            raise CredentialsError("PROXY_CREDENTIALS_FILE: it is not UTF-8") from None
-        except CredentialsError as e:
+        except (files.Unreadable, CredentialsError) as e:
             raise CredentialsError(f"PROXY_CREDENTIALS_FILE: {e}") from None
         notes = tuple(f"PROXY_CREDENTIALS_FILE: {note}" for note in found.notes)
         if mode & (stat.S_IRGRP | stat.S_IROTH) and os.name == "posix" and "key = " in content:

@@ -15,7 +15,6 @@ from antigravity_proxy.accounts.replication import LocalState, Part, SharedState
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.standing import Boards
 from antigravity_proxy.accounts.tokens import Keep, TokenKeeper
-from antigravity_proxy.canonical.models import HIDDEN, MODELS
 from antigravity_proxy.canonical.offers import Offers
 from antigravity_proxy.codeassist import notices
 from antigravity_proxy.codeassist.decision_table import REASONS
@@ -72,7 +71,7 @@ class AccountServices:
         pool.on_tokenless = self.tokens.live
         pool.on_joined, pool.on_left = self._quota_poll.joined, self._quota_poll.left
         pool.on_exhausted = self._quota_poll.exhausted
-        self.official = official = Official(reactor, in_force, self.egresses, credentials, shared)
+        self.official = official = Official(reactor, in_force, self.egresses, credentials, self.drift, shared)
         shared.find = lambda name: pool.find(name) or official.find(name)
         self.relay = RelayContext(
             boards=Boards(reactor),
@@ -98,8 +97,9 @@ class AccountServices:
 
     def _offered(self, offers: Offers) -> None:
         """These models are on offer; those that no table knows are counted."""
+        known = self._in_force.models
         for offer in offers.models:
-            if offer.id not in MODELS and not offer.id.startswith(HIDDEN):
+            if offer.id not in known.accounts and not offer.id.startswith(known.hidden):
                 self.drift.saw("model", offer.id)
         self._in_force.offered(offers)
 

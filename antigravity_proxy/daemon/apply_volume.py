@@ -66,7 +66,7 @@ class VolumeApplier:
             self._use_keys()
         if not state.error:
             updating.addCallback(self._tell_of_accounts, state, before)
-        elif state.error != before.error:
+        elif state.error != before.error and not self._official.replace_the_volume:
             log.error("the volume can't be read: {reason}", reason=f"{state.error} (data directory: {state.where})")
         return updating.addErrback(partial(log.failure, "the volume's accounts could not be taken"))
 
@@ -98,10 +98,10 @@ class VolumeApplier:
         new = [problem for problem in state.problems if problem not in known]
         served = {account.id for account in state.accounts} if state.kept else frozenset()
         for problem in new[:_PROBLEMS_TOLD]:
-            what = "serves on with the sign-in that it had" if problem.id in served else "can't be used"
+            what = "stays in use with the sign-in that it had" if problem.id in served else "can't be used"
             log.warn("account {account} {what}: {reason}", account=problem.id, what=what, reason=problem.reason)
         if len(new) > _PROBLEMS_TOLD:
-            words = "{count} further accounts can't be used; 'antigravity-proxy accounts list' tells why"
+            words = "{count} further accounts can't be used; 'antigravity-proxy accounts list' shows why"
             log.warn(words, count=len(new) - _PROBLEMS_TOLD)
         for status in sorted({account.status for account in state.accounts} - _STATUSES - self._odd_statuses):
             self._odd_statuses.add(status)

@@ -7,6 +7,7 @@ from twisted.logger import Logger
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.canonical.model_table import ModelTable
 from antigravity_proxy.credentials.file import Found
 from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.official import Official
@@ -49,6 +50,7 @@ class Health:
         remembered: StateStore,
         official: Official,
         credentials: FollowedFile[Found] | None,
+        models: FollowedFile[ModelTable] | None,
         upstream: Upstream,
         *,
         writable: bool,
@@ -65,6 +67,7 @@ class Health:
         self._remembered = remembered
         self._official = official
         self._credentials = credentials
+        self._models = models
         self._refusals = upstream.refusals
         self._drift = upstream.drift
         self._writable = writable
@@ -111,16 +114,11 @@ class Health:
             egress=self._egresses.trouble(),
             own_egress=self._egresses.own_troubles(self._clock.seconds() - OWN_EGRESS_FAILED),
             credentials="" if self._credentials is None else self._credentials.trouble,
+            models="" if self._models is None else self._models.trouble,
             notes=self._official.found.notes + self._official.warnings(),
-            no_volume=self.has_no_volume,
+            no_volume=self._official.replace_the_volume,
         )
         return warnings(self._in_force.settings, self._in_force.state, around)
-
-    @property
-    def has_no_volume(self) -> bool:
-        """Whether nobody has named a data directory, nothing is there, and official credentials serve instead."""
-        state, settings = self._in_force.state, self._in_force.settings
-        return not settings.data_dir and state.read_at is None and bool(self._official.found.credentials)
 
     def _refused_since(self) -> float:
         now = self._clock.seconds()
@@ -139,7 +137,7 @@ class Health:
 
     def _database(self, state: VolumeState) -> str:
         """``connected``, or why the volume can't be read at the moment."""
-        if self.has_no_volume:
+        if self._official.replace_the_volume:
             return NO_VOLUME
         busy_since = self._volume.busy_since
         if state.error:

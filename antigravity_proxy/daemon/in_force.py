@@ -1,4 +1,4 @@
-"""What is in force at the moment: the settings, the volume's state, and the model names that follow from it."""
+"""What is in force at the moment: settings, the volume's state, the models, and the names that follow from them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from twisted.logger import Logger
 
 from antigravity_proxy.canonical.catalogue import Catalogue
+from antigravity_proxy.canonical.model_table import ModelTable
 from antigravity_proxy.canonical.offers import Offers
 from antigravity_proxy.canonical.router import Router, Routing
 from antigravity_proxy.settings.proxies import UnusableProxy
@@ -19,18 +20,19 @@ log = Logger()
 
 
 class InForce:
-    """Built first and read by all. ``state`` is the last state of the volume that was taken.
+    """Built first and read by all. ``state`` is the last state of the volume that was taken, ``models`` is the table.
 
     The settings follow gui_config.json and, at a reload, the files of secrets; options and environment stay.
     """
 
-    def __init__(self, settings: Settings, given: Given, state: VolumeState) -> None:
+    def __init__(self, settings: Settings, given: Given, state: VolumeState, models: ModelTable) -> None:
         self.settings = self._at_start = self._last = settings
         self.state = state
+        self.models = models
         self._given = given
         self._offers = Offers()
         self._routing = Routing(order=settings.upstream_order)
-        self._put(_catalogue(state.config, self._offers, self.settings))
+        self._new_catalogue()
 
     def __repr__(self) -> str:
         return f"<InForce: volume revision {self.state.revision}, {len(self.state.accounts)} accounts>"
@@ -40,7 +42,7 @@ class InForce:
         before, self.state = self.state, state
         if state.config == before.config:
             return False
-        self._put(_catalogue(state.config, self._offers, self.settings))
+        self._new_catalogue()
         self._resolve()
         return True
 
@@ -52,8 +54,13 @@ class InForce:
     def offered(self, offers: Offers) -> None:
         """Puts in force what upstream offers to any of the accounts."""
         self._offers = offers
-        self._put(_catalogue(self.state.config, offers, self.settings))
+        self._new_catalogue()
         log.info("upstream offers {count} models", count=len(offers.models))
+
+    def correct(self, models: ModelTable) -> None:
+        """Puts another table of models in force."""
+        self.models = models
+        self._new_catalogue()
 
     def route(self, routing: Routing) -> None:
         """Puts in force which upstreams serve, in which order, and what the official ones offer."""
@@ -65,6 +72,11 @@ class InForce:
     def routing(self) -> Routing:
         """Which upstreams serve."""
         return self._routing
+
+    def _new_catalogue(self) -> None:
+        config = GuiConfig() if self.state.config is None else self.state.config
+        mappings = config.custom_mapping, config.anthropic_mapping
+        self._put(Catalogue(*mappings, self._offers, self.settings.model_aliases, self.models))
 
     def _put(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
@@ -87,9 +99,3 @@ class InForce:
 
 def _differs(field: str, one: Settings, other: Settings) -> bool:
     return one.sources[field] != "systemd" != other.sources[field] and getattr(one, field) != getattr(other, field)
-
-
-def _catalogue(config: GuiConfig | None, offers: Offers, settings: Settings) -> Catalogue:
-    if config is None:
-        return Catalogue(offers=offers, aliases=settings.model_aliases)
-    return Catalogue(config.custom_mapping, config.anthropic_mapping, offers, settings.model_aliases)

@@ -28,7 +28,7 @@ TITLES: Mapping[Event, str] = {
     "account_barred": "An account is barred",
     "account_needs_owner": "An account needs its owner",
     "sign_in_dead": "An account's sign-in is dead",
-    "pool_exhausted": "Nobody can serve a model",
+    "pool_exhausted": "No account can serve a model",
     "pool_back": "A model is served again",
     "volume_unreadable": "The credential volume can't be read",
     "volume_back": "The credential volume can be read again",
@@ -118,7 +118,11 @@ class Notices:
                 self._short[model] = now
             if now - since >= EXHAUSTED_AFTER and now - at < _ASKED_SECONDS and self._is_new("pool_exhausted", model):
                 self._over(model, "pool_back")
-                found.append(self._notice("pool_exhausted", model, f"for over a minute nobody could serve {model}"))
+                found.append(
+                    self._notice(
+                        "pool_exhausted", model, f"for over a minute no account or credential could serve {model}"
+                    )
+                )
         return found
 
     def of_volume(self, error: str) -> list[Notice]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.logger import ILogObserver
 
 from antigravity_proxy import logs
-from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.canonical.credential import ACCOUNTS
 from antigravity_proxy.daemon import gauges
 from antigravity_proxy.daemon.health import Health
 from antigravity_proxy.daemon.in_force import InForce
@@ -67,8 +68,7 @@ class Observability(MultiService):
     def watch(
         self,
         site: GuardedSite[Any],
-        pool: Pool,
-        upstream: Upstream,
+        upstreams: Mapping[str, Upstream],
         volume: VolumeService,
         in_force: InForce,
         replicas: Replicas | None,
@@ -77,14 +77,18 @@ class Observability(MultiService):
         webhook: Webhook | None,
     ) -> None:
         """Metrics tell of these too from now on."""
+        every = tuple(upstreams.values())
+        pools = {name: upstream.pool for name, upstream in upstreams.items()}
+        official = {name: pool for name, pool in pools.items() if name != ACCOUNTS}
         self.metrics.watch(
             (
                 *gauges.of_traffic(self.ledger, site, self._access, self.loop),
-                *gauges.of_accounts(pool),
-                *gauges.of_windows(pool),
+                *gauges.of_pools(pools),
+                *gauges.of_credentials(official),
+                *gauges.of_windows(pools[ACCOUNTS]),
                 *gauges.of_remembered(remembered, webhook),
-                *gauges.of_repairs(self._reactor, upstream.repairs),
-                *gauges.of_drift(upstream.drift),
+                *gauges.of_repairs(self._reactor, [each.repairs for each in every]),
+                *gauges.of_drift(upstreams[ACCOUNTS].drift),
                 *gauges.of_volume(self._reactor, volume, lambda: in_force.state),
                 *gauges.of_replicas(replicas),
                 *gauges.of_health(self._reactor, health),

@@ -28,6 +28,7 @@ from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.upstream import BaseUrls, Upstream
 from antigravity_proxy.settings.parse import UPSTREAMS
 from antigravity_proxy.startup import epoch
+from antigravity_proxy.telemetry.drift import Drift
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.upstream.grants import TokenGrants
 from antigravity_proxy.upstream.oauth import OAuthClient
@@ -40,12 +41,19 @@ class Official:
     """Everything that the official credentials need; ``upstreams`` by name. Without credentials nothing is asked."""
 
     def __init__(
-        self, reactor: Any, in_force: InForce, egresses: Egresses, found: Found, shared: SharedState | None = None
+        self,
+        reactor: Any,
+        in_force: InForce,
+        egresses: Egresses,
+        found: Found,
+        drift: Drift,
+        shared: SharedState | None = None,
     ) -> None:
         settings = in_force.settings
         self._reactor = reactor
         self._in_force = in_force
         self._found = Found()
+        self._drift = drift
         self._shared = LocalState() if shared is None else shared
         self._offers: dict[str, Offers] = {}
         oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
@@ -82,6 +90,12 @@ class Official:
         """The credentials that are in force."""
         return self._found
 
+    @property
+    def replace_the_volume(self) -> bool:
+        """Whether nobody has named a data directory, nothing is there, and official credentials serve instead."""
+        state, settings = self._in_force.state, self._in_force.settings
+        return not settings.data_dir and state.read_at is None and bool(self._found.credentials)
+
     def find(self, name: str) -> AccountState | None:
         """The credential that replicas call so (`Part`)."""
         upstream, _, credential = name.partition("/")
@@ -101,7 +115,7 @@ class Official:
                 found.append(f"Service accounts get no token: {clock}")
             wanting = sum(tally.unable.values())
             if wanting:
-                words = "'antigravity-proxy credentials list' and the log say why"
+                words = "the status page and 'antigravity-proxy check' say why"
                 found.append(f"{wanting} of {count} credentials of {name} need somebody: {words}")
             free = sum(state.tier == FREE for state in upstream.pool.states)
             if free:
@@ -140,7 +154,7 @@ class Official:
         tokens = TokenKeeper(reactor, epoch, self._calls.refresh, shared, None, pool.counters)
         pool.on_tokenless = tokens.live
         ask = None if wire.name == GEMINI else self._calls.project
-        return Upstream(wire, pool, tokens, Projects(reactor, ask, None), BaseUrls([base]))
+        return Upstream(wire, pool, tokens, Projects(reactor, ask, None), BaseUrls([base]), drift=self._drift)
 
     def _offered(self, offers: Offers) -> None:
         self._offers[GEMINI] = offers

@@ -19,6 +19,8 @@ from antigravity_proxy.admin.history import History
 from antigravity_proxy.admin.overview import Sources
 from antigravity_proxy.admin.service import Admin, sign_in
 from antigravity_proxy.admin.usage import UsageView
+from antigravity_proxy.canonical.model_file import ModelsError
+from antigravity_proxy.canonical.model_table import ModelTable
 from antigravity_proxy.credentials.file import CredentialsError, Found
 from antigravity_proxy.daemon.account_calls import VolumeCalls
 from antigravity_proxy.daemon.account_services import AccountServices
@@ -98,7 +100,7 @@ class Daemon(MultiService):
         self._reactor = reactor
         self._notifier = notifier
         self._settings = settings = start.settings
-        self._in_force = in_force = InForce(settings, start.given, start.state)
+        self._in_force = in_force = InForce(settings, start.given, start.state, start.models)
         self._ticker = ticker = Ticker(reactor)
         self._signals: Signals | None = None
         self._opening: Any = None
@@ -129,6 +131,9 @@ class Daemon(MultiService):
         self._credentials = credentials = _credentials(reactor, start)
         if credentials is not None:
             credentials.observe(services.official.take)
+        models = _models(reactor, start)
+        if models is not None:
+            models.observe(in_force.correct)
 
         # the API listener
         self._client_keys = client_keys = _client_keys(reactor, settings)
@@ -157,6 +162,7 @@ class Daemon(MultiService):
             remembered,
             services.official,
             credentials,
+            models,
             services.relay.upstream,
             writable=writable,
         )
@@ -197,7 +203,9 @@ class Daemon(MultiService):
         keys_shown = _keys_shown(client_keys, budgets, settings, start.places.directory)
         sources = Sources(
             settings=lambda: in_force.settings,
+            models=lambda: in_force.models,
             pool=pool,
+            official={name: upstream.pool for name, upstream in services.official.upstreams.items()},
             state=lambda: in_force.state,
             condition=health.now,
             ledger=ledger,
@@ -227,8 +235,7 @@ class Daemon(MultiService):
         self._listeners = Listeners(reactor, settings, self.site, admin.site, handed)
         observability.watch(
             self.site,
-            pool,
-            services.relay.upstream,
+            services.relay.upstreams,
             volume,
             in_force,
             services.replicas,
@@ -241,6 +248,7 @@ class Daemon(MultiService):
             webhook,
             client_keys,
             credentials,
+            models,
             observability,
             volume,
             writer,
@@ -336,6 +344,14 @@ def _credentials(reactor: Any, start: Start) -> FollowedFile[Found] | None:
     if source.path is None:
         return None
     return FollowedFile(reactor, "PROXY_CREDENTIALS_FILE", source.read, CredentialsError, start.official)
+
+
+def _models(reactor: Any, start: Start) -> FollowedFile[ModelTable] | None:
+    """The operator's file of models, if there is to be one."""
+    source = start.models_file
+    if source.path is None:
+        return None
+    return FollowedFile(reactor, "PROXY_MODELS_FILE", source.read, ModelsError, start.models)
 
 
 def _state_store(reactor: Any, start: Start) -> StateStore:

@@ -76,7 +76,7 @@ def _listening(name: str, descriptor: int) -> Listening:
     with handed:
         takes_tcp = handed.family in (socket.AF_INET, socket.AF_INET6) and handed.type == socket.SOCK_STREAM
         if not takes_tcp or not handed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            raise SettingsError(f"systemd's socket {name!r} is none of TCP that listens: give ListenStream= a port")
+            raise SettingsError(f"systemd's socket {name!r} is not a listening TCP socket: give ListenStream= a port")
         host, port = handed.getsockname()[:2]
         return Listening(descriptor, handed.family, host, port)
 
@@ -119,7 +119,7 @@ class Notifier(Service):
                 way.setblocking(False)
                 way.sendto(words.encode(), self._address)
         except OSError as e:
-            log.warn("systemd can't be told {words!r}: {reason}", words=words, reason=e.strerror)
+            log.warn("systemd can't be notified of {words!r}: {reason}", words=words, reason=e.strerror)
 
 
 def _watchdog(environ: Mapping[str, str]) -> float:

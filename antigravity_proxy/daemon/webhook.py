@@ -94,7 +94,7 @@ class Webhook(Service):
 
     def _look(self) -> None:
         self._looking = None
-        self._slices.run(self._looks()).addErrback(lambda failure: log.failure("webhook: a look failed", failure))
+        self._slices.run(self._looks()).addErrback(lambda failure: log.failure("webhook: a check failed", failure))
         if self.running:
             self._looking = self._reactor.callLater(EVERY, self._look)
 

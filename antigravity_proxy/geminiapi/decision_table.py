@@ -5,9 +5,8 @@ The rows that Vertex has too are those of ``generatecontent.official``.
 
 from __future__ import annotations
 
-from antigravity_proxy.canonical import verdict
-from antigravity_proxy.canonical.verdict import Failure, Row, Verdict
-from antigravity_proxy.generatecontent import official, verdicts
+from antigravity_proxy.canonical.verdict import Row
+from antigravity_proxy.generatecontent import official
 from antigravity_proxy.generatecontent.verdicts import anything
 
 TABLE: tuple[Row, ...] = (
@@ -18,10 +17,3 @@ TABLE: tuple[Row, ...] = (
     Row({404}, anything, official.NO_SUCH_MODEL),
     *official.REQUEST_ROWS,
 )
-
-WITHOUT_BODY = verdicts.WITHOUT_BODY
-
-
-def judge(failure: Failure) -> Verdict:
-    """What upstream's refusal means."""
-    return verdict.judge(TABLE, failure)

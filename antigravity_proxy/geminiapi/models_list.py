@@ -22,7 +22,7 @@ class Listed(Struct, frozen=True):
 
 
 def page(value: object) -> Listed:
-    """Reads a page's JSON value; what has not the expected form is passed over."""
+    """Reads a page's JSON value; what does not have the expected form is passed over."""
     fields = value if isinstance(value, dict) else {}
     models = fields.get("models")
     found: dict[str, list[Offer]] = {"chat": [], "embedding": [], "speech": []}

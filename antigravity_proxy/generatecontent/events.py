@@ -38,7 +38,7 @@ _MAX_LOOKED_AT = 32 << 20
 def read_event(payload: bytes) -> Chunk:
     """Decodes the payload of one event, or a whole unary answer.
 
-    Raises UpstreamErrorEvent for an error object, UnreadableEvent for what is no JSON object.
+    Raises UpstreamErrorEvent for an error object, UnreadableEvent for what is not a JSON object.
     """
     try:
         envelope = _envelope.decode(payload)

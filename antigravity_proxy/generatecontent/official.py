@@ -93,7 +93,7 @@ KEY_KIND = structs.replace(
     _CREDENTIAL,
     cause=Cause.BAD_KEY,
     scope=Scope.UNTIL_CHANGED,
-    operator_words="keys of its kind are refused now: make an auth key in AI Studio",
+    operator_words="keys of this kind are no longer accepted: make an auth key in AI Studio",
     ladder=(),
     needs_owner=True,
     is_fault=False,
@@ -102,7 +102,7 @@ KEY_RESTRICTED = structs.replace(
     KEY_KIND, cause=Cause.KEY_RESTRICTED, operator_words="its key is restricted to something else"
 )
 KEY_ADDRESS = structs.replace(
-    _CREDENTIAL, cause=Cause.KEY_RESTRICTED, operator_words="this machine's address is not on its key's list"
+    _CREDENTIAL, cause=Cause.KEY_RESTRICTED, operator_words="its key does not allow this machine's IP address"
 )
 SUSPENDED = structs.replace(
     KEY_KIND,

@@ -346,6 +346,6 @@ def request_body(head: RequestHead) -> Body:
         raise Malformed("exactly one Host header is needed")
     if is_chunked(fields):
         if head.minor == 0:
-            raise Malformed("HTTP/1.0 knows no Transfer-Encoding")
+            raise Malformed("HTTP/1.0 has no Transfer-Encoding")
         return ChunkedBody()
     return LengthBody(announced_length(fields) or 0)

@@ -9,10 +9,6 @@ from antigravity_proxy.canonical.wire import Quirk
 
 #: the version of the form that takes sampling parameters, and the newer one that some clients ask for by name
 VERSION, NEWER_VERSION = "vertex-2023-10-16", "2026-10-21"
-#: models that refuse sampling parameters, and think adaptively instead of by a budget
-_ADAPTIVE = re.compile(r"claude-(?:opus-4-(?:[7-9]|\d\d)|[a-z]+-(?:[5-9]|\d\d))(?!\d)")
-#: models that refuse to be told which tool to call, or how their answer begins
-_UNFORCED = re.compile(r"claude-opus-5-5(?!\d)")
 _CURES: tuple[tuple[re.Pattern[str], Quirk], ...] = (
     (re.compile(r"anthropic-?beta|beta header"), Quirk.NO_BETAS),
     (re.compile(r"\bsignature\b|(?:expected|must be) \W?(?:thinking|redactedthinking)"), Quirk.LOST_SIGNATURES),
@@ -30,17 +26,12 @@ def version(asked: str) -> str:
 
 def is_adaptive(model: Model, quirks: frozenset[Quirk]) -> bool:
     """Whether the model thinks adaptively, and not by a budget."""
-    return Quirk.PLAIN_THINKING in quirks or bool(_ADAPTIVE.match(model.id))
+    return Quirk.PLAIN_THINKING in quirks or model.thinks_adaptively
 
 
 def takes_sampling(model: Model, quirks: frozenset[Quirk]) -> bool:
     """Whether the model takes temperature, top-p and top-k."""
-    return Quirk.NO_SAMPLING not in quirks and not _ADAPTIVE.match(model.id)
-
-
-def takes_force(model: Model) -> bool:
-    """Whether the model may be told that it must call, and how its answer begins."""
-    return not _UNFORCED.match(model.id)
+    return Quirk.NO_SAMPLING not in quirks and model.takes_sampling
 
 
 def quirk_for(message: str) -> Quirk | None:

@@ -84,7 +84,7 @@ def _made(call: Call, model: Model, quirks: frozenset[Quirk]) -> Prepared:
     declared, wrapped = declarations(call, model, names) if call.tools else ([], frozenset[str]())
     known = {tool.name for tool in call.tools[:MAX_DECLARATIONS]}
     choice = calling_config(call.tool_choice, model, names, known) if declared or call.tool_choice.names else None
-    forced = choice is not None and choice.mode == "ANY" and manners.takes_force(model)
+    forced = choice is not None and choice.mode == "ANY" and model.takes_force
     thinks = not forced and Quirk.LOST_SIGNATURES not in quirks and turns.can_think(contents, model)
     config = thinking_config(call.reasoning, model) if thinks else None
     limit, config = fit_output(call.sampling.max_output_tokens or model.output, config, model)

@@ -197,7 +197,7 @@ def read_archive(content: bytes) -> tuple[Manifest, VolumeCopy]:
     """A backup's manifest and files, checked in every respect. Raises ClickException saying what is wrong."""
     body, seal = content[:-_SEAL_SIZE], content[-_SEAL_SIZE:]
     if seal != _digest(body).encode() + b"\n":
-        raise ClickException("the backup is damaged or no backup: its checksum does not fit; nothing was changed")
+        raise ClickException("the backup is damaged, or not a backup: its checksum does not match; nothing was changed")
     try:
         found = _members(body)
         manifest = msgspec.json.decode(found.pop(MANIFEST), type=Manifest)
@@ -211,7 +211,7 @@ def read_archive(content: bytes) -> tuple[Manifest, VolumeCopy]:
     if {name: Entry(len(content), _digest(content)) for name, content in found.items()} != manifest.files:
         raise ClickException("the backup does not hold what its manifest says")
     if DATABASE not in found or not all(map(is_known, found)):
-        raise ClickException("the backup holds no database, or files that belong to no volume")
+        raise ClickException("the backup contains no database, or files that do not belong to a volume")
     return manifest, counted(found)
 
 
@@ -221,7 +221,7 @@ def _members(body: bytes) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(body), mode="r:") as tar:
         for member in tar:
             if member.type != tarfile.REGTYPE or member.pax_headers or member.issparse():
-                raise ClickException(f"the backup holds {member.name!a}, which is no regular file")
+                raise ClickException(f"the backup holds {member.name!a}, which is not a regular file")
             if member.name in found or len(found) > _MAX_MEMBERS:
                 raise ClickException(f"the backup holds {member.name!a} twice, or more files than a volume has")
             file = tar.extractfile(member)

@@ -12,12 +12,13 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from antigravity_proxy import startup
-from antigravity_proxy.operator import accounts, credentials
+from antigravity_proxy.canonical.model_file import ModelsError
+from antigravity_proxy.operator import accounts, credentials, running
 from antigravity_proxy.operator.accounts import Line
 from antigravity_proxy.operator.connectivity import connectivity, unusable_proxy
 from antigravity_proxy.operator.finding import Finding, Level
@@ -92,7 +93,7 @@ def _sources(settings: Settings) -> str:
 
 def _volume(state: VolumeState, settings: Settings, around: Surroundings) -> Finding:
     if around.no_volume:
-        return Finding("volume", "ok", "there is none: the official credentials serve")
+        return Finding("volume", "ok", "none: only official credentials are used")
     if state.error:
         return Finding("volume", "error", f"{state.error} (data directory: {state.where})")
     mode = "read-only" if settings.read_only or not around.writable else "writable"
@@ -102,7 +103,7 @@ def _volume(state: VolumeState, settings: Settings, around: Surroundings) -> Fin
 def _keys(state: VolumeState) -> Finding:
     sealed = state.sealed_rows
     if state.read_at is None:
-        return Finding("keys", "warning", f"{state.key_count} found, and no row to try them on")
+        return Finding("keys", "warning", f"{state.key_count} found, but no row to try them on")
     if state.no_key_fits:
         return Finding("keys", "error", f"{state.key_count} found, but none opens any row")
     if sealed:
@@ -115,7 +116,7 @@ def _accounts(lines: list[Line], paused: int) -> Finding:
     ready = sum(line.usable and not line.reason for line in lines)
     level: Level = "error" if not ready else "ok" if ready + paused == len(lines) else "warning"
     resting = f", {paused} paused" if paused else ""
-    lacking = f"; {usable - ready} of those lack something to serve now" if ready < usable else ""
+    lacking = f"; {usable - ready} of those can't serve now" if ready < usable else ""
     return Finding("accounts", level, f"{len(lines)} rows, {usable} usable{resting}{lacking}")
 
 
@@ -157,7 +158,7 @@ async def _asked(reactor: Any, start: Start) -> list[Finding]:
     settings = start.settings
     found = await connectivity(reactor, settings, accounts=_uses_accounts(start))
     official = await credentials.findings(reactor, settings, start.official)
-    return [*found, *official, await fields_left_out(reactor, settings)]
+    return [*found, *official, *await running.findings(settings), await fields_left_out(reactor, settings)]
 
 
 def _uses_accounts(start: Start) -> bool:
@@ -174,6 +175,8 @@ async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[]
     reading: Deferred[Any] = deferToThread(start.reader.read)
     try:
         state = await reading
+    except CancelledError:
+        raise
     except Exception as e:  # a fault of ours: the daemon says it in these words too
         state = start.reader.failed(unforeseen(e))
     directory = start.places.directory
@@ -203,12 +206,20 @@ async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[]
         closed = policy.at_start(state.config, absent=state.config_absent).closed
     except SettingsError as e:
         found.append(Finding("settings", "error", str(e)))
+    wrong_models = ""
+    try:
+        models = start.models_file.read()
+        if models.corrected:
+            found.append(Finding("models", "ok", f"PROXY_MODELS_FILE corrects {models.told}"))
+    except ModelsError as e:
+        wrong_models = str(e)
     if is_interrupted(directory):
         words = "a restore was interrupted: finish it with 'antigravity-proxy restore --resume'"
         found.append(Finding("volume", "error", words))
     around = Surroundings(
         keys_closed=closed,
         client_keys=trouble,
+        models=wrong_models,
         writable=os.access(directory, os.W_OK),
         apart=NO_KEY if settings.redis_url is not None and sealing_key(state, settings) is None else "",
         notes=start.official.notes,

@@ -7,10 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import treq
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.http_headers import Headers
 
-from antigravity_proxy.operator import running
 from antigravity_proxy.operator.finding import Finding
 from antigravity_proxy.replicas.connection import Lost
 from antigravity_proxy.replicas.store import connector_of
@@ -35,7 +34,6 @@ async def connectivity(reactor: Any, settings: Settings, *, accounts: bool = Tru
         return [
             *([finding async for finding in _asked(reactor, egresses, settings)] if accounts else []),
             *[finding async for finding in _shared(reactor, settings)],
-            *await running.findings(settings),
         ]
     finally:
         await egresses.close()
@@ -64,6 +62,8 @@ async def _asked(reactor: Any, egresses: Egresses, settings: Settings) -> AsyncI
         try:
             response = await asking.addTimeout(PATIENCE, reactor)
             await treq.content(response).addTimeout(PATIENCE, reactor)
+        except CancelledError:
+            raise
         except Exception as e:  # of any kind: what matters is that nothing answered
             yield Finding("upstream", "error", _unreachable(origin, e, settings))
         else:
@@ -79,7 +79,7 @@ async def _shared(reactor: Any, settings: Settings) -> AsyncIterator[Finding]:
     try:
         connection = await dialler.connect()
     except Lost as e:
-        yield Finding("redis", "warning", f"{e}: replicas don't share what they learn")
+        yield Finding("redis", "warning", f"{e}: replicas do not share their state")
     else:
         yield Finding("redis", "ok", f"Redis answers ({round((reactor.seconds() - began) * 1000)} ms)")
         await connection.end(reactor)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import http.client
 import urllib.error
+import urllib.request
 from collections.abc import Iterator
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from antigravity_proxy.operator.finding import Finding
+from antigravity_proxy.operator.finding import Finding, Level
 from antigravity_proxy.operator.healthcheck import on_this_machine, one_line, opener
 from antigravity_proxy.settings.table import Settings
 
@@ -23,16 +24,57 @@ _PATIENCE, _LONGEST, _MOST = 3.0, 1 << 20, 50
 class _Health(Struct):
     status: str
     warnings: list[str] = []
+    credentials: dict[str, int] = {}
+
+
+class _Rest(Struct):
+    model: str
+    until: str
+
+
+class _Credential(Struct, rename="camel"):
+    name: str
+    state: str
+    why: str = ""
+    tier: str = ""
+    cooling: list[_Rest] = []
+    used_today: int = 0
+    max_per_day: int | None = None
+
+
+class _Capacity(Struct):
+    credentials: list[_Credential] = []
+
+
+_T = TypeVar("_T")
 
 
 async def findings(settings: Settings) -> list[Finding]:
-    """The daemon's warnings, or why they are not known."""
-    url = f"http://{on_this_machine(settings.host)}:{settings.port}/health"
-    asking: Deferred[Any] = deferToThread(_ask, url)
-    health: _Health | None = await asking
+    """The daemon's warnings and the standing of its official credentials, or why they are not known."""
+    url = f"http://{on_this_machine(settings.host)}:{settings.port}"
+    health = await _asked(f"{url}/health", _Health)
     if health is None:
-        return [Finding("daemon", "ok", f"no daemon answers at {url}: what a running one has found is not known")]
-    return [Finding("daemon", "ok", f"answers at {url}: {one_line(health.status[:32])}"), *_warnings(health)]
+        words = f"no daemon answers at {url}/health: what a running one has found is not known"
+        return [Finding("daemon", "ok", words)]
+    found = [Finding("daemon", "ok", f"answers at {url}/health: {one_line(health.status[:32])}"), *_warnings(health)]
+    if any(health.credentials.values()) and settings.api_keys:
+        capacity = await _asked(f"{url}/capacity", _Capacity, f"Bearer {settings.api_keys[0].reveal()}")
+        if capacity is not None:
+            found += [_standing(each) for each in capacity.credentials[:_MOST]]
+    return found
+
+
+def _standing(credential: _Credential) -> Finding:
+    """How one credential is doing, as the status page says."""
+    rests = [f"{each.model or 'every model'} rests until {each.until}" for each in credential.cooling[:_MOST]]
+    facts = (
+        f"{credential.state}: {credential.why}" if credential.why else credential.state,
+        *rests,
+        f"tier {credential.tier}" if credential.tier else "",
+        f"{credential.used_today} of {credential.max_per_day} requests today" if credential.max_per_day else "",
+    )
+    level: Level = "warning" if credential.state == "out" else "ok"
+    return Finding("official", level, one_line(f"{credential.name}: {'; '.join(filter(None, facts))}"))
 
 
 def _warnings(health: _Health) -> Iterator[Finding]:
@@ -40,9 +82,17 @@ def _warnings(health: _Health) -> Iterator[Finding]:
         yield Finding("daemon", "warning", one_line(text))
 
 
-def _ask(url: str) -> _Health | None:
+def _asked(url: str, form: type[_T], authorization: str = "") -> Deferred[_T | None]:
+    """What the daemon answers; None for anything else."""
+    return deferToThread(_ask, url, form, authorization)
+
+
+def _ask(url: str, form: type[_T], authorization: str) -> _T | None:
+    request = urllib.request.Request(url)  # noqa: S310 - the settings' own address
+    if authorization:
+        request.add_header("authorization", authorization)
     try:
-        with opener().open(url, timeout=_PATIENCE) as answer:
+        with opener().open(request, timeout=_PATIENCE) as answer:
             body = answer.read(_LONGEST)
     except urllib.error.HTTPError as e:
         with e:
@@ -50,6 +100,6 @@ def _ask(url: str) -> _Health | None:
     except (OSError, ValueError, http.client.HTTPException):
         return None
     try:
-        return msgspec.json.decode(body, type=_Health)
+        return msgspec.json.decode(body, type=form)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

@@ -14,7 +14,8 @@ from antigravity_proxy.coerce import dated, wait
 from antigravity_proxy.secret import LOOKS_PRIVATE
 
 RESTING = (
-    "Google has barred an account for its terms, so all accounts rest until the operator resumes them; /health says "
+    "Google has barred an account for its terms, so all accounts are on hold until the operator resumes "
+    "them; /health says "
     "how."
 )
 _PRIVATE = re.compile(rf"projects/[\w.:-]+|{LOOKS_PRIVATE}")

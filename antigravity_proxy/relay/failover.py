@@ -150,7 +150,8 @@ class Failover:
     def _note(self, lease: Lease) -> Attempt:
         """Notes an attempt that begins."""
         record = self._client.record
-        noted = Attempt(lease.state.credential.id, self._context.clock.seconds() - record.began)
+        credential, began = lease.state.credential, self._context.clock.seconds() - record.began
+        noted = Attempt(credential.id, began, upstream=credential.upstream)
         if record.trace is not None:
             noted.span = self._context.hex_digits(16)
             lease.traceparent = record.trace.header(noted.span)

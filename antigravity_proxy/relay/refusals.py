@@ -155,7 +155,7 @@ class Refusals:
 
     def _served_again(self, account: str) -> None:
         self._blamed, self._refusing, self.client_until = self._refusing, set(), 0.0
-        log.info("upstream serves this program again")
+        log.info("upstream accepts this program again")
 
 
 class _Doubt(Struct, frozen=True):

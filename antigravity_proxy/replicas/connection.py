@@ -86,7 +86,7 @@ class Connection(Protocol):
     def dataReceived(self, data: bytes) -> None:
         self._unread += len(data)
         if _HUGE.search(self._tail + data):
-            return self.close("Redis answers nonsense")
+            return self.close("Redis sent an invalid reply")
         self._tail = (self._tail + data)[-_HEAD:]
         try:
             self._reader.feed(data)
@@ -96,9 +96,9 @@ class Connection(Protocol):
                 if not self.is_open:
                     return None
         except (hiredis.HiredisError, MemoryError, TypeError, ValueError, OverflowError, RecursionError):
-            return self.close("Redis answers nonsense")
+            return self.close("Redis sent an invalid reply")
         if self._unread > MAX_UNREAD:
-            self.close("Redis answers nonsense")
+            self.close("Redis sent an invalid reply")
         return None
 
     def end(self, clock: IReactorTime) -> Deferred[None]:
@@ -132,7 +132,7 @@ class Connection(Protocol):
         if isinstance(answer, hiredis.PushNotification):
             self.on_push(answer)
         elif not self._pipelines:
-            self.close("Redis answers nonsense")
+            self.close("Redis sent an invalid reply")
         else:
             pipeline = self._pipelines[0]
             pipeline.answers.append(answer)
@@ -144,4 +144,4 @@ class Connection(Protocol):
 def _why(reason: Failure) -> str:
     if reason.check(VerificationError) or (reason.check(Error) and "verify failed" in str(reason.value)):
         return "Redis' certificate can't be verified"
-    return "TLS with Redis fails" if reason.check(Error) else "Redis has closed the connection"
+    return "the TLS handshake with Redis failed" if reason.check(Error) else "Redis closed the connection"

@@ -79,7 +79,7 @@ class Connector:
                     return await self._open(found[0].decode(), int(found[1]))
                 reason = "the sentinels know no master of that name"
             except (ValueError, UnicodeDecodeError, AttributeError):
-                reason = "a sentinel answers nonsense"
+                reason = "a sentinel sent an invalid reply"
             except Lost as e:
                 reason = str(e)
             finally:
@@ -101,7 +101,7 @@ class Connector:
         login = (b"AUTH", user or "default", password) if password else ()
         (hello,) = await self._step(connection, [(b"HELLO", 3, *login, b"SETNAME", CLIENT_NAME)])
         if not isinstance(hello, dict) or hello.get(b"proto") != 3:
-            raise Lost("Redis answers nonsense")
+            raise Lost("Redis sent an invalid reply")
 
     async def _step(self, connection: Connection, commands: Sequence[Command]) -> list[Any]:
         try:

@@ -195,9 +195,9 @@ class Link:
         try:
             seconds, microseconds = map(int, answer)
         except (TypeError, ValueError):
-            raise Lost("Redis answers nonsense") from None
+            raise Lost("Redis sent an invalid reply") from None
         if not (0 <= seconds < _LATEST and 0 <= microseconds < 1_000_000):
-            raise Lost("Redis answers nonsense")
+            raise Lost("Redis sent an invalid reply")
         if took <= SLOW or not self.time.offset:
             self.time.sample(sent, sent + took, seconds + microseconds / 1e6)
         return took
@@ -238,7 +238,7 @@ class Link:
         if not news:
             return
         if self.status.trouble:
-            log.warn("{trouble}: serving goes on with what this process knows", trouble=self.status.trouble)
+            log.warn("{trouble}: this process goes on with its own state", trouble=self.status.trouble)
         else:
             log.info("Redis is connected: {count} replicas share their state", count=self.replicas)
 

@@ -77,4 +77,4 @@ class Publisher:
         self._under_way = False
         self._outbox.put_back(batch)
         if failure.check(Lost) is None:
-            log.failure("a batch could not be told", failure)
+            log.failure("a batch could not be published", failure)

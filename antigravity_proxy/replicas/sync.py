@@ -63,7 +63,7 @@ class Reading:
             asked = [(account, kind) for account in page for kind in KINDS]
             values = await self._ask((b"MGET", *(self._keys.fact(kind, account) for account, kind in asked)))
             if not isinstance(values, list) or len(values) != len(asked):
-                raise Lost("Redis answers nonsense")
+                raise Lost("Redis sent an invalid reply")
             yield [(account, kind, value) for (account, kind), value in zip(asked, values, strict=True)]
 
     async def _scan(self, command: bytes, key: bytes) -> AsyncIterator[list[Any]]:
@@ -71,7 +71,7 @@ class Reading:
         while True:
             answer = await self._ask((command, key, cursor, b"COUNT", PAGE))
             if not isinstance(answer, list) or len(answer) != 2 or not isinstance(answer[1], list):
-                raise Lost("Redis answers nonsense")
+                raise Lost("Redis sent an invalid reply")
             cursor = answer[0]
             yield answer[1]
             if cursor == b"0":

@@ -163,7 +163,7 @@ def _calls(request: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _given(text: str, cue: re.Match[str] | None) -> Any:
-    """The arguments that follow a cue; None for none, and for what is no JSON."""
+    """The arguments that follow a cue; None for none, and for what is not JSON."""
     if cue is None or not text.startswith("{", cue.end()):
         return None
     try:

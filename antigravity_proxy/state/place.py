@@ -28,7 +28,7 @@ def prepare(path: Path) -> bool:
         os.mkdir(path, _MODE)
     mode = os.stat(path).st_mode
     if not stat.S_ISDIR(mode):
-        raise NotADirectoryError(errno.ENOTDIR, "it is no directory")
+        raise NotADirectoryError(errno.ENOTDIR, "it is not a directory")
     return os.name == "posix" and bool(mode & _OPEN_TO_OTHERS)
 
 
@@ -37,7 +37,7 @@ def make_file(path: Path) -> None:
     descriptor = os.open(path, _FLAGS, 0o600)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, f"{path.name} is no regular file")
+            raise OSError(errno.EINVAL, f"{path.name} is not a regular file")
     finally:
         os.close(descriptor)
 

@@ -1,7 +1,8 @@
 """Metrics in Prometheus' form: what is counted of each request, and what is looked at when they are asked for.
 
 Labels are bounded: dialects, operations, model families, statuses and reasons come from tables of ours, never from a
-client. Nothing here names an account, a key or an address, since the page needs no key.
+client; names of official credentials come from the operator, and only so many of them. Nothing here names an account, a
+key or an address, since the page needs no key.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from antigravity_proxy.canonical.credential import ACCOUNTS
 from antigravity_proxy.errors import UpstreamRefusesClient, UpstreamRefusesRequest
-from antigravity_proxy.telemetry.record import Record
+from antigravity_proxy.telemetry.record import Attempt, Record
 
 #: seconds; a thinking model may be silent for a minute, and an answer may take many
 _FIRST_BYTE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
@@ -34,6 +36,11 @@ _UNFLUSHED = 1000
 
 #: the codes of what upstream refuses whoever asks (upstream.md 6.4)
 REFUSALS = frozenset({UpstreamRefusesRequest.code, UpstreamRefusesClient.code})
+
+#: how attempts and requests came out
+SERVED, FAILED = "served", "failed"
+#: official credentials whose names are labels; all others are one
+MAX_CREDENTIALS, OTHER = 100, "(other)"
 
 Values = Iterable[tuple[tuple[str, ...], float]]
 
@@ -142,7 +149,11 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         self._kinds: dict[tuple[str, str, str, bool, int], _Request] = {}
-        self._attempts: dict[str, int] = {}  # by outcome, since the last flush
+        # counts by labels since the last flush
+        self._requests: dict[tuple[str, ...], int] = {}
+        self._attempts: dict[tuple[str, ...], int] = {}
+        self._credentials: dict[tuple[str, ...], int] = {}
+        self._named: set[str] = set()  # the credentials that have labels of their own
         registry.register(_Flush(self))
 
         def counter(name: str, help_: str, *labels: str) -> Counter:
@@ -154,16 +165,24 @@ class Metrics:
         self.requests = counter("requests", "API requests ended.", "dialect", "operation", "family", "status")
         self.errors = counter("errors", "Errors answered to clients, within streams too.", "code")
         self.refusals = counter(
-            "upstream_refusals", "Requests that upstream refused whoever asked, by kind of client.", "code", "client"
+            "upstream_refusals",
+            "Requests that upstream refused for every account, by kind of client.",
+            "code",
+            "client",
         )
         self.left = counter("clients_left", "Requests whose client hung up before the end.")
-        self.refused = counter("requests_refused", "Requests refused by their head or length.")
+        self.refused = counter("requests_refused", "Requests refused for their head or their length.")
         self.duration = histogram(
-            "request_duration_seconds", "Request to end of answer.", _DURATION_BUCKETS, "dialect", "family", "stream"
+            "request_duration_seconds",
+            "Time from the request to the end of its answer.",
+            _DURATION_BUCKETS,
+            "dialect",
+            "family",
+            "stream",
         )
         self.first_byte = histogram(
             "first_byte_seconds",
-            "Request to first byte of an answer that is not an error.",
+            "Time from the request to the first byte of an answer that is not an error.",
             _FIRST_BYTE_BUCKETS,
             "dialect",
             "family",
@@ -171,11 +190,27 @@ class Metrics:
         )
         self.bytes_out = counter("response_bytes", "Bytes of answers' bodies.", "dialect")
         self.tokens = counter("tokens", "Tokens as upstream counted them.", "family", "direction")
-        self.attempts = counter("attempts", "Attempts at upstream, by how they ended.", "outcome")
-        self.failovers = counter("failovers", "Attempts that followed a failed one, by why that failed.", "reason")
+        self.attempts = counter("attempts", "Attempts, by upstream and outcome.", "upstream", "outcome")
+        self.failovers = counter(
+            "failovers", "Attempts after a failed one, by its upstream and the cause.", "upstream", "reason"
+        )
+        self.upstream_requests = counter(
+            "upstream_requests",
+            "Requests by the upstream that was asked last, served or failed.",
+            "upstream",
+            "outcome",
+        )
+        self.credential_attempts = counter(
+            "credential_attempts", "Attempts with official credentials.", "upstream", "credential", "outcome"
+        )
+        self._waiting = (
+            (self.upstream_requests, self._requests),
+            (self.attempts, self._attempts),
+            (self.credential_attempts, self._credentials),
+        )
         self.lag = Histogram(
             "antigravity_event_loop_lag_seconds",
-            "How late the event loop was, looked at twice a second.",
+            "Event loop latency, sampled twice a second.",
             registry=registry,
             buckets=_LAG_BUCKETS,
         )
@@ -212,20 +247,36 @@ class Metrics:
             if record.first_byte is not None and record.status < 400:
                 kind.first_bytes.append(record.first_byte)
             last = record.attempts[-1]
+            asked = last.upstream, FAILED if record.error or record.status >= 400 else SERVED
+            self._requests[asked] = self._requests.get(asked, 0) + 1
             for attempt in record.attempts:
-                outcome = attempt.reason or "served"
+                outcome = attempt.upstream, attempt.reason or SERVED
                 self._attempts[outcome] = self._attempts.get(outcome, 0) + 1
                 if attempt is not last and attempt.reason:
-                    self.failovers.labels(attempt.reason).inc()
+                    self.failovers.labels(*outcome).inc()
+                if attempt.upstream != ACCOUNTS:
+                    self._of_credential(attempt)
+
+    def _of_credential(self, attempt: Attempt) -> None:
+        """Counts an attempt by an official credential, under its name or with all that are beyond the bound."""
+        name = attempt.account
+        if name not in self._named:
+            if len(self._named) < MAX_CREDENTIALS:
+                self._named.add(name)
+            else:
+                name = OTHER
+        key = attempt.upstream, name, FAILED if attempt.reason else SERVED
+        self._credentials[key] = self._credentials.get(key, 0) + 1
 
     def flush(self) -> None:
         """Moves what was counted on the requests' way into the registry."""
         for kind in self._kinds.values():
             if kind.count:
                 kind.flush(self)
-        for outcome, count in self._attempts.items():
-            self.attempts.labels(outcome).inc(count)
-        self._attempts.clear()
+        for counter, counts in self._waiting:
+            for labels, count in counts.items():
+                counter.labels(*labels).inc(count)
+            counts.clear()
 
     def render(self, accept: str) -> tuple[str, bytes]:
         """Content type and text of all metrics, in the form that ``accept`` asks for."""

@@ -19,7 +19,8 @@ BROKEN_OFF = "broken_off"
 
 
 class Attempt(Struct):
-    """One attempt at upstream. ``account`` is the opaque id; ``began`` in seconds after the record's, ``took`` seconds.
+    """One attempt at ``upstream``. ``account`` is the opaque id of an account, or the name of an official credential;
+    ``began`` in seconds after the record's, ``took`` seconds.
 
     ``reason`` is empty for one that served, else why it failed: the value of a `canonical.verdict.Cause`, or
     BROKEN_OFF. ``status`` is upstream's HTTP status where it refused. ``span`` is the id
@@ -34,6 +35,7 @@ class Attempt(Struct):
     status: int = 0
     span: str = ""
     upstream_trace: str = ""
+    upstream: str = ""
 
 
 class Record(Struct, kw_only=True):

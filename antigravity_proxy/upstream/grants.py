@@ -92,7 +92,7 @@ class TokenGrants:
         url = f"http://{grant.host}/computeMetadata/v1/{path}"
         answer = await self._oauth.ask(direct, "metadata", "GET", url, None, _FLAVOR, METADATA_SECONDS)
         if answer.flavor != "Google":
-            raise RefreshRejected("temporary", f"what answers at {grant.host} is no metadata server of Google's")
+            raise RefreshRejected("temporary", f"{grant.host} is not Google's metadata server")
         if answer.status != 200:
             raise RefreshRejected("temporary", f"the metadata server answered {answer.status}")
         return answer

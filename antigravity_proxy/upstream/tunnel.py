@@ -111,7 +111,7 @@ def socks5(proxy: ProxyAddress, host: str, port: int) -> Negotiation:
     with_password = proxy.user is not None and proxy.password is not None
     method = yield from read(2, b"\x05\x01" + (b"\x02" if with_password else b"\x00"))
     if method[0] != 5 or method[1] == 0xFF:
-        raise TunnelRefused("the proxy accepts no way to sign in that we have")
+        raise TunnelRefused("the proxy accepts none of the authentication methods that we have")
     if with_password and method[1] == 2:
         user, password = cast(Secret, proxy.user).reveal().encode(), cast(Secret, proxy.password).reveal().encode()
         if len(user) > 255 or len(password) > 255:
@@ -253,7 +253,7 @@ class _Tunnel(Protocol):
         except TunnelRefused as e:
             self.refuse(e)
         except ValueError:  # a name that IDNA can't write, a number out of range
-            self.refuse(TunnelRefused("what the proxy is to be told, or its reply, is malformed"))
+            self.refuse(TunnelRefused("the handshake with the proxy is malformed"))
         else:
             if out:
                 cast(Any, self.transport).write(out)

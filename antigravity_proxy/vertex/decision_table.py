@@ -10,8 +10,7 @@ import re
 from msgspec import structs
 
 from antigravity_proxy import errors
-from antigravity_proxy.canonical import verdict
-from antigravity_proxy.canonical.verdict import Cause, Failure, Row, Scope, Step, Verdict
+from antigravity_proxy.canonical.verdict import Cause, Row, Scope, Step, Verdict
 from antigravity_proxy.generatecontent import official, verdicts
 from antigravity_proxy.generatecontent.verdicts import anything, message, reason
 
@@ -93,10 +92,3 @@ TABLE: tuple[Row, ...] = (
     Row({404}, anything, official.NO_SUCH_MODEL),
     *official.REQUEST_ROWS,
 )
-
-WITHOUT_BODY = verdicts.WITHOUT_BODY
-
-
-def judge(failure: Failure) -> Verdict:
-    """What upstream's refusal means."""
-    return verdict.judge(TABLE, failure)

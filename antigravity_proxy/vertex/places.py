@@ -27,7 +27,7 @@ def call(
     access: Access,
     publisher: str,
     model: str,
-    method: str,
+    method: bytes,
     body: bytes,
     *,
     silence: float = 0.0,
@@ -38,11 +38,11 @@ def call(
     path = f"/{_VERSIONS[publisher]}"
     if not access.is_key:
         path += f"/projects/{quote(access.project or '-', safe=':')}/locations/{access.location or 'global'}"
-    path += f"/publishers/{publisher}/models/{quote(model, safe='@')}{method}"
+    path += f"/publishers/{publisher}/models/{quote(model, safe='@')}"
     if access.is_key:
         own: tuple[tuple[bytes, Secret], ...] = ((b"x-goog-api-key", access.token),)
     else:
         own = (bearer(access.token),)
         if access.quota_project:
             own = (*own, (b"x-goog-user-project", Secret(access.quota_project)))
-    return UpstreamRequest((base + path).encode("ascii"), (*own, *headers), body, silence)
+    return UpstreamRequest((base + path).encode("ascii") + method, (*own, *headers), body, silence)

@@ -2,53 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
-from msgspec import Raw, Struct
-from msgspec.structs import replace
+from msgspec import Raw
 
 from antigravity_proxy.canonical.call import Call
-from antigravity_proxy.canonical.chunk import Chunk
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
+from antigravity_proxy.canonical.verdict import Failure
 from antigravity_proxy.canonical.wire import Access, Count, EventReader, Prepared, Quirk, UpstreamRequest
-from antigravity_proxy.generatecontent import events, failure
 from antigravity_proxy.generatecontent import request as gemini
-from antigravity_proxy.generatecontent.days import daily_resets
+from antigravity_proxy.generatecontent.wire import COUNT_TOKENS, CountTokens, Generate, GenerateContent, OfficialWire
 from antigravity_proxy.messages import events as message_events
 from antigravity_proxy.messages import failure as anthropics
 from antigravity_proxy.messages import manners
 from antigravity_proxy.messages import request as claude
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.settings.limits import PICTURE_SILENCE
 from antigravity_proxy.vertex import decision_table, places
 
 #: what ``:countTokens`` takes of a request, flat
 _COUNTED = ("contents", "systemInstruction", "tools", "generationConfig")
 
 
-class Vertex:
+class Vertex(OfficialWire):
     """Implements `canonical.wire.Wire`."""
 
     name = "vertex"
-    trace_header = b""
+    table = decision_table.TABLE
 
     def prepare(self, call: Call, model: Model, quirks: frozenset[Quirk], conversation: str) -> Prepared:
         """As Wire's."""
         if model.family == "claude":
-            return ClaudeMessage(claude.prepare(call, model, quirks), conversation or gemini.conversation_id(call))
-        return GeminiContent(gemini.prepare(call, model, quirks, conversation, official=True))
+            return _Message(claude.prepare(call, model, quirks), conversation or gemini.conversation_id(call))
+        return _Generate(gemini.prepare(call, model, quirks, conversation, official=True))
 
     def count(self, call: Call, model: Model) -> Count:
         """As Wire's."""
         if model.family == "claude":
-            return ClaudeCount(claude.prepare(call, model))
-        return GeminiCount(gemini.prepare(call, model, official=True))
+            return _MessageCount(claude.prepare(call, model))
+        return _CountTokens(gemini.prepare(call, model, official=True))
 
     def quirk_for(self, model: Model, message: str) -> Quirk | None:
         """As Wire's."""
-        return manners.quirk_for(message) if model.family == "claude" else gemini.quirk_for(model, message)
+        return manners.quirk_for(message) if model.family == "claude" else super().quirk_for(model, message)
 
     def read_failure(
         self,
@@ -60,129 +54,64 @@ class Vertex:
         retry_after: str | None = None,
     ) -> Failure:
         """As Wire's. Google's form comes from its front, Anthropic's from the model."""
-        found = failure.read(body, now, http_status=http_status, date=date, retry_after=retry_after)
-        found = anthropics.completed(found, body, in_stream=http_status == 200)
-        return replace(found, daily_resets=daily_resets(now)) if found.http_status == 429 else found
-
-    def judge(self, failure: Failure) -> Verdict:
-        """As Wire's."""
-        return decision_table.judge(failure)
-
-    def verdict(self, cause: Cause) -> Verdict:
-        """As Wire's."""
-        return decision_table.WITHOUT_BODY[cause]
+        found = super().read_failure(body, now, http_status=http_status, date=date, retry_after=retry_after)
+        return anthropics.completed(found, body, in_stream=http_status == 200)
 
 
-class GeminiContent:
-    """A call as Gemini takes it. Implements `canonical.wire.Prepared`."""
+class _Generate(GenerateContent):
+    """A call as Gemini takes it."""
 
-    __slots__ = ("_inner",)
-
-    def __init__(self, inner: gemini.Prepared) -> None:
-        self._inner = inner
-
-    @property
-    def model(self) -> Model:
-        """As Prepared's."""
-        return self._inner.model
-
-    @property
-    def opening(self) -> str:
-        """As Prepared's."""
-        return self._inner.opening
-
-    def request(self, access: Access) -> UpstreamRequest:
-        """As Prepared's. A picture comes whole."""
-        inner = self._inner
-        if inner.is_picture:
-            return places.call(
-                access, "google", inner.model.id, ":generateContent", inner.body, silence=PICTURE_SILENCE
-            )
-        return places.call(access, "google", inner.model.id, ":streamGenerateContent?alt=sse", inner.body)
-
-    def events(self) -> EventReader:
-        """As Prepared's."""
-        return events.EventReader()
-
-    def restorer(self) -> Callable[[Chunk], Chunk]:
-        """As Prepared's."""
-        return self._inner.restore.fresh()
-
-
-class ClaudeMessage:
-    """A call as Claude takes it. Implements `canonical.wire.Prepared`."""
-
-    __slots__ = ("_inner", "opening")
-
-    def __init__(self, inner: claude.Prepared, opening: str) -> None:
-        self._inner = inner
-        self.opening = opening
-
-    @property
-    def model(self) -> Model:
-        """As Prepared's."""
-        return self._inner.model
+    __slots__ = ()
 
     def request(self, access: Access) -> UpstreamRequest:
         """As Prepared's."""
-        inner = self._inner
-        betas = ((b"anthropic-beta", Secret(inner.betas)),) if inner.betas else ()
-        return places.call(access, "anthropic", inner.model.id, ":streamRawPredict", inner.body, headers=betas)
+        content = self._content
+        return places.call(access, "google", self.model.id, content.method, content.body, silence=content.silence)
+
+
+class _Message(Generate):
+    """A call as Claude takes it."""
+
+    __slots__ = ("_message",)
+
+    def __init__(self, message: claude.Prepared, opening: str) -> None:
+        super().__init__(message.model, opening, message.restore)
+        self._message = message
+
+    def request(self, access: Access) -> UpstreamRequest:
+        """As Prepared's."""
+        message = self._message
+        betas = ((b"anthropic-beta", Secret(message.betas)),) if message.betas else ()
+        return places.call(access, "anthropic", self.model.id, b":streamRawPredict", message.body, headers=betas)
 
     def events(self) -> EventReader:
         """As Prepared's."""
         return message_events.EventReader()
 
-    def restorer(self) -> Callable[[Chunk], Chunk]:
-        """As Prepared's."""
-        return self._inner.restore.fresh()
 
+class _CountTokens(CountTokens):
+    """Gemini counts everything, system text and tools too."""
 
-class _Counted(Struct, rename="camel"):
-    total_tokens: int = 0
+    __slots__ = ("_content",)
 
-
-class _InputTokens(Struct):
-    input_tokens: int = 0
-
-
-class GeminiCount:
-    """Counts everything, system text and tools too. Implements `canonical.wire.Count`."""
-
-    __slots__ = ("_inner",)
-
-    def __init__(self, inner: gemini.Prepared) -> None:
-        self._inner = inner
+    def __init__(self, content: gemini.Prepared) -> None:
+        self._content = content
 
     def request(self, access: Access) -> UpstreamRequest:
         """As Count's."""
-        fields = msgspec.json.decode(self._inner.body, type=dict[str, Raw])
+        fields = msgspec.json.decode(self._content.body, type=dict[str, Raw])
         body = msgspec.json.encode({name: fields[name] for name in _COUNTED if name in fields})
-        return places.call(access, "google", self._inner.model.id, ":countTokens", body)
-
-    def read(self, answer: bytes) -> int:
-        """As Count's."""
-        try:
-            return max(msgspec.json.decode(answer, type=_Counted).total_tokens, 0)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return 0
+        return places.call(access, "google", self._content.model.id, COUNT_TOKENS, body)
 
 
-class ClaudeCount:
-    """Counts by a model of its own. Implements `canonical.wire.Count`."""
+class _MessageCount(CountTokens):
+    """Claude's tokens are counted by a model of its own."""
 
-    __slots__ = ("_inner",)
+    __slots__ = ("_message",)
 
-    def __init__(self, inner: claude.Prepared) -> None:
-        self._inner = inner
+    def __init__(self, message: claude.Prepared) -> None:
+        self._message = message
 
     def request(self, access: Access) -> UpstreamRequest:
         """As Count's."""
-        return places.call(access, "anthropic", "count-tokens", ":rawPredict", self._inner.count_body)
-
-    def read(self, answer: bytes) -> int:
-        """As Count's."""
-        try:
-            return max(msgspec.json.decode(answer, type=_InputTokens).input_tokens, 0)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return 0
+        return places.call(access, "anthropic", "count-tokens", b":rawPredict", self._message.count_body)

@@ -149,15 +149,15 @@ def _read(identity: str, row: Row, before: _Known | None, unsealer: Unsealer) ->
 
 def _token(field: object, unsealer: Unsealer) -> _Token:
     if not isinstance(field, str):
-        raise _BadRow("its token is no text")
+        raise _BadRow("its token_json is not text")
     try:
         value = _decoded(field, unsealer)
     except Malformed:
         raise _BadRow("its token has no known form") from None
     except ValueError:
-        raise _BadRow("its token is no JSON") from None
+        raise _BadRow("its token_json is not JSON") from None
     if not isinstance(value, dict):
-        raise _BadRow("its token is no JSON object")
+        raise _BadRow("its token_json is not a JSON object")
     access = _bearer(value, "access_token")
     refresh = _bearer(value, "refresh_token")
     if not access and not refresh:
@@ -177,7 +177,7 @@ def _bearer(token: dict[str, Any], name: str) -> Secret:
     if value is None:
         return Secret("")
     if not isinstance(value, str) or not _TOKEN.fullmatch(value.strip()):
-        raise _BadRow(f"its {name.replace('_', ' ')} is none that could be sent")
+        raise _BadRow(f"its {name.replace('_', ' ')} contains characters that an HTTP header cannot carry")
     return Secret(value.strip())
 
 
@@ -199,7 +199,7 @@ def _quota(field: object, unsealer: Unsealer) -> Mapping[str, ModelQuota] | None
 
 
 def _decoded(field: str, unsealer: Unsealer) -> Any:
-    """The field's value. Raises Malformed, WrongKey, or ValueError for what is no JSON."""
+    """The field's value. Raises Malformed, WrongKey, or ValueError for what is not JSON."""
     try:
         return msgspec.json.decode(unsealer.open(field))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:

@@ -115,7 +115,7 @@ class Directory:
         with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
-                raise OSError(errno.EINVAL, f"{name} is no regular file", name)
+                raise OSError(errno.EINVAL, f"{name} is not a regular file", name)
             return files.read_up_to(file, limit, found.st_size)
 
     @contextmanager

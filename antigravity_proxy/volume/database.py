@@ -75,7 +75,7 @@ def _check(connection: sqlite3.Connection) -> None:
 def _rows(connection: sqlite3.Connection) -> list[Row]:
     kind = connection.execute("SELECT type FROM sqlite_master WHERE name = 'accounts'").fetchone()
     if kind is not None and kind[0] != "table":
-        raise Damaged(f"'accounts' of cloud_accounts.db is no table, but a {kind[0]}")
+        raise Damaged(f"'accounts' of cloud_accounts.db is not a table, but a {kind[0]}")
     _check(connection)
     columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(accounts)")}
     if not columns:

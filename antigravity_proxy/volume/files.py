@@ -30,7 +30,7 @@ def open_descriptor(path: Path, *, follow: bool = True) -> int:
     descriptor = os.open(path, _FLAGS if follow else _FLAGS | getattr(os, "O_NOFOLLOW", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return descriptor
 
 
@@ -44,6 +44,22 @@ def content(path: Path, limit: int) -> bytes:
     descriptor = _open_fresh(path)
     with os.fdopen(descriptor, "rb") as file:
         return read_up_to(file, limit, os.fstat(descriptor).st_size)
+
+
+class Unreadable(Exception):
+    """A file can't be read: words for an operator, which don't name it."""
+
+
+def text(path: Path, limit: int) -> str:
+    """A whole file that somebody wrote by hand, of at most ``limit`` bytes in UTF-8. Raises Unreadable."""
+    try:
+        return content(path, limit).decode()
+    except FileNotFoundError:
+        raise Unreadable("it isn't there") from None
+    except OSError as e:
+        raise Unreadable(f"it can't be read: {why(e, path)}") from None
+    except UnicodeDecodeError:
+        raise Unreadable("it is not UTF-8") from None
 
 
 def read_up_to(file: BinaryIO, limit: int, size: int) -> bytes:

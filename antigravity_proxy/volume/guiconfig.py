@@ -42,15 +42,15 @@ def parse(content: bytes) -> GuiConfig:
     try:
         value = msgspec.json.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
-        raise Unreadable("gui_config.json is no JSON (half-written?)") from e
+        raise Unreadable("gui_config.json is not valid JSON (half-written?)") from e
     if not isinstance(value, dict):
-        raise Unreadable("gui_config.json is no JSON object")
+        raise Unreadable("gui_config.json is not a JSON object")
     proxy = value.get("proxy", {})
     if not isinstance(proxy, dict):
-        raise Unreadable("gui_config.json: 'proxy' is no object")
+        raise Unreadable("gui_config.json: 'proxy' is not an object")
     key = proxy.get("api_key", "")
     if not isinstance(key, str):
-        raise Unreadable("gui_config.json: 'proxy.api_key' is no text")
+        raise Unreadable("gui_config.json: 'proxy.api_key' is not a string")
     read = _Section(proxy)
     return GuiConfig(
         api_key=Secret(found) if (found := coerce.text(key)) is not None else None,
@@ -78,7 +78,7 @@ class _Section:
     def text(self, name: str) -> str | None:
         value = self._values.get(name, "")
         if not isinstance(value, str):
-            self._note(name, "is no text")
+            self._note(name, "is not a string")
         return coerce.text(value)
 
     def flag(self, name: str) -> bool | None:
@@ -95,7 +95,7 @@ class _Section:
             return None
         value = coerce.number(self._values[name])
         if value is None or (value <= 0 and not allow_zero):
-            self._note(name, "is no number of seconds")
+            self._note(name, "is not a number of seconds")
             return None
         return max(value, 0.0)
 
@@ -104,7 +104,7 @@ class _Section:
             return None
         value = coerce.number(self._values["port"])
         if value is None or not value.is_integer() or not 0 < value < 65536:
-            self._note("port", "is no port number")
+            self._note("port", "is not a port number")
             return None
         return int(value)
 
@@ -112,7 +112,7 @@ class _Section:
         """Seconds, one for each step; those that are no positive number are left out, and no steps are none said."""
         value = self._values.get(name, [])
         if not isinstance(value, list):
-            self._note(name, "is no list of seconds")
+            self._note(name, "is not a list of seconds")
             return None
         return tuple(step for step in map(coerce.number, value) if step is not None and step > 0) or None
 
@@ -120,14 +120,14 @@ class _Section:
         """A mapping of model names; pairs with anything but text are left out."""
         value = self._values.get(name, {})
         if not isinstance(value, dict):
-            self._note(name, "is no object")
+            self._note(name, "is not an object")
         return {key: model for key, value in coerce.mapping(value).items() if (model := coerce.text(value))}
 
     def upstream_proxy(self) -> Secret | None:
         """The URL; empty where a proxy is wanted and not named, which is never the same as none."""
         value = self._values.get("upstream_proxy", {})
         if not isinstance(value, dict):
-            self._note("upstream_proxy", "is no object")
+            self._note("upstream_proxy", "is not an object")
             return None
         enabled = value.get("enabled")
         if enabled is not True:

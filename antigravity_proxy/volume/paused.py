@@ -15,7 +15,7 @@ KEY = "antigravity_proxy.paused.v1"
 
 
 def parse(value: object) -> frozenset[str]:
-    """The ids of the paused accounts; of a value that is no JSON array of text, whatever is."""
+    """The ids of the paused accounts: the strings of a JSON array; none of any other value."""
     if not isinstance(value, str):
         return frozenset()
     try:

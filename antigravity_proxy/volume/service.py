@@ -88,7 +88,7 @@ class VolumeService(Service):
 
     def _broke_off(self, failure: Failure) -> tuple[None, float]:
         """The thread itself failed: no reason to stop looking."""
-        log.failure("the volume could not be looked at", failure)
+        log.failure("the volume could not be checked", failure)
         self._is_good = False
         return None, RETRY
 
@@ -149,7 +149,7 @@ class VolumeService(Service):
         words = unforeseen(fault)
         if words != self._fault:
             self._fault = words
-            self._reactor.callFromThread(log.failure, "the volume could not be looked at", Failure(fault))
+            self._reactor.callFromThread(log.failure, "the volume could not be checked", Failure(fault))
         self._is_good = False
         self.reads += 1
         self.failed_reads += 1

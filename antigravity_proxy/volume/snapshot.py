@@ -137,7 +137,7 @@ def _attempt(target: Path) -> Snapshot:
     if first is None:
         raise _Absent
     if len(first.head) < _HEADS[""] or not first.head.startswith(MAGIC):
-        raise _Moved("is empty or no SQLite database")
+        raise _Moved("is empty or not an SQLite database")
     db = files.content(target, files.MAX_DATABASE)
     log_head = before["-wal"].head if before["-wal"] else b""
     if wal.is_live(log_head):

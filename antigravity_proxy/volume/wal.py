@@ -51,7 +51,7 @@ def replay(db: bytes, log: bytes) -> bytearray:
             pending.clear()
             page_count = pages_after_commit
     if page_count > len(db) // page_size + len(committed):
-        raise ValueError(f"its write-ahead log tells of {page_count} pages, which nobody wrote")
+        raise ValueError(f"its write-ahead log claims {page_count} pages, more than were written")
     image = bytearray(db)
     if committed:
         del image[page_count * page_size :]

@@ -14,6 +14,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
+from antigravity_proxy.accounts.condition import of_credential
 from antigravity_proxy.canonical import windows
 from antigravity_proxy.canonical.catalogue import PublicModel
 from antigravity_proxy.canonical.credential import VERTEX
@@ -186,7 +187,7 @@ class ApiResource(Resource):
     def _models(self, admission: ApiAdmission) -> tuple[PublicModel, ...]:
         """The models that the client may use."""
         router, key = self._router(), admission.key
-        listed = router.public()
+        listed = router.public(self._offers)
         if key is None or not key.models:
             return listed
         return tuple(model for model in listed if _may_use(key, router, model.id))
@@ -194,8 +195,11 @@ class ApiResource(Resource):
     def _model(self, admission: ApiAdmission, name: str) -> PublicModel | None:
         """The model of that name, if the client may use it: what a request for it would be served by."""
         router, key = self._router(), admission.key
-        found = router.find(name)
+        found = router.find(name, self._offers)
         return found if found is not None and (key is None or _may_use(key, router, name)) else None
+
+    def _offers(self, upstream: str, model: str) -> bool:
+        return self._context.upstreams[upstream].pool.offers(model)
 
     def _capacity(self) -> Rendered:
         upstreams = self._context.upstreams
@@ -203,7 +207,12 @@ class ApiResource(Resource):
         pools = [upstream.pool for upstream in upstreams.values()]
         accounts, usable = sum(len(pool.states) for pool in pools), sum(pool.usable() for pool in pools)
         states = self._context.upstream.pool.states  # of the others upstream tells no windows
-        return capacity.render(found, accounts, usable, self._context.epoch(), states)
+        credentials = (
+            of_credential(state, upstream.pool.rules, upstream.pool.now())
+            for upstream in self._context.others.values()
+            for state in upstream.pool.states
+        )
+        return capacity.render(found, accounts, usable, self._context.epoch(), states, credentials)
 
     async def _count(
         self, request: ApiRequest, admission: ApiAdmission, count: TokenCount, client: HttpClient

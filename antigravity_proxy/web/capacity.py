@@ -10,13 +10,14 @@ from itertools import islice
 import msgspec
 from msgspec import Struct
 
+from antigravity_proxy.accounts.condition import CredentialCondition
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.stats import ModelCapacity
 from antigravity_proxy.canonical.windows import used_up_at
 from antigravity_proxy.coerce import dated, wait
 from antigravity_proxy.dialect.base import Rendered
 
-#: accounts whose windows are told
+#: accounts whose windows are told, and credentials
 _MOST = 200
 
 
@@ -54,11 +55,46 @@ class _Account(Struct, rename="camel"):
     credits: int | None
 
 
+class _Failure(Struct, rename="camel"):
+    """Why a credential failed last, when, and with which model; empty: with any."""
+
+    at: str
+    reason: str
+    model: str
+
+
+class _Rest(Struct, rename="camel"):
+    """A model that a credential leaves alone, ``model@location`` where it is one place, empty: every model."""
+
+    model: str
+    until: str
+
+
+class _Credential(Struct, rename="camel"):
+    """An official credential, as the status page has it (`accounts.condition.CredentialCondition`)."""
+
+    name: str
+    kind: str
+    upstream: str
+    project: str
+    locations: tuple[str, ...]
+    tier: str
+    quota_group: str
+    state: str
+    why: str
+    cooling: list[_Rest]
+    under_way: int
+    used_today: int
+    max_per_day: int | None
+    last_failure: _Failure | None
+
+
 class _Capacity(Struct, rename="camel"):
     timestamp: str
     accounts: int
     usable: int
     models: list[_Model]
+    credentials: list[_Credential]
     windows: list[_Window]
     subscriptions: list[_Account]
 
@@ -69,6 +105,7 @@ def render(
     usable: int,
     epoch: float,
     states: Iterable[AccountState] = (),
+    credentials: Iterable[CredentialCondition] = (),
 ) -> Rendered:
     """The answer, by upstream; ``accounts``: accounts and credentials, ``usable``: those that serve, cooling or not.
 
@@ -94,8 +131,29 @@ def render(
         for state in known
         if state.standing.tier
     ]
-    body = msgspec.json.encode(_Capacity(_utc(epoch), accounts, usable, lines, windows, subscriptions))
+    official = [_credential(each) for each in islice(credentials, _MOST)]
+    body = msgspec.json.encode(_Capacity(_utc(epoch), accounts, usable, lines, official, windows, subscriptions))
     return Rendered(200, body, ((b"content-type", b"application/json"), (b"cache-control", b"no-store")))
+
+
+def _credential(found: CredentialCondition) -> _Credential:
+    trouble = found.trouble
+    return _Credential(
+        name=found.name,
+        kind=found.kind,
+        upstream=found.upstream,
+        project=found.project,
+        locations=found.locations,
+        tier=found.tier,
+        quota_group=found.group,
+        state=found.state,
+        why=found.why,
+        cooling=[_Rest(each.model, _utc(each.until)) for each in found.cooling],
+        under_way=found.in_flight,
+        used_today=found.used_today,
+        max_per_day=found.max_per_day or None,
+        last_failure=None if trouble is None else _Failure(_utc(trouble.at), trouble.reason, trouble.model),
+    )
 
 
 def _windows(state: AccountState, epoch: float) -> Iterator[_Window]:

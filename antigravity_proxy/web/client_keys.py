@@ -72,12 +72,12 @@ def digest(key: bytes) -> bytes:
     return hashlib.sha256(key).hexdigest().encode("ascii")
 
 
-def parse(content: bytes) -> tuple[ClientKey, ...]:
+def parse(content: bytes | str) -> tuple[ClientKey, ...]:
     """The keys of a file. Raises ClientKeysError unless all of it is understood: a misspelt limit must not be none."""
     try:
         keys = msgspec.json.decode(content, type=_File).keys
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
-        raise ClientKeysError(str(e) if isinstance(e, msgspec.ValidationError) else "it is no JSON") from None
+        raise ClientKeysError(str(e) if isinstance(e, msgspec.ValidationError) else "it is not JSON") from None
     for field in ("name", "sha256"):
         values = [getattr(key, field) for key in keys]
         if len(set(values)) != len(values):

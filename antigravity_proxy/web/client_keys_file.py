@@ -17,12 +17,10 @@ from antigravity_proxy.web.client_keys import ClientKey, ClientKeysError, parse
 def read(path: Path) -> tuple[ClientKey, ...]:
     """The file's keys. Blocks; raises ClientKeysError, whose message doesn't name the file."""
     try:
-        content = files.content(path, files.MAX_CLIENT_KEYS)
-    except FileNotFoundError:
-        raise ClientKeysError("it isn't there") from None
-    except OSError as e:
-        raise ClientKeysError(f"it can't be read: {files.why(e, path)}") from None
-    return parse(content)
+        text = files.text(path, files.MAX_CLIENT_KEYS)
+    except files.Unreadable as e:
+        raise ClientKeysError(str(e)) from None
+    return parse(text)
 
 
 class ClientKeysFile(FollowedFile[tuple[ClientKey, ...]]):

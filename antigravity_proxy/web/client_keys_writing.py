@@ -43,7 +43,7 @@ def add(path: Path, key: ClientKey) -> None:
     with _locked(path) as directory:
         keys = _held(directory, path)
         if any(known.name == key.name for known in keys):
-            raise KeysNotChanged(f"there is a key of the name {key.name}: revoke it first")
+            raise KeysNotChanged(f"there is already a client key named {key.name}: revoke it first")
         _save(directory, path, (*keys, key))
 
 
@@ -53,7 +53,7 @@ def revoke(path: Path, name: str) -> None:
         keys = _held(directory, path)
         left = tuple(key for key in keys if key.name != name)
         if len(left) == len(keys):
-            raise KeysNotChanged(f"there is no key of the name {name}")
+            raise KeysNotChanged(f"there is no client key named {name}")
         _save(directory, path, left)
 
 
@@ -110,7 +110,7 @@ def _save(directory: Directory, path: Path, keys: tuple[ClientKey, ...]) -> None
         owner = directory.heir()
         before = directory.lstat(path.name)
         if before is not None and not stat.S_ISREG(before.st_mode):
-            raise KeysNotChanged(f"{path} is no regular file: name the file itself")
+            raise KeysNotChanged(f"{path} is not a regular file: name the file itself")
         if owner is not None and before is not None:
             owner = before.st_uid, before.st_gid
         directory.write(path.name, render(keys), owner)

@@ -165,7 +165,7 @@ class GuardedRequest(Generic[A]):
         if length != 0:
             _check_encoding(self.requestHeaders)
             if admitted.body is BodyUse.REFUSED:
-                raise errors.BodyTooLarge("No request body is taken here.")
+                raise errors.BodyTooLarge("A request body is not accepted here.")
             self._reservation = Reservation(site.bodies, admitted.holder, site.gate.max_body)
             if length is not None:
                 self._reservation.announced(length)
@@ -323,4 +323,4 @@ def _check_encoding(headers: ReceivedFields) -> None:
     """Refuses a body that is compressed: what it unpacks to has no bound."""
     encodings = headers.getRawHeaders(b"content-encoding", ())
     if any(encoding.strip().lower() not in (b"", b"identity") for encoding in encodings):
-        raise errors.UnsupportedEncoding("Send the request body uncompressed: no Content-Encoding is taken here.")
+        raise errors.UnsupportedEncoding("Send the request body uncompressed: Content-Encoding is not supported.")

@@ -29,7 +29,7 @@ def read_head(body: bytes) -> Head:
     try:
         return _head.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
-        raise errors.BadRequest(f"The frame is no JSON object with a type: {e}") from None
+        raise errors.BadRequest(f"The frame is not a JSON object with a type: {e}") from None
 
 
 def framed(events: bytes) -> bytes:

@@ -15,7 +15,6 @@ from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.canonical.official import embeds
 from antigravity_proxy.canonical.router import Route, Router
 from antigravity_proxy.dialect.base import Decoded, Stamp
 from antigravity_proxy.http1.fields import ReceivedFields
@@ -151,7 +150,7 @@ class Serving:
 
     async def embed(self, admission: ApiAdmission, call: EmbeddingCall, client: AnsweredClient) -> Vectors:
         """The vectors of a call; raises a ProxyError."""
-        route, record = self._router().special(call.model, embeds, "make vectors"), client.record
+        route, record = self._router().special(call.model, "vectors"), client.record
         record.asked, record.model, record.family = call.model, route[0].id, route[0].family
         self._check(admission, route[0])
         found = await vectors(self._context, call, route, client)

@@ -163,7 +163,7 @@ class _Session:
             if self._serving is not None:
                 raise errors.BadRequest("A response is under way on this socket: there is one at a time.")
             if self._draining:
-                raise errors.Unavailable("The server is about to end.", retry_after=1)
+                raise errors.Unavailable("The server is shutting down.", retry_after=1)
             admission = self._sockets.gate.admit_message(self._request, self._admission, self._headers, self._query)
         except UnicodeEncodeError:
             _release(reservation)

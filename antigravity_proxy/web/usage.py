@@ -22,7 +22,7 @@ DEFAULT_BY = "day"
 def answer(usage: UsageLedger, key: ClientKey | None, query: Mapping[str, str]) -> Deferred[Rendered]:
     """The report that the query asks for. ``key``: the client's own, which may not see it. Raises ProxyError."""
     if key is not None:
-        raise Forbidden("Usage is the operator's to see: a client's own key does not open it.")
+        raise Forbidden("Usage needs the operator's API key: a client key is not accepted.")
     try:
         by = columns(query.get("by", DEFAULT_BY))
     except BadColumns as e:

@@ -30,7 +30,8 @@ class Surroundings(Struct, frozen=True):
     ``own_egress``: how many proxies of accounts' own failed a moment ago. ``resting``: all accounts rest, since Google
     has barred one for its terms. ``refused_since``: since when upstream refuses this program, in epoch seconds, 0: it
     doesn't. ``drift`` is what upstream sends that no table knows. ``credentials``: what is wrong with the file of
-    official credentials; ``notes`` on these. ``no_volume``: they serve alone.
+    official credentials; ``notes`` on these. ``no_volume``: they serve alone. ``models``: what is wrong with the
+    operator's file of models.
     """
 
     keys_closed: bool = False
@@ -44,6 +45,7 @@ class Surroundings(Struct, frozen=True):
     egress: str = ""
     own_egress: int = 0
     credentials: str = ""
+    models: str = ""
     notes: tuple[str, ...] = ()
     no_volume: bool = False
     resting: bool = False
@@ -63,7 +65,8 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append(f"{unopened} account rows can't be opened; the log names them")
     if state.kept:
         found.append(
-            f"{state.kept} accounts serve on with the sign-in that they had: their rows don't open any more. Where the "
+            f"{state.kept} accounts stay in use with the sign-in that they had: their rows can no longer be "
+            "opened. Where the "
             "app has sealed them with another key, 'antigravity-proxy key export' on its machine puts that into .keys/"
         )
     if state.alone:
@@ -79,6 +82,8 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append(f"PROXY_CLIENT_KEYS_FILE: {around.client_keys}; its last good keys stay in force")
     if around.credentials:
         found.append(f"{around.credentials}; what it held before stays in force")
+    if around.models:
+        found.append(f"PROXY_MODELS_FILE: {around.models}; what it held before stays in force")
     found += around.notes
     if around.keys_closed:
         found.append("No API key is known, so every request is refused: set PROXY_API_KEY or proxy.api_key")
@@ -101,7 +106,7 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
     if around.exposed:
         found.append("PROXY_STATE_DIR: other users may look into it: chmod 700")
     if around.apart:
-        found.append(f"{around.apart}: replicas don't share what they learn meanwhile")
+        found.append(f"{around.apart}: replicas do not share their state meanwhile")
     return tuple(found)
 
 
@@ -110,7 +115,8 @@ def _refused(around: Surroundings) -> list[str]:
     found = []
     if around.resting:
         found.append(
-            "Google has barred an account for its terms of service, so all accounts rest (PROXY_ON_TERMS_BAN=pause): "
+            "Google has barred an account for its terms of service, so all accounts are on hold "
+            "(PROXY_ON_TERMS_BAN=pause): "
             "further use may cost the others too. 'antigravity-proxy accounts resume --all', or the status page's "
             "button, has them serve again"
         )
@@ -139,7 +145,7 @@ def _of_accounts(state: VolumeState, around: Surroundings) -> list[str]:
     """Accounts that somebody has to do something for; while none is usable, all that are not, with the reason."""
     tally = around.tally
     if not (state.error or state.accounts or state.problems or tally.accounts or state.read_at is None):
-        return ["The volume holds no account: sign in to one with the desktop app, or by 'antigravity-proxy login'"]
+        return ["The volume contains no account: sign in to one with the desktop app, or by 'antigravity-proxy login'"]
     found = [
         f"{count} of {tally.accounts} accounts {OF_MANY[reason].fact}: {OF_MANY[reason].cure}"
         for reason, count in tally.unable.items()

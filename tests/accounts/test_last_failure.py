@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from support.judging import judge
 
 from antigravity_proxy.accounts.state import of_verdict
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
-from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY, judge
+from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY
 from antigravity_proxy.secret import Secret
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from support.accounts import account
+from support.judging import judge
 from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts.lease import Lease
@@ -16,7 +17,6 @@ from antigravity_proxy.accounts.state import AccountState, OutOfUse, Shortage
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
-from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.secret import Secret
 
 

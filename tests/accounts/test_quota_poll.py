@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.accounts import account
+from support.judging import judge
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
@@ -18,7 +19,6 @@ from antigravity_proxy.accounts.quota_poll import AT_ONCE, EVERY, IDLE_EVERY, PA
 from antigravity_proxy.accounts.replication import LocalState
 from antigravity_proxy.canonical.offers import Available, ModelQuota, Offer, Offers
 from antigravity_proxy.canonical.verdict import Failure
-from antigravity_proxy.codeassist.decision_table import judge
 
 EPOCH = 1_000_000.0
 HALF = {"m": ModelQuota(0.5)}

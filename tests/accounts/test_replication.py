@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from support.accounts import account
+from support.judging import judge
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
@@ -15,7 +16,6 @@ from antigravity_proxy.accounts.tokens import TokenKeeper
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Failure
-from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.secret import Secret
 
 BARRED = Failure(403, appeal=True)

@@ -7,17 +7,18 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 from support.accounts import account
+from support.judging import judge
 from twisted.internet.task import Clock
 
+from antigravity_proxy.accounts.condition import Cooling, kind_of
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import AccountState
-from antigravity_proxy.admin.account import Cooling, QuotaBar, card, kind_of, shown
+from antigravity_proxy.admin.account import QuotaBar, card, shown
 from antigravity_proxy.admin.markup import flat
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Failure
-from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.secret import Secret
 
 NOW = Moment(100.0, 1_000_100.0)

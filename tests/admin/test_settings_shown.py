@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from antigravity_proxy.admin.settings_shown import Line, lines
+from antigravity_proxy.canonical.model_file import BUNDLED, parse
+from antigravity_proxy.canonical.model_table import ModelTable
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.resolve import Resolver
 from antigravity_proxy.settings.table import TABLE
@@ -13,10 +15,14 @@ from antigravity_proxy.volume.guiconfig import GuiConfig
 
 
 def shown(
-    environ: dict[str, str] | None = None, gui: GuiConfig | None = None, read_only: bool = False, **values: Any
+    environ: dict[str, str] | None = None,
+    gui: GuiConfig | None = None,
+    read_only: bool = False,
+    models: ModelTable = BUNDLED,
+    **values: Any,
 ) -> dict[str, Line]:
     settings = Resolver({}, environ or {}, lambda path: "").all({**gui_values(gui), **values})
-    found = lines(settings, read_only=read_only)
+    found = lines(settings, models, read_only=read_only)
     return {line.name: line for line in found}
 
 
@@ -83,3 +89,10 @@ def test_a_directory_that_can_not_be_written_is_read_only_whatever_the_setting_s
 def test_a_proxy_that_can_not_be_used_is_named_so() -> None:
     found = shown(gui=GuiConfig(upstream_proxy=Secret("ftp://proxy.example")))
     assert found["UPSTREAM_PROXY_URL"].value == "can't be used"
+
+
+def test_the_file_of_models_is_shown_with_what_it_corrects() -> None:
+    given = {"PROXY_MODELS_FILE": "/etc/models.toml"}
+    assert shown(given)["PROXY_MODELS_FILE"].value == "/etc/models.toml"
+    table = parse('[accounts."gemini-3-flash"]\noutput = 8192\n')
+    assert shown(given, models=table)["PROXY_MODELS_FILE"].value == "/etc/models.toml: corrects gemini-3-flash"

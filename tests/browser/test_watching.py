@@ -9,11 +9,11 @@ import pytest
 from support.admin import Site, site
 from support.chromium import Window
 from support.deferreds import deferred, in_thread, until
+from support.judging import judge
 from support.stack import KEY
 from support.volumes import update
 
 from antigravity_proxy.canonical.verdict import Failure
-from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.simulator import faults
 
 pytestmark = pytest.mark.browser
@@ -84,7 +84,7 @@ async def test_trouble_is_seen_as_it_comes_and_goes(tmp_path: Path, window: Wind
         assert (await here.stack.chat()).status == 400
 
         def go() -> None:
-            window.shows("It serves, but something needs you", "h1")
+            window.shows("Serving, but needs attention", "h1")
             window.shows("free again in 1 h", f"#a-{identity(0)}")
             window.shows("Cooling", f"#a-{identity(1)}")
             window.shows("Google asks its owner to verify it", f"#a-{identity(2)}")

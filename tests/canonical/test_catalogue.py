@@ -7,7 +7,8 @@ import pytest
 from antigravity_proxy.canonical.call import Call, Effort, FunctionDeclaration, OutputFormat, Reasoning
 from antigravity_proxy.canonical.catalogue import Catalogue, PublicModel
 from antigravity_proxy.canonical.content import Content, Part
-from antigravity_proxy.canonical.models import FALLBACK, IMAGE_MODEL, MODELS, SEARCH_MODEL, Thinking
+from antigravity_proxy.canonical.model_file import BUNDLED
+from antigravity_proxy.canonical.models import Thinking
 from antigravity_proxy.canonical.offers import Offer, Offers
 
 CATALOGUE = Catalogue()
@@ -20,7 +21,7 @@ def offering(*names: str) -> Offers:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        *((identity, identity) for identity in MODELS if not identity.startswith("gemini-2.5")),
+        *((identity, identity) for identity in BUNDLED.accounts if not identity.startswith("gemini-2.5")),
         ("models/gemini-3-flash", "gemini-3-flash"),
         ("models/google/gemini-3-flash", "gemini-3-flash"),
         ("Anthropic/Claude-Opus-4-6", "claude-opus-4-6-thinking"),
@@ -52,9 +53,9 @@ def offering(*names: str) -> Offers:
         ("gpt-5", "gemini-pro-agent"),
         ("o3", "gemini-pro-agent"),
         ("codex-max", "gemini-pro-agent"),
-        ("llama-4", FALLBACK),
-        ("", FALLBACK),
-        ("gemini-" + "pro" * 100_000, FALLBACK),
+        ("llama-4", BUNDLED.fallback),
+        ("", BUNDLED.fallback),
+        ("gemini-" + "pro" * 100_000, BUNDLED.fallback),
     ],
 )
 def test_a_name_means_this_model(name: str, expected: str) -> None:
@@ -93,7 +94,7 @@ def test_the_depth_of_thinking_chooses_the_tier(name: str, ids: tuple[str, str, 
         ("claude-opus-4-6", "gemini-3-flash"),  # exact, and custom before anthropic
         ("Claude-Sonnet-4-5-20250929", "claude-opus-4-6-thinking"),  # the name without its date
         ("dated-20250101", "gemini-pro-agent"),  # the name with its date first
-        ("dated", FALLBACK),
+        ("dated", BUNDLED.fallback),
         ("claude-haiku-4-5", "gemini-3.1-flash-lite"),  # the pattern with most literal characters
         ("claude-instant", "gemini-3-flash"),
         ("gpt-4", "gemini-pro-agent"),  # a public name again
@@ -125,7 +126,7 @@ def test_the_users_mapping_comes_first(name: str, expected: str) -> None:
     [
         ("gemini-3.9-flash", "gemini", 3.9, False, True),
         ("gemini-4-pro-image", "gemini", 4.0, True, False),
-        ("claude-opus-5", "claude", 0.0, False, True),
+        ("claude-opus-5", "claude", 5.0, False, True),
         ("gpt-oss-20b", "gpt-oss", 0.0, False, False),
         ("something", "gemini", 3.0, False, True),
     ],
@@ -184,7 +185,7 @@ def test_a_name_that_leads_to_nothing_offered_is_not_shown() -> None:
 def test_without_a_word_from_upstream_the_tables_count() -> None:
     for offers in (Offers(), offering("chat_1")):
         catalogue = Catalogue(offers=offers)
-        assert catalogue.ids == tuple(sorted(MODELS))
+        assert catalogue.ids == tuple(sorted(BUNDLED.accounts))
         assert catalogue.resolve("gemini-pro").id == "gemini-pro-agent"
 
 
@@ -239,8 +240,8 @@ def test_web_search_goes_to_a_model_that_can_search() -> None:
     tool = FunctionDeclaration("f")
     for call, expected in (
         (Call("claude-opus-4-6", contents), "claude-opus-4-6-thinking"),
-        (Call("claude-opus-4-6", contents, web_search=True), SEARCH_MODEL),
-        (Call("gemini-3-pro-image", contents, web_search=True), SEARCH_MODEL),
+        (Call("claude-opus-4-6", contents, web_search=True), BUNDLED.search),
+        (Call("gemini-3-pro-image", contents, web_search=True), BUNDLED.search),
         (Call("claude-opus-4-6", contents, web_search=True, tools=(tool,)), "claude-opus-4-6-thinking"),
         (Call("gemini-3.1-pro", contents, web_search=True), "gemini-pro-agent"),
     ):
@@ -263,7 +264,7 @@ def test_a_picture_is_asked_of_a_model_that_makes_some() -> None:
     def serving(name: str, catalogue: Catalogue = CATALOGUE) -> str:
         return catalogue.serving(Call(name, (), output=OutputFormat("image")))[0].id
 
-    assert serving("gemini-3-flash") == serving("nonsense") == serving("gpt-image-1") == IMAGE_MODEL
+    assert serving("gemini-3-flash") == serving("nonsense") == serving("gpt-image-1") == BUNDLED.pictures
     assert serving("gemini-3-pro-image-4k") == "gemini-3-pro-image"
     assert (
         serving("nonsense", Catalogue(offers=offering("gemini-3-flash", "gemini-3-pro-image"))) == "gemini-3-pro-image"
@@ -274,7 +275,7 @@ def test_the_list_is_sorted_and_has_ids_aliases_and_the_users_names() -> None:
     catalogue = Catalogue({"house-model": "claude-opus-4-6", "any-*": "gpt-5", "o9": "gpt-5"})
     names = [model.id for model in catalogue.public()]
     assert names == sorted(set(names))
-    assert {*MODELS, "gpt-5", "house-model"} <= set(names)
+    assert {*BUNDLED.accounts, "gpt-5", "house-model"} <= set(names)
     assert "any-*" not in names
     assert catalogue.find("house-model") == PublicModel(
         "house-model", "google", "house-model (Claude Opus 4.6)", 200_000, 64_000, True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antigravity_proxy.canonical.models import MODELS
+from support.models import MODELS
 
 
 def test_the_families_manners() -> None:

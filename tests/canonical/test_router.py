@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import Raw
 
-from antigravity_proxy.canonical import official
 from antigravity_proxy.canonical.call import Call, OutputFormat, Reasoning, Speech
 from antigravity_proxy.canonical.catalogue import Catalogue
+from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.canonical.offers import Offer, Offers
 from antigravity_proxy.canonical.router import Router, Routing
 from antigravity_proxy.errors import ModelNotFound
 
+EMBEDDING = [name for name, model in BUNDLED.official["gemini"].items() if model.makes == "vectors"]
 ALL = frozenset({"accounts", "gemini", "vertex"})
 
 
@@ -58,10 +60,10 @@ def test_who_serves_a_name(name: str, expected: list[tuple[str, str, str]]) -> N
 @pytest.mark.parametrize("pin", ["", "accounts/", "gemini/", "vertex/"])
 def test_an_official_id_is_served_by_nothing_else(lacking: str, pin: str) -> None:
     """Also where one of the two is known not to offer it, and whatever the accounts would answer with."""
-    same = {ours: identity for ours, (identity, _) in official.SAME.items()}
-    for identity in {*official.known("gemini"), *official.known("vertex")} - set(official.EMBEDDING):
-        others = [Offer(each, "") for each in official.known(lacking) if each != identity] if lacking else []
-        if all(identity not in official.known(name) for name in ("gemini", "vertex") if name != lacking):
+    same = {ours: identity for ours, (identity, _) in BUNDLED.same.items()}
+    for identity in {*BUNDLED.official["gemini"], *BUNDLED.official["vertex"]} - set(EMBEDDING):
+        others = [Offer(each, "") for each in BUNDLED.official[lacking] if each != identity] if lacking else []
+        if all(identity not in BUNDLED.official[name] for name in ("gemini", "vertex") if name != lacking):
             continue  # nobody has it: a name like any other
         router = Router(Catalogue(), Routing(serving=ALL, offered={lacking: Offers(models=tuple(others))}))
         try:
@@ -71,7 +73,7 @@ def test_an_official_id_is_served_by_nothing_else(lacking: str, pin: str) -> Non
         assert {same.get(served, served) for _, served, _ in found} == {identity}, found
 
 
-@pytest.mark.parametrize("name", official.EMBEDDING)
+@pytest.mark.parametrize("name", EMBEDDING)
 def test_what_makes_vectors_only_does_not_chat(name: str) -> None:
     with pytest.raises(ModelNotFound, match="/v1/embeddings"):
         route(name)
@@ -129,7 +131,7 @@ def test_pictures_of_models_that_make_none() -> None:
 
 def test_an_unknown_name_with_both_official_upstreams_goes_to_the_keys() -> None:
     router = Router(Catalogue(), Routing(serving=frozenset({"gemini", "vertex"})))
-    assert route("nobody-knows-this", router) == [("gemini", official.NEWEST_FLASH, "")]
+    assert route("nobody-knows-this", router) == [("gemini", BUNDLED.official_fallback, "")]
 
 
 def test_an_operators_alias_may_name_an_upstream() -> None:
@@ -149,23 +151,23 @@ def test_claudes_names_with_keys_of_the_gemini_api_alone() -> None:
 
 
 def test_claudes_names_on_vertex() -> None:
-    assert official.claude_id("claude-haiku-4-5-20251001") == "claude-haiku-4-5@20251001"
-    assert official.claude_id("claude-sonnet-4-6-20991231") == "claude-sonnet-4-6"
-    assert official.claude_id("claude-2") is None
+    assert BUNDLED.claude_id("claude-haiku-4-5-20251001") == "claude-haiku-4-5@20251001"
+    assert BUNDLED.claude_id("claude-sonnet-4-6-20991231") == "claude-sonnet-4-6"
+    assert BUNDLED.claude_id("claude-2") is None
 
 
 def test_what_only_official_upstreams_can() -> None:
     router = Router(Catalogue(aliases={"vec": ("gemini/gemini-embedding-2",)}), Routing(serving=ALL))
     for name in ("vec", "gemini-embedding-2"):
-        [model] = router.special(name, official.embeds, "make vectors")
+        [model] = router.special(name, "vectors")
         assert (model.upstream, model.id, model.thinking) == ("gemini", "gemini-embedding-2", None)
     with pytest.raises(ModelNotFound, match="ask for gemini-embedding-001, gemini-embedding-2"):
-        router.special("text-embedding-3-small", official.embeds, "make vectors")
+        router.special("text-embedding-3-small", "vectors")
     with pytest.raises(ModelNotFound, match="set GEMINI_API_KEYS"):
-        Router(Catalogue()).special("x", official.embeds, "make vectors")
+        Router(Catalogue()).special("x", "vectors")
     offered = Router(Catalogue(), Routing(serving=ALL, offered={"gemini": OFFERS}))
     with pytest.raises(ModelNotFound, match="no model that is offered"):
-        offered.special("x", official.speaks, "speak")
+        offered.special("x", "speech")
     assert len(offered.public()) == len(offered.public())
 
 
@@ -178,3 +180,18 @@ def test_a_picture_of_a_model_that_makes_none_is_made_by_one_that_does() -> None
     models = route("gemini-3.8-flash", Router(Catalogue(), Routing(serving=ALL)), output=OutputFormat(kind="image"))
     assert [each for each in models if each[0] != "accounts"]
     assert all("image" in id for upstream, id, _ in models if upstream != "accounts")
+
+
+@pytest.mark.parametrize(
+    ("field", "first"),
+    [
+        ("cachedContent", "gemini"),
+        ("continuationToken", "gemini"),
+        ("modelArmorConfig", "gemini"),
+        ("labels", "accounts"),
+    ],
+)
+def test_no_account_answers_without_what_a_request_rests_on(field: str, first: str) -> None:
+    given = {field: Raw(b'"x"')}
+    assert route("gemini-3-flash", official=given)[0][0] == first
+    assert route("gemini-3-flash", Router(Catalogue()), official=given) == [("accounts", "gemini-3-flash", "")]

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.judging import judge
 
 from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.canonical import verdict
 from antigravity_proxy.canonical.verdict import Cause, Failure, Row, Scope, Step, Verdict
-from antigravity_proxy.codeassist.decision_table import TABLE, WITHOUT_BODY, judge
+from antigravity_proxy.codeassist.decision_table import TABLE, WITHOUT_BODY
 from antigravity_proxy.generatecontent import failure
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault

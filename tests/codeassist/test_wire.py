@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.models import MODELS
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.estimate import around_tokens
-from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.canonical.verdict import Cause
 from antigravity_proxy.canonical.wire import Access, EventReader, Quirk, UnreadableEvent, UpstreamErrorEvent, Wire
 from antigravity_proxy.codeassist.wire import CodeAssist

@@ -208,10 +208,12 @@ def test_a_key_file_that_its_user_cant_read_is_named_as_such(image: str, tmp_pat
         assert any(words in warning for warning in warnings), warnings
 
 
-def test_the_readmes_command_serves(image: str, tmp_path: Path) -> None:
+def test_the_documented_command_serves(image: str, tmp_path: Path) -> None:
     """As it stands there, by a shell, in the home of somebody with the app."""
     write_volume(tmp_path / ".antigravity-agent", accounts=1, api_key=KEY)  # theirs, whoever runs this
-    command = re.search(r"^docker run .*?(?:\\\n.*?)*antigravity-proxy$", (ROOT / "README.md").read_text(), re.M)
+    command = re.search(
+        r"^docker run .*?(?:\\\n.*?)*antigravity-proxy$", (ROOT / "docs/deployment.md").read_text(), re.M
+    )
     assert command is not None
     with named("antigravity-proxy"):
         words = command[0].replace("docker run ", f"{shlex.join(CONTAINER)} run {shlex.join(ULIMITS)} ", 1)

@@ -151,10 +151,10 @@ def test_application_default_credentials_by_the_setting() -> None:
 
 
 WRONG = [
-    ("credential = 1", "no list of tables"),
-    ("[[credential]]\nname =", "it is no TOML"),
+    ("credential = 1", "not a list of tables"),
+    ("[[credential]]\nname =", "it is not valid TOML"),
     ("other = 1", "'other' is unknown"),
-    (f'"{KEY} {KEY}" = 1', "a name that is no known one is unknown"),
+    (f'"{KEY} {KEY}" = 1', "a name that is not shown is unknown"),
     ("[[credential]]\n" * (MAX_CREDENTIALS + 1), "more than"),
     ("[[credential]]\nkind = 'gemini-key'", "line 1: 'name' is missing"),
     (entry(name='"two words"'), "line 2: 'name' takes"),
@@ -170,7 +170,7 @@ WRONG = [
     (entry(models='"gemini"'), "'models' takes a list of upstream model ids"),
     (entry(exclude='["a b"]'), "'exclude' takes"),
     (entry(proxy='"ftp://x"'), "'proxy' takes a proxy's URL"),
-    (entry(quota_group="1"), "'quota_group' takes a text"),
+    (entry(quota_group="1"), "'quota_group' takes a string"),
     (entry(key='"a"', key_env='"KEY_OF_MINE"'), "one of 'key', 'key_file' and 'key_env'"),
     ("[[credential]]\nname = 'a'\nkind = 'gemini-key'", "one of 'key', 'key_file' and 'key_env' is needed"),
     (entry(key='"AIza two"'), "'key' takes an API key: one line"),
@@ -184,10 +184,10 @@ WRONG = [
     (entry("vertex-service-account", file='"sa.json"', locations='["Mars!"]'), "'locations' takes a list of locations"),
     (entry("vertex-service-account", file='"sa.json"', project='"A"'), "'project' takes a Google Cloud project's id"),
     (entry("vertex-service-account"), "'file' is missing"),
-    (entry("vertex-service-account", file='"user.json"'), "no service account's key"),
+    (entry("vertex-service-account", file='"user.json"'), "not a service account's key"),
     (entry("vertex-service-account", file='"bare.json"'), "no project is known"),
     (entry("vertex-adc"), "there are no application default credentials"),
-    ("route = 1", "'route' is no table"),
+    ("route = 1", "'route' is not a table"),
     ('[route]\n"x" = ["mars"]', "takes a list of accounts, gemini, vertex"),
     ('[route]\n"x" = ["vertex", "vertex"]', "each once"),
     (entry() + entry(key=f'"{AUTH_KEY}"'), "two credentials are called one"),
@@ -209,16 +209,16 @@ def test_what_is_wrong_is_told_in_one_line_without_secrets(text: str, words: str
 
 
 FILES = [
-    ("{", "it is no JSON"),
-    ("[]", "no JSON object"),
+    ("{", "it is not JSON"),
+    ("[]", "not a JSON object"),
     ('{"type": 1}', "has no 'type'"),
     ('{"type": "external_account"}', "its type is external_account; service_account"),
     (account(universe_domain="evil.example"), "another universe"),
     (account(private_key=None), "it has no private_key"),
-    (account(private_key="canary"), "no private key in PEM"),
-    (account(private_key=_pem(ec.generate_private_key(ec.SECP256R1()))), "no RSA key"),
+    (account(private_key="canary"), "not an unencrypted PEM private key"),
+    (account(private_key=_pem(ec.generate_private_key(ec.SECP256R1()))), "not an RSA key"),
     (account(client_email=None), "no client_email"),
-    (account(project_id=7), "its project_id is no project's id"),
+    (account(project_id=7), "its project_id is not a project id"),
     (account(token_uri="https://evil.example/token"), "token_uri"),
     (account(token_uri="http://oauth2.googleapis.com/token"), "token_uri"),
     (account(token_uri="https://[/"), "token_uri"),
@@ -245,7 +245,7 @@ def test_a_token_endpoint_of_the_settings_replaces_the_files() -> None:
 
 def test_a_key_of_an_odd_shape_is_a_note() -> None:
     found = parse(entry(key='"something-else"'), around())
-    assert found.notes == ("one: its key has not the shape of Google's (AIza…, AQ.…)",)
+    assert found.notes == ("one: its key does not look like a Google API key (AIza…, AQ.…)",)
 
 
 def test_sources_are_joined_and_nothing_comes_twice() -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from support.accounts import account
+from support.judging import judge
 from support.threaded_clock import Reactor
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.canonical.verdict import Failure
-from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.daemon.notices import AGAIN_AFTER, EXHAUSTED_AFTER, Notice, Notices
 from antigravity_proxy.state.store import StateStore
 

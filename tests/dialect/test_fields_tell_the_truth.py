@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 from support.field_tables import camel, tables
+from support.models import MODELS
 
-from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.dialect.anthropic import request as anthropic
 from antigravity_proxy.dialect.base import Decoded
 from antigravity_proxy.dialect.gemini import request as gemini

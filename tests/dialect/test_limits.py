@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from support.models import MODELS
 
-from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.dialect import media
 from antigravity_proxy.dialect.anthropic import request as anthropic
 from antigravity_proxy.dialect.base import Decoded

@@ -49,8 +49,9 @@ def all_well(running: Stack) -> None:
 
 def all_cool(running: Stack) -> None:
     """Every account waits for its quota."""
+    from support.judging import judge
+
     from antigravity_proxy.canonical.verdict import Failure
-    from antigravity_proxy.codeassist.decision_table import judge
 
     limited = judge(Failure(429, reason="QUOTA_EXHAUSTED", delay=60.0))
     for state in running.daemon.pool.states:
@@ -249,4 +250,4 @@ async def test_an_empty_volume_is_said(tmp_path: Path) -> None:
         await until(lambda: running.daemon.state.read_at is not None)
         health = (await running.request("GET", "/health", authorization="")).json
         assert health["status"] == "unhealthy"
-        assert any(warning.startswith("The volume holds no account") for warning in health["warnings"])
+        assert any(warning.startswith("The volume contains no account") for warning in health["warnings"])

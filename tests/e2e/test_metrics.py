@@ -47,12 +47,17 @@ async def test_what_goes_on_is_told(tmp_path: Path) -> None:
         assert after["requests_total"] == 3
         assert after["requests_total{openai,gemini,chat,200}"] == 2
         assert after["requests_refused_total"] == 1
-        assert after["attempts_total{quota}"] == after["failovers_total{quota}"] == after["set_aside_total{quota}"] == 1
-        assert after["attempts_total{served}"] == 2
+        assert (
+            after["attempts_total{quota,accounts}"]
+            == after["failovers_total{quota,accounts}"]
+            == after["set_aside_total{quota,accounts}"]
+            == 1
+        )
+        assert after["attempts_total{served,accounts}"] == 2
         assert after["leases_total"] == 3
-        assert after["model_accounts{gemini-3-flash,ready}"] == 2
-        assert after["model_accounts{gemini-3-flash,cooling}"] == 1
-        assert after["model_free_in_seconds{gemini-3-flash}"] == 0
+        assert after["model_accounts{gemini-3-flash,ready,accounts}"] == 2
+        assert after["model_accounts{gemini-3-flash,cooling,accounts}"] == 1
+        assert after["model_free_in_seconds{gemini-3-flash,accounts}"] == 0
         assert after["requests_open"] == after["streams_open"] == 0
         assert after["process_resident_memory_bytes"] > 1e7
         assert after["volume_reads_total"] >= 1
@@ -69,7 +74,7 @@ async def test_open_streams_and_renewals_are_told(tmp_path: Path) -> None:
         assert found["connections_open"] >= 2
         (busy,) = [state for state in running.daemon.pool.states if state.in_flight]
         await running.daemon.account_services.tokens.renew(busy)
-        assert (await metrics(running))["token_renewals_total{renewed}"] == 1
+        assert (await metrics(running))["token_renewals_total{renewed,accounts}"] == 1
         for channel in list(running.daemon.site.channels):
             channel.transport.abortConnection()
         with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):

@@ -44,7 +44,7 @@ async def test_it_starts_and_serves_without_redis_and_says_so_after_a_moment(tmp
     async with stack(tmp_path, REDIS_URL=url) as running:
         assert (await running.chat()).status == 200
         found = await health(running, status="degraded")
-        assert found["warnings"] == ["Redis refuses connections: replicas don't share what they learn meanwhile"]
+        assert found["warnings"] == ["Redis refuses connections: replicas do not share their state meanwhile"]
         assert (await running.request("GET", "/health/ready")).status == 200
         assert "hunter2" not in str(found)
 

@@ -13,13 +13,13 @@ from support.admin import Site, is_guarded, site
 from support.browser import Browser, hidden
 from support.deferreds import deferred, in_thread, until, wait
 from support.eventstream import EventStream
+from support.judging import judge
 from support.stack import KEY, Answer
 from support.volumes import reader_of, trace, update
 
 from antigravity_proxy import ticker
 from antigravity_proxy.admin import sse
 from antigravity_proxy.canonical.verdict import Failure
-from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.volume import mounts
 from antigravity_proxy.web.client_keys import ClientKey, digest
 from antigravity_proxy.web.key_ring import KeyRing
@@ -71,7 +71,7 @@ async def test_the_page_shows_everything_and_nothing_secret(tmp_path: Path) -> N
         body = page.body.decode()
         assert (page.status, is_guarded(page)) == (200, True)
         for words in (
-            "It serves, but something needs you",
+            "Serving, but needs attention",
             "2 of 2 accounts can serve now",
             "2 requests in the last hour",
             "a***@example.com",
@@ -496,7 +496,7 @@ async def test_a_broken_volume_is_told_and_no_query_gets_onto_the_page(tmp_path:
         await until(lambda: bool(here.stack.daemon.state.error), 10)
         page = await here.get("/?state=<script>&page=<script>&x=<script>alert(1)</script>")
         assert b"The volume can't be read" in page.body.replace(b"&#39;", b"'")
-        assert b"the last good state serves on" in page.body
+        assert b"the last good state stays in use" in page.body
         assert b"<script>" not in page.body
     assert no_leaks == ["the volume can't be read: {reason}"]
     no_leaks.clear()

@@ -82,7 +82,7 @@ async def test_other_refusals_of_an_account_have_nobody_rest(tmp_path: Path) -> 
 @deferred(30)
 async def test_everybody_is_told_and_the_command_ends_it(tmp_path: Path, read_only: str) -> None:
     async with site(tmp_path, ACCOUNTS="3", READONLY_MODE=read_only) as here:
-        assert await command(here) == "The accounts were not resting."
+        assert await command(here) == "The accounts were not on hold."
         running = here.stack
         await barred(running)
         told = await health(running)
@@ -91,9 +91,9 @@ async def test_everybody_is_told_and_the_command_ends_it(tmp_path: Path, read_on
         assert (await running.request("GET", "/health/ready")).status == 200
         assert b"antigravity_accounts_resting 1.0" in (await running.request("GET", "/metrics")).body
         page = (await here.get("/")).body
-        assert b"All accounts rest: Google has barred one of them" in page
+        assert b"All accounts are on hold: Google has barred one of them" in page
         assert b"Resume all accounts" in page
-        assert await command(here) == "All accounts serve again."
+        assert await command(here) == "All accounts are used again."
         assert (await running.chat()).status == 200
         assert (await health(running))["status"] == "healthy"
         assert b"Resume all accounts" not in (await here.get("/")).body
@@ -107,7 +107,7 @@ async def test_the_button_ends_it(tmp_path: Path, read_only: str) -> None:
         form = hidden(await here.get("/")) | {"resume-all": "all"}
         told = await in_thread(here.browser.post, f"{here.url}/accounts", form)
         assert told.status == 303
-        assert b"All accounts serve again." in (await here.get("/")).body
+        assert b"All accounts are used again." in (await here.get("/")).body
         assert (await here.stack.chat()).status == 200
 
 

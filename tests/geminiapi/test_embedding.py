@@ -7,11 +7,11 @@ import json
 import pytest
 from msgspec import Raw
 
-from antigravity_proxy.canonical import official
 from antigravity_proxy.canonical.call import Call, Speech
 from antigravity_proxy.canonical.chunk import Candidate, Chunk, PromptFeedback
 from antigravity_proxy.canonical.content import Blob, Content, Part
 from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
+from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.dialect.gemini import embeddings
 from antigravity_proxy.dialect.openai.speech import SpeechDocument
@@ -19,7 +19,10 @@ from antigravity_proxy.errors import BadRequest, InternalError, ModerationBlocke
 from antigravity_proxy.geminiapi import embedding
 from antigravity_proxy.generatecontent.request import prepare
 
-NEW, OLD = official.model("gemini-embedding-2", "gemini"), official.model("gemini-embedding-001", "gemini")
+NEW, OLD = (
+    BUNDLED.official_model("gemini-embedding-2", "gemini"),
+    BUNDLED.official_model("gemini-embedding-001", "gemini"),
+)
 STAMP = Stamp(0, lambda count: "f" * count)
 
 
@@ -55,7 +58,7 @@ def test_geminis_batches_have_a_size() -> None:
 )
 def test_what_is_spoken(model: str, style: str, part: dict[str, object], voice: dict[str, object]) -> None:
     call = Call(model, (Content("user", (Part(text="Hi"),)),), speech=Speech("Kore", style))
-    body = json.loads(prepare(call, official.model(model, "gemini"), official=True).body)
+    body = json.loads(prepare(call, BUNDLED.official_model(model, "gemini"), official=True).body)
     assert body["contents"] == [{"role": "user", "parts": [part]}]
     assert body["generationConfig"]["speechConfig"] == {"voiceConfig": voice}
 
@@ -72,7 +75,7 @@ def test_sound_that_comes_and_sound_that_does_not() -> None:
     assert (made[:4], made[24:28], made[40:44], len(made)) == (b"RIFF", (16_000).to_bytes(4, "little"), b"\4\0\0\0", 48)
     with pytest.raises(UpstreamBroken, match="can't be read"):
         SpeechDocument("pcm", STAMP).feed([sound("A")])
-    with pytest.raises(UpstreamBroken, match="no sound"):
+    with pytest.raises(UpstreamBroken, match="no audio"):
         SpeechDocument("pcm", STAMP).close()
     for blocked in (Chunk(prompt_feedback=PromptFeedback("SAFETY")), Chunk((Candidate(finish_reason="SAFETY"),))):
         refused = SpeechDocument("pcm", STAMP)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from antigravity_proxy.canonical import official
 from antigravity_proxy.canonical.call import Call, OutputFormat, Reasoning
 from antigravity_proxy.canonical.content import Content, Part
+from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.verdict import Cause, Failure, Scope, Step
 from antigravity_proxy.canonical.wire import Access
-from antigravity_proxy.geminiapi import decision_table, models_list
+from antigravity_proxy.geminiapi import models_list
 from antigravity_proxy.geminiapi.wire import GeminiApi
 from antigravity_proxy.generatecontent.days import daily_resets
 from antigravity_proxy.generatecontent.thinking import thinking_config
@@ -23,7 +23,7 @@ from antigravity_proxy.secret import Secret
 ERRORS = json.loads((Path(__file__).parents[1] / "data/official/errors.json").read_text())
 WIRE = GeminiApi()
 ACCESS = Access(b"https://generativelanguage.googleapis.com/", Secret("AIza-key"), is_key=True)
-FLASH = official.OFFICIAL["gemini-3.8-flash"]
+FLASH = BUNDLED.official["gemini"]["gemini-3.8-flash"]
 HELLO = Call("m", (Content("user", (Part(text="Hello"),)),), system=("Be brief.",))
 
 
@@ -41,7 +41,7 @@ def test_a_stream_is_asked_for_with_the_key_in_a_header_alone() -> None:
 
 
 def test_a_picture_comes_whole() -> None:
-    image = official.OFFICIAL["gemini-3.1-flash-image"]
+    image = BUNDLED.official["gemini"]["gemini-3.1-flash-image"]
     call = Call("m", HELLO.contents, output=OutputFormat("image"))
     sent = WIRE.prepare(call, image, frozenset(), "").request(ACCESS)
     assert sent.url.endswith(b":generateContent")
@@ -81,18 +81,18 @@ def test_depth_is_a_level(reasoning: Reasoning, level: str) -> None:
 
 
 def test_a_name_that_means_a_depth_keeps_it() -> None:
-    found = thinking_config(Reasoning(effort="low"), official.model("gemini-3.1-pro-preview", "gemini", "HIGH"))
+    found = thinking_config(Reasoning(effort="low"), BUNDLED.official_model("gemini-3.1-pro-preview", "gemini", "HIGH"))
     assert found is not None
     assert found.thinking_level == "HIGH"
 
 
 def test_models_that_no_table_knows_and_makers() -> None:
-    assert official.model("gemini-5-flash", "gemini").levels == ("LOW", "MEDIUM", "HIGH")
-    assert official.model("gemini-2.0-flash", "gemini").levels == ()
-    assert official.model("gemini-3.8-flash", "vertex").maker == "gemini@vertex"
-    assert official.OFFICIAL["gemini-3.8-flash"].mixes_tools
+    assert BUNDLED.official_model("gemini-5-flash", "gemini").levels == ("LOW", "MEDIUM", "HIGH")
+    assert BUNDLED.official_model("gemini-2.0-flash", "gemini").levels == ()
+    assert BUNDLED.official_model("gemini-3.8-flash", "vertex").maker == "gemini@vertex"
+    assert BUNDLED.official["gemini"]["gemini-3.8-flash"].mixes_tools
     assert not Model("x", "claude", "x").mixes_tools
-    assert official.newest_flash(["gemini-3.6-flash", "gemini-3.8-flash-tts"]) == "gemini-3.6-flash"
+    assert BUNDLED.newest_flash(["gemini-3.6-flash", "gemini-3.8-flash-tts"]) == "gemini-3.6-flash"
 
 
 CAUSES = {
@@ -145,7 +145,7 @@ def test_what_each_row_means(row: str) -> None:
     ],
 )
 def test_rows_without_an_example(failure: Failure, cause: Cause) -> None:
-    assert decision_table.judge(failure).cause is cause
+    assert WIRE.judge(failure).cause is cause
 
 
 def test_o2_a_short_delay_is_not_believed_and_a_long_one_is() -> None:

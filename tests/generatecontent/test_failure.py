@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.judging import judge
+from support.models import MODELS
 
 from antigravity_proxy import errors
-from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.canonical.verdict import Cause, Scope, Step, Verdict
-from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.generatecontent import durations, failure, request
 from antigravity_proxy.relay.exhausted import for_client
 

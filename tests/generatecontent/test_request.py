@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 from msgspec.structs import replace
+from support.models import MODELS
 
 from antigravity_proxy.canonical.call import Call, FunctionDeclaration, OutputFormat, Reasoning, Sampling, ToolChoice
 from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, FunctionResponse, Part
-from antigravity_proxy.canonical.models import MODELS, Model
+from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.wire import Quirk
 from antigravity_proxy.codeassist.wire import envelope as enveloped
 from antigravity_proxy.errors import BadRequest

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.models import MODELS
 
 from antigravity_proxy.canonical.call import Reasoning
-from antigravity_proxy.canonical.models import MODELS, Model
+from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.generatecontent.thinking import ThinkingConfig, fit_output, thinking_config
 
 OFF, NOTHING = Reasoning("off", show=False), Reasoning()

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 from support.agent_tools import agent_tools
+from support.models import MODELS
 
 from antigravity_proxy.canonical.call import Call, FunctionDeclaration, ToolChoice
-from antigravity_proxy.canonical.models import MODELS, Model
+from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.errors import BadRequest
 from antigravity_proxy.generatecontent import tools
 from antigravity_proxy.generatecontent.names import NameMap

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec import Raw
+from support.models import MODELS
 
 from antigravity_proxy.canonical.content import Blob, Content, FileData, FunctionCall, FunctionResponse, Part, RichPart
-from antigravity_proxy.canonical.models import MODELS, Model
+from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.generatecontent.names import NameMap
 from antigravity_proxy.generatecontent.turns import DUMMY_SIGNATURE, arrange, can_think
 

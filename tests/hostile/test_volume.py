@@ -153,7 +153,7 @@ def test_a_volume_that_somebody_made_to_do_harm(tmp_path: Path, upstream: Upstre
                 restore()
                 slowest = max(slowest, until(lambda: status(daemon) == "healthy" and not said(daemon), 8))
         log = daemon.log
-    lines = [line for line in log.splitlines() if "can't be read" in line or "is no table" in line]
+    lines = [line for line in log.splitlines() if "can't be read" in line or "is not a table" in line]
     observe(
         f"{len(attacks)}/4 said, served meanwhile; others <= {waited * 1000:.0f} ms; memory +{peak.grown:.0f} MiB; "
         f"{len(lines)} lines, {log.count('Traceback')} tracebacks; well again <= {slowest:.1f} s"

@@ -8,13 +8,14 @@ import msgspec
 import pytest
 
 from antigravity_proxy.canonical.call import Call, Original
-from antigravity_proxy.canonical.models import Model, unlisted
+from antigravity_proxy.canonical.model_file import BUNDLED
+from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.wire import Quirk
 from antigravity_proxy.errors import BadRequest
 from antigravity_proxy.messages.request import prepare
 
-SONNET = unlisted("claude-sonnet-4-6")
-NEWER = unlisted("claude-opus-4-8")
+SONNET = BUNDLED.official_model("claude-sonnet-4-6", "vertex")
+NEWER = BUNDLED.official_model("claude-opus-4-8", "vertex")
 SIGNATURES = {
     "ours": "claude:c2ln",
     "gemini": "gemini:c2ln",

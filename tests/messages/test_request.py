@@ -17,15 +17,16 @@ from antigravity_proxy.canonical.call import (
     ToolChoice,
 )
 from antigravity_proxy.canonical.content import Blob, Content, FileData, FunctionCall, FunctionResponse, Part
-from antigravity_proxy.canonical.models import Model, unlisted
+from antigravity_proxy.canonical.model_file import BUNDLED
+from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.wire import Quirk, refuses_field
 from antigravity_proxy.errors import BadRequest
 from antigravity_proxy.messages import manners
 from antigravity_proxy.messages.request import prepare
 
-SONNET = unlisted("claude-sonnet-4-6")
-NEWER = unlisted("claude-opus-4-8")
-NEWEST = unlisted("claude-opus-5-5")
+SONNET = BUNDLED.official_model("claude-sonnet-4-6", "vertex")
+NEWER = BUNDLED.official_model("claude-opus-4-8", "vertex")
+NEWEST = BUNDLED.official_model("claude-opus-5-5", "vertex")
 ASKED = (Content("user", (Part(text="Weather in Oslo?"),)),)
 WEATHER = FunctionDeclaration(
     "weather", "now", {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -229,7 +230,9 @@ def test_sampling_as_the_model_takes_it() -> None:
 
 def test_what_is_counted() -> None:
     asked = call(system=("Be brief.",), tools=(WEATHER,), tool_choice=ToolChoice("any"), stream=True)
-    assert msgspec.json.decode(prepare(asked, unlisted("claude-haiku-4-5@20251001")).count_body) == {
+    assert msgspec.json.decode(
+        prepare(asked, BUNDLED.official_model("claude-haiku-4-5@20251001", "vertex")).count_body
+    ) == {
         "anthropic_version": "vertex-2023-10-16",
         "model": "claude-haiku-4-5",
         "messages": [{"role": "user", "content": [{"type": "text", "text": "Weather in Oslo?"}]}],
@@ -254,7 +257,7 @@ def test_what_is_counted() -> None:
     ],
 )
 def test_the_newer_models(identity: str, adaptive: bool) -> None:
-    model = unlisted(identity)
+    model = BUNDLED.official_model(identity, "vertex")
     assert manners.is_adaptive(model, frozenset()) is adaptive
     assert manners.takes_sampling(model, frozenset()) is not adaptive
 

@@ -61,11 +61,11 @@ def test_every_flipped_byte_is_refused_and_nothing_changes(tmp_path: Path) -> No
     target = tmp_path / "target"
     for position in [*range(0, 1500, 7), *range(1500, len(good) - 70, 997), *range(len(good) - 70, len(good))]:
         file.write_bytes(good[:position] + bytes([good[position] ^ 1]) + good[position + 1 :])
-        with pytest.raises(ClickException, match="checksum does not fit"):
+        with pytest.raises(ClickException, match="checksum does not match"):
             restore.restore(target, file, force=True, read_only=False)
     for cut in (0, 10, 65, len(good) // 2, len(good) - 1):
         file.write_bytes(good[:cut])
-        with pytest.raises(ClickException, match="checksum does not fit"):
+        with pytest.raises(ClickException, match="checksum does not match"):
             restore.restore(target, file, force=True, read_only=False)
     assert not target.exists()
 
@@ -93,9 +93,9 @@ def manifest_of(members: dict[str, bytes], form: int = backup.FORMAT) -> bytes:
     [
         ({}, None, "can't be read"),
         ({"cloud_accounts.db": b"x"}, backup.FORMAT + 1, "has format 2"),
-        ({"gui_config.json": b"{}"}, backup.FORMAT, "holds no database"),
-        ({"cloud_accounts.db": b"x", "../x": b"y"}, backup.FORMAT, "belong to no volume"),
-        ({"cloud_accounts.db": b"x", ".keys/..": b"y"}, backup.FORMAT, "belong to no volume"),
+        ({"gui_config.json": b"{}"}, backup.FORMAT, "contains no database"),
+        ({"cloud_accounts.db": b"x", "../x": b"y"}, backup.FORMAT, "do not belong to a volume"),
+        ({"cloud_accounts.db": b"x", ".keys/..": b"y"}, backup.FORMAT, "do not belong to a volume"),
         ({"cloud_accounts.db": b"x" * 200}, backup.FORMAT, "can't be read"),
     ],
 )
@@ -112,7 +112,7 @@ def test_a_manifest_that_lies_and_directories_are_refused(tmp_path: Path) -> Non
     lying = {"manifest.json": manifest_of(database), "cloud_accounts.db": b"y"}
     with pytest.raises(ClickException, match="does not hold what its manifest says"):
         restore.restore(tmp_path / "target", sealed(tmp_path / "a", lying), force=False, read_only=False)
-    with pytest.raises(ClickException, match="no regular file"):
+    with pytest.raises(ClickException, match="not a regular file"):
         restore.restore(
             tmp_path / "target", sealed(tmp_path / "b", {"x": b""}, tarfile.DIRTYPE), force=False, read_only=False
         )

@@ -53,6 +53,16 @@ def command(volume: Path, *arguments: str, **environ: str) -> list[Any]:
 
 
 @deferred()
+async def test_a_file_of_models_is_told_as_it_is_in_force(writer: VolumeWriter, tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text('[accounts."gemini-3-flash"]\noutput = 8192\n')
+    found = await checked(writer.directory, PROXY_MODELS_FILE=str(path))
+    assert found.well
+    told = [finding.message for finding in found.findings if finding.subject == "models"]
+    assert told == ["PROXY_MODELS_FILE corrects gemini-3-flash"]
+
+
+@deferred()
 async def test_a_volume_that_serves_is_well(writer: VolumeWriter) -> None:
     found = await checked(writer.directory)
     assert found.well
@@ -95,7 +105,7 @@ async def test_accounts_that_lack_something_are_told_apart(writer: VolumeWriter)
     writer.add(1, expires_at=EPOCH - 600)
     found = await checked(writer.directory)
     assert found.well
-    assert "2 rows, 2 usable; 1 of those lack something to serve now" in check.as_text(found)
+    assert "2 rows, 2 usable; 1 of those can't serve now" in check.as_text(found)
     writer.add(0, expires_at=EPOCH - 600)
     assert not (await checked(writer.directory)).well
     client = {"GOOGLE_CLIENT_ID": "id", "GOOGLE_CLIENT_SECRET": "secret"}
@@ -121,7 +131,7 @@ async def test_the_replicas_redis_is_asked_and_is_no_reason_to_fail(writer: Volu
     said = [next(finding for finding in found.findings if finding.subject == "redis") for found in (there, away)]
     assert [finding.level for finding in said] == ["ok", "warning"]
     assert said[0].message.startswith("Redis answers (")
-    assert said[1].message == "Redis refuses connections: replicas don't share what they learn"
+    assert said[1].message == "Redis refuses connections: replicas do not share their state"
     assert there.well
     assert away.well
     await simulator.stop()
@@ -251,6 +261,18 @@ async def test_watching_tells_of_changes_alone(writer: VolumeWriter, monkeypatch
     with pytest.raises(CancelledError):
         await watching
     assert [len(each.accounts) for each in told[:2]] == [2, 3]
+
+
+@deferred()
+async def test_a_watch_ends_while_it_reads_too(writer: VolumeWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "deferToThread", lambda *_: Deferred())
+    environment = {"ANTIGRAVITY_DATA_DIR": str(writer.directory)}
+    watching = Deferred.fromCoroutine(
+        check.watch(reactor, {}, environment, offline=True, epoch=lambda: EPOCH, tell=lambda _: None)
+    )
+    watching.cancel()
+    with pytest.raises(CancelledError):
+        await watching
 
 
 @deferred()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from support.judging import judge
 
 from antigravity_proxy import errors
 from antigravity_proxy.accounts.state import Shortage
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
-from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY, judge
+from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY
 from antigravity_proxy.relay.exhausted import for_client, no_account, nothing_left
 
 NOW = 1_000_000.0

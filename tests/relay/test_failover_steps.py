@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from support.accounts import account
+from support.judging import judge
 from support.relayed import REFRESH_SECONDS, Request, Surroundings
 
 from antigravity_proxy import errors
@@ -14,7 +15,7 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.waiting import QUEUE_SECONDS
 from antigravity_proxy.canonical.credential import Credential
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
-from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY, judge
+from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY
 from antigravity_proxy.relay.context import ClientGone
 from antigravity_proxy.secret import Secret
 

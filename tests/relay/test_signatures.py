@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from msgspec import Raw
 from msgspec.structs import replace
+from support.models import MODELS
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.content import Content, FunctionCall, Part
-from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.relay.signatures import (
     ABSENT_FOR,
     KEPT_FOR,

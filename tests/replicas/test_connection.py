@@ -81,14 +81,14 @@ def test_nonsense_ends_it(opened: tuple[Connection, Wire], garbage: bytes) -> No
     assert wire.aborted
     assert isinstance(asked[0], Failure)
     assert asked[0].check(Lost)
-    assert lost == ["Redis answers nonsense"]
+    assert lost == ["Redis sent an invalid reply"]
 
 
 def test_an_answer_that_nobody_asked_for_ends_it(opened: tuple[Connection, Wire]) -> None:
     made, wire = opened
     made.dataReceived(b"+PONG\r\n+PONG\r\n")
     assert wire.aborted
-    assert made.reason == "Redis answers nonsense"
+    assert made.reason == "Redis sent an invalid reply"
 
 
 def test_an_answer_without_end_ends_it(opened: tuple[Connection, Wire], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,8 +109,8 @@ def test_a_lost_connection_fails_what_was_asked_and_what_is_asked_then(opened: t
     made.connectionLost()
     made.connectionLost()
     later = outcome(made.ask([(b"PING",)]))
-    assert [str(each[0].value) for each in (asked, later)] == 2 * ["Redis has closed the connection"]
-    assert lost == ["Redis has closed the connection"]
+    assert [str(each[0].value) for each in (asked, later)] == 2 * ["Redis closed the connection"]
+    assert lost == ["Redis closed the connection"]
 
 
 def test_whoever_waits_no_more_leaves_the_order_as_it_is(opened: tuple[Connection, Wire]) -> None:

@@ -177,5 +177,5 @@ async def test_no_log_line_shows_what_is_secret(tmp_path: Path) -> None:
         assert "degraded" in health
         assert "Redis" in health
         logs = "".join(daemon.log.read_text() for daemon in running.daemons)
-        assert logs.count("serving goes on with what this process knows") <= 4
+        assert logs.count("this process goes on with its own state") <= 4
         assert not [word for word in ("ya29", "1//", "@example.com", "secret prompt") if word in logs + health]

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 from support.deferreds import deferred, until, wait
+from support.judging import judge
 from support.redis import RedisServer, needs_redis, redis_server
 from support.replicas import Make, Replica, Upstream, accounts, all_well, farm
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
 from antigravity_proxy.canonical.verdict import Failure
-from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.replicas.store import START_PATIENCE
 
 pytestmark = needs_redis
@@ -104,7 +104,7 @@ def demoted(redis: RedisServer) -> Callable[[], None]:
         pytest.param(stopped, "Redis does not answer", marks=pytest.mark.replicas),
         pytest.param(killed, "Redis refuses connections", marks=pytest.mark.replicas),
         pytest.param(full, "Redis is full", marks=pytest.mark.replicas),
-        pytest.param(forbidding, "Redis' user may not do what is needed", marks=pytest.mark.replicas),
+        pytest.param(forbidding, "the Redis user lacks a permission", marks=pytest.mark.replicas),
         pytest.param(demoted, "this Redis is a read-only replica", marks=pytest.mark.replicas),
     ],
 )
@@ -187,10 +187,10 @@ class Says(Protocol):
     ("words", "reason"),
     [
         (b"", "Redis does not answer"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "Redis answers nonsense"),
-        (b"\xff\x00" * 50, "Redis answers nonsense"),
-        (b"+OK\r\n", "Redis answers nonsense"),
-        (b"*2\r\n*2\r\n$-1\r\n_\r\n:5\r\n", "Redis answers nonsense"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "Redis sent an invalid reply"),
+        (b"\xff\x00" * 50, "Redis sent an invalid reply"),
+        (b"+OK\r\n", "Redis sent an invalid reply"),
+        (b"*2\r\n*2\r\n$-1\r\n_\r\n:5\r\n", "Redis sent an invalid reply"),
         (b"-ERR unknown command 'HELLO'\r\n", "this Redis is too old: version 6.2 is needed"),
         (b"-LOADING Redis is loading the dataset in memory\r\n", "Redis is loading its data"),
     ],

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from msgspec import Raw
 from support.deferreds import deferred, until
+from support.models import MODELS
 from support.redis import RedisServer, needs_redis, redis_server
 from support.replicas import Replica, all_well, farm
 from twisted.internet.defer import Deferred
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.content import Content, FunctionCall, Part
-from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.relay.signatures import ConversationSignatures, Signatures
 from antigravity_proxy.replicas.signatures import MOST
 
@@ -149,7 +149,7 @@ async def test_a_redis_that_refuses_to_be_asked_has_said_nothing(redis: RedisSer
         await all_well(one)
         redis.ask("ACL", "SETUSER", "default", "-mget")
         assert await one.shared.signatures.find([KEY]) == {}
-        assert one.trouble == "Redis' user may not do what is needed"
+        assert one.trouble == "the Redis user lacks a permission"
 
 
 @deferred()

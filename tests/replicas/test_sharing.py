@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from support.deferreds import deferred, until, wait
+from support.judging import judge
 from support.redis import RedisServer, needs_redis, redis_server
 from support.replicas import Replica, Upstream, accounts, all_well, farm
 from twisted.internet.defer import Deferred, gatherResults
@@ -16,7 +17,6 @@ from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.canonical.grant import RefreshRejected
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Failure, Step
-from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.refusals import Doubts, Refusals
 from antigravity_proxy.secret import Secret

@@ -12,7 +12,7 @@ from antigravity_proxy.replicas.status import BACK_OFF, LASTING, NOT_YET, STEADY
     [
         ("OOM command not allowed when used memory > 'maxmemory'.", "Redis is full"),
         ("WRONGPASS invalid username-password pair or user is disabled.", "Redis refuses the user or the password"),
-        ("NOPERM User x has no permissions to run the 'set' command", "Redis' user may not do what is needed"),
+        ("NOPERM User x has no permissions to run the 'set' command", "the Redis user lacks a permission"),
         ("ERR unknown command 'HELLO', with args beginning with:", "this Redis is too old: version 6.2 is needed"),
         ("ERR max number of clients reached", "Redis takes no more clients"),
         ("WRONGTYPE Operation against a key", "Redis refuses a command: WRONGTYPE"),

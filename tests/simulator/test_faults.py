@@ -5,10 +5,10 @@ from __future__ import annotations
 from email.utils import formatdate
 
 import pytest
+from support.judging import judge
 
 from antigravity_proxy.canonical.verdict import Cause
 from antigravity_proxy.codeassist import oauth
-from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.generatecontent import failure
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault

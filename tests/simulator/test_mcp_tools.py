@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from support.models import MODELS
 from support.schema_values import sayable, valid
 
-from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.codeassist.wire import envelope
 from antigravity_proxy.dialect.anthropic import request as anthropic
 from antigravity_proxy.dialect.base import Decoded

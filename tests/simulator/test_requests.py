@@ -14,10 +14,11 @@ from google.genai import types as genai
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openai.types.chat import completion_create_params
+from support.models import MODELS
 from support.vendor_types import made
 
 from antigravity_proxy.canonical.call import Call
-from antigravity_proxy.canonical.models import MODELS, Model
+from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.codeassist.wire import envelope
 from antigravity_proxy.dialect.anthropic import request as anthropic
 from antigravity_proxy.dialect.base import Decoded

@@ -7,6 +7,7 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
+from support.models import MODELS
 
 from antigravity_proxy.canonical.call import (
     Call,
@@ -17,7 +18,7 @@ from antigravity_proxy.canonical.call import (
     ToolChoice,
 )
 from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, FunctionResponse, Part
-from antigravity_proxy.canonical.models import MODELS, Model
+from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.wire import Quirk
 from antigravity_proxy.codeassist.wire import envelope as enveloped
 from antigravity_proxy.generatecontent.request import count_tokens_body, prepare

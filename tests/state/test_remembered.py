@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from support.accounts import account
+from support.judging import judge
 from support.threaded_clock import Reactor
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.replication import LocalState
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Failure
-from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY, judge
+from antigravity_proxy.codeassist.decision_table import WITHOUT_BODY
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.state.remembered import Remembering
 from antigravity_proxy.state.store import StateStore
@@ -50,13 +51,7 @@ class Kept:
         self.start()
 
     def stop(self) -> None:
-        self._wait(self.store.stopService())
-
-    def _wait(self, deferred: Any) -> None:
-        done: list[object] = []
-        deferred.addCallback(done.append)
-        while not done:
-            self.reactor.from_thread()
+        self.reactor.wait(self.store.stopService())
 
     def fail(self, failure: Failure | Cause, name: str = "a", model: str = "m") -> None:
         state = self.pool.find(name)

@@ -26,6 +26,7 @@ async def vertex(
     level: str = "warn",
     aliases: str = "",
     volume: str = "",
+    order: str = "vertex,accounts",
     **lines: str,
 ) -> AsyncIterator[Stack]:
     """A stack that serves by service accounts of these names, each of a project of its own, and nothing else."""
@@ -39,7 +40,7 @@ async def vertex(
         for name, file in files.items():
             file.write_text(simulator.service_accounts.make(name, f"{name}-project"))
 
-    settings = {"PROXY_CREDENTIALS_FILE": str(path), "PROXY_UPSTREAM_ORDER": "vertex,accounts", "REDIS_URL": redis}
+    settings = {"PROXY_CREDENTIALS_FILE": str(path), "PROXY_UPSTREAM_ORDER": order, "REDIS_URL": redis}
     settings |= {"LOG_LEVEL": level, "PROXY_MODEL_ALIASES": aliases}
     if volume:
         settings["ANTIGRAVITY_DATA_DIR"] = volume

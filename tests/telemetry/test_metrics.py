@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from antigravity_proxy.telemetry.metrics import Figure, Metrics, single
+from antigravity_proxy.telemetry.metrics import MAX_CREDENTIALS, Figure, Metrics, single
 from antigravity_proxy.telemetry.record import Attempt, Record
 
 
@@ -18,13 +18,17 @@ def record(**fields: Any) -> Record:
         "dialect": "openai",
         "operation": "chat",
         "family": "gemini",
-        "attempts": [Attempt("one", 0.0, reason="")],
+        "attempts": [attempt("one", "")],
         "status": 200,
         "first_byte": 0.2,
         "duration": 0.7,
         "bytes_out": 400,
     }
     return Record(**usual | fields)
+
+
+def attempt(account: str, reason: str = "", upstream: str = "accounts") -> Attempt:
+    return Attempt(account, 0.0, reason=reason, upstream=upstream)
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -54,22 +58,41 @@ def test_a_request_is_counted() -> None:
     assert found["response_bytes_total", ("openai",)] == 800
     assert found["tokens_total", ("in", "gemini")] == 6
     assert found["tokens_total", ("out", "gemini")] == 10
-    assert found["attempts_total", ("served",)] == 2
+    assert found["attempts_total", ("served", "accounts")] == 2
     assert not [name for name, _ in found if "created" in name or "error" in name or "failover" in name]
 
 
 def test_failovers_count_by_why_the_attempt_before_failed() -> None:
     metrics = Metrics()
-    failed = [Attempt("one", 0.0, reason="quota"), Attempt("two", 0.0, reason="silent")]
-    metrics(record(attempts=[*failed, Attempt("three", 0.0, reason="")]))
+    failed = [
+        attempt("one", "quota"),
+        attempt("two", "silent"),
+    ]
+    metrics(record(attempts=[*failed, attempt("three", "")]))
     metrics(record(attempts=failed, status=504, error="upstream_timeout"))
     found = samples(metrics)
-    assert found["failovers_total", ("quota",)] == 2
-    assert found["failovers_total", ("silent",)] == 1
-    assert found["attempts_total", ("silent",)] == 2
-    assert found["attempts_total", ("served",)] == 1
+    assert found["failovers_total", ("quota", "accounts")] == 2
+    assert found["failovers_total", ("silent", "accounts")] == 1
+    assert found["attempts_total", ("silent", "accounts")] == 2
+    assert found["attempts_total", ("served", "accounts")] == 1
     assert found["errors_total", ("upstream_timeout",)] == 1
     assert found["first_byte_seconds_count", ("openai", "gemini", "false")] == 1
+
+
+def test_official_credentials_are_counted_by_name_and_only_so_many_are_named() -> None:
+    metrics = Metrics()
+    failed, served = attempt("one", "quota", "gemini"), attempt("one", "", "gemini")
+    metrics(record(attempts=[failed, served]))
+    metrics(record(attempts=[failed], status=429, error="rate_limit"))
+    for number in range(MAX_CREDENTIALS + 1):
+        metrics(record(attempts=[attempt(f"c{number}", "", "vertex")]))
+    found = samples(metrics)
+    assert found["upstream_requests_total", ("served", "gemini")] == 1
+    assert found["upstream_requests_total", ("failed", "gemini")] == 1
+    assert found["credential_attempts_total", ("one", "failed", "gemini")] == 2
+    assert found["credential_attempts_total", ("one", "served", "gemini")] == 1
+    assert found["credential_attempts_total", ("(other)", "served", "vertex")] == 2
+    assert len({labels for name, labels in found if name == "credential_attempts_total"}) == MAX_CREDENTIALS + 2
 
 
 def test_a_refused_request_counts_but_not_its_time() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from support.accounts import account
+from support.judging import judge
 from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts.pool import Pool
@@ -16,7 +17,6 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.standing import FRESH, MOST_BYTES, Boards
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Failure
-from antigravity_proxy.codeassist.decision_table import judge
 from antigravity_proxy.telemetry import why
 from antigravity_proxy.telemetry.record import Attempt, Record
 from antigravity_proxy.telemetry.why import WhyLog

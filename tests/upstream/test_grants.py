@@ -170,7 +170,7 @@ async def test_the_metadata_server() -> None:
 @pytest.mark.parametrize(
     ("status", "headers", "words"),
     [
-        (200, {}, "no metadata server"),
+        (200, {}, "not Google's metadata server"),
         (404, FLAVOR, "404"),
         (302, {**FLAVOR, b"Location": b"http://127.0.0.1:1/"}, "302"),
     ],

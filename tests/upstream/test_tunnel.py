@@ -121,8 +121,8 @@ def test_socks_signs_in_and_takes_every_kind_of_address() -> None:
 @pytest.mark.parametrize(
     ("proxy", "replies", "why"),
     [
-        (SOCKS, [b"\x05\xff"], "no way to sign in"),
-        (SOCKS, [b"HT"], "no way to sign in"),
+        (SOCKS, [b"\x05\xff"], "none of the authentication methods"),
+        (SOCKS, [b"HT"], "none of the authentication methods"),
         (KEYED, [b"\x05\x02", b"\x01\x01"], "refused user name"),
         (ProxyAddress("socks5", "p", 1, Secret("x" * 256), Secret("")), [b"\x05\x02"], "too long"),
         (SOCKS, [b"\x05\x00", b"\x05\x05\x00\x01"], "SOCKS5 reply 5"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from antigravity_proxy.canonical.verdict import Cause, Scope, Step
-from antigravity_proxy.vertex.decision_table import TABLE, WITHOUT_BODY
+from antigravity_proxy.vertex.decision_table import TABLE
 from antigravity_proxy.vertex.wire import Vertex
 
 ERRORS = json.loads((Path(__file__).parents[1] / "data/official/errors.json").read_text())
@@ -48,4 +48,4 @@ def test_every_status_has_a_row() -> None:
     assert TABLE[-1].statuses is None
     for status in (302, 400, 401, 402, 403, 404, 409, 413, 429, 500, 503, 504, 529):
         assert WIRE.judge(WIRE.read_failure(b"", 0.0, http_status=status)).operator_words
-    assert WITHOUT_BODY[Cause.SILENT].cause is Cause.SILENT
+    assert WIRE.verdict(Cause.SILENT).cause is Cause.SILENT

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from antigravity_proxy.canonical import official
 from antigravity_proxy.canonical.call import Call, Original, Reasoning
 from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.credential import VERTEX
+from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.canonical.verdict import Cause
 from antigravity_proxy.canonical.wire import Access, Quirk, UpstreamRequest, Wire
 from antigravity_proxy.secret import Secret
@@ -19,10 +19,10 @@ from antigravity_proxy.vertex import places
 from antigravity_proxy.vertex.wire import Vertex
 
 WIRE: Wire = Vertex()
-FLASH = official.model("gemini-3.8-flash", VERTEX)
-PICTURE = official.model("gemini-3-pro-image", VERTEX)
-SONNET = official.model("claude-sonnet-4-6", VERTEX)
-HAIKU = official.model("claude-haiku-4-5@20251001", VERTEX)
+FLASH = BUNDLED.official_model("gemini-3.8-flash", VERTEX)
+PICTURE = BUNDLED.official_model("gemini-3-pro-image", VERTEX)
+SONNET = BUNDLED.official_model("claude-sonnet-4-6", VERTEX)
+HAIKU = BUNDLED.official_model("claude-haiku-4-5@20251001", VERTEX)
 CALL = Call("m", (Content("user", (Part(text="Weather in Oslo?"),)),), system=("Be brief.",))
 TOKEN = Secret("ya29.token")
 
@@ -113,7 +113,7 @@ def test_who_is_billed_and_which_gateway_is_asked() -> None:
 
 
 def test_ids_are_encoded() -> None:
-    odd = official.model("gemini-3 ü/../x", VERTEX)
+    odd = BUNDLED.official_model("gemini-3 ü/../x", VERTEX)
     assert b"/models/gemini-3%20%C3%BC%2F..%2Fx:stream" in sent(odd, access()).url
 
 

@@ -68,7 +68,7 @@ def test_a_database_that_keeps_sqlite_busy_is_damaged_soon(
 def test_a_restore_of_such_a_database_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "PATIENCE", 0.3)
     source = made(tmp_path, SCHEMAS["a view of rows without end"])
-    with pytest.raises(ClickException, match="is no table, but a view"):
+    with pytest.raises(ClickException, match="is not a table, but a view"):
         backup.counted({"cloud_accounts.db": (source / "cloud_accounts.db").read_bytes()})
 
 
@@ -178,7 +178,7 @@ def test_a_log_that_tells_of_pages_that_nobody_wrote_is_damaged(tmp_path: Path, 
     assert wal.is_live(log)
     with closing(make_database(tmp_path / "cloud_accounts.db", rows=1, journal_mode="delete")):
         db = (tmp_path / "cloud_accounts.db").read_bytes()[:4096]
-    with pytest.raises(Damaged, match="pages, which nobody wrote"):
+    with pytest.raises(Damaged, match="pages, more than were written"):
         database.rows(Snapshot(db, wal=log), places=[])
 
 

@@ -253,7 +253,7 @@ def test_a_change_that_no_clock_shows_is_found_by_the_second_read(
 def test_the_attempts_are_paced_and_end(tmp_path: Path) -> None:
     (tmp_path / "cloud_accounts.db").touch()
     clock = SleepingClock()
-    with pytest.raises(NotReady, match="is empty or no SQLite database"):
+    with pytest.raises(NotReady, match="is empty or not an SQLite database"):
         give_up(tmp_path, clock)
     assert clock.pauses[:3] == pytest.approx([0.001, 0.002, 0.003])
     assert max(clock.pauses) == pytest.approx(0.020)
@@ -299,7 +299,7 @@ def test_a_missing_volume_and_a_missing_database_are_told_apart(tmp_path: Path) 
 @pytest.mark.parametrize("content", [b"", b"SQLite format 3\x00" + bytes(50), os.urandom(5000)])
 def test_what_is_no_database_is_not_ready(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "cloud_accounts.db").write_bytes(content)
-    with pytest.raises(NotReady, match="no SQLite database"):
+    with pytest.raises(NotReady, match="not an SQLite database"):
         give_up(tmp_path)
 
 
@@ -317,7 +317,7 @@ def test_neither_a_directory_nor_a_pipe_in_the_databases_place_hangs(tmp_path: P
     path = tmp_path / "cloud_accounts.db"
     path.mkdir() if kind == "directory" else os.mkfifo(path)
     descriptors = os.listdir("/dev/fd")
-    with pytest.raises(NotReady, match="no regular file"):
+    with pytest.raises(NotReady, match="not a regular file"):
         give_up(tmp_path)
     assert len(os.listdir("/dev/fd")) == len(descriptors)
 

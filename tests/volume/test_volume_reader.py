@@ -227,7 +227,10 @@ def test_a_config_that_is_no_file_is_unreadable_not_absent(writer: VolumeWriter,
     set_config(writer.directory, None)
     (writer.directory / "gui_config.json").mkdir()
     state = reader.read()
-    assert (state.config_error, state.config_absent) == ("gui_config.json can't be read: it is no regular file", False)
+    assert (state.config_error, state.config_absent) == (
+        "gui_config.json can't be read: it is not a regular file",
+        False,
+    )
     assert state.config is not None
 
 

@@ -30,6 +30,7 @@ def test_each_model_has_a_line() -> None:
             line("b", 0, 3, "1970-01-12T13:47:40Z", 60, None),
             line("c", 1, 0, None, None, 0.25),
         ],
+        "credentials": [],
         "windows": [],
         "subscriptions": [],
     }

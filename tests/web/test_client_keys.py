@@ -39,9 +39,9 @@ def test_what_is_written_is_read_back_and_holds_no_key() -> None:
 @pytest.mark.parametrize(
     ("broken", "why"),
     [
-        (b"", "no JSON"),
-        (b"{", "no JSON"),
-        (b"\xff", "no JSON"),
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"\xff", "not JSON"),
         (b'{"version":1,"keys":' + b"[" * 100_000, "object"),
         (b"[]", "object"),
         (b'{"version": 2, "keys": []}', "version"),

@@ -26,7 +26,7 @@ def told(state: VolumeState | None = None, environ: dict[str, str] | None = None
 
 
 SEALED = (RowProblem("a", "no key opens its token", sealed=True),)
-PLAIN = (RowProblem("a", "its token is no JSON", sealed=False),)
+PLAIN = (RowProblem("a", "its token_json is not JSON", sealed=False),)
 
 
 def test_when_all_is_well_nothing_is_told() -> None:
@@ -39,9 +39,12 @@ def test_when_all_is_well_nothing_is_told() -> None:
         (VolumeState(read_at=1.0, key_count=1, problems=SEALED), "belong to another volume"),
         (VolumeState(read_at=1.0, problems=SEALED), "No key was found"),
         (VolumeState(read_at=1.0, key_count=1, problems=PLAIN), "1 account rows can't be opened"),
-        (VolumeState(read_at=1.0, key_count=1, problems=PLAIN, kept=1), "1 accounts serve on with the sign-in"),
+        (VolumeState(read_at=1.0, key_count=1, problems=PLAIN, kept=1), "1 accounts stay in use with the sign-in"),
         (VolumeState(read_at=1.0, key_count=1, config_error="half-written"), "half-written; the last good one stays"),
-        (VolumeState(read_at=1.0, key_count=1, config=GuiConfig(notes=("port is no number",))), "port is no number"),
+        (
+            VolumeState(read_at=1.0, key_count=1, config=GuiConfig(notes=("port is not a number",))),
+            "port is not a number",
+        ),
         (VolumeState(read_at=1.0, key_count=1, key_findings=(KeyFinding("wrapped", ".mk", "export it"),)), "export it"),
     ],
 )
@@ -62,7 +65,7 @@ def test_the_volumes_matters(state: VolumeState, words: str) -> None:
         (None, {"tally": Tally(2, 2, misdirected=1)}, "1 of 2 accounts name an egress proxy of their own that can't"),
         (None, {"egress": "The egress proxy http://h:1 gives no way"}, "(set by default; UPSTREAM_PROXY_URL=none"),
         (None, {"own_egress": 2}, "2 egress proxies that accounts name for themselves fail"),
-        (None, {"apart": "Redis is full"}, "Redis is full: replicas don't share what they learn meanwhile"),
+        (None, {"apart": "Redis is full"}, "Redis is full: replicas do not share their state meanwhile"),
     ],
 )
 def test_the_daemons_own(environ: dict[str, str] | None, around: dict[str, Any], words: str) -> None:
@@ -76,7 +79,7 @@ def test_who_is_out_of_use_while_others_serve_is_no_matter_for_a_warning() -> No
 
 def test_an_empty_volume_is_said() -> None:
     (only,) = told(tally=Tally())
-    assert only.startswith("The volume holds no account")
+    assert only.startswith("The volume contains no account")
 
 
 def test_read_only_mode_is_no_surprise() -> None:

@@ -97,7 +97,7 @@ def _system_texts(blocks: Sequence[Block], where: str) -> list[str]:
     found = []
     for i, block in enumerate(blocks):
         if not isinstance(block, Text):
-            raise BadRequest("Only text is possible here.", param=f"{where}[{i}].type")
+            raise BadRequest("Only text is supported here.", param=f"{where}[{i}].type")
         if block.text:
             found.append(block.text)
     return found

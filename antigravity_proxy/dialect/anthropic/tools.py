@@ -106,7 +106,7 @@ def declared(tools: list[Tool] | None) -> Declared:
         if kind == "custom":
             functions.append(FunctionDeclaration(_name(tool, i), tool.description or "", tool.input_schema))
         elif kind.startswith("computer_"):
-            raise BadRequest("Computer use can't be offered here.", param=f"tools[{i}].type")
+            raise BadRequest("The computer use tool is not supported.", param=f"tools[{i}].type")
         elif published := next((_PUBLISHED[begin] for begin in _PUBLISHED if kind.startswith(begin)), None):
             functions.append(FunctionDeclaration(_name(tool, i), *published))
         else:

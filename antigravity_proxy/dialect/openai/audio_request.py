@@ -81,7 +81,7 @@ def decode_translation(body: bytes, content_type: str) -> Decoded:
     form = read_form(body, content_type)
     fields = form.fields(AudioFields)
     if fields.response_format == "diarized_json":
-        raise BadRequest("A translation doesn't tell the speakers.", param="response_format")
+        raise BadRequest("Translations do not identify speakers.", param="response_format")
     fields.stream = False
     fields.language = None
     return _decoded(form.files("file"), fields, "translate")
@@ -147,9 +147,7 @@ def _type(file: Upload) -> str:
     by_name = _TYPES.get(file.file_name.rpartition(".")[2].lower())
     found = by_name or next((kind for at, magic, kind in _MAGIC if file.data.startswith(magic, at)), None)
     if found is None:
-        raise BadRequest(
-            "What kind of audio this is can't be told: name the file by its kind, as in a.mp3.", param="file"
-        )
+        raise BadRequest("The audio format is unknown: give the file name an extension, such as a.mp3.", param="file")
     return found
 
 

@@ -45,7 +45,7 @@ def decode(body: bytes) -> Decoded:
     request = parse(body, _decoder)
     prompts = _prompts(request)
     if request.suffix:
-        raise BadRequest("There is no completion before a suffix here.", param="suffix")
+        raise BadRequest("suffix is not supported.", param="suffix")
     wanted = choices(request)
     if len(prompts) * wanted > _MAX_ANSWERS:
         raise BadRequest(f"At most {_MAX_ANSWERS} answers in one request.", param="prompt" if wanted == 1 else "n")

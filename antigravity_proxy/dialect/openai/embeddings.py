@@ -67,9 +67,9 @@ def decode(body: bytes) -> Wanted:
     said: list[str] = []
     for text in texts:
         if not isinstance(text, str):
-            raise BadRequest("Tokens can't be read here: send the text itself.", param="input")
+            raise BadRequest("Token ids are not supported: send the text itself.", param="input")
         if not text:
-            raise BadRequest("An empty text has no vector.", param="input")
+            raise BadRequest("An empty text can't be embedded.", param="input")
         said.append(text)
     size = whole(request.dimensions, "dimensions", 1, _MAX_DIMENSIONS)
     options = {} if size is None else {"outputDimensionality": Raw(b"%d" % size)}

@@ -83,5 +83,5 @@ def read_form(body: bytes, content_type: str) -> Form:
                     parts.append(Upload(part.name, part.filename or "", part.content_type or "", b"".join(data)))
                     data = []
     except MultipartError as e:
-        raise BadRequest(f"The body is no form: {e}") from None
+        raise BadRequest(f"The body is not valid multipart/form-data: {e}") from None
     return Form(parts)

@@ -107,9 +107,9 @@ class _Pictures:
         if self.made:
             return
         if self._blocked:
-            raise ModerationBlocked(f"Upstream's filters let no picture through ({self._blocked}).")
+            raise ModerationBlocked(f"Upstream's safety filters blocked every image ({self._blocked}).")
         said = " ".join("".join(texts) for texts in self._said.values())[:_MAX_EXCUSE]
-        raise UpstreamBroken(f"The model made no picture{': ' if said else '.'}{said}")
+        raise UpstreamBroken(f"The model made no image{': ' if said else '.'}{said}")
 
     def _counts(self, chunk: Chunk, made: int) -> _Counts:
         """An answer's tokens, what upstream didn't count estimated."""

@@ -161,7 +161,7 @@ def _sized(size: str | None) -> PictureForm:
 
 def _uploaded(form: Form) -> tuple[list[Part], Part | None]:
     if form.files("markup"):
-        raise BadRequest("A markup can't be drawn over an image here.", param="markup")
+        raise BadRequest("markup is not supported.", param="markup")
     masks = form.files("mask")
     if len(masks) > 1:
         raise BadRequest("There is more than one mask.", param="mask")
@@ -184,5 +184,5 @@ def _linked(image: _ImageRef, param: str) -> Part:
 def _checked(part: Part, param: str) -> Part:
     blob = part.inline_data
     if blob is None or not blob.mime_type.startswith("image/"):
-        raise BadRequest("This is no image.", param=param)
+        raise BadRequest("This is not an image.", param=param)
     return part

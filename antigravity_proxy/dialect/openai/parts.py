@@ -36,7 +36,7 @@ def texts_of(content: str | Sequence[T] | None, where: str, text_of: Callable[[T
     for i, part in enumerate(content):
         text = text_of(part)
         if text is None:
-            raise BadRequest("Only text is possible here.", param=f"{where}[{i}].type")
+            raise BadRequest("Only text is supported here.", param=f"{where}[{i}].type")
         found.append(text)
     return found
 
@@ -63,7 +63,7 @@ class Sound(Struct):
 def sound_part(sound: Sound, where: str) -> Part:
     """The part for a sound; raises BadRequest."""
     if not _SOUND_FORMAT.fullmatch(sound.format):
-        raise BadRequest("No format of sound: use mp3 or wav.", param=f"{where}.format")
+        raise BadRequest("Unsupported audio format: use mp3 or wav.", param=f"{where}.format")
     return media.inline(f"audio/{sound.format}", sound.data, f"{where}.data")
 
 

@@ -24,6 +24,7 @@ from antigravity_proxy.dialect.openai.settings import (
     MAX_TOP_LOGPROBS,
     by_effort,
     temperature,
+    tier,
     top_p,
 )
 from antigravity_proxy.dialect.parse import convert, parse, parse_at
@@ -73,6 +74,7 @@ class ResponsesRequest(Struct, kw_only=True):
     metadata: dict[str, Any] | None = None
     user: str | None = None
     prompt_cache_key: str | None = None
+    service_tier: Any = None
     safety_identifier: str | None = None
 
 
@@ -112,9 +114,9 @@ def read(body: bytes) -> ResponsesRequest:
 def _checked(request: ResponsesRequest) -> ResponsesRequest:
     for name in ("conversation", "prompt"):
         if getattr(request, name) is not None:
-            raise BadRequest(f"There is no {name} here: send the whole input instead.", param=name)
+            raise BadRequest(f"{name} is not supported: send the whole input instead.", param=name)
     if request.background:
-        raise BadRequest("Responses can't be made in the background here.", param="background")
+        raise BadRequest("Background responses are not supported.", param="background")
     return request
 
 
@@ -199,13 +201,16 @@ def _read(
         ),
         output=_output_format(request),
         reasoning=_reasoning(request),
+        official=tier(request.service_tier) if request.service_tier else {},
         stream=bool(request.stream),
         session=session_name(request.prompt_cache_key, request.metadata, request.user),
     )
     compacts = compacts or said.compacts
     if compacts:
         if memory.seal is None:
-            raise BadRequest("Nothing can be sealed here, so no conversation be made shorter.", param="input")
+            raise BadRequest(
+                "Compaction is not available: this proxy has no key to seal the summary with.", param="input"
+            )
         call = summarising(call)
     options = ResponsesOptions(  # holds nothing of the conversation: the answer outlives it
         response=_response(request, call, top_logprobs, stored),

@@ -58,15 +58,15 @@ def decode(body: bytes) -> Decoded:
     request = parse(body, _decoder)
     form = request.response_format or "mp3"
     if form not in _FORMS:
-        raise BadRequest(f"No {form[:20]} can be made here: ask for wav or pcm.", param="response_format")
+        raise BadRequest(f"{form[:20]} is not supported: use wav or pcm.", param="response_format")
     if not 0 < len(request.input.strip()) <= _MAX_INPUT:
         raise BadRequest(f"From 1 to {_MAX_INPUT} characters can be spoken.", param="input")
     if request.speed not in (None, 1):
-        raise BadRequest("The speed can't be changed: leave it out, or say it in the instructions.", param="speed")
+        raise BadRequest("speed is not supported: leave it out, or ask for it in the instructions.", param="speed")
     if request.stream_format not in (None, "audio"):
-        raise BadRequest("The sound comes as audio alone.", param="stream_format")
+        raise BadRequest("stream_format must be audio.", param="stream_format")
     if not isinstance(request.voice, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", request.voice):
-        raise BadRequest("The voice is a name, such as alloy or Kore.", param="voice")
+        raise BadRequest("voice must be a name, such as alloy or Kore.", param="voice")
     call = Call(
         model=request.model,
         contents=(Content("user", (Part(text=request.input),)),),
@@ -106,15 +106,15 @@ class SpeechDocument:
         try:
             self._sound.append(base64.b64decode(data))
         except ValueError:
-            raise UpstreamBroken("Upstream's sound can't be read.") from None
+            raise UpstreamBroken("Upstream's audio can't be read.") from None
 
     def close(self) -> bytes:
         """As Answer's."""
         sound = b"".join(self._sound)
         if not sound and self._blocked:
-            raise ModerationBlocked("Upstream's filters let nothing be spoken.")
+            raise ModerationBlocked("Upstream's safety filters blocked the speech.")
         if not sound:
-            raise UpstreamBroken("Upstream sent no sound.")
+            raise UpstreamBroken("Upstream sent no audio.")
         return sound if self._form == "pcm" else _wav_head(len(sound), self._rate) + sound
 
     def fail(self, error: ProxyError) -> bytes:

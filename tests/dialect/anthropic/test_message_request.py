@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.models import MODELS
 from support.mutations import WRONG, Path, as_param, at, attempt, is_harmless, of_another_type, paths, replaced
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.chunk import Candidate, Chunk
 from antigravity_proxy.canonical.content import Content, Part
-from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.codeassist.wire import envelope as enveloped
 from antigravity_proxy.dialect.anthropic.request import MessagesRequest, decode, decode_count
 from antigravity_proxy.dialect.base import Answer, Decoded, Stamp

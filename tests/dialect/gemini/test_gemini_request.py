@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.models import MODELS
 
 from antigravity_proxy.canonical.call import Call, OutputFormat, Reasoning, ToolChoice
-from antigravity_proxy.canonical.models import MODELS
 from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.dialect.gemini.answer import GeminiArrayStream, GeminiDocument, GeminiStream
 from antigravity_proxy.dialect.gemini.request import decode, decode_count

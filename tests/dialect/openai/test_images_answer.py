@@ -162,9 +162,9 @@ def test_those_that_came_are_the_answer_though_others_were_blocked() -> None:
 @pytest.mark.parametrize(
     ("chunks", "message"),
     [
-        ([], "The model made no picture."),
-        ([Chunk(prompt_feedback=PromptFeedback())], "The model made no picture."),
-        ([picture(Part(text="No: "), Part(text="x" * 999))], "The model made no picture: No: " + "x" * 296),
+        ([], "The model made no image."),
+        ([Chunk(prompt_feedback=PromptFeedback())], "The model made no image."),
+        ([picture(Part(text="No: "), Part(text="x" * 999))], "The model made no image: No: " + "x" * 296),
     ],
 )
 def test_no_picture_is_an_error(chunks: list[Chunk], message: str) -> None:

@@ -299,7 +299,7 @@ def test_a_trigger_is_the_last() -> None:
     with pytest.raises(BadRequest) as caught:
         understand(read(body(TRIGGER, USER)), MEMORY)
     assert caught.value.param == "input[1]"
-    with pytest.raises(BadRequest, match="sealed"):
+    with pytest.raises(BadRequest, match="seal the summary"):
         decode(body(USER, TRIGGER))
 
 

@@ -82,7 +82,7 @@ def test_the_smallest_request_says_nothing_more() -> None:
 def test_null_is_absent_and_unknown_fields_are_ignored() -> None:
     ignored = {"service_tier": 5, "client_metadata": {"a": 1}, "truncation": "auto", "max_tool_calls": 3}
     nulls = {name: None for name in ResponsesRequest.__struct_fields__ if name not in ("model", "input")}
-    assert call(**ignored, **nulls) == call()
+    assert call(**nulls | ignored) == call()
 
 
 def test_instructions_come_first_and_later_system_messages_stay_where_they_are() -> None:
@@ -334,7 +334,7 @@ def test_an_item_must_say_what_it_is(item: dict[str, Any]) -> None:
 )
 def test_what_there_is_no_place_for_is_refused(fields: dict[str, Any], param: str) -> None:
     error = refused(**fields)
-    assert (error.param, "here" in error.message) == (param, True)
+    assert (error.param, "supported" in error.message) == (param, True)
 
 
 def test_an_earlier_response_must_be_remembered() -> None:

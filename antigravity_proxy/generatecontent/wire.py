@@ -1,0 +1,135 @@
+"""What the wires of the generateContent form do alike: a new one is only where it sends, and its decision table. Pure.
+
+(`canonical.wire` says what each method is for)
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+
+import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from antigravity_proxy.canonical import verdict
+from antigravity_proxy.canonical.chunk import Chunk
+from antigravity_proxy.canonical.models import Model
+from antigravity_proxy.canonical.verdict import Cause, Failure, Row, Verdict
+from antigravity_proxy.canonical.wire import Access, EventReader, Quirk, UpstreamRequest
+from antigravity_proxy.generatecontent import events, failure, request, verdicts
+from antigravity_proxy.generatecontent.days import daily_resets
+from antigravity_proxy.generatecontent.restore import Restore
+
+#: the method that counts a model's tokens
+COUNT_TOKENS = b":countTokens"
+
+
+class GenerateContentWire:
+    """The half of a `canonical.wire.Wire` that deals with failures: by ``table``, or by ``without_body``."""
+
+    trace_header = b""
+    table: tuple[Row, ...]
+    without_body: Mapping[Cause, Verdict] = verdicts.WITHOUT_BODY
+
+    def quirk_for(self, model: Model, message: str) -> Quirk | None:
+        """As Wire's."""
+        return request.quirk_for(model, message)
+
+    def read_failure(
+        self,
+        body: bytes,
+        now: float,
+        *,
+        http_status: int = 200,
+        date: str | None = None,
+        retry_after: str | None = None,
+    ) -> Failure:
+        """As Wire's."""
+        return failure.read(body, now, http_status=http_status, date=date, retry_after=retry_after)
+
+    def judge(self, failure: Failure) -> Verdict:
+        """As Wire's."""
+        return verdict.judge(self.table, failure)
+
+    def verdict(self, cause: Cause) -> Verdict:
+        """As Wire's."""
+        return self.without_body[cause]
+
+
+class OfficialWire(GenerateContentWire):
+    """The same for an official upstream, whose daily quotas begin anew at hours of their own."""
+
+    def read_failure(
+        self,
+        body: bytes,
+        now: float,
+        *,
+        http_status: int = 200,
+        date: str | None = None,
+        retry_after: str | None = None,
+    ) -> Failure:
+        """As Wire's."""
+        found = super().read_failure(body, now, http_status=http_status, date=date, retry_after=retry_after)
+        return replace(found, daily_resets=daily_resets(now)) if found.http_status == 429 else found
+
+
+class Generate(ABC):
+    """A prepared call of any form, but for where it is sent. Implements `canonical.wire.Prepared`."""
+
+    __slots__ = ("_restore", "model", "opening")
+
+    def __init__(self, model: Model, opening: str, restore: Restore) -> None:
+        self.model = model
+        self.opening = opening
+        self._restore = restore
+
+    @abstractmethod
+    def request(self, access: Access) -> UpstreamRequest:
+        """As Prepared's."""
+
+    def events(self) -> EventReader:
+        """As Prepared's."""
+        return events.EventReader()
+
+    def restorer(self) -> Callable[[Chunk], Chunk]:
+        """As Prepared's."""
+        return self._restore.fresh()
+
+
+class GenerateContent(Generate):
+    """A call in the generateContent form."""
+
+    __slots__ = ("_content",)
+
+    def __init__(self, content: request.Prepared) -> None:
+        super().__init__(content.model, content.opening, content.restore)
+        self._content = content
+
+
+class _Total(Struct):
+    total_tokens: int = field(name="totalTokens", default=0)
+    input_tokens: int = 0  # in Anthropic's form
+
+
+class _Counted(_Total):
+    response: _Total | None = None  # in Code Assist's envelope
+
+
+class CountTokens(ABC):
+    """A call whose tokens are to be counted, but for where it is sent. Implements `canonical.wire.Count`."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def request(self, access: Access) -> UpstreamRequest:
+        """As Count's."""
+
+    def read(self, answer: bytes) -> int:
+        """As Count's."""
+        try:
+            counted = msgspec.json.decode(answer, type=_Counted)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return 0
+        found = counted.response or counted
+        return max(0, found.total_tokens or found.input_tokens)

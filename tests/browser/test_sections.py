@@ -1,0 +1,141 @@
+"""The page with everything on it: official credentials, usage, clients' keys, refusals; full, troubled and empty."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.admin import Site, site
+from support.chromium import Window
+from support.deferreds import deferred, in_thread
+from support.stack import KEY
+from support.vertex import entry
+
+from antigravity_proxy.canonical.verdict import Failure
+from antigravity_proxy.canonical.windows import Standing
+from antigravity_proxy.canonical.windows import Window as QuotaWindow
+from antigravity_proxy.geminiapi import decision_table as gemini
+from antigravity_proxy.telemetry.record import Attempt, Record
+from antigravity_proxy.vertex import decision_table as vertex
+from antigravity_proxy.web.client_keys import ClientKey, digest, render
+
+pytestmark = pytest.mark.browser
+
+ENTER = "\ue007"
+LONG = "the-credential-of-the-department-for-long-names-and-nothing-else"
+FREE, PAID = (f"AIzaSy{name}-{'x' * (32 - len(name))}" for name in ("Free", "Paid"))
+CLIENTS = ("laptop", "ci", "team-frontend", "notebook-of-somebody-with-a-long-name")
+MODELS = ("gemini-3-flash", "gemini-pro-agent", "claude-sonnet-4-6", "claude-opus-4-6-thinking")
+DAY = 86_400
+
+
+def identity(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
+@asynccontextmanager
+async def full(directory: Path, accounts: int = 3, **settings: str) -> AsyncIterator[Site]:
+    """A daemon with accounts, official credentials of both upstreams, clients' keys and a state directory."""
+    made = datetime(2026, 1, 1, tzinfo=UTC)
+    limits = {CLIENTS[0]: {"requests_per_minute": 60, "concurrent": 4, "tokens_per_day": 2_000_000}}
+    keys = [
+        ClientKey(name, digest(f"sk-ag-{name}".encode()).decode(), made, **limits.get(name, {})) for name in CLIENTS
+    ]
+    (directory / "keys.json").write_bytes(render(tuple(keys)))
+    service_account = directory / "service-account.json"
+    (directory / "credentials.toml").write_text(
+        entry("work", "gemini-key", key=f'"{PAID}"', tier='"paid"', max_per_day="500", quota_group='"work"')
+        + entry(LONG, "gemini-key", key=f'"{FREE}"', tier='"free"', allow_free="true")
+        + entry("billing", file=f'"{service_account}"', locations='["europe-west4", "global"]')
+    )
+    service_account.write_text("{}")
+
+    def fill(simulator: Any) -> None:
+        service_account.write_text(simulator.service_accounts.make("billing", "my-company-billing"))
+
+    given = {
+        "PROXY_CLIENT_KEYS_FILE": str(directory / "keys.json"),
+        "PROXY_CREDENTIALS_FILE": str(directory / "credentials.toml"),
+        "PROXY_STATE_DIR": str(directory / "state"),
+        "ACCOUNTS": str(accounts),
+    }
+    async with site(directory, logged_in=False, before=fill, **given | settings) as here:
+        yield here
+
+
+def used_for_a_month(here: Site) -> None:
+    """Requests of the last month, as if the daemon had served them."""
+    ledger, chance = here.stack.daemon.usage, random.Random(1)
+    now = ledger._epoch
+    served = [identity(0), identity(1), identity(2), "work", "billing"]
+    for ago in range(29, -1, -1):
+        ledger._epoch = lambda ago=ago: now() - ago * DAY
+        weekday = 1.0 if ago % 7 not in (2, 3) else 0.3
+        for _ in range(int(60 * weekday * chance.uniform(0.6, 1.2))):
+            tokens = int(chance.lognormvariate(9.5, 0.8))
+            who = chance.choices(served, (6, 5, 4, 2, 1))[0]
+            upstream = "gemini" if who == "work" else "vertex" if who == "billing" else "accounts"
+            ledger(
+                Record(
+                    id="", began=0.0, method="POST", key=chance.choices(CLIENTS, (5, 2, 3, 1))[0], upstream=upstream,
+                    model=chance.choices(MODELS, (6, 3, 4, 1))[0], attempts=[Attempt(who, 0.0, reason="")],
+                    status=200 if chance.random() > 0.03 else 503, tokens_in=tokens, tokens_cached=tokens // 2,
+                    tokens_out=tokens // 6, tokens_thinking=tokens // 20,
+                )
+            )  # fmt: skip
+    ledger._epoch = now
+
+
+def with_windows(here: Site, count: int) -> None:
+    """Windows, tier and credits of the first accounts."""
+    states = list(here.stack.daemon.pool.states)
+    now = here.stack.daemon.pool.now().epoch
+    for number, state in enumerate(states[:count]):
+        left = (0.82, 0.37, 0.06)[number % 3]
+        windows = {"5h": QuotaWindow(left, now + 9000), "weekly": QuotaWindow(1 - left / 2, now + 4 * DAY)}
+        state.stands(Standing({"Gemini models": windows, "Claude and GPT models": windows}, "Google AI Pro", 1200))
+
+
+async def traffic(here: Site) -> None:
+    """Some requests by several clients, one of which upstream refuses."""
+    for number, client in enumerate((*CLIENTS, *CLIENTS)):
+        body = {"model": MODELS[number % 3], "messages": [{"role": "user", "content": f"question {number}"}]}
+        await here.stack.request("POST", "/v1/chat/completions", body, authorization=f"Bearer sk-ag-{client}")
+    for model in ("gemini/gemini-3.8-flash", "vertex/claude-sonnet-4-6", "gemini/gemini-3.8-flash"):
+        await here.stack.chat(model=model)
+
+
+def log_in(window: Window, url: str) -> None:
+    window.open(f"{url}/")
+    window.keys(KEY, ENTER)
+    window.shows("Live", "#live")
+
+
+def of_upstream(here: Site, upstream: str, name: str) -> tuple[Any, Any]:
+    pool = here.stack.daemon.account_services.official.upstreams[upstream].pool
+    return pool, next(state for state in pool.states if state.credential.id == name)
+
+
+@deferred(60)
+async def test_everything_at_once_can_be_read_on_every_screen(tmp_path: Path, window: Window) -> None:
+    async with full(tmp_path) as here:
+        used_for_a_month(here)
+        with_windows(here, 3)
+        await traffic(here)
+        pool, state = of_upstream(here, "gemini", LONG)
+        pool.penalise(state, "gemini-3.8-flash", gemini.judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=90.0)))
+        pool, state = of_upstream(here, "vertex", "billing")
+        pool.penalise(state, "claude-sonnet-4-6", vertex.judge(Failure(403, reason="SERVICE_DISABLED")))
+
+        def go() -> None:
+            log_in(window, here.url)
+            window.shows("Free tier: Google uses prompts and answers", "#official")
+            window.shows("2 of 500", "#c-work")
+            window.examine("full")
+
+        await in_thread(go)
