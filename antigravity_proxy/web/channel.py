@@ -280,11 +280,10 @@ class GuardedChannel:
         self.upgraded = upgraded
 
     def _take_head(self, data: bytes) -> None:
-        head, line = self._head, None
+        head = self._head
+        line = None if head is None else head.first_line
         if head is None:
             data = data.removeprefix(b"\r\n")  # RFC 9112 2.2
-        else:
-            line = head.first_line
         try:
             found = whole_head(data, HEAD_BYTES) if head is None else head.feed(data)
             if found is None:
