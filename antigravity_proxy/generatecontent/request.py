@@ -19,7 +19,7 @@ from antigravity_proxy.canonical.call import Call, OutputFormat, Sampling, Speec
 from antigravity_proxy.canonical.content import ABSENT, Content, Part
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.pictures import PictureForm
-from antigravity_proxy.canonical.wire import Quirk
+from antigravity_proxy.canonical.wire import Fix, Quirk
 from antigravity_proxy.errors import BadRequest
 from antigravity_proxy.generatecontent import schema, turns
 from antigravity_proxy.generatecontent.names import NameMap
@@ -115,7 +115,7 @@ class Prepared:
 def prepare(
     call: Call,
     model: Model,
-    quirks: frozenset[Quirk] = frozenset(),
+    quirks: frozenset[Fix] = frozenset(),
     conversation: str | None = None,
     *,
     official: bool = False,
@@ -138,7 +138,7 @@ def prepare(
         raise BadRequest("The request is nested too deeply.") from None
 
 
-def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: str, official: bool) -> Prepared:
+def _prepare(call: Call, model: Model, quirks: frozenset[Fix], conversation: str, official: bool) -> Prepared:
     names = NameMap(function_names(call), model.family)
     contents = _contents(call, model, names, quirks)
     declared, wrapped = declarations(call, model, names) if call.tools else ([], frozenset[str]())
@@ -177,13 +177,13 @@ def _for_accounts(call: Call) -> Call:
     return replace(call, extra_config=config, builtin_tools=builtin)
 
 
-def _body(request: Request, call: Call, model: Model, quirks: frozenset[Quirk], official: bool) -> bytes:
+def _body(request: Request, call: Call, model: Model, quirks: frozenset[Fix], official: bool) -> bytes:
     """The request with the fields beside it that Google's own models read at official upstreams."""
     body = msgspec.json.encode(request)
     if not (official and call.official and model.family == "gemini"):
         return body
-    refused = {quirk.value for quirk in quirks}
-    fields = {name: value for name, value in call.official.items() if name not in refused}
+    left_out = Quirk.NO_SERVICE_TIER.value if Quirk.NO_SERVICE_TIER in quirks else ""
+    fields = {name: value for name, value in call.official.items() if name != left_out}
     return body[:-1] + b"," + msgspec.json.encode(fields)[1:] if fields else body
 
 
@@ -203,7 +203,7 @@ def _prepare_speech(call: Call, speech: Speech, model: Model) -> Prepared:
     return Prepared(model, msgspec.json.encode(body), restore, is_spoken=True)
 
 
-def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk], official: bool) -> Prepared:
+def _prepare_image(call: Call, model: Model, quirks: frozenset[Fix], official: bool) -> Prepared:
     """Image models take contents and the picture's form, of accounts nothing else (upstream.md 8.5)."""
     names = NameMap(function_names(call), model.family)
     contents = _contents(call, model, names, quirks)
@@ -218,7 +218,7 @@ def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk], official:
     return Prepared(model, body, Restore(names, frozenset(), only_first_call=False), is_picture=True)
 
 
-def _picture_form(call: Call, quirks: frozenset[Quirk]) -> Raw:
+def _picture_form(call: Call, quirks: frozenset[Fix]) -> Raw:
     """``imageConfig``: the client's, else what the model's name says; one size smaller if this one was refused."""
     given = call.extra_config.get("imageConfig")
     if given is not None and Quirk.SMALLER_PICTURE not in quirks:
@@ -232,7 +232,7 @@ def _picture_form(call: Call, quirks: frozenset[Quirk]) -> Raw:
     return Raw(msgspec.json.encode(form)) if form != PictureForm() else ABSENT
 
 
-def _contents(call: Call, model: Model, names: NameMap, quirks: frozenset[Quirk]) -> list[Content]:
+def _contents(call: Call, model: Model, names: NameMap, quirks: frozenset[Fix]) -> list[Content]:
     lost, prefill = Quirk.LOST_SIGNATURES in quirks, Quirk.NO_PREFILL not in quirks
     return turns.arrange(call.contents, model, names, lost_signatures=lost, prefill=prefill)
 
@@ -295,7 +295,7 @@ def _tool_config(choice: CallingConfig | None, call: Call, model: Model, *, mixe
 
 
 def _generation_config(
-    call: Call, model: Model, thinking: ThinkingConfig | None, quirks: frozenset[Quirk], tools: bool, system: list[str]
+    call: Call, model: Model, thinking: ThinkingConfig | None, quirks: frozenset[Fix], tools: bool, system: list[str]
 ) -> Raw:
     sampling = call.sampling
     output, thinking = fit_output(sampling.max_output_tokens, thinking, model)
@@ -344,7 +344,7 @@ def _within(value: float, low: float, high: float) -> float:
     return value if low <= value <= high else min(max(value, low), high)
 
 
-def _output(call: Call, model: Model, quirks: frozenset[Quirk], tools: bool, system: list[str]) -> tuple[str, Raw, Raw]:
+def _output(call: Call, model: Model, quirks: frozenset[Fix], tools: bool, system: list[str]) -> tuple[str, Raw, Raw]:
     """Mime type, schema, schema by the short list. Where upstream can't be told, the model is (translation.md 2.5)."""
     output = call.output
     if model.family == "claude" or (tools and not model.formats_beside_tools):
