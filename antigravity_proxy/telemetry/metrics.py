@@ -192,7 +192,7 @@ class Metrics:
         def counter(name: str, help_: str, *labels: str) -> Counter:
             return Counter(f"antigravity_{name}", help_, labels, registry=registry)
 
-        def times(name: str, help_: str, bounds: tuple[float, ...], *labels: str) -> Times:
+        def histogram(name: str, help_: str, bounds: tuple[float, ...], *labels: str) -> Times:
             found = Times(f"antigravity_{name}", help_, bounds, labels)
             registry.register(found)
             return found
@@ -207,7 +207,7 @@ class Metrics:
         )
         self.left = counter("clients_left", "Requests whose client hung up before the end.")
         self.refused = counter("requests_refused", "Requests refused for their head or their length.")
-        self.duration = times(
+        self.duration = histogram(
             "request_duration_seconds",
             "Time from the request to the end of its answer.",
             _DURATION_BUCKETS,
@@ -215,7 +215,7 @@ class Metrics:
             "family",
             "stream",
         )
-        self.first_byte = times(
+        self.first_byte = histogram(
             "first_byte_seconds",
             "Time from the request to the first byte of an answer that is not an error.",
             _FIRST_BYTE_BUCKETS,
