@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.web.template import Tag
 
 from antigravity_proxy.admin.http import Answers, query
 from antigravity_proxy.admin.login import Access
-from antigravity_proxy.admin.markup import number, tags
+from antigravity_proxy.admin.markup import Row, number, table, tags
 from antigravity_proxy.admin.pages import Pages
 from antigravity_proxy.telemetry.why import MOST, WhyLog
 from antigravity_proxy.web.key_ring import keys_shown
@@ -83,10 +83,18 @@ def explanation(known: Mapping[str, Any]) -> list[Tag]:
     ]
     if known["attempts"]:
         rows = [
-            (f"{each['after']} s", each["account"], each["outcome"], str(each["status"] or ""), f"{each['seconds']} s")
+            Row(
+                (
+                    f"{each['after']} s",
+                    each["account"],
+                    each["outcome"],
+                    str(each["status"] or ""),
+                    f"{each['seconds']} s",
+                )
+            )
             for each in known["attempts"]
         ]
-        found.append(_table("Attempts", ("After", "Account", "What came of it", "Status", "Took"), rows))
+        found.append(table("Attempts", ("After", "Account", "What came of it", "Status", "Took"), rows))
     else:
         found.append(tags.p("No upstream was asked."))
     for board in known["standings"]:
@@ -96,15 +104,8 @@ def explanation(known: Mapping[str, Any]) -> list[Tag]:
             words += f"; there are {board['accounts']:,}"
         found.append(tags.p(f"{words}. The first in the order is taken, unless the conversation has an account."))
         places = [
-            (str(line["place"] or "-"), line["account"], line["why"], line["until"] or "", "yes" * line["tried"])
+            Row((str(line["place"] or "-"), line["account"], line["why"], line["until"] or "", "yes" * line["tried"]))
             for line in board["lines"]
         ]
-        found.append(_table("Accounts", ("Place", "Account", "Why", "Until", "Tried"), places))
+        found.append(table("Accounts", ("Place", "Account", "Why", "Until", "Tried"), places))
     return found
-
-
-def _table(label: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Tag:
-    head = tags.tr(*(tags.th(words, scope="col") for words in heads))
-    body = [tags.tr(*(tags.td(cell) for cell in row)) for row in rows]
-    region = {"role": "region", "aria-label": label, "tabindex": "0"}
-    return tags.div(tags.table(tags.thead(head), tags.tbody(*body)), class_="scroll", **region)
