@@ -57,6 +57,7 @@ def no_leaks() -> Iterator[list[Any]]:
         yield errors
     finally:
         gc.collect()
+        gc.freeze()  # what outlives a test is not looked through after each later one: that took a third of the suite
         globalLogPublisher.removeObserver(observe)
     left = [call for call in reactor.getDelayedCalls() if call not in before and call.active()]
     told = [str(call) for call in left]

@@ -8,7 +8,10 @@ from pathlib import Path
 from support.matrix import BEGIN, END
 from support.rows import ATTACKERS, SECTIONS
 
+from antigravity_proxy.operator import backup
+from antigravity_proxy.replicas import vault, wire
 from antigravity_proxy.settings.table import TABLE, Setting
+from antigravity_proxy.state import schema
 
 ROOT = Path(__file__).parents[1]
 
@@ -78,3 +81,23 @@ def test_the_table_of_faults_and_attacks_is_whole_and_all_of_it_holds() -> None:
             assert f"| {row.fault} | {row.bound} | " in table, row.name
     assert "FAILED" not in table
     assert "NOT TESTED" not in table
+
+
+def test_the_formats_that_an_upgrade_meets_are_those_of_the_code() -> None:
+    text = (ROOT / "docs/upgrading.md").read_text()
+    assert f"| state {schema.VERSION} |" in text
+    assert f"keys `antigravity:{vault.VERSION}:…` | Redis {vault.VERSION} |" in text
+    assert f"| backup {backup.FORMAT} |" in text
+
+
+def test_the_data_model_has_each_table_and_each_key() -> None:
+    text = (ROOT / "docs/reference/data-model.md").read_text()
+    assert f"`antigravity:{vault.VERSION}:`" in text
+    tables = re.findall(r"CREATE TABLE (\w+)", " ".join(statement for step in schema.MIGRATIONS for statement in step))
+    assert len(tables) == 4
+    for table in tables:
+        assert re.search(rf"^\| [^|]*`{table}`", text, re.M), table
+    keys = re.findall(r"``(?:<ns>)?:(\w)[:`<]", wire.__doc__ or "")
+    assert len(keys) == 12
+    for key in keys:
+        assert re.search(rf"^\| `:{key}[:`]", text, re.M), key

@@ -124,3 +124,78 @@ def test_the_readmes_operator_commands_exist(tmp_path: Path) -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(Path(README).read_text().splitlines()) <= 150
+
+
+TUTORIAL = "docs/tutorial.md"
+
+
+@deferred(120)
+async def test_the_tutorial_leads_to_a_team_with_budgets(tmp_path: Path) -> None:
+    """Every command in its order; the daemon's start goes on beside those that follow it."""
+    from twisted.internet import reactor
+
+    simulator = Simulator(reactor)
+    simulator.start()
+    port, admin_port = free_port(), free_port()
+    here = shell(tmp_path, simulator, port)
+    here.environment |= {"OAUTH_LISTEN_PORT": str(admin_port)}
+    commands = [at(port, block) for block in blocks(TUTORIAL)]
+    start = next(each for each in commands if each.startswith("twistd"))
+    before, after = commands[: commands.index(start)], commands[commands.index(start) + 1 :]
+    enter = "set -a; . ./proxy.env; set +a\n"
+    assert enter in commands
+
+    def follow() -> list[str]:
+        said = [here.run(each if each in commands[:4] else enter + each) for each in before]
+        with here.serving(enter + start):
+            for each in after:
+                said.append(here.run(enter + each))
+                while "secrets/ben)" in each and "429" not in said[-1].splitlines()[0]:  # within two seconds
+                    said[-1] = here.run(enter + each)
+        (usage,) = (each for each in after if each.startswith("antigravity-proxy usage"))
+        return [*said, here.run(enter + usage)]  # a stop has written the last seconds too
+
+    try:
+        said = await in_thread(follow)
+    finally:
+        await simulator.stop()
+    everything = "\n".join(said)
+    asked = [each for each in said if each.startswith("HTTP/1.1")]
+    assert [each.split(" ", 2)[1] for each in asked] == ["200", "403", "429"]
+    assert "x-ratelimit-remaining-tokens: " in asked[0].lower()
+    assert "retry-after: " in asked[2].lower()
+    assert "may use 5 tokens a day" in asked[2]
+    assert "ANTHROPIC_AUTH_TOKEN" in everything
+    assert "All is well." in everything
+    assert "served by gemini-3.8-flash" in everything
+    assert re.search(r"^ann +gemini-3.8-flash", said[-1], re.M), said[-1]
+    assert not re.search(r"^ci ", said[-2], re.M)
+
+
+FIRST = "docs/first-contribution.md"
+
+
+def test_the_code_that_the_first_contribution_shows_is_the_code() -> None:
+    """The lines of each block follow each other in a file that the page has named before it; indents don't count."""
+
+    def plain(code: str) -> str:
+        return "\n".join(map(str.strip, code.splitlines()))
+
+    root = Path(README).resolve().parent
+    pieces = re.split(r"^```(\w+)\n(.*?)^```$", (root / FIRST).read_text(), flags=re.M | re.S)
+    named: list[str] = []
+    shown = 0
+    for text, language, code in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=False):
+        named += re.findall(r"`((?:antigravity_proxy|tests)/[\w/]+\.py)`", text)
+        if language in ("python", "text"):
+            shown += 1
+            assert any(plain(code) in plain((root / name).read_text()) for name in named), code
+    assert shown >= 7
+    assert all((root / name).exists() for name in named)
+
+
+def test_the_tests_that_the_first_contribution_runs_exist() -> None:
+    root = Path(README).resolve().parent
+    for block in blocks(FIRST):
+        for path in re.findall(r"\btests/[\w/.]+", block):
+            assert (root / path).exists(), path

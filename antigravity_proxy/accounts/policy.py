@@ -295,6 +295,16 @@ def cooldown(verdict: Verdict, until: float, strikes: int) -> Cooldown:
     return Cooldown(until, needs_owner or verdict.not_offered, verdict.is_fault, verdict.not_offered)
 
 
+def offers(states: Iterable[AccountState], model: str, rest: Cooldown | None, now: Moment) -> bool:
+    """Whether any of them may use the model and, as far as is known, has access to it; ``rest`` is the upstream's."""
+    if rest is not None and rest.not_offered:
+        return False
+    return any(
+        state.credential.may_use(model) and ((found := cooling(state, model, now)) is None or not found.not_offered)
+        for state in states
+    )
+
+
 def shortage(
     states: Iterable[AccountState],
     model: str,

@@ -215,6 +215,11 @@ class Pool:
             return found
         return structs.replace(found, unable=self._census.recent().unable, in_all=count)
 
+    def offers(self, model: str) -> bool:
+        """Whether anybody may use ``model``, as far as is known: free now or not."""
+        now = self.now()
+        return policy.offers(self._states.values(), model, self.resting_models.of(model, now.monotonic), now)
+
     def usable(self) -> int:
         """How many accounts can serve, cooling or not; as ``tally`` counts."""
         return self.tally().usable

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.web.template import Tag
 
 from antigravity_proxy.admin.account import level
-from antigravity_proxy.admin.http import Answers, form
+from antigravity_proxy.admin.http import Answers
 from antigravity_proxy.admin.login import Access
 from antigravity_proxy.admin.markup import Row, meter, short, table, tags
 from antigravity_proxy.admin.pages import Pages
@@ -134,11 +134,10 @@ class ClientKeysPages:
         refusal = self._access.refusal(request)
         if refusal is not None:
             return self._answers.send(request, refusal)
-        fields, session = form(request), self._access.session(request)
-        if fields is None or session is None or not session.is_own(fields.get("token", "")):
+        own = self._access.own_form(request)
+        if own is None:
             return self._answers.send(request, self._pages.out_of_date())
-        if self._access.is_foreign(request):
-            return self._answers.send(request, self._pages.out_of_date())
+        fields, session = own
         try:
             if name := fields.get("revoke", ""):
                 if fields.get("confirmed") != "yes":

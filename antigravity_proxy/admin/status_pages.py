@@ -11,7 +11,7 @@ from msgspec import Struct
 from twisted.web.template import Tag
 
 from antigravity_proxy.admin.changes import ACTIONS, Action, Changes, NotChanged
-from antigravity_proxy.admin.http import Answers, content_type, form, query
+from antigravity_proxy.admin.http import Answers, content_type, query
 from antigravity_proxy.admin.login import Access
 from antigravity_proxy.admin.markup import tags
 from antigravity_proxy.admin.overview import Overview, Selection
@@ -88,11 +88,10 @@ class StatusPages:
         refusal = self._access.refusal(request)
         if refusal is not None:
             return self._answers.send(request, refusal)
-        fields, session = form(request), self._access.session(request)
-        if fields is None or session is None or not session.is_own(fields.get("token", "")):
+        own = self._access.own_form(request)
+        if own is None:
             return self._answers.send(request, self._pages.out_of_date())
-        if self._access.is_foreign(request):
-            return self._answers.send(request, self._pages.out_of_date())
+        fields, session = own
         action = next((action for action in ACTIONS if action in fields), None)
         if action is None:
             return self._answers.send(request, self._pages.message(400, "Nothing to do", "The form names no change."))

@@ -36,6 +36,7 @@ class Quirk(Enum):
     LOST_SIGNATURES = "signatures"
     SMALLER_PICTURE = "imageSize"
     NO_SAMPLING = "temperature"
+    NO_SERVICE_TIER = "serviceTier"
     NO_BETAS = "anthropic-beta"
 
 

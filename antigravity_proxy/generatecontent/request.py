@@ -38,6 +38,8 @@ from antigravity_proxy.settings.limits import PICTURE_SILENCE
 _SEARCH = Raw(b'{"googleSearch":{}}')
 #: how an answer is asked for, piece by piece or in one, with the patience that it takes (upstream.md 1.2)
 _STREAM, _WHOLE = (b":streamGenerateContent?alt=sse", 0.0), (b":generateContent", PICTURE_SILENCE)
+#: what of ``generationConfig``, and which tool, official upstreams alone know
+_OFFICIAL_CONFIG, _OFFICIAL_TOOL = frozenset({"modelConfig"}), b'{"mcpServers"'
 #: which quirk cures a refusal whose message has these words, case and underscores aside; and for which models
 _CURES: tuple[tuple[re.Pattern[str], Quirk, Callable[[Model], bool]], ...] = (
     (re.compile(r"stopsequences"), Quirk.NO_STOP_SEQUENCES, lambda model: True),
@@ -46,6 +48,7 @@ _CURES: tuple[tuple[re.Pattern[str], Quirk, Callable[[Model], bool]], ...] = (
     (re.compile(r"logprobs"), Quirk.NO_LOGPROBS, lambda model: True),
     (re.compile(r"thinkingbudget|thinkinglevel"), Quirk.PLAIN_THINKING, lambda model: model.thinking is not None),
     (re.compile(r"response(json)?schema"), Quirk.SHORT_SCHEMA, lambda model: model.family != "claude"),
+    (re.compile(r"servicetier"), Quirk.NO_SERVICE_TIER, lambda model: True),
     (re.compile(r"image ?size"), Quirk.SMALLER_PICTURE, lambda model: model.image),
     (re.compile(r"prefill|must end with a user"), Quirk.NO_PREFILL, lambda model: model.takes_prefill),
     (re.compile(r"thoughtsignature|\bsignature\b|must be 'thinking'"), Quirk.LOST_SIGNATURES, lambda model: True),
@@ -120,8 +123,10 @@ def prepare(
     """Makes the request; raises BadRequest for what can't be asked of any model.
 
     ``conversation`` is the call's ``conversation_id``, where that is known already. ``official``: for an upstream that
-    takes the request bare, and knows no ``sessionId`` (official-upstreams.md 4).
+    takes the request bare, knows no ``sessionId``, and reads more (official-upstreams.md 4).
     """
+    if not official and (call.extra_config or call.builtin_tools):
+        call = _for_accounts(call)
     try:
         if call.speech is not None:
             return _prepare_speech(call, call.speech, model)
@@ -161,7 +166,25 @@ def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: s
         session_id="" if official else conversation,
     )
     restore = Restore(names, wrapped, only_first_call=not call.parallel_tool_calls)
-    return Prepared(model, msgspec.json.encode(request), restore, conversation, searches=search and len(tools) == 1)
+    body = _body(request, call, model, quirks, official)
+    return Prepared(model, body, restore, conversation, searches=search and len(tools) == 1)
+
+
+def _for_accounts(call: Call) -> Call:
+    """The call without the settings and tools that official upstreams alone know."""
+    config = {name: value for name, value in call.extra_config.items() if name not in _OFFICIAL_CONFIG}
+    builtin = tuple(tool for tool in call.builtin_tools if not bytes(tool).startswith(_OFFICIAL_TOOL))
+    return replace(call, extra_config=config, builtin_tools=builtin)
+
+
+def _body(request: Request, call: Call, model: Model, quirks: frozenset[Quirk], official: bool) -> bytes:
+    """The request with the fields beside it that Google's own models read at official upstreams."""
+    body = msgspec.json.encode(request)
+    if not (official and call.official and model.family == "gemini"):
+        return body
+    refused = {quirk.value for quirk in quirks}
+    fields = {name: value for name, value in call.official.items() if name not in refused}
+    return body[:-1] + b"," + msgspec.json.encode(fields)[1:] if fields else body
 
 
 def _prepare_speech(call: Call, speech: Speech, model: Model) -> Prepared:
@@ -181,7 +204,7 @@ def _prepare_speech(call: Call, speech: Speech, model: Model) -> Prepared:
 
 
 def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk], official: bool) -> Prepared:
-    """Image models take contents and the picture's form, nothing else (upstream.md 8.5)."""
+    """Image models take contents and the picture's form, of accounts nothing else (upstream.md 8.5)."""
     names = NameMap(function_names(call), model.family)
     contents = _contents(call, model, names, quirks)
     if (system := _system(list(call.system), model)) is not None:
@@ -189,9 +212,10 @@ def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk], official:
     config = {"responseModalities": Raw(b'["TEXT","IMAGE"]')} if official else {"candidateCount": Raw(b"1")}
     if form := _picture_form(call, quirks):
         config["imageConfig"] = form
-    request = Request(contents, generation_config=Raw(msgspec.json.encode(config)))
-    restore = Restore(names, frozenset(), only_first_call=False)
-    return Prepared(model, msgspec.json.encode(request), restore, is_picture=True)
+    safety = call.safety_settings if official else ()
+    request = Request(contents, generation_config=Raw(msgspec.json.encode(config)), safety_settings=safety)
+    body = _body(request, call, model, quirks, official)
+    return Prepared(model, body, Restore(names, frozenset(), only_first_call=False), is_picture=True)
 
 
 def _picture_form(call: Call, quirks: frozenset[Quirk]) -> Raw:

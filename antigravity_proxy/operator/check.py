@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
@@ -174,6 +174,8 @@ async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[]
     reading: Deferred[Any] = deferToThread(start.reader.read)
     try:
         state = await reading
+    except CancelledError:
+        raise
     except Exception as e:  # a fault of ours: the daemon says it in these words too
         state = start.reader.failed(unforeseen(e))
     directory = start.places.directory

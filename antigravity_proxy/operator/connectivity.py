@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import treq
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.http_headers import Headers
 
 from antigravity_proxy.operator.finding import Finding
@@ -60,6 +60,8 @@ async def _asked(reactor: Any, egresses: Egresses, settings: Settings) -> AsyncI
         try:
             response = await asking.addTimeout(PATIENCE, reactor)
             await treq.content(response).addTimeout(PATIENCE, reactor)
+        except CancelledError:
+            raise
         except Exception as e:  # of any kind: what matters is that nothing answered
             yield Finding("upstream", "error", _unreachable(origin, e, settings))
         else:

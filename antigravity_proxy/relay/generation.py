@@ -42,6 +42,7 @@ class Generation:
         "_prepared",
         "_quirks",
         "_route",
+        "_shared_by",
         "_upstream",
         "answer",
         "usage",
@@ -62,7 +63,9 @@ class Generation:
         self._memory = memory
         self._route = route
         self._name = call.session or ("" if route[0].image else memory.conversation)
-        self._last: str | None = None  # the upstream that served the conversation before, if several can
+        #: the conversation's key for the model that several upstreams can serve; and which of them did so before
+        self._shared_by = session_key(self._name, f"any/{route[0].id}") if self._name and len(route) > 1 else b""
+        self._last: str | None = None
         self._new_answer = new_answer
         self._client = client
         self._place = place
@@ -80,7 +83,7 @@ class Generation:
         answer's ``fail``. Raises ClientGone.
         """
         system = () if self._call is None else self._call.system
-        if len(self._route) > 1:
+        if self._shared_by:
             self._order()
         legs = [Leg(self._context.of(model), model.id, self._session(model)) for model in self._route]
         free = (
@@ -95,20 +98,16 @@ class Generation:
         return self.answer.close()
 
     def _order(self) -> None:
-        """A conversation stays with the upstream that served it, while that can serve."""
-        key = self._leg_key()
-        last = self._context.legs.account_of(key, self._context.clock.seconds()) if key else None
+        """A conversation stays with the upstream that served it, while that can serve: for each model by itself."""
+        last = self._context.legs.account_of(self._shared_by, self._context.clock.seconds())
         staying = [model for model in self._route if model.upstream == last]
         self._route = (*staying, *(model for model in self._route if model.upstream != last))
         self._last = last
 
     def _stay(self) -> None:
         """The conversation is this upstream's from now on."""
-        if len(self._route) > 1 and (key := self._leg_key()):
-            self._context.legs.bind(key, self._model.upstream, self._context.clock.seconds())
-
-    def _leg_key(self) -> bytes:
-        return session_key(self._name, "") if self._name else b""
+        if self._shared_by:
+            self._context.legs.bind(self._shared_by, self._model.upstream, self._context.clock.seconds())
 
     def _session(self, model: Model) -> bytes:
         """The key under which the conversation keeps its account at a model's upstream; empty for none."""

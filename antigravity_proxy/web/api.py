@@ -187,7 +187,7 @@ class ApiResource(Resource):
     def _models(self, admission: ApiAdmission) -> tuple[PublicModel, ...]:
         """The models that the client may use."""
         router, key = self._router(), admission.key
-        listed = router.public()
+        listed = router.public(self._offers)
         if key is None or not key.models:
             return listed
         return tuple(model for model in listed if _may_use(key, router, model.id))
@@ -195,8 +195,11 @@ class ApiResource(Resource):
     def _model(self, admission: ApiAdmission, name: str) -> PublicModel | None:
         """The model of that name, if the client may use it: what a request for it would be served by."""
         router, key = self._router(), admission.key
-        found = router.find(name)
+        found = router.find(name, self._offers)
         return found if found is not None and (key is None or _may_use(key, router, name)) else None
+
+    def _offers(self, upstream: str, model: str) -> bool:
+        return self._context.upstreams[upstream].pool.offers(model)
 
     def _capacity(self) -> Rendered:
         upstreams = self._context.upstreams

@@ -248,6 +248,18 @@ async def test_watching_tells_of_changes_alone(writer: VolumeWriter, monkeypatch
 
 
 @deferred()
+async def test_a_watch_ends_while_it_reads_too(writer: VolumeWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "deferToThread", lambda *_: Deferred())
+    environment = {"ANTIGRAVITY_DATA_DIR": str(writer.directory)}
+    watching = Deferred.fromCoroutine(
+        check.watch(reactor, {}, environment, offline=True, epoch=lambda: EPOCH, tell=lambda _: None)
+    )
+    watching.cancel()
+    with pytest.raises(CancelledError):
+        await watching
+
+
+@deferred()
 async def test_the_log_that_a_writer_keeps_open_is_no_change(writer: VolumeWriter) -> None:
     before = await checked(writer.directory)
     app = sqlite3.connect(writer.directory / "cloud_accounts.db", isolation_level=None)
