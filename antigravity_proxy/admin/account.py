@@ -58,9 +58,9 @@ class Shown(Struct, frozen=True):
     subscription: str = ""
 
 
-def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Moment) -> Shown:
-    """The account as it is now. ``clients``: the keys of the configured OAuth clients."""
-    account, kind = state.credential, kind_of(state, rules, now)
+def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Moment, *, held: bool = False) -> Shown:
+    """The account as it is now. ``clients``: the keys of the configured OAuth clients; ``held``: all are on hold."""
+    account, kind = state.credential, kind_of(state, rules, now, held=held)
     email, name = masked(account.label.reveal()), masked(account.name.reveal())
     why = why_not(state, clients, now) if kind != "paused" else "paused: this proxy leaves it alone"
     if kind == "out" and not why and state.last_failure is not None:
@@ -141,6 +141,7 @@ WORDS: Mapping[Kind, str] = {
     "busy": "Busy",
     "limited": "Partly cooling",
     "cooling": "Cooling",
+    "held": "On hold",
     "paused": "Paused",
     "out": "Out of use",
 }

@@ -44,9 +44,16 @@ _CALLED = {
     "busy": "busy",
     "limited": "partly cooling",
     "cooling": "cooling",
+    "held": "on hold",
     "paused": "paused",
     "out": "out of use",
 }
+
+
+_REFUSED = (
+    "Upstream refuses what these clients send, mostly for their system prompt, although quota is left. Another client "
+    "or model helps, or an official credential; no account is set aside for it."
+)
 
 
 class Fragment(NamedTuple):
@@ -192,8 +199,14 @@ def _refused(refused: tuple[tuple[str, int], ...]) -> Tag:
     """Requests that upstream refused for their prompt, by client; nothing where there was none."""
     if not refused:
         return tags.section(id="refused", hidden="")
-    lines = (tags.li(tags.span(client), " ", tags.span(number(count, "request"))) for client, count in refused)
-    return tags.section(tags.h2("Refused for its prompt, by client"), tags.ul(*lines), id="refused")
+    lines = (tags.li(tags.b(client), f": {number(count, 'request')}") for client, count in refused)
+    return tags.section(
+        tags.h2("Refused for its prompt, by client"),
+        tags.ul(*lines),
+        tags.p(_REFUSED, class_="none"),
+        id="refused",
+        class_="wide",
+    )
 
 
 def _figures(listed: Listed, official: CredentialsShown, traffic: Traffic) -> Tag:
@@ -205,6 +218,7 @@ def _figures(listed: Listed, official: CredentialsShown, traffic: Traffic) -> Ta
         ("ready", ready, "accounts ready"),
         ("cooling", resting, "cooling, some or all models"),
         ("paused", counts["paused"], "paused"),
+        *([("cooling", counts["held"], "on hold")] if counts["held"] else []),
         ("out", counts["out"], "out of use"),
     ]
     if official.all:
