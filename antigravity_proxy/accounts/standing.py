@@ -141,7 +141,7 @@ def _against(state: AccountState, model: str, rules: Rules, now: Moment, *, full
     if (out := policy.out_of_use(state, now)) is not None:
         return f"out of use: {out.value}", None
     credential = state.credential
-    if not (credential.may_use_all or credential.may_use(model)):
+    if not credential.may_use(model):
         return "it may not use the model", None
     cooldown = policy.cooling(state, model, now)
     if cooldown is not None:

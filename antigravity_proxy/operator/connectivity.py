@@ -24,13 +24,15 @@ from antigravity_proxy.upstream.tunnel import ProxyUnreachable, TunnelRefused
 PATIENCE = 10.0
 
 
-async def connectivity(reactor: Any, settings: Settings) -> list[Finding]:
-    """Asks each host once; any answer counts. Raises SettingsError for TLS files that can't be used."""
+async def connectivity(reactor: Any, settings: Settings, *, accounts: bool = True) -> list[Finding]:
+    """Asks each host once; any answer counts. ``accounts``: those of the accounts too.
+
+    Raises SettingsError for TLS files that can't be used."""
     ticker = Ticker(reactor)
     egresses = configured(reactor, ticker, settings)
     try:
         return [
-            *[finding async for finding in _asked(reactor, egresses, settings)],
+            *([finding async for finding in _asked(reactor, egresses, settings)] if accounts else []),
             *[finding async for finding in _shared(reactor, settings)],
         ]
     finally:

@@ -23,6 +23,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from antigravity_proxy.operator import check
 from antigravity_proxy.operator.check import Report
+from antigravity_proxy.replicas.store import NO_KEY
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.simulator.volume import VolumeWriter, write_volume
@@ -134,6 +135,21 @@ async def test_the_replicas_redis_is_asked_and_is_no_reason_to_fail(writer: Volu
     assert there.well
     assert away.well
     await simulator.stop()
+
+
+@pytest.mark.parametrize(("key", "shares"), [("", False), ("ab" * 32, True)])
+@deferred(20)
+async def test_replicas_without_a_volume_need_a_key_to_share(tmp_path: Path, key: str, shares: bool) -> None:
+    environment = {
+        "HOME": str(tmp_path),
+        "GEMINI_API_KEYS": "one=AIza" + "1" * 35,
+        "REDIS_URL": "redis://127.0.0.1:1",
+        "ANTIGRAVITY_MASTER_KEY": key,
+    }
+    report = await check.check(reactor, {}, environment, offline=True, epoch=lambda: EPOCH)
+    warned = [finding.message for finding in report.findings if "Nothing can be sealed" in finding.message]
+    assert [warning.startswith(NO_KEY) for warning in warned] == [True] * (not shares)
+    assert report.well
 
 
 @deferred()
