@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -158,7 +158,7 @@ def _prepare(call: Call, model: Model, quirks: frozenset[Fix], conversation: str
     tools = _tools(declared, search, call, mixes=model.mixes_tools)
     request = Request(
         contents=contents,
-        system_instruction=_system(system, model),
+        system_instruction=_system(system, model) if system else None,
         generation_config=config,
         tools=tools,
         tool_config=_tool_config(choice, call, model, mixed=bool(declared) and len(tools) > 1),
@@ -303,7 +303,9 @@ def _generation_config(
         thinking = ThinkingConfig(thinking.include_thoughts)
     temperature, top_p, top_k = samplers(sampling, claude=model.family == "claude", thinks=thinking is not None)
     no_logprobs = Quirk.NO_LOGPROBS in quirks
-    mime, json_schema, short_schema = _output(call, model, quirks, tools, system)
+    mime, json_schema, short_schema = "", ABSENT, ABSENT
+    if call.output.kind != "text":
+        mime, json_schema, short_schema = _output(call, model, quirks, tools, system)
     config = GenerationConfig(
         temperature=temperature,
         top_p=top_p,
@@ -329,24 +331,22 @@ def _generation_config(
 def samplers(sampling: Sampling, *, claude: bool, thinks: bool) -> tuple[float | None, float | None, int | None]:
     """Temperature, top-p and top-k as a model takes them: Claude one of the first two, and little while it thinks."""
     thinking_claude = claude and thinks
-    temperature = None if thinking_claude else _within(sampling.temperature, 0, 2)
-    top_p = None if claude and temperature is not None else _within(sampling.top_p, 0, 1)
+    temperature = None if thinking_claude or sampling.temperature is None else _within(sampling.temperature, 0, 2)
+    top_p = None if sampling.top_p is None or (claude and temperature is not None) else _within(sampling.top_p, 0, 1)
     if thinking_claude and (top_p or 0) < 0.95:
         top_p = None
     top_k = None if thinking_claude or sampling.top_k is None else max(sampling.top_k, 1)
     return temperature, top_p, top_k
 
 
-def _within(value: float | None, low: float, high: float) -> float | None:
+def _within(value: float, low: float, high: float) -> float:
     """Out of range is brought into it, as upstream would refuse it (upstream.md 8.4)."""
-    return value if value is None or low <= value <= high else min(max(value, low), high)
+    return value if low <= value <= high else min(max(value, low), high)
 
 
 def _output(call: Call, model: Model, quirks: frozenset[Fix], tools: bool, system: list[str]) -> tuple[str, Raw, Raw]:
     """Mime type, schema, schema by the short list. Where upstream can't be told, the model is (translation.md 2.5)."""
     output = call.output
-    if output.kind == "text":
-        return "", ABSENT, ABSENT
     if model.family == "claude" or (tools and not model.formats_beside_tools):
         system.append(output_in_words(output))
         return "", ABSENT, ABSENT
@@ -384,14 +384,9 @@ def conversation_id(call: Call) -> str:
 
     Made from what the client calls it, and from how it opens: the name may be its user's, who has several.
     """
+    parts = call.contents[0].parts if call.contents else ()
+    said = [part.text or (part.inline_data.data if part.inline_data is not None else "") for part in parts]
     digest = hashlib.sha256()
-    for text in (call.session, *_opening(call)):
+    for text in (call.session, *call.system, *said):
         digest.update(text[:4096].encode("utf-8", "replace"))
     return "-" + str(int.from_bytes(digest.digest()[:8], "big") >> 1)
-
-
-def _opening(call: Call) -> Iterator[str]:
-    """What every request of a conversation begins with."""
-    yield from call.system
-    for part in call.contents[0].parts if call.contents else ():
-        yield part.text or (part.inline_data.data if part.inline_data is not None else "")

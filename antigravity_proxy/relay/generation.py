@@ -86,10 +86,10 @@ class Generation:
         if self._shared_by:
             self._order()
         legs = [Leg(self._context.of(model), model.id, self._session(model)) for model in self._route]
-        free = (
-            model for model, leg in zip(self._route, legs, strict=True) if leg.upstream.pool.free_in(leg.model) == 0
-        )
-        await self._prepare(next(free, self._route[0]))
+        at = 0
+        if len(legs) > 1:
+            at = next((i for i, leg in enumerate(legs) if leg.upstream.pool.free_in(leg.model) == 0), 0)
+        await self._prepare(self._route[at])
         failover = Failover(self._context, legs, self._client, self._repair, system)
         del system  # a long stream keeps no prompt in memory
         await failover.run(lambda lease, base: self._attempt(self._route[failover.at], lease, base))
