@@ -205,7 +205,7 @@ def eligibility(state: AccountState, model: str, rules: Rules, now: Moment) -> E
     A quota that is used up, or down to the reserve, counts as a cooldown until it begins anew (upstream.md 3.4).
     """
     credential = state.credential
-    if not in_use(state) or not (credential.may_use_all or credential.may_use(model)):
+    if not in_use(state) or ((credential.models or credential.exclude) and not credential.may_use(model)):
         return NOWHERE
     live = has_live_token(state, now)
     if not live and not can_refresh(state, now):

@@ -107,9 +107,9 @@ class StatusPages:
                     f"{found.called} is removed from the data directory, for the desktop app too. To use "
                     "it again, somebody has to sign in with it."
                 )
-                return self._answers.send(
-                    request, self._pages.confirm(session.token, action, found.id, "Remove this account?", words)
-                )
+                title = "Remove this account?"
+                asked = self._pages.confirm(session.token, "/accounts", action, found.id, title, words)
+                return self._answers.send(request, asked)
             changed = await self._changes.do(action, account)
         except NotChanged as e:
             return self._answers.send(request, self._pages.message(e.status, "Nothing was changed", e.message))
@@ -149,6 +149,8 @@ class StatusPages:
             tags.nav(add, leave if session.is_login else "", **{"aria-label": "Actions"}),
             tags.form(token.clone(), id="change", method="post", action=path("/accounts"), hidden=""),
             tags.form(token.clone(), id="keys", method="post", action=path("/client-keys"), hidden=""),
+            # apart, since Enter in a field presses its form's first button
+            tags.form(token.clone(), id="revoking", method="post", action=path("/client-keys"), hidden=""),
         )
 
     def _told(self, session: Session) -> Tag | str:

@@ -77,7 +77,7 @@ class Router:
         if call.speech is not None:
             return (self.special(call.model, "speech"),)
         if self.routing.only_accounts and not _pin(call.model)[0]:
-            return tuple((model,) for model in self.catalogue.serving(call))
+            return tuple([(model,) for model in self.catalogue.serving(call)])
         chain = self.catalogue.mapped(call.model) or (call.model,)
         found = tuple(filter(None, (self._route(name, call) for name in chain)))
         if not found:
