@@ -9,7 +9,7 @@ MATRIX := build/matrix.md
 BIN := $(VENV)/bin
 LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
 
-.PHONY: help demo run test test-hostile test-replicas test-clients test-conformance test-browser test-containers fuzz hammer lint format bench bench-counts bench-dialects bench-volume lock dist clean
+.PHONY: help demo run test test-hostile test-replicas test-clients test-conformance test-browser test-containers fuzz hammer lint format bench bench-counts bench-dialects bench-volume openapi docs lock dist clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -73,6 +73,12 @@ bench-dialects: $(VENV)/.dev ## what each dialect's own part costs
 bench-volume: $(VENV)/.dev ## what volumes of 10 to 100,000 accounts cost
 	$(BIN)/python benchmarks/volume.py
 
+openapi: $(VENV)/.dev ## docs/reference/openapi*.json, from the code and the tables of fields
+	$(BIN)/python docs/tools/openapi.py
+
+docs: $(VENV)/.docs ## all documents as static pages, in build/docs; a broken link is an error
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs -b html . build/docs
+
 lock: ## the image's dependencies anew, with their checksums
 	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
 	build/lock/bin/uv pip compile setup.cfg $(LOCK) --output-file requirements/runtime.lock
@@ -94,6 +100,10 @@ $(VENV)/.dev: setup.cfg pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[dev]'
 	touch $@ $(VENV)/.runtime
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[docs]'
+	touch $@
 
 $(VENV)/.browser: $(VENV)/.dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[browser]'
