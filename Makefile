@@ -7,7 +7,13 @@ PREVIOUS := build/previous
 CONFORMANCE := build/conformance
 MATRIX := build/matrix.md
 BIN := $(VENV)/bin
+# processes of `make test`: one more than a small machine's cores, since many tests wait for sockets
+WORKERS ?= 3
+CPU_BOUND ?= 260
 LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
+
+# without compiled files each of the tests' processes would compile and rewrite everything again
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo run test test-hostile test-replicas test-clients test-conformance test-browser test-containers fuzz hammer lint format bench bench-counts bench-dialects bench-volume openapi docs lock dist clean
 
@@ -20,8 +26,8 @@ demo: $(VENV)/.runtime ## the real daemon on a simulated Google: no account, no 
 run: $(VENV)/.runtime ## the daemon, with the settings of the environment
 	$(BIN)/twistd -n --pidfile= antigravity
 
-test: $(VENV)/.dev ## the whole proof, with coverage
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
+test: $(VENV)/.dev ## the tests, with coverage; prints the slowest, and fails where all take more CPU time than their bound
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= --cpu-bound=$(CPU_BOUND)
 	$(BIN)/python tests/coverage_gate.py
 
 test-hostile: $(VENV)/.dev ## every fault and attack of docs/security.md, with its table (about five minutes)

@@ -15,8 +15,8 @@ from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
 from antigravity_proxy.daemon.process import keep_monotonic_time
 
-#: marks of the rows that a test proves, and their table
-pytest_plugins = ("support.matrix",)
+#: marks of the rows that a test proves, and their table; what the tests cost
+pytest_plugins = ("support.matrix", "support.suite_cost")
 
 DATA = Path(__file__).parent / "data"
 
@@ -57,6 +57,7 @@ def no_leaks() -> Iterator[list[Any]]:
         yield errors
     finally:
         gc.collect()
+        gc.freeze()  # what outlives a test is not looked through after each later one: that took a third of the suite
         globalLogPublisher.removeObserver(observe)
     left = [call for call in reactor.getDelayedCalls() if call not in before and call.active()]
     told = [str(call) for call in left]

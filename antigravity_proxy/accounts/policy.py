@@ -205,7 +205,7 @@ def eligibility(state: AccountState, model: str, rules: Rules, now: Moment) -> E
     A quota that is used up, or down to the reserve, counts as a cooldown until it begins anew (upstream.md 3.4).
     """
     credential = state.credential
-    if not in_use(state) or not (credential.may_use_all or credential.may_use(model)):
+    if not in_use(state) or ((credential.models or credential.exclude) and not credential.may_use(model)):
         return NOWHERE
     live = has_live_token(state, now)
     if not live and not can_refresh(state, now):
@@ -293,6 +293,16 @@ def cooldown(verdict: Verdict, until: float, strikes: int) -> Cooldown:
     """The cooldown of a verdict until a moment (monotonic seconds), after so many failures in a row before."""
     needs_owner = verdict.needs_owner or 0 < verdict.flagged_after <= strikes + 1
     return Cooldown(until, needs_owner or verdict.not_offered, verdict.is_fault, verdict.not_offered)
+
+
+def offers(states: Iterable[AccountState], model: str, rest: Cooldown | None, now: Moment) -> bool:
+    """Whether any of them may use the model and, as far as is known, has access to it; ``rest`` is the upstream's."""
+    if rest is not None and rest.not_offered:
+        return False
+    return any(
+        state.credential.may_use(model) and ((found := cooling(state, model, now)) is None or not found.not_offered)
+        for state in states
+    )
 
 
 def shortage(

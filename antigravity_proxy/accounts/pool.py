@@ -167,16 +167,18 @@ class Pool:
         """
         if self.terms_rest:
             return None
-        if self.resting_models and not resting and self.resting_models.of(model, self._clock.seconds()) is not None:
+        now = self.now()
+        if self.resting_models and not resting and self.resting_models.of(model, now.monotonic) is not None:
             return None
-        state = self._choose(model, tried, session, keep)
-        return None if state is None else self._hold(state, model)
+        state = self._choose(model, tried, session, keep, now)
+        return None if state is None else self._hold(state, model, now)
 
     def again(self, state: AccountState, model: str) -> Lease | None:
         """This very account once more; None if it has been set aside meanwhile."""
-        standing = policy.eligibility(state, model, self._rules, self.now())
+        now = self.now()
+        standing = policy.eligibility(state, model, self._rules, now)
         may = standing.rank is not None and self._is_here(state) and not self.terms_rest
-        return self._hold(state, model) if may else None
+        return self._hold(state, model, now) if may else None
 
     def queue(self, model: str, tried: Collection[AccountState], session: bytes) -> Deferred[Lease | None]:
         """Waits a moment for an account that is only busy; fires with None if none was given back."""
@@ -214,6 +216,11 @@ class Pool:
         if is_full or free_in is not None:
             return found
         return structs.replace(found, unable=self._census.recent().unable, in_all=count)
+
+    def offers(self, model: str) -> bool:
+        """Whether anybody may use ``model``, as far as is known: free now or not."""
+        now = self.now()
+        return policy.offers(self._states.values(), model, self.resting_models.of(model, now.monotonic), now)
 
     def usable(self) -> int:
         """How many accounts can serve, cooling or not; as ``tally`` counts."""
@@ -316,8 +323,9 @@ class Pool:
     def _leave_alone(self, model: str, seconds: float, marks: int) -> None:
         self.resting_models.rest(model, marked(self._clock.seconds() + seconds, marks))
 
-    def _choose(self, model: str, tried: Collection[AccountState], session: bytes, keep: bool) -> AccountState | None:
-        now = self.now()
+    def _choose(
+        self, model: str, tried: Collection[AccountState], session: bytes, keep: bool, now: Moment
+    ) -> AccountState | None:
         order = self._ranking(model, now)
         names = [session] if session else []
         if self._rules.mode == "cache-first":  # all who are not bound yet follow one another
@@ -355,8 +363,7 @@ class Pool:
         found = policy.eligibility(best, order.model, self._rules, now).rank
         return best if found is not None and found[0] < rank[0] else bound
 
-    def _hold(self, state: AccountState, model: str) -> Lease:
-        now = self.now()
+    def _hold(self, state: AccountState, model: str, now: Moment) -> Lease:
         self.last_leased = now.monotonic
         state.in_flight += 1
         self.counters.leases += 1

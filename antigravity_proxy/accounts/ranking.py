@@ -32,17 +32,12 @@ _TOKENLESS: Rank = (policy.TOKENLESS, *(float("-inf"),) * 4)  # type: ignore[ass
 class Sorted(Generic[K]):
     """Accounts by a key, the smallest first; among equals by serial. Moving a pointer is cheap, even past thousands."""
 
-    __slots__ = ("_entries", "_keys")
+    __slots__ = ("_keys", "entries")
 
     def __init__(self) -> None:
         self._keys: dict[AccountState, K] = {}
-        self._entries: list[tuple[K, int, AccountState]] = []
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __getitem__(self, index: int) -> tuple[K, int, AccountState]:
-        return self._entries[index]
+        #: key, serial and account, in order; only ``put`` changes them
+        self.entries: list[tuple[K, int, AccountState]] = []
 
     def key(self, state: AccountState) -> K | None:
         """The account's key; None: it isn't here."""
@@ -50,12 +45,12 @@ class Sorted(Generic[K]):
 
     def at_least(self, key: K) -> AccountState | None:
         """The first account whose key is not smaller."""
-        i = bisect_left(self._entries, (key,))
-        return self._entries[i][2] if i < len(self._entries) else None
+        i = bisect_left(self.entries, (key,))
+        return self.entries[i][2] if i < len(self.entries) else None
 
     def up_to(self, key: K) -> int:
         """How many keys are not greater."""
-        return bisect_right(self._entries, (key, float("inf")))
+        return bisect_right(self.entries, (key, float("inf")))
 
     def put(self, state: AccountState, key: K | None) -> None:
         """Moves the account to its new key; None takes it out."""
@@ -63,10 +58,10 @@ class Sorted(Generic[K]):
         if known == key:
             return
         if known is not None:
-            del self._entries[bisect_left(self._entries, (known, state.serial))]
+            del self.entries[bisect_left(self.entries, (known, state.serial))]
             del self._keys[state]
         if key is not None:
-            insort(self._entries, (key, state.serial, state))
+            insort(self.entries, (key, state.serial, state))
             self._keys[state] = key
 
 
@@ -87,16 +82,18 @@ class Ranking:
 
     def first(self, now: Moment, tried: Collection[AccountState] = ()) -> AccountState | None:
         """The account to lease next, other than those ``tried``; None when there is none now."""
-        self._wake(now, _WAKE_AT_ONCE)
-        self._take_in(now, _TAKE_IN_AT_ONCE)
+        if self._waking.entries:
+            self._wake(now, _WAKE_AT_ONCE)
+        if self._newcomers:
+            self._take_in(now, _TAKE_IN_AT_ONCE)
         found = self._first(now, tried)
-        if found is None and (self._wake(now, len(self._waking)) or self._newcomers):
+        if found is None and (self._wake(now, len(self._waking.entries)) or self._newcomers):
             self._take_in(now, len(self._newcomers))
             found = self._first(now, tried)
         return found
 
     def _first(self, now: Moment, tried: Collection[AccountState]) -> AccountState | None:
-        ready, i = self._ready, 0
+        ready, i = self._ready.entries, 0
         while i < len(ready):
             rank, _, state = ready[i]
             if state in tried:
@@ -111,8 +108,8 @@ class Ranking:
         Flagged accounts don't count: time alone does not bring them back.
         """
         self._take_in(now, len(self._newcomers))
-        while self._cooling:
-            until, _, state = self._cooling[0]
+        while self._cooling.entries:
+            until, _, state = self._cooling.entries[0]
             self.touch(state, now)
             if self._cooling.key(state) == until:
                 return until
@@ -121,7 +118,7 @@ class Ranking:
     def counts(self, now: Moment) -> tuple[int, int]:
         """How many can serve, busy or not, and how many cool; as far as they have been put in order."""
         free_again = self._cooling.up_to(now.monotonic)
-        return len(self._ready) + free_again + len(self.full), len(self._cooling) - free_again
+        return len(self._ready.entries) + free_again + len(self.full), len(self._cooling.entries) - free_again
 
     def first_tokenless(self) -> AccountState | None:
         """The account to use next once it has a new token; None: all that can serve have one, as far as is known."""
@@ -162,7 +159,8 @@ class Ranking:
     def _wake(self, now: Moment, at_most: int) -> bool:
         """Looks again at accounts that time may have bettered; says whether there were any."""
         woken = 0
-        while woken < at_most and self._waking and self._waking[0][0] <= now.monotonic:
-            self.touch(self._waking[0][2], now)
+        waking = self._waking.entries
+        while woken < at_most and waking and waking[0][0] <= now.monotonic:
+            self.touch(waking[0][2], now)
             woken += 1
         return woken > 0

@@ -178,6 +178,13 @@ class Access:
         name, now = self._answers.cookie(request, _SESSION), self._clock()
         return (self._sessions.get(name, now) or self._visitors.get(name, now)) if name else None
 
+    def own_form(self, request: Any) -> tuple[dict[str, str], Session] | None:
+        """The fields of a form of a page of ours, and the session it was shown in; None: it is not ours, or too old."""
+        fields, session = form(request), self.session(request)
+        if fields is None or session is None or not session.is_own(fields.get("token", "")):
+            return None
+        return None if self.is_foreign(request) else (fields, session)
+
     def is_foreign(self, request: Any) -> bool:
         """Another site's page sent the form."""
         return is_foreign(request.requestHeaders, own=(self._answers.base_url.origin.encode("latin-1"),))
@@ -220,8 +227,7 @@ class LoginPages:
 
     def logout(self, request: Any) -> bytes:
         """Ends the session."""
-        fields, session = form(request) or {}, self._access.session(request)
-        if session is None or not session.is_own(fields.get("token", "")) or self._access.is_foreign(request):
+        if self._access.own_form(request) is None:
             return self._answers.send(request, self._pages.out_of_date())
         self._access.end(request)
         return self._answers.redirect(request, 303, self._answers.base_url.path("/login"))

@@ -11,7 +11,7 @@ from msgspec import Struct
 from twisted.web.template import Tag
 
 from antigravity_proxy.admin.changes import ACTIONS, Action, Changes, NotChanged
-from antigravity_proxy.admin.http import Answers, content_type, form, query
+from antigravity_proxy.admin.http import Answers, content_type, query
 from antigravity_proxy.admin.login import Access
 from antigravity_proxy.admin.markup import tags
 from antigravity_proxy.admin.overview import Overview, Selection
@@ -88,11 +88,10 @@ class StatusPages:
         refusal = self._access.refusal(request)
         if refusal is not None:
             return self._answers.send(request, refusal)
-        fields, session = form(request), self._access.session(request)
-        if fields is None or session is None or not session.is_own(fields.get("token", "")):
+        own = self._access.own_form(request)
+        if own is None:
             return self._answers.send(request, self._pages.out_of_date())
-        if self._access.is_foreign(request):
-            return self._answers.send(request, self._pages.out_of_date())
+        fields, session = own
         action = next((action for action in ACTIONS if action in fields), None)
         if action is None:
             return self._answers.send(request, self._pages.message(400, "Nothing to do", "The form names no change."))
@@ -108,9 +107,9 @@ class StatusPages:
                     f"{found.called} is removed from the data directory, for the desktop app too. To use "
                     "it again, somebody has to sign in with it."
                 )
-                return self._answers.send(
-                    request, self._pages.confirm(session.token, action, found.id, "Remove this account?", words)
-                )
+                title = "Remove this account?"
+                asked = self._pages.confirm(session.token, "/accounts", action, found.id, title, words)
+                return self._answers.send(request, asked)
             changed = await self._changes.do(action, account)
         except NotChanged as e:
             return self._answers.send(request, self._pages.message(e.status, "Nothing was changed", e.message))
@@ -150,6 +149,8 @@ class StatusPages:
             tags.nav(add, leave if session.is_login else "", **{"aria-label": "Actions"}),
             tags.form(token.clone(), id="change", method="post", action=path("/accounts"), hidden=""),
             tags.form(token.clone(), id="keys", method="post", action=path("/client-keys"), hidden=""),
+            # apart, since Enter in a field presses its form's first button
+            tags.form(token.clone(), id="revoking", method="post", action=path("/client-keys"), hidden=""),
         )
 
     def _told(self, session: Session) -> Tag | str:

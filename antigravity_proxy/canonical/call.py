@@ -95,7 +95,8 @@ class Call(Struct, frozen=True):
     ``system`` holds the system texts in order. ``extra_config`` holds further ``generationConfig`` keys that only the
     Gemini dialect can say (``mediaResolution``, ``speechConfig``, …), ``builtin_tools`` its tools that are not
     functions (``codeExecution``, ``googleSearch`` with its settings, …), ``tool_settings`` its ``toolConfig`` besides
-    how functions are called, all as the client wrote them. ``choices`` is how many answers are wanted
+    how functions are called, all as the client wrote them. ``official`` are fields beside those that official upstreams
+    alone read (``serviceTier``, ``cachedContent``, …), under Gemini's names. ``choices`` is how many answers are wanted
     (OpenAI's ``n``). ``session`` is the name that the client gave the conversation, or its user, if any (clients.md 8):
     requests of the same name go to the same account. ``original`` is there only where an upstream could take it.
     """
@@ -114,6 +115,7 @@ class Call(Struct, frozen=True):
     reasoning: Reasoning = Reasoning()
     safety_settings: tuple[Raw, ...] = ()
     extra_config: dict[str, Raw] = {}
+    official: dict[str, Raw] = {}
     choices: int = 1
     stream: bool = False
     speech: Speech | None = None

@@ -116,7 +116,7 @@ class Usage(Struct, frozen=True, rename="camel", omit_defaults=True):
     @property
     def output_tokens(self) -> int:
         """Answer tokens, thoughts included; right for either reading of ``candidatesTokenCount`` (upstream.md 5.3)."""
-        rest = self.total_token_count - self.input_tokens
+        rest = self.total_token_count - self.prompt_token_count - self.tool_use_prompt_token_count
         if self.total_token_count and rest >= self.candidates_token_count:
             return rest
         return self.candidates_token_count + self.thoughts_token_count

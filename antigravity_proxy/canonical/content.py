@@ -64,7 +64,8 @@ class Part(Struct, frozen=True, rename="camel", omit_defaults=True):
 class RichPart(Part, frozen=True, rename="camel", omit_defaults=True):
     """A part with what only Gemini's dialect says of it, as the client wrote it; other families' models get none of it.
 
-    ``tool_call`` and ``tool_response`` are data, of tools that Google runs; all others modify the part's data.
+    ``tool_call`` and ``tool_response`` are data, of tools that Google runs; all others modify the part's data, and
+    ``speech_metadata`` is known to official upstreams alone.
     """
 
     video_metadata: Raw = ABSENT
@@ -76,6 +77,7 @@ class RichPart(Part, frozen=True, rename="camel", omit_defaults=True):
     part_metadata: Raw = ABSENT
     tool_call: Raw = ABSENT
     tool_response: Raw = ABSENT
+    speech_metadata: Raw = ABSENT
 
 
 class Content(Struct, frozen=True, rename="camel", omit_defaults=True):

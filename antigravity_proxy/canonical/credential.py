@@ -71,11 +71,6 @@ class Credential(Struct, frozen=True, gc=False, kw_only=True):
     disabled: str = ""
     paused: bool = False
 
-    @property
-    def may_use_all(self) -> bool:
-        """Whether it may be used for every upstream id."""
-        return not (self.models or self.exclude)
-
     def may_use(self, model: str) -> bool:
         """Whether it may be used for an upstream id."""
         if any(fnmatchcase(model, pattern) for pattern in self.exclude):

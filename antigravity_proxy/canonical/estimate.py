@@ -54,7 +54,8 @@ def around_tokens(call: Call) -> int:
 
 def input_tokens(call: Call) -> int:
     """The tokens of a call's whole input."""
-    return around_tokens(call) + contents_tokens(call.contents)
+    around = around_tokens(call) if call.system or call.tools else 0
+    return around + contents_tokens(call.contents)
 
 
 def contents_tokens(contents: Iterable[Content]) -> int:
@@ -62,7 +63,7 @@ def contents_tokens(contents: Iterable[Content]) -> int:
     total = 0
     for content in contents:
         for part in content.parts:
-            total += _part_tokens(part)
+            total += text_tokens(part.text) if part.text else _part_tokens(part)
     return total
 
 

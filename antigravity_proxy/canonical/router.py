@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 
 from msgspec import Struct
@@ -22,10 +22,18 @@ _MISSING = {
     GEMINI: "GEMINI_API_KEYS or PROXY_CREDENTIALS_FILE",
     VERTEX: "PROXY_CREDENTIALS_FILE or PROXY_VERTEX_ADC",
 }
+#: what a request says to official upstreams alone, and without which its answer would be another
+_CONTENT = frozenset({"cachedContent", "continuationToken", "modelArmorConfig"})
 #: what else than texts and pictures models make, as a verb
 _DOES = {"vectors": "make vectors", "speech": "speak"}
 #: the models of a call, by upstream, in the order in which they are asked; `Model.upstream` says whose each is
 Route = tuple[Model, ...]
+#: whether an official upstream has somebody for an id: upstream, id
+Offering = Callable[[str, str], bool]
+
+
+def _anything(upstream: str, identity: str) -> bool:
+    return True
 
 
 class Routing(Struct, frozen=True):
@@ -59,7 +67,7 @@ class Router:
             if name in routing.serving and name in routing.order
         }
         self._models: dict[tuple[str, str, str], Model] = {}
-        self._public: tuple[PublicModel, ...] | None = None
+        self._public: tuple[tuple[PublicModel, tuple[tuple[str, str], ...]], ...] | None = None
 
     def routes(self, call: Call) -> tuple[Route, ...]:
         """A route for each model of the chain that the operator wrote for the call's name; mostly one.
@@ -69,7 +77,7 @@ class Router:
         if call.speech is not None:
             return (self.special(call.model, "speech"),)
         if self.routing.only_accounts and not _pin(call.model)[0]:
-            return tuple((model,) for model in self.catalogue.serving(call))
+            return tuple([(model,) for model in self.catalogue.serving(call)])
         chain = self.catalogue.mapped(call.model) or (call.model,)
         found = tuple(filter(None, (self._route(name, call) for name in chain)))
         if not found:
@@ -112,24 +120,33 @@ class Router:
         bare = _pin(name)[1]
         return self.catalogue.knows(bare) or any(_plain(bare) in known for known in self._known.values())
 
-    def public(self) -> tuple[PublicModel, ...]:
-        """Every name that model lists show, sorted."""
+    def public(self, offers: Offering = _anything) -> tuple[PublicModel, ...]:
+        """Every name that model lists show, sorted. ``offers``: whether an official upstream has somebody for an id."""
+        return tuple(model for model, places in self._shown() if not places or any(offers(*each) for each in places))
+
+    def find(self, name: str, offers: Offering = _anything) -> PublicModel | None:
+        """The model of that name, listed or not; None where the name means none. ``offers`` as ``public`` has it."""
+        for model, places in self._shown():
+            if model.id == name:
+                return model if not places or any(offers(*each) for each in places) else None
+        return self.catalogue.find(name) if ACCOUNTS in self.routing.serving else None
+
+    def _shown(self) -> tuple[tuple[PublicModel, tuple[tuple[str, str], ...]], ...]:
+        """Every name that may be listed, sorted; with the official upstreams and ids that alone can serve it."""
         if self._public is None:
-            listed = {model.id: model for model in self.catalogue.public()} if ACCOUNTS in self.routing.serving else {}
+            ours = self.catalogue.public() if ACCOUNTS in self.routing.serving else ()
+            shown: dict[str, tuple[PublicModel, tuple[tuple[str, str], ...]]] = {
+                model.id: (model, ()) for model in ours
+            }
+            own = frozenset(shown)
             for upstream, ids in self._known.items():
                 for identity in ids:
                     name = identity.replace("@", "-")
-                    if name not in listed:
-                        listed[name] = _shown(name, self._official(identity, upstream))
-            self._public = tuple(listed[name] for name in sorted(listed))
+                    if name not in own:
+                        model, places = shown.get(name) or (_public(name, self._official(identity, upstream)), ())
+                        shown[name] = model, (*places, (upstream, identity))
+            self._public = tuple(shown[name] for name in sorted(shown))
         return self._public
-
-    def find(self, name: str) -> PublicModel | None:
-        """The model of that name, listed or not; None where the name means none."""
-        found = next((model for model in self.public() if model.id == name), None)
-        if found is not None or ACCOUNTS not in self.routing.serving:
-            return found
-        return self.catalogue.find(name)
 
     def _route(self, name: str, call: Call) -> Route:
         pinned, bare = _pin(name)
@@ -144,7 +161,8 @@ class Router:
                     found.append(ours)
             elif upstream in self._known and (model := self._at(upstream, bare, asked, ours, exact)) is not None:
                 found.append(model)
-        return tuple(found)
+        others = tuple(model for model in found if model.upstream != ACCOUNTS)
+        return others if others and call.official.keys() & _CONTENT else tuple(found)
 
     def _exact(self, name: str) -> str | None:
         """The official id that a name is: then nothing but this model serves it. None: it is the id of none.
@@ -216,7 +234,7 @@ def _plain(name: str) -> str:
     return name.lower().removeprefix("models/").removeprefix("google/").removeprefix("anthropic/")
 
 
-def _shown(name: str, model: Model) -> PublicModel:
+def _public(name: str, model: Model) -> PublicModel:
     return PublicModel(
         name, owner_of(name), model.display_name, model.context, model.output, model.thinking is not None
     )

@@ -36,8 +36,23 @@ class Quirk(Enum):
     LOST_SIGNATURES = "signatures"
     SMALLER_PICTURE = "imageSize"
     NO_SAMPLING = "temperature"
+    NO_SERVICE_TIER = "serviceTier"
     NO_BETAS = "anthropic-beta"
 
+
+class Beta(Struct, frozen=True):
+    """A beta of Anthropic's that a model refused by this name, and that is left out of ``anthropic-beta``."""
+
+    name: str
+
+    @property
+    def value(self) -> str:
+        """The field that it stands in."""
+        return Quirk.NO_BETAS.value
+
+
+#: what is changed in a request that a model refused to read
+Fix = Quirk | Beta
 
 #: what may be refused for its value, or for this conversation's sake, but is no field that a model lacks
 _NEVER_LASTING = frozenset({Quirk.LOST_SIGNATURES, Quirk.SMALLER_PICTURE, Quirk.NO_BETAS})
@@ -54,8 +69,10 @@ _REFUSED_FIELDS = {
 }
 
 
-def refuses_field(quirk: Quirk, message: str) -> bool:
-    """Whether upstream's words refuse the field itself, and not what this request had written into it."""
+def is_lasting(quirk: Fix, message: str) -> bool:
+    """Whether upstream's words refuse the field or the beta itself, and not what this request had written into it."""
+    if isinstance(quirk, Beta):
+        return True
     pattern = _REFUSED_FIELDS.get(quirk)
     return pattern is not None and bool(pattern.search(message.lower().replace("_", "")))
 
@@ -198,7 +215,7 @@ class Wire(Protocol):
         """The response header with upstream's own id of a request; empty: there is none."""
         ...
 
-    def prepare(self, call: Call, model: Model, quirks: frozenset[Quirk], conversation: str) -> Prepared:
+    def prepare(self, call: Call, model: Model, quirks: frozenset[Fix], conversation: str) -> Prepared:
         """Makes the request; ``conversation`` is the call's stable name. Raises BadRequest for what nobody can ask."""
         ...
 
@@ -206,8 +223,8 @@ class Wire(Protocol):
         """Has the call's input counted."""
         ...
 
-    def quirk_for(self, model: Model, message: str) -> Quirk | None:
-        """What to leave out of a request that the model refused with these words; None: nothing helps."""
+    def fixes_for(self, model: Model, message: str) -> frozenset[Fix]:
+        """What to change in a request that the model refused with these words; empty: nothing helps."""
         ...
 
     def read_failure(

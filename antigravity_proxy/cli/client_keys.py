@@ -45,20 +45,23 @@ def add_client_key(
 ) -> None:
     """Makes a key for the client NAME, and prints it: this once, since only its hash is kept."""
     from antigravity_proxy.operator import client_keys
+    from antigravity_proxy.web import client_keys_writing
 
     start, now = start_of(data_dir), _now()
     path = client_keys.place_of(file, start.settings, start.places.directory)
-    plain, key = client_keys.new(
-        name,
-        now,
-        expires=client_keys.moment(expires, now) if expires else None,
-        per_minute=requests_per_minute,
-        concurrent=concurrent,
-        tokens_per_day=tokens_per_day,
-        tokens_per_month=tokens_per_month,
-        models=tuple(word for item in models.split(",") if (word := item.strip())),
-    )
-    client_keys.add(path, key)
+    until = client_keys.moment(expires, now) if expires else None
+    with client_keys.told():
+        plain, key = client_keys_writing.new(
+            name,
+            now,
+            expires=until,
+            per_minute=requests_per_minute,
+            concurrent=concurrent,
+            tokens_per_day=tokens_per_day,
+            tokens_per_month=tokens_per_month,
+            models=tuple(word for item in models.split(",") if (word := item.strip())),
+        )
+        client_keys_writing.add(path, key)
     click.echo(plain)
     click.echo(f"{path}: {name} was added. The key above is shown this once.", err=True)
 
@@ -70,9 +73,12 @@ def add_client_key(
 def list_client_keys(data_dir: Path | None, file: Path | None, as_json: bool) -> None:
     """Lists the clients' keys by name, with their limits; never a key."""
     from antigravity_proxy.operator import client_keys
+    from antigravity_proxy.web import client_keys_writing
 
     start = start_of(data_dir)
-    keys = client_keys.load(client_keys.place_of(file, start.settings, start.places.directory))
+    path = client_keys.place_of(file, start.settings, start.places.directory)
+    with client_keys.told():
+        keys = client_keys_writing.load(path)
     click.echo(client_keys.as_json(keys) if as_json else client_keys.as_text(keys, _now()) or "No client has a key.")
 
 
@@ -83,10 +89,12 @@ def list_client_keys(data_dir: Path | None, file: Path | None, as_json: bool) ->
 def revoke_client_key(data_dir: Path | None, file: Path | None, name: str) -> None:
     """Takes the key of the client NAME out of force: within a second, where the daemon runs."""
     from antigravity_proxy.operator import client_keys
+    from antigravity_proxy.web import client_keys_writing
 
     start = start_of(data_dir)
     path = client_keys.place_of(file, start.settings, start.places.directory)
-    client_keys.revoke(path, name)
+    with client_keys.told():
+        client_keys_writing.revoke(path, name)
     click.echo(f"{path}: {name} was revoked")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from typing import Any
-from uuid import uuid4
 
 from twisted.internet.defer import Deferred
 
@@ -23,7 +22,7 @@ from antigravity_proxy.credentials.file import Found
 from antigravity_proxy.daemon.account_calls import UpstreamCalls
 from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.official import Official
-from antigravity_proxy.daemon.process import hex_digits
+from antigravity_proxy.daemon.process import hex_digits, new_uuid
 from antigravity_proxy.relay.context import RelayContext
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.signatures import Signatures
@@ -82,7 +81,7 @@ class AccountServices:
             egresses=self.egresses,
             signatures=Signatures(reactor, None if replicas is None else lambda: replicas.signatures),
             upstream=Upstream(
-                CodeAssist(lambda: str(uuid4())),
+                CodeAssist(new_uuid),
                 pool,
                 self.tokens,
                 self._projects,

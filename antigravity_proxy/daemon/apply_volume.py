@@ -12,7 +12,7 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.admin.service import Admin
 from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.official import Official
-from antigravity_proxy.replicas.store import Replicas
+from antigravity_proxy.replicas.store import Replicas, sealing_key
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.volume.reader import VolumeState
@@ -57,7 +57,7 @@ class VolumeApplier:
         in_force, before = self._in_force, self._in_force.state
         is_configured_anew = in_force.take(state)
         if self._replicas is not None:
-            self._replicas.use_key(state.key or in_force.settings.master_key)
+            self._replicas.use_key(sealing_key(state, in_force.settings))
         updating = self._pool.update(state.accounts)
         self._official.route()
         if is_configured_anew:

@@ -167,7 +167,7 @@ def of_repairs(clock: IReactorTime, repairs: Sequence[Repairs]) -> tuple[Figure,
         Figure(
             "antigravity_fields_left_out",
             "1 for a field that a model refused and that is left out of its requests for an hour.",
-            lambda: [((model, quirk.value), 1.0) for each in repairs for model, quirk in each.all(clock.seconds())],
+            lambda: [(of, 1.0) for each in repairs for of in each.all(clock.seconds())],
             ("model", "field"),
         ),
     )

@@ -14,6 +14,7 @@ from twisted.python.components import Componentized
 
 from antigravity_proxy import startup
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.admin.account import called
 from antigravity_proxy.admin.client_keys import ClientKeys
 from antigravity_proxy.admin.history import History
 from antigravity_proxy.admin.overview import Sources
@@ -210,7 +211,7 @@ class Daemon(MultiService):
             condition=health.now,
             ledger=ledger,
             history=history,
-            usage=UsageView(usage).look,
+            usage=UsageView(usage, lambda identity: called(pool.find(identity), identity)).look,
             client_keys=keys_shown.look,
             read_only=read_only,
         )

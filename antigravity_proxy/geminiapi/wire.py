@@ -12,7 +12,7 @@ import msgspec
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.canonical.wire import Access, Count, Prepared, Quirk, UpstreamRequest
+from antigravity_proxy.canonical.wire import Access, Count, Fix, Prepared, UpstreamRequest
 from antigravity_proxy.geminiapi import decision_table, embedding
 from antigravity_proxy.generatecontent import request
 from antigravity_proxy.generatecontent.wire import COUNT_TOKENS, CountTokens, GenerateContent, OfficialWire
@@ -33,7 +33,7 @@ class GeminiApi(OfficialWire):
     name = "gemini"
     table = decision_table.TABLE
 
-    def prepare(self, call: Call, model: Model, quirks: frozenset[Quirk], conversation: str) -> Prepared:
+    def prepare(self, call: Call, model: Model, quirks: frozenset[Fix], conversation: str) -> Prepared:
         """As Wire's."""
         return _Generate(request.prepare(call, model, quirks, conversation, official=True))
 

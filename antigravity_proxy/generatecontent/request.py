@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from antigravity_proxy.canonical.call import Call, OutputFormat, Sampling, Speec
 from antigravity_proxy.canonical.content import ABSENT, Content, Part
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.pictures import PictureForm
-from antigravity_proxy.canonical.wire import Quirk
+from antigravity_proxy.canonical.wire import Fix, Quirk
 from antigravity_proxy.errors import BadRequest
 from antigravity_proxy.generatecontent import schema, turns
 from antigravity_proxy.generatecontent.names import NameMap
@@ -38,6 +38,8 @@ from antigravity_proxy.settings.limits import PICTURE_SILENCE
 _SEARCH = Raw(b'{"googleSearch":{}}')
 #: how an answer is asked for, piece by piece or in one, with the patience that it takes (upstream.md 1.2)
 _STREAM, _WHOLE = (b":streamGenerateContent?alt=sse", 0.0), (b":generateContent", PICTURE_SILENCE)
+#: what of ``generationConfig``, and which tool, official upstreams alone know
+_OFFICIAL_CONFIG, _OFFICIAL_TOOL = frozenset({"modelConfig"}), b'{"mcpServers"'
 #: which quirk cures a refusal whose message has these words, case and underscores aside; and for which models
 _CURES: tuple[tuple[re.Pattern[str], Quirk, Callable[[Model], bool]], ...] = (
     (re.compile(r"stopsequences"), Quirk.NO_STOP_SEQUENCES, lambda model: True),
@@ -46,6 +48,7 @@ _CURES: tuple[tuple[re.Pattern[str], Quirk, Callable[[Model], bool]], ...] = (
     (re.compile(r"logprobs"), Quirk.NO_LOGPROBS, lambda model: True),
     (re.compile(r"thinkingbudget|thinkinglevel"), Quirk.PLAIN_THINKING, lambda model: model.thinking is not None),
     (re.compile(r"response(json)?schema"), Quirk.SHORT_SCHEMA, lambda model: model.family != "claude"),
+    (re.compile(r"servicetier"), Quirk.NO_SERVICE_TIER, lambda model: True),
     (re.compile(r"image ?size"), Quirk.SMALLER_PICTURE, lambda model: model.image),
     (re.compile(r"prefill|must end with a user"), Quirk.NO_PREFILL, lambda model: model.takes_prefill),
     (re.compile(r"thoughtsignature|\bsignature\b|must be 'thinking'"), Quirk.LOST_SIGNATURES, lambda model: True),
@@ -112,7 +115,7 @@ class Prepared:
 def prepare(
     call: Call,
     model: Model,
-    quirks: frozenset[Quirk] = frozenset(),
+    quirks: frozenset[Fix] = frozenset(),
     conversation: str | None = None,
     *,
     official: bool = False,
@@ -120,8 +123,10 @@ def prepare(
     """Makes the request; raises BadRequest for what can't be asked of any model.
 
     ``conversation`` is the call's ``conversation_id``, where that is known already. ``official``: for an upstream that
-    takes the request bare, and knows no ``sessionId`` (official-upstreams.md 4).
+    takes the request bare, knows no ``sessionId``, and reads more (official-upstreams.md 4).
     """
+    if not official and (call.extra_config or call.builtin_tools):
+        call = _for_accounts(call)
     try:
         if call.speech is not None:
             return _prepare_speech(call, call.speech, model)
@@ -133,7 +138,7 @@ def prepare(
         raise BadRequest("The request is nested too deeply.") from None
 
 
-def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: str, official: bool) -> Prepared:
+def _prepare(call: Call, model: Model, quirks: frozenset[Fix], conversation: str, official: bool) -> Prepared:
     names = NameMap(function_names(call), model.family)
     contents = _contents(call, model, names, quirks)
     declared, wrapped = declarations(call, model, names) if call.tools else ([], frozenset[str]())
@@ -153,7 +158,7 @@ def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: s
     tools = _tools(declared, search, call, mixes=model.mixes_tools)
     request = Request(
         contents=contents,
-        system_instruction=_system(system, model),
+        system_instruction=_system(system, model) if system else None,
         generation_config=config,
         tools=tools,
         tool_config=_tool_config(choice, call, model, mixed=bool(declared) and len(tools) > 1),
@@ -161,7 +166,25 @@ def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: s
         session_id="" if official else conversation,
     )
     restore = Restore(names, wrapped, only_first_call=not call.parallel_tool_calls)
-    return Prepared(model, msgspec.json.encode(request), restore, conversation, searches=search and len(tools) == 1)
+    body = _body(request, call, model, quirks, official)
+    return Prepared(model, body, restore, conversation, searches=search and len(tools) == 1)
+
+
+def _for_accounts(call: Call) -> Call:
+    """The call without the settings and tools that official upstreams alone know."""
+    config = {name: value for name, value in call.extra_config.items() if name not in _OFFICIAL_CONFIG}
+    builtin = tuple(tool for tool in call.builtin_tools if not bytes(tool).startswith(_OFFICIAL_TOOL))
+    return replace(call, extra_config=config, builtin_tools=builtin)
+
+
+def _body(request: Request, call: Call, model: Model, quirks: frozenset[Fix], official: bool) -> bytes:
+    """The request with the fields beside it that Google's own models read at official upstreams."""
+    body = msgspec.json.encode(request)
+    if not (official and call.official and model.family == "gemini"):
+        return body
+    left_out = Quirk.NO_SERVICE_TIER.value if Quirk.NO_SERVICE_TIER in quirks else ""
+    fields = {name: value for name, value in call.official.items() if name != left_out}
+    return body[:-1] + b"," + msgspec.json.encode(fields)[1:] if fields else body
 
 
 def _prepare_speech(call: Call, speech: Speech, model: Model) -> Prepared:
@@ -180,8 +203,8 @@ def _prepare_speech(call: Call, speech: Speech, model: Model) -> Prepared:
     return Prepared(model, msgspec.json.encode(body), restore, is_spoken=True)
 
 
-def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk], official: bool) -> Prepared:
-    """Image models take contents and the picture's form, nothing else (upstream.md 8.5)."""
+def _prepare_image(call: Call, model: Model, quirks: frozenset[Fix], official: bool) -> Prepared:
+    """Image models take contents and the picture's form, of accounts nothing else (upstream.md 8.5)."""
     names = NameMap(function_names(call), model.family)
     contents = _contents(call, model, names, quirks)
     if (system := _system(list(call.system), model)) is not None:
@@ -189,12 +212,13 @@ def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk], official:
     config = {"responseModalities": Raw(b'["TEXT","IMAGE"]')} if official else {"candidateCount": Raw(b"1")}
     if form := _picture_form(call, quirks):
         config["imageConfig"] = form
-    request = Request(contents, generation_config=Raw(msgspec.json.encode(config)))
-    restore = Restore(names, frozenset(), only_first_call=False)
-    return Prepared(model, msgspec.json.encode(request), restore, is_picture=True)
+    safety = call.safety_settings if official else ()
+    request = Request(contents, generation_config=Raw(msgspec.json.encode(config)), safety_settings=safety)
+    body = _body(request, call, model, quirks, official)
+    return Prepared(model, body, Restore(names, frozenset(), only_first_call=False), is_picture=True)
 
 
-def _picture_form(call: Call, quirks: frozenset[Quirk]) -> Raw:
+def _picture_form(call: Call, quirks: frozenset[Fix]) -> Raw:
     """``imageConfig``: the client's, else what the model's name says; one size smaller if this one was refused."""
     given = call.extra_config.get("imageConfig")
     if given is not None and Quirk.SMALLER_PICTURE not in quirks:
@@ -208,7 +232,7 @@ def _picture_form(call: Call, quirks: frozenset[Quirk]) -> Raw:
     return Raw(msgspec.json.encode(form)) if form != PictureForm() else ABSENT
 
 
-def _contents(call: Call, model: Model, names: NameMap, quirks: frozenset[Quirk]) -> list[Content]:
+def _contents(call: Call, model: Model, names: NameMap, quirks: frozenset[Fix]) -> list[Content]:
     lost, prefill = Quirk.LOST_SIGNATURES in quirks, Quirk.NO_PREFILL not in quirks
     return turns.arrange(call.contents, model, names, lost_signatures=lost, prefill=prefill)
 
@@ -271,7 +295,7 @@ def _tool_config(choice: CallingConfig | None, call: Call, model: Model, *, mixe
 
 
 def _generation_config(
-    call: Call, model: Model, thinking: ThinkingConfig | None, quirks: frozenset[Quirk], tools: bool, system: list[str]
+    call: Call, model: Model, thinking: ThinkingConfig | None, quirks: frozenset[Fix], tools: bool, system: list[str]
 ) -> Raw:
     sampling = call.sampling
     output, thinking = fit_output(sampling.max_output_tokens, thinking, model)
@@ -279,7 +303,9 @@ def _generation_config(
         thinking = ThinkingConfig(thinking.include_thoughts)
     temperature, top_p, top_k = samplers(sampling, claude=model.family == "claude", thinks=thinking is not None)
     no_logprobs = Quirk.NO_LOGPROBS in quirks
-    mime, json_schema, short_schema = _output(call, model, quirks, tools, system)
+    mime, json_schema, short_schema = "", ABSENT, ABSENT
+    if call.output.kind != "text":
+        mime, json_schema, short_schema = _output(call, model, quirks, tools, system)
     config = GenerationConfig(
         temperature=temperature,
         top_p=top_p,
@@ -305,24 +331,22 @@ def _generation_config(
 def samplers(sampling: Sampling, *, claude: bool, thinks: bool) -> tuple[float | None, float | None, int | None]:
     """Temperature, top-p and top-k as a model takes them: Claude one of the first two, and little while it thinks."""
     thinking_claude = claude and thinks
-    temperature = None if thinking_claude else _within(sampling.temperature, 0, 2)
-    top_p = None if claude and temperature is not None else _within(sampling.top_p, 0, 1)
+    temperature = None if thinking_claude or sampling.temperature is None else _within(sampling.temperature, 0, 2)
+    top_p = None if sampling.top_p is None or (claude and temperature is not None) else _within(sampling.top_p, 0, 1)
     if thinking_claude and (top_p or 0) < 0.95:
         top_p = None
     top_k = None if thinking_claude or sampling.top_k is None else max(sampling.top_k, 1)
     return temperature, top_p, top_k
 
 
-def _within(value: float | None, low: float, high: float) -> float | None:
+def _within(value: float, low: float, high: float) -> float:
     """Out of range is brought into it, as upstream would refuse it (upstream.md 8.4)."""
-    return value if value is None or low <= value <= high else min(max(value, low), high)
+    return value if low <= value <= high else min(max(value, low), high)
 
 
-def _output(call: Call, model: Model, quirks: frozenset[Quirk], tools: bool, system: list[str]) -> tuple[str, Raw, Raw]:
+def _output(call: Call, model: Model, quirks: frozenset[Fix], tools: bool, system: list[str]) -> tuple[str, Raw, Raw]:
     """Mime type, schema, schema by the short list. Where upstream can't be told, the model is (translation.md 2.5)."""
     output = call.output
-    if output.kind == "text":
-        return "", ABSENT, ABSENT
     if model.family == "claude" or (tools and not model.formats_beside_tools):
         system.append(output_in_words(output))
         return "", ABSENT, ABSENT
@@ -360,14 +384,9 @@ def conversation_id(call: Call) -> str:
 
     Made from what the client calls it, and from how it opens: the name may be its user's, who has several.
     """
+    parts = call.contents[0].parts if call.contents else ()
+    said = [part.text or (part.inline_data.data if part.inline_data is not None else "") for part in parts]
     digest = hashlib.sha256()
-    for text in (call.session, *_opening(call)):
+    for text in (call.session, *call.system, *said):
         digest.update(text[:4096].encode("utf-8", "replace"))
     return "-" + str(int.from_bytes(digest.digest()[:8], "big") >> 1)
-
-
-def _opening(call: Call) -> Iterator[str]:
-    """What every request of a conversation begins with."""
-    yield from call.system
-    for part in call.contents[0].parts if call.contents else ():
-        yield part.text or (part.inline_data.data if part.inline_data is not None else "")

@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from antigravity_proxy.canonical.content import Content, FunctionCall, FunctionResponse, Part, RichPart
+from antigravity_proxy.canonical.content import ABSENT, Content, FunctionCall, FunctionResponse, Part, RichPart
+from antigravity_proxy.canonical.credential import ACCOUNTS
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.signature import bare
 from antigravity_proxy.generatecontent.names import NameMap
@@ -79,7 +80,10 @@ def _filtered(contents: Iterable[Content], model: Model) -> Iterator[Content]:
     says = _says_to_claude if model.family == "claude" else _says_something
     for content in contents:
         role = "model" if content.role == "model" else "user"
-        parts = content.parts if model.family == "gemini" else tuple(map(_plain, content.parts))
+        if model.family != "gemini":
+            parts = tuple(map(_plain, content.parts))
+        else:
+            parts = _unspoken(content.parts) if model.upstream == ACCOUNTS else content.parts
         if parts and role == content.role and all(says(part) and _fits(part, role) for part in parts):
             yield content if parts is content.parts else Content(role, parts)
             continue
@@ -96,6 +100,13 @@ def _plain(part: Part) -> Part:
     if not isinstance(part, RichPart):
         return part
     return Part(**{name: getattr(part, name) for name in Part.__struct_fields__})
+
+
+def _unspoken(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """The parts without how they are to be spoken, which accounts' models don't know."""
+    if not any(isinstance(part, RichPart) and part.speech_metadata for part in parts):
+        return parts
+    return tuple(replace(part, speech_metadata=ABSENT) if isinstance(part, RichPart) else part for part in parts)
 
 
 def _fits(part: Part, role: str) -> bool:

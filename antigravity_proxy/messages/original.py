@@ -15,7 +15,7 @@ from antigravity_proxy.canonical.call import Original
 from antigravity_proxy.canonical.content import ABSENT
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.signature import bare
-from antigravity_proxy.canonical.wire import Quirk
+from antigravity_proxy.canonical.wire import Fix, Quirk
 from antigravity_proxy.errors import BadRequest
 from antigravity_proxy.messages import manners
 from antigravity_proxy.messages.redacted import data_of
@@ -37,7 +37,7 @@ _CONTINUE = Raw(b'{"role":"user","content":"Continue from where the last message
 _DATA_URL = re.compile(r"data:([\w.+/-]{1,100});base64,", re.I)
 
 
-def fields(given: Original, model: Model, quirks: frozenset[Quirk]) -> dict[str, Any]:
+def fields(given: Original, model: Model, quirks: frozenset[Fix]) -> dict[str, Any]:
     """The body's fields. Raises BadRequest for what Claude on Vertex can't read."""
     body = {name: value for name, value in _fields(Raw(given.body)).items() if bytes(value) != b"null"}
     found: dict[str, Any] = {"anthropic_version": manners.version(given.version)}
@@ -66,7 +66,7 @@ def fields(given: Original, model: Model, quirks: frozenset[Quirk]) -> dict[str,
     return found
 
 
-def _thinking(written: Raw, model: Model, quirks: frozenset[Quirk]) -> dict[str, Raw]:
+def _thinking(written: Raw, model: Model, quirks: frozenset[Fix]) -> dict[str, Raw]:
     """A budget for a model that knows none becomes adaptive."""
     thinking = _fields(written)
     if _word(thinking, "type") != "enabled" or not manners.is_adaptive(model, quirks):

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
@@ -24,6 +24,7 @@ from antigravity_proxy.operator.connectivity import connectivity, unusable_proxy
 from antigravity_proxy.operator.finding import Finding, Level
 from antigravity_proxy.operator.left_out import fields_left_out
 from antigravity_proxy.operator.restore import is_interrupted
+from antigravity_proxy.replicas.store import NO_KEY, sealing_key
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import Start
@@ -155,7 +156,7 @@ async def watch(
 async def _asked(reactor: Any, start: Start) -> list[Finding]:
     """What others say: upstream and Redis, each official credential once, and the daemon where it runs."""
     settings = start.settings
-    found = await connectivity(reactor, settings) if _uses_accounts(start) else []
+    found = await connectivity(reactor, settings, accounts=_uses_accounts(start))
     official = await credentials.findings(reactor, settings, start.official)
     return [*found, *official, *await running.findings(settings), await fields_left_out(reactor, settings)]
 
@@ -174,6 +175,8 @@ async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[]
     reading: Deferred[Any] = deferToThread(start.reader.read)
     try:
         state = await reading
+    except CancelledError:
+        raise
     except Exception as e:  # a fault of ours: the daemon says it in these words too
         state = start.reader.failed(unforeseen(e))
     directory = start.places.directory
@@ -218,6 +221,7 @@ async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[]
         client_keys=trouble,
         models=wrong_models,
         writable=os.access(directory, os.W_OK),
+        apart=NO_KEY if settings.redis_url is not None and sealing_key(state, settings) is None else "",
         notes=start.official.notes,
         no_volume=not _uses_accounts(start),
         tally=accounts.tally_of(state, epoch()),

@@ -27,49 +27,6 @@ def place_of(file: Path | None, settings: Settings, directory: Path) -> Path:
     return path
 
 
-def load(path: Path) -> tuple[ClientKey, ...]:
-    """The keys of the file; of one that isn't there yet none. Raises ClickException."""
-    with _told():
-        return client_keys_writing.load(path)
-
-
-def add(path: Path, key: ClientKey) -> None:
-    """Puts the key into the file. Raises ClickException."""
-    with _told():
-        client_keys_writing.add(path, key)
-
-
-def revoke(path: Path, name: str) -> None:
-    """Takes the key of that name out of the file. Raises ClickException."""
-    with _told():
-        client_keys_writing.revoke(path, name)
-
-
-def new(
-    name: str,
-    now: datetime,
-    *,
-    expires: datetime | None,
-    per_minute: int | None,
-    concurrent: int | None,
-    models: tuple[str, ...],
-    tokens_per_day: int | None = None,
-    tokens_per_month: int | None = None,
-) -> tuple[str, ClientKey]:
-    """A new key, and its entry. Raises ClickException for a name or pattern that can't be."""
-    with _told():
-        return client_keys_writing.new(
-            name,
-            now,
-            expires=expires,
-            per_minute=per_minute,
-            concurrent=concurrent,
-            models=models,
-            tokens_per_day=tokens_per_day,
-            tokens_per_month=tokens_per_month,
-        )
-
-
 def moment(text: str, now: datetime) -> datetime:
     """When a key expires: ``90d``, ``12h``, ``4w``, or a date, or a date with time. Raises BadParameter."""
     try:
@@ -79,7 +36,8 @@ def moment(text: str, now: datetime) -> datetime:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
+    """What can't be changed, and why, becomes a ClickException."""
     try:
         yield
     except KeysNotChanged as e:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import treq
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.http_headers import Headers
 
 from antigravity_proxy.operator.finding import Finding
@@ -24,13 +24,15 @@ from antigravity_proxy.upstream.tunnel import ProxyUnreachable, TunnelRefused
 PATIENCE = 10.0
 
 
-async def connectivity(reactor: Any, settings: Settings) -> list[Finding]:
-    """Asks each host once; any answer counts. Raises SettingsError for TLS files that can't be used."""
+async def connectivity(reactor: Any, settings: Settings, *, accounts: bool = True) -> list[Finding]:
+    """Asks each host once; any answer counts. ``accounts``: those of the accounts too.
+
+    Raises SettingsError for TLS files that can't be used."""
     ticker = Ticker(reactor)
     egresses = configured(reactor, ticker, settings)
     try:
         return [
-            *[finding async for finding in _asked(reactor, egresses, settings)],
+            *([finding async for finding in _asked(reactor, egresses, settings)] if accounts else []),
             *[finding async for finding in _shared(reactor, settings)],
         ]
     finally:
@@ -60,6 +62,8 @@ async def _asked(reactor: Any, egresses: Egresses, settings: Settings) -> AsyncI
         try:
             response = await asking.addTimeout(PATIENCE, reactor)
             await treq.content(response).addTimeout(PATIENCE, reactor)
+        except CancelledError:
+            raise
         except Exception as e:  # of any kind: what matters is that nothing answered
             yield Finding("upstream", "error", _unreachable(origin, e, settings))
         else:

@@ -6,7 +6,7 @@ from typing import Any
 
 import treq
 from prometheus_client.parser import text_string_to_metric_families
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.client import Agent
 
 from antigravity_proxy.operator.finding import Finding
@@ -30,6 +30,8 @@ async def fields_left_out(reactor: Any, settings: Settings) -> Finding:
         if response.code != 200:
             return _unknown(url, f"it answered {response.code}")
         found = _listed(body.decode("utf-8", "replace"))
+    except CancelledError:
+        raise
     except Exception as e:  # of any kind: whatever listens there, or doesn't
         return _unknown(url, one_line(str(e))[:_SHOWN] or type(e).__name__)
     if not found:

@@ -104,38 +104,35 @@ class Failover:
         Raises a ProxyError when nothing is left to try, and ClientGone.
         """
         try:
-            return await self._run(attempt)
+            self._note_standing()
+            lease = self._lease() or self._next_leg() or await self._later()
+            if lease is None:
+                raise exhausted.no_account(self._model, self._shortage(), self._context.epoch())
+            while True:
+                base = self._bases[self._base % len(self._bases)]
+                noted = self._note(lease)
+                try:
+                    result = await attempt(lease, base)
+                except AttemptFailed as e:
+                    failed = e
+                    if not self._client.gone:
+                        noted.reason = e.verdict.cause.value
+                        noted.status = 0 if e.failure is None else e.failure.http_status
+                else:
+                    noted.reason = ""
+                    lease.succeeded()
+                    self._pool.served(self._model)
+                    self._doubts.passed(lease.state)
+                    return result
+                finally:
+                    noted.upstream_trace = lease.upstream_trace
+                    noted.took = self._context.clock.seconds() - self._client.record.began - noted.began
+                    lease.release()
+                lease = await self._next(lease, failed, base)
+                _let_go(failed)
         finally:
             for doubts in self._every:
                 doubts.settle()
-
-    async def _run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
-        self._note_standing()
-        lease = self._lease() or self._next_leg() or await self._later()
-        if lease is None:
-            raise exhausted.no_account(self._model, self._shortage(), self._context.epoch())
-        while True:
-            base = self._bases[self._base % len(self._bases)]
-            noted = self._note(lease)
-            try:
-                result = await attempt(lease, base)
-            except AttemptFailed as e:
-                failed = e
-                if not self._client.gone:
-                    noted.reason = e.verdict.cause.value
-                    noted.status = 0 if e.failure is None else e.failure.http_status
-            else:
-                noted.reason = ""
-                lease.succeeded()
-                self._pool.served(self._model)
-                self._doubts.passed(lease.state)
-                return result
-            finally:
-                noted.upstream_trace = lease.upstream_trace
-                noted.took = self._context.clock.seconds() - self._client.record.began - noted.began
-                lease.release()
-            lease = await self._next(lease, failed, base)
-            _let_go(failed)
 
     def _note_standing(self) -> None:
         """Notes how the accounts stand, for whoever asks later."""

@@ -12,7 +12,7 @@ from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.credential import ACCOUNTS
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.router import Route
-from antigravity_proxy.canonical.wire import Prepared, Quirk, refuses_field
+from antigravity_proxy.canonical.wire import Fix, Prepared, Quirk, is_lasting
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.relay.attempt import AttemptFailed, access_of, deliver, live_token, post
 from antigravity_proxy.relay.context import Client, ClientGone, Place, RelayContext, at_once
@@ -42,6 +42,7 @@ class Generation:
         "_prepared",
         "_quirks",
         "_route",
+        "_shared_by",
         "_upstream",
         "answer",
         "usage",
@@ -62,11 +63,13 @@ class Generation:
         self._memory = memory
         self._route = route
         self._name = call.session or ("" if route[0].image else memory.conversation)
-        self._last: str | None = None  # the upstream that served the conversation before, if several can
+        #: the conversation's key for the model that several upstreams can serve; and which of them did so before
+        self._shared_by = session_key(self._name, f"any/{route[0].id}") if self._name and len(route) > 1 else b""
+        self._last: str | None = None
         self._new_answer = new_answer
         self._client = client
         self._place = place
-        self._cured: Quirk | None = None  # a field that was refused as such, and is left out since
+        self._cured: frozenset[Fix] = frozenset()  # what was refused as such, and is left out since
         self._prepared: Prepared | None = None
         self._begun = False
         self._use(route[0])
@@ -80,13 +83,13 @@ class Generation:
         answer's ``fail``. Raises ClientGone.
         """
         system = () if self._call is None else self._call.system
-        if len(self._route) > 1:
+        if self._shared_by:
             self._order()
         legs = [Leg(self._context.of(model), model.id, self._session(model)) for model in self._route]
-        free = (
-            model for model, leg in zip(self._route, legs, strict=True) if leg.upstream.pool.free_in(leg.model) == 0
-        )
-        await self._prepare(next(free, self._route[0]))
+        at = 0
+        if len(legs) > 1:
+            at = next((i for i, leg in enumerate(legs) if leg.upstream.pool.free_in(leg.model) == 0), 0)
+        await self._prepare(self._route[at])
         failover = Failover(self._context, legs, self._client, self._repair, system)
         del system  # a long stream keeps no prompt in memory
         await failover.run(lambda lease, base: self._attempt(self._route[failover.at], lease, base))
@@ -95,20 +98,16 @@ class Generation:
         return self.answer.close()
 
     def _order(self) -> None:
-        """A conversation stays with the upstream that served it, while that can serve."""
-        key = self._leg_key()
-        last = self._context.legs.account_of(key, self._context.clock.seconds()) if key else None
+        """A conversation stays with the upstream that served it, while that can serve: for each model by itself."""
+        last = self._context.legs.account_of(self._shared_by, self._context.clock.seconds())
         staying = [model for model in self._route if model.upstream == last]
         self._route = (*staying, *(model for model in self._route if model.upstream != last))
         self._last = last
 
     def _stay(self) -> None:
         """The conversation is this upstream's from now on."""
-        if len(self._route) > 1 and (key := self._leg_key()):
-            self._context.legs.bind(key, self._model.upstream, self._context.clock.seconds())
-
-    def _leg_key(self) -> bytes:
-        return session_key(self._name, "") if self._name else b""
+        if self._shared_by:
+            self._context.legs.bind(self._shared_by, self._model.upstream, self._context.clock.seconds())
 
     def _session(self, model: Model) -> bytes:
         """The key under which the conversation keeps its account at a model's upstream; empty for none."""
@@ -120,7 +119,7 @@ class Generation:
         """From now on the call is for this model."""
         self._model, self._upstream = model, self._context.of(model)
         self._quirks = self._upstream.repairs.of(model.id, self._context.clock.seconds())
-        self._cured = None
+        self._cured = frozenset()
         self._memory.serve(model)
         if self._last not in (None, model.upstream):  # whose signatures mean nothing here
             self._quirks |= {Quirk.LOST_SIGNATURES}
@@ -168,25 +167,27 @@ class Generation:
 
     def _remember(self) -> None:
         """The repaired request was taken: others for this model need not be refused first."""
-        if self._cured is not None:
-            self._upstream.repairs.remember(self._model.id, self._cured, self._context.clock.seconds())
-            self._cured = None
+        for fix in self._cured:
+            self._upstream.repairs.remember(self._model.id, fix, self._context.clock.seconds())
+        self._cured = frozenset()
 
     def _repair(self, failed: AttemptFailed) -> bool:
         """Leaves out of this request what upstream refused to read (upstream.md 4.3, 6.3 row 17)."""
         said = failed.failure
-        quirk = None if said is None else self._upstream.wire.quirk_for(self._model, said.message)
-        if said is None or quirk is None or quirk in self._quirks or self._call is None:
+        if said is None or self._call is None:
+            return False
+        fixes = self._upstream.wire.fixes_for(self._model, said.message) - self._quirks
+        if not fixes:
             return False
         if failed.verdict.about_signature:  # a matter of this conversation, not of the model
             self._memory.forget()
-        elif refuses_field(quirk, said.message):
-            self._cured = quirk
-        self._quirks |= {quirk}
+        else:
+            self._cured = frozenset(fix for fix in fixes if is_lasting(fix, said.message))
+        self._quirks |= fixes
         self._prepared = self._preparing(self._call, self._quirks)()
         return True
 
-    def _preparing(self, call: Call, quirks: frozenset[Quirk]) -> Callable[[], Prepared]:
+    def _preparing(self, call: Call, quirks: frozenset[Fix]) -> Callable[[], Prepared]:
         """The work of preparing the call; what is remembered is put back here and now."""
         memory = self._memory
         return partial(self._upstream.wire.prepare, memory.restored(call), self._model, quirks, memory.conversation)

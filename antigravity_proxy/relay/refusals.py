@@ -177,7 +177,7 @@ class Doubts:
         self._refusals = refusals
         self._pool = pool
         self._model = model
-        self._text = refusals.digest(model, system)
+        self._text = refusals.digest(model, system) if system else b""
         self._doubts: list[_Doubt] = []
         self._timer: IDelayedCall | None = None
 
@@ -253,7 +253,8 @@ class Doubts:
     def settle(self) -> None:
         """Whoever is still doubted is set aside as its row says: nothing has cleared it."""
         doubts = self._doubts
-        self._clear()
+        if doubts or self._timer is not None:
+            self._clear()
         for doubt in doubts:
             self._pool.penalise(doubt.state, self._model, doubt.verdict)
 

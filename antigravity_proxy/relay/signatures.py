@@ -194,8 +194,7 @@ class ConversationSignatures:
                 missing.append(key)
             return ""
 
-        if self._store.is_shared:
-            self._filled(call, note)
+        self._filled(call, note)
         if missing:
             await self._store.fetch(missing)
 

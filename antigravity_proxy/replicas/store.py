@@ -14,6 +14,7 @@ from msgspec import Struct
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 
 from antigravity_proxy.accounts.replication import Listener, Listeners, LookUp, Renewal
 from antigravity_proxy.accounts.tokens import REFRESH_AHEAD
@@ -21,7 +22,7 @@ from antigravity_proxy.canonical.grant import IssuedToken, RefreshRejected
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.replicas.connector import Connector
 from antigravity_proxy.replicas.facts import Bar, Fact, Group, Project, Quotas, Token
-from antigravity_proxy.replicas.leases import Leases, Shared
+from antigravity_proxy.replicas.leases import LOOK, Leases, Shared
 from antigravity_proxy.replicas.link import Link
 from antigravity_proxy.replicas.publisher import Publisher
 from antigravity_proxy.replicas.responses import SharedResponses
@@ -34,11 +35,14 @@ from antigravity_proxy.replicas.wire import Keys
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.settings.table import Settings
+from antigravity_proxy.volume.reader import VolumeState
 
 #: seconds that the volume and Redis have to be there
 START_SECONDS = 3.0
+#: seconds for which a look-up waits for them at the start: replicas that start together would each ask upstream
+START_PATIENCE = 1.0
 #: the words while there is no key to seal with
-NO_KEY = "nothing is shared with other replicas: the volume's master key is not known"
+NO_KEY = "Nothing can be sealed: the volume's master key is not known, and ANTIGRAVITY_MASTER_KEY is not set"
 
 
 class Sharing(Struct, frozen=True):
@@ -101,6 +105,7 @@ class Replicas(Service):
         self._sender = secrets.token_hex(6)  # names this process among all
         self._listeners = Listeners()
         self._key: Secret | None = None
+        self._has_no_key = False  # as far as anybody has said
         self._started = float("inf")
         self._parts = self._parts_with(secrets.token_bytes(32))
 
@@ -116,6 +121,7 @@ class Replicas(Service):
 
         Another key is another namespace: what is known of the accounts moves there with whoever learns it anew.
         """
+        self._has_no_key = key is None and self._key is None
         if key is None or key == self._key:
             return
         before = self._parts
@@ -145,7 +151,7 @@ class Replicas(Service):
         status = self._parts.link.status
         trouble = status.trouble if self._key else NO_KEY
         if trouble in (NOT_YET, NO_KEY) and self._clock.seconds() - self._started < START_SECONDS:
-            trouble = ""
+            trouble = ""  # a start takes a moment
         return Sharing(trouble, max(self._parts.link.replicas, 1), status.changes, len(self._parts.state.outbox))
 
     @property
@@ -157,6 +163,15 @@ class Replicas(Service):
     def responses(self) -> SharedResponses:
         """Stored responses; another key has others."""
         return self._parts.responses
+
+    async def _begun(self) -> None:
+        """Waits for the start to end, as long as there is patience: for the key, and for Redis' first word."""
+        deadline = self._clock.seconds() + START_PATIENCE
+        while self.running and self._clock.seconds() < deadline:
+            link = self._parts.link
+            if self._has_no_key or (self._key is not None and link.status.trouble != NOT_YET):
+                return
+            await deferLater(self._clock, LOOK)
 
     def _parts_with(self, key: bytes) -> _Parts:
         vault = Vault(key)
@@ -203,6 +218,7 @@ class Replicas(Service):
 
     async def renew(self, account: str, current: Secret, ask: Renewal) -> IssuedToken:
         """A token other than ``current``, asked for once by all."""
+        await self._begun()
         name = self._parts.state.name(account)
         bar = self._fact(name, Bar.kind)
 
@@ -226,6 +242,7 @@ class Replicas(Service):
 
     async def project(self, account: str, refused: str | None, ask: LookUp) -> str | None:
         """A project other than the ``refused``, looked up once by all."""
+        await self._begun()
         name = self._parts.state.name(account)
 
         def fits(fact: Fact | None) -> Project | None:
@@ -241,6 +258,7 @@ class Replicas(Service):
 
     async def claim(self, work: str, account: str, seconds: float) -> bool:
         """Whether this process shall do a piece of periodic work now."""
+        await self._begun()
         return await self._parts.leases.claim(
             self._parts.state.keys.lease(work, self._parts.state.name(account)), seconds
         )
@@ -258,6 +276,11 @@ class Replicas(Service):
 
         keys = self._parts.state.keys
         return Shared(keys.lease(kind, name), keys.fact(kind, name), read, known)
+
+
+def sealing_key(state: VolumeState, settings: Settings) -> Secret | None:
+    """What all replicas of a volume can seal with: its master key, or that of the settings where it has none."""
+    return state.key or settings.master_key
 
 
 def configured(reactor: Any, epoch: Callable[[], float], settings: Settings) -> Replicas | None:

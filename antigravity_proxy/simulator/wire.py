@@ -154,21 +154,22 @@ PART = message(**_PART)
 
 CONTENT = message(role=string, parts=each(PART))
 
-TOOL = message(
-    functionDeclarations=each(message(name=string, description=string, parameters=struct)),
-    googleSearch=message(
+_TOOL: dict[str, Kind] = {
+    "functionDeclarations": each(message(name=string, description=string, parameters=struct)),
+    "googleSearch": message(
         searchTypes=struct, blockingConfidence=string, excludeDomains=each(string), timeRangeFilter=struct
     ),
-    codeExecution=message(),
-    urlContext=message(),
-    googleMaps=struct,
-    computerUse=struct,
-    fileSearch=struct,
-    retrieval=struct,
-    enterpriseWebSearch=struct,
-    parallelAiSearch=struct,
-    exaAiSearch=struct,
-)
+    "codeExecution": message(),
+    "urlContext": message(),
+    "googleMaps": struct,
+    "computerUse": struct,
+    "fileSearch": struct,
+    "retrieval": struct,
+    "enterpriseWebSearch": struct,
+    "parallelAiSearch": struct,
+    "exaAiSearch": struct,
+}
+TOOL = message(**_TOOL)
 
 TOOL_CONFIG = message(
     functionCallingConfig=message(mode=one_of("AUTO", "ANY", "NONE", "VALIDATED"), allowedFunctionNames=each(string)),
@@ -253,10 +254,11 @@ _OFFICIAL: dict[str, Kind] = {
     "contents": each(message(role=string, parts=each(message(**(_PART | {"speechMetadata": struct}))))),
     "systemInstruction": CONTENT,
     "generationConfig": message(**(_GENERATION | {"thinkingConfig": _THINKING})),
-    "tools": each(TOOL),
+    "tools": each(message(**(_TOOL | {"mcpServers": each(struct)}))),
     "toolConfig": TOOL_CONFIG,
     "safetySettings": each(message(category=string, threshold=string)),
     "cachedContent": string,
+    "continuationToken": string,
     "serviceTier": one_of("flex", "standard", "priority"),
     "labels": mapping(string),
 }
@@ -273,7 +275,12 @@ _EMBED: dict[str, Kind] = {
 EMBED = message(**_EMBED)
 EMBED_BATCH = message(requests=each(EMBED))
 #: Vertex AI's bodies; it counts what stands flat (official-upstreams.md 8.1)
-_VERTEX = {name: kind for name, kind in _OFFICIAL.items() if name != "serviceTier"}
+_VERTEX: dict[str, Kind] = _OFFICIAL | {
+    "generationConfig": message(**(_GENERATION | {"thinkingConfig": _THINKING, "modelConfig": struct})),
+    "tools": each(TOOL),
+    "modelArmorConfig": struct,
+    "outputConfig": struct,
+}
 VERTEX = message(**_VERTEX)
 VERTEX_COUNT = message(
     **{name: _VERTEX[name] for name in ("contents", "systemInstruction", "tools", "generationConfig")}

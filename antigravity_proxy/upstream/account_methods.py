@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -55,26 +55,39 @@ class AccountMethods:
         return await self._ask(b"GET", self._bases[0] + b"/" + name.encode("ascii"), None)
 
     async def _ask(self, verb: bytes, url: bytes, body: bytes | None) -> dict[str, Any]:
-        async with self._egress.calls:
-            exchange = self._egress.exchange()
-            cut = self._clock.callLater(ACCOUNT_METHOD_SECONDS, exchange.abort)
-            try:
-                headers = self._egress.headers(url, (bearer(self._token),), b"application/json")
-                response = await exchange.open(verb, url, headers, body)
-                text = await exchange.read(ACCOUNT_METHOD_BODY)
-            except ExchangeError as e:
-                exchange.abort()
-                raise AccountMethodFailed(f"upstream could not be asked: {e}") from e
-            finally:
-                if cut.active():
-                    cut.cancel()
-        if response.code != 200:
-            said = failure.read(text, 0.0, http_status=response.code)
-            raise AccountMethodFailed(f"upstream answered {response.code} {said.reason}", response.code, said.reason)
-        try:
-            answer = msgspec.json.decode(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
-            raise AccountMethodFailed("upstream's answer is not JSON") from e
+        answer = await answer_of(self._clock, self._egress, verb, url, (bearer(self._token),), body)
         if not isinstance(answer, dict):
             raise AccountMethodFailed("upstream's answer is not an object")
         return answer
+
+
+async def answer_of(
+    clock: IReactorTime,
+    egress: Egress,
+    verb: bytes,
+    url: bytes,
+    own: Iterable[tuple[bytes, Secret]],
+    body: bytes | None,
+) -> object:
+    """The JSON value that upstream answers a method with, with the ``own`` headers. Raises AccountMethodFailed."""
+    async with egress.calls:
+        exchange = egress.exchange()
+        cut = clock.callLater(ACCOUNT_METHOD_SECONDS, exchange.abort)
+        try:
+            headers = egress.headers(url, own, b"application/json")
+            response = await exchange.open(verb, url, headers, body)
+            text = await exchange.read(ACCOUNT_METHOD_BODY)
+        except ExchangeError as e:
+            exchange.abort()
+            raise AccountMethodFailed(f"upstream could not be asked: {e}") from e
+        finally:
+            if cut.active():
+                cut.cancel()
+    if response.code != 200:
+        said = failure.read(text, 0.0, http_status=response.code)
+        raise AccountMethodFailed(f"upstream answered {response.code} {said.reason}", response.code, said.reason)
+    try:
+        answer: object = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
+        raise AccountMethodFailed("upstream's answer is not JSON") from e
+    return answer

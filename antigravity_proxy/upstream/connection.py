@@ -22,6 +22,7 @@ from antigravity_proxy.http1.parser import (
     announced_length,
     is_chunked,
     response_head,
+    whole_head,
 )
 from antigravity_proxy.http1.sending import send, unwrap
 
@@ -140,7 +141,6 @@ class Connection:
             unwrap(self.transport, self)
         self._listener = listener
         self._state = _State.SENT
-        self._head = HeadReader(MAX_HEAD)
         self._interim, self._received = 0, False
         if len(body) <= COPIED_BODY:
             send(self.transport, head + body)
@@ -210,7 +210,13 @@ class Connection:
 
     def _take_head(self, data: bytes) -> None:
         try:
-            while self._head is not None and (found := self._head.feed(data)) is not None:
+            while True:
+                begun = self._head
+                found = whole_head(data, MAX_HEAD) if begun is None else begun.feed(data)
+                if found is None:
+                    self._head = begun or HeadReader(MAX_HEAD, data)
+                    return
+                self._head = None
                 block, data = found
                 head = response_head(block)
                 if head.code >= 200:
@@ -232,7 +238,7 @@ class Connection:
         else:
             length = announced_length(fields)
             body = UntilClose() if length is None else LengthBody(length)
-        self._head, self._body, self._early = None, body, rest
+        self._body, self._early = body, rest
         self._persistent = head.persistent and not isinstance(body, UntilClose)
         self._state = _State.HELD
         listener = self._listener

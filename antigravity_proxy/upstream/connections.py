@@ -61,8 +61,9 @@ class Connections:
             self._close(connection)
             return
         connection.idle_since = self._ticker.clock.seconds()
+        if not kept:
+            self._ticker.watch(self)
         kept.append(connection)
-        self._ticker.watch(self)
 
     def retired(self, connection: Connection) -> None:
         """It serves nothing more: upstream closes it, or it said more than its answer."""

@@ -8,7 +8,7 @@ from msgspec import Raw
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.verdict import Failure
-from antigravity_proxy.canonical.wire import Access, Count, EventReader, Prepared, Quirk, UpstreamRequest
+from antigravity_proxy.canonical.wire import Access, Count, EventReader, Fix, Prepared, UpstreamRequest
 from antigravity_proxy.generatecontent import request as gemini
 from antigravity_proxy.generatecontent.wire import COUNT_TOKENS, CountTokens, Generate, GenerateContent, OfficialWire
 from antigravity_proxy.messages import events as message_events
@@ -28,7 +28,7 @@ class Vertex(OfficialWire):
     name = "vertex"
     table = decision_table.TABLE
 
-    def prepare(self, call: Call, model: Model, quirks: frozenset[Quirk], conversation: str) -> Prepared:
+    def prepare(self, call: Call, model: Model, quirks: frozenset[Fix], conversation: str) -> Prepared:
         """As Wire's."""
         if model.family == "claude":
             return _Message(claude.prepare(call, model, quirks), conversation or gemini.conversation_id(call))
@@ -40,9 +40,9 @@ class Vertex(OfficialWire):
             return _MessageCount(claude.prepare(call, model))
         return _CountTokens(gemini.prepare(call, model, official=True))
 
-    def quirk_for(self, model: Model, message: str) -> Quirk | None:
+    def fixes_for(self, model: Model, message: str) -> frozenset[Fix]:
         """As Wire's."""
-        return manners.quirk_for(message) if model.family == "claude" else super().quirk_for(model, message)
+        return manners.fixes_for(message) if model.family == "claude" else super().fixes_for(model, message)
 
     def read_failure(
         self,

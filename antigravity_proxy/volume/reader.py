@@ -28,7 +28,8 @@ class VolumeState(Struct, frozen=True):
     could not, in words without a path; ``where`` is the data directory, for the log and the operator's command.
     ``unconfirmed`` accounts among ``accounts`` are gone from the volume, until a second snapshot agrees; ``kept`` ones
     have rows that don't open any more (they are among ``problems`` too), and serve on with the token that they had.
-    ``paused`` of the accounts are left alone by this proxy. ``key``, in hex, opens most of them; None: none is sealed.
+    ``paused`` of the accounts are left alone by this proxy. ``key``, in hex, opens most of them; where none is
+    sealed it is the first of the volume's, None: there is none.
     ``size`` is the snapshot's, in bytes. ``alone``: the database has a log, but is mounted without its directory.
     ``config`` is the last good one, None if none was ever read; ``config_error`` why not this time; ``config_absent``:
     there is no such file. ``revision`` grows when anything but ``read_at`` and ``size`` does.
@@ -155,7 +156,7 @@ class VolumeReader:
             this_read = copy.fingerprint(), material
             if this_read != self._last_read or self._removals.pending:
                 read = self._accounts.read(_drained(database.rows(copy)), material)
-                state = self._with_rows(state, self._removals.confirm(read, now))
+                state = self._with_rows(state, self._removals.confirm(read, now), material)
                 self._last_read = this_read
         except snapshot.VolumeError as e:
             return replace(state, error=str(e))
@@ -168,7 +169,8 @@ class VolumeReader:
             error="",
         )
 
-    def _with_rows(self, state: VolumeState, read: Accounts) -> VolumeState:
+    def _with_rows(self, state: VolumeState, read: Accounts, keys: tuple[SecretBytes, ...]) -> VolumeState:
+        untried = keys[0] if keys and not any(problem.sealed for problem in read.problems) else None
         return replace(
             state,
             accounts=read.accounts,
@@ -176,7 +178,7 @@ class VolumeReader:
             unconfirmed=self._removals.pending,
             kept=len(self._removals.kept),
             paused=sum(account.paused for account in read.accounts),
-            key=read.key or state.key,
+            key=read.key or state.key or (None if untried is None else Secret(untried.hex())),
         )
 
 

@@ -256,8 +256,8 @@ def _keep_paused(db: sqlite3.Connection, ids: frozenset[str]) -> None:
 def _has_prefix(db: sqlite3.Connection) -> bool:
     """Whether any row has the new sealed form; versions that know only the old one would take it for plain text."""
     like = PREFIX.replace("_", r"\_") + "%"
-    query = r"SELECT 1 FROM accounts WHERE token_json LIKE ?1 ESCAPE '\' OR quota_json LIKE ?1 ESCAPE '\' LIMIT 1"
-    return db.execute(query, (like,)).fetchone() is not None
+    query = r"SELECT 1 FROM accounts WHERE token_json LIKE ? ESCAPE '\' OR quota_json LIKE ? ESCAPE '\' LIMIT 1"
+    return db.execute(query, (like, like)).fetchone() is not None
 
 
 def _signed_in(account: NewAccount, kept: dict[str, Any], now: int) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
@@ -19,6 +18,7 @@ from antigravity_proxy.canonical import windows
 from antigravity_proxy.canonical.catalogue import PublicModel
 from antigravity_proxy.canonical.credential import VERTEX
 from antigravity_proxy.canonical.router import Router
+from antigravity_proxy.coroutines import Running
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.dialect.openai import responses_listing
 from antigravity_proxy.relay.context import ClientGone, RelayContext
@@ -106,10 +106,9 @@ class ApiResource(Resource):
         dialect = admission.route.dialect
         if dialect == "anthropic" or (admission.key is not None and admission.key.has_limits):
             client.further = partial(self._limits_left, admission.key, dialect, client.record)
-        serving = Deferred.fromCoroutine(self._serve(request, admission, client))
+        serving = Running(self._serve(request, admission, client), partial(self._ended, request, client))
         request.on_lost = partial(_hung_up, client, serving)
-        serving.addErrback(self._last_resort, request, client)
-        serving.addCallback(self._ended, client)
+        serving.start()
         return NOT_DONE_YET
 
     async def _serve(self, request: ApiRequest, admission: ApiAdmission, client: HttpClient) -> None:
@@ -144,7 +143,7 @@ class ApiResource(Resource):
             client.reply(self._gate.render(request, e))
 
     def _incoming(self, request: ApiRequest, route: Route) -> Incoming:
-        return _incoming(request, route, keeps_original=self._takes_originals())
+        return _incoming(request, route, keeps_original=route.dialect == "anthropic" and self._takes_originals())
 
     def _takes_originals(self) -> bool:
         """Whether somebody may take a request of Anthropic's dialect as it is."""
@@ -187,7 +186,7 @@ class ApiResource(Resource):
     def _models(self, admission: ApiAdmission) -> tuple[PublicModel, ...]:
         """The models that the client may use."""
         router, key = self._router(), admission.key
-        listed = router.public()
+        listed = router.public(self._offers)
         if key is None or not key.models:
             return listed
         return tuple(model for model in listed if _may_use(key, router, model.id))
@@ -195,8 +194,11 @@ class ApiResource(Resource):
     def _model(self, admission: ApiAdmission, name: str) -> PublicModel | None:
         """The model of that name, if the client may use it: what a request for it would be served by."""
         router, key = self._router(), admission.key
-        found = router.find(name)
+        found = router.find(name, self._offers)
         return found if found is not None and (key is None or _may_use(key, router, name)) else None
+
+    def _offers(self, upstream: str, model: str) -> bool:
+        return self._context.upstreams[upstream].pool.offers(model)
 
     def _capacity(self) -> Rendered:
         upstreams = self._context.upstreams
@@ -258,7 +260,9 @@ class ApiResource(Resource):
         else:
             client.reply(self._gate.render(request, errors.InternalError("Internal error of the proxy; see its log.")))
 
-    def _ended(self, _: None, client: HttpClient) -> None:
+    def _ended(self, request: ApiRequest, client: HttpClient, failure: Failure | None) -> None:
+        if failure is not None:
+            self._last_resort(failure, request, client)
         client.tell()
         self._ledger.close(client.record)
 
@@ -269,15 +273,15 @@ def _may_use(key: ClientKey, router: Router, name: str) -> bool:
     return model is not None and key.may_use(model.id)
 
 
-def _hung_up(client: HttpClient, serving: Deferred[None], reason: Failure) -> None:
+def _hung_up(client: HttpClient, serving: Running, reason: Failure) -> None:
     client.lost(reason)
     serving.cancel()
 
 
 def _wants_websocket(request: ApiRequest, route: Route) -> bool:
-    upgrade = request.getHeader(b"upgrade")
-    is_websocket = request.method == b"GET" and upgrade is not None and upgrade.lower() == b"websocket"
-    return is_websocket and route.operation is Operation.RESPONSES
+    if request.method != b"GET" or route.operation is not Operation.RESPONSES:
+        return False
+    return (request.getHeader(b"upgrade") or b"").lower() == b"websocket"
 
 
 def _incoming(request: ApiRequest, route: Route, *, keeps_original: bool) -> Incoming:
@@ -286,8 +290,9 @@ def _incoming(request: ApiRequest, route: Route, *, keeps_original: bool) -> Inc
     ``keeps_original``: an upstream may take a body of Anthropic's dialect as it is.
     """
     content_type = (request.getHeader(b"content-type") or b"").decode("latin-1")
-    anthropic = _anthropic(request) if keeps_original and route.dialect == "anthropic" else None
-    return Incoming(request.take_body(), content_type, route.model, _query(request), anthropic)
+    anthropic = _anthropic(request) if keeps_original else None
+    query = _query(request) if b"?" in request.uri else {}
+    return Incoming(request.take_body(), content_type, route.model, query, anthropic)
 
 
 def _anthropic(request: ApiRequest) -> tuple[str, str]:

@@ -77,7 +77,8 @@ class Reservation:
         """The body's length is known. Raises BodyTooLarge, Unavailable."""
         if length > self._limit:
             raise self._too_large()
-        self._reserve(length)
+        self._budget.take(self._holder, length)
+        self._reserved = length
 
     def received(self, count: int, pieces: int = 1) -> None:
         """``count`` bytes came, in so many pieces.
@@ -91,17 +92,15 @@ class Reservation:
         if self._pieces > _FREE_PIECES and self._received < self._pieces * _LEAST_PIECE:
             raise BadRequest("The request body comes in too many pieces that are too small.")
         if self._received > self._reserved:
-            self._reserve(max(_STEP, self._received - self._reserved))
+            more = max(_STEP, self._received - self._reserved)
+            self._budget.take(self._holder, more)
+            self._reserved += more
 
     def release(self) -> None:
         """The body is kept no longer."""
         if self._reserved:
             self._budget.give_back(self._holder, self._reserved)
             self._reserved = 0
-
-    def _reserve(self, count: int) -> None:
-        self._budget.take(self._holder, count)
-        self._reserved += count
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"The request body is larger than {self._limit} bytes.")

@@ -20,12 +20,12 @@ from antigravity_proxy.http1.parser import (
     Malformed,
     RequestHead,
     TooLong,
-    announced_length,
     origin_form,
     request_body,
     request_head,
     request_line,
     tokens,
+    whole_head,
 )
 from antigravity_proxy.http1.sending import send, unsent
 from antigravity_proxy.settings.limits import HEAD_BYTES, HEAD_FIELDS, LINGER_BYTES
@@ -281,13 +281,14 @@ class GuardedChannel:
 
     def _take_head(self, data: bytes) -> None:
         head = self._head
+        line = None if head is None else head.first_line
         if head is None:
             data = data.removeprefix(b"\r\n")  # RFC 9112 2.2
-            head = self._head = HeadReader(HEAD_BYTES)
-        line = head.first_line
         try:
-            found = head.feed(data)
+            found = whole_head(data, HEAD_BYTES) if head is None else head.feed(data)
             if found is None:
+                if head is None:
+                    head = self._head = HeadReader(HEAD_BYTES, data)
                 if line is None and (line := head.first_line) is not None:
                     request_line(line)  # nonsense need not wait for its end
                 return
@@ -297,7 +298,7 @@ class GuardedChannel:
             if sum(map(len, received.fields.values())) > HEAD_FIELDS:
                 raise TooLong("there are too many header fields")
         except TooLong:
-            line = line or head.first_line or data.partition(b"\r\n")[0]
+            line = line or (head.first_line if head is not None else None) or data.partition(b"\r\n")[0]
             if len(line) > HEAD_BYTES // 2:
                 self.refuse(errors.UriTooLong("The request's target is too long."), line)
             else:
@@ -313,11 +314,10 @@ class GuardedChannel:
         request = self._request = GuardedRequest(self, head)
         try:
             body = request_body(head)
-            request.uri = origin_form(head.target, head.fields)
-            self.persistent = (
-                head.minor == 1 and not self._draining and b"close" not in tokens(head.fields, b"connection")
-            )
-            request.admit(0 if body.done else announced_length(head.fields))
+            if head.target[:1] != b"/":
+                request.uri = origin_form(head.target, head.fields)
+            self.persistent = head.persistent and not self._draining
+            request.admit(body.length)
         except Malformed as e:
             self.refuse(errors.BadRequest(f"Malformed HTTP request: {e}."))
             return
@@ -397,4 +397,4 @@ def _so_far(line: bytes) -> RequestHead:
         method, target, minor = request_line(line)
     except Malformed:
         method, target, minor = b"", b"", 1
-    return RequestHead(method, target, minor, {})
+    return RequestHead(minor, {}, method=method, target=target)

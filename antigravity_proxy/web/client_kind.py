@@ -33,4 +33,7 @@ _LONGEST = 256
 def kind_of(user_agent: str | None) -> str:
     """One of ``KINDS``."""
     named = (user_agent or "")[:_LONGEST].lower()
-    return next((kind for mark, kind in _KINDS if mark in named), OTHER)
+    for mark, kind in _KINDS:
+        if mark in named:
+            return kind
+    return OTHER

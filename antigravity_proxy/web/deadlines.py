@@ -71,7 +71,7 @@ class Deadlines:
 
     def body_begins(self, now: float) -> None:
         """From now on it waits for a request's body."""
-        self.wait(Wait.BODY, now)
+        self.waits_for, self._since, self.received = Wait.BODY, now, 0
         self._body_began, self._body_received = now, 0
 
     def expired(self, now: float, *, full: bool) -> Wait | None:

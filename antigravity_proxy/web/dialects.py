@@ -159,4 +159,7 @@ _MARKED = tuple((mark, dialect.name) for dialect in DIALECTS.values() for mark i
 
 def marked(has_header: Callable[[bytes], bool]) -> DialectName | None:
     """The dialect that a request's headers mark, None where none does."""
-    return next((name for mark, name in _MARKED if has_header(mark)), None)
+    for mark, name in _MARKED:
+        if has_header(mark):
+            return name
+    return None

@@ -96,6 +96,7 @@ class GuardedRequest(Generic[A]):
         "_body",
         "_chunked",
         "_fields",
+        "_keeps_body",
         "_reservation",
         "admission",
         "channel",
@@ -114,6 +115,7 @@ class GuardedRequest(Generic[A]):
         self.channel = channel
         self.method, self.uri, self.minor = head.method, head.target, head.minor
         self.requestHeaders = ReceivedFields(head.fields)
+        self._keeps_body = False
         self.admission: A | None = None
         self.on_lost: Callable[[Failure], object] | None = None
         self.code = 200
@@ -147,7 +149,7 @@ class GuardedRequest(Generic[A]):
 
     def getHeader(self, name: bytes) -> bytes | None:
         """The last value of a field, None where there is none."""
-        values = self.requestHeaders.getRawHeaders(name)
+        values = self.requestHeaders.get(name)
         return values[-1] if values else None
 
     def getClientAddress(self) -> IAddress:
@@ -163,9 +165,11 @@ class GuardedRequest(Generic[A]):
         if self.channel.sheds and not admitted.spared:
             raise errors.Unavailable("Too many connections. Please try again in a moment.", retry_after=SHED_RETRY)
         if length != 0:
-            _check_encoding(self.requestHeaders)
+            if b"content-encoding" in self.requestHeaders:
+                _check_encoding(self.requestHeaders)
             if admitted.body is BodyUse.REFUSED:
                 raise errors.BodyTooLarge("A request body is not accepted here.")
+            self._keeps_body = admitted.body is BodyUse.KEPT
             self._reservation = Reservation(site.bodies, admitted.holder, site.gate.max_body)
             if length is not None:
                 self._reservation.announced(length)
@@ -174,7 +178,7 @@ class GuardedRequest(Generic[A]):
         """Content of the body, which came in so many chunks. Raises a ProxyError."""
         if self._reservation is not None:
             self._reservation.received(len(content), pieces)
-        if self.admitted.body is BodyUse.KEPT:
+        if self._keeps_body:
             self._body.append(content)
 
     def take_body(self) -> bytes:
@@ -321,6 +325,5 @@ class GuardedRequest(Generic[A]):
 
 def _check_encoding(headers: ReceivedFields) -> None:
     """Refuses a body that is compressed: what it unpacks to has no bound."""
-    encodings = headers.getRawHeaders(b"content-encoding", ())
-    if any(encoding.strip().lower() not in (b"", b"identity") for encoding in encodings):
+    if any(encoding.strip().lower() not in (b"", b"identity") for encoding in headers[b"content-encoding"]):
         raise errors.UnsupportedEncoding("Send the request body uncompressed: Content-Encoding is not supported.")

@@ -133,7 +133,7 @@ class ApiGate:
     ) -> None:
         """Whose request it is, and whether that client may send it now."""
         if self.keys.open:
-            hosts = headers.getRawHeaders(b"host")
+            hosts = headers.getRawHeaders(b"host", ())
             self._hosts.check(hosts[-1] if hosts else None)
             if is_foreign(headers, allowed=self._origins):
                 raise Forbidden(

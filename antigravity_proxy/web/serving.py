@@ -106,7 +106,8 @@ class Serving:
             client.prepare(_headers(answer.content_type), None)
             client.finish(answer.close())
             return
-        await memory.recall(call)
+        if context.signatures.is_shared:
+            await memory.recall(call)
         calls, any_will_do = (call, *decoded.more), decoded.any_will_do
 
         def begin(calls: tuple[Call, ...], route: Route) -> Generation | FanOut:

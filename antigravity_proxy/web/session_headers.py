@@ -11,7 +11,7 @@ _HEADERS = (b"x-claude-code-session-id", b"session-id", b"thread-id", b"x-sessio
 
 def session_of(headers: ReceivedFields) -> str:
     """The conversation's name; empty if no header tells one."""
-    for value in headers.firsts(_HEADERS):
-        if name := session_name(value.strip().decode("latin-1")):
+    for field in _HEADERS:
+        if field in headers and (name := session_name(headers[field][0].strip().decode("latin-1"))):
             return name
     return ""

@@ -7,10 +7,10 @@ Messages are bounded and their bytes budgeted as bodies are, one response is und
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -21,6 +21,7 @@ from wsproto.connection import ConnectionState
 from wsproto.utilities import LocalProtocolError
 
 from antigravity_proxy import errors
+from antigravity_proxy.coroutines import Running
 from antigravity_proxy.dialect.openai.errors import error_object
 from antigravity_proxy.http1.sending import send
 from antigravity_proxy.relay.context import ClientGone
@@ -125,7 +126,7 @@ class _Session:
         self._reservation: Reservation | None = None
         self._received = 0
         self._client: _SocketClient | None = None
-        self._serving: Deferred[None] | None = None
+        self._serving: Running | None = None
         self._draining = False
         self._closing = False
         self._transport: Any = None
@@ -261,9 +262,8 @@ class _Session:
         )
         coroutine = self._serve(admission, body, generate, client)
         del body
-        self._serving = serving = Deferred.fromCoroutine(coroutine)
-        serving.addErrback(self._last_resort, admission, client)
-        serving.addCallback(self._ended, client)
+        self._serving = serving = Running(coroutine, partial(self._ended, admission, client))
+        serving.start()
 
     async def _serve(self, admission: ApiAdmission, body: bytes, generate: bool, client: _SocketClient) -> None:
         client.record.began = self._sockets.ticker.clock.seconds()
@@ -291,7 +291,9 @@ class _Session:
         client.record.error, client.record.status = errors.InternalError.code, errors.InternalError.status
         self._refuse(errors.InternalError("Internal error of the proxy; see its log."))
 
-    def _ended(self, _: None, client: _SocketClient) -> None:
+    def _ended(self, admission: ApiAdmission, client: _SocketClient, failure: Failure | None) -> None:
+        if failure is not None:
+            self._last_resort(failure, admission, client)
         self._serving = self._client = None
         self._since = self._sockets.ticker.clock.seconds()
         client.tell()

@@ -29,9 +29,7 @@ class TwistedRequest(server.Request):
         self._request = request
         self.site = request.channel.site
         self.method, self.uri, self.path = request.method, request.uri, request.path
-        self.requestHeaders = Headers(
-            {name: list(values) for name, values in request.requestHeaders.getAllRawHeaders()}
-        )
+        self.requestHeaders = Headers({name: list(values) for name, values in request.requestHeaders.items()})
         self.args: dict[bytes, list[bytes]] = {}
         self.content: Any = BytesIO(request.take_body())
         self.prepath, self.postpath = [], self.path[1:].split(b"/")

@@ -122,7 +122,7 @@ def test_thousands_that_cool_to_the_same_second_come_back_a_few_at_a_time() -> N
     order = Ranking("m", states, RULES, Moment(0.0, 0.0))
     now = Moment(10.0, 10.0)
     assert order.first(now) is states[0]
-    assert len(order._ready) == 8
+    assert len(order._ready.entries) == 8
     assert order.first(now, states[:20]) is states[20]
     assert order.first(now, states) is None
 

@@ -16,7 +16,7 @@ from antigravity_proxy.admin.markup import flat
 from antigravity_proxy.canonical.grant import Metadata
 from antigravity_proxy.canonical.verdict import Failure
 from antigravity_proxy.credentials.file import of_key
-from antigravity_proxy.geminiapi.decision_table import judge
+from antigravity_proxy.geminiapi.wire import GeminiApi
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.gemini_keys import NamedKey
 
@@ -53,7 +53,7 @@ def test_one_line_tells_all_and_no_key() -> None:
         assert lease is not None
         lease.release()
     (state,) = pool.states
-    pool.penalise(state, "gemini-3.8-flash", judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=90.0)))
+    pool.penalise(state, "gemini-3.8-flash", GeminiApi().judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=90.0)))
     html = drawn(pool)
     for words in (
         ">work<", "Gemini API, API key", "acme", ">free<", ">shared<", "Partly cooling", "gemini-3.8-flash: again in ",

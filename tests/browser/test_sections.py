@@ -13,15 +13,16 @@ import pytest
 from support.admin import Site, site
 from support.chromium import Window
 from support.deferreds import deferred, in_thread
+from support.judging import judge
 from support.stack import KEY
 from support.vertex import entry
 
 from antigravity_proxy.canonical.verdict import Failure
 from antigravity_proxy.canonical.windows import Standing
 from antigravity_proxy.canonical.windows import Window as QuotaWindow
-from antigravity_proxy.geminiapi import decision_table as gemini
+from antigravity_proxy.geminiapi.wire import GeminiApi
 from antigravity_proxy.telemetry.record import Attempt, Record
-from antigravity_proxy.vertex import decision_table as vertex
+from antigravity_proxy.vertex.wire import Vertex
 from antigravity_proxy.web.client_keys import ClientKey, digest, render
 
 pytestmark = pytest.mark.browser
@@ -128,14 +129,80 @@ async def test_everything_at_once_can_be_read_on_every_screen(tmp_path: Path, wi
         with_windows(here, 3)
         await traffic(here)
         pool, state = of_upstream(here, "gemini", LONG)
-        pool.penalise(state, "gemini-3.8-flash", gemini.judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=90.0)))
+        pool.penalise(
+            state, "gemini-3.8-flash", GeminiApi().judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=90.0))
+        )
         pool, state = of_upstream(here, "vertex", "billing")
-        pool.penalise(state, "claude-sonnet-4-6", vertex.judge(Failure(403, reason="SERVICE_DISABLED")))
+        pool.penalise(state, "claude-sonnet-4-6", Vertex().judge(Failure(403, reason="SERVICE_DISABLED")))
 
         def go() -> None:
             log_in(window, here.url)
             window.shows("Free tier: Google uses prompts and answers", "#official")
             window.shows("2 of 500", "#c-work")
             window.examine("full")
+
+        await in_thread(go)
+
+
+@deferred(60)
+async def test_what_upstream_refuses_is_told_at_a_glance(tmp_path: Path, window: Window) -> None:
+    async with full(tmp_path) as here:
+        await traffic(here)
+        drift = here.stack.daemon.account_services.drift
+        drift.saw("model", "gemini-9-ultra")
+        drift.saw("finish reason", "BORED")
+        for client in ("claude", "claude", "codex"):
+            record = here.stack.daemon.ledger.open("req", "POST", "openai", "chat")
+            record.error, record.status, record.agent = "upstream_refuses_request", 400, client
+            here.stack.daemon.ledger.close(record)
+        pool = here.stack.daemon.pool
+        pool.penalise(pool.find(identity(0)), "m", judge(Failure(403, appeal=True)))
+        answer = await here.stack.chat()
+
+        def go() -> None:
+            log_in(window, here.url)
+            window.shows("All accounts are on hold", "h1")
+            window.shows("claude", "#refused")
+            window.examine("refused")
+            window.tab_to("resume-all")
+            window.keys(ENTER)
+            window.shows("Serving, but needs attention", "h1")
+            window.open(f"{here.url}/why?id={answer.headers['x-request-id']}")
+            window.examine("why")
+
+        await in_thread(go)
+
+
+@deferred(60)
+async def test_without_an_account_the_page_says_what_to_do(tmp_path: Path, window: Window) -> None:
+    async with site(tmp_path, logged_in=False, ACCOUNTS="0") as here:
+
+        def go() -> None:
+            log_in(window, here.url)
+            window.shows("It can't serve", "h1")
+            window.examine("empty")
+
+        await in_thread(go)
+
+
+@deferred(60)
+async def test_a_key_is_made_and_revoked_by_keyboard_alone(tmp_path: Path, window: Window) -> None:
+    async with full(tmp_path, accounts=60) as here:
+
+        def go() -> None:
+            log_in(window, here.url)
+            window.shows("Page 1 of 2", "#tabs")
+            window.find("#clients summary").send_keys(ENTER)
+            window.find("#clients input[name=name]").send_keys("tablet")
+            window.examine("many")
+            window.find("#clients input[name=name]").send_keys(ENTER)
+            window.shows("The key of tablet", "h1")
+            window.shows("sk-ag-", "#new-key")
+            window.examine("key")
+            window.open(f"{here.url}/")
+            window.find("#revoke-tablet").send_keys(ENTER)
+            window.shows("Revoke this key?", "h1")
+            window.find("button.danger").send_keys(ENTER)
+            window.shows("The key tablet was revoked", ".told")
 
         await in_thread(go)

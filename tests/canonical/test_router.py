@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import Raw
 
 from antigravity_proxy.canonical.call import Call, OutputFormat, Reasoning, Speech
 from antigravity_proxy.canonical.catalogue import Catalogue
@@ -179,3 +180,18 @@ def test_a_picture_of_a_model_that_makes_none_is_made_by_one_that_does() -> None
     models = route("gemini-3.8-flash", Router(Catalogue(), Routing(serving=ALL)), output=OutputFormat(kind="image"))
     assert [each for each in models if each[0] != "accounts"]
     assert all("image" in id for upstream, id, _ in models if upstream != "accounts")
+
+
+@pytest.mark.parametrize(
+    ("field", "first"),
+    [
+        ("cachedContent", "gemini"),
+        ("continuationToken", "gemini"),
+        ("modelArmorConfig", "gemini"),
+        ("labels", "accounts"),
+    ],
+)
+def test_no_account_answers_without_what_a_request_rests_on(field: str, first: str) -> None:
+    given = {field: Raw(b'"x"')}
+    assert route("gemini-3-flash", official=given)[0][0] == first
+    assert route("gemini-3-flash", Router(Catalogue()), official=given) == [("accounts", "gemini-3-flash", "")]

@@ -20,14 +20,17 @@ from openai.types import (
 from openai.types.audio import speech_create_params, transcription_create_params
 from openai.types.chat import completion_create_params as chat_create_params
 from openai.types.responses import response_create_params
-from support.field_tables import camel, tables
+from support.field_tables import camel, official, tables
 from support.models import MODELS
 
+from antigravity_proxy.canonical.model_file import BUNDLED
+from antigravity_proxy.canonical.wire import Quirk
 from antigravity_proxy.dialect.gemini import request as gemini
-from antigravity_proxy.dialect.openai import completions_request
+from antigravity_proxy.dialect.openai import chat_request, completions_request, responses_request
 from antigravity_proxy.errors import BadRequest
 from antigravity_proxy.generatecontent.request import prepare
 
+FLASH = BUNDLED.official_model("gemini-3-flash-preview", "gemini")
 KINDS = {"read", "passed", "answered", "left out", "refused"}
 
 
@@ -89,10 +92,11 @@ def test_geminis_fields_have_their_rows() -> None:
         assert set(rows.values()) <= KINDS
 
 
-def sent(body: dict[str, Any], model: str = "gemini-3-flash") -> dict[str, Any]:
+def sent(body: dict[str, Any], *, is_official: bool = False) -> dict[str, Any]:
+    model = FLASH if is_official else MODELS["gemini-3-flash"]
     whole = {"contents": [{"role": "user", "parts": [{"text": "q"}]}], **body}
     call = gemini.decode(json.dumps(whole).encode(), "m", stream=False, alt=None).call
-    return json.loads(prepare(call, MODELS[model]).body)  # type: ignore[no-any-return]
+    return json.loads(prepare(call, model, official=is_official).body)  # type: ignore[no-any-return]
 
 
 def passed(section: str) -> list[str]:
@@ -103,6 +107,36 @@ def value(name: str) -> Any:
     return {"file_data": {"fileUri": "gs://b/o"}}.get(name, {"x": 1})
 
 
+#: the fields that official upstreams alone are sent: where each stands, and a value
+ONLY_OFFICIAL: dict[str, Any] = {
+    "`GenerateContentConfig`": lambda name, value: {name: value},
+    "`Part`": lambda name, value: {"contents": [{"role": "user", "parts": [{"text": "q", name: value}]}]},
+    "`Tool`": lambda name, value: {"tools": [{name: value}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("section", "name"), [(section, name) for section in ONLY_OFFICIAL for name in sorted(official("gemini", section))]
+)
+@pytest.mark.parametrize("spell", [str, camel])
+def test_what_only_official_upstreams_read_goes_to_them_alone(section: str, name: str, spell: Any) -> None:
+    build, value = ONLY_OFFICIAL[section], [{"x": 1}] if section == "`Tool`" else {"x": 1}
+    asked = build(spell(name), value)
+    plain = sent({key: [{"role": "user", "parts": [{"text": "q"}]}] for key in asked if key == "contents"})
+    assert sent(asked) == plain
+    bare = sent({key: plain[key] for key in asked if key == "contents"}, is_official=True)
+    assert sent(asked, is_official=True) == bare | build(camel(name), value)
+
+
+def test_vertex_ais_own_names_go_to_official_upstreams_alone() -> None:
+    asked = {"outputConfig": {"x": 1}, "generationConfig": {"modelConfig": {"y": 1}}}
+    assert sent(asked) == sent({})
+    assert sent(asked, is_official=True) == sent({}, is_official=True) | {
+        "outputConfig": {"x": 1},
+        "generationConfig": sent({}, is_official=True).get("generationConfig", {}) | {"modelConfig": {"y": 1}},
+    }
+
+
 @pytest.mark.parametrize("name", passed("GenerationConfig"))
 @pytest.mark.parametrize("spell", [str, camel])
 def test_what_is_passed_of_the_configuration_arrives(name: str, spell: Any) -> None:
@@ -110,7 +144,7 @@ def test_what_is_passed_of_the_configuration_arrives(name: str, spell: Any) -> N
     assert found[camel(name)] == [1]
 
 
-@pytest.mark.parametrize("name", passed("Part"))
+@pytest.mark.parametrize("name", sorted({*passed("Part")} - official("gemini", "`Part`")))
 @pytest.mark.parametrize("spell", [str, camel])
 def test_what_is_passed_of_a_part_arrives(name: str, spell: Any) -> None:
     part = {spell(name): value(name)}
@@ -120,7 +154,7 @@ def test_what_is_passed_of_a_part_arrives(name: str, spell: Any) -> None:
     assert found[camel(name)] == value(name)
 
 
-@pytest.mark.parametrize("name", passed("Tool"))
+@pytest.mark.parametrize("name", sorted({*passed("Tool")} - official("gemini", "`Tool`")))
 @pytest.mark.parametrize("spell", [str, camel])
 def test_what_is_passed_of_a_tool_arrives(name: str, spell: Any) -> None:
     assert sent({"tools": [{spell(name): {"x": 1}}]})["tools"] == [{camel(name): {"x": 1}}]
@@ -142,3 +176,15 @@ def test_what_is_refused_is_named() -> None:
     with pytest.raises(BadRequest) as refused:
         completions_request.decode(json.dumps(body).encode())
     assert refused.value.param == "suffix"
+
+
+@pytest.mark.parametrize("decode", [chat_request.decode, responses_request.decode])
+def test_openais_tiers_go_to_official_upstreams_alone(decode: Any) -> None:
+    def told(tier: Any, **prepared: Any) -> Any:
+        asked = {"model": "m", "messages": [{"role": "user", "content": "q"}], "input": "q", "service_tier": tier}
+        call = decode(json.dumps(asked).encode()).call
+        return json.loads(prepare(call, FLASH, official=True, **prepared).body).get("serviceTier")
+
+    assert [told(tier) for tier in ("flex", "priority")] == ["flex", "priority"]
+    assert {told(tier) for tier in ("auto", "default", "scale", "", None, 7, ["flex"], {"flex": 1})} == {None}
+    assert told("flex", quirks=frozenset({Quirk.NO_SERVICE_TIER})) is None

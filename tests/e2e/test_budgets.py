@@ -12,8 +12,8 @@ import pytest
 from support.deferreds import deferred, in_thread
 from support.stack import Answer, Stack, stack
 
-from antigravity_proxy.operator.client_keys import load
 from antigravity_proxy.web.client_keys import ClientKey, digest, render
+from antigravity_proxy.web.client_keys_writing import load
 
 CHAT, MESSAGES, GENERATE = "/v1/chat/completions", "/v1/messages", "/v1beta/models/gemini-3-flash:generateContent"
 BODY: dict[str, Any] = {

@@ -57,6 +57,11 @@ def keys_of(simulator: Simulator) -> list[str]:
     return [{ONE: "one", TWO: "two"}.get(each.token, each.token) for each in simulator.requests]
 
 
+async def listed(running: Stack) -> list[str]:
+    """What the model list shows."""
+    return [each["id"] for each in (await running.request("GET", "/v1/models")).json["data"]]
+
+
 @deferred()
 async def test_a_request_goes_to_the_gemini_api_with_the_key_in_a_header_alone(tmp_path: Path) -> None:
     async with keyed(tmp_path) as running:
@@ -113,6 +118,7 @@ async def test_a_row_that_sets_a_key_aside(tmp_path: Path, row: str, status: int
         running.simulator.requests.clear()
         assert (await running.chat(model=MODEL)).status == status, "and so it stays"
         assert not running.simulator.requests
+        assert (MODEL in await listed(running)) is (status != 404), "what no key has access to is not listed"
         for secret in (ONE, TWO, "AIzaEXAMPLE", "projects/"):
             assert secret not in str(refused.body)
 
@@ -141,9 +147,12 @@ async def test_a_row_that_is_no_keys_fault(tmp_path: Path, row: str, status: int
 async def test_o24_a_model_that_is_gone_is_not_asked_for_again(tmp_path: Path) -> None:
     async with keyed(tmp_path) as running:
         running.simulator.script(fault("O24-no-model"))
+        assert MODEL in await listed(running)
         assert (await running.chat(model=MODEL)).status == 404
         assert (await running.chat(model=MODEL)).status == 404
         assert len(running.simulator.requests) == 1
+        assert MODEL not in await listed(running)
+        assert (await running.request("GET", f"/v1/models/{MODEL}")).status == 404
         assert (await running.chat(model="gemini-3.6-flash")).status == 200
 
 
@@ -206,6 +215,8 @@ async def test_what_a_credential_may_be_used_for(tmp_path: Path) -> None:
         assert (await running.chat(model=MODEL)).status == 200
         assert (await running.chat(model="gemini-3.6-flash")).status == 200
         assert keys_of(running.simulator) == ["one", "two"]
+    async with keyed(tmp_path, entry("one", ONE, models='["gemini-3.8-*"]')) as running:
+        assert set(await listed(running)) == {MODEL, "gemini-3.8-flash-tts", "gemini-3.8-flash-lite-tts"}
 
 
 @deferred()
@@ -291,6 +302,7 @@ async def test_a_conversation_stays_where_it_was_served(tmp_path: Path) -> None:
             pool.forgive(state.credential.id)
         assert await legs(running, user="me") == (200, "gemini")
         assert await legs(running, text="Another", user="you") == (200, "accounts")
+        assert await legs(running, model="gemini-3.6-flash", user="me") == (200, "accounts"), "another model"
 
 
 @deferred()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -16,26 +16,12 @@ from support.browser import Browser, consent, hidden
 from support.deferreds import deferred, in_thread, until
 from support.stack import KEY, free_port
 from support.volumes import reader_of, trace
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault
 from antigravity_proxy.upstream import oauth
 from antigravity_proxy.volume import mounts
 from antigravity_proxy.web.key_ring import KeyRing
-
-
-@pytest.fixture
-def lines() -> Iterator[list[str]]:
-    """What the log says."""
-    told: list[str] = []
-
-    def observe(event: LogEvent) -> None:
-        told.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(observe)
-    yield told
-    globalLogPublisher.removeObserver(observe)
 
 
 @pytest.mark.row("sign-in attacks")

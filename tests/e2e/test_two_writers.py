@@ -12,18 +12,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pytest
 from support.admin import Site, site
 from support.browser import Browser
 from support.deferreds import deferred, in_thread, wait
 from support.stack import KEY
 from support.volumes import reader_of
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 SECONDS = float(os.environ.get("WRITERS_SECONDS", "2"))
 
@@ -56,19 +53,6 @@ for number in itertools.count():
         done["removed"] += 1
 print(json.dumps(done))
 """
-
-
-@pytest.fixture
-def lines() -> Iterator[list[str]]:
-    """What the log says."""
-    told: list[str] = []
-
-    def observe(event: LogEvent) -> None:
-        told.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(observe)
-    yield told
-    globalLogPublisher.removeObserver(observe)
 
 
 async def pause(here: Site, identity: str, action: str) -> int:

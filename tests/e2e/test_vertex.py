@@ -313,15 +313,16 @@ async def test_claudes_answer_that_breaks_off_is_told(tmp_path: Path, stream: bo
 async def test_what_claude_refuses_to_read_is_left_out_once(tmp_path: Path) -> None:
     async with vertex(tmp_path, "one") as running:
         body = {"model": SONNET, "max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}]}
-        headers = {"anthropic-version": "2023-06-01", "anthropic-beta": "unknown-thing"}
-        answer = await running.request("POST", "/v1/messages", body, **headers)
-        assert answer.status == 200, answer.body
+        headers = {"anthropic-version": "2023-06-01", "anthropic-beta": "unknown-thing,good-2026-01-01"}
+        for _ in range(2):
+            answer = await running.request("POST", "/v1/messages", body, **headers)
+            assert answer.status == 200, answer.body
         betas = [each.headers.getRawHeaders("anthropic-beta") for each in running.simulator.requests]
-        assert betas == [["unknown-thing"], None]
+        assert betas == [["unknown-thing,good-2026-01-01"], ["good-2026-01-01"], ["good-2026-01-01"]]
         signed = [{"type": "thinking", "thinking": "hm", "signature": "bm90IG91cnM="}, {"type": "text", "text": "So"}]
         messages = [*body["messages"], {"role": "assistant", "content": signed}, *body["messages"]]  # type: ignore[misc]
         assert (await ask(running, messages=messages)).status == 200
-        assert len(running.simulator.requests) == 4
+        assert len(running.simulator.requests) == 5
 
 
 @deferred()

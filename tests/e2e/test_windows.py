@@ -84,7 +84,7 @@ async def test_the_page_shows_windows_credits_and_pace(tmp_path: Path) -> None:
         await known(here.stack)
         page = (await here.get("/")).body.decode()
         for words in (
-            "Gemini models, five hours",
+            "<h4>Gemini models</h4>",
             "25 %",
             "at this pace used up in",
             "g1-pro-tier, 1,200 credits left",

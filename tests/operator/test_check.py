@@ -23,6 +23,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from antigravity_proxy.operator import check
 from antigravity_proxy.operator.check import Report
+from antigravity_proxy.replicas.store import NO_KEY
 from antigravity_proxy.settings.resolve import SettingsError
 from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.simulator.volume import VolumeWriter, write_volume
@@ -136,6 +137,21 @@ async def test_the_replicas_redis_is_asked_and_is_no_reason_to_fail(writer: Volu
     await simulator.stop()
 
 
+@pytest.mark.parametrize(("key", "shares"), [("", False), ("ab" * 32, True)])
+@deferred(20)
+async def test_replicas_without_a_volume_need_a_key_to_share(tmp_path: Path, key: str, shares: bool) -> None:
+    environment = {
+        "HOME": str(tmp_path),
+        "GEMINI_API_KEYS": "one=AIza" + "1" * 35,
+        "REDIS_URL": "redis://127.0.0.1:1",
+        "ANTIGRAVITY_MASTER_KEY": key,
+    }
+    report = await check.check(reactor, {}, environment, offline=True, epoch=lambda: EPOCH)
+    warned = [finding.message for finding in report.findings if "Nothing can be sealed" in finding.message]
+    assert [warning.startswith(NO_KEY) for warning in warned] == [True] * (not shares)
+    assert report.well
+
+
 @deferred()
 async def test_upstream_is_asked_without_an_account(writer: VolumeWriter) -> None:
     simulator = Simulator(reactor)
@@ -245,6 +261,18 @@ async def test_watching_tells_of_changes_alone(writer: VolumeWriter, monkeypatch
     with pytest.raises(CancelledError):
         await watching
     assert [len(each.accounts) for each in told[:2]] == [2, 3]
+
+
+@deferred()
+async def test_a_watch_ends_while_it_reads_too(writer: VolumeWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "deferToThread", lambda *_: Deferred())
+    environment = {"ANTIGRAVITY_DATA_DIR": str(writer.directory)}
+    watching = Deferred.fromCoroutine(
+        check.watch(reactor, {}, environment, offline=True, epoch=lambda: EPOCH, tell=lambda _: None)
+    )
+    watching.cancel()
+    with pytest.raises(CancelledError):
+        await watching
 
 
 @deferred()

@@ -13,6 +13,7 @@ import pytest
 from support.deferreds import deferred, wait
 from support.farm import farm
 from support.redis import RedisServer, needs_redis
+from support.stack import KEY
 from twisted.internet.defer import Deferred, gatherResults
 
 from antigravity_proxy.simulator.faults import Fault
@@ -65,6 +66,40 @@ async def test_twenty_callers_over_four_processes_make_one_renewal(tmp_path: Pat
         assert {each.status for each in found} == {200}
         assert len(running.simulator.refreshes) == 1
         assert min(each.seconds for each in found) > 0.5  # they all came before it
+
+
+@pytest.mark.parametrize("kind", ["account", "credential", "credential without a volume"])
+@deferred(60)
+async def test_daemons_that_start_together_make_one_renewal(tmp_path: Path, kind: str) -> None:
+    accounts = int(kind == "account")
+    async with farm(tmp_path, daemons=0, accounts=accounts, expires_at=0.0) as running:
+        model = "gemini-3-flash"
+        if not accounts:
+            model = "gemini-3.8-flash"
+            path = tmp_path / "one.json"
+            path.write_text(running.simulator.service_accounts.make("one", "one-project"))
+            lines = f'name = "one"\nkind = "vertex-service-account"\nfile = "{path}"\n'
+            (tmp_path / "credentials.toml").write_text(f"[[credential]]\n{lines}")
+            running.settings |= {"PROXY_CREDENTIALS_FILE": str(tmp_path / "credentials.toml")}
+        if kind.endswith("without a volume"):
+            running.settings |= {"ANTIGRAVITY_DATA_DIR": "", "HOME": str(tmp_path), "PROXY_API_KEY": KEY}
+            running.settings |= {"ANTIGRAVITY_MASTER_KEY": "ab" * 32}
+
+        async def served(daemon: Any) -> Any:
+            """The answer to the first request that finds it listening."""
+            while (answer := await running.chat(daemon, "question", model=model)).status == 0:
+                assert daemon.process.poll() is None, daemon.log.read_text()
+                await wait(0.005)
+            return answer
+
+        every = running.begin(3)
+        answers = await gatherResults([Deferred.fromCoroutine(served(each)) for each in every for _ in range(2)])
+        assert [each.status for each in answers] == [200] * 6, answers[0].body
+        assert len(running.simulator.refreshes) == 1
+        await running.together()
+        late = running.begin(1)
+        assert (await served(late[0])).status == 200
+        assert len(running.simulator.refreshes) == 1
 
 
 def paused(redis: RedisServer) -> Callable[[], Any]:

@@ -51,13 +51,7 @@ class Kept:
         self.start()
 
     def stop(self) -> None:
-        self._wait(self.store.stopService())
-
-    def _wait(self, deferred: Any) -> None:
-        done: list[object] = []
-        deferred.addCallback(done.append)
-        while not done:
-            self.reactor.from_thread()
+        self.reactor.wait(self.store.stopService())
 
     def fail(self, failure: Failure | Cause, name: str = "a", model: str = "m") -> None:
         state = self.pool.find(name)

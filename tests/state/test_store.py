@@ -32,10 +32,7 @@ class Kept:
         return store
 
     def flush(self) -> None:
-        done: list[object] = []
-        self.store.flush().addCallback(done.append)
-        while not done:
-            self.reactor.from_thread()
+        self.reactor.wait(self.store.flush())
 
     def stop(self) -> None:
         ended: list[object] = []

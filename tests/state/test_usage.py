@@ -38,23 +38,16 @@ class Kept:
         self.ledger = UsageLedger(self.store, lambda: self.wall)
         self.store.startService()
 
-    def wait(self, deferred: Any) -> Any:
-        found: list[Any] = []
-        deferred.addCallback(found.append)
-        while not found:
-            self.reactor.from_thread()
-        return found[0]
-
     def report(self, by: str = "day", days: int = 30) -> dict[tuple[str, ...], Amount]:
-        made: Report = self.wait(self.ledger.report(columns(by), days))
+        made: Report = self.reactor.wait(self.ledger.report(columns(by), days))
         return {row.names: row.amount for row in made.rows}
 
     def total(self, days: int = 30) -> Amount:
-        made: Report = self.wait(self.ledger.report(("day",), days))
+        made: Report = self.reactor.wait(self.ledger.report(("day",), days))
         return made.total
 
     def stop(self) -> None:
-        self.wait(self.store.stopService())
+        self.reactor.wait(self.store.stopService())
 
     def kill(self) -> None:
         database = self.store._database
@@ -169,13 +162,13 @@ def test_while_the_directory_is_away_nothing_is_lost_or_doubled(tmp_path: Path) 
     (tmp_path / "mount").rename(tmp_path / "away")
     kept.ledger(record())
     kept.ledger(record("bob"))
-    kept.wait(kept.store.flush())
+    kept.reactor.wait(kept.store.flush())
     assert kept.store.trouble
     assert {names[0]: amount.requests for names, amount in kept.report("key").items()} == {"ann": 1, "bob": 1}
     kept.ledger(record())
-    kept.wait(kept.store.flush())
+    kept.reactor.wait(kept.store.flush())
     (tmp_path / "away").rename(tmp_path / "mount")
-    kept.wait(kept.store.flush())
+    kept.reactor.wait(kept.store.flush())
     assert {names[0]: amount.requests for names, amount in kept.report("key").items()} == {"ann": 3, "bob": 1}
     kept.stop()
 
@@ -210,11 +203,11 @@ def test_without_a_directory_old_days_go(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_report_names_its_days_and_bad_columns_are_refused() -> None:
     kept = Kept(None)
     kept.ledger(record())
-    made: Report = kept.wait(kept.ledger.report(("key",), 2, 1))
+    made: Report = kept.reactor.wait(kept.ledger.report(("key",), 2, 1))
     assert (made.first, made.last, made.truncated) == ("2026-11-27", "2026-11-28", False)
     kept.ledger(record("bob"))
     kept.ledger(record("bob"))
-    made = kept.wait(kept.ledger.report(("key",), 2, 1))
+    made = kept.reactor.wait(kept.ledger.report(("key",), 2, 1))
     assert (made.rows[0].names, made.truncated, made.total.requests) == (("bob",), True, 3)
     kept.stop()
     for text in ("", "password", "key,nonsense", ","):

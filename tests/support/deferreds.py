@@ -18,7 +18,10 @@ def deferred(seconds: float = 10.0) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Deferred[None]:
             from twisted.internet import reactor
 
-            return Deferred.fromCoroutine(function(*args, **kwargs)).addTimeout(seconds, reactor)
+            test = Deferred.fromCoroutine(function(*args, **kwargs))
+            ended: Deferred[None] = Deferred(lambda _: test.cancel())
+            test.addBoth(lambda result: None if ended.called else ended.callback(result))
+            return ended.addTimeout(seconds, reactor)  # also where the test's own end waits for what never comes
 
         return run
 

@@ -130,8 +130,12 @@ class Farm:
         self._agent = Agent(reactor, pool=self._pool)
 
     async def start(self, count: int) -> None:
-        """Starts so many more."""
-        new = []
+        """Starts so many more, and waits until they serve."""
+        await self.up(self.begin(count))
+
+    def begin(self, count: int) -> list[Daemon]:
+        """Starts so many more; they serve in a moment."""
+        new: list[Daemon] = []
         for _ in range(count):
             environment = self.simulator.environment | {
                 "PATH": "/usr/bin:/bin",
@@ -144,12 +148,16 @@ class Farm:
             log = self.directory / f"daemon-{len(self.daemons) + len(new)}.log"
             new.append(Daemon(environment | self.settings, log))
         self.daemons += new
-        for daemon in new:
+        return new
+
+    async def up(self, daemons: Iterable[Daemon]) -> None:
+        """Waits until they serve."""
+        for daemon in daemons:
             for _ in range(1500):
                 if daemon.process.poll() is not None:
                     raise AssertionError(daemon.log.read_text())
                 health = await self.health(daemon)
-                if health.get("status") in ("healthy", "degraded") and health.get("accounts"):
+                if health.get("status") in ("healthy", "degraded") and health.get("usable"):
                     break
                 await wait(0.02)
 

@@ -20,6 +20,12 @@ def tables(vendor: str) -> dict[str, dict[str, str]]:
     return found
 
 
+def official(vendor: str, section: str) -> set[str]:
+    """The fields of a section that official upstreams alone are sent."""
+    text = (REFERENCE / f"fields-{vendor}.md").read_text().partition(f"## {section}\n")[2].partition("\n## ")[0]
+    return set(re.findall(r"\| `(\w+)` \| passed \| official upstreams alone", text))
+
+
 def camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(map(str.title, rest))

@@ -118,6 +118,17 @@ def test_the_configured_key_is_used_beside_the_volumes(writer: VolumeWriter) -> 
     assert (ids(state), state.key_count, state.no_key_fits) == ({0, 1}, 2, False)
 
 
+def test_the_key_is_known_before_there_is_a_row_to_try_it_on(writer: VolumeWriter) -> None:
+    file = writer.directory / ".keys" / "master.key"
+    key, other = file.read_text().strip(), Secret("ab" * 32)
+    assert reader_of(writer.directory).read().key == Secret(key)
+    file.write_text(other.reveal())
+    assert reader_of(writer.directory).read().key is None, "it opens none of the rows"
+    writer.remove(0)
+    writer.remove(1)
+    assert reader_of(writer.directory).read().key == other
+
+
 def test_a_wrapped_key_is_told_only_while_rows_stay_closed(writer: VolumeWriter) -> None:
     (writer.directory / ".mk").write_bytes(b"v10" + os.urandom(92))
     assert reader_of(writer.directory).read().key_findings == ()

@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.threaded_clock import Reactor
@@ -41,16 +40,10 @@ class Kept:
         self.store.startService()
 
     def flush(self) -> None:
-        self._wait(self.store.flush())
+        self.reactor.wait(self.store.flush())
 
     def stop(self) -> None:
-        self._wait(self.store.stopService())
-
-    def _wait(self, deferred: Any) -> None:
-        done: list[object] = []
-        deferred.addCallback(done.append)
-        while not done:
-            self.reactor.from_thread()
+        self.reactor.wait(self.store.stopService())
 
     def begin(self, which: ClientKey, estimate: int) -> Record:
         record = Record(id="r", began=0.0, key=which.name)

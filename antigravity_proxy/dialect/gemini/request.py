@@ -45,12 +45,15 @@ _anything = msgspec.json.Decoder(dict[str, Any])
 PASSED_CONFIG = (
     "responseModalities", "mediaResolution", "speechConfig", "audioTimestamp", "imageConfig", "routingConfig",
     "modelSelectionConfig", "enableAffectiveDialog", "enableEnhancedCivicAnswers", "translationConfig",
-    "audioTranscriptionConfig",
+    "audioTranscriptionConfig", "modelConfig",
 )  # fmt: skip
+#: keys beside it that official upstreams alone read, passed to them as they are (official-upstreams.md 4). ``store`` is
+#: none of them: nothing is kept here
+PASSED_FIELDS = ("cachedContent", "continuationToken", "labels", "modelArmorConfig", "outputConfig", "serviceTier")
 #: tools that are no functions, passed as they are where there are no functions
 PASSED_TOOLS = (
     "googleSearch", "codeExecution", "urlContext", "googleMaps", "computerUse", "fileSearch", "retrieval",
-    "enterpriseWebSearch", "parallelAiSearch", "exaAiSearch",
+    "enterpriseWebSearch", "parallelAiSearch", "exaAiSearch", "mcpServers",
 )  # fmt: skip
 #: toolConfig keys that are no matter of functions, passed as they are
 PASSED_TOOL_CONFIG = ("retrievalConfig", "includeServerSideToolInvocations")
@@ -134,6 +137,7 @@ def _call(fields: dict[str, Any], model: str, stream: bool, *, is_small: bool) -
             for key, value in (request.generation_config or {}).items()
             if key in PASSED_CONFIG and value is not None
         },
+        official={name: _raw(value) for name in PASSED_FIELDS if (value := fields.get(name)) is not None},
         choices=_choices(config.candidate_count),
         stream=stream,
     )

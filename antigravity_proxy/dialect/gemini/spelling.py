@@ -29,6 +29,7 @@ _NESTED = (dict, list)
 _LISTS = frozenset({
     "parts", "tools", "functionDeclarations", "stopSequences", "safetySettings", "allowedFunctionNames",
     "responseModalities", "searchTypes", "excludeDomains", "fileSearchStoreNames", "excludedPredefinedFunctions",
+    "mcpServers",
 })  # fmt: skip
 #: the same in its Schema
 _SCHEMA_LISTS = frozenset({"required", "enum", "anyOf", "propertyOrdering", "prefixItems"})

@@ -65,6 +65,7 @@ class Part(Struct, rename="camel"):
     part_metadata: dict[str, Any] | None = None
     tool_call: dict[str, Any] | None = None
     tool_response: dict[str, Any] | None = None
+    speech_metadata: dict[str, Any] | None = None
 
 
 class Content(Struct, rename="camel"):

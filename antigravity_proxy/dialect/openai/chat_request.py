@@ -15,7 +15,7 @@ from antigravity_proxy.dialect.openai.chat_forms import in_chats_own
 from antigravity_proxy.dialect.openai.chat_messages import Message, check_counts, conversation
 from antigravity_proxy.dialect.openai.chat_tools import Choice, Function, LegacyChoice, Tool, declared, tool_choice
 from antigravity_proxy.dialect.openai.chat_visitor import ChatOptions
-from antigravity_proxy.dialect.openai.settings import ChatSettings, choices, output_format, reasoning, sampling
+from antigravity_proxy.dialect.openai.settings import ChatSettings, choices, output_format, reasoning, sampling, tier
 from antigravity_proxy.dialect.parse import parse
 from antigravity_proxy.dialect.session import session_name
 from antigravity_proxy.errors import BadRequest
@@ -35,6 +35,7 @@ class ChatRequest(ChatSettings, kw_only=True):
     web_search_options: dict[str, Any] | None = None
     prompt_cache_key: Any = None
     metadata: Any = None
+    service_tier: Any = None
     user: Any = None
 
 
@@ -73,6 +74,7 @@ def _decoded(body: bytes) -> Decoded:
         sampling=sampling(request),
         output=output_format(request),
         reasoning=reasoning(request),
+        official=tier(request.service_tier) if request.service_tier else {},
         choices=choices(request),
         stream=bool(request.stream),
         session=session_name(request.prompt_cache_key, request.metadata, request.user),

@@ -24,6 +24,7 @@ from antigravity_proxy.dialect.openai.settings import (
     MAX_TOP_LOGPROBS,
     by_effort,
     temperature,
+    tier,
     top_p,
 )
 from antigravity_proxy.dialect.parse import convert, parse, parse_at
@@ -73,6 +74,7 @@ class ResponsesRequest(Struct, kw_only=True):
     metadata: dict[str, Any] | None = None
     user: str | None = None
     prompt_cache_key: str | None = None
+    service_tier: Any = None
     safety_identifier: str | None = None
 
 
@@ -199,6 +201,7 @@ def _read(
         ),
         output=_output_format(request),
         reasoning=_reasoning(request),
+        official=tier(request.service_tier) if request.service_tier else {},
         stream=bool(request.stream),
         session=session_name(request.prompt_cache_key, request.metadata, request.user),
     )

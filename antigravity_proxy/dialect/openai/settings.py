@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.call import OutputFormat, Reasoning, Sampling
 from antigravity_proxy.dialect.effort import nearest_effort
@@ -12,6 +12,8 @@ from antigravity_proxy.dialect.numbers import MAX_INT, Whole, whole, within
 from antigravity_proxy.errors import BadRequest
 
 MAX_CHOICES = 8
+#: OpenAI's tiers that Google has too, by the same names; the others mean what is usual
+_TIERS = {name: {"serviceTier": Raw(b'"%s"' % name.encode())} for name in ("flex", "priority")}
 MAX_TOP_LOGPROBS = 20
 #: what upstream takes; OpenAI allows four
 _MAX_STOPS = 5
@@ -64,6 +66,11 @@ def completion_sampling(
         response_logprobs=logprobs,
         logprobs=top_logprobs if logprobs else None,
     )
+
+
+def tier(value: Any) -> dict[str, Raw]:
+    """``service_tier`` as official upstreams' own field; nothing where it says nothing to them."""
+    return _TIERS.get(value, {}) if isinstance(value, str) else {}
 
 
 def choices(settings: CompletionSettings) -> int:

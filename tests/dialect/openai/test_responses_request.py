@@ -82,7 +82,7 @@ def test_the_smallest_request_says_nothing_more() -> None:
 def test_null_is_absent_and_unknown_fields_are_ignored() -> None:
     ignored = {"service_tier": 5, "client_metadata": {"a": 1}, "truncation": "auto", "max_tool_calls": 3}
     nulls = {name: None for name in ResponsesRequest.__struct_fields__ if name not in ("model", "input")}
-    assert call(**ignored, **nulls) == call()
+    assert call(**nulls | ignored) == call()
 
 
 def test_instructions_come_first_and_later_system_messages_stay_where_they_are() -> None:
