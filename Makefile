@@ -90,6 +90,13 @@ bench-dialects: $(VENV)/.dev ## what each dialect's own part costs
 bench-volume: $(VENV)/.dev ## what volumes of 10 to 100,000 accounts cost
 	$(BIN)/python benchmarks/volume.py
 
+.PHONY: openapi docs
+openapi: $(VENV)/.dev ## docs/reference/openapi*.json, from the code and the tables of fields
+	$(BIN)/python docs/tools/openapi.py
+
+docs: $(VENV)/.docs ## all documents as static pages, in build/docs; a broken link is an error
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs -b html . build/docs
+
 lock: ## the image's dependencies anew, with their checksums
 	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
 	build/lock/bin/uv pip compile setup.cfg $(LOCK) --output-file requirements/runtime.lock
@@ -111,6 +118,10 @@ $(VENV)/.dev: setup.cfg pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[dev]'
 	touch $@ $(VENV)/.runtime
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[docs]'
+	touch $@
 
 # what is listed for run time at its lower bounds; the tools of the tests as new as they are
 $(OLDEST)/.dev: setup.cfg pyproject.toml
