@@ -86,7 +86,7 @@ class _Message(Generate):
 
     def events(self) -> EventReader:
         """As Prepared's."""
-        return message_events.EventReader()
+        return message_events.MessageReader() if self._message.is_own else message_events.EventReader()
 
 
 class _CountTokens(CountTokens):

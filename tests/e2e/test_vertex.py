@@ -11,6 +11,7 @@ from support.deferreds import deferred
 from support.stack import Answer, Stack, stack
 from support.vertex import entry, vertex
 
+from antigravity_proxy.simulator import claude
 from antigravity_proxy.simulator.consent import CLIENT_ID, CLIENT_SECRET
 from antigravity_proxy.simulator.faults import Fault
 
@@ -307,6 +308,34 @@ async def test_claudes_answer_that_breaks_off_is_told(tmp_path: Path, stream: bo
         answer = await ask(running, stream=stream)
         assert b"message_stop" not in answer.body
         assert b"overloaded" in answer.body.lower()
+
+
+@deferred()
+async def test_claudes_events_come_back_to_an_anthropic_client_as_they_are(tmp_path: Path) -> None:
+    usage = {"input_tokens": 9, "cache_creation_input_tokens": 5, "cache_read_input_tokens": 2, "output_tokens": 1}
+    message = {"id": "msg_vrtx_1", "type": "message", "role": "assistant", "content": [], "model": SONNET}
+    citation = {"type": "web_search_result_location", "url": "https://a", "title": "A", "encrypted_index": "RQ=="}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": message | {"stop_reason": None, "stop_sequence": None, "usage": usage}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "", "citations": []}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "citations_delta", "citation": citation}},
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "stop_sequence", "stop_sequence": "END"},
+            "usage": {"output_tokens": 3},
+        },
+        {"type": "message_stop"},
+    ]
+    async with vertex(tmp_path, "one") as running:
+        running.simulator.script(Fault(events=tuple(map(claude.sse, events))), times=2)
+        streamed = await ask(running, stream=True)
+        told = [json.loads(line[6:]) for line in streamed.body.decode().splitlines() if line.startswith("data: ")]
+        assert told == events
+        whole = (await ask(running)).json
+        assert whole["content"] == [{"type": "text", "text": "Hi", "citations": [citation]}]
+        assert (whole["stop_sequence"], whole["usage"]) == ("END", usage | {"output_tokens": 3})
 
 
 @deferred()
