@@ -16,7 +16,7 @@ LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgr
 # without compiled files each of the tests' processes would compile and rewrite everything again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo run check test test-oldest test-hostile test-replicas test-clients test-conformance test-browser test-containers fuzz hammer lint style types format bench bench-counts bench-dialects bench-volume lock dist clean
+.PHONY: help demo run check test test-oldest test-hostile test-replicas test-clients test-conformance test-browser screenshot test-containers fuzz hammer lint style types format bench bench-counts bench-dialects bench-volume lock dist clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -53,6 +53,9 @@ test-browser: $(VENV)/.browser ## the admin pages in a real, headless browser (a
 	@if ! { command -v chromium && command -v chromedriver; } >/dev/null; then \
 	echo "no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver): the browser tests are skipped"; else \
 	$(BIN)/python -m pytest -m browser tests/browser; fi
+
+screenshot: $(VENV)/.browser ## the picture of the status page that stands in README (needs chromium and chromedriver)
+	PICTURE=docs/images/page.png $(BIN)/python -m pytest -m browser -k picture tests/browser
 
 test-containers: $(VENV)/.dev ## image and compose files, in real containers; CONTAINER= and COMPOSE= name other commands than Docker's (about five minutes)
 	$(BIN)/python -m pytest -rP -m containers tests/containers
