@@ -36,12 +36,12 @@ def test_the_list_of_endpoints_is_up_to_date() -> None:
 
 def served() -> set[tuple[str, str]]:
     """Method and path of all that the API listener's routes know; parameters by the documents' names."""
-    found = {(path, routes.match(path).methods) for path in [*routes._FIXED, *routes.PUBLIC_PATHS]}
+    found = {(path, routes.match(path).methods) for path in [*routes.FIXED, *routes.PUBLIC_PATHS]}
     found |= {
-        (f"/v1/responses/{{response}}{f'/{what}' * bool(what)}", m) for what, (_, m) in routes._OF_RESPONSE.items()
+        (f"/v1/responses/{{response}}{f'/{what}' * bool(what)}", m) for what, (_, m) in routes.OF_RESPONSE.items()
     }
-    for prefix in ("/v1alpha/models/", *routes._MODEL_PREFIXES):
-        found |= {(f"{prefix}{{model}}:{action}", ("POST",)) for action in routes._GEMINI_ACTIONS}
+    for prefix in ("/v1alpha/models/", *routes.MODEL_PREFIXES):
+        found |= {(f"{prefix}{{model}}:{action}", ("POST",)) for action in routes.GEMINI_ACTIONS}
     for path in ("/v1/models", "/v1/models/{model}", "/v1beta/models", "/v1beta/models/{model}"):
         found.add((path, routes.match(path).methods))
     return {(path, method.lower()) for path, methods in found for method in methods if method != "HEAD"}

@@ -339,9 +339,9 @@ def _settings(lines: tuple[Line, ...]) -> Tag:
 
 
 #: fragments that are drawn in one turn: some two milliseconds
-_AT_ONCE = 2
+AT_ONCE = 2
 #: fragments whose text is kept; more than the pages that may be watched show in ordinary times
-_MOST = 1000
+MOST = 1000
 
 
 class FragmentCache:
@@ -361,13 +361,13 @@ class FragmentCache:
         for fragment in fragments:
             drawn = self._drawn.get(fragment.id)
             if anew or drawn is None or drawn[0] != fragment.shows:
-                if count and count % _AT_ONCE == 0:
+                if count and count % AT_ONCE == 0:
                     await deferLater(self._clock, 0)
                 count += 1
                 drawn = self._drawn[fragment.id] = (fragment.shows, flat(fragment.draw()))
             texts[fragment.id] = drawn[1]
             if fragment.parts:
                 texts[fragment.id] = filled(drawn[1], {"parts": "".join(texts[part] for part in fragment.parts)})
-        if len(self._drawn) > _MOST:
+        if len(self._drawn) > MOST:
             self._drawn.clear()
         return texts

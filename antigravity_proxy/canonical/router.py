@@ -98,7 +98,7 @@ class Router:
                 return found
         what = _DOES[makes]
         if not self._known:
-            raise ModelNotFound(f"Only the Gemini API can {what}: set {_MISSING[GEMINI]}.", param="model")
+            raise ModelNotFound(f"Only official credentials can {what}: set {_MISSING[GEMINI]}.", param="model")
         every = (self._official(identity, upstream) for upstream, known in self._known.items() for identity in known)
         able = sorted({model.id for model in every if model.makes == makes})
         words = f"ask for {', '.join(able)}" if able else "no model that is offered here can"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import struct
@@ -11,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from antigravity_proxy.simulator.offered import find
+from antigravity_proxy.simulator.offered import Offered, find
 
 Event = dict[str, Any]
 
@@ -19,6 +20,8 @@ SIGNATURE = base64.b64encode(b"simulated signature").decode()
 #: what a made picture counts, and a second of sound (here, 16,000 bytes)
 TOKENS_PER_PICTURE = 1290
 TOKENS_PER_SECOND = 32
+#: half of a second of silence, as 16-bit PCM at 24 kHz
+_SOUND = bytes(24_000)
 _CUE = re.compile(r"\bcall ((?:[\w.:-]+)(?: and [\w.:-]+)*)(?: with (?=\{))?")
 _JSON = json.JSONDecoder()
 _WORDS = re.compile(r"\S+\s*")
@@ -213,3 +216,21 @@ def _pieces(text: str) -> list[str]:
     words = _WORDS.findall(text)
     size = max(4, -(-len(words) // 200))
     return ["".join(words[i : i + size]) for i in range(0, len(words), size)]
+
+
+def vector(body: dict[str, Any]) -> dict[str, Any]:
+    """A vector of the size that is asked for, the same for the same text."""
+    text = "".join(part.get("text", "") for part in body["content"]["parts"])
+    digest = hashlib.sha256(text.encode()).digest()
+    size = body.get("outputDimensionality", 8)
+    return {"values": [(digest[i % 32] - 128) / 128 for i in range(size)]}
+
+
+def speech(model: Offered) -> dict[str, Any]:
+    """The answer of a model that speaks."""
+    blob = {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": base64.b64encode(_SOUND).decode()}
+    return {
+        "candidates": [{"content": {"role": "model", "parts": [{"inlineData": blob}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 9, "totalTokenCount": 14},
+        "modelVersion": model.id,
+    }

@@ -225,7 +225,7 @@ async def test_the_file_is_followed(tmp_path: Path) -> None:
         path = tmp_path / "credentials.toml"
         for text in ("[[broken", entry("two", TWO)):
             path.write_text(text)
-            await running.daemon._credentials.look()
+            await running.daemon.credentials.look()
         assert (await running.chat(model=MODEL)).status == 200
         assert keys_of(running.simulator) == ["two"]
 
@@ -357,7 +357,7 @@ async def test_no_key_comes_out_anywhere(tmp_path: Path) -> None:
     settings = {"LOG_LEVEL": "debug", "LOG_FILE": str(log), "GEMINI_API_KEYS": f"one={secret},two={auth}"}
     said: list[bytes] = []
     async with keyed(tmp_path, **settings) as running:
-        observer = running.daemon._observability.log_observer()
+        observer = running.daemon.observability.log_observer()
         globalLogPublisher.addObserver(observer)
         try:
             await running.daemon.account_services.official.look()

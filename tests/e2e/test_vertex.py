@@ -338,6 +338,44 @@ async def test_claudes_events_come_back_to_an_anthropic_client_as_they_are(tmp_p
         assert (whole["stop_sequence"], whole["usage"]) == ("END", usage | {"output_tokens": 3})
 
 
+@pytest.mark.parametrize(
+    ("model", "calls"), [("gemini-embedding-2", [":batchEmbedContents"]), ("gemini-embedding-001", [":predict"] * 2)]
+)
+@deferred()
+async def test_vectors(tmp_path: Path, model: str, calls: list[str]) -> None:
+    async with vertex(tmp_path, "one") as running:
+        body = {"model": model, "input": ["first", "second"], "dimensions": 4}
+        made = (await running.request("POST", "/v1/embeddings", body)).json
+        assert [len(each["embedding"]) for each in made["data"]] == [4, 4]
+        assert made["usage"]["prompt_tokens"] > 0
+        assert [each.path.rpartition("/")[2] for each in running.simulator.requests] == [model + call for call in calls]
+        one = {"content": {"parts": [{"text": "first"}]}, "outputDimensionality": 4}
+        answer = await running.request("POST", f"/v1beta/models/{model}:embedContent", one)
+        assert answer.json == {"embedding": {"values": made["data"][0]["embedding"]}}
+        many = {"requests": [{"model": f"models/{model}", **one}] * 2}
+        answer = await running.request("POST", f"/v1beta/models/{model}:batchEmbedContents", many)
+        assert len(answer.json["embeddings"]) == 2
+        refused = await running.request("POST", "/v1/embeddings", {"model": FLASH, "input": "x"})
+        assert (refused.status, refused.headers["x-antigravity-upstream"]) == (404, None)
+
+
+@deferred()
+async def test_an_express_key_makes_no_vectors(tmp_path: Path) -> None:
+    key = entry("express", "vertex-key", key=f'"{EXPRESS}"')
+    async with vertex(tmp_path, more=key) as running:
+        answer = await running.request("POST", "/v1/embeddings", {"model": "gemini-embedding-2", "input": "x"})
+        assert answer.status == 503, answer.body
+        assert not running.simulator.requests
+
+
+@deferred()
+async def test_speech(tmp_path: Path) -> None:
+    async with vertex(tmp_path, "one") as running:
+        asked = {"model": "gemini-3.8-flash-tts", "voice": "alloy", "input": "Hi", "response_format": "pcm"}
+        answer = await running.request("POST", "/v1/audio/speech", asked)
+        assert (answer.status, len(answer.body)) == (200, 24_000)
+
+
 @deferred()
 async def test_what_claude_refuses_to_read_is_left_out_once(tmp_path: Path) -> None:
     async with vertex(tmp_path, "one") as running:
