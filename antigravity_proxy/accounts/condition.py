@@ -14,9 +14,10 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, LastFailure
 from antigravity_proxy.coerce import dated
 
-#: out: can't serve, and mostly waits for somebody; limited: some models cool; busy: at the limit of its leases
-Kind = Literal["out", "paused", "cooling", "limited", "busy", "ready"]
-KINDS: tuple[Kind, ...] = ("ready", "busy", "limited", "cooling", "paused", "out")
+#: out: can't serve, and mostly waits for somebody; held: all accounts are on hold; limited: some models cool; busy: at
+#: the limit of its leases
+Kind = Literal["out", "paused", "held", "cooling", "limited", "busy", "ready"]
+KINDS: tuple[Kind, ...] = ("ready", "busy", "limited", "cooling", "held", "paused", "out")
 
 
 class Cooling(Struct, frozen=True):
@@ -50,12 +51,14 @@ class CredentialCondition(Struct, frozen=True):
     trouble: LastFailure | None
 
 
-def kind_of(state: AccountState, rules: Rules, now: Moment) -> Kind:
-    """How the account is doing."""
+def kind_of(state: AccountState, rules: Rules, now: Moment, *, held: bool = False) -> Kind:
+    """How the account is doing. ``held``: all are on hold, since Google has barred one for its terms."""
     if state.credential.paused:
         return "paused"
     if not policy.is_usable(state, now) or policy.is_flagged(state, now):
         return "out"
+    if held:
+        return "held"
     cooldowns = [key for key, cooldown in state.cooldowns.items() if cooldown.until > now.monotonic]
     if ALL_MODELS in cooldowns or _day_is_over(state, now):
         return "cooling"

@@ -28,9 +28,9 @@ from antigravity_proxy.canonical.verdict import Scope, Verdict
 log = Logger()
 
 #: accounts that are taken from the volume in one turn of the reactor: a few milliseconds
-_AT_ONCE = 250
+AT_ONCE = 250
 #: models whose order is kept; clients can name more, if the user's mapping lets them
-_MAX_RANKINGS = 64
+MAX_RANKINGS = 64
 
 
 class Pool:
@@ -116,13 +116,13 @@ class Pool:
     def _taking(self, credentials: Sequence[Credential]) -> Iterator[None]:
         for number, credential in enumerate(credentials, 1):
             self._take(credential)
-            if number % _AT_ONCE == 0:
+            if number % AT_ONCE == 0:
                 yield
         here = {credential.id for credential in credentials}
         for number, known in enumerate(tuple(self._states), 1):
             if known not in here:
                 self._leave(self._states.pop(known))
-            if number % _AT_ONCE == 0:
+            if number % AT_ONCE == 0:
                 yield
         yield from self._census.counting()
 
@@ -377,7 +377,7 @@ class Pool:
     def _ranking(self, model: str, now: Moment) -> Ranking:
         order = self._rankings.get(model)
         if order is None:
-            while len(self._rankings) >= _MAX_RANKINGS:
+            while len(self._rankings) >= MAX_RANKINGS:
                 del self._rankings[next(iter(self._rankings))]
             order = self._rankings[model] = Ranking(model, self._states.values(), self._rules, now)
         return order

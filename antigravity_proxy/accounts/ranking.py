@@ -24,7 +24,7 @@ K = TypeVar("K", Rank, float)
 #: accounts that one choice wakes at most, while it finds one without waking more: thousands may cool to the same second
 _WAKE_AT_ONCE = 8
 #: accounts that one choice takes in at most, while it finds one among them: about a millisecond
-_TAKE_IN_AT_ONCE = 250
+TAKE_IN_AT_ONCE = 250
 #: smaller than the rank of any account that has to renew its token first
 _TOKENLESS: Rank = (policy.TOKENLESS, *(float("-inf"),) * 4)  # type: ignore[assignment]
 
@@ -78,14 +78,14 @@ class Ranking:
         self._waking: Sorted[float] = Sorted()
         self._newcomers = dict.fromkeys(states)
         self.full: set[AccountState] = set()
-        self._take_in(now, _TAKE_IN_AT_ONCE)
+        self._take_in(now, TAKE_IN_AT_ONCE)
 
     def first(self, now: Moment, tried: Collection[AccountState] = ()) -> AccountState | None:
         """The account to lease next, other than those ``tried``; None when there is none now."""
         if self._waking.entries:
             self._wake(now, _WAKE_AT_ONCE)
         if self._newcomers:
-            self._take_in(now, _TAKE_IN_AT_ONCE)
+            self._take_in(now, TAKE_IN_AT_ONCE)
         found = self._first(now, tried)
         if found is None and (self._wake(now, len(self._waking.entries)) or self._newcomers):
             self._take_in(now, len(self._newcomers))

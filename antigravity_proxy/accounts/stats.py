@@ -15,7 +15,7 @@ from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.accounts.state import AccountState, OutOfUse
 
 #: more accounts than this are counted in slices, a counting at a time: one turn would hold up every request
-_COUNTED_AT_ONCE = 10_000
+COUNTED_AT_ONCE = 10_000
 #: and more than this are not counted for each request that nobody can serve
 _COUNTED_EACH_TIME = 100
 
@@ -78,7 +78,7 @@ class Census:
 
     def now(self) -> Tally:
         """How the accounts are; of very many the last count, and a new one begins."""
-        if len(self._states) <= _COUNTED_AT_ONCE:
+        if len(self._states) <= COUNTED_AT_ONCE:
             return tally(self._states, self._moment())
         if not self._countings.busy:
             self._countings.run(self.counting())
@@ -95,11 +95,11 @@ class Census:
 
     def counting(self) -> Iterator[None]:
         """Counts very many, a slice at each step; does nothing where ``now`` counts them at once."""
-        if len(self._states) <= _COUNTED_AT_ONCE:
+        if len(self._states) <= COUNTED_AT_ONCE:
             return
         found, now, states = Tally(), self._moment(), tuple(self._states)
-        for start in range(0, len(states), _COUNTED_AT_ONCE):
-            found += tally(states[start : start + _COUNTED_AT_ONCE], now)
+        for start in range(0, len(states), COUNTED_AT_ONCE):
+            found += tally(states[start : start + COUNTED_AT_ONCE], now)
             yield
         self._counted = found
 

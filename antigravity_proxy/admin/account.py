@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from itertools import groupby
 
 from msgspec import Struct
 from twisted.web.template import Tag
@@ -28,8 +29,12 @@ class QuotaBar(Struct, frozen=True):
 
 
 class WindowBar(Struct, frozen=True):
-    """What is left of a window of the account's quota; ``ends_at``: used up then, at this pace (epoch seconds)."""
+    """What is left of a window of the account's quota for a ``group`` of models; ``ends_at``: used up at this pace.
 
+    Times in epoch seconds; None: not known, or not before it begins anew.
+    """
+
+    group: str
     name: str
     percent: int
     resets_at: int | None
@@ -53,9 +58,9 @@ class Shown(Struct, frozen=True):
     subscription: str = ""
 
 
-def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Moment) -> Shown:
-    """The account as it is now. ``clients``: the keys of the configured OAuth clients."""
-    account, kind = state.credential, kind_of(state, rules, now)
+def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Moment, *, held: bool = False) -> Shown:
+    """The account as it is now. ``clients``: the keys of the configured OAuth clients; ``held``: all are on hold."""
+    account, kind = state.credential, kind_of(state, rules, now, held=held)
     email, name = masked(account.label.reveal()), masked(account.name.reveal())
     why = why_not(state, clients, now) if kind != "paused" else "paused: this proxy leaves it alone"
     if kind == "out" and not why and state.last_failure is not None:
@@ -76,6 +81,13 @@ def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Mome
     )
 
 
+def called(state: AccountState | None, identity: str) -> str:
+    """What the account of that id is called where there is room for a name alone; None: it is none that is here."""
+    if state is None:
+        return identity
+    return f"{masked(state.credential.label.reveal()) or identity} ({identity[:SHORT]})"
+
+
 def _bars(state: AccountState, now: Moment) -> tuple[QuotaBar, ...]:
     """Every known quota, by model; one that has begun anew since is full."""
     bars = []
@@ -89,7 +101,7 @@ def _bars(state: AccountState, now: Moment) -> tuple[QuotaBar, ...]:
 
 
 #: what windows are called
-_WINDOWS = {FIVE_HOURS: "five hours", WEEK: "week"}
+_WINDOWS = {FIVE_HOURS: "5 hours", WEEK: "week"}
 
 
 def _windows(state: AccountState, now: Moment) -> tuple[WindowBar, ...]:
@@ -102,7 +114,8 @@ def _windows(state: AccountState, now: Moment) -> tuple[WindowBar, ...]:
             end = used_up_at(window, name, now.epoch)
             bars.append(
                 WindowBar(
-                    f"{group}, {_WINDOWS.get(name, name)}",
+                    group,
+                    _WINDOWS.get(name, name),
                     round(100 * left),
                     None if ahead is None else round(dated(ahead)),
                     None if end is None or left <= 0 else round(dated(end)),
@@ -117,6 +130,8 @@ def _subscription(state: AccountState) -> str:
     return f"{standing.tier}{words}" if standing.tier else ""
 
 
+#: characters of an id where there is little room
+SHORT = 8
 #: quotas that are shown at once; the others open
 _BARS = 6
 #: percent below which a quota is worth a look
@@ -126,6 +141,7 @@ WORDS: Mapping[Kind, str] = {
     "busy": "Busy",
     "limited": "Partly cooling",
     "cooling": "Cooling",
+    "held": "On hold",
     "paused": "Paused",
     "out": "Out of use",
 }
@@ -150,7 +166,7 @@ def card(shown: Shown, now: float, *, changeable: bool) -> Tag:
         _trouble(shown, now),
         _link(shown),
         tags.p(shown.subscription, class_="last") if shown.subscription else "",
-        tags.ul(*(_window_bar(each, now) for each in shown.windows), class_="bars windows") if shown.windows else "",
+        *_windows_of_groups(shown.windows, now),
         _quotas(shown.bars, now),
         _actions(shown) if changeable else "",
         id=f"a-{shown.id}",
@@ -194,6 +210,17 @@ def _quotas(bars: tuple[QuotaBar, ...], now: float) -> Tag | str:
 def _quota_bar(bar: QuotaBar, now: float) -> Tag:
     again = tags.span(" renews in ", until(bar.resets_at, now), class_="again") if bar.resets_at is not None else ""
     return tags.li(*_left(bar.model, bar.percent), again)
+
+
+def _windows_of_groups(bars: tuple[WindowBar, ...], now: float) -> list[Tag]:
+    """Each group of models with its windows."""
+    return [
+        tags.div(
+            tags.h4(group or "all models"), tags.ul(*(_window_bar(each, now) for each in within), class_="bars"),
+            class_="windows",
+        )
+        for group, within in groupby(bars, key=lambda bar: bar.group)
+    ]  # fmt: skip
 
 
 def _window_bar(bar: WindowBar, now: float) -> Tag:

@@ -85,15 +85,15 @@ class Pages:
         )
         return self.small(status, "Log in", told, form)
 
-    def confirm(self, token: str, action: str, account: str, title: str, words: str) -> Rendered:
-        """Asks before an ``action`` on an ``account`` (its id) that can't be taken back."""
+    def confirm(self, token: str, path: str, action: str, value: str, title: str, words: str) -> Rendered:
+        """Asks before an ``action`` on something that can't be taken back; the form at ``path`` is sent again."""
         form = tags.form(
             tags.input(type="hidden", name="token", value=token),
             tags.input(type="hidden", name="confirmed", value="yes"),
-            tags.button("Remove", class_="danger", name=action, value=account),
+            tags.button(action.capitalize(), class_="danger", name=action, value=value),
             tags.a("Cancel", href=self._base_url.path("/"), class_="button", autofocus=""),
             method="post",
-            action=self._base_url.path("/accounts"),
+            action=self._base_url.path(path),
             class_="ways",
         )
         return self.small(200, title, tags.p(words), form)

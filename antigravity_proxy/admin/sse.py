@@ -58,20 +58,20 @@ class EventStream:
         self._layout = board
         self._cache = drawing
         self._boot = boot
-        self._watchers: list[Watcher] = []
+        self.watchers: list[Watcher] = []
         self._looking: Deferred[None] | None = None
         self._looked_at = 0.0
 
     @property
     def is_full(self) -> bool:
         """Whether nobody more can watch."""
-        return len(self._watchers) >= MOST
+        return len(self.watchers) >= MOST
 
     def watch(self, request: Any, selection: Selection, may_stay: Callable[[], bool]) -> Deferred[None]:
         """Sends what the page shows, and from then on what changes; fires when the answer is to end."""
         watcher = Watcher(request, selection, may_stay)
         watcher.silent_since = self._ticker.clock.seconds()
-        self._watchers.append(watcher)
+        self.watchers.append(watcher)
         request.notifyFinish().addBoth(self._left, watcher)
         request.registerProducer(watcher, True)
         # a daemon that was started anew has another name: then the page is not up to date as a whole
@@ -86,7 +86,7 @@ class EventStream:
         """Ends all."""
         if self._looking is not None:
             self._looking.cancel()
-        for watcher in tuple(self._watchers):
+        for watcher in tuple(self.watchers):
             self._end(watcher)
 
     def tick(self, now: float) -> None:
@@ -98,14 +98,14 @@ class EventStream:
         looking.addBoth(self._looked)
 
     async def _look(self, now: float) -> None:
-        for watcher in tuple(self._watchers):
-            if watcher not in self._watchers or watcher.is_stalled:
+        for watcher in tuple(self.watchers):
+            if watcher not in self.watchers or watcher.is_stalled:
                 continue
             if not watcher.may_stay():
                 self._end(watcher)
                 continue
             status = await self._overview.look(watcher.selection)
-            if watcher in self._watchers:
+            if watcher in self.watchers:
                 changed = await self._changed(watcher, list(self._layout.fragments(status)))
                 self._send(watcher, changed, now)
 
@@ -123,7 +123,7 @@ class EventStream:
         return [(each, texts[each]) for each in changed if each not in brought]
 
     def _send(self, watcher: Watcher, changed: list[tuple[str, str]], now: float) -> None:
-        if watcher not in self._watchers:
+        if watcher not in self.watchers:
             return
         if changed:
             watcher.request.write(b"data: %s\n\n" % msgspec.json.encode(changed))
@@ -133,12 +133,12 @@ class EventStream:
             watcher.silent_since = now
 
     def _end(self, watcher: Watcher) -> None:
-        self._watchers.remove(watcher)
+        self.watchers.remove(watcher)
         watcher.request.unregisterProducer()
         watcher.done.callback(None)
 
     def _left(self, _: object, watcher: Watcher) -> None:
-        if watcher in self._watchers:
-            self._watchers.remove(watcher)
-        if not self._watchers:
+        if watcher in self.watchers:
+            self.watchers.remove(watcher)
+        if not self.watchers:
             self._ticker.leave(self)

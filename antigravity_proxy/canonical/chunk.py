@@ -152,3 +152,12 @@ class Chunk(Struct, frozen=True, rename="camel", omit_defaults=True):
     model_version: str = ""
     response_id: str = ""
     raw: bytes = b""
+
+
+class MessageChunk(Chunk, frozen=True):
+    """What was read from events of Anthropic's Messages form, and those themselves, for a client of that form.
+
+    ``events`` are the type and the JSON text of each since the last chunk; ``raw`` is empty.
+    """
+
+    events: tuple[tuple[str, bytes], ...] = ()

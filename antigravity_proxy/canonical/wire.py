@@ -253,7 +253,10 @@ class Embeds(Protocol):
     """A wire whose upstream makes vectors of texts."""
 
     def embeddings(self, call: EmbeddingCall, model: Model) -> list[bytes]:
-        """The bodies of the requests that a call takes, in the order of its contents."""
+        """The bodies of the requests that a share of a call takes, in the order of its contents.
+
+        Raises BadRequest for what the model can't read.
+        """
         ...
 
     def embed(self, access: Access, model: Model, body: bytes) -> UpstreamRequest:

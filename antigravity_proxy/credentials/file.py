@@ -79,7 +79,7 @@ _COMMON = frozenset(
 _KEY = frozenset({"key", "key_file", "key_env"})
 _PLACE = frozenset({"project", "locations", "claude_locations"})
 #: models that a kind can't be used for: express mode has Google's alone (official-upstreams.md 1)
-_NEVER = {"vertex-key": ("claude*",)}
+_NEVER = {"vertex-key": ("claude*", "*embedding*")}
 _FIELDS = {
     "gemini-key": _COMMON | _KEY,
     "vertex-key": _COMMON | _KEY,

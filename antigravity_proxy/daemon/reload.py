@@ -39,14 +39,14 @@ class Reloader:
         *followers: Follower,
     ) -> None:
         self._in_force = in_force
-        self._resolve = resolve
+        self.resolve = resolve
         self._read_volume = read_volume
         self._followers = followers
 
     def reload(self) -> None:
         """Re-reads everything; what can't be used is logged."""
         try:
-            given = self._resolve()
+            given = self.resolve()
         except SettingsError as e:
             log.error("the settings stay as they are: {reason}", reason=str(e))
         else:

@@ -34,12 +34,16 @@ _DATED = re.compile(r"@.*")
 
 
 class Prepared(Struct, frozen=True):
-    """A request ready to be sent: ``fields`` are its body's, ``betas`` the value of ``anthropic-beta``, maybe empty."""
+    """A request ready to be sent: ``fields`` are its body's, ``betas`` the value of ``anthropic-beta``, maybe empty.
+
+    ``is_own``: the client speaks this form itself.
+    """
 
     model: Model
     fields: Mapping[str, Any]
     restore: Restore
     betas: str = ""
+    is_own: bool = False
 
     @property
     def body(self) -> bytes:
@@ -67,7 +71,7 @@ def prepare(call: Call, model: Model, quirks: frozenset[Fix] = frozenset()) -> P
 def _as_it_is(call: Call, given: Original, model: Model, quirks: frozenset[Fix]) -> Prepared:
     betas = "" if Quirk.NO_BETAS in quirks else _betas(given.betas, quirks)
     fields = original.fields(given, model, quirks)
-    return Prepared(model, fields, Restore(NameMap(()), frozenset(), only_first_call=False), betas)
+    return Prepared(model, fields, Restore(NameMap(()), frozenset(), only_first_call=False), betas, is_own=True)
 
 
 def _betas(header: str, quirks: frozenset[Fix]) -> str:

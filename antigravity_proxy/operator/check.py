@@ -147,7 +147,7 @@ async def watch(
         if not offline and reactor.seconds() - asked_at >= ASK:
             further, asked_at = await _asked(reactor, start), reactor.seconds()
         report = await _examined(start, further, epoch)
-        if told is None or _gist(report) != _gist(told):
+        if told is None or gist(report) != gist(told):
             told = report
             tell(report)
         await deferLater(reactor, LOOK)
@@ -229,7 +229,7 @@ async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[]
     return examine(settings, state, around, found, epoch())
 
 
-def _gist(report: Report) -> Any:
+def gist(report: Report) -> Any:
     """What makes a report worth telling anew: neither how long upstream took, nor the size of a sound snapshot."""
     return report.accounts, [(f.subject, f.level, "" if _is_figure(f) else f.message) for f in report.findings]
 

@@ -27,7 +27,8 @@ def _lines(known: Mapping[str, Any]) -> Iterator[str]:
         yield f"  after {each['after']} s  {each['account']}  {each['outcome']}{status}, {each['seconds']} s"
     for board in known["standings"]:
         yield ""
-        yield f"for {board['model']}, {board['couldServe']} of {board['lookedAt']} accounts could serve:"
+        whose = f" of {board['upstream']}" if board["upstream"] else ""
+        yield f"for {board['model']}, {board['couldServe']} of {board['lookedAt']}{whose} could serve:"
         for line in board["lines"]:
             place = f"{line['place']}." if line["place"] else "-"
             until = f", until {line['until']}" if line["until"] else ""

@@ -74,6 +74,7 @@ class WhyLog:
             "attempts": [
                 {
                     "account": attempt.account,
+                    "upstream": attempt.upstream,
                     "after": round(attempt.began, 3),
                     "seconds": round(attempt.took, 3),
                     "outcome": attempt.reason or "served",
@@ -83,6 +84,7 @@ class WhyLog:
             ],
             "standings": [
                 {
+                    "upstream": board.upstream,
                     "model": board.model,
                     "accounts": board.accounts,
                     "lookedAt": board.looked_at,

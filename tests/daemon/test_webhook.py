@@ -62,7 +62,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def hook(running: Stack) -> webhook.Webhook:
-    found: webhook.Webhook = running.daemon._webhook
+    found: webhook.Webhook = running.daemon.webhook
     return found
 
 

@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.standing import FRESH, MOST_BYTES, Boards
+from antigravity_proxy.accounts.state import Cooldown
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Failure
 from antigravity_proxy.telemetry import why
@@ -78,6 +79,12 @@ def test_a_model_that_it_may_not_use_and_a_day_that_is_over() -> None:
     assert lease is not None
     lease.release()
     assert told(pool, clock)["a"] == (0, "it has served its requests of this day")
+
+
+def test_what_keeps_everybody_from_a_model_is_said_of_each() -> None:
+    clock, pool = pool_of("a", "b")
+    pool.resting_models.rest("m", Cooldown(clock.seconds() + 30))
+    assert told(pool, clock) == dict.fromkeys(("a", "b"), (0, "upstream can't serve the model to anybody for a while"))
 
 
 def test_one_board_serves_a_second_and_is_filled_off_the_way() -> None:
