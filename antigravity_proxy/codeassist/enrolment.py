@@ -24,7 +24,7 @@ _OPERATION = re.compile(r"operations/[\w-]+(?:/[\w-]+)*")
 
 
 class Enrolment(Struct, frozen=True):
-    """The facts about an account from ``loadCodeAssist``: its usable project, and whether it is enrolled in a tier at all.
+    """An account by ``loadCodeAssist``: its usable project, and whether it is enrolled in a tier at all.
 
     One that is not may be in ``tier``; empty: in none, for the reasons whose codes are ``obstacles``.
     """
