@@ -278,7 +278,7 @@ class ApiResource(Resource):
         log.failure("request {id} failed", failure, id=request.admitted.id)
         client.record.error = errors.InternalError.code
         if client.head_sent:
-            request.channel.transport.abortConnection()  # a truncated answer must look truncated
+            request.break_off()
         else:
             client.reply(self._gate.render(request, errors.InternalError("Internal error of the proxy; see its log.")))
 

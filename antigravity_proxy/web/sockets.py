@@ -348,7 +348,7 @@ class _SocketClient:
         self.sent += len(data)
         self._session.send(data)
 
-    def finish(self, data: bytes) -> None:
+    def finish(self, data: bytes | None) -> None:
         """Sends the last events."""
         if not self.gone and data:
             self.send(data)
