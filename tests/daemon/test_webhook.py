@@ -94,20 +94,22 @@ async def test_a_ban_is_told_with_what_it_means_once_over_a_restart_and_ends_by_
         here.stack.simulator.script(faults.barred())
         assert (await here.stack.chat()).status == 503
         await until(lambda: bool(receiver.posts))
-        (told,) = receiver.posts
+        told = receiver.posts[0]
         assert told["event"] == "account_barred"
         assert told["text"].endswith(notices.ON_HOLD)
     async with site(tmp_path, ACCOUNTS="2", **given) as here:
         assert (await here.stack.chat()).status == 503
-        looked = here.stack.daemon.webhook._looking
-        await until(lambda: here.stack.daemon.webhook._looking is not looked)
+        other = next(state for state in here.stack.daemon.pool.states if state.credential.id != told["account"])
+        other.bar("its sign-in has expired")
+        await until(lambda: any(post["event"] == "sign_in_dead" for post in receiver.posts))
+        here.stack.daemon.pool.forgive(other.credential.id)
         body, sent = b'{"action": "resume-all", "account": ""}', {"authorization": f"Bearer {KEY}"}
         ended = await in_thread(
             Browser().request, "POST", f"{here.url}/accounts", body, sent | {"content-type": "application/json"}
         )
         assert ended.status == 200
         assert (await here.stack.chat()).status == 200
-    assert len(receiver.posts) == 1
+    assert [post["event"] for post in receiver.posts].count("account_barred") == 1
 
 
 @deferred(30)
