@@ -63,6 +63,7 @@ class _Facts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     takes_sampling: bool | UnsetType = UNSET
     takes_force: bool | UnsetType = UNSET
     thinks_adaptively: bool | UnsetType = UNSET
+    streams_speech: bool | UnsetType = UNSET
     styles_speech: bool | UnsetType = UNSET
 
 

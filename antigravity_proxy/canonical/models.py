@@ -56,6 +56,7 @@ class Model(Struct, frozen=True):
     takes_sampling: bool = True
     takes_force: bool = True
     thinks_adaptively: bool = False
+    streams_speech: bool = False
     styles_speech: bool = False
 
     @property

@@ -32,7 +32,8 @@ class Answer(Protocol):
     """One upstream answer on its way to the client; a state machine fed with chunks, new for every attempt.
 
     A streamed answer returns bytes as they become due; a collected one returns nothing until ``close``. ``fail`` ends
-    a stream that has begun with the dialect's error event: never with what would look like a clean end.
+    a stream that has begun with the dialect's error event, or breaks it off: never with what would look like a clean
+    end.
     """
 
     content_type: bytes
@@ -50,8 +51,8 @@ class Answer(Protocol):
         """
         ...
 
-    def fail(self, error: ProxyError) -> bytes:
-        """The end by an error after the first byte has left."""
+    def fail(self, error: ProxyError) -> bytes | None:
+        """The end by an error after the first byte has left; None: the form has no place for one."""
         ...
 
 

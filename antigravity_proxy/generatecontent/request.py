@@ -87,7 +87,7 @@ class Prepared:
 
     ``opening`` identifies the conversation's opening, as the ``sessionId``; empty for a picture: each is its own.
     ``is_picture``: a picture is asked for. ``searches``: the model is to search the web. ``method``: what is
-    called, ``silence``: the least patience with it, in seconds; a picture and speech come whole, and late.
+    called, ``silence``: the least patience with it, in seconds; pictures come whole, and late.
     """
 
     __slots__ = ("body", "is_picture", "method", "model", "opening", "restore", "searches", "silence")
@@ -101,7 +101,7 @@ class Prepared:
         *,
         searches: bool = False,
         is_picture: bool = False,
-        is_spoken: bool = False,
+        is_whole: bool = False,
     ) -> None:
         self.model = model
         self.body = body
@@ -109,7 +109,7 @@ class Prepared:
         self.opening = opening
         self.searches = searches
         self.is_picture = is_picture
-        self.method, self.silence = _WHOLE if is_picture or is_spoken else _STREAM
+        self.method, self.silence = _WHOLE if is_picture or is_whole else _STREAM
 
 
 def prepare(
@@ -200,7 +200,7 @@ def _prepare_speech(call: Call, speech: Speech, model: Model) -> Prepared:
     config = {"responseModalities": ["AUDIO"], "speechConfig": {"voiceConfig": voice}}
     body = {"contents": [{"role": "user", "parts": [part]}], "generationConfig": config}
     restore = Restore(NameMap([], model.family), frozenset(), only_first_call=False)
-    return Prepared(model, msgspec.json.encode(body), restore, is_spoken=True)
+    return Prepared(model, msgspec.json.encode(body), restore, is_whole=not (call.stream and model.streams_speech))
 
 
 def _prepare_image(call: Call, model: Model, quirks: frozenset[Fix], official: bool) -> Prepared:

@@ -22,6 +22,8 @@ TOKENS_PER_PICTURE = 1290
 TOKENS_PER_SECOND = 32
 #: half of a second of silence, as 16-bit PCM at 24 kHz
 _SOUND = bytes(24_000)
+#: pieces of it in a stream
+_SOUNDS = 3
 _CUE = re.compile(r"\bcall ((?:[\w.:-]+)(?: and [\w.:-]+)*)(?: with (?=\{))?")
 _JSON = json.JSONDecoder()
 _WORDS = re.compile(r"\S+\s*")
@@ -226,11 +228,16 @@ def vector(body: dict[str, Any]) -> dict[str, Any]:
     return {"values": [(digest[i % 32] - 128) / 128 for i in range(size)]}
 
 
-def speech(model: Offered) -> dict[str, Any]:
-    """The answer of a model that speaks."""
-    blob = {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": base64.b64encode(_SOUND).decode()}
-    return {
-        "candidates": [{"content": {"role": "model", "parts": [{"inlineData": blob}]}, "finishReason": "STOP"}],
-        "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 9, "totalTokenCount": 14},
-        "modelVersion": model.id,
-    }
+def official(body: dict[str, Any], model: Offered, number: int) -> list[dict[str, Any]]:
+    """The events of an official upstream's answer to a checked body: bare, and of models that speak, sound."""
+    if not model.speaks:
+        return [event["response"] for event in events({"request": body, "model": model.id}, number)]
+    size = len(_SOUND) // _SOUNDS
+    usage = {"promptTokenCount": 5, "candidatesTokenCount": 9, "totalTokenCount": 14}
+    found = []
+    for at in range(0, len(_SOUND), size):
+        data = base64.b64encode(_SOUND[at : at + size]).decode()
+        blob = {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": data}
+        candidate = {"content": {"role": "model", "parts": [{"inlineData": blob}]}}
+        found.append({"candidates": [candidate], "usageMetadata": dict(usage), "modelVersion": model.id})
+    return found

@@ -88,10 +88,9 @@ class GeminiApi:
                 wire.EMBED_BATCH(body, "")
                 return self._reply(request, {"embeddings": [answers.vector(each) for each in body["requests"]]})
         wire.OFFICIAL(body, "")
-        if model.speaks:
-            return self._reply(request, answers.speech(model))
-        validate.check_request(body, model)
-        events = [event["response"] for event in answers.events({"request": body, "model": model.id}, self._count())]
+        if not model.speaks:
+            validate.check_request(body, model)
+        events = answers.official(body, model, self._count())
         last = events[-1]["candidates"][0]
         last["finishReason"] = fault.finish
         if fault.unfinished:

@@ -81,6 +81,7 @@ OFFERED = {
 
 
 _LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
+_SPEAKS_WHOLE = ("generateContent", "countTokens")
 _EMBEDS = ("embedContent", "batchEmbedContents", "countTokens")
 
 #: what the simulated Gemini API offers (official-upstreams.md 7)
@@ -96,7 +97,8 @@ OFFICIAL = {
         Offered("gemini-3.1-flash-image", "Gemini 3.1 Flash Image", 32_768, None, 3.1, image=True),
         Offered("gemini-embedding-2", "Gemini Embedding 2", 1, methods=_EMBEDS),
         Offered("gemini-embedding-001", "Gemini Embedding 1", 1, methods=_EMBEDS),
-        Offered("gemini-3.8-flash-tts", "Gemini 3.8 Flash TTS", 16_384, methods=("generateContent", "countTokens")),
+        Offered("gemini-3.8-flash-tts", "Gemini 3.8 Flash TTS", 16_384),
+        Offered("gemini-3.1-flash-tts-preview", "Gemini 3.1 Flash TTS", 16_384, methods=_SPEAKS_WHOLE),
     )
 }
 

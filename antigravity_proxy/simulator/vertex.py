@@ -104,13 +104,12 @@ class Vertex:
             return self._reply(request, {"totalTokens": answers.prompt_tokens(body)})
         if method in ("predict", "batchEmbedContents"):
             return self._vectors(request, model, method, body)
-        if method not in ("generateContent", "streamGenerateContent"):
+        if method not in model.methods:
             return self._fail(request, faults.not_found())
         wire.VERTEX(body, "")
-        if model.speaks:
-            return self._reply(request, answers.speech(model))
-        validate.check_request(body, model)
-        events = [event["response"] for event in answers.events({"request": body, "model": model.id}, self._count())]
+        if not model.speaks:
+            validate.check_request(body, model)
+        events = answers.official(body, model, self._count())
         last = events[-1]["candidates"][0]
         last["finishReason"] = fault.finish
         if fault.unfinished:

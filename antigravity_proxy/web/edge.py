@@ -214,7 +214,7 @@ class GuardedRequest(Generic[A]):
         channel = self.channel
         channel.site.failed(reason)
         if self.startedWriting:
-            channel.transport.abortConnection()  # a truncated answer must look truncated
+            self.break_off()
             return
         rendered = channel.site.gate.render(self, errors.InternalError("Internal error of the proxy; see its log."))
         self.code = rendered.status
@@ -222,6 +222,10 @@ class GuardedRequest(Generic[A]):
         for name, value in ((b"server", SERVER_NAME), (b"x-content-type-options", b"nosniff"), *rendered.headers):
             self.setHeader(name, value)
         self.finish(rendered.body)
+
+    def break_off(self) -> None:
+        """Ends an answer that has begun, and can't be ended well: a truncated one must look truncated."""
+        self.channel.transport.abortConnection()
 
     def setResponseCode(self, code: int, message: bytes | None = None) -> None:
         """The answer's status; its reason is always the registered one."""

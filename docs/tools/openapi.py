@@ -358,7 +358,11 @@ def _dialect_paths() -> Json:
         },
         "/v1/audio/speech": {
             "post": _call(
-                "openai", "Speech; only official credentials", "SpeechRequest", "", kinds=("audio/wav", "audio/pcm")
+                "openai",
+                "Speech; only official credentials",
+                "SpeechRequest",
+                "",
+                kinds=("audio/wav", "audio/pcm", "text/event-stream"),
             )
         },
         "/v1/embeddings": {

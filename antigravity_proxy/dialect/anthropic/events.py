@@ -44,7 +44,7 @@ class MessageAnswer:
         """See ``dialect.base.Answer``."""
         return self._answer.close()
 
-    def fail(self, error: ProxyError) -> bytes:
+    def fail(self, error: ProxyError) -> bytes | None:
         """See ``dialect.base.Answer``."""
         return self._answer.fail(error)
 
