@@ -379,7 +379,9 @@ def _webhook(
     if settings.webhook_url is None:
         return None
     notices = Notices(remembered, epoch)
-    return Webhook(reactor, settings.webhook_url, notices, services.pool, lambda: state().error, services.shared.claim)
+    official = [upstream.pool for upstream in services.official.upstreams.values()]
+    claim = services.shared.claim
+    return Webhook(reactor, settings.webhook_url, notices, services.pool, official, lambda: state().error, claim)
 
 
 def _keys_shown(file: ClientKeysFile | None, budgets: Budgets, settings: Settings, volume: Path) -> ClientKeys:
