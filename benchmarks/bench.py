@@ -30,6 +30,7 @@ from antigravity_proxy.simulator.volume import write_volume
 
 HERE = Path(__file__).parent
 KEY = "sk-benchmark"
+MODEL = "gemini-3-flash"
 
 #: figure → (unit, goal); the goals are those of docs/performance.md
 GOALS = {
@@ -103,16 +104,18 @@ class Bench:
         """Sets the simulated upstream's knobs."""
         get(f"http://127.0.0.1:{self.upstream_port}/__control?" + "&".join(f"{k}={v}" for k, v in knobs.items()))
 
-    def load(self, *, stream: bool, direct: bool = False, pad: int = 0, **options: float) -> dict[str, Any]:
+    def load(
+        self, *, stream: bool, direct: bool = False, pad: int = 0, model: str = MODEL, **options: float
+    ) -> dict[str, Any]:
         """Runs the load generator; adds the daemon's CPU-ms and its peak and initial memory in KiB."""
         body = self._dir / f"body-{stream}-{pad}.json"
         content = "Hello, say something. " + "x" * pad
-        payload: dict[str, Any] = {"model": "gemini-3-flash", "messages": [{"role": "user", "content": content}]}
+        payload: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": content}]}
         path, port = "/v1/chat/completions", self.port
         if direct:
             payload = {
                 "project": "p",
-                "model": "gemini-3-flash",
+                "model": model,
                 "requestId": "agent-1",
                 "userAgent": "bench",
                 "requestType": "agent",
