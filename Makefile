@@ -7,6 +7,9 @@ OLDEST := build/oldest
 PREVIOUS := build/previous
 CONFORMANCE := build/conformance
 MATRIX := build/matrix.md
+# one that its distribution has built with profile-guided optimization, for measuring
+BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
+BENCH := build/bench
 BIN := $(VENV)/bin
 # processes of `make test`: one more than a small machine's cores, since many tests wait for sockets
 WORKERS ?= 3
@@ -18,7 +21,7 @@ LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgr
 # without compiled files each of the tests' processes would compile and rewrite everything again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo run check test test-oldest test-hostile test-replicas test-clients test-conformance test-browser test-containers fuzz hammer lint style types format bench bench-counts bench-dialects bench-volume lock changelog dist deb release clean
+.PHONY: help demo run check test test-oldest test-hostile test-replicas test-clients test-conformance test-browser screenshot test-containers fuzz hammer lint style types format bench bench-counts bench-dialects bench-volume lock changelog dist deb release clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -56,6 +59,9 @@ test-browser: $(VENV)/.browser ## the admin pages in a real, headless browser (a
 	echo "no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver): the browser tests are skipped"; else \
 	$(BIN)/python -m pytest -m browser tests/browser; fi
 
+screenshot: $(VENV)/.browser ## the picture of the status page that stands in README (needs chromium and chromedriver)
+	PICTURE=docs/images/page.png $(BIN)/python -m pytest -m browser -k picture tests/browser
+
 test-containers: $(VENV)/.dev ## image and compose files, in real containers; CONTAINER= and COMPOSE= name other commands than Docker's (about five minutes)
 	$(BIN)/python -m pytest -rP -m containers tests/containers
 
@@ -80,8 +86,8 @@ format: $(VENV)/.dev ## puts the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## what the daemon costs: CPU and memory (about four minutes)
-	$(BIN)/python benchmarks/bench.py
+bench: $(BENCH)/.python ## what the daemon costs, beside Twisted's own floors: CPU and memory (about seven minutes)
+	$(BENCH)/bin/python benchmarks/bench.py
 
 bench-counts: $(VENV)/.dev ## what a request costs exactly: system calls (needs strace) and Python calls, against their bounds
 	$(BIN)/python benchmarks/counts.py
@@ -91,6 +97,13 @@ bench-dialects: $(VENV)/.dev ## what each dialect's own part costs
 
 bench-volume: $(VENV)/.dev ## what volumes of 10 to 100,000 accounts cost
 	$(BIN)/python benchmarks/volume.py
+
+.PHONY: openapi docs
+openapi: $(VENV)/.dev ## docs/reference/openapi*.json, from the code and the tables of fields
+	$(BIN)/python docs/tools/openapi.py
+
+docs: $(VENV)/.docs ## all documents as static pages, in build/docs; a broken link is an error
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs -b html . build/docs
 
 lock: ## the image's dependencies anew, with their checksums
 	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
@@ -123,6 +136,15 @@ $(VENV)/.dev: setup.cfg pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[dev]'
 	touch $@ $(VENV)/.runtime
+
+$(BENCH)/.python: $(VENV)/.dev
+	$(BENCH_PYTHON) -m venv --clear --without-pip $(BENCH)
+	$(BIN)/pip --python $(BENCH) install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e .
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[docs]'
+	touch $@
 
 # what is listed for run time at its lower bounds; the tools of the tests as new as they are
 $(OLDEST)/.dev: setup.cfg pyproject.toml

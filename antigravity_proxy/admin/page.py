@@ -36,7 +36,7 @@ from antigravity_proxy.admin.settings_shown import Line
 from antigravity_proxy.admin.why import search
 from antigravity_proxy.web.health import NO_VOLUME
 
-#: the id of the list that the accounts stand in
+#: the id of the list that contains the accounts
 LIST = "accounts"
 #: what a kind of accounts is called
 _CALLED = {
@@ -59,7 +59,7 @@ _REFUSED = (
 class Fragment(NamedTuple):
     """A part of the page: the element's id, what it shows (equal: it looks the same), and how it is drawn.
 
-    ``parts``: the ids of further fragments that stand in it, in its hole of that name.
+    ``parts``: the ids of further fragments that belong into it, in the placeholder of that name.
     """
 
     id: str
@@ -284,7 +284,7 @@ def _faults(faults: tuple[RecentError, ...], now: float, why: str) -> Tag:
 
 
 def _last(account: str) -> list[Tag | str]:
-    """Who tried last: so much of its id that it is found among the accounts."""
+    """The last account: enough of its id to find it among the accounts."""
     return [", last by ", tags.code(account[:SHORT], title=account)] if account else []
 
 
@@ -339,9 +339,9 @@ def _settings(lines: tuple[Line, ...]) -> Tag:
 
 
 #: fragments that are drawn in one turn: some two milliseconds
-_AT_ONCE = 2
+AT_ONCE = 2
 #: fragments whose text is kept; more than the pages that may be watched show in ordinary times
-_MOST = 1000
+MOST = 1000
 
 
 class FragmentCache:
@@ -352,22 +352,23 @@ class FragmentCache:
         self._drawn: dict[str, tuple[Any, str]] = {}
 
     async def texts(self, fragments: Iterable[Fragment], *, anew: bool = False) -> dict[str, str]:
-        """The fragments' HTML by their ids; what stands in another comes before that.
+        """The fragments' HTML by their ids; a fragment that belongs into another comes before that.
 
-        ``anew``: as of now, for a page without a script to count its times; else as it was drawn when it last changed.
+        ``anew``: rendered now, for a page without a script to update its times; else as it was rendered when it
+        last changed.
         """
         texts: dict[str, str] = {}
         count = 0
         for fragment in fragments:
             drawn = self._drawn.get(fragment.id)
             if anew or drawn is None or drawn[0] != fragment.shows:
-                if count and count % _AT_ONCE == 0:
+                if count and count % AT_ONCE == 0:
                     await deferLater(self._clock, 0)
                 count += 1
                 drawn = self._drawn[fragment.id] = (fragment.shows, flat(fragment.draw()))
             texts[fragment.id] = drawn[1]
             if fragment.parts:
                 texts[fragment.id] = filled(drawn[1], {"parts": "".join(texts[part] for part in fragment.parts)})
-        if len(self._drawn) > _MOST:
+        if len(self._drawn) > MOST:
             self._drawn.clear()
         return texts

@@ -57,14 +57,14 @@ class AccountServices:
         self.egresses = ways_out(reactor, ticker, settings)
         self.oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
         self.bases = BaseUrls(settings.base_urls)
-        self.upstream = UpstreamCalls(reactor, settings, self.oauth, self.egresses, self.bases)
+        self.drift = Drift(epoch)
+        self.upstream = UpstreamCalls(reactor, settings, self.oauth, self.egresses, self.bases, self.drift)
         self.replicas = replicas = shared_state(reactor, epoch, settings)
         self.shared = shared = Remembering(LocalState() if replicas is None else replicas, remembered, epoch)
         self.pool = pool = Pool(reactor, epoch, random.random, Rules.of(settings), shared)
         self.tokens = TokenKeeper(reactor, epoch, self.upstream.refresh, shared, keep, pool.counters)
         self._renewals = Renewals(reactor, pool.now, lambda: pool.states, self.tokens)
         self._projects = Projects(reactor, self.upstream.project, settings.fallback_project, shared)
-        self.drift = Drift(epoch)
         self._in_force = in_force
         self._quota_poll = QuotaPoll(reactor, pool, self.upstream.available, self._offered, random.random, shared)
         pool.on_tokenless = self.tokens.live

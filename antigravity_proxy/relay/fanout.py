@@ -67,7 +67,7 @@ class FanOut:
         running = [Deferred.fromCoroutine(generation.run()) for generation in self._generations]
         try:
             if self._any_will_do:
-                await _at_least_one(running)
+                await at_least_one(running)
                 return self.answer.close()
             await gatherResults(running, consumeErrors=True)
         except Exception as e:
@@ -84,7 +84,7 @@ class FanOut:
         return _sum([generation.usage for generation in self._generations], self._choices)
 
 
-async def _at_least_one(running: list[Deferred[bytes]]) -> None:
+async def at_least_one(running: list[Deferred[bytes]]) -> None:
     """Waits for all; raises the first's failure if none came well, or what no failed request explains."""
     ended: Any = await DeferredList(running, consumeErrors=True)
     failures: list[Exception] = [result.value for well, result in ended if not well]

@@ -33,7 +33,7 @@ ALL_AT_START = 5
 #: seconds for which a refusal of this program is told of after its last sign
 TOLD_FOR = 3600.0
 #: texts, and accounts by model, that are remembered; the oldest are forgotten first
-_MAX_KNOWN, _MAX_RECORDS, _MAX_TEXTS = 1024, 4096, 16
+MAX_KNOWN, MAX_RECORDS, MAX_TEXTS = 1024, 4096, 16
 
 
 class _Known(Struct):
@@ -98,7 +98,7 @@ class Refusals:
         """The text was refused although quota was left."""
         if text:
             self._known[text] = _Known(now, now)
-            while len(self._known) > _MAX_KNOWN:
+            while len(self._known) > MAX_KNOWN:
                 self._known.popitem(last=False)
 
     def believes(self, account: str, model: str, text: bytes, now: float) -> bool:
@@ -116,9 +116,9 @@ class Refusals:
         if not record.is_row(now):
             record.first = now
         record.texts[text] = record.last = now
-        while len(record.texts) > _MAX_TEXTS:
+        while len(record.texts) > MAX_TEXTS:
             del record.texts[next(iter(record.texts))]
-        while len(self._records) > _MAX_RECORDS:
+        while len(self._records) > MAX_RECORDS:
             self._records.popitem(last=False)
         return bool(text) and before is not None and record.passed > before
 

@@ -22,19 +22,19 @@ class BaseUrls:
     """The upstream base URLs in the configured order, but hosts that failed a moment ago come last."""
 
     def __init__(self, urls: Sequence[str]) -> None:
-        self._urls = [url.encode("ascii") for url in urls]
-        self._avoid: dict[bytes, float] = {}
+        self.urls = [url.encode("ascii") for url in urls]
+        self.avoided: dict[bytes, float] = {}
 
     def in_order(self, now: float) -> list[bytes]:
         """The base URLs to try one after the other; ``now`` in monotonic seconds."""
-        if not self._avoid:
-            return self._urls
-        self._avoid = {url: until for url, until in self._avoid.items() if until > now}
-        return sorted(self._urls, key=lambda url: url in self._avoid)
+        if not self.avoided:
+            return self.urls
+        self.avoided = {url: until for url, until in self.avoided.items() if until > now}
+        return sorted(self.urls, key=lambda url: url in self.avoided)
 
     def failed(self, url: bytes, now: float) -> None:
         """It could not be reached, or broke off, or gave no answer."""
-        self._avoid[url] = now + AVOID_FOR
+        self.avoided[url] = now + AVOID_FOR
 
 
 @dataclass(slots=True)

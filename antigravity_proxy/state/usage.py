@@ -18,13 +18,13 @@ DAY = 86_400
 #: what stands for all beyond the bounds below
 OTHER = "(other)"
 #: combinations that are added up apart until the next write, and models that are told apart on one day
-_MAX_CELLS, _MAX_MODELS = 5_000, 1_000
+MAX_CELLS, MAX_MODELS = 5_000, 1_000
 #: characters of a name
 _LONGEST = 128
 #: rows of a report at most
 MAX_ROWS = 10_000
 #: days and months that are kept where there is no directory
-_DAYS_IN_MEMORY, _MONTHS_IN_MEMORY = 40, 3
+DAYS_IN_MEMORY, _MONTHS_IN_MEMORY = 40, 3
 
 _Totals = dict[Cell, list[int]]
 
@@ -68,11 +68,11 @@ class UsageLedger:
             self._day = day
             self._models = set()
         if model not in self._models:
-            if len(self._models) < _MAX_MODELS:
+            if len(self._models) < MAX_MODELS:
                 self._models.add(model)
             else:
                 model = OTHER
-        if len(self._cells) >= _MAX_CELLS:
+        if len(self._cells) >= MAX_CELLS:
             account = upstream = model = OTHER
         return self._cells.setdefault((day, key, account, upstream, model), [0] * len(COUNTS))
 
@@ -86,7 +86,7 @@ class UsageLedger:
         self._taken = taken = {Cell(*cell): counts for cell, counts in cells.items()}
         days, months = usage_table.DAYS, usage_table.MONTHS
         if self._store.directory is None:
-            days, months = _DAYS_IN_MEMORY, _MONTHS_IN_MEMORY
+            days, months = DAYS_IN_MEMORY, _MONTHS_IN_MEMORY
 
         def work(connection: sqlite3.Connection) -> None:
             usage_table.add(connection, _amounts(taken))

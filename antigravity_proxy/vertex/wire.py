@@ -6,9 +6,11 @@ import msgspec
 from msgspec import Raw
 
 from antigravity_proxy.canonical.call import Call
+from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.verdict import Failure
 from antigravity_proxy.canonical.wire import Access, Count, EventReader, Fix, Prepared, UpstreamRequest
+from antigravity_proxy.generatecontent import embedding
 from antigravity_proxy.generatecontent import request as gemini
 from antigravity_proxy.generatecontent.wire import COUNT_TOKENS, CountTokens, Generate, GenerateContent, OfficialWire
 from antigravity_proxy.messages import events as message_events
@@ -39,6 +41,19 @@ class Vertex(OfficialWire):
         if model.family == "claude":
             return _MessageCount(claude.prepare(call, model))
         return _CountTokens(gemini.prepare(call, model, official=True))
+
+    def embeddings(self, call: EmbeddingCall, model: Model) -> list[bytes]:
+        """As Embeds'."""
+        return embedding.predictions(call) if embedding.predicted(model) else [embedding.vertex_batch(call)]
+
+    def embed(self, access: Access, model: Model, body: bytes) -> UpstreamRequest:
+        """As Embeds'."""
+        method = embedding.PREDICT if embedding.predicted(model) else embedding.BATCH
+        return places.call(access, "google", model.id, method, body)
+
+    def read_vectors(self, answer: bytes, model: Model) -> Vectors:
+        """As Embeds'."""
+        return embedding.read(answer, model)
 
     def fixes_for(self, model: Model, message: str) -> frozenset[Fix]:
         """As Wire's."""

@@ -30,7 +30,7 @@ from antigravity_proxy.volume.snapshot import VolumeError, located
 #: seconds to wait for another writer's lock; the app waits as long (credential-volume.md 1.2)
 BUSY = 3.0
 #: seconds of SQLite's work in one transaction, waiting for locks apart
-_WORK = 5.0
+WORK = 5.0
 #: where a key is made, relative to the volume
 NEW_KEY = ".keys/master.key"
 #: so many of the rows used last decide which key is the volume's own
@@ -151,7 +151,7 @@ class VolumeWriter:
         try:
             with exclusion.writing(BUSY), self._connected(create) as db:
                 db.text_factory = lambda raw: raw.decode("utf-8", "replace")
-                restrict(db, _WORK)
+                restrict(db, WORK)
                 if create and db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                     with suppress(sqlite3.OperationalError):  # somebody is in there: the mode it has serves too
                         db.execute("PRAGMA journal_mode=WAL")

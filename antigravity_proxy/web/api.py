@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,8 +17,9 @@ from antigravity_proxy import errors
 from antigravity_proxy.accounts.condition import of_credential
 from antigravity_proxy.canonical import windows
 from antigravity_proxy.canonical.catalogue import PublicModel
-from antigravity_proxy.canonical.credential import VERTEX
+from antigravity_proxy.canonical.credential import ACCOUNTS, VERTEX
 from antigravity_proxy.canonical.router import Router
+from antigravity_proxy.canonical.windows import Window
 from antigravity_proxy.coroutines import Running
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.dialect.openai import responses_listing
@@ -28,6 +30,7 @@ from antigravity_proxy.web import capacity, limit_headers, usage
 from antigravity_proxy.web.budgets import Budgets
 from antigravity_proxy.web.client import HttpClient
 from antigravity_proxy.web.client_keys import ClientKey
+from antigravity_proxy.web.client_kind import CODEX
 from antigravity_proxy.web.decoding import Decoding
 from antigravity_proxy.web.dialects import DIALECTS, Dialect, Incoming, TokenCount
 from antigravity_proxy.web.gate import ApiAdmission, ApiGate, ApiRequest
@@ -57,6 +60,8 @@ _OF_RESPONSES = frozenset(
         Operation.RESPONSE_END,
     }
 )
+#: accounts whose windows are looked at for one answer
+_WINDOWS_OF = 100
 #: agents that try a websocket first fall back on this at once (clients.md 3)
 _NO_WEBSOCKET = Rendered(
     426,
@@ -94,7 +99,9 @@ class ApiResource(Resource):
         self._usage = usage
         self._budgets = budgets
         self._serving = serving = Serving(context, router, gate.rate_limits, budgets, hex_digits, ledger)
-        self._sockets = None if Sockets is None else Sockets(gate, serving, responses, ledger, context.ticker)
+        self._sockets = (
+            None if Sockets is None else Sockets(gate, serving, responses, ledger, context.ticker, self._limits_event)
+        )
 
     def render(self, request: ApiRequest) -> Any:
         """Serves one request; never raises."""
@@ -104,7 +111,8 @@ class ApiResource(Resource):
             return NOT_DONE_YET
         client = HttpClient(request, admission.recorded, self._context.ticker)
         dialect = admission.route.dialect
-        if dialect == "anthropic" or (admission.key is not None and admission.key.has_limits):
+        tells_windows = dialect == "anthropic" or client.record.agent == CODEX
+        if tells_windows or (admission.key is not None and admission.key.has_limits):
             client.further = partial(self._limits_left, admission.key, dialect, client.record)
         serving = Running(self._serve(request, admission, client), partial(self._ended, request, client))
         request.on_lost = partial(_hung_up, client, serving)
@@ -177,11 +185,25 @@ class ApiResource(Resource):
         if key is not None and key.has_limits:
             requests, tokens = self._gate.rate_limits.left(key), self._budgets.left(key)
             found = limit_headers.of_key(dialect, requests, tokens, epoch)
-        if dialect == "anthropic" and record.account:
-            state = self._context.upstream.pool.find(record.account)
-            if state is not None and state.standing.windows:
-                found += limit_headers.unified(windows.of_model(state.standing, record.model), epoch)
+        serving = self._context.upstream.pool.find(record.account) if record.account else None
+        if serving is None or not serving.standing.windows:
+            return found
+        if dialect == "anthropic":
+            found += limit_headers.unified(windows.of_model(serving.standing, record.model), epoch)
+        elif record.agent == CODEX:
+            found += limit_headers.codex(self._fullest(record.model), epoch)
         return found
+
+    def _limits_event(self, record: Record) -> bytes:
+        """What Codex is told on a socket, ahead of a response; empty: nothing."""
+        if record.agent != CODEX or record.upstream != ACCOUNTS:
+            return b""
+        return limit_headers.codex_event(self._fullest(record.model), self._context.epoch())
+
+    def _fullest(self, model: str) -> Mapping[str, Window]:
+        """The windows of whoever has most left: Codex stops its user with a question when little is."""
+        states = islice(self._context.upstream.pool.states, _WINDOWS_OF)
+        return windows.fullest((state.standing for state in states), model)
 
     def _models(self, admission: ApiAdmission) -> tuple[PublicModel, ...]:
         """The models that the client may use."""
@@ -256,7 +278,7 @@ class ApiResource(Resource):
         log.failure("request {id} failed", failure, id=request.admitted.id)
         client.record.error = errors.InternalError.code
         if client.head_sent:
-            request.channel.transport.abortConnection()  # a truncated answer must look truncated
+            request.break_off()
         else:
             client.reply(self._gate.render(request, errors.InternalError("Internal error of the proxy; see its log.")))
 

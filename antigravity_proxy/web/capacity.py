@@ -89,7 +89,9 @@ class _Credential(Struct, rename="camel"):
     last_failure: _Failure | None
 
 
-class _Capacity(Struct, rename="camel"):
+class Capacity(Struct, rename="camel"):
+    """The answer of ``GET /capacity``."""
+
     timestamp: str
     accounts: int
     usable: int
@@ -132,7 +134,7 @@ def render(
         if state.standing.tier
     ]
     official = [_credential(each) for each in islice(credentials, _MOST)]
-    body = msgspec.json.encode(_Capacity(_utc(epoch), accounts, usable, lines, official, windows, subscriptions))
+    body = msgspec.json.encode(Capacity(_utc(epoch), accounts, usable, lines, official, windows, subscriptions))
     return Rendered(200, body, ((b"content-type", b"application/json"), (b"cache-control", b"no-store")))
 
 

@@ -83,10 +83,13 @@ class HttpClient:
             self._request.write(data)
         self._said = self._ticker.clock.seconds()
 
-    def finish(self, data: bytes) -> None:
-        """Sends the last bytes and ends the answer."""
+    def finish(self, data: bytes | None) -> None:
+        """Sends the last bytes and ends the answer, or breaks it off."""
         self._ticker.leave(self)
         if self.gone:
+            return
+        if data is None:
+            self._request.break_off()
             return
         if not self.head_sent and self.consumer is None:
             self._request.setHeader(b"content-length", b"%d" % len(data))

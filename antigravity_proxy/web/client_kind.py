@@ -24,7 +24,7 @@ _KINDS = (
     ("curl/", "curl"),
     ("mozilla/", "browser"),
 )
-OTHER = "other"
+OTHER, CODEX = "other", "codex"
 KINDS = frozenset({kind for _, kind in _KINDS} | {OTHER})
 #: characters of a User-Agent that are looked at
 _LONGEST = 256

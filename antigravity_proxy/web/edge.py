@@ -21,6 +21,7 @@ from antigravity_proxy import errors
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.http1.fields import NO_FIELDS, ReceivedFields
 from antigravity_proxy.http1.parser import RequestHead
+from antigravity_proxy.http1.sending import send
 from antigravity_proxy.settings.limits import SHED_RETRY
 from antigravity_proxy.web.bodies import BodyUse, Reservation
 
@@ -214,7 +215,7 @@ class GuardedRequest(Generic[A]):
         channel = self.channel
         channel.site.failed(reason)
         if self.startedWriting:
-            channel.transport.abortConnection()  # a truncated answer must look truncated
+            self.break_off()
             return
         rendered = channel.site.gate.render(self, errors.InternalError("Internal error of the proxy; see its log."))
         self.code = rendered.status
@@ -222,6 +223,10 @@ class GuardedRequest(Generic[A]):
         for name, value in ((b"server", SERVER_NAME), (b"x-content-type-options", b"nosniff"), *rendered.headers):
             self.setHeader(name, value)
         self.finish(rendered.body)
+
+    def break_off(self) -> None:
+        """Ends an answer that has begun, and can't be ended well: a truncated one must look truncated."""
+        self.channel.transport.abortConnection()
 
     def setResponseCode(self, code: int, message: bytes | None = None) -> None:
         """The answer's status; its reason is always the registered one."""
@@ -266,7 +271,7 @@ class GuardedRequest(Generic[A]):
         if self.finished:
             raise RuntimeError("the answer has ended")
         head = b"" if self.startedWriting else self._start()
-        self.channel.send(head + self._framed(data))
+        send(self.channel.transport, head + self._framed(data))
 
     def finish(self, data: bytes = b"") -> None:
         """Ends the answer, with a last piece of its body."""

@@ -50,8 +50,8 @@ class AnsweredClient(Client, Protocol):
         """Before the answer: its headers, and what fills long silences (None: it is collected first)."""
         ...
 
-    def finish(self, data: bytes) -> None:
-        """The last bytes of the answer."""
+    def finish(self, data: bytes | None) -> None:
+        """The last bytes of the answer; None: it is broken off."""
         ...
 
 

@@ -7,6 +7,7 @@ Messages are bounded and their bytes budgeted as bodies are, one response is und
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -47,14 +48,23 @@ _GOING_AWAY, _NOT_TEXT, _POLICY, _TOO_LARGE = 1001, 1003, 1008, 1009
 
 
 class Sockets:
-    """Makes a socket of a request that asks for one."""
+    """Makes a socket of a request that asks for one. ``limits``: an event that comes before each response, or empty."""
 
-    def __init__(self, gate: ApiGate, serving: Serving, responses: Responses, ledger: Ledger, ticker: Ticker) -> None:
+    def __init__(
+        self,
+        gate: ApiGate,
+        serving: Serving,
+        responses: Responses,
+        ledger: Ledger,
+        ticker: Ticker,
+        limits: Callable[[Record], bytes],
+    ) -> None:
         self.gate = gate
         self.serving = serving
         self.responses = responses
         self.ledger = ledger
         self.ticker = ticker
+        self.limits = limits
 
     def upgrade(self, request: ApiRequest, admission: ApiAdmission) -> None:
         """Answers the handshake; raises BadRequest for one that is none, Forbidden for a page of another origin."""
@@ -237,6 +247,10 @@ class _Session:
         self._said = self._sockets.ticker.clock.seconds()
         send(wire.transport, framed(frames))
 
+    def limits(self, record: Record) -> bytes:
+        """The event that comes before a response, or empty."""
+        return self._sockets.limits(record)
+
     def close(self, code: int) -> None:
         """Ends the socket in order."""
         if self._closing:
@@ -329,10 +343,12 @@ class _SocketClient:
             self.started = self.head_sent = True
             self.record.first_byte = self._ticker.clock.seconds() - self.record.began
             self._release()
+            if limits := self._session.limits(self.record):
+                self._session.send(limits)
         self.sent += len(data)
         self._session.send(data)
 
-    def finish(self, data: bytes) -> None:
+    def finish(self, data: bytes | None) -> None:
         """Sends the last events."""
         if not self.gone and data:
             self.send(data)

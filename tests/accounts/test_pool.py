@@ -10,7 +10,7 @@ from support.judging import judge
 from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts.lease import Lease
-from antigravity_proxy.accounts.pool import _MAX_RANKINGS, Pool
+from antigravity_proxy.accounts.pool import MAX_RANKINGS, Pool
 from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import AccountState, OutOfUse, Shortage
@@ -382,9 +382,9 @@ def test_busy_accounts_are_waited_for_in_a_line() -> None:
 
 def test_orders_of_models_are_bounded() -> None:
     made, _ = pool("a")
-    for number in range(3 * _MAX_RANKINGS):
+    for number in range(3 * MAX_RANKINGS):
         assert used(made, f"m{number}") == "a"
-    assert len(made._rankings) == _MAX_RANKINGS
+    assert len(made._rankings) == MAX_RANKINGS
 
 
 def test_a_lease_on_an_account_that_came_back_as_another_ends_quietly() -> None:

@@ -50,10 +50,10 @@ async def test_a_key_is_made_with_limits_shown_once_used_and_revoked(tmp_path: P
         assert re.search(r"[1-9]\d* of 100k today", page)
         asked = await send(here, revoke="ann")
         assert "Revoke this key?" in asked.body.decode()
-        assert here.stack.daemon._client_keys.keys
+        assert here.stack.daemon.client_keys.keys
         revoked = await send(here, revoke="ann", confirmed="yes")
         assert revoked.status == 303
-        await until(lambda: not here.stack.daemon._client_keys.keys)
+        await until(lambda: not here.stack.daemon.client_keys.keys)
         answer = await here.stack.request("POST", "/v1/chat/completions", CHAT, authorization=f"Bearer {found[0]}")
         assert answer.status == 401
 
