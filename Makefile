@@ -21,7 +21,7 @@ LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgr
 # without compiled files each of the tests' processes would compile and rewrite everything again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo run check test test-oldest test-hostile test-replicas test-clients test-conformance test-browser screenshot test-containers fuzz hammer lint style types format bench bench-counts bench-dialects bench-volume lock changelog dist deb release clean
+.PHONY: help demo run check test test-oldest test-hostile test-replicas test-clients test-conformance test-browser screenshot test-containers fuzz hammer lint style types format bench bench-counts bench-dialects bench-volume lock docs openapi changelog dist deb release clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
