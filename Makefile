@@ -7,6 +7,9 @@ OLDEST := build/oldest
 PREVIOUS := build/previous
 CONFORMANCE := build/conformance
 MATRIX := build/matrix.md
+# one that its distribution has built with profile-guided optimization, for measuring
+BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
+BENCH := build/bench
 BIN := $(VENV)/bin
 # processes of `make test`: one more than a small machine's cores, since many tests wait for sockets
 WORKERS ?= 3
@@ -81,8 +84,8 @@ format: $(VENV)/.dev ## puts the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## what the daemon costs: CPU and memory (about four minutes)
-	$(BIN)/python benchmarks/bench.py
+bench: $(BENCH)/.python ## what the daemon costs, beside Twisted's own floors: CPU and memory (about seven minutes)
+	$(BENCH)/bin/python benchmarks/bench.py
 
 bench-counts: $(VENV)/.dev ## what a request costs exactly: system calls (needs strace) and Python calls, against their bounds
 	$(BIN)/python benchmarks/counts.py
@@ -121,6 +124,11 @@ $(VENV)/.dev: setup.cfg pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[dev]'
 	touch $@ $(VENV)/.runtime
+
+$(BENCH)/.python: $(VENV)/.dev
+	$(BENCH_PYTHON) -m venv --clear --without-pip $(BENCH)
+	$(BIN)/pip --python $(BENCH) install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e .
+	touch $@
 
 $(VENV)/.docs: $(VENV)/.dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[docs]'

@@ -141,7 +141,7 @@ class Failover:
             return
         for upstream, model, _ in self._legs[:_MOST_BOARDS]:
             board = boards.of(upstream.pool, model)
-            if not any(board is known for known in record.boards):
+            if not record.boards or not any(board is known for known in record.boards):
                 record.boards = (*record.boards, board)
 
     def _note(self, lease: Lease) -> Attempt:

@@ -46,7 +46,7 @@ class AccessLog:
             self._left_out += 1
             self.left_out += 1
             return
-        traces = [_clean(each.upstream_trace) for each in record.attempts if self._detailed]
+        traces = [_clean(each.upstream_trace) for each in record.attempts] if self._detailed else []
         line = self._render(timestamp(self._epoch()), record, traces, self._left_out)
         self._left_out = 0
         self._out.write(line)
