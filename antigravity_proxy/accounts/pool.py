@@ -66,12 +66,12 @@ class Pool:
         self._tells_kinds = False  # whether anything here was ever set aside for a fault, or had no access to a model
         self._updates = Slices(clock)
         self._census = Census(clock, self._states.values(), self.now)
-        #: told of an account that is passed over for want of a token: nobody else would renew it
+        #: called with an account that is passed over because it has no token: it would not be renewed otherwise
         self.on_tokenless: Callable[[AccountState], object] = unwatched
-        #: told of an account that is new here, and of one that is gone
+        #: called with an account that was added, and with one that was removed
         self.on_joined: Callable[[AccountState], object] = unwatched
         self.on_left: Callable[[AccountState], object] = unwatched
-        #: told of an account that has used up a quota: others of its models may share it
+        #: called with an account that has used up a quota: other models may share it
         self.on_exhausted: Callable[[AccountState], object] = unwatched
         #: when an account was last leased (monotonic seconds)
         self.last_leased = float("-inf")
@@ -159,7 +159,7 @@ class Pool:
         keep: bool = False,
         resting: bool = False,
     ) -> Lease | None:
-        """The next account for ``model`` (an upstream id) that is not among ``tried``; None when there is none now.
+        """The next account for ``model`` (an upstream id) that is not among ``tried``; None if there is none now.
 
         The account that ``session`` is bound to comes first. The session moves when that account can't serve, unless
         ``keep``: what is wrong is not the account's fault (upstream.md 1.1). ``resting``: also while the upstream is
@@ -185,7 +185,7 @@ class Pool:
         return self._line.join(lambda: self.lease(model, tried, session))
 
     def is_full(self, model: str) -> bool:
-        """Whether nobody can serve ``model``, but somebody could if it were not at the limit of its leases."""
+        """Whether no account can serve ``model`` only because of the limit of leases."""
         now = self.now()
         order = self._ranking(model, now)
         return order.first(now) is None and bool(order.full) and not self.terms_rest
@@ -231,7 +231,7 @@ class Pool:
         return self._census.now()
 
     def capacity(self, models: Iterable[str]) -> tuple[ModelCapacity, ...]:
-        """What the accounts can serve now of these models and of those that were asked for."""
+        """The present capacity for these models and for those that were requested."""
         return capacity(sorted({*models, *self._rankings}), self._states.values(), self._rules, self.now())
 
     def standings(self) -> Iterator[tuple[str, int, int]]:
@@ -288,7 +288,7 @@ class Pool:
         )
 
     def observed_quota(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
-        """What upstream says of an account's quotas, by model; nothing happens if it is gone."""
+        """Takes upstream's report of an account's quotas, by model; does nothing if the account is gone."""
         state = self._states.get(account)
         if state is not None:
             state.observed(figures)
@@ -306,7 +306,7 @@ class Pool:
             self._line.given_back()
 
     def forgive(self, identity: str) -> bool:
-        """Takes an account back into use, whatever set it aside, here and at every replica; False: there is none."""
+        """Clears everything that sets an account aside, here and on every replica; False: there is no such account."""
         state = self._states.get(identity)
         if state is None:
             return False

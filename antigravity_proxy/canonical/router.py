@@ -16,7 +16,7 @@ from antigravity_proxy.canonical.offers import Offers
 from antigravity_proxy.errors import ModelNotFound
 from antigravity_proxy.settings.parse import UPSTREAMS
 
-#: what a user has to set for an upstream that is asked for and has nobody
+#: the setting that is missing for an upstream that is requested and has no credential
 _MISSING = {
     ACCOUNTS: "ANTIGRAVITY_DATA_DIR",
     GEMINI: "GEMINI_API_KEYS or PROXY_CREDENTIALS_FILE",
@@ -37,8 +37,9 @@ def _anything(upstream: str, identity: str) -> bool:
 
 
 class Routing(Struct, frozen=True):
-    """Who is asked. ``order``: by default; ``overrides``: for public names that fit a pattern. ``serving``: upstreams
-    that have somebody. ``offered``: what official upstreams are known to offer.
+    """The order of upstreams: ``order`` by default, ``overrides`` for public names that match a pattern.
+
+    ``serving``: upstreams that have a credential. ``offered``: the known offers of official upstreams.
     """
 
     order: tuple[str, ...] = UPSTREAMS
@@ -105,7 +106,7 @@ class Router:
         raise ModelNotFound(f"{name[:200]!r} can't {what}: {words}.", param="model")
 
     def first(self, name: str) -> Model | None:
-        """The model that a name means, at the first upstream that has it; None: nobody has it."""
+        """The model that a name means, at the first upstream that has it; None: none has it."""
         try:
             return self.routes(Call(name, ()))[0][0]
         except ModelNotFound:

@@ -1,4 +1,4 @@
-"""What accounts need of Google and of the volume: new tokens, a project, a place for who signed in."""
+"""Calls to Google for accounts, and writes to the volume: new tokens, projects, accounts that sign in."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class UpstreamCalls:
 
 
 class VolumeCalls:
-    """What is written into the volume, where that may be written."""
+    """Writes into the volume, if that is allowed."""
 
     def __init__(self, writer: WriterService, volume: VolumeService) -> None:
         self._writer = writer
