@@ -15,7 +15,9 @@ import time
 #: the targets in their order, and the programs that each needs; a word in capitals is a variable that may name another
 PARTS: dict[str, tuple[str, ...]] = {
     "lint": (),
+    "docs": (),
     "test": (),
+    "bench-counts": ("strace",),
     "test-hostile": (),
     "test-oldest": (),
     "test-replicas": ("redis-server",),

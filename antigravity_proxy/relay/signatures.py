@@ -1,6 +1,6 @@
 """Remembers thought signatures for clients that drop them (translation.md 2.6). Bounded; nothing of a prompt is kept.
 
-An entry is found by a digest of who asks, which conversation it is, and which part of it was signed: so nobody gets
+An entry is found by a digest of the client, the conversation, and the part that was signed: so no client gets
 the signature of another conversation, and nothing can be read out of the store but signatures, which are opaque.
 Replicas share them: what is not here was perhaps made elsewhere, and is asked for before a request goes on.
 """
@@ -29,21 +29,24 @@ MAX_BYTES = 32 << 20
 MAX_LENGTH = 64 << 10
 #: seconds that an unused one is kept
 KEPT_FOR = 3600.0
-#: seconds for which nobody asks again for one that others don't have either
+#: seconds for which a signature is not looked up again that other replicas don't have either
 ABSENT_FOR = 60.0
-#: seconds between two times that others are told that one is in use
+#: seconds between two messages to other replicas that one is in use
 TOUCHED_EACH = 60.0
 
 
 class Shared(Protocol):
-    """Where all replicas find signatures, by the same digests. What is not async returns at once."""
+    """The store in which all replicas find signatures, by the same digests.
+
+    Functions that are not async return at once.
+    """
 
     def remember(self, digest: bytes, signature: str) -> None:
         """All are to find it from now on."""
         ...
 
     def touch(self, digest: bytes) -> None:
-        """It is used: its life begins anew."""
+        """It is used: its lifetime starts again."""
         ...
 
     def forget(self, digest: bytes) -> None:
@@ -51,7 +54,7 @@ class Shared(Protocol):
         ...
 
     async def find(self, digests: Sequence[bytes]) -> Mapping[bytes, str]:
-        """What there is of these, empty where there is none; soon, and without those that are not known by then."""
+        """The known ones of these, empty where there is none; soon, and without those that are not known by then."""
         ...
 
 
@@ -85,7 +88,7 @@ class Signatures:
         return len(self._entries)
 
     def put(self, key: bytes, signature: str) -> None:
-        """Remembers a signature; one that is too long is none."""
+        """Remembers a signature, unless it is too long."""
         if not 0 < len(signature) <= MAX_LENGTH:
             return
         now = self._clock.seconds()
@@ -94,7 +97,7 @@ class Signatures:
             self._shared().remember(key, signature)
 
     def get(self, key: bytes) -> str:
-        """The signature, which is kept for longer now; empty if there is none."""
+        """The signature, whose lifetime is extended; empty if there is none."""
         entry = self._entries.get(key)
         now = self._clock.seconds()
         if entry is None or entry.until <= now or not entry.signature:
@@ -148,7 +151,7 @@ class Signatures:
         return len(self._entries) > self._max_entries or self._size > self._max_size
 
 
-#: finds the signature of a part of that kind, empty: there is none; whether its model wants one there
+#: finds the signature of a part of that kind, empty: there is none; whether its model needs one there
 _Find = Callable[[bytes, bytes, bool], str]
 
 
@@ -219,7 +222,7 @@ class ConversationSignatures:
         return replace(call, contents=tuple(contents))
 
     def forget(self) -> None:
-        """What was put back was refused: it is forgotten."""
+        """A signature that was put back was refused: it is forgotten."""
         for key in self._restored:
             self._store.forget(key)
 
@@ -241,7 +244,7 @@ class ConversationSignatures:
 
 
 def new_digest() -> hashlib.blake2b:
-    """What the text of a thought is fed to, for ``ConversationSignatures.thought_signed``."""
+    """Collects the text of a thought, for ``ConversationSignatures.thought_signed``."""
     return hashlib.blake2b(digest_size=16)
 
 
@@ -258,7 +261,7 @@ def _calls(parts: tuple[Part, ...], find: _Find) -> Iterator[Part]:
 
 
 def _thoughts(parts: tuple[Part, ...], find: _Find) -> Iterator[Part]:
-    """A thought may come back in pieces. What is signed, or signed by the piece that follows, stays as it is."""
+    """A thought may come back in pieces. A piece that is signed, or whose next piece is signed, stays unchanged."""
     run: list[Part] = []
     for part in (*parts, None):
         if part is not None and _lacks_thought(part):

@@ -26,9 +26,9 @@ _PLAIN = re.compile(r"[^\s\"'=\\]+")
 class AccessLog:
     """Writes records as ``text`` or ``json``. An observer of the ledger.
 
-    ``epoch`` is the wall clock in epoch seconds. With ``detailed`` upstream's own ids of the attempts are told too. Of
-    very many refused requests only some are written; how many were not stands in the next line; ``left_out`` counts
-    them all.
+    ``epoch`` is the wall clock in epoch seconds. With ``detailed`` upstream's own ids of the attempts are logged
+    too. Of very many refused requests only some are written; the next line has the number of the others;
+    ``left_out`` counts them all.
     """
 
     def __init__(self, out: Output, form: str, epoch: Callable[[], float], *, detailed: bool = False) -> None:

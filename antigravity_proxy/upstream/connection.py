@@ -109,7 +109,7 @@ class Connection:
         self._body: Body | None = None
         self._early = b""  # what came of a body before anybody took it
         self._interim = 0
-        self._lost: Failure | None = None  # how it was closed while nobody took the body
+        self._lost: Failure | None = None  # how it was closed while no caller took the body
         self._paused = False
         self._persistent = False
         self._received = False
@@ -174,7 +174,7 @@ class Connection:
             self._resume_socket()
 
     def abort(self) -> None:
-        """Drops the connection now, and tells the listener nothing more.
+        """Drops the connection now, and calls the listener no more.
 
         ``loseConnection`` would wait for TLS's close_notify, which a streaming peer may never send.
         """
