@@ -119,11 +119,7 @@ def daemon_environment(
             "OAUTH_LISTEN_PORT": str(admin_port),  # another daemon, or the desktop app, may have the usual one
             "OAUTH_CALLBACK_PORT": str(admin_port or 8888),
         }
-        | (
-            {"PROXY_API_KEY": KEY, "HOME": tempfile.gettempdir()}
-            if volume is None
-            else {"ANTIGRAVITY_DATA_DIR": str(volume)}
-        )
+        | (_WITHOUT_VOLUME if volume is None else {"ANTIGRAVITY_DATA_DIR": str(volume)})
     )
 
 

@@ -1,4 +1,4 @@
-"""How an account or an official credential is doing, as its operator is told: page, capacity and metrics. Pure."""
+"""The state of an account or an official credential, as its operator sees it: page, capacity and metrics. Pure."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ KINDS: tuple[Kind, ...] = ("ready", "busy", "limited", "cooling", "held", "pause
 
 
 class Cooling(Struct, frozen=True):
-    """What cools: a model, or all where it is empty, until a moment in epoch seconds."""
+    """A cooldown: of a model, or of all where ``model`` is empty, until a moment in epoch seconds."""
 
     model: str
     until: int
 
 
 class CredentialCondition(Struct, frozen=True):
-    """An official credential as it is now; nothing in it is secret.
+    """The state of an official credential; nothing in it is secret.
 
     ``kind`` and ``upstream`` as `canonical.credential` has them. ``group``: whose quotas it shares, empty: it has its
     own, as far as is known. ``tier``: ``free``, ``paid``, or empty where nothing has shown it. ``why``: what keeps it
-    out. ``used_today``: requests of this UTC day, ``max_per_day`` of at most so many, 0: any number.
+    out. ``used_today``: requests of this UTC day; ``max_per_day``: the most that are allowed, 0: any number.
     """
 
     name: str
@@ -77,7 +77,7 @@ def serving(counts: Mapping[Kind, int]) -> int:
 
 
 def cooling(state: AccountState, now: Moment) -> tuple[Cooling, ...]:
-    """What cools, all models first, then by name."""
+    """The cooldowns, those of all models first, then by name."""
     found = {key: cooldown.until for key, cooldown in state.cooldowns.items() if cooldown.until > now.monotonic}
     if _day_is_over(state, now):
         found[ALL_MODELS] = max(found.get(ALL_MODELS, 0.0), policy.day_is_over(state, now))

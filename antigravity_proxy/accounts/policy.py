@@ -48,7 +48,7 @@ UNOFFERED, TROUBLED, TOKENLESS, MARKED = 8, 4, 2, 1
 
 
 class Eligibility(NamedTuple):
-    """Where an account stands for a model.
+    """The rank of an account for a model.
 
     ``rank`` is None where it can't be chosen now; ``retry_at`` is when time alone may better it (monotonic seconds,
     inf: never); ``cools`` is when it is free again if it merely cools, else 0. ``busy``: it is only at the limit of
@@ -179,9 +179,9 @@ def is_flagged(state: AccountState, now: Moment) -> bool:
 
 
 def remaining(state: AccountState, model: str, now: Moment) -> tuple[float, float]:
-    """What is known to be left of the quota, 0 to 1, and when it begins anew (monotonic seconds, inf: not known).
+    """The known remaining quota, 0 to 1, and when it resets (monotonic seconds, inf: not known).
 
-    A quota that has begun anew since, or was never told, counts as full.
+    A quota that has reset since, or was never reported, counts as full.
     """
     quota = state.quota.get(model)
     if quota is None:
@@ -201,9 +201,9 @@ def has_quota(state: AccountState, model: str, rules: Rules, now: Moment) -> boo
 
 
 def eligibility(state: AccountState, model: str, rules: Rules, now: Moment) -> Eligibility:
-    """Where the account stands for ``model``.
+    """The account's rank for ``model``.
 
-    A quota that is used up, or down to the reserve, counts as a cooldown until it begins anew (upstream.md 3.4).
+    A quota that is used up, or down to the reserve, counts as a cooldown until it resets (upstream.md 3.4).
     """
     credential = state.credential
     if not in_use(state) or ((credential.models or credential.exclude) and not credential.may_use(model)):
@@ -261,7 +261,7 @@ def next_virtual_time(state: AccountState, model: str, current: float, now: Mome
 def cooldown_length(verdict: Verdict, strikes: int, jitter: float, rules: Rules) -> float:
     """Seconds to set aside: what upstream stated, else the ladder's step for ``strikes`` earlier failures in a row.
 
-    ``jitter`` is from 0 to 1; a stated time is taken as it is, in whole seconds (upstream.md 6.2).
+    ``jitter`` is from 0 to 1; a stated time is used unchanged, in whole seconds (upstream.md 6.2).
     """
     if verdict.delay is not None:
         return float(-(-verdict.delay // 1))
@@ -278,7 +278,7 @@ def cooldown_length(verdict: Verdict, strikes: int, jitter: float, rules: Rules)
 
 
 def cooldown_keys(verdict: Verdict, model: str, location: str = "") -> tuple[str, ...]:
-    """What the verdict cools on the account: nothing, everything, or the model sent and the one that upstream names;
+    """The keys that the verdict cools down: none, the whole account, or the model sent and the one that upstream names;
     at one location, if it is about that.
     """
     if verdict.scope in (Scope.ACCOUNT, Scope.GROUP):
@@ -291,7 +291,7 @@ def cooldown_keys(verdict: Verdict, model: str, location: str = "") -> tuple[str
 
 
 def cooldown(verdict: Verdict, until: float, strikes: int) -> Cooldown:
-    """The cooldown of a verdict until a moment (monotonic seconds), after so many failures in a row before."""
+    """The verdict's cooldown, until a moment (monotonic seconds), after ``strikes`` consecutive failures before."""
     needs_owner = verdict.needs_owner or 0 < verdict.flagged_after <= strikes + 1
     return Cooldown(until, needs_owner or verdict.not_offered, verdict.is_fault, verdict.not_offered)
 

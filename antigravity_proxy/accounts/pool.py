@@ -161,7 +161,7 @@ class Pool:
         keep: bool = False,
         resting: bool = False,
     ) -> Lease | None:
-        """The next account for ``model`` (an upstream id) that is not among ``tried``; None when there is none now.
+        """The next account for ``model`` (an upstream id) that is not among ``tried``; None if there is none now.
 
         The account that ``session`` is bound to comes first. The session moves when that account can't serve, unless
         ``keep``: what is wrong is not the account's fault (upstream.md 1.1). ``resting``: also while the upstream is
@@ -187,7 +187,7 @@ class Pool:
         return self._line.join(lambda: self.lease(model, tried, session))
 
     def is_full(self, model: str) -> bool:
-        """Whether nobody can serve ``model``, but somebody could if it were not at the limit of its leases."""
+        """Whether no account can serve ``model`` only because of the limit of leases."""
         now = self.now()
         order = self._ranking(model, now)
         return order.first(now) is None and bool(order.busy) and not self.terms_rest
@@ -233,7 +233,7 @@ class Pool:
         return self._census.now()
 
     def capacity(self, models: Iterable[str]) -> tuple[ModelCapacity, ...]:
-        """What the accounts can serve now of these models and of those that were asked for."""
+        """The present capacity for these models and for those that were requested."""
         return capacity(sorted({*models, *self._rankings}), self._states.values(), self._rules, self.now())
 
     def standings(self) -> Iterator[tuple[str, int, int]]:
@@ -277,7 +277,7 @@ class Pool:
             watcher.tokenless(state)
 
     def observed_quota(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
-        """What upstream says of an account's quotas, by model; nothing happens if it is gone."""
+        """Takes upstream's report of an account's quotas, by model; does nothing if the account is gone."""
         state = self._states.get(account)
         if state is not None:
             state.observed(figures)
@@ -295,7 +295,7 @@ class Pool:
             self._line.given_back()
 
     def forgive(self, identity: str) -> bool:
-        """Takes an account back into use, whatever set it aside, here and at every replica; False: there is none."""
+        """Clears everything that sets an account aside, here and on every replica; False: there is no such account."""
         state = self._states.get(identity)
         if state is None:
             return False

@@ -1,9 +1,9 @@
-"""The accounts in the order in which they serve one model, kept up to date instead of sorted anew. Pure.
+"""The accounts in the order in which they serve one model, kept sorted incrementally. Pure.
 
 A scan of 10,000 accounts for every request would cost more than the rest of the request. So each model has a sorted
-list; an account is moved when something changes. What makes an account worse (a lease, a token that ends) moves it only
-when it comes to the front: the place that it has is never worse than the one that it deserves. What makes it better
-(a lease that ends, a new token, a new row) is told by ``touch``; what time alone betters wakes it.
+list; an account is moved when something changes. A change that makes an account worse (a lease, a token that ends)
+moves it only when it comes to the front: its place is never worse than it deserves. A change that makes it better (a
+lease that ends, a new token, a new row) is reported by ``touch``; an improvement by time alone has a timer.
 
 A model's first request doesn't wait for its whole order: of very many accounts each choice takes in some more.
 """
@@ -66,7 +66,7 @@ class Sorted(Generic[K]):
 
 
 class Ranking:
-    """All accounts as they stand for one model. ``busy``: those that are only at the limit of their leases."""
+    """All accounts, ranked for one model. ``busy``: those that are only at the limit of their leases."""
 
     __slots__ = ("_cooling", "_newcomers", "_ready", "_rules", "_waking", "busy", "model")
 
@@ -81,7 +81,7 @@ class Ranking:
         self._take_in(now, TAKE_IN_AT_ONCE)
 
     def first(self, now: Moment, tried: Collection[AccountState] = ()) -> AccountState | None:
-        """The account to lease next, other than those ``tried``; None when there is none now."""
+        """The account to lease next, other than those ``tried``; None if there is none now."""
         if self._waking.entries:
             self._wake(now, _WAKE_AT_ONCE)
         if self._newcomers:
@@ -103,7 +103,7 @@ class Ranking:
         return None
 
     def first_free(self, now: Moment) -> float | None:
-        """When the first account that merely cools is free (monotonic seconds); None: there is none.
+        """When the first account in cooldown becomes available (monotonic seconds); None: there is none.
 
         Flagged accounts don't count: time alone does not bring them back.
         """
@@ -138,7 +138,7 @@ class Ranking:
         return found
 
     def released(self, state: AccountState, now: Moment) -> None:
-        """One lease fewer: moves the account if it stands behind its place for that."""
+        """One lease fewer: moves the account if it is too far back for that."""
         rank = self._ready.key(state)
         if state in self.busy or (rank is not None and rank[policy.IN_FLIGHT] > state.in_flight):
             self.touch(state, now)

@@ -19,7 +19,7 @@ from antigravity_proxy.canonical.grant import RefreshRejected, RefreshToken
 
 log = Logger()
 
-#: seconds before its end at which a token is renewed: REFRESH_AHEAD, and by chance up to so many more
+#: seconds before its end at which a token is renewed: REFRESH_AHEAD, plus a random part of this
 SPREAD = 300.0
 #: seconds from the start to the first look, and from the end of a round to the next
 FIRST, PAUSE = 1.0, 30.0

@@ -87,7 +87,7 @@ def fill(board: Board, pool: Pool) -> None:
 
 
 def _against_all(pool: Pool, model: str) -> tuple[str, float | None] | None:
-    """What keeps all of them from serving the model, and until when; None: nothing does."""
+    """The common reason why none of them can serve the model, and until when; None: there is no such reason."""
     if pool.terms_rest:
         return "all accounts are on hold: Google has barred one of them for its terms", None
     now = pool.now()
@@ -98,7 +98,7 @@ def _against_all(pool: Pool, model: str) -> tuple[str, float | None] | None:
 
 
 def lines(states: Iterable[AccountState], model: str, rules: Rules, now: Moment) -> tuple[int, tuple[Line, ...]]:
-    """How many of these could serve, and how they stand: the first by rank, and some of those that could not."""
+    """How many of these could serve, and their ranks: the first by rank, and some of those that could not."""
     able: list[tuple[policy.Rank, int, AccountState]] = []
     unable: list[Line] = []
     for state in states:

@@ -1,4 +1,4 @@
-"""What the pool has done, how its accounts are, and what they can serve: numbers for whoever looks."""
+"""Counters of the pool, the state of its accounts, and their capacity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from antigravity_proxy.accounts.state import AccountState, OutOfUse
 
 #: more accounts than this are counted in slices, a counting at a time: one turn would hold up every request
 COUNTED_AT_ONCE = 10_000
-#: and more than this are not counted for each request that nobody can serve
+#: and more than this are not counted for each request that can't be served
 _COUNTED_EACH_TIME = 100
 
 
@@ -85,7 +85,7 @@ class Census:
         return self._counted
 
     def recent(self) -> Tally:
-        """As ``now``, but of many accounts at most one a second: clients whom nobody serves ask often."""
+        """As ``now``, but with many accounts at most once a second: clients that are not served ask often."""
         if len(self._states) <= _COUNTED_EACH_TIME:
             return self.now()
         now = self._clock.seconds()
@@ -120,7 +120,7 @@ class ModelCapacity(Struct, frozen=True):
 def capacity(
     models: Iterable[str], states: Collection[AccountState], rules: Rules, now: Moment
 ) -> tuple[ModelCapacity, ...]:
-    """What the accounts can serve at this moment; an account at the limit of its leases counts as usable."""
+    """The present capacity of the accounts; an account at the limit of its leases counts as usable."""
     serving = [state for state in states if policy.is_usable(state, now)]
     others = [state for state in serving if state.cooldowns or state.quota or state.offered is not None]
     plain = len(serving) - len(others)

@@ -35,7 +35,7 @@ Refresh = Callable[[AccountState], Coroutine[Deferred[Any], Any, IssuedToken]]
 class TokenKeeper(PoolWatcher):
     """Hands out access tokens and renews them.
 
-    ``refresh`` asks upstream for a new token; it raises RefreshRejected. What it brings is told to the replicas by
+    ``refresh`` asks upstream for a new token; it raises RefreshRejected. A new token is passed to the replicas by
     ``shared``, and to ``keep``: an account's id, the grant that was used, and the new token.
     """
 
@@ -119,7 +119,7 @@ class TokenKeeper(PoolWatcher):
             self._keep(state.credential.id, used, issued)
 
     async def _issued(self, state: AccountState) -> IssuedToken:
-        """A new token; one of a machine's own account is no other replica's."""
+        """A new token; that of a machine's own account is not shared."""
         if isinstance(state.grant, Metadata):
             return await self._refresh(state)
         return await self._shared.renew(state.credential.id, state.access_token, lambda: self._refresh(state))

@@ -21,7 +21,7 @@ from antigravity_proxy.secret import masked
 
 
 class QuotaBar(Struct, frozen=True):
-    """One model's quota: what is left in percent, and when it begins anew (epoch seconds, None: not known)."""
+    """One model's quota: the remaining percentage, and when it resets (epoch seconds, None: not known)."""
 
     model: str
     percent: int
@@ -29,9 +29,9 @@ class QuotaBar(Struct, frozen=True):
 
 
 class WindowBar(Struct, frozen=True):
-    """What is left of a window of the account's quota for a ``group`` of models; ``ends_at``: used up at this pace.
+    """The rest of a window of the account's quota for a ``group`` of models; ``ends_at``: used up at this rate.
 
-    Times in epoch seconds; None: not known, or not before it begins anew.
+    Times in epoch seconds; None: not known, or not before it resets.
     """
 
     group: str
@@ -59,7 +59,7 @@ class Shown(Struct, frozen=True):
 
 
 def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Moment, *, held: bool = False) -> Shown:
-    """The account as it is now. ``clients``: the keys of the configured OAuth clients; ``held``: all are on hold."""
+    """The account's present state. ``clients``: the keys of the configured OAuth clients; ``held``: all are on hold."""
     account, kind = state.credential, kind_of(state, rules, now, held=held)
     email, name = masked(account.label.reveal()), masked(account.name.reveal())
     why = why_not(state, clients, now) if kind != "paused" else "paused: this proxy leaves it alone"
@@ -82,14 +82,14 @@ def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Mome
 
 
 def called(state: AccountState | None, identity: str) -> str:
-    """What the account of that id is called where there is room for a name alone; None: it is none that is here."""
+    """The short name of the account with that id; None: there is no such account here."""
     if state is None:
         return identity
     return f"{masked(state.credential.label.reveal()) or identity} ({identity[:SHORT]})"
 
 
 def _bars(state: AccountState, now: Moment) -> tuple[QuotaBar, ...]:
-    """Every known quota, by model; one that has begun anew since is full."""
+    """Every known quota, by model; one that has reset since is full."""
     bars = []
     for model, quota in sorted(state.quota.items()):
         left, _ = policy.remaining(state, model, now)
@@ -105,7 +105,7 @@ _WINDOWS = {FIVE_HOURS: "5 hours", WEEK: "week"}
 
 
 def _windows(state: AccountState, now: Moment) -> tuple[WindowBar, ...]:
-    """Every window that upstream tells of; one that has begun again since is full."""
+    """Every window that upstream reports; one that has reset since is full."""
     bars = []
     for group, windows in sorted(state.standing.windows.items()):
         for name, window in windows.items():
@@ -238,7 +238,7 @@ def _left(name: str, percent: int) -> list[Tag]:
 
 
 def level(percent: float) -> str:
-    """How good it is that so much of something is left, for its colour."""
+    """The colour for a remaining fraction."""
     return "low" if percent < _LOW else "some" if percent < _SOME else "much"
 
 

@@ -33,7 +33,7 @@ _LIMITS = (
 
 
 class KeyShown(Struct, frozen=True):
-    """One key: its name, its limits in words, tokens today and this month, of so many; 0: of any number."""
+    """One key: its name, its limits in words, tokens used today and this month, and the budgets; 0: none."""
 
     name: str
     limits: str
@@ -51,7 +51,10 @@ class KeysShown(Struct, frozen=True):
 
 
 class ClientKeys:
-    """What is shown and changed. ``why_not``: why nothing may be written; ``url``: where clients reach the API."""
+    """The data that the page shows and changes.
+
+    ``why_not``: why nothing may be written; ``url``: where clients reach the API.
+    """
 
     def __init__(
         self, file: ClientKeysFile | None, budgets: Budgets, epoch: Callable[[], float], url: str, why_not: str
@@ -121,7 +124,7 @@ def _number(text: str, words: str, most: int) -> int | None:
 
 
 class ClientKeysPages:
-    """What the page's forms lead to."""
+    """The targets of the page's forms."""
 
     def __init__(self, answers: Answers, pages: Pages, access: Access, keys: ClientKeys) -> None:
         self._answers = answers
@@ -176,7 +179,7 @@ def section(shown: KeysShown) -> Tag:
 
 
 def _used(key: KeyShown) -> list[Tag | str]:
-    """What it has used, and a bar for the limit that is nearest."""
+    """Its use, and a bar for the limit that is nearest."""
     parts = ((key.today, key.per_day, "today"), (key.month, key.per_month, "this month"))
     words = ", ".join(f"{short(used)}{f' of {short(most)}' if most else ''} {when}" for used, most, when in parts)
     filled = [min(100.0, 100 * used / most) for used, most, _ in parts if most]

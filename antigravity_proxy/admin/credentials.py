@@ -63,7 +63,7 @@ class CredentialsShown(Struct, frozen=True):
 
 
 def look(pools: Mapping[str, Pool], counted: Sequence[Mapping[Kind, Sequence[AccountState]]]) -> CredentialsShown:
-    """What the upstreams' pools hold, as it was ``counted``."""
+    """The contents of the upstreams' pools, as they were ``counted``."""
     counts = {kind: sum(len(each[kind]) for each in counted) for kind in KINDS}
     states = [state for pool in pools.values() for state in pool.states]
     if len(states) > MOST:

@@ -36,7 +36,7 @@ def flat(tag: Tag) -> str:
 
 
 def hole(name: str) -> Comment:
-    """A place for HTML that is drawn apart; nobody else's text can be one, since its angle brackets are escaped."""
+    """A placeholder for HTML that is rendered separately; no text can forge one, since angle brackets are escaped."""
     return Comment(f"hole {name}")
 
 
@@ -185,7 +185,7 @@ def chart(title: str, series: Sequence[Series]) -> Tag:
 
 
 def legend(keys: Iterable[tuple[str, str]]) -> Tag:
-    """What a drawing's colours mean: each by its class in the style, with words."""
+    """A chart's legend: each series by its class in the style, with words."""
     return tags.ul(
         *(tags.li(tags.span(class_=f"key {kind}", **{"aria-hidden": "true"}), words) for kind, words in keys),
         class_="legend",

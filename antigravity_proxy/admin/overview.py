@@ -83,7 +83,7 @@ class Selection(Struct, frozen=True):
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Selection:
-        """What the query of a page asks for; the first page of all for nonsense."""
+        """The selection in a page's query; the first page of all accounts if it is invalid."""
         kind = next((kind for kind in KINDS if kind == query.get("state")), None)
         page = query.get("page", "")
         return cls(kind, max(1, int(page)) if page.isascii() and page.isdecimal() and len(page) < 9 else 1)

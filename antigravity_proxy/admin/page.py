@@ -36,7 +36,7 @@ from antigravity_proxy.admin.settings_shown import Line
 from antigravity_proxy.admin.why import search
 from antigravity_proxy.web.health import NO_VOLUME
 
-#: the id of the list that the accounts stand in
+#: the id of the list that contains the accounts
 LIST = "accounts"
 #: what a kind of accounts is called
 _CALLED = {
@@ -59,7 +59,7 @@ _REFUSED = (
 class Fragment(NamedTuple):
     """A part of the page: the element's id, what it shows (equal: it looks the same), and how it is drawn.
 
-    ``parts``: the ids of further fragments that stand in it, in its hole of that name.
+    ``parts``: the ids of further fragments that belong into it, in the placeholder of that name.
     """
 
     id: str
@@ -284,7 +284,7 @@ def _faults(faults: tuple[RecentError, ...], now: float, why: str) -> Tag:
 
 
 def _last(account: str) -> list[Tag | str]:
-    """Who tried last: so much of its id that it is found among the accounts."""
+    """The last account: enough of its id to find it among the accounts."""
     return [", last by ", tags.code(account[:SHORT], title=account)] if account else []
 
 
@@ -352,9 +352,10 @@ class FragmentCache:
         self._drawn: dict[str, tuple[Any, str]] = {}
 
     async def texts(self, fragments: Iterable[Fragment], *, anew: bool = False) -> dict[str, str]:
-        """The fragments' HTML by their ids; what stands in another comes before that.
+        """The fragments' HTML by their ids; a fragment that belongs into another comes before that.
 
-        ``anew``: as of now, for a page without a script to count its times; else as it was drawn when it last changed.
+        ``anew``: rendered now, for a page without a script to update its times; else as it was rendered when it
+        last changed.
         """
         texts: dict[str, str] = {}
         count = 0

@@ -1,6 +1,6 @@
 """The frame that all admin pages share, and the small pages. Does no I/O. Everything that varies is escaped.
 
-No script and no style stands in a page itself: both are files of this package (`static`), and the policy forbids
+A page contains no script and no style: both are files of this package (`static`), and the policy forbids
 anything else.
 """
 
@@ -19,7 +19,7 @@ from antigravity_proxy.dialect.base import Rendered
 
 
 def headers(auth_url: str) -> Headers:
-    """What every page carries. A form may lead here, and by a redirect to the provider; nothing may frame a page.
+    """The headers of every page. A form may lead here, and by a redirect to the provider; nothing may frame a page.
 
     The referrer stays within the site: with none at all browsers would hide the origin of our own form.
     """

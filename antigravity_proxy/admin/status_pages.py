@@ -70,7 +70,7 @@ class StatusPages:
         return self._answers.send(request, page)
 
     async def events(self, request: Any) -> bytes:
-        """What changes on it, from now on."""
+        """Its changes, from now on."""
         refusal = self._access.refusal(request)
         if refusal is not None:
             return self._answers.send(request, refusal)

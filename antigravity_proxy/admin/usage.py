@@ -57,7 +57,7 @@ class UsageView:
         self._looked_at = float("-inf")
 
     async def look(self, now: float) -> UsageShown:
-        """What to show; ``now`` in monotonic seconds."""
+        """The data to show; ``now`` in monotonic seconds."""
         if now - self._looked_at >= FRESH:
             self._looked_at = now
             report = self._ledger.report

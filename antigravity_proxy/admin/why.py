@@ -28,7 +28,7 @@ class WhyPage:
         self._log = log
 
     def page(self, request: Any) -> bytes:
-        """What is known of the request whose id the query has."""
+        """The explanation of the request whose id is in the query."""
         for_program = bool(keys_shown(request.requestHeaders)) or request.getHeader(b"accept") == b"application/json"
         refusal = self._access.refusal(request)
         if refusal is not None:

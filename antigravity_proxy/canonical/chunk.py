@@ -1,4 +1,4 @@
-"""What upstream answers, piece by piece: the one form that every dialect encodes from. Data only (upstream.md 5)."""
+"""Upstream's answer, piece by piece, in the neutral form that every dialect encodes from. Data only (upstream.md 5)."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ PART_FIELDS = frozenset(
 )
 
 
-#: tokens; what is no possible number of them counts as absent, as every field of an unexpected form does
+#: tokens; an impossible number counts as absent, as every field of an unexpected form does
 Count = Annotated[int, Meta(ge=0, lt=1 << 53)]
 
 
@@ -155,7 +155,7 @@ class Chunk(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class MessageChunk(Chunk, frozen=True):
-    """What was read from events of Anthropic's Messages form, and those themselves, for a client of that form.
+    """The content of events of Anthropic's Messages form, and those themselves, for a client of that form.
 
     ``events`` are the type and the JSON text of each since the last chunk; ``raw`` is empty.
     """

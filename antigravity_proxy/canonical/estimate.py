@@ -28,7 +28,7 @@ def text_size(text: str) -> int:
 
 
 def tokens(size: int) -> int:
-    """The tokens of so many UTF-8 bytes of text."""
+    """The tokens of this many UTF-8 bytes of text."""
     return -(-size // _BYTES_PER_TOKEN)
 
 
@@ -43,7 +43,7 @@ def text_tokens(text: str) -> int:
 
 
 def around_tokens(call: Call) -> int:
-    """The tokens of what stands around the conversation: system texts and tool declarations."""
+    """The tokens of everything around the conversation: system texts and tool declarations."""
     total = sum(map(text_tokens, call.system)) if call.system else 0
     for tool in call.tools:
         total += text_tokens(tool.name + tool.description)

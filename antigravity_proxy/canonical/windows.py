@@ -24,7 +24,7 @@ class Window(Struct, frozen=True):
 
 
 class Standing(Struct, frozen=True):
-    """What upstream says of an account: ``windows`` by group of models and by window, its ``tier``, its ``credits``.
+    """Upstream's report on an account: ``windows`` by group of models and by window, its ``tier``, its ``credits``.
 
     Empty, or None: not known.
     """

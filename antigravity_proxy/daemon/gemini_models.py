@@ -1,4 +1,4 @@
-"""What the Gemini API offers to the keys: one credential of each quota group is asked, in the background."""
+"""The Gemini API's offer to the keys: one credential of each quota group is polled, in the background."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _JITTER = 0.1
 
 
 class GeminiModels(PoolWatcher):
-    """Asks in rounds, between ``start`` and ``stop``. ``tell`` hears what all together are offered, when it changes."""
+    """Polls in rounds, between ``start`` and ``stop``. ``tell`` is called with the joint offer when it changes."""
 
     def __init__(
         self,

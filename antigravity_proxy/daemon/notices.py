@@ -25,14 +25,19 @@ Event = Literal[
     "volume_back",
 ]
 TITLES: Mapping[Event, str] = {
-    "account_barred": "An account is barred",
-    "account_needs_owner": "An account needs its owner",
-    "sign_in_dead": "An account's sign-in is dead",
+    "account_barred": "An account or credential is barred",
+    "account_needs_owner": "An account or credential needs its owner",
+    "sign_in_dead": "A sign-in is dead",
     "pool_exhausted": "No account can serve a model",
     "pool_back": "A model is served again",
     "volume_unreadable": "The credential volume can't be read",
     "volume_back": "The credential volume can be read again",
 }
+#: what is said besides where one account that is barred puts all on hold
+ON_HOLD = (
+    "All accounts are on hold, and requests get 503, until 'antigravity-proxy accounts resume --all' or the button on "
+    "the status page ends that"
+)
 #: seconds for which nobody could serve a model before that is told, and within which nothing is told twice
 EXHAUSTED_AFTER, AGAIN_AFTER = 60.0, 600.0
 #: models that were asked for and are watched, and seconds for which that counts
@@ -89,8 +94,8 @@ class Notices:
             if known == name:
                 self._served[model] = self._epoch()
 
-    def of_accounts(self, states: Iterable[AccountState], now: Moment) -> list[Notice]:
-        """What has happened to accounts since they were last looked at."""
+    def of_accounts(self, states: Iterable[AccountState], now: Moment, *, held: bool = False) -> list[Notice]:
+        """What has happened to accounts, or credentials, since they were last looked at; ``held``: all are on hold."""
         found = []
         for state in states:
             out, identity = policy.out_of_use(state, now), state.credential.id
@@ -101,7 +106,10 @@ class Notices:
                 self._over(identity)
             elif self._is_new(event, identity):
                 why = state.barred or ("" if state.last_failure is None else state.last_failure.reason)
-                found.append(self._notice(event, identity, why or "sign in to it again"))
+                words = why or "sign in to it again"
+                if held and event == "account_barred":
+                    words += f". {ON_HOLD}"
+                found.append(self._notice(event, identity, words))
         return found
 
     def of_models(self, free_in: Callable[[str], float | None]) -> list[Notice]:

@@ -91,7 +91,7 @@ class Official:
 
     @property
     def replace_the_volume(self) -> bool:
-        """Whether nobody has named a data directory, nothing is there, and official credentials serve instead."""
+        """Whether no data directory is configured, none is there, and official credentials serve instead."""
         state, settings = self._in_force.state, self._in_force.settings
         return not settings.data_dir and state.read_at is None and bool(self._found.credentials)
 
@@ -106,7 +106,7 @@ class Official:
         return {name: every.count(name) for name in UPSTREAMS if name != ACCOUNTS}
 
     def warnings(self) -> tuple[str, ...]:
-        """What an operator should know of the credentials; names none."""
+        """Notes on the credentials for the operator; names none."""
         found = []
         for name, upstream in self.upstreams.items():
             tally, count = upstream.pool.tally(), len(upstream.pool.states)

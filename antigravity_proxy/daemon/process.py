@@ -1,4 +1,4 @@
-"""What concerns the process as a whole: how it collects garbage, and where its ids come from."""
+"""The process as a whole: garbage collection, and the source of ids."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PR_SET_DUMPABLE = 4
 
 
 def tune_garbage_collection() -> None:
-    """What is loaded now stays: it is never looked at again, and young objects less often.
+    """Freezes the objects that are loaded now: they are never examined again, and young objects less often.
 
     Requests leave few cycles behind, but make many objects: the default of 700 costs some 5 % of the time. The second
     number keeps the middle generation small, which is looked through while every thread waits.

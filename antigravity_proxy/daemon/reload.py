@@ -25,7 +25,7 @@ class Follower(Protocol):
 
 
 class Reloader:
-    """Re-reads what stands in files: secrets by their ``…_FILE``, and the volume with gui_config.json.
+    """Reads files again: secrets by their ``…_FILE``, and the volume with gui_config.json.
 
     ``resolve`` raises SettingsError; then the settings stay as they are. ``read_volume`` reads volume and keys now,
     whatever they look like. ``followers`` use the settings that are then in force.

@@ -356,7 +356,7 @@ def _models(reactor: Any, start: Start) -> FollowedFile[ModelTable] | None:
 
 
 def _state_store(reactor: Any, start: Start) -> StateStore:
-    """What remembers over a restart, as far as there is a directory for it. Raises SettingsError."""
+    """The memory that survives a restart, if there is a directory for it. Raises SettingsError."""
     if start.settings.state_dir is None:
         return StateStore(reactor, epoch, None)
     directory = Path(start.settings.state_dir)
@@ -375,11 +375,13 @@ def _webhook(
     services: AccountServices,
     state: Callable[[], VolumeState],
 ) -> Webhook | None:
-    """What posts notices, if there is somebody to post them to."""
+    """The sender of notices, if a URL is set."""
     if settings.webhook_url is None:
         return None
     notices = Notices(remembered, epoch)
-    return Webhook(reactor, settings.webhook_url, notices, services.pool, lambda: state().error, services.shared.claim)
+    official = [upstream.pool for upstream in services.official.upstreams.values()]
+    claim = services.shared.claim
+    return Webhook(reactor, settings.webhook_url, notices, services.pool, official, lambda: state().error, claim)
 
 
 def _keys_shown(file: ClientKeysFile | None, budgets: Budgets, settings: Settings, volume: Path) -> ClientKeys:

@@ -13,11 +13,11 @@ from antigravity_proxy.errors import ProxyError
 
 
 class Stamp(Struct, frozen=True):
-    """What an answer needs from the impure world: time (epoch seconds), random hex digits, our id of the request.
+    """The impure inputs of an answer: time (epoch seconds), random hex digits, our id of the request.
 
-    ``now`` tells the time when the answer ends; without it that is when it began. ``signed`` is told the id of each
-    call that has a thought signature, and the signature. ``completed`` is told the document of an answer that is kept,
-    as its dialect has it.
+    ``now`` gives the time when the answer ends; without it that is when it began. ``signed`` is called with the id
+    of each call that has a thought signature, and the signature. ``completed`` is called with the document of an
+    answer that is kept, as its dialect has it.
     """
 
     created: int
@@ -47,7 +47,7 @@ class Answer(Protocol):
     def close(self) -> bytes:
         """The clean end: what is still to be sent (the whole document, for a collected answer).
 
-        Raises a ProxyError where all that came is no answer: then it ends as if the attempt had failed so.
+        Raises a ProxyError if the chunks are not an answer: then it ends as if the attempt had failed with it.
         """
         ...
 
@@ -72,7 +72,7 @@ class Decoded(Struct, frozen=True):
 
 
 class Rendered(Struct, frozen=True):
-    """An HTTP answer that is no stream: status, further headers (without Content-Length), JSON body."""
+    """A complete HTTP answer: status, further headers (without Content-Length), JSON body."""
 
     status: int
     body: bytes

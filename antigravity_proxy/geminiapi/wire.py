@@ -21,7 +21,7 @@ _MODELS = b"/v1beta/models/"
 
 
 def _call(access: Access, model: str, method: bytes, body: bytes, silence: float = 0.0) -> UpstreamRequest:
-    """A call of a model's method. The key stands in a header, never in the URL, and alone."""
+    """A call of a model's method. The key is in a header, never in the URL, and the only credential."""
     url = access.base.rstrip(b"/") + _MODELS + quote(model, safe="").encode() + method
     return UpstreamRequest(url, ((b"x-goog-api-key", access.token),), body, silence)
 

@@ -69,7 +69,7 @@ def predicted(model: Model) -> bool:
 
 def predictions(call: EmbeddingCall) -> list[bytes]:
     """The bodies of ``:predict``: one for each content, since the models take one in a request (Google's page on text
-    embeddings). Raises BadRequest for what is no text.
+    embeddings). Raises BadRequest for a value that is not text.
     """
     bodies = []
     for content, options in _pairs(call):

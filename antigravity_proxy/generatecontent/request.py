@@ -56,7 +56,7 @@ _CURES: tuple[tuple[re.Pattern[str], Quirk, Callable[[Model], bool]], ...] = (
 
 
 def quirk_for(model: Model, message: str) -> Quirk | None:
-    """What to change for a request that ``model`` refused with 400 and this message; None: nothing helps."""
+    """The changes to a request that ``model`` refused with 400 and this message; None: nothing helps."""
     words = message.lower().replace("_", "")
     return next((quirk for pattern, quirk, fits in _CURES if fits(model) and pattern.search(words)), None)
 
@@ -85,7 +85,7 @@ class Request(Struct, frozen=True, rename="camel", omit_defaults=True):
 class Prepared:
     """A request ready to be sent, again and again: ``body`` is the encoded inner request.
 
-    ``opening`` stands for the conversation's opening, as the ``sessionId``; empty for a picture: each is its own.
+    ``opening`` identifies the conversation's opening, as the ``sessionId``; empty for a picture: each is its own.
     ``is_picture``: a picture is asked for. ``searches``: the model is to search the web. ``method``: what is
     called, ``silence``: the least patience with it, in seconds; pictures come whole, and late.
     """
@@ -264,7 +264,7 @@ def function_names(call: Call) -> list[str]:
 
 
 def _system(texts: list[str], model: Model) -> Content | None:
-    """What says nothing is left out: for Claude that is white space too, which Anthropic refuses."""
+    """Texts that are empty are left out: for Claude white space too, which Anthropic refuses."""
     if not texts:
         return None
     says = str.strip if model.family == "claude" else str
@@ -345,7 +345,10 @@ def _within(value: float, low: float, high: float) -> float:
 
 
 def _output(call: Call, model: Model, quirks: frozenset[Fix], tools: bool, system: list[str]) -> tuple[str, Raw, Raw]:
-    """Mime type, schema, schema by the short list. Where upstream can't be told, the model is (translation.md 2.5)."""
+    """Mime type, schema, schema by the short list.
+
+    Where upstream has no field, the prompt says it (translation.md 2.5).
+    """
     output = call.output
     if model.family == "claude" or (tools and not model.formats_beside_tools):
         system.append(output_in_words(output))
@@ -361,7 +364,7 @@ def _output(call: Call, model: Model, quirks: frozenset[Fix], tools: bool, syste
 
 
 def output_in_words(output: OutputFormat) -> str:
-    """What the model is told where it has no field for the form of its answer."""
+    """The prompt for the form of an answer, for a model that has no field for it."""
     return _one_of(output.schema) if output.kind == "enum" else _in_words(output.schema)
 
 

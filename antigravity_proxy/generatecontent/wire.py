@@ -1,4 +1,4 @@
-"""What the wires of the generateContent form do alike: a new one is only where it sends, and its decision table. Pure.
+"""The common part of wires of the generateContent form: a new one is only its address and its decision table. Pure.
 
 (`canonical.wire` says what each method is for)
 """
@@ -59,7 +59,7 @@ class GenerateContentWire:
 
 
 class OfficialWire(GenerateContentWire):
-    """The same for an official upstream, whose daily quotas begin anew at hours of their own."""
+    """The same for an official upstream, whose daily quotas reset at hours of their own."""
 
     def read_failure(
         self,

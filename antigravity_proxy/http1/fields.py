@@ -7,14 +7,14 @@ from typing import Protocol
 
 
 class HeaderFields(Protocol):
-    """What is asked of a request's fields, here or of ``twisted.web.http_headers.Headers``. Lower-case names."""
+    """Queries on a request's fields, here or in ``twisted.web.http_headers.Headers``. Lower-case names."""
 
     def hasHeader(self, name: bytes, /) -> bool:
         """The field is there."""
         ...
 
     def getRawHeaders(self, name: bytes, default: Sequence[bytes], /) -> Sequence[bytes]:
-        """Its values, in their order; ``default`` where there is none."""
+        """Its values, in their order; ``default`` if there is none."""
         ...
 
 

@@ -1,6 +1,6 @@
 """HTTP/1.1 messages, read strictly (RFC 9112): heads, framing, and bodies as they arrive. Does no I/O.
 
-Everything is bounded, and each byte is looked at a constant number of times, however it is cut. What the RFC lets a
+Everything is bounded, and each byte is examined a constant number of times, however it is cut. What the RFC lets a
 recipient repair (a bare LF, a folded line, spaces before a colon, both lengths at once) is refused: two readers that
 repair differently are how requests are smuggled (RFC 9112 11.2).
 """
@@ -21,7 +21,7 @@ MAX_TRAILERS = 16 << 10
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
 _END = b"\r\n\r\n"
-#: what may not stand in a head, once its lines are split: controls but HTAB (RFC 9110 5.5)
+#: characters that may not occur in a head, once its lines are split: controls but HTAB (RFC 9110 5.5)
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: .*)?")
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])")
@@ -170,7 +170,7 @@ def tokens(fields: Fields, name: bytes) -> list[bytes]:
 
 
 def announced_length(fields: Fields) -> int | None:
-    """The body's length by Content-Length; None where there is none. Raises Malformed."""
+    """The body's length by Content-Length; None if there is none. Raises Malformed."""
     values = fields.get(b"content-length")
     if values is None:
         return None
@@ -264,7 +264,7 @@ class UntilClose:
 
 
 class _At(Enum):
-    """What of a chunked body comes next."""
+    """The part of a chunked body that comes next."""
 
     SIZE = "a line with a chunk's size"
     DATA = "a chunk's data"

@@ -25,11 +25,11 @@ _FINISH = {
     "refusal": "SAFETY",
 }
 _NO_ARGUMENTS = Raw(b"{}")
-#: events that are no part of a message
+#: events that do not belong to a message
 _NOT_TOLD = frozenset({"ping", "message"})
 #: events that wait for content at most
 _MOST_HELD = 64
-#: an index beyond this is nonsense
+#: a larger index is invalid
 _MAX_COUNT = 1 << 53
 _set = msgspec.structs.force_setattr
 
@@ -57,7 +57,7 @@ class EventReader(SSEDecoder):
         self._call: FunctionCall | None = None  # the block of a call that is open
         self._arguments: list[str] = []
         self._size = 0
-        self._is_broken = False  # a call's arguments are no JSON object
+        self._is_broken = False  # a call's arguments are not a JSON object
         self._finish = "STOP"
         self._grounding = Grounding()
         self._usage: dict[str, int] = {}

@@ -1,4 +1,7 @@
-"""What Claude's models take, and what cures a refusal. Pure (official-upstreams.md 4, "Claude on vtx")."""
+"""The limits of Claude's models, and the changes that help after a refusal.
+
+Pure (official-upstreams.md 4, "Claude on vtx").
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from antigravity_proxy.canonical.wire import Beta, Fix, Quirk
 
 #: the version of the form that takes sampling parameters, and the newer one that some clients ask for by name
 VERSION, NEWER_VERSION = "vertex-2023-10-16", "2026-10-21"
-#: the name of a beta, which may stand in a header, and how many one request may have
+#: the name of a beta, which may be used in a header, and how many one request may have
 BETA, MAX_BETAS = re.compile(r"[A-Za-z0-9._-]{1,64}"), 32
 #: what a message quotes, such as "Unexpected value(s) `a, b` for the `anthropic-beta` header"
 _QUOTED = re.compile(r"[`'\"]([^`'\"\n]{1,2048})[`'\"]")
@@ -39,7 +42,7 @@ def takes_sampling(model: Model, quirks: frozenset[Fix]) -> bool:
 
 
 def fixes_for(message: str) -> frozenset[Fix]:
-    """What to change in a request that was refused with 400 and this message; empty: nothing helps.
+    """The changes to a request that was refused with 400 and this message; empty: nothing helps.
 
     Of betas those alone that it names, if it names any.
     """

@@ -47,12 +47,12 @@ class Prepared(Struct, frozen=True):
 
     @property
     def body(self) -> bytes:
-        """What generates an answer."""
+        """The request that generates an answer."""
         return msgspec.json.encode(self.fields)
 
     @property
     def count_body(self) -> bytes:
-        """What counts the input's tokens: the model by its plain name, and nothing of how to answer."""
+        """The request that counts the input's tokens: the model by its plain name, and nothing of how to answer."""
         kept = {name: self.fields[name] for name in _COUNTED if name in self.fields}
         named = {"anthropic_version": self.fields["anthropic_version"], "model": _DATED.sub("", self.model.id)}
         return msgspec.json.encode(named | kept)

@@ -78,7 +78,7 @@ def counted(contents: dict[str, bytes]) -> VolumeCopy:
 
 
 def _config(places: Layout) -> dict[str, bytes]:
-    """The first configuration there is; a half-written one is no backup."""
+    """The first configuration there is; a half-written one is not backed up."""
     for path in places.configs:
         try:
             content = files.content(path, files.MAX_CONFIG)
@@ -111,7 +111,7 @@ def back_up(
 ) -> tuple[Path, Manifest]:
     """Writes a backup of the volume into ``destination``, reads it back and checks it; gives its path and manifest.
 
-    ``keep``: so many backups stay there, the newest. ``epoch`` in seconds. Raises ClickException.
+    ``keep``: this many backups stay there, the newest. ``epoch`` in seconds. Raises ClickException.
     """
     outside(places, destination)
     volume = copy_volume(places)
@@ -169,7 +169,7 @@ class Entry(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True):
-    """What a backup says of itself. ``created`` in ISO 8601; ``rows`` and how many of them its own keys open."""
+    """A backup's manifest. ``created`` in ISO 8601; ``rows`` and how many of them its own keys open."""
 
     format: int
     created: str
@@ -180,7 +180,7 @@ class Manifest(Struct, frozen=True):
 
 
 def write_archive(file: BinaryIO, volume: VolumeCopy, created: str, progress: Callable[[int], object]) -> None:
-    """Writes a backup; ``progress`` is told every number of bytes written. Raises OSError."""
+    """Writes a backup; ``progress`` is called with every number of bytes written. Raises OSError."""
     entries = {name: Entry(len(content), digest(content)) for name, content in volume.files.items()}
     manifest = Manifest(FORMAT, created, __version__, volume.rows, volume.readable, entries)
     out = _Sealing(file, progress)

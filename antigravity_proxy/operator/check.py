@@ -154,7 +154,7 @@ async def watch(
 
 
 async def _asked(reactor: Any, start: Start) -> list[Finding]:
-    """What others say: upstream and Redis, each official credential once, and the daemon where it runs."""
+    """The reports of others: upstream and Redis, each official credential once, and the daemon if it runs."""
     settings = start.settings
     found = await connectivity(reactor, settings, accounts=_uses_accounts(start))
     official = await credentials.findings(reactor, settings, start.official)
@@ -230,7 +230,7 @@ async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[]
 
 
 def gist(report: Report) -> Any:
-    """What makes a report worth telling anew: neither how long upstream took, nor the size of a sound snapshot."""
+    """The part of a report whose change is worth a new one: neither upstream's latency, nor a snapshot's size."""
     return report.accounts, [(f.subject, f.level, "" if _is_figure(f) else f.message) for f in report.findings]
 
 

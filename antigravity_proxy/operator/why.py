@@ -9,7 +9,7 @@ from antigravity_proxy.operator.healthcheck import one_line
 
 
 def as_text(known: Mapping[str, Any]) -> str:
-    """What was asked, what was tried, and how the accounts stood."""
+    """The request, its attempts, and the ranks of the accounts."""
     return "\n".join(_lines(known))
 
 

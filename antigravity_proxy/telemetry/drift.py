@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Kind = Literal["model", "reason", "finish reason", "part", "field"]
+Kind = Literal["model", "reason", "finish reason", "part", "field", "tier"]
 
 #: names that are remembered of each kind; further ones are counted together
 MOST = 32

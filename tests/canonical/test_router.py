@@ -79,6 +79,14 @@ def test_what_makes_vectors_only_does_not_chat(name: str) -> None:
         route(name)
 
 
+def test_what_speaks_only_does_not_write() -> None:
+    name = "gemini-3.8-flash-tts"
+    with pytest.raises(ModelNotFound, match="/v1/audio/speech"):
+        route(name)
+    spoken = route(name, extra_config={"responseModalities": Raw(b'["AUDIO"]')})
+    assert ("gemini", name, "") in spoken
+
+
 def test_the_depth_that_is_asked_for_is_the_models() -> None:
     assert route("gemini-3.1-pro", reasoning=Reasoning(effort="low"))[1] == (
         "gemini",

@@ -148,17 +148,27 @@ async def test_a_task_with_a_tool(tmp_path: Path, name: str) -> None:
         assert WORD in json.dumps(result["parts"][0]["functionResponse"])
 
 
-@pytest.mark.parametrize("alias", ["", f"{MODEL}=claude-sonnet-4-6"])
+KEYED = f'[[credential]]\nname = "key"\nkind = "gemini-key"\nkey = "AIzaSy{"1" * 33}"\n'
+#: by what official credential: its entry besides a service account, the model's alias, and where requests must go
+OFFICIAL = {
+    "gemini key": (KEYED, "", "/v1beta/models/"),
+    "vertex gemini": ("", "", "/publishers/google/"),
+    "vertex claude": ("", f"{MODEL}=claude-sonnet-4-6", "/publishers/anthropic/"),
+}
+
+
+@pytest.mark.parametrize("way", OFFICIAL)
 @pytest.mark.parametrize("name", ["claude", "codex"])
 @deferred(150)
-async def test_a_task_with_a_tool_by_vertex(tmp_path: Path, name: str, alias: str) -> None:
+async def test_a_task_with_a_tool_by_official_credentials(tmp_path: Path, name: str, way: str) -> None:
     agent = AGENTS[name]
     if not Path(str(agent.argv[0])).exists() or not MODULES.exists():
         pytest.skip("no node, or no such program for this system")
     home = tmp_path / "home"
     home.mkdir()
     (home / NOTE).write_text(f"The word is {WORD}.\n")
-    async with vertex(tmp_path, "one", aliases=alias) as running:
+    more, alias, place = OFFICIAL[way]
+    async with vertex(tmp_path, "one", more=more, order="gemini,vertex,accounts", aliases=alias) as running:
         for path, content in agent.files(running.url).items():
             (home / path).parent.mkdir(exist_ok=True)
             (home / path).write_text(content)
@@ -167,9 +177,8 @@ async def test_a_task_with_a_tool_by_vertex(tmp_path: Path, name: str, alias: st
         assert ended.status == 0, ended.everything
         assert f"The tools answered: {agent.tool} says" in ended.out
         assert WORD in ended.out
-        publisher = "anthropic" if alias else "google"
         assert running.simulator.requests
-        assert all(f"/publishers/{publisher}/" in received.path for received in running.simulator.requests)
+        assert all(place in received.path for received in running.simulator.requests)
 
 
 @pytest.mark.parametrize("sockets", ["true", "false"])

@@ -86,6 +86,7 @@ ROWS: list[tuple[str, int, int | None]] = [
     ("O2-per-day", 429, 900),
     ("O3-per-minute", 429, 41),
     ("O4-prepay", 503, None),
+    ("O5-spend-cap", 429, 60),
     ("O6-bare", 429, 5),
     ("O10-key-invalid", 503, 60),
     ("O11-key-kind", 503, None),
@@ -97,6 +98,7 @@ ROWS: list[tuple[str, int, int | None]] = [
     ("O16-service-disabled", 503, None),
     ("O17-billing", 503, None),
     ("O18-user-project", 503, 600),
+    ("O20-vpc", 503, None),
     ("O21-forbidden", 503, 600),
 ]
 

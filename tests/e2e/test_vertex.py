@@ -138,6 +138,7 @@ async def test_counts_are_upstreams_own(tmp_path: Path) -> None:
 #: row of the table → the model that is asked for, status with nobody else, Retry-After at least
 ROWS: list[tuple[str, str, int, int | None]] = [
     ("O7-shared-capacity", FLASH, 503, 5),
+    ("O5-spend-cap", FLASH, 429, 60),
     ("O8-base-model-quota", SONNET, 429, 60),
     ("O9-provisioned", FLASH, 429, 10),
     ("O16-service-disabled", FLASH, 503, None),
@@ -228,11 +229,8 @@ async def test_o12_a_refused_token_is_renewed_once(tmp_path: Path) -> None:
 )
 @deferred()
 async def test_a_row_that_ends_a_request(tmp_path: Path, row: str, model: str, status: int, attempts: int) -> None:
-    policy = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SECURITY_POLICY_VIOLATED"}
-    denied = {"error": {"code": 403, "message": "no", "status": "PERMISSION_DENIED", "details": [policy]}}
-    what = Fault(403, json.dumps(denied).encode()) if row == "O20-vpc" else fault(row)
     async with vertex(tmp_path, "one") as running:
-        running.simulator.script(what, times=3)
+        running.simulator.script(fault(row), times=3)
         asked = await (ask(running, model) if model == SONNET else running.chat(model=model))
         assert asked.status == status, asked.body
         assert len(running.simulator.requests) == attempts
@@ -403,7 +401,7 @@ async def test_the_newer_version_for_who_asks_for_it(tmp_path: Path) -> None:
 @deferred()
 async def test_a_wrong_clock_is_told_and_bars_nobody(tmp_path: Path) -> None:
     async with vertex(tmp_path, "one") as running:
-        words = b'{"error":"invalid_grant","error_description":"Invalid JWT"}'
+        words = json.dumps(ERRORS["O33-assertion"]["body"]).encode()
         running.simulator.token_fault = Fault(400, words, (("Date", "Mon, 01 Jan 2024 00:00:00 GMT"),))
         assert (await running.chat(model=FLASH)).status == 503
         health = (await running.request("GET", "/health")).json

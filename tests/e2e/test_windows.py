@@ -17,6 +17,7 @@ from websockets.sync.client import connect
 
 from antigravity_proxy.accounts import quota_poll
 from antigravity_proxy.canonical.windows import FIVE_HOURS, Standing, Window
+from antigravity_proxy.operator.running import findings
 from antigravity_proxy.simulator.server import Simulator
 
 
@@ -69,6 +70,22 @@ async def test_capacity_and_headers_tell_of_both_windows(tmp_path: Path) -> None
         assert not [name for name in (await running.chat()).headers if "ratelimit" in name]
         metrics = (await running.request("GET", "/metrics")).body.decode()
         assert 'antigravity_quota_window_remaining{family="gemini",window="5h"} 0.25' in metrics
+
+
+@deferred(30)
+async def test_a_tier_that_no_table_knows_is_told(tmp_path: Path) -> None:
+    def before(simulator: Simulator) -> None:
+        with_windows(0.5, 0.5)(simulator)
+        simulator.paid_tier = {"id": "g9-mega-tier"}
+
+    async with site(tmp_path, ACCOUNTS="1", before=before) as here:
+        running = here.stack
+        await until(lambda: any("tier g9-mega-tier" in each for each in running.daemon.health.warnings()))
+        assert b"tier g9-mega-tier" in (await here.get("/")).body
+        assert "tier g9-mega-tier" in str((await running.request("GET", "/health")).json["warnings"])
+        assert b'antigravity_drift_total{kind="tier"} 1.0' in (await running.request("GET", "/metrics")).body
+        found = await findings(running.daemon.settings)
+        assert any("tier g9-mega-tier" in each.message for each in found if each.level == "warning")
 
 
 @deferred(30)

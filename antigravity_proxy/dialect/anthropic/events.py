@@ -25,7 +25,7 @@ _ARGUMENTS, _CITATION, _SIGNATURE = "partial_json", "citation", "signature"
 
 
 class MessageAnswer:
-    """The answer to a request that a model of this form may have been given as it is: in its events if they come."""
+    """The answer to a request that a model of this form may have received unchanged: in its own events if they come."""
 
     def __init__(self, options: MessageOptions, stamp: Stamp) -> None:
         self._own: Callable[[], Answer] | None = lambda: _own(options, stamp)

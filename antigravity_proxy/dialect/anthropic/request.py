@@ -51,7 +51,7 @@ _decoder = msgspec.json.Decoder(MessagesRequest)
 def decode(body: bytes, headers: tuple[str, str] | None = None) -> Decoded:
     """A request for a message as a call; raises BadRequest with the ``param`` at fault.
 
-    ``headers``: its ``anthropic-version`` and ``anthropic-beta``, where an upstream may take the request as it is.
+    ``headers``: its ``anthropic-version`` and ``anthropic-beta``, where an upstream may take the request unchanged.
     """
     request = _read(body)
     if request.max_tokens is None:

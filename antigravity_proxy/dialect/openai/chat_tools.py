@@ -13,7 +13,7 @@ from antigravity_proxy.errors import BadRequest
 
 
 class Function(Struct):
-    """A function as it is declared; ``parameters`` is a JSON Schema."""
+    """A declared function; ``parameters`` is a JSON Schema."""
 
     name: str
     description: str | None = None
@@ -95,7 +95,7 @@ def declared(
 
 
 def tool_choice(choice: Choice, function_call: LegacyChoice) -> ToolChoice:
-    """What the client wants called; the legacy field counts where the other is absent."""
+    """The client's tool choice; the legacy field counts where the other is absent."""
     match choice if choice is not None else function_call:
         case None | "auto":
             return ToolChoice()
