@@ -160,9 +160,9 @@ def test_the_reserve_is_left_to_the_owner() -> None:
 
 def test_a_turn_is_the_further_off_the_less_quota_is_left() -> None:
     full, half, none = state(), state(quota={"m": ModelQuota(0.5)}), state(quota={"m": ModelQuota(0.0)})
-    assert [policy.next_turn(each, "m", 7.0, NOW) for each in (full, half, none)] == [8.0, 9.0, 27.0]
+    assert [policy.next_virtual_time(each, "m", 7.0, NOW) for each in (full, half, none)] == [8.0, 9.0, 27.0]
     full.virtual_time = 30.0
-    assert policy.next_turn(full, "m", 7.0, NOW) == 31.0
+    assert policy.next_virtual_time(full, "m", 7.0, NOW) == 31.0
 
 
 def test_a_cooldown_holds_for_its_model_or_for_all() -> None:
