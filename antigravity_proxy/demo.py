@@ -103,7 +103,7 @@ def daemon_environment(
 ) -> dict[str, str]:
     """The environment of a daemon that serves a throwaway volume, and an API key, from a simulated Google.
 
-    ``volume``: None: there is none. ``admin_port``: where its admin pages are, which may write that volume; 0: there
+    ``volume``: None: there is none. ``admin_port``: the port of its admin pages, which may write that volume; 0: there
     are none, and it is read-only.
     """
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}

@@ -139,8 +139,10 @@ def at(model: str, location: str) -> str:
 
 def location_for(state: AccountState, model: str, now: Moment) -> str:
     """The first of its locations that is free for the model; empty: there are none."""
-    places = state.credential.locations_for(model)
-    return next((place for place in places if _active(state, at(model, place), now) is None), "")
+    for place in state.credential.locations_for(model):
+        if _active(state, at(model, place), now) is None:
+            return place
+    return ""
 
 
 def week_reserved(state: AccountState, model: str, rules: Rules, now: Moment) -> float:

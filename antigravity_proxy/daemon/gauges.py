@@ -288,7 +288,7 @@ def _by_state(pools: Mapping[str, Pool]) -> Values:
 
 
 def _of_first(pools: Mapping[str, Pool], read: Callable[[AccountState, Moment], float | None]) -> Values:
-    """Values of the first credentials of each pool, as many as have names of their own; None: there is none."""
+    """Values of the first credentials of each pool, as many as have labels of their own; None: there is none."""
     for upstream, pool in pools.items():
         now = pool.now()
         for state in islice(pool.states, MAX_CREDENTIALS):

@@ -31,7 +31,7 @@ EVERY, _AT_ONCE = 10.0, 500
 MOST = 100
 #: seconds before each further try of a post that failed, and those that a receiver has to answer
 PAUSES, PATIENCE = (2.0, 15.0, 60.0), 10.0
-#: seconds between two posts: a hundred accounts that die together are no flood
+#: seconds between two posts: a hundred accounts that die together must not flood the receiver
 APART = 1.0
 
 Claim = Callable[[str, str, float], Awaitable[bool]]
@@ -41,7 +41,7 @@ class Webhook(Service):
     """Watches between its start and its stop. An observer of the ledger: models that were asked for are watched.
 
     ``pool`` holds the accounts, ``official`` the credentials of the official upstreams. ``error`` says what is wrong
-    with the volume; ``claim``: whether this replica is the one to tell of a thing. ``sent``, ``failed`` and
+    with the volume; ``claim``: whether this replica is the one to send a notice. ``sent``, ``failed`` and
     ``left_out`` count notices.
     """
 
@@ -140,7 +140,10 @@ class Webhook(Service):
         log.warn("webhook: the notice {event} could not be posted: {why}", event=notice.event, why=why)
 
     async def _try(self, body: bytes) -> str:
-        """Posts once; why it failed, empty: it did not. The URL may hold a secret, so no error's own words are told."""
+        """Posts once; returns why it failed, empty: it did not.
+
+        The URL may hold a secret, so no error's own words are used.
+        """
         try:
             response = await self._client.post(
                 self._url.reveal(),

@@ -360,7 +360,7 @@ def request_body(head: RequestHead) -> Body:
     fields = head.fields
     if len(fields.get(b"host", ())) != 1 and (head.minor == 1 or b"host" in fields):
         raise Malformed("exactly one Host header is needed")
-    if is_chunked(fields):
+    if b"transfer-encoding" in fields and is_chunked(fields):
         if head.minor == 0:
             raise Malformed("HTTP/1.0 has no Transfer-Encoding")
         return ChunkedBody()

@@ -19,7 +19,7 @@ from antigravity_proxy.upstream.exchange import Exchange, ExchangeError, NoWayOu
 
 log = Logger()
 
-#: an error body larger than this is nonsense
+#: a larger error body is not read on
 MAX_ERROR_BODY = 1 << 20
 #: characters of upstream's words about a model that failed
 MAX_SHOWN = 500
@@ -41,7 +41,7 @@ async def post(
 ) -> tuple[Exchange, ResponseHead]:
     """Sends a request; returns when the head of a 200 answer is there. Raises AttemptFailed, and ClientGone.
 
-    A kept connection that proves dead is replaced once, at nobody's charge.
+    A kept connection that proves dead is replaced once, and is not counted against any account.
     """
     if client.gone:
         raise ClientGone
@@ -92,7 +92,7 @@ async def unary(
 
 
 async def access_of(upstream: Upstream, lease: Lease, base: bytes, token: Secret) -> Access:
-    """What an attempt has from its lease."""
+    """The parts of an attempt that its lease gives."""
     credential = lease.state.credential
     return Access(
         base,
@@ -141,7 +141,7 @@ async def _refused(
 
 
 def judged(upstream: Upstream, state: AccountState, token: Secret, said: Failure) -> AttemptFailed:
-    """What upstream said, judged; a refused token is not used again."""
+    """The verdict on upstream's refusal; a refused token is not used again."""
     verdict = upstream.wire.judge(said)
     if said.reason and upstream.reasons and said.reason not in upstream.reasons:
         upstream.drift.saw("reason", said.reason)

@@ -1,7 +1,7 @@
 """Puts back the thought signatures that a conversation's client dropped (translation.md 2.6).
 
-A signature is found by a digest of who asks, which conversation it is, and which part of it was signed: so nobody gets
-the signature of another conversation.
+A signature is found by a digest of the client, the conversation, and the part that was signed: so no client gets the
+signature of another conversation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from antigravity_proxy.generatecontent.request import conversation_id
 from antigravity_proxy.generatecontent.turns import merged
 from antigravity_proxy.relay.signatures import Signatures
 
-#: finds the signature of a part of that kind, empty: there is none; whether its model wants one there
+#: finds the signature of a part of that kind, empty: there is none; whether its model needs one there
 _Find = Callable[[bytes, bytes, bool], str]
 
 
@@ -90,7 +90,7 @@ class ConversationSignatures:
         return replace(call, contents=tuple(contents))
 
     def forget(self) -> None:
-        """What was put back was refused: it is forgotten."""
+        """A signature that was put back was refused: it is forgotten."""
         for key in self._restored:
             self._store.forget(key)
 
@@ -112,7 +112,7 @@ class ConversationSignatures:
 
 
 def new_digest() -> hashlib.blake2b:
-    """What the text of a thought is fed to, for ``ConversationSignatures.thought_signed``."""
+    """Collects the text of a thought, for ``ConversationSignatures.thought_signed``."""
     return hashlib.blake2b(digest_size=16)
 
 
@@ -129,7 +129,7 @@ def _calls(parts: tuple[Part, ...], find: _Find) -> Iterator[Part]:
 
 
 def _thoughts(parts: tuple[Part, ...], find: _Find) -> Iterator[Part]:
-    """A thought may come back in pieces. What is signed, or signed by the piece that follows, stays as it is."""
+    """A thought may come back in pieces. A piece that is signed, or whose next piece is signed, stays unchanged."""
     run: list[Part] = []
     for part in (*parts, None):
         if part is not None and _lacks_thought(part):

@@ -1,6 +1,6 @@
 """Walks over accounts and base URLs until an attempt succeeds or nothing is left to try.
 
-The table of upstream.md 6.3 says what follows a failure; here stands only how that is carried out. Nothing is tried
+The table of upstream.md 6.3 says what follows a failure; this module only carries that out. Nothing is tried
 again once a byte of the answer has left, nor when the client has.
 """
 
@@ -135,13 +135,13 @@ class Failover:
                 doubts.settle()
 
     def _note_standing(self) -> None:
-        """Notes how the accounts stand, for whoever asks later."""
+        """Records the ranks of the accounts, for later questions."""
         boards, record = self._context.boards, self._client.record
         if boards is None or len(record.boards) >= _MOST_BOARDS:
             return
         for upstream, model, _ in self._legs[:_MOST_BOARDS]:
             board = boards.of(upstream.pool, model)
-            if not any(board is known for known in record.boards):
+            if not record.boards or not any(board is known for known in record.boards):
                 record.boards = (*record.boards, board)
 
     def _note(self, lease: Lease) -> Attempt:

@@ -80,7 +80,7 @@ class FanOut:
 
     @property
     def usage(self) -> Usage:
-        """What upstream counted for all answers together, as far as it has."""
+        """Upstream's token counts for all answers together, as far as it has reported them."""
         return _sum([generation.usage for generation in self._generations], self._choices)
 
 
@@ -139,7 +139,7 @@ class _Branch:
         mine = []
         for chunk in chunks:
             candidates = tuple(replace(candidate, index=self._index) for candidate in chunk.candidates)
-            if self._own_usage:  # and maybe a picture of many megabytes, whose JSON text is not written anew
+            if self._own_usage:  # and maybe a picture of many megabytes, whose JSON text is not copied
                 mine.append(replace(chunk, candidates=candidates))
             else:
                 mine.append(rewritten(chunk, candidates, usage=None))
@@ -174,6 +174,6 @@ def _sum(usages: list[Usage], choices: list[int]) -> Usage:
 
 
 def _reason(e: Exception) -> Exception:
-    """What really went wrong behind ``gatherResults``."""
+    """The real failure behind ``gatherResults``."""
     inner: Any = getattr(e, "subFailure", None)
     return inner.value if isinstance(inner, Failure) and isinstance(inner.value, Exception) else e

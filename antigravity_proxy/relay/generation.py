@@ -79,7 +79,7 @@ class Generation:
     async def run(self) -> bytes:
         """Delivers the answer to the client and returns its last bytes.
 
-        Raises a ProxyError of which the client must still be told: by its status if nothing has started, else by the
+        Raises a ProxyError that the client must still get: by its status if nothing has started, else by the
         answer's ``fail``. Raises ClientGone.
         """
         system = () if self._call is None else self._call.system

@@ -1,4 +1,4 @@
-"""Refusals that are no account's fault: of what a request says, and of this program (upstream.md 6.4).
+"""Refusals that are not an account's fault: of a request's text, and of this program (upstream.md 6.4).
 
 A failure that may be one is doubted: the account is not set aside before another one has been asked. `Refusals` is what
 an upstream's requests know of them together, `Doubts` what one request does.
@@ -24,13 +24,13 @@ log = Logger()
 
 #: seconds for which a refused text is known after its last refusal, and in all: then it has to be refused twice again
 KNOWN_FOR, KNOWN_AT_MOST = 600.0, 3600.0
-#: an account's known quota is believed for so many seconds, and texts, after the first refusal without an answer
+#: seconds for which an account's known quota is trusted, and texts are remembered, after the first refusal
 BELIEVED_FOR, BELIEVED_TEXTS = 600.0, 4
 #: seconds after which a doubted account is set aside as its row says, if nothing has cleared it
 DOUBTED_FOR = 10.0
-#: before any account has served: so many different ones that are refused speak for all
+#: before any account has served: this many different refused accounts speak for all
 ALL_AT_START = 5
-#: seconds for which a refusal of this program is told of after its last sign
+#: seconds for which a refusal of this program is reported after its last sign
 TOLD_FOR = 3600.0
 #: texts, and accounts by model, that are remembered; the oldest are forgotten first
 MAX_KNOWN, MAX_RECORDS, MAX_TEXTS = 1024, 4096, 16
@@ -58,7 +58,7 @@ class _Record(Struct):
 
 
 class Refusals:
-    """What an upstream has refused of late. Times in monotonic seconds. Texts are known by salted digests only."""
+    """An upstream's recent refusals. Times in monotonic seconds. Texts are known by salted digests only."""
 
     __slots__ = ("_blamed", "_known", "_records", "_refusing", "_salt", "client_since", "client_until", "has_served")
 
@@ -69,7 +69,7 @@ class Refusals:
         self._refusing: set[str] = set()  # accounts that spoke for all when this program was refused
         self._blamed: set[str] = set()  # of those, who go on refusing when others serve again
         self.has_served = False
-        #: since when, and until when that is told, this program has been refused; ``until`` 0: it is not
+        #: since when this program has been refused, and until when that is reported; ``until`` 0: it is not
         self.client_since = self.client_until = 0.0
 
     def digest(self, model: str, system: Sequence[str]) -> bytes:
@@ -166,7 +166,7 @@ class _Doubt(Struct, frozen=True):
 
 
 class Doubts:
-    """What one request has met of refusals; ``system`` is its system text, ``clock`` gives monotonic seconds."""
+    """The refusals that one request has met; ``system`` is its system text, ``clock`` gives monotonic seconds."""
 
     __slots__ = ("_clock", "_doubts", "_model", "_pool", "_refusals", "_text", "_timer")
 
@@ -182,7 +182,7 @@ class Doubts:
         self._timer: IDelayedCall | None = None
 
     def judge(self, state: AccountState, verdict: Verdict) -> Verdict:
-        """What an account's failure means by what others have shown: the verdict itself, where it is no refusal.
+        """The meaning of an account's failure in the light of others: the verdict itself, if it is not a refusal.
 
         A refusal's step says whether another account is to be asked.
         """
@@ -202,7 +202,7 @@ class Doubts:
         another_passed = refusals.refused(account, self._model, self._text, now) if has_quota else False
         if refusals.knows(self._text, now):
             return _final(refusal)
-        if any(doubt.refusal is refusal for doubt in self._doubts):  # another account is told the same
+        if any(doubt.refusal is refusal for doubt in self._doubts):  # another account gets the same refusal
             refusals.prove(self._text, now)
             self._clear()
             if not believed:
@@ -234,7 +234,7 @@ class Doubts:
         return _final(refusal)
 
     def alone(self) -> Verdict:
-        """There is nobody else to ask: what the last failure means then, with its step."""
+        """There is no other account to ask: the final meaning of the last failure, with its step."""
         last, now = self._doubts.pop(), self._clock.seconds()
         alike = [doubt.state for doubt in (*self._doubts, last) if doubt.refusal is last.refusal]
         if last.verdict.from_all is not None and not self._refusals.has_served and len(alike) > 1:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from antigravity_proxy.canonical.wire import Fix
 
-#: seconds; then a request may find out anew
+#: seconds; then a request may try the field again
 KEPT_FOR = 3600.0
 #: models, of which upstream offers a few dozen; and fixes of each, which clients' betas may be
 MAX_MODELS, MAX_FIXES = 256, 64
@@ -26,7 +26,7 @@ class Repairs:
         self._known: dict[str, dict[Fix, float]] = {}
 
     def of(self, model: str, now: float) -> frozenset[Fix]:
-        """What to leave out from the start."""
+        """The quirks to leave out from the start."""
         known = self._known.get(model)
         if not known:
             return frozenset()

@@ -19,21 +19,24 @@ MAX_BYTES = 32 << 20
 MAX_LENGTH = 64 << 10
 #: seconds that an unused one is kept
 KEPT_FOR = 3600.0
-#: seconds for which nobody asks again for one that others don't have either
+#: seconds for which a signature is not looked up again that other replicas don't have either
 ABSENT_FOR = 60.0
-#: seconds between two times that others are told that one is in use
+#: seconds between two messages to other replicas that one is in use
 TOUCHED_EACH = 60.0
 
 
 class Shared(Protocol):
-    """Where all replicas find signatures, by the same digests. What is not async returns at once."""
+    """The store in which all replicas find signatures, by the same digests.
+
+    Functions that are not async return at once.
+    """
 
     def remember(self, digest: bytes, signature: str) -> None:
         """All are to find it from now on."""
         ...
 
     def touch(self, digest: bytes) -> None:
-        """It is used: its life begins anew."""
+        """It is used: its lifetime starts again."""
         ...
 
     def forget(self, digest: bytes) -> None:
@@ -41,7 +44,7 @@ class Shared(Protocol):
         ...
 
     async def find(self, digests: Sequence[bytes]) -> Mapping[bytes, str]:
-        """What there is of these, empty where there is none; soon, and without those that are not known by then."""
+        """The known ones of these, empty where there is none; soon, and without those that are not known by then."""
         ...
 
 
@@ -75,7 +78,7 @@ class Signatures:
         return len(self._entries)
 
     def put(self, key: bytes, signature: str) -> None:
-        """Remembers a signature; one that is too long is none."""
+        """Remembers a signature, unless it is too long."""
         if not 0 < len(signature) <= MAX_LENGTH:
             return
         now = self._clock.seconds()
@@ -84,7 +87,7 @@ class Signatures:
             self._shared().remember(key, signature)
 
     def get(self, key: bytes) -> str:
-        """The signature, which is kept for longer now; empty if there is none."""
+        """The signature, whose lifetime is extended; empty if there is none."""
         entry = self._entries.get(key)
         now = self._clock.seconds()
         if entry is None or entry.until <= now or not entry.signature:

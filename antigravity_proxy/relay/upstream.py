@@ -41,9 +41,9 @@ class BaseUrls:
 class Upstream:
     """Where calls go.
 
-    ``repairs`` remembers which fields its models refuse (upstream.md 4.3), ``refusals`` what is no account's fault
-    (upstream.md 6.4). ``notices`` are those that it sends as if they were answers, ``reasons`` those of errors that its
-    table knows; empty: any. ``drift`` counts what no table knows.
+    ``repairs`` remembers which fields its models refuse (upstream.md 4.3), ``refusals`` keeps the refusals that are
+    not an account's fault (upstream.md 6.4). ``notices`` are those that it sends as if they were answers, ``reasons``
+    those of errors that its table knows; empty: any. ``drift`` counts what no table knows.
     """
 
     wire: Wire

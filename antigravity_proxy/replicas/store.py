@@ -1,7 +1,7 @@
 """The shared state of one volume's replicas: a cache in this process, which Redis keeps in step with the others'.
 
-Everything that chooses an account looks into the cache alone. What this process learns is told behind its back, what
-others learn comes over the channel, and after every trouble both sides are brought together.
+Everything that chooses an account looks into the cache alone. This process's changes are published in the background;
+what others learn comes over the channel, and after every trouble both sides are brought together.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ NO_KEY = "Nothing can be sealed: the volume's master key is not known, and ANTIG
 
 
 class Sharing(Struct, frozen=True):
-    """How it stands: ``trouble`` is what is wrong, empty: nothing; ``replicas`` are alive, this one among them.
+    """The state of sharing: ``trouble`` is the problem, empty: none; ``replicas`` are alive, this one among them.
 
-    ``changes``: how often it has changed between well and not. ``untold``: changes that Redis was not told of yet.
+    ``changes``: how often it has changed between well and not. ``untold``: changes that are not yet in Redis.
     """
 
     trouble: str
@@ -119,7 +119,7 @@ class Replicas(Service):
     def use_key(self, key: Secret | None) -> None:
         """The volume's master key, in hex; None: it is not known (any more), and what is in force stays.
 
-        Another key is another namespace: what is known of the accounts moves there with whoever learns it anew.
+        Another key is another namespace: facts about accounts get there when somebody learns them again.
         """
         self._has_no_key = key is None and self._key is None
         if key is None or key == self._key:
@@ -147,7 +147,7 @@ class Replicas(Service):
 
     @property
     def sharing(self) -> Sharing:
-        """How it stands now. A start is no trouble as long as it takes only a moment."""
+        """The present state. A start counts as trouble only if it takes longer than a moment."""
         status = self.parts.link.status
         trouble = status.trouble if self._key else NO_KEY
         if trouble in (NOT_YET, NO_KEY) and self._clock.seconds() - self._started < START_SECONDS:
@@ -192,7 +192,7 @@ class Replicas(Service):
         self._learn(account, Bar(sign_in, reason))
 
     def grouped(self, account: str, sign_in: str, project: str) -> None:
-        """Upstream tells to which project an account belongs."""
+        """Upstream has reported the project of an account."""
         self._learn(account, Group(sign_in, project))
 
     def forgiven(self, account: str) -> None:
@@ -201,7 +201,7 @@ class Replicas(Service):
         self.parts.publisher.wake()
 
     def observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
-        """Upstream tells of an account's quotas."""
+        """Upstream has reported an account's quotas."""
         self._learn(account, Quotas({model: (each.remaining, each.resets_at) for model, each in figures.items()}))
 
     def account_of(self, session: bytes, now: float) -> str | None:
@@ -277,18 +277,18 @@ class Replicas(Service):
 
 
 def sealing_key(state: VolumeState, settings: Settings) -> Secret | None:
-    """What all replicas of a volume can seal with: its master key, or that of the settings where it has none."""
+    """The key that all replicas of a volume seal with: its master key, or that of the settings where it has none."""
     return state.key or settings.master_key
 
 
 def configured(reactor: Any, epoch: Callable[[], float], settings: Settings) -> Replicas | None:
-    """What the settings describe; None: this process shares with nobody. Raises SettingsError."""
+    """The store that the settings describe; None: this process shares with no other. Raises SettingsError."""
     connector = connector_of(reactor, settings)
     return None if connector is None else Replicas(reactor, epoch, connector, settings.responses_store)
 
 
 def connector_of(reactor: Any, settings: Settings) -> Connector | None:
-    """What connects to the Redis of the settings; None: they name none. Raises SettingsError."""
+    """The connector to the Redis of the settings; None: they name none. Raises SettingsError."""
     if settings.redis_url is None:
         return None
     try:

@@ -15,9 +15,9 @@ from antigravity_proxy.telemetry.record import Record
 
 #: seconds of a UTC day
 DAY = 86_400
-#: what stands for all beyond the bounds below
+#: the name for everything beyond the bounds below
 OTHER = "(other)"
-#: combinations that are added up apart until the next write, and models that are told apart on one day
+#: combinations that are counted separately until the next write, and models that are counted separately on one day
 MAX_CELLS, MAX_MODELS = 5_000, 1_000
 #: characters of a name
 _LONGEST = 128
@@ -39,7 +39,7 @@ class UsageLedger:
         self._store = store
         self._epoch = epoch
         self._day = 0
-        self._models: set[str] = set()  # that were told apart on that day
+        self._models: set[str] = set()  # that were counted separately on that day
         self._cells: dict[tuple[int, str, str, str, str], list[int]] = {}
         self._taken: _Totals = {}
         store.add(self)
@@ -79,7 +79,7 @@ class UsageLedger:
     # a part of what is written
 
     def take(self) -> Work | None:
-        """What has come since the last write."""
+        """The amounts since the last write."""
         if not self._cells:
             return None
         cells, self._cells = self._cells, {}

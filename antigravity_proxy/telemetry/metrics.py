@@ -1,8 +1,8 @@
 """Metrics in Prometheus' form: what is counted of each request, and what is looked at when they are asked for.
 
 Labels are bounded: dialects, operations, model families, statuses and reasons come from tables of ours, never from a
-client; names of official credentials come from the operator, and only so many of them. Nothing here names an account, a
-key or an address, since the page needs no key.
+client; names of official credentials come from the operator, and are limited in number. Nothing here names an account,
+a key or an address, since the page needs no key.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Times(Collector):
 
 
 class _Request:
-    """What one kind of request has brought since the last flush: plain numbers, which cost a request nothing.
+    """The figures of one kind of request since the last flush: plain numbers, which cost a request nothing.
 
     A kind is dialect, operation, family, streamed, status.
     """

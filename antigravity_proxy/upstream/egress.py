@@ -111,7 +111,7 @@ class Egresses:
         self.proxy = proxy
 
     def trouble(self) -> str:
-        """What is wrong with the proxy for accounts that name none, as it was last tried; empty: nothing."""
+        """The problem of the proxy for accounts that name none, as it was last tried; empty: none."""
         if not isinstance(self.proxy, Secret) or self.proxy not in self._egresses:
             return ""
         health = self._egresses[self.proxy].endpoints.proxy_health

@@ -1,6 +1,6 @@
 """One exchange with upstream: open it, read or pipe its body, abort it any time.
 
-This is the seam of the hot path: above it nobody knows how bytes travel. Below it is a connection of `connections`;
+This is the seam of the hot path: no caller knows how bytes travel. Below it is a connection of `connections`;
 every failure surfaces as one of the errors defined here.
 """
 
@@ -42,7 +42,7 @@ class NoWayOut(Unreachable):
 
 
 class Stale(ExchangeError):
-    """A kept connection turned out to be dead before a byte came back: worth one fresh one, at nobody's charge."""
+    """A kept connection turned out to be dead before a byte came back: worth one fresh one, which is not counted."""
 
 
 class Broken(ExchangeError):
@@ -86,7 +86,7 @@ def _request_head(method: bytes, target: bytes, headers: HeaderList, body: bytes
 
 
 class Receiver(Protocol):
-    """Takes a body as it arrives. What ``data_received`` raises aborts the exchange and comes out of ``pipe``."""
+    """Takes a body as it arrives. An exception of ``data_received`` aborts the exchange and comes out of ``pipe``."""
 
     def data_received(self, data: bytes) -> None: ...
 

@@ -21,6 +21,7 @@ from antigravity_proxy import errors
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.http1.fields import NO_FIELDS, ReceivedFields
 from antigravity_proxy.http1.parser import RequestHead
+from antigravity_proxy.http1.sending import send
 from antigravity_proxy.settings.limits import SHED_RETRY
 from antigravity_proxy.web.bodies import BodyUse, Reservation
 
@@ -270,7 +271,7 @@ class GuardedRequest(Generic[A]):
         if self.finished:
             raise RuntimeError("the answer has ended")
         head = b"" if self.startedWriting else self._start()
-        self.channel.send(head + self._framed(data))
+        send(self.channel.transport, head + self._framed(data))
 
     def finish(self, data: bytes = b"") -> None:
         """Ends the answer, with a last piece of its body."""

@@ -78,6 +78,8 @@ def declared(
     tools: list[Tool] | None, functions: list[Function] | None
 ) -> tuple[tuple[FunctionDeclaration, ...], frozenset[str]]:
     """The declarations, and the names of free-text ("custom") tools among them. Raises BadRequest."""
+    if not tools and not functions:
+        return (), _NONE
     at_most(MAX_TOOLS, "tools", "tools" if tools else "functions", len(tools or ()), len(functions or ()))
     found: list[FunctionDeclaration] = []
     custom: set[str] = set()
