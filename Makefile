@@ -14,12 +14,14 @@ BIN := $(VENV)/bin
 # processes of `make test`: one more than a small machine's cores, since many tests wait for sockets
 WORKERS ?= 3
 CPU_BOUND ?= 260
+CONTAINER ?= docker
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
 LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
 
 # without compiled files each of the tests' processes would compile and rewrite everything again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo run check test test-oldest test-hostile test-replicas test-clients test-conformance test-browser screenshot test-containers fuzz hammer lint style types format bench bench-counts bench-dialects bench-volume lock dist clean
+.PHONY: help demo run check test test-oldest test-hostile test-replicas test-clients test-conformance test-browser screenshot test-containers fuzz hammer lint style types format bench bench-counts bench-dialects bench-volume lock docs openapi changelog dist deb release clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -108,8 +110,18 @@ lock: ## the image's dependencies anew, with their checksums
 	build/lock/bin/uv pip compile setup.cfg $(LOCK) --output-file requirements/runtime.lock
 	echo 'setuptools>=77' | build/lock/bin/uv pip compile - $(LOCK) --output-file requirements/build.lock
 
+changelog: $(VENV)/.dev ## the fragments of changelog.d/ become CHANGELOG.md's section of the version that the package states
+	$(BIN)/towncrier build --yes --version $$($(BIN)/antigravity-proxy --version | sed 's/.* //')
+
 dist: $(VENV)/.dev ## wheel and sdist, in dist/
 	$(BIN)/python -m build
+
+deb: ## the Debian package, in dist/, by a container engine; BASE= names another Debian than trixie
+	$(CONTAINER) build --network=host --file deploy/debian/Dockerfile $(if $(BASE),--build-arg BASE=$(BASE)) \
+	--build-arg SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) --output dist .
+
+release: $(VENV)/.release ## packages, image, bill of materials, provenance and checksums in dist/, all tried (docs/releasing.md)
+	$(BIN)/python deploy/release/release.py
 
 clean: ## removes what the others made
 	rm -rf $(VENV) build tests/clients/node_modules dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -146,6 +158,10 @@ $(OLDEST)/.dev: setup.cfg pyproject.toml
 
 $(VENV)/.browser: $(VENV)/.dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[browser]'
+	touch $@
+
+$(VENV)/.release: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[release]'
 	touch $@
 
 $(CLIENTS)/.python: tests/clients/python/requirements.txt

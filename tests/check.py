@@ -15,6 +15,7 @@ import time
 #: the targets in their order, and the programs that each needs; a word in capitals is a variable that may name another
 PARTS: dict[str, tuple[str, ...]] = {
     "lint": (),
+    "docs": (),
     "test": (),
     "test-hostile": (),
     "test-oldest": (),

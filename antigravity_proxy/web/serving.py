@@ -20,11 +20,11 @@ from antigravity_proxy.dialect.base import Decoded, Stamp
 from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.logs import one_line
 from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
+from antigravity_proxy.relay.conversation import ConversationSignatures
 from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.embedding import vectors
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
-from antigravity_proxy.relay.signatures import ConversationSignatures
 from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.web.budgets import Budgets
 from antigravity_proxy.web.gate import ApiAdmission
