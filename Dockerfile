@@ -25,10 +25,12 @@ CMD [".venv/bin/python", "-m", "pytest", "-n", "2", "--dist", "loadfile"]
 FROM ${BASE} AS production
 ARG BASE
 ARG REVISION=unknown
+ARG SOURCE
 LABEL org.opencontainers.image.title="antigravity-proxy" \
       org.opencontainers.image.description="OpenAI-, Anthropic- and Gemini-compatible APIs over the accounts of a credential volume" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="${BASE}" \
+      org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/antigravity /opt/antigravity
 # health checks that were written for curl (-f URL) work too

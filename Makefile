@@ -3,13 +3,25 @@ PYTHON ?= python3
 VENV := .venv
 CLIENTS := build/clients
 NEWEST := build/newest
+OLDEST := build/oldest
 PREVIOUS := build/previous
 CONFORMANCE := build/conformance
 MATRIX := build/matrix.md
+# one that its distribution has built with profile-guided optimization, for measuring
+BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
+BENCH := build/bench
 BIN := $(VENV)/bin
+# processes of `make test`: one more than a small machine's cores, since many tests wait for sockets
+WORKERS ?= 3
+CPU_BOUND ?= 260
+CONTAINER ?= docker
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
 LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet
 
-.PHONY: help demo run test test-hostile test-replicas test-clients test-conformance test-browser test-containers fuzz hammer lint format bench bench-counts bench-dialects bench-volume lock dist clean
+# without compiled files each of the tests' processes would compile and rewrite everything again
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help demo run check test test-oldest test-hostile test-replicas test-clients test-conformance test-browser screenshot test-containers fuzz hammer lint style types format bench bench-counts bench-dialects bench-volume lock docs openapi changelog dist deb release clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -20,9 +32,15 @@ demo: $(VENV)/.runtime ## the real daemon on a simulated Google: no account, no 
 run: $(VENV)/.runtime ## the daemon, with the settings of the environment
 	$(BIN)/twistd -n --pidfile= antigravity
 
-test: $(VENV)/.dev ## the whole proof, with coverage
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
+check: $(VENV)/.dev ## all that CI runs, each part with its time; PARTS="lint test" runs some (about twenty minutes)
+	@$(BIN)/python tests/check.py $(PARTS)
+
+test: $(VENV)/.dev ## the tests, with coverage; prints the slowest, and fails where all take more CPU time than their bound
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= --cpu-bound=$(CPU_BOUND)
 	$(BIN)/python tests/coverage_gate.py
+
+test-oldest: $(OLDEST)/.dev ## the tests with the oldest dependencies that setup.cfg allows
+	$(OLDEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-hostile: $(VENV)/.dev ## every fault and attack of docs/security.md, with its table (about five minutes)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "hostile or row" --matrix=$(MATRIX)
@@ -41,6 +59,9 @@ test-browser: $(VENV)/.browser ## the admin pages in a real, headless browser (a
 	echo "no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver): the browser tests are skipped"; else \
 	$(BIN)/python -m pytest -m browser tests/browser; fi
 
+screenshot: $(VENV)/.browser ## the picture of the status page that stands in README (needs chromium and chromedriver)
+	PICTURE=docs/images/page.png $(BIN)/python -m pytest -m browser -k picture tests/browser
+
 test-containers: $(VENV)/.dev ## image and compose files, in real containers; CONTAINER= and COMPOSE= name other commands than Docker's (about five minutes)
 	$(BIN)/python -m pytest -rP -m containers tests/containers
 
@@ -50,19 +71,23 @@ fuzz: $(VENV)/.dev ## new random examples for the tests that take any (about ten
 hammer: $(VENV)/.dev ## thousands of snapshots against writers that don't stop, a minute of two writers (about ten minutes)
 	HAMMER_SNAPSHOTS=2000 WRITERS_SECONDS=60 $(BIN)/python -m pytest -n 2 -rP tests/volume/test_hammer.py tests/e2e/test_two_writers.py
 
-lint: $(VENV)/.dev ## style, types, import layers, known vulnerabilities
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+lint: style types ## style, types, import layers, known vulnerabilities
 	$(BIN)/lint-imports
 	$(BIN)/python tests/audit_gate.py
+
+style: $(VENV)/.dev ## ruff alone
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## mypy alone
+	$(BIN)/mypy
 
 format: $(VENV)/.dev ## puts the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## what the daemon costs: CPU and memory (about four minutes)
-	$(BIN)/python benchmarks/bench.py
+bench: $(BENCH)/.python ## what the daemon costs, beside Twisted's own floors: CPU and memory (about seven minutes)
+	$(BENCH)/bin/python benchmarks/bench.py
 
 bench-counts: $(VENV)/.dev ## what a request costs exactly: system calls (needs strace) and Python calls, against their bounds
 	$(BIN)/python benchmarks/counts.py
@@ -73,13 +98,30 @@ bench-dialects: $(VENV)/.dev ## what each dialect's own part costs
 bench-volume: $(VENV)/.dev ## what volumes of 10 to 100,000 accounts cost
 	$(BIN)/python benchmarks/volume.py
 
+.PHONY: openapi docs
+openapi: $(VENV)/.dev ## docs/reference/openapi*.json, from the code and the tables of fields
+	$(BIN)/python docs/tools/openapi.py
+
+docs: $(VENV)/.docs ## all documents as static pages, in build/docs; a broken link is an error
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs -b html . build/docs
+
 lock: ## the image's dependencies anew, with their checksums
 	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
 	build/lock/bin/uv pip compile setup.cfg $(LOCK) --output-file requirements/runtime.lock
 	echo 'setuptools>=77' | build/lock/bin/uv pip compile - $(LOCK) --output-file requirements/build.lock
 
+changelog: $(VENV)/.dev ## the fragments of changelog.d/ become CHANGELOG.md's section of the version that the package states
+	$(BIN)/towncrier build --yes --version $$($(BIN)/antigravity-proxy --version | sed 's/.* //')
+
 dist: $(VENV)/.dev ## wheel and sdist, in dist/
 	$(BIN)/python -m build
+
+deb: ## the Debian package, in dist/, by a container engine; BASE= names another Debian than trixie
+	$(CONTAINER) build --network=host --file deploy/debian/Dockerfile $(if $(BASE),--build-arg BASE=$(BASE)) \
+	--build-arg SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) --output dist .
+
+release: $(VENV)/.release ## packages, image, bill of materials, provenance and checksums in dist/, all tried (docs/releasing.md)
+	$(BIN)/python deploy/release/release.py
 
 clean: ## removes what the others made
 	rm -rf $(VENV) build tests/clients/node_modules dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -95,8 +137,31 @@ $(VENV)/.dev: setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[dev]'
 	touch $@ $(VENV)/.runtime
 
+$(BENCH)/.python: $(VENV)/.dev
+	$(BENCH_PYTHON) -m venv --clear --without-pip $(BENCH)
+	$(BIN)/pip --python $(BENCH) install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e .
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[docs]'
+	touch $@
+
+# what is listed for run time at its lower bounds; the tools of the tests as new as they are
+$(OLDEST)/.dev: setup.cfg pyproject.toml
+	$(PYTHON) -m venv --clear $(OLDEST)
+	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check uv
+	$(OLDEST)/bin/uv pip compile --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --extra otel --extra keychain setup.cfg \
+	--output-file $(OLDEST)/oldest.txt
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --compile-bytecode --config-settings editable_mode=compat \
+	--constraint $(OLDEST)/oldest.txt -e '.[dev]'
+	touch $@
+
 $(VENV)/.browser: $(VENV)/.dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[browser]'
+	touch $@
+
+$(VENV)/.release: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[release]'
 	touch $@
 
 $(CLIENTS)/.python: tests/clients/python/requirements.txt

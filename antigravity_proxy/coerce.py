@@ -7,7 +7,7 @@ from typing import Any
 
 #: the last moment that a date can have, in epoch seconds: the end of the year 9999
 _LAST = 253_402_300_799.0
-#: seconds of the longest wait that anybody is told
+#: seconds of the longest wait that is ever stated to a client
 _YEAR = 366 * 86_400
 
 
@@ -33,7 +33,7 @@ def mapping(value: object) -> dict[str, Any]:
 
 
 def dated(epoch: float) -> float:
-    """A moment (epoch seconds) between 1970 and 9999: other systems' numbers may be no date at all."""
+    """A moment (epoch seconds) between 1970 and 9999: other systems' numbers may not be dates at all."""
     return 0.0 if math.isnan(epoch) else max(0.0, min(_LAST, epoch))
 
 

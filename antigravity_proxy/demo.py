@@ -103,7 +103,7 @@ def daemon_environment(
 ) -> dict[str, str]:
     """The environment of a daemon that serves a throwaway volume, and an API key, from a simulated Google.
 
-    ``volume``: None: there is none. ``admin_port``: where its admin pages are, which may write that volume; 0: there
+    ``volume``: None: there is none. ``admin_port``: the port of its admin pages, which may write that volume; 0: there
     are none, and it is read-only.
     """
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -119,11 +119,7 @@ def daemon_environment(
             "OAUTH_LISTEN_PORT": str(admin_port),  # another daemon, or the desktop app, may have the usual one
             "OAUTH_CALLBACK_PORT": str(admin_port or 8888),
         }
-        | (
-            {"PROXY_API_KEY": KEY, "HOME": tempfile.gettempdir()}
-            if volume is None
-            else {"ANTIGRAVITY_DATA_DIR": str(volume)}
-        )
+        | (_WITHOUT_VOLUME if volume is None else {"ANTIGRAVITY_DATA_DIR": str(volume)})
     )
 
 

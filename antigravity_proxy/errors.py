@@ -1,4 +1,4 @@
-"""The tree of errors that a client is told. Imports nothing; dialects only render these.
+"""The tree of errors that clients get. Imports nothing; dialects only render these.
 
 Whoever raises one has already decided what it means; no code below ever reads the message to find out. The statuses
 are the "client" column of upstream.md 6.3 and the table of translation.md 10.
@@ -12,7 +12,7 @@ class ProxyError(Exception):
 
     ``param`` names the request field that is wrong (``messages[2].content``). ``retry_after`` is in whole seconds,
     at least 1, and becomes the ``Retry-After`` header. ``upstream_status`` is upstream's own name of the status
-    (``FAILED_PRECONDITION``), which the Gemini dialect passes on. ``shows_code``: the code is told in every dialect,
+    (``FAILED_PRECONDITION``), which the Gemini dialect passes on. ``shows_code``: the code is shown in every dialect,
     in Anthropic's at the message's end, in Gemini's as an ``ErrorInfo``.
     """
 
@@ -36,7 +36,7 @@ class ProxyError(Exception):
 
 
 class BadRequest(ProxyError):
-    """The request can't be served as it is: same answer on every account."""
+    """The request can't be served: every account would give the same answer."""
 
     status = 400
     code = "bad_request"
@@ -161,7 +161,7 @@ class UpstreamFailed(ProxyError):
 
 
 class UpstreamBroken(ProxyError):
-    """Upstream could not be reached, or broke off, or answered nonsense."""
+    """Upstream could not be reached, or broke off, or sent an invalid answer."""
 
     status = 502
     code = "upstream_broken"

@@ -67,7 +67,7 @@ def redact(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text with all that is invisible escaped: nobody can forge a line of the log, nor how it reads."""
+    """The text with all invisible characters escaped: nobody can forge a line of the log, nor how it reads."""
     return _INVISIBLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
@@ -81,9 +81,9 @@ def clean(text: str, longest: int) -> str:
 
 
 class Output:
-    """Where lines go: stdout, or a file. A reader that is gone, or a full disk, is no reason to stop serving.
+    """The output of log lines: stdout, or a file. A reader that is gone, or a full disk, does not stop the daemon.
 
-    ``path`` None: stdout as it is now. Raises OSError for a file that can't be written.
+    ``path`` None: the present stdout. Raises OSError for a file that can't be written.
     """
 
     def __init__(self, path: str | None) -> None:
@@ -99,7 +99,7 @@ class Output:
             return
 
     def reopen(self) -> None:
-        """Opens the file anew: what was there may have been moved away. If it can't be opened the old one goes on."""
+        """Reopens the file: the old one may have been moved away. If that fails, the old one stays in use."""
         if self._path is None:
             return
         try:
@@ -120,7 +120,7 @@ def observer(out: Output, level: str, form: str) -> ILogObserver:
     """An observer that writes events of at least ``level`` to ``out``, as ``text`` or ``json``."""
     render = _as_json if form == "json" else _as_text
     predicate = LogLevelFilterPredicate(defaultLogLevel=_LEVELS[level])
-    if level == "info":  # Twisted tells of every connection that it makes
+    if level == "info":  # Twisted logs every connection that it makes
         for namespace in ("twisted", "log_legacy"):
             predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
     found: ILogObserver = FilteringLogObserver(_Writer(out, render), [predicate])

@@ -55,6 +55,6 @@ class SecretBytes(bytes):
 
 
 def masked(text: str) -> str:
-    """An e-mail address with its first letter and its domain; anything else as it is."""
+    """An e-mail address with its first letter and its domain; anything else unchanged."""
     local, at, domain = text.rpartition("@")
     return f"{local[:1]}***@{domain}" if at else text

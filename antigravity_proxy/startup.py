@@ -1,4 +1,4 @@
-"""What a start begins with: the settings from their four sources, and the volume they name. Blocking, once."""
+"""The beginning of a start: the settings from their four sources, and the volume they name. Blocking, once."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Options(usage.Options):
     ]
 
     def parseOptions(self, options: Any = None) -> None:
-        """Reads the command line; what is wrong with it is told in one line, with status 1."""
+        """Reads the command line; an error is one line, with status 1."""
         if self.parent is not None:  # the process is twistd's, so ours: what is loaded from here on takes a while
             signals.hear_from_now_on()
         try:

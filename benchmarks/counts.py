@@ -46,7 +46,7 @@ run()
 """
 
 
-def system_calls(running: bench.Bench, load: dict[str, float], *, stream: bool) -> tuple[int, int]:
+def system_calls(running: bench.Bench, load: dict[str, int], *, stream: bool) -> tuple[int, int]:
     """The daemon's system calls while it is under load, and the number of what it was asked for."""
     tracer = subprocess.Popen(
         ["strace", "-f", "-c", "-U", "calls,name", "-p", str(running.daemon.pid)],

@@ -1,23 +1,21 @@
 """What Twisted itself costs: two proxies that translate and do nothing else, for the daemon to be measured against.
 
-    python benchmarks/floors.py raw|lean --port 8100 --upstream http://127.0.0.1:9100
+    python benchmarks/floors.py raw|lean --port 8100 --upstream 9100
 
-``raw`` is a `Site` before an `Agent`, as one writes it first; ``lean`` has bare transports on both sides and reads just
-enough of HTTP/1.1 for this benchmark. Both take OpenAI chat requests, ask Code Assist's form, and answer in OpenAI's.
-No key, no account, no limit, no log: a floor, not a proxy.
+``raw`` is a `Site` before an `Agent`, as one writes it first and with nothing tuned; ``lean`` has bare transports on
+both sides and reads just enough of HTTP/1.1 for this benchmark. Both take OpenAI chat requests, ask Code Assist's form
+of 127.0.0.1, and answer in OpenAI's. No key, no account, no limit, no log: a floor, not a proxy.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections import deque
 from typing import Any
-from urllib.parse import urlsplit
 
 from twisted.internet import reactor as installed
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool
@@ -29,7 +27,7 @@ from zope.interface import implementer
 
 reactor: Any = installed
 _STREAM, _WHOLE = b"/v1internal:streamGenerateContent?alt=sse", b"/v1internal:generateContent"
-_LENGTH = re.compile(rb"content-length: *(\d+)", re.I)
+#: one that the simulated upstream takes
 _TOKEN = b"Bearer ya29.sim-0"
 
 
@@ -51,23 +49,12 @@ def translated(body: bytes) -> tuple[bool, bytes]:
     return bool(asked.get("stream")), json.dumps(envelope).encode()
 
 
-def _text(payload: bytes) -> str:
+def _candidate(payload: bytes) -> tuple[str, bool]:
+    """Text of an upstream event or answer, and whether it is the last."""
     found = json.loads(payload)
-    response = found.get("response", found)
-    parts = [part for each in response.get("candidates", ()) for part in each.get("content", {}).get("parts", ())]
-    return "".join(part.get("text", "") for part in parts)
-
-
-def chunk(payload: bytes) -> bytes:
-    """An upstream event as an event of OpenAI's."""
-    delta = {"choices": [{"index": 0, "delta": {"content": _text(payload)}}], "object": "chat.completion.chunk"}
-    return b"data: " + json.dumps(delta).encode() + b"\n\n"
-
-
-def document(payload: bytes) -> bytes:
-    """An upstream answer as OpenAI's."""
-    message = {"role": "assistant", "content": _text(payload)}
-    return json.dumps({"object": "chat.completion", "choices": [{"index": 0, "message": message}]}).encode()
+    candidate = found.get("response", found)["candidates"][0]
+    text = "".join(part.get("text", "") for part in candidate["content"]["parts"])
+    return text, bool(candidate.get("finishReason"))
 
 
 class Events:
@@ -78,8 +65,45 @@ class Events:
 
     def feed(self, data: bytes) -> bytes:
         """The events that are complete with this."""
-        *lines, self._buffer = (self._buffer + data).split(b"\n")
-        return b"".join([chunk(line[6:]) for line in lines if line.startswith(b"data: ")])
+        buffer, out = self._buffer + data, []
+        while True:
+            end, width = buffer.find(b"\n\r\n"), 3
+            if end < 0:
+                end, width = buffer.find(b"\n\n"), 2
+            if end < 0:
+                break
+            event, buffer = buffer[:end], buffer[end + width :]
+            if event.startswith(b"data: "):
+                out.append(self._chunk(event[6:]))
+        self._buffer = buffer
+        return b"".join(out)
+
+    @staticmethod
+    def _chunk(payload: bytes) -> bytes:
+        text, ends = _candidate(payload)
+        choice = {"index": 0, "delta": {"content": text}, "finish_reason": "stop" if ends else None}
+        chunk = {
+            "id": "chatcmpl-1",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": "sim",
+            "choices": [choice],
+        }
+        return b"data: " + json.dumps(chunk, separators=(",", ":"), ensure_ascii=False).encode() + b"\n\n"
+
+
+def document(payload: bytes) -> bytes:
+    """An upstream answer as OpenAI's."""
+    text, _ = _candidate(payload)
+    answer = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "sim",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    }
+    return json.dumps(answer).encode()
 
 
 # raw: twisted.web on both sides
@@ -92,34 +116,46 @@ class _Body:
 
     def startProducing(self, consumer: Any) -> Deferred[None]:
         consumer.write(self._body)
-        done: Deferred[None] = Deferred()
-        done.callback(None)
-        return done
+        return succeed(None)
 
     def pauseProducing(self) -> None: ...
     def resumeProducing(self) -> None: ...
     def stopProducing(self) -> None: ...
 
 
-class _Answer(Protocol):
-    def __init__(self, request: Any, stream: bool) -> None:
-        self._request, self._stream = request, stream
-        self._events, self._whole = Events(), b""
+class _Pump(Protocol):
+    """A streamed answer."""
+
+    def __init__(self, request: Any) -> None:
+        self._request, self._events = request, Events()
+
+    def connectionMade(self) -> None:
+        self._request.registerProducer(self.transport, True)
 
     def dataReceived(self, data: bytes) -> None:
-        if not self._stream:
-            self._whole += data
-        elif out := self._events.feed(data):
-            self._request.write(out)
+        self._request.write(self._events.feed(data))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._stream:
-            self._request.write(b"data: [DONE]\n\n")
-        else:
-            out = document(self._whole)
+        self._request.unregisterProducer()
+        if not self._request._disconnected:
+            self._request.finish()
+
+
+class _Collect(Protocol):
+    """A whole answer."""
+
+    def __init__(self, request: Any) -> None:
+        self._request, self._pieces = request, list[bytes]()
+
+    def dataReceived(self, data: bytes) -> None:
+        self._pieces.append(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if not self._request._disconnected:
+            out = document(b"".join(self._pieces))
             self._request.setHeader(b"content-length", b"%d" % len(out))
             self._request.write(out)
-        self._request.finish()
+            self._request.finish()
 
 
 class Raw(Resource):
@@ -127,11 +163,12 @@ class Raw(Resource):
 
     isLeaf = True
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: int) -> None:
         super().__init__()
-        self._upstream = upstream.encode()
+        self._upstream = b"http://127.0.0.1:%d" % upstream
         pool = HTTPConnectionPool(reactor)
-        pool.maxPersistentPerHost = 4096
+        pool.maxPersistentPerHost = 5000
+        pool.retryAutomatically = False
         self._agent = Agent(reactor, pool=pool)
 
     def render_GET(self, request: Any) -> bytes:
@@ -141,10 +178,15 @@ class Raw(Resource):
         stream, body = translated(request.content.read())
         headers = Headers({b"Content-Type": [b"application/json"], b"Authorization": [_TOKEN]})
         url = self._upstream + (_STREAM if stream else _WHOLE)
-        request.setHeader(b"content-type", b"text/event-stream" if stream else b"application/json")
         asked = self._agent.request(b"POST", url, headers, _Body(body))
-        asked.addCallback(lambda response: response.deliverBody(_Answer(request, stream)))
+        asked.addCallback(self._answered, request, stream)
         return NOT_DONE_YET
+
+    @staticmethod
+    def _answered(response: Any, request: Any, stream: bool) -> None:
+        request.setResponseCode(response.code)
+        request.setHeader(b"content-type", b"text/event-stream" if stream else b"application/json")
+        response.deliverBody(_Pump(request) if stream else _Collect(request))
 
 
 # lean: bare transports on both sides
@@ -153,98 +195,107 @@ class Raw(Resource):
 class _Upstream(Protocol):
     """A kept connection to upstream; takes answers in chunks or of a known length."""
 
-    front: Any = None
+    def __init__(self, lean: Lean, front: _Front, request: bytes) -> None:
+        self._lean, self._front, self._request = lean, front, request
+        self._buffer, self._left = b"", -2  # bytes of the body that are to come; -1: it is in chunks, -2: no head yet
 
-    def ask(self, front: _Front, request: bytes, stream: bool) -> None:
-        self.front, self._stream = front, stream
-        self._buffer, self._left, self._events = b"", None, Events()
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        transport.setTcpNoDelay(True)
+        transport.write(self._request)
+
+    def ask(self, front: _Front, request: bytes) -> None:
+        self._front, self._buffer, self._left = front, b"", -2
         transport: Any = self.transport
         transport.write(request)
 
     def dataReceived(self, data: bytes) -> None:
         self._buffer += data
-        if self._left is None:
-            head, end, rest = self._buffer.partition(b"\r\n\r\n")
-            if not end:
-                return
-            length = _LENGTH.search(head)
-            self._left = int(length[1]) if length else -1
-            self._buffer = rest
+        if self._left == -2 and not self._head():
+            return
         if self._left >= 0:
             if len(self._buffer) >= self._left:
-                self._done(document(self._buffer) if not self._stream else self._events.feed(self._buffer))
+                out = document(self._buffer)
+                self._front.out(_DOCUMENT_HEAD % (len(out), out))
+                self._lean.idle.append(self)
             return
-        out = []
-        while True:
-            size, end, rest = self._buffer.partition(b"\r\n")
-            if not end or len(rest) < int(size, 16) + 2:
-                break
-            count = int(size, 16)
-            self._buffer = rest[count + 2 :]
-            if not count:
-                whole = b"".join(out)
-                self._done(document(whole) if not self._stream else self._events.feed(whole))
-                return
-            out.append(rest[:count])
-        if out and self._stream:
-            self.front.event(self._events.feed(b"".join(out)))
-        elif out:
-            self._buffer = b"".join(b"%x\r\n%b\r\n" % (len(each), each) for each in out) + self._buffer
+        pieces, ended = self._chunks()
+        out = self._front.events.feed(b"".join(pieces)) if pieces else b""
+        if out:
+            self._front.out(b"%x\r\n%s\r\n" % (len(out), out))
+        if ended:
+            self._front.out(b"0\r\n\r\n")
+            self._lean.idle.append(self)
 
-    def _done(self, last: bytes) -> None:
-        front, self.front = self.front, None
-        front.lean.idle.append(self)
-        front.end(last)
+    def _head(self) -> bool:
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return False
+        head = self._buffer[:end].lower()
+        self._buffer = self._buffer[end + 4 :]
+        at = head.find(b"content-length:")
+        self._left = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else -1
+        if self._left < 0:
+            self._front.out(_STREAM_HEAD)
+        return True
+
+    def _chunks(self) -> tuple[list[bytes], bool]:
+        """The chunks that are whole, and whether the last one is among them."""
+        pieces: list[bytes] = []
+        while True:
+            end = self._buffer.find(b"\r\n")
+            if end < 0:
+                return pieces, False
+            size = int(self._buffer[:end], 16)
+            if len(self._buffer) < end + size + 4:
+                return pieces, False
+            if not size:
+                return pieces, True
+            pieces.append(self._buffer[end + 2 : end + 2 + size])
+            self._buffer = self._buffer[end + 4 + size :]
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self in getattr(self.factory, "idle", ()):
-            self.factory.idle.remove(self)  # type: ignore[union-attr]
+        if self in self._lean.idle:
+            self._lean.idle.remove(self)
 
 
 class _Front(Protocol):
     """A client's connection."""
 
-    lean: Lean
+    def __init__(self, lean: Lean) -> None:
+        self._lean, self._buffer, self._need = lean, b"", -1
 
     def connectionMade(self) -> None:
-        self._buffer = b""
+        transport: Any = self.transport
+        transport.setTcpNoDelay(True)
+        self.out = transport.write
 
     def dataReceived(self, data: bytes) -> None:
         self._buffer += data
-        head, end, body = self._buffer.partition(b"\r\n\r\n")
-        if not end:
-            return
-        length = _LENGTH.search(head)
-        transport: Any = self.transport
-        if length is None:
-            self._buffer = b""
-            transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-            return
-        if len(body) < int(length[1]):
-            return
-        self._buffer = b""
-        self._stream, asked = translated(body)
-        self._begun = False
-        self.lean.ask(self, asked, self._stream)
-
-    def event(self, data: bytes) -> None:
-        if data:
-            head = b"" if self._begun else _STREAM_HEAD
-            self._begun = True
-            transport: Any = self.transport
-            transport.write(head + b"%x\r\n%b\r\n" % (len(data), data))
-
-    def end(self, last: bytes) -> None:
-        transport: Any = self.transport
-        if self._stream:
-            self.event(last + b"data: [DONE]\n\n")
-            transport.write(b"0\r\n\r\n")
-        else:
-            transport.write(_WHOLE_HEAD % len(last) + last)
+        if self._need < 0:
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            head = self._buffer[:end].lower()
+            at = head.find(b"content-length:")
+            if at < 0:
+                self._buffer = b""
+                self.out(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                return
+            self._at, self._need = end + 4, end + 4 + int(head[at + 15 :].split(b"\r\n", 1)[0])
+        if len(self._buffer) >= self._need:
+            body, self._buffer, self._need = self._buffer[self._at :], b"", -1
+            stream, asked = translated(body)
+            self.events = Events()
+            self._lean.ask(self, _REQUEST % (_STREAM if stream else _WHOLE, _TOKEN, len(asked), asked))
 
 
+_REQUEST = (
+    b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAuthorization: %b\r\n"
+    b"Content-Length: %d\r\n\r\n%b"
+)
 _STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-_WHOLE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+_DOCUMENT_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 
 
 class Lean(Factory):
@@ -252,40 +303,29 @@ class Lean(Factory):
 
     noisy = False
 
-    def __init__(self, upstream: str) -> None:
-        parts = urlsplit(upstream)
-        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
+    def __init__(self, upstream: int) -> None:
+        self._port = upstream
         self.idle: deque[_Upstream] = deque()
 
     def buildProtocol(self, addr: Any) -> _Front:
-        front = _Front()
-        front.lean = self
-        return front
+        return _Front(self)
 
-    def ask(self, front: _Front, body: bytes, stream: bool) -> None:
+    def ask(self, front: _Front, request: bytes) -> None:
         """Asks upstream over an idle connection, or a new one."""
-        head = b"POST %b HTTP/1.1\r\nHost: %b:%d\r\nContent-Type: application/json\r\nAuthorization: %b\r\n"
-        head %= (_STREAM if stream else _WHOLE, self._host.encode(), self._port, _TOKEN)
-        request = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
         if self.idle:
-            self.idle.pop().ask(front, request, stream)
-            return
-        made = _Connecting(self, front, request, stream)
-        reactor.connectTCP(self._host, self._port, made)
+            self.idle.pop().ask(front, request)
+        else:
+            reactor.connectTCP("127.0.0.1", self._port, _Connecting(self, front, request))
 
 
 class _Connecting(Factory):
     noisy = False
 
-    def __init__(self, lean: Lean, front: _Front, request: bytes, stream: bool) -> None:
-        self.idle = lean.idle
-        self._asks = (front, request, stream)
+    def __init__(self, *asks: Any) -> None:
+        self._asks = asks
 
     def buildProtocol(self, addr: Any) -> _Upstream:
-        connection = _Upstream()
-        connection.factory = self
-        reactor.callLater(0, connection.ask, *self._asks)
-        return connection
+        return _Upstream(*self._asks)
 
     def startedConnecting(self, connector: Any) -> None: ...
     def clientConnectionFailed(self, connector: Any, reason: Failure) -> None: ...
@@ -296,13 +336,13 @@ def main() -> None:
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("kind", choices=("raw", "lean"))
     a.add_argument("--port", type=int, required=True)
-    a.add_argument("--upstream", required=True)
+    a.add_argument("--upstream", type=int, required=True, help="port of 127.0.0.1")
     o = a.parse_args()
     factory: Any
     if o.kind == "lean":
         factory = Lean(o.upstream)
     else:
-        factory = Site(Raw(o.upstream), parsePOSTFormSubmission=False)
+        factory = Site(Raw(o.upstream))
         factory.log = lambda request: None
     reactor.listenTCP(o.port, factory, backlog=4096, interface="127.0.0.1")
     reactor.run()

@@ -34,8 +34,8 @@ class Totals:
 class Connection(asyncio.Protocol):
     """One kept connection."""
 
-    def __init__(self, request: bytes, streamed: bool, until: float, requests: int, totals: Totals) -> None:
-        self._request, self._streamed, self._until, self._left = request, streamed, until, requests
+    def __init__(self, request: bytes, until: float, requests: int, totals: Totals) -> None:
+        self._request, self._until, self._left = request, until, requests
         self._totals = totals
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._answering = False
@@ -66,7 +66,7 @@ class Connection(asyncio.Protocol):
         self._events += data.count(b"data: ")
         self._tail = (self._tail + data)[-32:]
         if self._tail.endswith(b"\r\n0\r\n\r\n"):
-            self._finish("" if not self._streamed or b"[DONE]" in self._tail else "no [DONE]")
+            self._finish("")
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._answering:
@@ -113,7 +113,7 @@ async def run(o: argparse.Namespace) -> Totals:
             await asyncio.sleep(1 / o.ramp)
         try:
             _, connection = await loop.create_connection(
-                lambda: Connection(request, o.stream, until, o.requests, totals), "127.0.0.1", o.port
+                lambda: Connection(request, until, o.requests, totals), "127.0.0.1", o.port
             )
         except OSError as e:
             totals.fail(f"refused: {e}")
@@ -133,7 +133,6 @@ def main() -> None:
     a.add_argument("--seconds", type=float, default=3600)
     a.add_argument("--requests", type=int, default=-1, help="per connection; -1: until the seconds are over")
     a.add_argument("--ramp", type=float, default=0)
-    a.add_argument("--stream", action="store_true")
     o = a.parse_args()
     began = time.perf_counter()
     totals = asyncio.run(run(o))

@@ -22,6 +22,12 @@ def free_port() -> int:
         return port
 
 
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
 def get(url: str, timeout: float = 2) -> bytes:
     """The body of a page; raises OSError."""
     with urllib.request.urlopen(url, timeout=timeout) as answer:

@@ -15,8 +15,8 @@ from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
 from antigravity_proxy.daemon.process import keep_monotonic_time
 
-#: marks of the rows that a test proves, and their table
-pytest_plugins = ("support.matrix",)
+#: marks of the rows that a test proves, and their table; what the tests cost
+pytest_plugins = ("support.matrix", "support.suite_cost")
 
 DATA = Path(__file__).parent / "data"
 

@@ -1,6 +1,7 @@
-"""Fails where the tests leave too much untried: whole files of the pure packages, a floor for everything.
+"""Fails where the tests leave too much untried. Every file is covered whole, lines and branches, but for a list.
 
-Run after the tests, by ``make test``.
+The list only shrinks: a file that tests have come to cover whole leaves it. Run after the tests, by ``make test``.
+What runs in a process of its own (`cli`, `tap`, signals) is tried there, and not counted here.
 """
 
 from __future__ import annotations
@@ -9,100 +10,156 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-#: covered whole, lines and branches, each file
-WHOLE = (
-    "canonical",
-    "codeassist",
-    "credentials/file.py",
-    "credentials/google_file.py",
-    "dialect",
-    "errors.py",
-    "geminiapi",
-    "generatecontent",
-    "messages",
-    "vertex",
-    "coerce.py",
-    "secret.py",
-    "http1/parser.py",
-    "web/bodies.py",
-    "web/origin.py",
-    "web/round_robin.py",
-    "settings",
-    "accounts/groups.py",
-    "accounts/lease.py",
-    "accounts/quota_poll.py",
-    "accounts/ranking.py",
-    "accounts/replication.py",
-    "accounts/state.py",
-    "accounts/stats.py",
-    "accounts/policy.py",
-    "accounts/reasons.py",
-    "accounts/rules.py",
-    "admin/account_card.py",
-    "admin/accounts.py",
-    "admin/chart.py",
-    "admin/headline.py",
-    "admin/history.py",
-    "admin/markup.py",
-    "admin/place.py",
-    "admin/settings_shown.py",
-    "replicas/facts.py",
-    "replicas/state.py",
-    "replicas/cache.py",
-    "replicas/outbox.py",
-    "replicas/sessions.py",
-    "replicas/status.py",
-    "replicas/vault.py",
-    "replicas/wire.py",
-    "state/schema.py",
-    "state/usage_report.py",
-    "state/usage_table.py",
-    "telemetry/access.py",
-    "telemetry/bucket.py",
-    "telemetry/metrics.py",
-    "telemetry/drift.py",
-    "telemetry/record.py",
-    "telemetry/trace.py",
-    "upstream/assertion.py",
-    "volume/accounts.py",
-    "volume/guiconfig.py",
-    "volume/layout.py",
-    "volume/paused.py",
-    "volume/removals.py",
-    "volume/safestorage.py",
-    "volume/wal.py",
-    "web/client_kind.py",
-    "web/identity.py",
-    "relay/exhausted.py",
-    "relay/signatures.py",
-    "responses",
-    "web/routes.py",
+#: not covered whole yet
+INCOMPLETE = frozenset(
+    (
+        "accounts/pool.py",
+        "accounts/replication.py",
+        "accounts/slices.py",
+        "accounts/standing.py",
+        "accounts/terms.py",
+        "accounts/waiting.py",
+        "admin/account.py",
+        "admin/changes.py",
+        "admin/credentials.py",
+        "admin/overview.py",
+        "admin/page.py",
+        "admin/resource.py",
+        "admin/service.py",
+        "admin/signin.py",
+        "admin/sse.py",
+        "admin/usage.py",
+        "admin/why.py",
+        "cli/__main__.py",
+        "cli/accounts.py",
+        "cli/credentials.py",
+        "cli/main.py",
+        "cli/usage.py",
+        "credentials/source.py",
+        "daemon/account_calls.py",
+        "daemon/apply_volume.py",
+        "daemon/credential_calls.py",
+        "daemon/event_loop.py",
+        "daemon/gemini_models.py",
+        "daemon/health.py",
+        "daemon/in_force.py",
+        "daemon/listeners.py",
+        "daemon/notices.py",
+        "daemon/observability.py",
+        "daemon/official.py",
+        "daemon/process.py",
+        "daemon/service.py",
+        "daemon/signals.py",
+        "daemon/systemd.py",
+        "daemon/webhook.py",
+        "demo.py",
+        "followed.py",
+        "http1/sending.py",
+        "operator/admin_client.py",
+        "operator/backup.py",
+        "operator/check.py",
+        "operator/connectivity.py",
+        "operator/credentials.py",
+        "operator/keychain.py",
+        "operator/left_out.py",
+        "operator/login.py",
+        "operator/restore.py",
+        "operator/running.py",
+        "relay/attempt.py",
+        "relay/counting.py",
+        "relay/embedding.py",
+        "relay/failover.py",
+        "relay/fanout.py",
+        "relay/generation.py",
+        "relay/projects.py",
+        "relay/reader.py",
+        "replicas/connection.py",
+        "replicas/connector.py",
+        "replicas/leases.py",
+        "replicas/link.py",
+        "replicas/publisher.py",
+        "replicas/responses.py",
+        "replicas/store.py",
+        "replicas/sync.py",
+        "simulator/__main__.py",
+        "simulator/claude.py",
+        "simulator/conversation.py",
+        "simulator/gemini_api.py",
+        "simulator/methods.py",
+        "simulator/schemas.py",
+        "simulator/tools.py",
+        "simulator/validate.py",
+        "simulator/vertex.py",
+        "startup.py",
+        "state/database.py",
+        "state/place.py",
+        "state/remembered.py",
+        "state/store.py",
+        "tap.py",
+        "telemetry/loop.py",
+        "telemetry/tracing.py",
+        "ticker.py",
+        "upstream/available.py",
+        "upstream/connection.py",
+        "upstream/egress.py",
+        "upstream/endpoints.py",
+        "upstream/exchange.py",
+        "upstream/gemini_models.py",
+        "upstream/tunnel.py",
+        "volume/atomic.py",
+        "volume/files.py",
+        "volume/keys.py",
+        "volume/reader.py",
+        "volume/service.py",
+        "volume/snapshot.py",
+        "volume/writer.py",
+        "web/api.py",
+        "web/budgets.py",
+        "web/channel.py",
+        "web/client_keys_writing.py",
+        "web/edge.py",
+        "web/gate.py",
+        "web/responses.py",
+        "web/serving.py",
+        "web/sockets.py",
+    )
 )
 #: percent of everything, lines and branches
-FLOOR = 90.0
+FLOOR = 96.0
+
+
+def findings(report: Mapping[str, Any]) -> list[str]:
+    """What is wrong, a line each, with a report as ``coverage json`` writes it."""
+    found = []
+    files = {path.removeprefix("antigravity_proxy/"): file for path, file in sorted(report["files"].items())}
+    for name, file in files.items():
+        is_whole = file["summary"]["percent_covered"] == 100
+        if is_whole and name in INCOMPLETE:
+            found.append(f"{name} is covered whole: take it out of INCOMPLETE in tests/coverage_gate.py")
+        elif not is_whole and name not in INCOMPLETE:
+            branches = [f"{a}->{b}" for a, b in file["missing_branches"]]
+            found.append(f"{name}: lines {file['missing_lines']}, branches {branches} are not covered")
+    found += [f"{name} is not there: take it out of INCOMPLETE" for name in sorted(INCOMPLETE - files.keys())]
+    total = report["totals"]["percent_covered"]
+    if total < FLOOR:
+        found.append(f"{total:.1f} % of everything is covered, less than {FLOOR} %")
+    return found
 
 
 def main() -> int:
-    """Prints what is missing; returns the exit status."""
+    """Prints what is wrong; returns the exit status."""
     with tempfile.TemporaryDirectory() as directory:
-        report = Path(directory) / "coverage.json"
-        subprocess.run([sys.executable, "-m", "coverage", "json", "-q", "-o", str(report)], check=True)
-        found = json.loads(report.read_text())
-    failed = False
-    for path, file in sorted(found["files"].items()):
-        name = path.removeprefix("antigravity_proxy/")
-        if (
-            any(name == part or name.startswith(part + "/") for part in WHOLE)
-            and file["summary"]["percent_covered"] < 100
-        ):
-            failed = True
-            branches = [f"{a}->{b}" for a, b in file["missing_branches"]]
-            print(f"{path}: lines {file['missing_lines']}, branches {branches} are not covered")
-    total = found["totals"]["percent_covered"]
-    print(f"coverage: {total:.1f} % of everything (floor {FLOOR} %)")
-    return 1 if failed or total < FLOOR else 0
+        written = Path(directory) / "coverage.json"
+        subprocess.run([sys.executable, "-m", "coverage", "json", "-q", "-o", str(written)], check=True)
+        report = json.loads(written.read_text())
+    found = findings(report)
+    print(*found, sep="\n", end="\n" if found else "")
+    print(f"coverage: {report['totals']['percent_covered']:.1f} % of everything, {len(INCOMPLETE)} files not whole")
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -100,6 +100,27 @@ def test_the_printed_models_of_official_credentials_answer(demo: tuple[subproces
         assert b"Hello from the simulated model" in answer.read()
 
 
+def test_official_credentials_alone(tmp_path: Path) -> None:
+    """Without a volume: the model that is printed is served by the key, and nothing is degraded."""
+    process = start(free_port(), tmp_path, ("--official",), HOME=str(tmp_path))
+    try:
+        printed = read_until(process, "Ctrl-C")
+        assert "No account is there" in printed
+        snippet = "\n".join(re.findall(r"^  (from openai.*|stream = .*|for chunk in .*)$", printed, re.M))
+        asked = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, timeout=30, check=True)
+        assert asked.stdout.strip() == "Hello from the simulated model. You said: Hello"
+        url = re.search(r"^  URL  (.*)$", printed, re.M)
+        assert url is not None
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{url[1]}/health", timeout=10) as told:
+            health = json.load(told)
+        assert (health["status"], health["database"]) == ("healthy", "none")
+        assert health["credentials"] == {"gemini": 1, "vertex": 1}
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=10)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_printed_status_page_is_there(demo: tuple[subprocess.Popen[str], str]) -> None:
     page = re.search(r"^Status page: (http://localhost:\d+/)", demo[1], re.M)
     assert page is not None

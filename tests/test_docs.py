@@ -52,6 +52,18 @@ def test_every_package_is_in_the_architectures_table() -> None:
         assert f"`{path.parent.name}/`" in text, path.parent.name
 
 
+def test_the_map_of_the_tests_has_every_folder() -> None:
+    """And each package has its tests in the folder of its name."""
+    text = (ROOT / "tests/README.md").read_text()
+    told = {name for row in re.findall(r"^\| (`[^|]*)\|", text, re.M) for name in re.findall(r"`(\w+)`", row)}
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert told == folders
+    packages = {path.parent.name for path in (ROOT / "antigravity_proxy").glob("*/__init__.py")}
+    assert packages - folders == {"cli"}  # in tests/operator
+    for target in re.findall(r"`make ([a-z-]+)`", text):
+        assert f"\n{target}:" in (ROOT / "Makefile").read_text(), target
+
+
 def test_every_runtime_dependency_is_explained() -> None:
     text = (ROOT / "docs/dependencies.md").read_text().lower()
     section = re.search(r"install_requires =\n((?:    .*\n)+)", (ROOT / "setup.cfg").read_text())

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import audit_gate
+import coverage_gate
+import private_access
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -73,3 +75,44 @@ def test_no_test_bears_the_mark_of_a_row_twice() -> None:
                 names = everywhere + _rows(node.decorator_list)
                 doubled += [f"{path.name}: {node.name}: {name}" for name in set(names) if names.count(name) > 1]
     assert doubled == []
+
+
+def test_tests_reach_for_nothing_private_that_they_did_not_before() -> None:
+    found, allowed = private_access.counts(), private_access.ALLOWED
+    more = {name: count for name, count in found.items() if count > allowed.get(name, 0)}
+    assert not more, f"use a public way: {more}"
+    fewer = {name: found.get(name, 0) for name, count in allowed.items() if found.get(name, 0) < count}
+    assert not fewer, f"well done; correct tests/private_access.py: {fewer}"
+
+
+def test_what_counts_as_private() -> None:
+    source = """
+from antigravity_proxy.x import _one, two
+self._mine, cls._ours, other._three, other.__dunder__, other.self._four
+monkeypatch.setattr(module, "_five", 1)
+monkeypatch.setattr("antigravity_proxy.x._six", 1)
+monkeypatch.setattr(module, "seven", "_eight")
+"""
+    assert sorted(private_access.accesses(source)) == [
+        "_five", "_one", "antigravity_proxy.x._six", "other._three", "other.self._four",
+    ]  # fmt: skip
+
+
+def test_a_file_is_covered_whole_or_listed_and_never_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    def file(percent: float) -> dict[str, Any]:
+        return {"summary": {"percent_covered": percent}, "missing_lines": [3], "missing_branches": [[2, 3]]}
+
+    def told(total: float, **files: float) -> list[str]:
+        found = {f"antigravity_proxy/{name}.py": file(percent) for name, percent in files.items()}
+        return coverage_gate.findings({"files": found, "totals": {"percent_covered": total}})
+
+    monkeypatch.setattr(coverage_gate, "INCOMPLETE", frozenset({"listed.py"}))
+    assert told(99.0, listed=90.0, other=100.0) == []
+    assert told(99.0, listed=90.0, other=99.9) == ["other.py: lines [3], branches ['2->3'] are not covered"]
+    assert "listed.py is covered whole" in told(99.0, listed=100.0)[0]
+    assert "listed.py is not there" in told(99.0, other=100.0)[0]
+    assert "less than" in told(50.0, listed=90.0)[0]
+
+
+def test_the_list_of_files_that_are_not_covered_whole_names_files() -> None:
+    assert [name for name in coverage_gate.INCOMPLETE if not (ROOT / "antigravity_proxy" / name).is_file()] == []

@@ -35,7 +35,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree.mkdir()
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree)
-    for name in ("antigravity_proxy", "twisted", "benchmarks"):
+    for name in ("antigravity_proxy", "twisted", "benchmarks", "deploy"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "dropin.cache"))
     run(sys.executable, "-m", "build", "--outdir", work / "out", tree)
     return work / "out"

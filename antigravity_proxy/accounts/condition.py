@@ -1,4 +1,4 @@
-"""How an account or an official credential is doing, as its operator is told: page, capacity and metrics. Pure."""
+"""The state of an account or an official credential, as its operator sees it: page, capacity and metrics. Pure."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState, LastFailure
 from antigravity_proxy.coerce import dated
 
-#: out: can't serve, and mostly waits for somebody; limited: some models cool; busy: at the limit of its leases
-Kind = Literal["out", "paused", "cooling", "limited", "busy", "ready"]
-KINDS: tuple[Kind, ...] = ("ready", "busy", "limited", "cooling", "paused", "out")
+#: out: can't serve, and mostly waits for somebody; held: all accounts are on hold; limited: some models cool; busy: at
+#: the limit of its leases
+Kind = Literal["out", "paused", "held", "cooling", "limited", "busy", "ready"]
+KINDS: tuple[Kind, ...] = ("ready", "busy", "limited", "cooling", "held", "paused", "out")
 
 
 class Cooling(Struct, frozen=True):
-    """What cools: a model, or all where it is empty, until a moment in epoch seconds."""
+    """A cooldown: of a model, or of all where ``model`` is empty, until a moment in epoch seconds."""
 
     model: str
     until: int
 
 
 class CredentialCondition(Struct, frozen=True):
-    """An official credential as it is now; nothing in it is secret.
+    """The state of an official credential; nothing in it is secret.
 
     ``kind`` and ``upstream`` as `canonical.credential` has them. ``group``: whose quotas it shares, empty: it has its
     own, as far as is known. ``tier``: ``free``, ``paid``, or empty where nothing has shown it. ``why``: what keeps it
-    out. ``used_today``: requests of this UTC day, ``max_per_day`` of at most so many, 0: any number.
+    out. ``used_today``: requests of this UTC day; ``max_per_day``: the most that are allowed, 0: any number.
     """
 
     name: str
@@ -50,12 +51,14 @@ class CredentialCondition(Struct, frozen=True):
     trouble: LastFailure | None
 
 
-def kind_of(state: AccountState, rules: Rules, now: Moment) -> Kind:
-    """How the account is doing."""
+def kind_of(state: AccountState, rules: Rules, now: Moment, *, held: bool = False) -> Kind:
+    """How the account is doing. ``held``: all are on hold, since Google has barred one for its terms."""
     if state.credential.paused:
         return "paused"
     if not policy.is_usable(state, now) or policy.is_flagged(state, now):
         return "out"
+    if held:
+        return "held"
     cooldowns = [key for key, cooldown in state.cooldowns.items() if cooldown.until > now.monotonic]
     if ALL_MODELS in cooldowns or _day_is_over(state, now):
         return "cooling"
@@ -74,7 +77,7 @@ def serving(counts: Mapping[Kind, int]) -> int:
 
 
 def cooling(state: AccountState, now: Moment) -> tuple[Cooling, ...]:
-    """What cools, all models first, then by name."""
+    """The cooldowns, those of all models first, then by name."""
     found = {key: cooldown.until for key, cooldown in state.cooldowns.items() if cooldown.until > now.monotonic}
     if _day_is_over(state, now):
         found[ALL_MODELS] = max(found.get(ALL_MODELS, 0.0), policy.day_is_over(state, now))

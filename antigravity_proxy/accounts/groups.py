@@ -17,16 +17,16 @@ log = Logger()
 
 #: how the ids of quotas end
 _TIER = re.compile(r"-(Free|Paid)Tier\d*$")
-#: in the place of an account's id, where replicas are told of models that the whole upstream can't serve
+#: stands in the account's place where replicas learn of models that the whole upstream can't serve
 WHOLE_UPSTREAM = "**"
 #: models that are remembered as resting; clients can name others
 _MAX_RESTING = 256
 
 
 class Groups:
-    """Who shares quotas with whom. Credentials without a group share with nobody, as far as is known.
+    """Which credentials share quotas. A credential without a group shares with none, as far as is known.
 
-    ``tell`` is told what errors of upstream's show: a credential's id, its sign-in, and its project.
+    ``tell`` records what upstream's errors reveal: a credential's id, its sign-in, and its project.
     """
 
     __slots__ = ("_members", "_projects", "_tell")

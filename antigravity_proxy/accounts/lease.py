@@ -1,4 +1,4 @@
-"""A lease: one account, held while one attempt runs; or why there is none."""
+"""A lease: one account, held while one attempt runs; or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from antigravity_proxy.accounts.state import ALL_MODELS, AccountState
 class Lease:
     """One account, held for one attempt with one model. Release it exactly once, whatever happened.
 
-    ``on_release`` is told of the account when it is given back. ``traceparent`` is the header under which upstream is
-    told of the attempt, ``upstream_trace`` the id that it calls it by itself; empty: none. ``location``: where the
+    ``on_release`` is called with the account when it is given back. ``traceparent`` is the header that identifies the
+    attempt to upstream, ``upstream_trace`` upstream's own id of it; empty: none. ``location``: where the
     model is asked, empty: its upstream has none. ``group``: who shares the account's quotas, itself among them.
     """
 

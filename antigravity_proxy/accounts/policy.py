@@ -38,7 +38,7 @@ class Moment(NamedTuple):
     epoch: float
 
 
-#: tier (of the bits below), priority, quota, leases in flight, turn: the smallest is chosen
+#: tier (of the bits below), priority, quota, leases in flight, virtual time: the smallest is chosen
 Rank = tuple[int, int, float, int, float]
 #: the place of the leases in a rank
 IN_FLIGHT = 3
@@ -48,21 +48,22 @@ UNOFFERED, TROUBLED, TOKENLESS, MARKED = 8, 4, 2, 1
 
 
 class Eligibility(NamedTuple):
-    """Where an account stands for a model.
+    """The rank of an account for a model.
 
-    ``rank`` is None where it can't be chosen now; ``again`` is when time alone may better it (monotonic seconds, inf:
-    never); ``cools`` is when it is free again if it merely cools, else 0. ``full``: it is only busy.
+    ``rank`` is None where it can't be chosen now; ``retry_at`` is when time alone may better it (monotonic seconds,
+    inf: never); ``cools`` is when it is free again if it merely cools, else 0. ``busy``: it is only at the limit of
+    its leases.
     """
 
     rank: Rank | None
-    again: float = float("inf")
+    retry_at: float = float("inf")
     cools: float = 0.0
-    full: bool = False
+    busy: bool = False
 
 
 #: an account that is not there, or that time alone does not bring back
 NOWHERE = Eligibility(None)
-_FULL = Eligibility(None, full=True)
+_BUSY = Eligibility(None, busy=True)
 
 
 def has_live_token(state: AccountState, now: Moment) -> bool:
@@ -138,8 +139,10 @@ def at(model: str, location: str) -> str:
 
 def location_for(state: AccountState, model: str, now: Moment) -> str:
     """The first of its locations that is free for the model; empty: there are none."""
-    places = state.credential.locations_for(model)
-    return next((place for place in places if _active(state, at(model, place), now) is None), "")
+    for place in state.credential.locations_for(model):
+        if _active(state, at(model, place), now) is None:
+            return place
+    return ""
 
 
 def week_reserved(state: AccountState, model: str, rules: Rules, now: Moment) -> float:
@@ -178,9 +181,9 @@ def is_flagged(state: AccountState, now: Moment) -> bool:
 
 
 def remaining(state: AccountState, model: str, now: Moment) -> tuple[float, float]:
-    """What is known to be left of the quota, 0 to 1, and when it begins anew (monotonic seconds, inf: not known).
+    """The known remaining quota, 0 to 1, and when it resets (monotonic seconds, inf: not known).
 
-    A quota that has begun anew since, or was never told, counts as full.
+    A quota that has reset since, or was never reported, counts as full.
     """
     quota = state.quota.get(model)
     if quota is None:
@@ -200,12 +203,12 @@ def has_quota(state: AccountState, model: str, rules: Rules, now: Moment) -> boo
 
 
 def eligibility(state: AccountState, model: str, rules: Rules, now: Moment) -> Eligibility:
-    """Where the account stands for ``model``.
+    """The account's rank for ``model``.
 
-    A quota that is used up, or down to the reserve, counts as a cooldown until it begins anew (upstream.md 3.4).
+    A quota that is used up, or down to the reserve, counts as a cooldown until it resets (upstream.md 3.4).
     """
     credential = state.credential
-    if not in_use(state) or not (credential.may_use_all or credential.may_use(model)):
+    if not in_use(state) or ((credential.models or credential.exclude) and not credential.may_use(model)):
         return NOWHERE
     live = has_live_token(state, now)
     if not live and not can_refresh(state, now):
@@ -222,7 +225,7 @@ def eligibility(state: AccountState, model: str, rules: Rules, now: Moment) -> E
     if until:
         return Eligibility(None, until, 0.0 if cooldown is not None and cooldown.flagged else until)
     if state.in_flight and state.in_flight >= (max_leases(state, rules) or float("inf")):
-        return _FULL
+        return _BUSY
     troubled = state.last_until > now.monotonic
     rank = (
         (not is_offered(state, model)) * UNOFFERED
@@ -232,7 +235,7 @@ def eligibility(state: AccountState, model: str, rules: Rules, now: Moment) -> E
         -PREFERRED if credential.id == rules.preferred else -rules.priorities.get(credential.id, credential.priority),
         -left if rules.mode == "performance-first" else 0.0,
         state.in_flight,
-        state.turn,
+        state.virtual_time,
     )
     return Eligibility(rank, min(resets_at, state.last_until) if troubled else resets_at)
 
@@ -247,20 +250,20 @@ def is_offered(state: AccountState, model: str) -> bool:
     return state.offered is None or model in state.offered
 
 
-def next_turn(state: AccountState, model: str, current: float, now: Moment) -> float:
-    """The account's turn after a lease: further off the less of its quota is left. ``current``: the latest turn so far.
+def next_virtual_time(state: AccountState, model: str, current: float, now: Moment) -> float:
+    """The account's virtual time after a lease, later the less of its quota is left. ``current``: the latest so far.
 
     Equal accounts so take turns, the longest idle first; one with half the quota left gets half as many. One that
     could not serve for long does not make up for it.
     """
     left, _ = remaining(state, model, now)
-    return max(state.turn, current) + 1.0 / max(left, LEAST_SHARE)
+    return max(state.virtual_time, current) + 1.0 / max(left, LEAST_SHARE)
 
 
 def cooldown_length(verdict: Verdict, strikes: int, jitter: float, rules: Rules) -> float:
     """Seconds to set aside: what upstream stated, else the ladder's step for ``strikes`` earlier failures in a row.
 
-    ``jitter`` is from 0 to 1; a stated time is taken as it is, in whole seconds (upstream.md 6.2).
+    ``jitter`` is from 0 to 1; a stated time is used unchanged, in whole seconds (upstream.md 6.2).
     """
     if verdict.delay is not None:
         return float(-(-verdict.delay // 1))
@@ -277,7 +280,7 @@ def cooldown_length(verdict: Verdict, strikes: int, jitter: float, rules: Rules)
 
 
 def cooldown_keys(verdict: Verdict, model: str, location: str = "") -> tuple[str, ...]:
-    """What the verdict cools on the account: nothing, everything, or the model sent and the one that upstream names;
+    """The keys that the verdict cools down: none, the whole account, or the model sent and the one that upstream names;
     at one location, if it is about that.
     """
     if verdict.scope in (Scope.ACCOUNT, Scope.GROUP):
@@ -290,7 +293,7 @@ def cooldown_keys(verdict: Verdict, model: str, location: str = "") -> tuple[str
 
 
 def cooldown(verdict: Verdict, until: float, strikes: int) -> Cooldown:
-    """The cooldown of a verdict until a moment (monotonic seconds), after so many failures in a row before."""
+    """The verdict's cooldown, until a moment (monotonic seconds), after ``strikes`` consecutive failures before."""
     needs_owner = verdict.needs_owner or 0 < verdict.flagged_after <= strikes + 1
     return Cooldown(until, needs_owner or verdict.not_offered, verdict.is_fault, verdict.not_offered)
 

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.groups import WHOLE_UPSTREAM, Groups, RestingModels
 from antigravity_proxy.accounts.lease import Lease
+from antigravity_proxy.accounts.penalties import Penalties
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.ranking import Ranking
 from antigravity_proxy.accounts.replication import LocalState, ReplicaEvents, SharedState, session_key
@@ -21,16 +22,17 @@ from antigravity_proxy.accounts.state import FAULT, NOT_OFFERED, AccountState, S
 from antigravity_proxy.accounts.stats import Census, Counters, ModelCapacity, Tally, capacity
 from antigravity_proxy.accounts.terms import TermsRest
 from antigravity_proxy.accounts.waiting import WaitingLine
+from antigravity_proxy.accounts.watcher import PoolWatcher
 from antigravity_proxy.canonical.credential import KINDS, Credential
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.canonical.verdict import Scope, Verdict
+from antigravity_proxy.canonical.verdict import Verdict
 
 log = Logger()
 
 #: accounts that are taken from the volume in one turn of the reactor: a few milliseconds
-_AT_ONCE = 250
+AT_ONCE = 250
 #: models whose order is kept; clients can name more, if the user's mapping lets them
-_MAX_RANKINGS = 64
+MAX_RANKINGS = 64
 
 
 class Pool:
@@ -50,7 +52,6 @@ class Pool:
     ) -> None:
         self._clock = clock
         self._epoch = epoch
-        self._jitter = jitter
         self._rules = Rules() if rules is None else rules
         self._shared = LocalState() if shared is None else shared
         self._states: dict[str, AccountState] = {}
@@ -58,21 +59,16 @@ class Pool:
         self.find: Callable[[str], AccountState | None] = self._states.get
         self._rankings: dict[str, Ranking] = {}
         self._line: WaitingLine[Lease] = WaitingLine(clock)
-        self._turn = 0.0  # the latest turn so far
+        self._virtual_time = 0.0  # the latest so far
         self._serial = 0
         #: who shares quotas with whom
         self.groups = Groups(self._shared.grouped)
         self.resting_models = RestingModels()
+        self._penalties = Penalties(self.groups, self.resting_models, self._shared, jitter)
         self._tells_kinds = False  # whether anything here was ever set aside for a fault, or had no access to a model
         self._updates = Slices(clock)
         self._census = Census(clock, self._states.values(), self.now)
-        #: told of an account that is passed over for want of a token: nobody else would renew it
-        self.on_tokenless: Callable[[AccountState], object] = unwatched
-        #: told of an account that is new here, and of one that is gone
-        self.on_joined: Callable[[AccountState], object] = unwatched
-        self.on_left: Callable[[AccountState], object] = unwatched
-        #: told of an account that has used up a quota: others of its models may share it
-        self.on_exhausted: Callable[[AccountState], object] = unwatched
+        self._watchers: tuple[PoolWatcher, ...] = ()
         #: when an account was last leased (monotonic seconds)
         self.last_leased = float("-inf")
         self.counters = Counters()
@@ -106,6 +102,10 @@ class Pool:
         """This moment on both clocks."""
         return Moment(self._clock.seconds(), self._epoch())
 
+    def watch(self, watcher: PoolWatcher) -> None:
+        """Tells it of the accounts from now on."""
+        self._watchers = (*self._watchers, watcher)
+
     def update(self, credentials: Iterable[Credential]) -> Deferred[None]:
         """Takes these accounts: new ones join, gone ones leave, known ones keep cooldowns and fresh tokens.
 
@@ -116,13 +116,13 @@ class Pool:
     def _taking(self, credentials: Sequence[Credential]) -> Iterator[None]:
         for number, credential in enumerate(credentials, 1):
             self._take(credential)
-            if number % _AT_ONCE == 0:
+            if number % AT_ONCE == 0:
                 yield
         here = {credential.id for credential in credentials}
         for number, known in enumerate(tuple(self._states), 1):
             if known not in here:
                 self._leave(self._states.pop(known))
-            if number % _AT_ONCE == 0:
+            if number % AT_ONCE == 0:
                 yield
         yield from self._census.counting()
 
@@ -135,7 +135,8 @@ class Pool:
             self.groups.join(state)
             self._changed(state)
             self._shared.recall(credential.id)
-            self.on_joined(state)
+            for watcher in self._watchers:
+                watcher.joined(state)
         elif state.credential is not credential:
             self.groups.leave(state)
             state.update(credential)
@@ -148,7 +149,8 @@ class Pool:
         self.groups.leave(state)
         for order in self._rankings.values():
             order.leave(state)
-        self.on_left(state)
+        for watcher in self._watchers:
+            watcher.left(state)
 
     def lease(
         self,
@@ -159,7 +161,7 @@ class Pool:
         keep: bool = False,
         resting: bool = False,
     ) -> Lease | None:
-        """The next account for ``model`` (an upstream id) that is not among ``tried``; None when there is none now.
+        """The next account for ``model`` (an upstream id) that is not among ``tried``; None if there is none now.
 
         The account that ``session`` is bound to comes first. The session moves when that account can't serve, unless
         ``keep``: what is wrong is not the account's fault (upstream.md 1.1). ``resting``: also while the upstream is
@@ -167,26 +169,28 @@ class Pool:
         """
         if self.terms_rest:
             return None
-        if self.resting_models and not resting and self.resting_models.of(model, self._clock.seconds()) is not None:
+        now = self.now()
+        if self.resting_models and not resting and self.resting_models.of(model, now.monotonic) is not None:
             return None
-        state = self._choose(model, tried, session, keep)
-        return None if state is None else self._hold(state, model)
+        state = self._choose(model, tried, session, keep, now)
+        return None if state is None else self._hold(state, model, now)
 
     def again(self, state: AccountState, model: str) -> Lease | None:
         """This very account once more; None if it has been set aside meanwhile."""
-        standing = policy.eligibility(state, model, self._rules, self.now())
+        now = self.now()
+        standing = policy.eligibility(state, model, self._rules, now)
         may = standing.rank is not None and self._is_here(state) and not self.terms_rest
-        return self._hold(state, model) if may else None
+        return self._hold(state, model, now) if may else None
 
     def queue(self, model: str, tried: Collection[AccountState], session: bytes) -> Deferred[Lease | None]:
         """Waits a moment for an account that is only busy; fires with None if none was given back."""
         return self._line.join(lambda: self.lease(model, tried, session))
 
     def is_full(self, model: str) -> bool:
-        """Whether nobody can serve ``model``, but somebody could if it were not at the limit of its leases."""
+        """Whether no account can serve ``model`` only because of the limit of leases."""
         now = self.now()
         order = self._ranking(model, now)
-        return order.first(now) is None and bool(order.full) and not self.terms_rest
+        return order.first(now) is None and bool(order.busy) and not self.terms_rest
 
     def free_in(self, model: str) -> float | None:
         """Seconds until an account can serve ``model``, 0: one can; None: time alone brings none back."""
@@ -229,7 +233,7 @@ class Pool:
         return self._census.now()
 
     def capacity(self, models: Iterable[str]) -> tuple[ModelCapacity, ...]:
-        """What the accounts can serve now of these models and of those that were asked for."""
+        """The present capacity for these models and for those that were requested."""
         return capacity(sorted({*models, *self._rankings}), self._states.values(), self._rules, self.now())
 
     def standings(self) -> Iterator[tuple[str, int, int]]:
@@ -246,33 +250,11 @@ class Pool:
         """Sets an account aside as the verdict says, its group or the model; a longer cooldown in force stays."""
         now, trouble = self._clock.seconds(), of_verdict(verdict, model, self._epoch())
         self._tells_kinds |= verdict.is_fault or verdict.not_offered
-        members = self.groups.members(state) if verdict.scope in _OF_GROUP else (state,)
-        if verdict.scope is Scope.LAST_IN_ORDER:
-            state.last_until = max(state.last_until, now + (verdict.ladder[0] if verdict.ladder else policy.LAST_FOR))
-        elif verdict.scope in (Scope.UNTIL_CHANGED, Scope.GROUP_UNTIL_CHANGED):
-            for each in members:
-                each.barred = trouble.reason if trouble is not None else verdict.client_words
-                self._shared.barred(each.credential.id, each.sign_in, each.barred)
-        elif verdict.scope is Scope.UPSTREAM_MODEL:
-            strikes = self.resting_models.strikes(model, now)
-            length = policy.cooldown_length(verdict, strikes, self._jitter(), self._rules)
-            cooldown = policy.cooldown(verdict, now + length, strikes)
-            if self.resting_models.rest(model, cooldown):
-                self._shared.cooled(WHOLE_UPSTREAM, model, length, cooldown.marks)
-        for key in policy.cooldown_keys(verdict, model, location):
-            strikes = max(each.strikes_before(key, verdict.cause, now) for each in members)
-            length = policy.cooldown_length(verdict, strikes, self._jitter(), self._rules)
-            cooldown = policy.cooldown(verdict, now + length, strikes)
-            for each in members:
-                each.strikes[key, verdict.cause] = strikes + 1
-                if each.cool(key, cooldown, now):
-                    self._shared.cooled(each.credential.id, key, length, cooldown.marks)
-        for each in members:
-            each.last_failure = trouble or each.last_failure
+        for each in self._penalties.apply(state, model, verdict, location, trouble, self._rules, now):
             self._changed(each)
         self.counters.set_aside[verdict.cause.value] += 1
         if verdict.uses_quota:
-            self.on_exhausted(state)
+            self.exhausted(state)
         if verdict.about_terms:
             self.terms_rest.begin(state.credential.id)
         log.info(
@@ -285,8 +267,17 @@ class Pool:
             model=model,
         )
 
+    def exhausted(self, state: AccountState) -> None:
+        """An account has used up a quota, or may have."""
+        for watcher in self._watchers:
+            watcher.exhausted(state)
+
+    def _tokenless(self, state: AccountState) -> None:
+        for watcher in self._watchers:
+            watcher.tokenless(state)
+
     def observed_quota(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
-        """What upstream says of an account's quotas, by model; nothing happens if it is gone."""
+        """Takes upstream's report of an account's quotas, by model; does nothing if the account is gone."""
         state = self._states.get(account)
         if state is not None:
             state.observed(figures)
@@ -304,7 +295,7 @@ class Pool:
             self._line.given_back()
 
     def forgive(self, identity: str) -> bool:
-        """Takes an account back into use, whatever set it aside, here and at every replica; False: there is none."""
+        """Clears everything that sets an account aside, here and on every replica; False: there is no such account."""
         state = self._states.get(identity)
         if state is None:
             return False
@@ -321,8 +312,9 @@ class Pool:
     def _leave_alone(self, model: str, seconds: float, marks: int) -> None:
         self.resting_models.rest(model, marked(self._clock.seconds() + seconds, marks))
 
-    def _choose(self, model: str, tried: Collection[AccountState], session: bytes, keep: bool) -> AccountState | None:
-        now = self.now()
+    def _choose(
+        self, model: str, tried: Collection[AccountState], session: bytes, keep: bool, now: Moment
+    ) -> AccountState | None:
         order = self._ranking(model, now)
         names = [session] if session else []
         if self._rules.mode == "cache-first":  # all who are not bound yet follow one another
@@ -332,7 +324,7 @@ class Pool:
         for name in names:
             bound = self._states.get(self._shared.account_of(name, now.monotonic) or "")
             standing = policy.eligibility(bound, model, self._rules, now) if bound is not None else policy.NOWHERE
-            if standing.rank is None and not standing.full and not (keep and bound is not None):
+            if standing.rank is None and not standing.busy and not (keep and bound is not None):
                 moving.append(name)
             elif standing.rank is not None and bound is not None and bound not in tried:
                 chosen = self._or_better(bound, standing.rank, order, tried, now)
@@ -340,7 +332,7 @@ class Pool:
         if chosen is None:
             chosen = order.first(now, tried)
         if (waiting := order.first_tokenless()) is not None and waiting is not chosen:
-            self.on_tokenless(waiting)
+            self._tokenless(waiting)
         if chosen is not None:
             for name in moving:
                 self._shared.bind(name, chosen.credential.id, now.monotonic)
@@ -353,21 +345,20 @@ class Pool:
         if rank[0] <= policy.MARKED:
             return bound
         if rank[0] & policy.TOKENLESS:
-            self.on_tokenless(bound)
+            self._tokenless(bound)
         best = order.first(now, tried)
         if best is None:
             return bound
         found = policy.eligibility(best, order.model, self._rules, now).rank
         return best if found is not None and found[0] < rank[0] else bound
 
-    def _hold(self, state: AccountState, model: str) -> Lease:
-        now = self.now()
+    def _hold(self, state: AccountState, model: str, now: Moment) -> Lease:
         self.last_leased = now.monotonic
         state.in_flight += 1
         self.counters.leases += 1
         self.counters.held += 1
-        self._turn = max(self._turn, state.turn)
-        state.turn = policy.next_turn(state, model, self._turn, now)
+        self._virtual_time = max(self._virtual_time, state.virtual_time)
+        state.virtual_time = policy.next_virtual_time(state, model, self._virtual_time, now)
         if state.credential.kind in KINDS or state.credential.max_per_day:
             policy.count_for_day(state, now)
         return Lease(self.released, state, model, policy.location_for(state, model, now), self.groups.members(state))
@@ -375,7 +366,7 @@ class Pool:
     def _ranking(self, model: str, now: Moment) -> Ranking:
         order = self._rankings.get(model)
         if order is None:
-            while len(self._rankings) >= _MAX_RANKINGS:
+            while len(self._rankings) >= MAX_RANKINGS:
                 del self._rankings[next(iter(self._rankings))]
             order = self._rankings[model] = Ranking(model, self._states.values(), self._rules, now)
         return order
@@ -388,7 +379,3 @@ class Pool:
 
     def _is_here(self, state: AccountState) -> bool:
         return self._states.get(state.credential.id) is state
-
-
-#: the scopes that are about all credentials of a quota group
-_OF_GROUP = frozenset({Scope.GROUP, Scope.GROUP_MODEL, Scope.GROUP_LOCATION_MODEL, Scope.GROUP_UNTIL_CHANGED})

@@ -1,6 +1,6 @@
 """Asks upstream now and then what each account is offered and has left; requests never wait for it (upstream.md 3.4).
 
-Gently: one account after the other, however many there are. What fails is asked later, and changes nothing.
+One account after the other, however many there are. A failed poll is repeated later, and changes nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.replication import LocalState, SharedState
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.watcher import PoolWatcher
 from antigravity_proxy.canonical.offers import Available, Offers, united
 
 log = Logger()
@@ -26,7 +27,7 @@ log = Logger()
 EVERY, IDLE_EVERY = 300.0, 3600.0
 #: an account whose quota is used up is looked at again soon, but not more often than that
 SOON = 60.0
-#: an account without a live token waits so long for one
+#: seconds that an account without a live token waits for one
 TOKENLESS = 15.0
 #: these are lengthened or shortened by up to this share, so that accounts don't stay in step
 JITTER = 0.1
@@ -52,18 +53,18 @@ class _Plan(Struct, gc=False):
 
 
 class _Kind(Struct, eq=False):
-    """What so many accounts are offered alike, and the ids of it."""
+    """The offer that many accounts have in common, and its id."""
 
     offers: Offers
     ids: frozenset[str] | None
     accounts: int = 0
 
 
-class QuotaPoll:
-    """Looks at the accounts of a pool between ``start`` and ``stop``, and tells it of their quotas.
+class QuotaPoll(PoolWatcher):
+    """Polls the accounts of a pool between ``start`` and ``stop``, and reports their quotas to it.
 
-    ``ask`` calls ``fetchAvailableModels`` for an account; ``tell`` hears what all are offered together, whenever that
-    has changed. ``jitter`` gives a number from 0 to 1. Of several replicas one looks, and tells the others of quotas by
+    ``ask`` calls ``fetchAvailableModels`` for an account; ``tell`` is called with the joint offer whenever that
+    has changed. ``jitter`` gives a number from 0 to 1. Of several replicas one polls, and shares quotas by
     ``shared``; what an account is offered each finds out for itself, at first and then by the hour.
     """
 
@@ -78,6 +79,7 @@ class QuotaPoll:
     ) -> None:
         self._clock = clock
         self._pool = pool
+        pool.watch(self)
         self._ask = ask
         self._tell = tell
         self._jitter = jitter
@@ -196,7 +198,7 @@ class QuotaPoll:
                 plan.seen = plan.asked
                 self._pool.observed_quota(state.credential.id, found.quotas)
                 self._note(state, found.offers)
-        if self._plans.get(state) is plan and plan.due <= plan.asked:  # else it is planned anew already
+        if self._plans.get(state) is plan and plan.due <= plan.asked:  # else it is scheduled again already
             seconds = min(EVERY * 2.0 ** min(plan.failures, 8), IDLE_EVERY)
             self._put(state, self._clock.seconds() + self._about(seconds))
 
@@ -208,7 +210,7 @@ class QuotaPoll:
         return self._about(seconds) * (1 + len(self._plans) / 1000)
 
     def _note(self, state: AccountState, offers: Offers | None) -> None:
-        """The account is offered this; tells what all are offered, if that has changed."""
+        """Stores the account's offer; reports the joint offer if that has changed."""
         before = self._offered.pop(state, None)
         known = len(self._kinds)
         if offers is not None:

@@ -1,9 +1,9 @@
-"""The accounts in the order in which they serve one model, kept up to date instead of sorted anew. Pure.
+"""The accounts in the order in which they serve one model, kept sorted incrementally. Pure.
 
 A scan of 10,000 accounts for every request would cost more than the rest of the request. So each model has a sorted
-list; an account is moved when something changes. What makes an account worse (a lease, a token that ends) moves it only
-when it comes to the front: the place that it has is never worse than the one that it deserves. What makes it better
-(a lease that ends, a new token, a new row) is told by ``touch``; what time alone betters wakes it.
+list; an account is moved when something changes. A change that makes an account worse (a lease, a token that ends)
+moves it only when it comes to the front: its place is never worse than it deserves. A change that makes it better (a
+lease that ends, a new token, a new row) is reported by ``touch``; an improvement by time alone has a timer.
 
 A model's first request doesn't wait for its whole order: of very many accounts each choice takes in some more.
 """
@@ -24,7 +24,7 @@ K = TypeVar("K", Rank, float)
 #: accounts that one choice wakes at most, while it finds one without waking more: thousands may cool to the same second
 _WAKE_AT_ONCE = 8
 #: accounts that one choice takes in at most, while it finds one among them: about a millisecond
-_TAKE_IN_AT_ONCE = 250
+TAKE_IN_AT_ONCE = 250
 #: smaller than the rank of any account that has to renew its token first
 _TOKENLESS: Rank = (policy.TOKENLESS, *(float("-inf"),) * 4)  # type: ignore[assignment]
 
@@ -32,17 +32,12 @@ _TOKENLESS: Rank = (policy.TOKENLESS, *(float("-inf"),) * 4)  # type: ignore[ass
 class Sorted(Generic[K]):
     """Accounts by a key, the smallest first; among equals by serial. Moving a pointer is cheap, even past thousands."""
 
-    __slots__ = ("_entries", "_keys")
+    __slots__ = ("_keys", "entries")
 
     def __init__(self) -> None:
         self._keys: dict[AccountState, K] = {}
-        self._entries: list[tuple[K, int, AccountState]] = []
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __getitem__(self, index: int) -> tuple[K, int, AccountState]:
-        return self._entries[index]
+        #: key, serial and account, in order; only ``put`` changes them
+        self.entries: list[tuple[K, int, AccountState]] = []
 
     def key(self, state: AccountState) -> K | None:
         """The account's key; None: it isn't here."""
@@ -50,12 +45,12 @@ class Sorted(Generic[K]):
 
     def at_least(self, key: K) -> AccountState | None:
         """The first account whose key is not smaller."""
-        i = bisect_left(self._entries, (key,))
-        return self._entries[i][2] if i < len(self._entries) else None
+        i = bisect_left(self.entries, (key,))
+        return self.entries[i][2] if i < len(self.entries) else None
 
     def up_to(self, key: K) -> int:
         """How many keys are not greater."""
-        return bisect_right(self._entries, (key, float("inf")))
+        return bisect_right(self.entries, (key, float("inf")))
 
     def put(self, state: AccountState, key: K | None) -> None:
         """Moves the account to its new key; None takes it out."""
@@ -63,17 +58,17 @@ class Sorted(Generic[K]):
         if known == key:
             return
         if known is not None:
-            del self._entries[bisect_left(self._entries, (known, state.serial))]
+            del self.entries[bisect_left(self.entries, (known, state.serial))]
             del self._keys[state]
         if key is not None:
-            insort(self._entries, (key, state.serial, state))
+            insort(self.entries, (key, state.serial, state))
             self._keys[state] = key
 
 
 class Ranking:
-    """All accounts as they stand for one model. ``full``: those that are only busy."""
+    """All accounts, ranked for one model. ``busy``: those that are only at the limit of their leases."""
 
-    __slots__ = ("_cooling", "_newcomers", "_ready", "_rules", "_waking", "full", "model")
+    __slots__ = ("_cooling", "_newcomers", "_ready", "_rules", "_waking", "busy", "model")
 
     def __init__(self, model: str, states: Iterable[AccountState], rules: Rules, now: Moment) -> None:
         self.model = model
@@ -82,21 +77,23 @@ class Ranking:
         self._cooling: Sorted[float] = Sorted()
         self._waking: Sorted[float] = Sorted()
         self._newcomers = dict.fromkeys(states)
-        self.full: set[AccountState] = set()
-        self._take_in(now, _TAKE_IN_AT_ONCE)
+        self.busy: set[AccountState] = set()
+        self._take_in(now, TAKE_IN_AT_ONCE)
 
     def first(self, now: Moment, tried: Collection[AccountState] = ()) -> AccountState | None:
-        """The account to lease next, other than those ``tried``; None when there is none now."""
-        self._wake(now, _WAKE_AT_ONCE)
-        self._take_in(now, _TAKE_IN_AT_ONCE)
+        """The account to lease next, other than those ``tried``; None if there is none now."""
+        if self._waking.entries:
+            self._wake(now, _WAKE_AT_ONCE)
+        if self._newcomers:
+            self._take_in(now, TAKE_IN_AT_ONCE)
         found = self._first(now, tried)
-        if found is None and (self._wake(now, len(self._waking)) or self._newcomers):
+        if found is None and (self._wake(now, len(self._waking.entries)) or self._newcomers):
             self._take_in(now, len(self._newcomers))
             found = self._first(now, tried)
         return found
 
     def _first(self, now: Moment, tried: Collection[AccountState]) -> AccountState | None:
-        ready, i = self._ready, 0
+        ready, i = self._ready.entries, 0
         while i < len(ready):
             rank, _, state = ready[i]
             if state in tried:
@@ -106,13 +103,13 @@ class Ranking:
         return None
 
     def first_free(self, now: Moment) -> float | None:
-        """When the first account that merely cools is free (monotonic seconds); None: there is none.
+        """When the first account in cooldown becomes available (monotonic seconds); None: there is none.
 
         Flagged accounts don't count: time alone does not bring them back.
         """
         self._take_in(now, len(self._newcomers))
-        while self._cooling:
-            until, _, state = self._cooling[0]
+        while self._cooling.entries:
+            until, _, state = self._cooling.entries[0]
             self.touch(state, now)
             if self._cooling.key(state) == until:
                 return until
@@ -121,7 +118,7 @@ class Ranking:
     def counts(self, now: Moment) -> tuple[int, int]:
         """How many can serve, busy or not, and how many cool; as far as they have been put in order."""
         free_again = self._cooling.up_to(now.monotonic)
-        return len(self._ready) + free_again + len(self.full), len(self._cooling) - free_again
+        return len(self._ready.entries) + free_again + len(self.busy), len(self._cooling.entries) - free_again
 
     def first_tokenless(self) -> AccountState | None:
         """The account to use next once it has a new token; None: all that can serve have one, as far as is known."""
@@ -133,17 +130,17 @@ class Ranking:
         found = policy.eligibility(state, self.model, self._rules, now)
         self._ready.put(state, found.rank)
         self._cooling.put(state, found.cools or None)
-        self._waking.put(state, found.again if found.again != float("inf") else None)
-        if found.full:
-            self.full.add(state)
+        self._waking.put(state, found.retry_at if found.retry_at != float("inf") else None)
+        if found.busy:
+            self.busy.add(state)
         else:
-            self.full.discard(state)
+            self.busy.discard(state)
         return found
 
     def released(self, state: AccountState, now: Moment) -> None:
-        """One lease fewer: moves the account if it stands behind its place for that."""
+        """One lease fewer: moves the account if it is too far back for that."""
         rank = self._ready.key(state)
-        if state in self.full or (rank is not None and rank[policy.IN_FLIGHT] > state.in_flight):
+        if state in self.busy or (rank is not None and rank[policy.IN_FLIGHT] > state.in_flight):
             self.touch(state, now)
 
     def leave(self, state: AccountState) -> None:
@@ -152,7 +149,7 @@ class Ranking:
         self._ready.put(state, None)
         self._cooling.put(state, None)
         self._waking.put(state, None)
-        self.full.discard(state)
+        self.busy.discard(state)
 
     def _take_in(self, now: Moment, at_most: int) -> None:
         """Puts accounts into the order that are not in it yet."""
@@ -162,7 +159,8 @@ class Ranking:
     def _wake(self, now: Moment, at_most: int) -> bool:
         """Looks again at accounts that time may have bettered; says whether there were any."""
         woken = 0
-        while woken < at_most and self._waking and self._waking[0][0] <= now.monotonic:
-            self.touch(self._waking[0][2], now)
+        waking = self._waking.entries
+        while woken < at_most and waking and waking[0][0] <= now.monotonic:
+            self.touch(waking[0][2], now)
             woken += 1
         return woken > 0

@@ -13,13 +13,13 @@ from antigravity_proxy.settings.proxies import parse_proxy_url
 
 
 class Words(NamedTuple):
-    """What is so of some accounts, for clients too, and what their operator can do."""
+    """A fact about some accounts, shown to clients too, and what their operator can do."""
 
     fact: str
     cure: str
 
 
-#: what is said of the accounts that are out of use for a reason; it follows their number, and identifies nobody
+#: the words for accounts that are out of use for a reason; they follow a number, and identify nobody
 OF_MANY = {
     OutOfUse.DISABLED: Words(
         "belong to a provider that is never used here", "sign in to Google accounts with the desktop app, or by 'login'"
@@ -43,7 +43,7 @@ OF_MANY = {
 def why_not(state: AccountState, clients: Collection[str], now: Moment) -> str:
     """Why the account is not usable, or what it lacks to serve at this moment; empty: nothing.
 
-    ``clients``: the keys of the configured OAuth clients. Cooldowns are no matter here.
+    ``clients``: the keys of the configured OAuth clients. Cooldowns are not considered here.
     """
     credential = state.credential
     if credential.disabled:

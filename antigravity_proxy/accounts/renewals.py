@@ -19,14 +19,14 @@ from antigravity_proxy.canonical.grant import RefreshRejected, RefreshToken
 
 log = Logger()
 
-#: seconds before its end at which a token is renewed: REFRESH_AHEAD, and by chance up to so many more
+#: seconds before its end at which a token is renewed: REFRESH_AHEAD, plus a random part of this
 SPREAD = 300.0
 #: seconds from the start to the first look, and from the end of a round to the next
 FIRST, PAUSE = 1.0, 30.0
 #: seconds between two renewals, and how many may be under way: some 18,000 accounts keep live tokens so
 PACE, AT_ONCE = 0.2, 4
 #: accounts that are looked at in one turn of the reactor
-_LOOKED_AT_ONCE = 5_000
+LOOKED_AT_ONCE = 5_000
 
 
 def due_at(state: AccountState) -> float:
@@ -84,7 +84,7 @@ class Renewals:
         for number, state in enumerate(tuple(self._states()), 1):
             if self._wants(state, now):
                 found.append(state)
-            if number % _LOOKED_AT_ONCE == 0:
+            if number % LOOKED_AT_ONCE == 0:
                 yield
         found.sort(key=lambda state: (state.expires_at <= now.epoch, abs(state.expires_at - now.epoch)), reverse=True)
         self._due = found

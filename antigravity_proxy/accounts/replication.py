@@ -1,5 +1,5 @@
-"""What replicas share: cooldowns, groups, sessions, tokens, quotas, look-ups. The one seam behind which a store may
-stand.
+"""The state that replicas share: cooldowns, groups, sessions, tokens, quotas, look-ups. A shared store implements this
+interface.
 
 A store that lies elsewhere keeps a mirror here: what this process says is written behind, what others say arrives by
 ``Listener``. So nothing that chooses an account ever waits for it. Only who looks something up may, since it waits
@@ -38,7 +38,7 @@ def session_key(name: str, model: str) -> bytes:
 
 
 class Listener(Protocol):
-    """Who is told what other replicas learnt; accounts by their id, ``seconds`` from now."""
+    """Receives what other replicas learnt; accounts by their id, ``seconds`` from now."""
 
     def on_cooled(self, account: str, key: str, seconds: float, marks: int) -> None:
         """An account is set aside for one model, or for all (``state.ALL_MODELS``), with `Cooldown.marks`."""
@@ -95,7 +95,7 @@ class Unheard:
 
 
 class Listeners:
-    """Who is told of which account: those of a part of the store are called ``part/name`` there (`Part`)."""
+    """The listeners by account: those of a part of the store call them ``part/name`` there (`Part`)."""
 
     def __init__(self) -> None:
         self._parts: dict[str, Listener] = {}
@@ -109,21 +109,24 @@ class Listeners:
             self._other = listener
 
     def of(self, account: str) -> tuple[Listener, str]:
-        """Whom to tell of an account, and what they call it."""
+        """The listener for an account, and the account's name there."""
         part, slash, name = account.partition("/")
         listener = self._parts.get(part) if slash else None
         return (self._other, account) if listener is None else (listener, name)
 
 
 class SharedState(Protocol):
-    """A store. What is not async returns at once, whatever happens elsewhere; ``now`` is in monotonic seconds."""
+    """A store.
+
+    Functions that are not async return at once, whatever happens elsewhere; ``now`` is in monotonic seconds.
+    """
 
     def listen(self, listener: Listener, part: str = "") -> None:
         """Tells this listener of that part from now on (`Listeners`)."""
         ...
 
     def recall(self, account: str) -> None:
-        """An account has joined, or its row has changed: tells the listener what others know of it."""
+        """An account has joined, or its row has changed: passes on to the listener what other replicas know of it."""
         ...
 
     def cooled(self, account: str, key: str, seconds: float, marks: int) -> None:
@@ -135,7 +138,7 @@ class SharedState(Protocol):
         ...
 
     def grouped(self, account: str, sign_in: str, project: str) -> None:
-        """Upstream tells this process to which project an account with this sign-in belongs."""
+        """Upstream has reported the project of an account with this sign-in."""
         ...
 
     def forgiven(self, account: str) -> None:
@@ -143,7 +146,7 @@ class SharedState(Protocol):
         ...
 
     def observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
-        """Upstream tells this process of an account's quotas, by model."""
+        """Upstream has reported an account's quotas, by model."""
         ...
 
     def account_of(self, session: bytes, now: float) -> str | None:
@@ -173,7 +176,7 @@ class _Binding(Struct):
 
 
 class LocalState:
-    """The store of a process that shares with nobody: it remembers sessions, and passes on the rest."""
+    """The store of a process that shares with no other: it remembers sessions, and passes on the rest."""
 
     def __init__(self, max_sessions: int = MAX_SESSIONS, seconds: float = SESSION_SECONDS) -> None:
         self._max = max_sessions
@@ -227,7 +230,7 @@ class LocalState:
         return await ask()
 
     async def claim(self, work: str, account: str, seconds: float) -> bool:
-        """There is nobody else to do it."""
+        """No other process can do it."""
         return True
 
     def __len__(self) -> int:
@@ -238,7 +241,7 @@ class LocalState:
 class Part:
     """A part of a store for what may be called as something else is: one upstream's credentials.
 
-    Sessions are told apart by whoever makes their keys.
+    Callers give sessions keys that can't collide.
     """
 
     def __init__(self, shared: SharedState, name: str) -> None:
@@ -299,7 +302,7 @@ class Part:
 class ReplicaEvents:
     """Implements ``shared.Listener`` over the accounts that are here; news of others is passed over.
 
-    ``set_aside`` sets an account aside, for a model's key, for so many seconds from now, with `Cooldown.marks`;
+    ``set_aside`` sets an account aside, for a model's key, for ``seconds`` from now, with `Cooldown.marks`;
     ``leave_alone`` does that with a model of the whole upstream. ``rest`` is that of all accounts.
     """
 
@@ -348,13 +351,13 @@ class ReplicaEvents:
             state.bar(reason)
 
     def on_grouped(self, account: str, sign_in: str, project: str) -> None:
-        """Upstream has told another replica to which project an account belongs."""
+        """Another replica has learnt an account's project."""
         state = self._states.get(account)
         if state is not None and state.sign_in == sign_in:
             self._groups.belongs(state, project)
 
     def on_observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
-        """Upstream has told another replica of an account's quotas."""
+        """Another replica has learnt an account's quotas."""
         state = self._states.get(account)
         if state is not None:
             state.observed(figures)

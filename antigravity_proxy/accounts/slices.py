@@ -1,4 +1,4 @@
-"""Long work on the reactor's thread, a slice at a time, so that nobody waits for the whole of it."""
+"""Long work on the reactor's thread, in slices, so that the reactor is never blocked for long."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Slices:
         return self._task is not None
 
     def run(self, work: Iterator[None]) -> Deferred[None]:
-        """Begins at once; fires when it is through, or fails as it does. What was under way is given up, unfired."""
+        """Starts at once; fires when it is done, or fails as it does. Running work is abandoned, and never fires."""
         if self._task is not None:
             self._task.stop()
         else:

@@ -41,10 +41,14 @@ class Line(Struct, frozen=True):
 
 
 class Board(Struct):
-    """How they stood for a model. ``accounts``: how many there were; ``looked_at``: how many of them were looked at."""
+    """How those of an ``upstream`` stood for a model, empty: it has none.
+
+    ``accounts``: how many there were; ``looked_at``: how many of them were looked at.
+    """
 
     model: str
     at: float
+    upstream: str = ""
     accounts: int = 0
     looked_at: int = 0
     able: int = 0
@@ -57,11 +61,11 @@ class Boards:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._boards: dict[tuple[int, str], Board] = {}
+        self._boards: dict[tuple[int, str, bool], Board] = {}
 
     def of(self, pool: Pool, model: str) -> Board:
         """The board at this moment."""
-        now, key = self._clock.seconds(), (id(pool), model)
+        now, key = self._clock.seconds(), (id(pool), model, bool(pool.terms_rest))
         board = self._boards.get(key)
         if board is None or now - board.at >= FRESH:
             if len(self._boards) >= _MOST:
@@ -75,11 +79,26 @@ def fill(board: Board, pool: Pool) -> None:
     """Looks at the pool's accounts as they are now."""
     states = list(islice(pool.states, _LOOKED_AT))
     board.accounts, board.looked_at = len(pool.states), len(states)
-    board.able, board.lines = lines(states, board.model, pool.rules, pool.now())
+    board.upstream = states[0].credential.upstream if states else ""
+    if against := _against_all(pool, board.model):
+        board.able, board.lines = 0, tuple(Line(state.credential.id, 0, *against) for state in states[:_UNABLE])
+    else:
+        board.able, board.lines = lines(states, board.model, pool.rules, pool.now())
+
+
+def _against_all(pool: Pool, model: str) -> tuple[str, float | None] | None:
+    """The common reason why none of them can serve the model, and until when; None: there is no such reason."""
+    if pool.terms_rest:
+        return "all accounts are on hold: Google has barred one of them for its terms", None
+    now = pool.now()
+    rest = pool.resting_models.of(model, now.monotonic)
+    if rest is None:
+        return None
+    return "upstream can't serve the model to anybody for a while", now.epoch + rest.until - now.monotonic
 
 
 def lines(states: Iterable[AccountState], model: str, rules: Rules, now: Moment) -> tuple[int, tuple[Line, ...]]:
-    """How many of these could serve, and how they stand: the first by rank, and some of those that could not."""
+    """How many of these could serve, and their ranks: the first by rank, and some of those that could not."""
     able: list[tuple[policy.Rank, int, AccountState]] = []
     unable: list[Line] = []
     for state in states:
@@ -87,7 +106,7 @@ def lines(states: Iterable[AccountState], model: str, rules: Rules, now: Moment)
         if found.rank is not None:
             able.append((found.rank, state.serial, state))
         elif len(unable) < _UNABLE:
-            unable.append(Line(state.credential.id, 0, *_against(state, model, rules, now, full=found.full)))
+            unable.append(Line(state.credential.id, 0, *_against(state, model, rules, now, busy=found.busy)))
     able.sort(key=lambda each: each[:2])
     first = [
         Line(state.credential.id, place, _for(state, rank, model, now))
@@ -116,13 +135,13 @@ def _for(state: AccountState, rank: policy.Rank, model: str, now: Moment) -> str
     return ", ".join(found)
 
 
-def _against(state: AccountState, model: str, rules: Rules, now: Moment, *, full: bool) -> tuple[str, float | None]:
-    if full:
+def _against(state: AccountState, model: str, rules: Rules, now: Moment, *, busy: bool) -> tuple[str, float | None]:
+    if busy:
         return f"it is busy: {state.in_flight} under way", None
     if (out := policy.out_of_use(state, now)) is not None:
         return f"out of use: {out.value}", None
     credential = state.credential
-    if not (credential.may_use_all or credential.may_use(model)):
+    if not credential.may_use(model):
         return "it may not use the model", None
     cooldown = policy.cooling(state, model, now)
     if cooldown is not None:

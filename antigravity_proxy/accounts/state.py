@@ -1,4 +1,4 @@
-"""What the process knows of one account beyond its credential: cooldowns, leases in flight, its live token."""
+"""Everything that the process knows of one account beyond its credential: cooldowns, leases, its live token."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LastFailure(Struct, frozen=True):
 
 
 def of_verdict(verdict: Verdict, model: str, at: float) -> LastFailure | None:
-    """What a verdict says of the account; None where the account has nothing to do with it."""
+    """The verdict about the account; None if it does not concern the account."""
     if verdict.scope is Scope.NONE and not verdict.blames_account:
         return None
     link = verdict.link if verdict.needs_owner and verdict.link.reveal().startswith("https://") else Secret("")
@@ -60,7 +60,7 @@ class Cooldown(Struct, frozen=True):
 
     @property
     def marks(self) -> int:
-        """What it is besides its end, as one number."""
+        """Its marks, without its end, as one number."""
         return self.flagged * FLAGGED + self.fault * FAULT + self.not_offered * NOT_OFFERED
 
 
@@ -107,7 +107,7 @@ class Shortage(Struct, frozen=True):
 
 
 def joined(every: Sequence[Shortage]) -> Shortage:
-    """Why several pools have nobody: the shortest wait counts, and what all of them lack."""
+    """Why several pools have no account: the shortest wait counts, and the reasons of all of them."""
     some = [each for each in every if each.accounts and not each.not_offered]
     if not some:
         return next((each for each in every if each.accounts), every[0])
@@ -136,8 +136,8 @@ class AccountState:
     The pool, its leases and the token keeper change it, and so do the quota poll, what replicas say
     (``replication.ReplicaEvents``) and the relay's look-up of projects.
 
-    ``on_change`` is told when the account may have become better to choose; what makes it worse is seen by whoever
-    looks. ``serial`` is its place among equals.
+    ``on_change`` is called when the account may have become better to choose; a change for the worse is noticed at
+    the next look. ``serial`` is its place among equals.
     """
 
     __slots__ = (
@@ -169,7 +169,7 @@ class AccountState:
         "standing_asked",
         "strikes",
         "tier",
-        "turn",
+        "virtual_time",
         "without_quota_project",
     )
 
@@ -179,11 +179,11 @@ class AccountState:
         self.on_change: Callable[[AccountState], None] = unwatched
         self.in_flight = 0
         self.has_served = False  # whether upstream has answered a request of this process with it
-        self.group = credential.group  # or what upstream's errors have told of it; empty: it has its own
+        self.group = credential.group  # or the group that upstream's errors have revealed; empty: it has its own
         self.served_on = 0  # the UTC day, by its number since 1970, of the last request; counted where there is a limit
         self.served_today = 0
         self.tier = credential.tier  # or what the ids of its quotas have shown
-        self.turn = 0.0  # grows with every lease: the smallest has waited longest for its share
+        self.virtual_time = 0.0  # grows with every lease: the smallest has waited longest for its share
         self.last_until = 0.0  # monotonic seconds: until then chosen after the others
         self.cooldowns: dict[str, Cooldown] = {}
         self.strikes: dict[tuple[str, Cause], int] = {}  # consecutive failures, by cooldown key
@@ -216,21 +216,24 @@ class AccountState:
 
     @property
     def sign_in(self) -> str:
-        """A digest of what in its credential a bar holds for: as long as it is the same, so is the bar."""
+        """A digest of the part of its credential that a bar refers to: as long as it is unchanged, the bar holds."""
         text = "\0".join(_revealed(part) for part in self.credential.sign_in)
         return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
     def strikes_before(self, key: str, cause: Cause, now: float) -> int:
         """How many failures there were in a row before one that comes now (monotonic seconds).
 
-        What fails while the account is set aside was sent before: a burst of failures is one strike.
+        A failure while the account is set aside belongs to an earlier request: a burst of failures is one strike.
         """
         strikes = self.strikes.get((key, cause), 0)
         cooldown = self.cooldowns.get(key)
         return max(strikes - 1, 0) if cooldown is not None and cooldown.until > now else strikes
 
     def cool(self, key: str, cooldown: Cooldown, now: float) -> bool:
-        """Is set aside for the key, unless it is for longer; says whether it was. ``on_change`` is not told."""
+        """Is set aside for the key, unless it already is for longer; returns whether it was.
+
+        ``on_change`` is not called.
+        """
         known = self.cooldowns.get(key)
         if cooldown.until <= (now if known is None else known.until):
             return False

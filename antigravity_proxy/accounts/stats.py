@@ -1,4 +1,4 @@
-"""What the pool has done, how its accounts are, and what they can serve: numbers for whoever looks."""
+"""Counters of the pool, the state of its accounts, and their capacity."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from antigravity_proxy.accounts.slices import Slices
 from antigravity_proxy.accounts.state import AccountState, OutOfUse
 
 #: more accounts than this are counted in slices, a counting at a time: one turn would hold up every request
-_COUNTED_AT_ONCE = 10_000
-#: and more than this are not counted for each request that nobody can serve
+COUNTED_AT_ONCE = 10_000
+#: and more than this are not counted for each request that can't be served
 _COUNTED_EACH_TIME = 100
 
 
@@ -78,14 +78,14 @@ class Census:
 
     def now(self) -> Tally:
         """How the accounts are; of very many the last count, and a new one begins."""
-        if len(self._states) <= _COUNTED_AT_ONCE:
+        if len(self._states) <= COUNTED_AT_ONCE:
             return tally(self._states, self._moment())
         if not self._countings.busy:
             self._countings.run(self.counting())
         return self._counted
 
     def recent(self) -> Tally:
-        """As ``now``, but of many accounts at most one a second: clients whom nobody serves ask often."""
+        """As ``now``, but with many accounts at most once a second: clients that are not served ask often."""
         if len(self._states) <= _COUNTED_EACH_TIME:
             return self.now()
         now = self._clock.seconds()
@@ -95,11 +95,11 @@ class Census:
 
     def counting(self) -> Iterator[None]:
         """Counts very many, a slice at each step; does nothing where ``now`` counts them at once."""
-        if len(self._states) <= _COUNTED_AT_ONCE:
+        if len(self._states) <= COUNTED_AT_ONCE:
             return
         found, now, states = Tally(), self._moment(), tuple(self._states)
-        for start in range(0, len(states), _COUNTED_AT_ONCE):
-            found += tally(states[start : start + _COUNTED_AT_ONCE], now)
+        for start in range(0, len(states), COUNTED_AT_ONCE):
+            found += tally(states[start : start + COUNTED_AT_ONCE], now)
             yield
         self._counted = found
 
@@ -120,7 +120,7 @@ class ModelCapacity(Struct, frozen=True):
 def capacity(
     models: Iterable[str], states: Collection[AccountState], rules: Rules, now: Moment
 ) -> tuple[ModelCapacity, ...]:
-    """What the accounts can serve at this moment; an account at the limit of its leases counts as usable."""
+    """The present capacity of the accounts; an account at the limit of its leases counts as usable."""
     serving = [state for state in states if policy.is_usable(state, now)]
     others = [state for state in serving if state.cooldowns or state.quota or state.offered is not None]
     plain = len(serving) - len(others)
@@ -132,7 +132,7 @@ def _of_model(model: str, others: list[AccountState], plain: int, rules: Rules, 
     others = [state for state in others if policy.is_offered(state, model)]
     found = [policy.eligibility(state, model, rules, now) for state in others]
     cooling = [each.cools for each in found if each.cools]
-    usable = plain + sum(each.rank is not None or each.full for each in found)
+    usable = plain + sum(each.rank is not None or each.busy for each in found)
     first = min(cooling) - now.monotonic + now.epoch if cooling else None
     left = [policy.remaining(state, model, now)[0] for state in others if model in state.quota]
     return ModelCapacity(model, usable, len(cooling), first, round(sum(left) / len(left), 4) if left else None)

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 log = Logger()
 
-#: in the place of an account's id, where replicas are told of the rest
+#: stands in the account's place where replicas learn of the hold
 ALL_ACCOUNTS = "*"
 #: the name of the fact that outlasts a restart
 _KIND, _NAME = "rest", "terms"
@@ -36,10 +36,10 @@ class Memory(Protocol):
 
 
 class Told(Protocol):
-    """Who tells other replicas."""
+    """Shares facts with other replicas."""
 
     def recall(self, account: str) -> None:
-        """Has what others know told here."""
+        """Applies what other replicas know."""
         ...
 
     def barred(self, account: str, sign_in: str, reason: str) -> None:
@@ -58,7 +58,7 @@ class TermsRest:
         self._shared = shared
         self.is_on = False
         self._memory: Memory | None = None
-        self.account = ""  # the one that Google has barred; empty: nobody rests
+        self.account = ""  # the account that Google has barred; empty: no hold
 
     def __bool__(self) -> bool:
         return bool(self.account) and self.is_on
@@ -90,7 +90,7 @@ class TermsRest:
         )
 
     def end(self) -> bool:
-        """Somebody ends it, for all replicas; False: nobody rested."""
+        """Ends the hold, for all replicas; False: there was none."""
         was = self.account
         self.heard_end()
         self._shared.forgiven(ALL_ACCOUNTS)

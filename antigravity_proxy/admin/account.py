@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from itertools import groupby
 
 from msgspec import Struct
 from twisted.web.template import Tag
@@ -20,7 +21,7 @@ from antigravity_proxy.secret import masked
 
 
 class QuotaBar(Struct, frozen=True):
-    """One model's quota: what is left in percent, and when it begins anew (epoch seconds, None: not known)."""
+    """One model's quota: the remaining percentage, and when it resets (epoch seconds, None: not known)."""
 
     model: str
     percent: int
@@ -28,8 +29,12 @@ class QuotaBar(Struct, frozen=True):
 
 
 class WindowBar(Struct, frozen=True):
-    """What is left of a window of the account's quota; ``ends_at``: used up then, at this pace (epoch seconds)."""
+    """The rest of a window of the account's quota for a ``group`` of models; ``ends_at``: used up at this rate.
 
+    Times in epoch seconds; None: not known, or not before it resets.
+    """
+
+    group: str
     name: str
     percent: int
     resets_at: int | None
@@ -53,9 +58,9 @@ class Shown(Struct, frozen=True):
     subscription: str = ""
 
 
-def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Moment) -> Shown:
-    """The account as it is now. ``clients``: the keys of the configured OAuth clients."""
-    account, kind = state.credential, kind_of(state, rules, now)
+def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Moment, *, held: bool = False) -> Shown:
+    """The account's present state. ``clients``: the keys of the configured OAuth clients; ``held``: all are on hold."""
+    account, kind = state.credential, kind_of(state, rules, now, held=held)
     email, name = masked(account.label.reveal()), masked(account.name.reveal())
     why = why_not(state, clients, now) if kind != "paused" else "paused: this proxy leaves it alone"
     if kind == "out" and not why and state.last_failure is not None:
@@ -76,8 +81,15 @@ def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Mome
     )
 
 
+def called(state: AccountState | None, identity: str) -> str:
+    """The short name of the account with that id; None: there is no such account here."""
+    if state is None:
+        return identity
+    return f"{masked(state.credential.label.reveal()) or identity} ({identity[:SHORT]})"
+
+
 def _bars(state: AccountState, now: Moment) -> tuple[QuotaBar, ...]:
-    """Every known quota, by model; one that has begun anew since is full."""
+    """Every known quota, by model; one that has reset since is full."""
     bars = []
     for model, quota in sorted(state.quota.items()):
         left, _ = policy.remaining(state, model, now)
@@ -89,11 +101,11 @@ def _bars(state: AccountState, now: Moment) -> tuple[QuotaBar, ...]:
 
 
 #: what windows are called
-_WINDOWS = {FIVE_HOURS: "five hours", WEEK: "week"}
+_WINDOWS = {FIVE_HOURS: "5 hours", WEEK: "week"}
 
 
 def _windows(state: AccountState, now: Moment) -> tuple[WindowBar, ...]:
-    """Every window that upstream tells of; one that has begun again since is full."""
+    """Every window that upstream reports; one that has reset since is full."""
     bars = []
     for group, windows in sorted(state.standing.windows.items()):
         for name, window in windows.items():
@@ -102,7 +114,8 @@ def _windows(state: AccountState, now: Moment) -> tuple[WindowBar, ...]:
             end = used_up_at(window, name, now.epoch)
             bars.append(
                 WindowBar(
-                    f"{group}, {_WINDOWS.get(name, name)}",
+                    group,
+                    _WINDOWS.get(name, name),
                     round(100 * left),
                     None if ahead is None else round(dated(ahead)),
                     None if end is None or left <= 0 else round(dated(end)),
@@ -117,6 +130,8 @@ def _subscription(state: AccountState) -> str:
     return f"{standing.tier}{words}" if standing.tier else ""
 
 
+#: characters of an id where there is little room
+SHORT = 8
 #: quotas that are shown at once; the others open
 _BARS = 6
 #: percent below which a quota is worth a look
@@ -126,6 +141,7 @@ WORDS: Mapping[Kind, str] = {
     "busy": "Busy",
     "limited": "Partly cooling",
     "cooling": "Cooling",
+    "held": "On hold",
     "paused": "Paused",
     "out": "Out of use",
 }
@@ -150,7 +166,7 @@ def card(shown: Shown, now: float, *, changeable: bool) -> Tag:
         _trouble(shown, now),
         _link(shown),
         tags.p(shown.subscription, class_="last") if shown.subscription else "",
-        tags.ul(*(_window_bar(each, now) for each in shown.windows), class_="bars windows") if shown.windows else "",
+        *_windows_of_groups(shown.windows, now),
         _quotas(shown.bars, now),
         _actions(shown) if changeable else "",
         id=f"a-{shown.id}",
@@ -196,6 +212,17 @@ def _quota_bar(bar: QuotaBar, now: float) -> Tag:
     return tags.li(*_left(bar.model, bar.percent), again)
 
 
+def _windows_of_groups(bars: tuple[WindowBar, ...], now: float) -> list[Tag]:
+    """Each group of models with its windows."""
+    return [
+        tags.div(
+            tags.h4(group or "all models"), tags.ul(*(_window_bar(each, now) for each in within), class_="bars"),
+            class_="windows",
+        )
+        for group, within in groupby(bars, key=lambda bar: bar.group)
+    ]  # fmt: skip
+
+
 def _window_bar(bar: WindowBar, now: float) -> Tag:
     told: list[Tag | str] = []
     if bar.resets_at is not None:
@@ -211,7 +238,7 @@ def _left(name: str, percent: int) -> list[Tag]:
 
 
 def level(percent: float) -> str:
-    """How good it is that so much of something is left, for its colour."""
+    """The colour for a remaining fraction."""
     return "low" if percent < _LOW else "some" if percent < _SOME else "much"
 
 

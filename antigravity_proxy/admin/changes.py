@@ -31,7 +31,7 @@ _DONE = {
     "remove": "was removed",
     "reset": "may be tried again at once",
 }
-#: characters of an id that may stand for the whole of it
+#: characters of an id that may be given instead of all
 _SHORTEST = 4
 
 
@@ -64,12 +64,12 @@ class Found(Struct, frozen=True):
 
     @property
     def called(self) -> str:
-        """What it is called in words: many addresses look alike when they are masked."""
+        """Its name in words: many addresses look alike when they are masked."""
         return f"{self.email} ({self.id})" if self.email else self.id
 
 
 class Changed(Struct, frozen=True):
-    """What was done, in words for a person."""
+    """The change that was made, in words for a person."""
 
     id: str
     email: str

@@ -10,9 +10,10 @@ from msgspec import Struct
 from twisted.logger import Logger
 from twisted.web.template import Tag
 
+from antigravity_proxy.admin.account import level
 from antigravity_proxy.admin.http import Answers
 from antigravity_proxy.admin.login import Access
-from antigravity_proxy.admin.markup import short, tags
+from antigravity_proxy.admin.markup import Row, meter, short, table, tags
 from antigravity_proxy.admin.pages import Pages
 from antigravity_proxy.web import client_keys_writing as writing
 from antigravity_proxy.web import client_setup
@@ -32,12 +33,14 @@ _LIMITS = (
 
 
 class KeyShown(Struct, frozen=True):
-    """One key: its name, its limits in words, tokens today and this month."""
+    """One key: its name, its limits in words, tokens used today and this month, and the budgets; 0: none."""
 
     name: str
     limits: str
     today: int
     month: int
+    per_day: int
+    per_month: int
 
 
 class KeysShown(Struct, frozen=True):
@@ -48,7 +51,10 @@ class KeysShown(Struct, frozen=True):
 
 
 class ClientKeys:
-    """What is shown and changed. ``why_not``: why nothing may be written; ``url``: where clients reach the API."""
+    """The data that the page shows and changes.
+
+    ``why_not``: why nothing may be written; ``url``: where clients reach the API.
+    """
 
     def __init__(
         self, file: ClientKeysFile | None, budgets: Budgets, epoch: Callable[[], float], url: str, why_not: str
@@ -65,7 +71,14 @@ class ClientKeys:
             return KeysShown((), self._why_not)
         now = self._now()
         keys = tuple(
-            KeyShown(key.name, writing.limits(key, now), *self._budgets.used(key.name)) for key in self._file.keys
+            KeyShown(
+                key.name,
+                writing.limits(key, now),
+                *self._budgets.used(key.name),
+                key.tokens_per_day or 0,
+                key.tokens_per_month or 0,
+            )
+            for key in self._file.keys
         )
         return KeysShown(keys, self._why_not or self._file.trouble)
 
@@ -111,7 +124,7 @@ def _number(text: str, words: str, most: int) -> int | None:
 
 
 class ClientKeysPages:
-    """What the page's forms lead to."""
+    """The targets of the page's forms."""
 
     def __init__(self, answers: Answers, pages: Pages, access: Access, keys: ClientKeys) -> None:
         self._answers = answers
@@ -130,6 +143,12 @@ class ClientKeysPages:
         fields, session = own
         try:
             if name := fields.get("revoke", ""):
+                if fields.get("confirmed") != "yes":
+                    words = f"Requests with the key of {name} are refused from then on. It can't be taken back."
+                    asked = self._pages.confirm(
+                        session.token, "/client-keys", "revoke", name, "Revoke this key?", words
+                    )
+                    return self._answers.send(request, asked)
                 await self._keys.revoke(name)
                 session.notice = f"The key {name} was revoked."
                 return self._answers.redirect(request, 303, self._answers.base_url.path("/"))
@@ -151,24 +170,25 @@ class ClientKeysPages:
 def section(shown: KeysShown) -> Tag:
     """The section of the page. Its forms take the token of the page's own form by ``form``."""
     rows = [
-        tags.tr(
-            tags.th(key.name, scope="row"),
-            tags.td(key.limits),
-            tags.td(f"{short(key.today)} today, {short(key.month)} this month"),
-            tags.td(_revoke(key.name) if not shown.why_not else ""),
-        )
-        for key in shown.keys
+        Row((key.name, key.limits, _used(key), *([] if shown.why_not else [_revoke(key.name)]))) for key in shown.keys
     ]
-    head = tags.tr(*(tags.th(words, scope="col") for words in ("Client", "Limits", "Tokens used", "Change")))
-    region = {"role": "region", "aria-label": "Clients' keys", "tabindex": "0"}
-    table = tags.div(tags.table(tags.thead(head), tags.tbody(*rows)), class_="scroll", **region) if rows else ""
+    heads = ("Client", "Limits", "Tokens used", *([] if shown.why_not else ["Change"]))
+    listed = table("Clients' keys", heads, rows, named=True, stacks=True) if rows else ""
     below = tags.p(shown.why_not, class_="none") if shown.why_not else _form()
-    return tags.section(tags.h2("Clients' keys"), table, below, id="clients", class_="wide")
+    return tags.section(tags.h2("Clients' keys"), listed, below, id="clients", class_="wide")
+
+
+def _used(key: KeyShown) -> list[Tag | str]:
+    """Its use, and a bar for the limit that is nearest."""
+    parts = ((key.today, key.per_day, "today"), (key.month, key.per_month, "this month"))
+    words = ", ".join(f"{short(used)}{f' of {short(most)}' if most else ''} {when}" for used, most, when in parts)
+    filled = [min(100.0, 100 * used / most) for used, most, _ in parts if most]
+    return [words, *([meter(max(filled), level(100 - max(filled)))] if filled else [])]
 
 
 def _revoke(name: str) -> Tag:
     label = {"aria-label": f"Revoke the key of {name}", "id": f"revoke-{name}"}
-    return tags.button("Revoke", form="keys", name="revoke", value=name, formnovalidate="", **label)
+    return tags.button("Revoke…", form="revoking", name="revoke", value=name, **label)
 
 
 def _form() -> Tag:

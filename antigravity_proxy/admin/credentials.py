@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 from twisted.web.template import Tag
@@ -11,7 +11,7 @@ from antigravity_proxy.accounts.condition import KINDS, Cooling, CredentialCondi
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.admin.account import WORDS, level
-from antigravity_proxy.admin.markup import dot, meter, number, since, tags, until
+from antigravity_proxy.admin.markup import Cell, Row, dot, meter, number, since, table, tags, until
 from antigravity_proxy.canonical.credential import FREE, GEMINI, VERTEX
 from antigravity_proxy.coerce import dated
 
@@ -63,7 +63,7 @@ class CredentialsShown(Struct, frozen=True):
 
 
 def look(pools: Mapping[str, Pool], counted: Sequence[Mapping[Kind, Sequence[AccountState]]]) -> CredentialsShown:
-    """What the upstreams' pools hold, as it was ``counted``."""
+    """The contents of the upstreams' pools, as they were ``counted``."""
     counts = {kind: sum(len(each[kind]) for each in counted) for kind in KINDS}
     states = [state for pool in pools.values() for state in pool.states]
     if len(states) > MOST:
@@ -85,9 +85,6 @@ def section(shown: CredentialsShown, now: float) -> Tag:
     """The section of the page; ``now`` in epoch seconds. Nothing where there is no credential."""
     if not shown.all:
         return tags.section(id="official", hidden="")
-    head = tags.tr(*(tags.th(words, scope="col") for words in _HEADS))
-    table = tags.table(tags.thead(head), tags.tbody(*(_row(line, now) for line in shown.lines)))
-    region = {"role": "region", "aria-label": "Official credentials", "tabindex": "0"}
     rests = [
         tags.li(f"{each.model} at {_UPSTREAMS[each.upstream]}: left alone, asked again in ", until(each.until, now))
         for each in shown.resting
@@ -95,7 +92,7 @@ def section(shown: CredentialsShown, now: float) -> Tag:
     more = f"and {shown.more:,} more: 'antigravity-proxy credentials list' names them, /capacity tells of them."
     return tags.section(
         tags.h2("Official credentials"),
-        tags.div(table, class_="scroll", **region),
+        table("Official credentials", _HEADS, [_row(line, now) for line in shown.lines], named=True, stacks=True),
         tags.p(more, class_="none") if shown.more else "",
         tags.ul(*rests, class_="waits") if rests else "",
         tags.p(FREE_TIER, class_="findings") if shown.is_any_free else "",
@@ -104,37 +101,19 @@ def section(shown: CredentialsShown, now: float) -> Tag:
     )
 
 
-def _row(line: CredentialCondition, now: float) -> Tag:
-    cells: tuple[Callable[[CredentialCondition, float], list[Tag | str]], ...] = (
-        _what, _place, _tier, _group, _standing, _today, _trouble,
-    )  # fmt: skip
-    return tags.tr(
-        tags.th(line.name, scope="row"),
-        *(
-            tags.td(tags.div(*cell(line, now)), **{"data-is": words})
-            for words, cell in zip(_HEADS[1:], cells, strict=True)
-        ),
-        id=f"c-{line.name}",
-        class_=line.state,
-    )
-
-
-def _what(line: CredentialCondition, _: float) -> list[Tag | str]:
-    return [f"{_UPSTREAMS[line.upstream]}, {_KINDS[line.kind]}"]
-
-
-def _place(line: CredentialCondition, _: float) -> list[Tag | str]:
+def _row(line: CredentialCondition, now: float) -> Row:
     places = f"at {', '.join(line.locations)}" if line.locations else ""
-    found = ", ".join(filter(None, (line.project, places)))
-    return [found or "its key's own"]
-
-
-def _tier(line: CredentialCondition, _: float) -> list[Tag | str]:
-    return [tags.b("free", class_="free")] if line.tier == FREE else [line.tier or "not known"]
-
-
-def _group(line: CredentialCondition, _: float) -> list[Tag | str]:
-    return [line.group or "its own"]
+    cells: tuple[Cell, ...] = (
+        line.name,
+        f"{_UPSTREAMS[line.upstream]}, {_KINDS[line.kind]}",
+        ", ".join(filter(None, (line.project, places))) or "its key's own",
+        tags.b("free", class_="free") if line.tier == FREE else line.tier or "not known",
+        line.group or "its own",
+        _standing(line, now),
+        _today(line),
+        _trouble(line, now),
+    )
+    return Row(cells, f"c-{line.name}", line.state)
 
 
 def _standing(line: CredentialCondition, now: float) -> list[Tag | str]:
@@ -154,17 +133,17 @@ def _cooling(cooling: Cooling, now: float) -> Tag:
     return tags.li(f"{model or 'every model'}{where}: again in ", until(cooling.until, now))
 
 
-def _today(line: CredentialCondition, _: float) -> list[Tag | str]:
+def _today(line: CredentialCondition) -> Cell:
     if not line.max_per_day:
-        return [f"{line.used_today:,}"]
+        return f"{line.used_today:,}"
     used = 100 * min(1.0, line.used_today / line.max_per_day)
     return [tags.span(f"{line.used_today:,} of {line.max_per_day:,}"), meter(used, level(100 - used))]
 
 
-def _trouble(line: CredentialCondition, now: float) -> list[Tag | str]:
+def _trouble(line: CredentialCondition, now: float) -> Cell:
     trouble = line.trouble
     if trouble is None:
-        return ["none"]
+        return "none"
     model = f" ({trouble.model})" if trouble.model else ""
     reason = "as it stands" if trouble.reason == line.why else trouble.reason
     return [reason, model, ", ", since(trouble.at, now), " ago"]

@@ -36,13 +36,13 @@ class Headline(Struct, frozen=True):
 def headline(
     condition: Condition, counts: Mapping[Kind, int], minutes: Sequence[Minute], credentials: Mapping[Kind, int] = _NONE
 ) -> Headline:
-    """The verdict over the daemon as it is now: its accounts and official credentials, counted by how they do."""
+    """The verdict over the daemon's present state: its accounts and official credentials, counted by state."""
     health, said = judge(condition), _said(counts, credentials, minutes)
     trouble = list(condition.warnings)
     if condition.database not in ("connected", NO_VOLUME):
         known = "the last good state stays in use" if condition.ever_read else "nothing of it was ever read"
         trouble.insert(0, f"The volume can't be read: {condition.database}; {known}")
-    if counts["out"] and not trouble:  # else the warnings tell more of them
+    if counts["out"] and not trouble:  # else the warnings say more about them
         trouble.append(f"{number(counts['out'], 'account')} out of use: see below why")
     if (words := _failing(minutes)) is not None:
         trouble.append(words)
@@ -69,7 +69,7 @@ def headline(
 
 
 def _members(counts: Mapping[Kind, int], credentials: Mapping[Kind, int]) -> str:
-    """What there is, of which none can serve."""
+    """The kinds of credentials, none of which can serve."""
     both = ("account" * bool(sum(counts.values())), "credential" * bool(sum(credentials.values())))
     return " or ".join(filter(None, both)) or "account"
 

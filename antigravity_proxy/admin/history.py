@@ -23,7 +23,7 @@ _LONGEST_NAME = 80
 
 
 class Minute(Struct):
-    """What ended in one minute; ``number`` counts minutes of the monotonic clock.
+    """The requests that ended in one minute; ``number`` counts minutes of the monotonic clock.
 
     ``failed``: no answer, or an answer broken off, for a reason of ours or of upstream's; ``limited``: 429;
     ``refused``: the request itself was wrong; ``left``: the client hung up before an answer began. ``streams`` are
@@ -46,7 +46,7 @@ class Minute(Struct):
 
 
 class RecentError(Struct, frozen=True):
-    """One request that ended in an error: when (epoch seconds), what was asked, who was tried last, what was told."""
+    """One request that ended in an error: when (epoch seconds), the request, the last account, and the error."""
 
     at: float
     dialect: str

@@ -22,7 +22,7 @@ CALLBACK = "/oauth-callback"
 class BaseUrl(Struct, frozen=True):
     """``prefix`` is the path under which a reverse proxy shows the pages, without a slash at its end.
 
-    ``is_assumed``: nobody said where they are, it is the default. ``is_loopback``: only this machine reaches them.
+    ``is_assumed``: it is the default, nothing was configured. ``is_loopback``: only this machine reaches them.
     """
 
     origin: str
@@ -125,7 +125,7 @@ class Answers:
         return "" if value is None else value.decode("latin-1")
 
     def _cookie_name(self, request: Any, name: str) -> str:
-        """``antigravity_``, the name, and what tells daemons under one host name apart: port and path prefix.
+        """``antigravity_``, the name, and what distinguishes daemons under one host name: port and path prefix.
 
         Browsers send a host's cookies to all its ports and paths (RFC 6265 8.5). Behind TLS the name begins with
         ``__Host-``: no other host and no plain HTTP can set such a cookie (RFC 6265bis 4.1.3.2).
@@ -135,18 +135,18 @@ class Answers:
         return "_".join((f"{guard}antigravity_{name}", *apart))
 
     def _is_secure(self, request: Any) -> bool:
-        """True behind TLS. A client that lies about it harms nobody else."""
+        """True behind TLS. A client that forges it harms only itself."""
         behind_tls: bool = request.getHeader(b"x-forwarded-proto") == b"https"
         return self.base_url.is_secure or behind_tls
 
 
 def hostname(request: Any) -> str:
-    """The host that the request names, without its port; empty for nonsense."""
+    """The host that the request names, without its port; empty if invalid."""
     return _host(request)[0]
 
 
 def port(request: Any) -> str:
-    """The port that the request names, in digits; empty for the scheme's own and for nonsense."""
+    """The port that the request names, in digits; empty for the scheme's own and if invalid."""
     return _host(request)[1]
 
 
@@ -159,13 +159,13 @@ def _host(request: Any) -> tuple[str, str]:
 
 
 def content_type(request: Any) -> bytes:
-    """What the body says that it is, without parameters."""
+    """The body's media type, without parameters."""
     kind: bytes = (request.getHeader(b"content-type") or b"").partition(b";")[0]
     return kind.strip().lower()
 
 
 def form(request: Any) -> dict[str, str] | None:
-    """The fields of a form, each once; None: that is no form."""
+    """The fields of a form, each once; None: it is not a form."""
     if content_type(request) != _FORM_TYPE:
         return None
     fields = parse_qs(request.take_body().decode("latin-1"), keep_blank_values=True)

@@ -107,7 +107,7 @@ class Access:
         return self.login(request, 401, "Wrong API key.", after)
 
     def login_of(self, request: Any) -> Login:
-        """What lets a request in that passes ``refusal``."""
+        """The session or key of a request that passes ``refusal``."""
         session = self.session(request)
         return Login(
             self._answers.cookie(request, _SESSION) if session is not None and session.is_login else "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -36,7 +36,7 @@ def flat(tag: Tag) -> str:
 
 
 def hole(name: str) -> Comment:
-    """A place for HTML that is drawn apart; nobody else's text can be one, since its angle brackets are escaped."""
+    """A placeholder for HTML that is rendered separately; no text can forge one, since angle brackets are escaped."""
     return Comment(f"hole {name}")
 
 
@@ -101,6 +101,43 @@ def _time(epoch: float, words: str, which: str) -> Tag:
     return tags.time(words, datetime=stamp, title=moment(epoch), **{f"data-{which}": str(round(epoch))})
 
 
+Cell = Tag | str | Sequence[Tag | str]
+
+
+class Row(Struct, frozen=True):
+    """A row of a table; ``id`` and ``kind`` are the element's id and class."""
+
+    cells: Sequence[Cell]
+    id: str = ""
+    kind: str = ""
+
+
+def table(label: str, heads: Sequence[str], rows: Sequence[Row], *, named: bool = False, stacks: bool = False) -> Tag:
+    """A table that scrolls by itself where there is no room, with the keyboard too.
+
+    ``named``: the first cell of a row is its name. ``stacks``: on a phone each row is a block, a line for each cell.
+    """
+    head = tags.tr(*(tags.th(words, scope="col") for words in heads))
+    region = {"role": "region", "aria-label": label, "tabindex": "0"}
+    body = tags.tbody(*(_row(heads, row, named=named) for row in rows))
+    return tags.div(tags.table(tags.thead(head), body), class_="scroll stacks" if stacks else "scroll", **region)
+
+
+def _row(heads: Sequence[str], row: Row, *, named: bool) -> Tag:
+    cells = [
+        tags.th(*_within(cell), scope="row")
+        if named and not number
+        else tags.td(tags.div(*_within(cell)), **{"data-is": head})
+        for number, (head, cell) in enumerate(zip(heads, row.cells, strict=True))
+    ]
+    given = {name: value for name, value in (("id", row.id), ("class_", row.kind)) if value}
+    return tags.tr(*cells, **given)
+
+
+def _within(cell: Cell) -> Sequence[Tag | str]:
+    return [cell] if isinstance(cell, Tag | str) else cell
+
+
 def meter(percent: float, kind: str) -> Tag:
     """A bar that is filled so far. It repeats what words beside it say, so that only these are read aloud."""
     return tags.svg(
@@ -137,16 +174,21 @@ def chart(title: str, series: Sequence[Series]) -> Tag:
         role="img",
         **{"aria-label": words},
     )
-    legend = [
-        tags.li(tags.span(class_=f"key {each.kind}", **{"aria-hidden": "true"}), f"{sum(each.counts):,} {each.name}")
-        for each in series
-    ]
+    keys = legend((each.kind, f"{sum(each.counts):,} {each.name}") for each in series)
     return tags.figure(
         tags.figcaption(title, tags.span(f"peak {max(totals):,}", class_="peak")),
         drawing,
         tags.div(tags.span("an hour ago"), tags.span("now"), class_="axis", **{"aria-hidden": "true"}),
-        tags.ul(*legend, class_="legend"),
+        keys,
         class_="chart",
+    )
+
+
+def legend(keys: Iterable[tuple[str, str]]) -> Tag:
+    """A chart's legend: each series by its class in the style, with words."""
+    return tags.ul(
+        *(tags.li(tags.span(class_=f"key {kind}", **{"aria-hidden": "true"}), words) for kind, words in keys),
+        class_="legend",
     )
 
 

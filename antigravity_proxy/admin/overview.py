@@ -58,9 +58,9 @@ class Census:
         found = []
         for pool in self._pools:
             kinds: dict[Kind, list[AccountState]] = {kind: [] for kind in KINDS}
-            rules, now, states = pool.rules, pool.now(), tuple(pool.states)
+            rules, now, states, held = pool.rules, pool.now(), tuple(pool.states), bool(pool.terms_rest)
             for number, state in enumerate(states, 1):
-                kinds[kind_of(state, rules, now)].append(state)
+                kinds[kind_of(state, rules, now, held=held)].append(state)
                 if number % _AT_ONCE == 0:
                     yield
             found.append(Counted(states, kinds))
@@ -83,7 +83,7 @@ class Selection(Struct, frozen=True):
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Selection:
-        """What the query of a page asks for; the first page of all for nonsense."""
+        """The selection in a page's query; the first page of all accounts if it is invalid."""
         kind = next((kind for kind in KINDS if kind == query.get("state")), None)
         page = query.get("page", "")
         return cls(kind, max(1, int(page)) if page.isascii() and page.isdecimal() and len(page) < 9 else 1)
@@ -194,7 +194,10 @@ class Overview:
         pages = max(1, -(-len(states) // PAGE))
         selection = Selection(selection.kind, min(selection.page, pages))
         now, first = pool.now(), PAGE * (selection.page - 1)
-        listed = tuple(shown(state, pool.rules, settings.clients, now) for state in states[first : first + PAGE])
+        held = bool(pool.terms_rest)
+        listed = tuple(
+            shown(state, pool.rules, settings.clients, now, held=held) for state in states[first : first + PAGE]
+        )
         official = credentials.look(sources.official, [each.kinds for each in others])
         return Status(
             now=now.epoch,

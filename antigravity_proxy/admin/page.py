@@ -12,36 +12,54 @@ from twisted.web.template import Tag
 
 from antigravity_proxy.accounts.condition import KINDS
 from antigravity_proxy.admin import client_keys, credentials, usage
-from antigravity_proxy.admin.account import card
+from antigravity_proxy.admin.account import SHORT, card
 from antigravity_proxy.admin.credentials import CredentialsShown
 from antigravity_proxy.admin.headline import Headline
 from antigravity_proxy.admin.history import RecentError
 from antigravity_proxy.admin.http import BaseUrl
-from antigravity_proxy.admin.markup import Series, chart, dot, filled, flat, hole, moment, number, since, tags
+from antigravity_proxy.admin.markup import (
+    Row,
+    Series,
+    chart,
+    dot,
+    filled,
+    flat,
+    hole,
+    moment,
+    number,
+    since,
+    table,
+    tags,
+)
 from antigravity_proxy.admin.overview import Listed, Selection, Status, Traffic, VolumeShown
 from antigravity_proxy.admin.settings_shown import Line
 from antigravity_proxy.admin.why import search
 from antigravity_proxy.web.health import NO_VOLUME
 
-#: the id of the list that the accounts stand in
+#: the id of the list that contains the accounts
 LIST = "accounts"
-#: characters of an account's id where there is little room
-_SHORT = 8
 #: what a kind of accounts is called
 _CALLED = {
     "ready": "ready",
     "busy": "busy",
     "limited": "partly cooling",
     "cooling": "cooling",
+    "held": "on hold",
     "paused": "paused",
     "out": "out of use",
 }
 
 
+_REFUSED = (
+    "Upstream refuses what these clients send, mostly for their system prompt, although quota is left. Another client "
+    "or model helps, or an official credential; no account is set aside for it."
+)
+
+
 class Fragment(NamedTuple):
     """A part of the page: the element's id, what it shows (equal: it looks the same), and how it is drawn.
 
-    ``parts``: the ids of further fragments that stand in it, in its hole of that name.
+    ``parts``: the ids of further fragments that belong into it, in the placeholder of that name.
     """
 
     id: str
@@ -181,8 +199,14 @@ def _refused(refused: tuple[tuple[str, int], ...]) -> Tag:
     """Requests that upstream refused for their prompt, by client; nothing where there was none."""
     if not refused:
         return tags.section(id="refused", hidden="")
-    lines = (tags.li(tags.span(client), " ", tags.span(number(count, "request"))) for client, count in refused)
-    return tags.section(tags.h2("Refused for its prompt, by client"), tags.ul(*lines), id="refused")
+    lines = (tags.li(tags.b(client), f": {number(count, 'request')}") for client, count in refused)
+    return tags.section(
+        tags.h2("Refused for its prompt, by client"),
+        tags.ul(*lines),
+        tags.p(_REFUSED, class_="none"),
+        id="refused",
+        class_="wide",
+    )
 
 
 def _figures(listed: Listed, official: CredentialsShown, traffic: Traffic) -> Tag:
@@ -194,6 +218,7 @@ def _figures(listed: Listed, official: CredentialsShown, traffic: Traffic) -> Ta
         ("ready", ready, "accounts ready"),
         ("cooling", resting, "cooling, some or all models"),
         ("paused", counts["paused"], "paused"),
+        *([("cooling", counts["held"], "on hold")] if counts["held"] else []),
         ("out", counts["out"], "out of use"),
     ]
     if official.all:
@@ -243,24 +268,24 @@ def _faults(faults: tuple[RecentError, ...], now: float, why: str) -> Tag:
             tags.h2("Recent errors"), tags.p("None since the start.", class_="none"), search(why), id="faults"
         )
     rows = [
-        tags.tr(
-            tags.td(since(fault.at, now), " ago"),
-            tags.td(tags.b("in stream" if fault.in_stream else str(fault.status)), " ", tags.code(fault.code)),
-            tags.td(fault.model or "\N{EN DASH}"),
-            tags.td(number(fault.attempts, "attempt"), *_last(fault.account)),
-            tags.td(tags.a("why", href=f"{why}?{urlencode({'id': fault.id})}") if fault.id else ""),
+        Row(
+            (
+                [since(fault.at, now), " ago"],
+                [tags.b("in stream" if fault.in_stream else str(fault.status)), " ", tags.code(fault.code)],
+                fault.model or "\N{EN DASH}",
+                [number(fault.attempts, "attempt"), *_last(fault.account)],
+                tags.a("why", href=f"{why}?{urlencode({'id': fault.id})}") if fault.id else "",
+            )
         )
         for fault in faults
     ]
-    head = tags.tr(*(tags.th(words, scope="col") for words in ("When", "What", "Model", "Tried", "Details")))
-    table = tags.table(tags.thead(head), tags.tbody(*rows))
-    region = {"role": "region", "aria-label": "Recent errors", "tabindex": "0"}
-    return tags.section(tags.h2("Recent errors"), tags.div(table, class_="scroll", **region), search(why), id="faults")
+    shown = table("Recent errors", ("When", "What", "Model", "Tried", "Details"), rows)
+    return tags.section(tags.h2("Recent errors"), shown, search(why), id="faults")
 
 
 def _last(account: str) -> list[Tag | str]:
-    """Who tried last: so much of its id that it is found among the accounts."""
-    return [", last by ", tags.code(account[:_SHORT], title=account)] if account else []
+    """The last account: enough of its id to find it among the accounts."""
+    return [", last by ", tags.code(account[:SHORT], title=account)] if account else []
 
 
 def _volume(volume: VolumeShown, now: float) -> Tag:
@@ -296,27 +321,27 @@ def _volume(volume: VolumeShown, now: float) -> Tag:
 
 def _settings(lines: tuple[Line, ...]) -> Tag:
     rows = [
-        tags.tr(
-            tags.th(tags.code(line.name), scope="row", title=line.help),
-            tags.td(line.value),
-            tags.td(line.source, class_="source given" if line.source != "default" else "source"),
+        Row(
+            (
+                tags.code(line.name, title=line.help),
+                line.value,
+                tags.span(line.source, class_="source given" if line.source != "default" else "source"),
+            )
         )
         for line in lines
     ]
-    head = tags.tr(*(tags.th(words, scope="col") for words in ("Setting", "Value in effect", "From")))
-    table = tags.table(tags.thead(head), tags.tbody(*rows))
-    region = {"role": "region", "aria-label": "Settings", "tabindex": "0"}
+    shown = table("Settings", ("Setting", "Value in effect", "From"), rows, named=True)
     return tags.section(
-        tags.details(tags.summary(tags.h2("Settings in effect")), tags.div(table, class_="scroll", **region)),
+        tags.details(tags.summary(tags.h2("Settings in effect")), shown),
         id="settings",
         class_="wide",
     )
 
 
 #: fragments that are drawn in one turn: some two milliseconds
-_AT_ONCE = 2
+AT_ONCE = 2
 #: fragments whose text is kept; more than the pages that may be watched show in ordinary times
-_MOST = 1000
+MOST = 1000
 
 
 class FragmentCache:
@@ -327,22 +352,23 @@ class FragmentCache:
         self._drawn: dict[str, tuple[Any, str]] = {}
 
     async def texts(self, fragments: Iterable[Fragment], *, anew: bool = False) -> dict[str, str]:
-        """The fragments' HTML by their ids; what stands in another comes before that.
+        """The fragments' HTML by their ids; a fragment that belongs into another comes before that.
 
-        ``anew``: as of now, for a page without a script to count its times; else as it was drawn when it last changed.
+        ``anew``: rendered now, for a page without a script to update its times; else as it was rendered when it
+        last changed.
         """
         texts: dict[str, str] = {}
         count = 0
         for fragment in fragments:
             drawn = self._drawn.get(fragment.id)
             if anew or drawn is None or drawn[0] != fragment.shows:
-                if count and count % _AT_ONCE == 0:
+                if count and count % AT_ONCE == 0:
                     await deferLater(self._clock, 0)
                 count += 1
                 drawn = self._drawn[fragment.id] = (fragment.shows, flat(fragment.draw()))
             texts[fragment.id] = drawn[1]
             if fragment.parts:
                 texts[fragment.id] = filled(drawn[1], {"parts": "".join(texts[part] for part in fragment.parts)})
-        if len(self._drawn) > _MOST:
+        if len(self._drawn) > MOST:
             self._drawn.clear()
         return texts

@@ -1,6 +1,6 @@
 """The frame that all admin pages share, and the small pages. Does no I/O. Everything that varies is escaped.
 
-No script and no style stands in a page itself: both are files of this package (`static`), and the policy forbids
+A page contains no script and no style: both are files of this package (`static`), and the policy forbids
 anything else.
 """
 
@@ -19,7 +19,7 @@ from antigravity_proxy.dialect.base import Rendered
 
 
 def headers(auth_url: str) -> Headers:
-    """What every page carries. A form may lead here, and by a redirect to the provider; nothing may frame a page.
+    """The headers of every page. A form may lead here, and by a redirect to the provider; nothing may frame a page.
 
     The referrer stays within the site: with none at all browsers would hide the origin of our own form.
     """
@@ -85,15 +85,15 @@ class Pages:
         )
         return self.small(status, "Log in", told, form)
 
-    def confirm(self, token: str, action: str, account: str, title: str, words: str) -> Rendered:
-        """Asks before an ``action`` on an ``account`` (its id) that can't be taken back."""
+    def confirm(self, token: str, path: str, action: str, value: str, title: str, words: str) -> Rendered:
+        """Asks before an ``action`` on something that can't be taken back; the form at ``path`` is sent again."""
         form = tags.form(
             tags.input(type="hidden", name="token", value=token),
             tags.input(type="hidden", name="confirmed", value="yes"),
-            tags.button("Remove", class_="danger", name=action, value=account),
+            tags.button(action.capitalize(), class_="danger", name=action, value=value),
             tags.a("Cancel", href=self._base_url.path("/"), class_="button", autofocus=""),
             method="post",
-            action=self._base_url.path("/accounts"),
+            action=self._base_url.path(path),
             class_="ways",
         )
         return self.small(200, title, tags.p(words), form)

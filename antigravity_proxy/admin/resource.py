@@ -116,7 +116,7 @@ class AdminResource:
 
 
 class AdminAdmission(Admission, kw_only=True):
-    """The path, as it is within the admin pages."""
+    """The path within the admin pages."""
 
     path: str
 

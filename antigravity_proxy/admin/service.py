@@ -103,7 +103,7 @@ class Admin:
         self.access.use(keys)
 
     def drain(self) -> Deferred[int]:
-        """Lets what runs finish, for a moment; pages that are looked at are told nothing more."""
+        """Lets running work finish, for a moment; open pages get no further events."""
         self.status.stop()
         return self.site.drain(self._reactor, _DRAIN).addBoth(self._stop)
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 ATTEMPT_SECONDS = 600.0
 #: seconds that a login lasts
 SESSION_SECONDS = 8 * 3600.0
-#: wrong keys that one network may show within so many seconds
+#: wrong keys that one network may show, and the seconds in which it may
 WRONG_KEYS, WRONG_KEY_SECONDS = 10, 60.0
 #: how much of each kind is remembered; the oldest goes first
 _MOST = 1000
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Login(Struct, frozen=True):
-    """What let a request in, for work that outlives it: a session's name, empty for a key in a header.
+    """What admitted a request, for work that outlives it: a session's name, empty for a key in a header.
 
     ``key_changes`` counts changes of the API keys: after one, everything begun before is void. ``holder`` names whose
     it is where room is short: the key that was shown, and from which network.
@@ -45,7 +45,7 @@ class Attempt(Struct, frozen=True):
 
 
 class Session(Struct):
-    """What a browser may do that shows the session's cookie. ``token`` must come with every change (CSRF).
+    """The rights of a browser with the session's cookie. ``token`` must come with every change (CSRF).
 
     ``is_login``: it showed an API key. ``holder`` as in ``Login``. ``notice``: words that the next page shows, once.
     """
@@ -68,7 +68,7 @@ class Session(Struct):
 class Expiring(Generic[T]):
     """Values under unguessable names, each for ``seconds``, at most ``most`` at a time.
 
-    At the limit the oldest value of the holder that has most goes: nobody pushes out others' values by putting many.
+    At the limit the oldest value of the holder with the most is dropped: nobody can push out others' values.
     """
 
     def __init__(self, seconds: float, most: int = _MOST) -> None:

@@ -14,7 +14,7 @@ from antigravity_proxy.settings.table import TABLE, Settings
 
 #: whom a URL names, and maybe with what password
 _USERINFO = re.compile(r"//[^/@\s]*@")
-#: the halves of the plain OAuth client, of which one alone is none
+#: the halves of the plain OAuth client, either of which is useless alone
 _CLIENT = frozenset({"client_id", "client_secret"})
 
 

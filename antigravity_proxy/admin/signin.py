@@ -47,7 +47,10 @@ TOO_LITTLE = (
 
 
 class SignInFailed(Exception):
-    """Nothing was stored; ``message`` tells a person why, and holds no token. ``status`` as an HTTP answer has it."""
+    """Nothing was stored; ``message`` says why in words for a person, and contains no token.
+
+    ``status`` is the HTTP status.
+    """
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

@@ -20,7 +20,7 @@ log = Logger()
 
 #: pages that are looked at, at a time
 MOST = 20
-#: seconds without a change after which a comment shows that the line still stands
+#: seconds without a change after which a comment shows that the connection is alive
 KEEPALIVE = 15.0
 #: accounts that may be looked at every second; of more, the page is slower in proportion
 _EACH_SECOND = 2000
@@ -50,7 +50,7 @@ class Watcher:
 
 
 class EventStream:
-    """Sends to all watchers. While there is none, nothing is looked at."""
+    """Sends to all watchers. Without watchers it does nothing."""
 
     def __init__(self, ticker: Ticker, overview: Overview, board: Layout, drawing: FragmentCache, boot: str) -> None:
         self._ticker = ticker
@@ -58,23 +58,23 @@ class EventStream:
         self._layout = board
         self._cache = drawing
         self._boot = boot
-        self._watchers: list[Watcher] = []
+        self.watchers: list[Watcher] = []
         self._looking: Deferred[None] | None = None
         self._looked_at = 0.0
 
     @property
     def is_full(self) -> bool:
-        """Whether nobody more can watch."""
-        return len(self._watchers) >= MOST
+        """Whether no further page can watch."""
+        return len(self.watchers) >= MOST
 
     def watch(self, request: Any, selection: Selection, may_stay: Callable[[], bool]) -> Deferred[None]:
         """Sends what the page shows, and from then on what changes; fires when the answer is to end."""
         watcher = Watcher(request, selection, may_stay)
         watcher.silent_since = self._ticker.clock.seconds()
-        self._watchers.append(watcher)
+        self.watchers.append(watcher)
         request.notifyFinish().addBoth(self._left, watcher)
         request.registerProducer(watcher, True)
-        # a daemon that was started anew has another name: then the page is not up to date as a whole
+        # a restarted daemon has another name: then the whole page is out of date
         hello = f"retry: 2000\nevent: boot\ndata: {self._boot} {self._overview.epoch():.1f}\n\n"
         request.write(hello.encode())
         self._ticker.watch(self)
@@ -86,11 +86,11 @@ class EventStream:
         """Ends all."""
         if self._looking is not None:
             self._looking.cancel()
-        for watcher in tuple(self._watchers):
+        for watcher in tuple(self.watchers):
             self._end(watcher)
 
     def tick(self, now: float) -> None:
-        """Looks, unless a look is under way, or it is too early for so many accounts."""
+        """Looks, unless a look is running, or it is too early for this number of accounts."""
         if self._looking is not None or now - self._looked_at < self._overview.size / _EACH_SECOND - 0.5:
             return
         self._looked_at = now
@@ -98,14 +98,14 @@ class EventStream:
         looking.addBoth(self._looked)
 
     async def _look(self, now: float) -> None:
-        for watcher in tuple(self._watchers):
-            if watcher not in self._watchers or watcher.is_stalled:
+        for watcher in tuple(self.watchers):
+            if watcher not in self.watchers or watcher.is_stalled:
                 continue
             if not watcher.may_stay():
                 self._end(watcher)
                 continue
             status = await self._overview.look(watcher.selection)
-            if watcher in self._watchers:
+            if watcher in self.watchers:
                 changed = await self._changed(watcher, list(self._layout.fragments(status)))
                 self._send(watcher, changed, now)
 
@@ -115,7 +115,7 @@ class EventStream:
             log.failure("the status page could not be kept up to date", outcome)
 
     async def _changed(self, watcher: Watcher, fragments: list[Fragment]) -> list[tuple[str, str]]:
-        """What is to be replaced, as id and HTML; a list that is replaced brings what stands in it."""
+        """The fragments to replace, as id and HTML; a list that is replaced includes its parts."""
         changed = {each.id: each for each in fragments if watcher.shows.get(each.id) != each.shows}
         brought = {part for each in changed.values() for part in each.parts}
         texts = await self._cache.texts(each for each in fragments if each.id in changed or each.id in brought)
@@ -123,7 +123,7 @@ class EventStream:
         return [(each, texts[each]) for each in changed if each not in brought]
 
     def _send(self, watcher: Watcher, changed: list[tuple[str, str]], now: float) -> None:
-        if watcher not in self._watchers:
+        if watcher not in self.watchers:
             return
         if changed:
             watcher.request.write(b"data: %s\n\n" % msgspec.json.encode(changed))
@@ -133,12 +133,12 @@ class EventStream:
             watcher.silent_since = now
 
     def _end(self, watcher: Watcher) -> None:
-        self._watchers.remove(watcher)
+        self.watchers.remove(watcher)
         watcher.request.unregisterProducer()
         watcher.done.callback(None)
 
     def _left(self, _: object, watcher: Watcher) -> None:
-        if watcher in self._watchers:
-            self._watchers.remove(watcher)
-        if not self._watchers:
+        if watcher in self.watchers:
+            self.watchers.remove(watcher)
+        if not self.watchers:
             self._ticker.leave(self)

@@ -45,13 +45,13 @@ class StatusPages:
         self._changes = changes
         self._addable = addable
         self._boot = secrets.token_hex(8)
-        self._layout = Layout(answers.base_url, changeable=not changes.read_only, addable=addable)
+        self.layout = Layout(answers.base_url, changeable=not changes.read_only, addable=addable)
         self._cache = FragmentCache(ticker.clock)
-        self._events = EventStream(ticker, overview, self._layout, self._cache, self._boot)
+        self.live = EventStream(ticker, overview, self.layout, self._cache, self._boot)
 
     def stop(self) -> None:
         """Ends what is live."""
-        self._events.stop()
+        self.live.stop()
         self._overview.stop()
 
     async def page(self, request: Any) -> bytes:
@@ -64,21 +64,21 @@ class StatusPages:
         status = await self._overview.look(selection)
         live = f"{self._answers.base_url.path('/events')}{query_of(selection)}"
         level = {"well": "All is well", "attention": "Look here", "broken": "Broken"}[status.headline.level]
-        body = [self._top(session), self._told(session), self._layout.page()]
-        parts = await self._cache.texts(self._layout.fragments(status), anew=True)
+        body = [self._top(session), self._told(session), self.layout.page()]
+        parts = await self._cache.texts(self.layout.fragments(status), anew=True)
         page = self._pages.whole(200, level, *body, live=live, boot=self._boot, parts=parts)
         return self._answers.send(request, page)
 
     async def events(self, request: Any) -> bytes:
-        """What changes on it, from now on."""
+        """Its changes, from now on."""
         refusal = self._access.refusal(request)
         if refusal is not None:
             return self._answers.send(request, refusal)
-        if self._events.is_full:
+        if self.live.is_full:
             return self._answers.json(request, 503, {"error": "Too many pages are being watched."})
         kinds = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no"))
         self._answers.send(request, Rendered(200, b"", kinds))
-        await self._events.watch(request, Selection.of(query(request)), lambda: self._access.still_holds(request))
+        await self.live.watch(request, Selection.of(query(request)), lambda: self._access.still_holds(request))
         return b""
 
     async def change(self, request: Any) -> bytes:
@@ -107,9 +107,9 @@ class StatusPages:
                     f"{found.called} is removed from the data directory, for the desktop app too. To use "
                     "it again, somebody has to sign in with it."
                 )
-                return self._answers.send(
-                    request, self._pages.confirm(session.token, action, found.id, "Remove this account?", words)
-                )
+                title = "Remove this account?"
+                asked = self._pages.confirm(session.token, "/accounts", action, found.id, title, words)
+                return self._answers.send(request, asked)
             changed = await self._changes.do(action, account)
         except NotChanged as e:
             return self._answers.send(request, self._pages.message(e.status, "Nothing was changed", e.message))
@@ -149,6 +149,8 @@ class StatusPages:
             tags.nav(add, leave if session.is_login else "", **{"aria-label": "Actions"}),
             tags.form(token.clone(), id="change", method="post", action=path("/accounts"), hidden=""),
             tags.form(token.clone(), id="keys", method="post", action=path("/client-keys"), hidden=""),
+            # apart, since Enter in a field presses its form's first button
+            tags.form(token.clone(), id="revoking", method="post", action=path("/client-keys"), hidden=""),
         )
 
     def _told(self, session: Session) -> Tag | str:

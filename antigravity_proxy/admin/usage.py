@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 from twisted.web.template import Tag
 
-from antigravity_proxy.admin.markup import meter, number, short, tags
+from antigravity_proxy.admin.markup import legend, meter, number, short, tags
 from antigravity_proxy.state.usage import UsageLedger
 from antigravity_proxy.state.usage_report import Amount, Report
 from antigravity_proxy.state.usage_table import day_name
@@ -43,24 +45,28 @@ class UsageShown(Struct, frozen=True):
 
 
 class UsageView:
-    """Looks at the usage ledger for the page, at most once in ``FRESH`` seconds."""
+    """Looks at the usage ledger for the page, at most once in ``FRESH`` seconds.
 
-    def __init__(self, ledger: UsageLedger) -> None:
+    ``called``: what an account or credential is called on the page, by its id.
+    """
+
+    def __init__(self, ledger: UsageLedger, called: Callable[[str], str]) -> None:
         self._ledger = ledger
+        self._called = {"account": called}
         self._shown = UsageShown()
         self._looked_at = float("-inf")
 
     async def look(self, now: float) -> UsageShown:
-        """What to show; ``now`` in monotonic seconds."""
+        """The data to show; ``now`` in monotonic seconds."""
         if now - self._looked_at >= FRESH:
             self._looked_at = now
             report = self._ledger.report
             days = await report(("day",), DAYS)
             lists = [
-                (heading, _most(await report((column,), DAYS, _MOST + 1), empty))
+                (heading, _most(await report((column,), DAYS, _MOST + 1), self._called.get(column, _itself), empty))
                 for heading, column, empty in (
                     ("By client key", "key", "the operator's key"),
-                    ("By account", "account", "none was tried"),
+                    ("By account or credential", "account", "none was tried"),
                     ("By model", "model", "no model"),
                 )
             ]
@@ -74,8 +80,12 @@ def _filled(report: Report, today: int) -> tuple[DayUsed, ...]:
     return tuple(DayUsed(name, used.get(name, Amount())) for name in map(day_name, range(today - DAYS + 1, today + 1)))
 
 
-def _most(report: Report, empty: str) -> tuple[Used, ...]:
-    rows = [Used(row.names[0] or empty, row.amount) for row in report.rows[:_MOST]]
+def _itself(name: str) -> str:
+    return name
+
+
+def _most(report: Report, called: Callable[[str], str], empty: str) -> tuple[Used, ...]:
+    rows = [Used(called(row.names[0]) or empty, row.amount) for row in report.rows[:_MOST]]
     rest = Amount(*(all_ - sum(each) for all_, *each in zip(report.total, *(row.amount for row in rows), strict=True)))
     if rest.requests:
         rows.append(Used("all others", rest))
@@ -131,6 +141,7 @@ def _days(days: tuple[DayUsed, ...]) -> Tag:
         tags.figcaption("Tokens a day", tags.span(f"peak {short(top)}", class_="peak")),
         drawing,
         tags.div(tags.span(days[0].date), tags.span("today (UTC)"), class_="axis", **{"aria-hidden": "true"}),
+        legend([("tokens", "in"), ("out", "out")]),
         class_="chart",
     )
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.web.template import Tag
 
 from antigravity_proxy.admin.http import Answers, query
 from antigravity_proxy.admin.login import Access
-from antigravity_proxy.admin.markup import number, tags
+from antigravity_proxy.admin.markup import Row, number, table, tags
 from antigravity_proxy.admin.pages import Pages
+from antigravity_proxy.canonical.credential import ACCOUNTS
 from antigravity_proxy.telemetry.why import MOST, WhyLog
 from antigravity_proxy.web.key_ring import keys_shown
 
@@ -27,7 +28,7 @@ class WhyPage:
         self._log = log
 
     def page(self, request: Any) -> bytes:
-        """What is known of the request whose id the query has."""
+        """The explanation of the request whose id is in the query."""
         for_program = bool(keys_shown(request.requestHeaders)) or request.getHeader(b"accept") == b"application/json"
         refusal = self._access.refusal(request)
         if refusal is not None:
@@ -83,28 +84,38 @@ def explanation(known: Mapping[str, Any]) -> list[Tag]:
     ]
     if known["attempts"]:
         rows = [
-            (f"{each['after']} s", each["account"], each["outcome"], str(each["status"] or ""), f"{each['seconds']} s")
+            Row(
+                (
+                    f"{each['after']} s",
+                    each["account"],
+                    each["outcome"],
+                    str(each["status"] or ""),
+                    f"{each['seconds']} s",
+                )
+            )
             for each in known["attempts"]
         ]
-        found.append(_table("Attempts", ("After", "Account", "What came of it", "Status", "Took"), rows))
+        found.append(
+            table(
+                "Attempts", ("After", "Account or credential", "What came of it", "Status", "Took"), rows, stacks=True
+            )
+        )
     else:
         found.append(tags.p("No upstream was asked."))
     for board in known["standings"]:
-        found.append(tags.h2(f"How the accounts stood for {board['model']}"))
-        words = f"{number(board['couldServe'], 'account')} of {board['lookedAt']:,} could serve"
+        is_official = board["upstream"] not in ("", ACCOUNTS)
+        whose = f"credentials of {board['upstream']}" if is_official else "accounts"
+        found.append(tags.h2(f"How the {whose} stood for {board['model']}"))
+        of_all = number(board["lookedAt"], "credential" if is_official else "account")
+        words = f"{board['couldServe']:,} of {of_all} could serve"
         if board["accounts"] > board["lookedAt"]:
             words += f"; there are {board['accounts']:,}"
-        found.append(tags.p(f"{words}. The first in the order is taken, unless the conversation has an account."))
+        found.append(tags.p(f"{words}. The first in the order is taken, unless the conversation is bound to another."))
         places = [
-            (str(line["place"] or "-"), line["account"], line["why"], line["until"] or "", "yes" * line["tried"])
+            Row((str(line["place"] or "-"), line["account"], line["why"], line["until"] or "", "yes" * line["tried"]))
             for line in board["lines"]
         ]
-        found.append(_table("Accounts", ("Place", "Account", "Why", "Until", "Tried"), places))
+        found.append(
+            table("Accounts", ("Place", "Account or credential", "Why", "Until", "Tried"), places, stacks=True)
+        )
     return found
-
-
-def _table(label: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Tag:
-    head = tags.tr(*(tags.th(words, scope="col") for words in heads))
-    body = [tags.tr(*(tags.td(cell) for cell in row)) for row in rows]
-    region = {"role": "region", "aria-label": label, "tabindex": "0"}
-    return tags.div(tags.table(tags.thead(head), tags.tbody(*body)), class_="scroll", **region)

@@ -1,4 +1,4 @@
-"""What a client asks, in no dialect: the one form that every dialect decodes to. Data only.
+"""A client's request in the neutral form that every dialect decodes to. Data only.
 
 A Call knows nothing of the target model; what a target needs (thinking budgets, forced tool modes, schema cleaning,
 role order) is decided later, in one place, by ``generatecontent.request``.
@@ -32,7 +32,7 @@ class ToolChoice(Struct, frozen=True):
 
 
 class Reasoning(Struct, frozen=True):
-    """What the client said of thinking (``default``: nothing). ``budget`` in tokens; ``show``: may thoughts be sent."""
+    """The client's wishes on thinking (``default``: none). ``budget`` in tokens; ``show``: may thoughts be sent."""
 
     mode: Literal["default", "off", "on", "auto"] = "default"
     budget: int | None = None
@@ -76,7 +76,7 @@ class Original(Struct, frozen=True, gc=False):
     """A client's own request in Anthropic's form: its JSON, and its headers ``anthropic-version``, ``anthropic-beta``.
 
     Only for a model that takes that form itself; everything else reads the call. ``signature`` turns the signature of
-    a thought as the client has it into the one that a call holds: empty for one that is no thought's, None for what
+    a thought as the client has it into the one that a call holds: empty for one that is not a thought's, None for what
     this proxy has not wrapped.
     """
 

@@ -22,7 +22,7 @@ _NOTHING_SAID = Reasoning()
 _NO_OFFERS = Offers()
 
 _SUFFIX = re.compile(r"(?:@.*|:.*|-(?:20\d{6}|latest))$")
-#: longer names are nobody's; patterns with several wildcards would take long over them
+#: longer names are never valid; patterns with several wildcards would take long to match them
 _MAX_NAME = 200
 _CACHED_NAMES = 1024
 #: how often an id may have been replaced by another
@@ -140,7 +140,7 @@ class Catalogue:
         return model
 
     def mapped(self, name: str) -> tuple[str, ...] | None:
-        """What operator or desktop app have written for a name; None: nothing."""
+        """The target that operator or desktop app have set for a name; None: none."""
         if len(name) > _MAX_NAME:
             return None
         whole = name.lower().removeprefix("models/")
@@ -180,12 +180,12 @@ class Catalogue:
         return self._meant(_bare(target.lower()), depth) or target
 
     def _mapped(self, names: Iterable[str]) -> tuple[str, ...] | None:
-        """What the mapping says of a name, with and without its prefixes and date."""
+        """The mapping's target of a name, with and without its prefixes and date."""
         some = list(names)
         return next((found for mapping in self._mappings if (found := mapping.find(some)) is not None), None)
 
     def _meant(self, name: str, depth: int) -> str | None:
-        """What upstream offers by that name or has replaced it by, or of that generation and kind; else the tables."""
+        """The model on offer by that name, its replacement, or one of that generation and kind; else the tables'."""
         if name in self._offered or name in self._forwarded:
             return name
         if name in self.table.accounts and name not in self.table.older:
@@ -199,7 +199,7 @@ class Catalogue:
         return self.table.alias(name, depth)
 
     def _all(self) -> list[Model]:
-        """What is offered, the tables' models first; the tables where that is not known."""
+        """The models on offer, the tables' models first; the tables if the offer is not known."""
         if not self._offered:
             return [model for name, model in self.table.accounts.items() if name not in self.table.older]
         listed = [name for name in self.table.accounts if name in self._offered]
@@ -219,7 +219,7 @@ class Catalogue:
         return best(same, model.generation, depth) or next(iter(family), model)
 
     def _model(self, identity: str) -> Model:
-        """What the tables know of a model, with what upstream says of it (upstream.md 8.4)."""
+        """The tables' entry of a model, corrected by what upstream reports (upstream.md 8.4)."""
         model, offer = self.table.account_model(identity), self._offered.get(identity)
         if offer is None:
             return model

@@ -1,4 +1,4 @@
-"""What upstream answers, piece by piece: the one form that every dialect encodes from. Data only (upstream.md 5)."""
+"""Upstream's answer, piece by piece, in the neutral form that every dialect encodes from. Data only (upstream.md 5)."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ PART_FIELDS = frozenset(
 )
 
 
-#: tokens; what is no possible number of them counts as absent, as every field of an unexpected form does
+#: tokens; an impossible number counts as absent, as every field of an unexpected form does
 Count = Annotated[int, Meta(ge=0, lt=1 << 53)]
 
 
@@ -116,7 +116,7 @@ class Usage(Struct, frozen=True, rename="camel", omit_defaults=True):
     @property
     def output_tokens(self) -> int:
         """Answer tokens, thoughts included; right for either reading of ``candidatesTokenCount`` (upstream.md 5.3)."""
-        rest = self.total_token_count - self.input_tokens
+        rest = self.total_token_count - self.prompt_token_count - self.tool_use_prompt_token_count
         if self.total_token_count and rest >= self.candidates_token_count:
             return rest
         return self.candidates_token_count + self.thoughts_token_count
@@ -152,3 +152,12 @@ class Chunk(Struct, frozen=True, rename="camel", omit_defaults=True):
     model_version: str = ""
     response_id: str = ""
     raw: bytes = b""
+
+
+class MessageChunk(Chunk, frozen=True):
+    """The content of events of Anthropic's Messages form, and those themselves, for a client of that form.
+
+    ``events`` are the type and the JSON text of each since the last chunk; ``raw`` is empty.
+    """
+
+    events: tuple[tuple[str, bytes], ...] = ()

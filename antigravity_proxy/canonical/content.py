@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 
 Role = Literal["user", "model"]
 
-#: JSON that isn't there. msgspec leaves a default out by identity, so this one object stands for it everywhere
+#: JSON that is absent. msgspec leaves a default out by identity, so this one object is used everywhere
 ABSENT = Raw()
 
 

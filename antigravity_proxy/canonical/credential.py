@@ -33,7 +33,7 @@ KINDS = {
 
 # gc=False: none of these holds cycles, and of 100,000 the collector would hold up every thread
 class Credential(Struct, frozen=True, gc=False, kw_only=True):
-    """What requests may be sent with. ``id`` is opaque and may be logged; ``label`` and ``name`` may not.
+    """A credential for requests. ``id`` is opaque and may be logged; ``label`` and ``name`` may not.
 
     ``kind``: what it is: ``google`` for an account, else one of `KINDS`. ``group``: credentials of one group share
     their quotas; empty: it has its own. ``expires_at`` of the access token in epoch seconds, 0 where it is not known.
@@ -41,7 +41,7 @@ class Credential(Struct, frozen=True, gc=False, kw_only=True):
     knows none. ``models``: the upstream ids that it may be used for, with ``*`` for any text; empty: all; ``exclude``:
     those that it may not be used for. ``priority``: a lower one serves only where no higher can. ``max_requests`` at a
     time; 0: as many as the rules say. ``max_per_day``: requests of a UTC day, 0: any number. ``tier``: ``paid``,
-    ``free``, or empty where nobody has said. ``locations`` of Vertex in the order in which they are asked,
+    ``free``, or empty if not configured. ``locations`` of Vertex in the order in which they are tried,
     ``claude_locations`` where those for Claude differ. ``quota_project``: the project that is billed instead of its
     own. ``status`` is the source's own word for it, ``disabled`` says why it is never used, ``paused``: the proxy
     leaves it alone until somebody resumes it.
@@ -71,11 +71,6 @@ class Credential(Struct, frozen=True, gc=False, kw_only=True):
     disabled: str = ""
     paused: bool = False
 
-    @property
-    def may_use_all(self) -> bool:
-        """Whether it may be used for every upstream id."""
-        return not (self.models or self.exclude)
-
     def may_use(self, model: str) -> bool:
         """Whether it may be used for an upstream id."""
         if any(fnmatchcase(model, pattern) for pattern in self.exclude):
@@ -93,5 +88,5 @@ class Credential(Struct, frozen=True, gc=False, kw_only=True):
 
     @property
     def sign_in(self) -> tuple[object, ...]:
-        """What it signs in with, and how its source marks it: what upstream's judgement of it depends on."""
+        """Its sign-in and its source's marks: what upstream's judgement of it depends on."""
         return (self.status, self.access_token, self.grant, self.expires_at, self.project, self.egress)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import Raw, Struct
+
+#: contents that are asked for together; more go in several shares, in order
+AT_ONCE = 100
 
 
 class EmbeddingCall(Struct, frozen=True):
@@ -13,6 +18,12 @@ class EmbeddingCall(Struct, frozen=True):
     model: str
     contents: tuple[Raw, ...]
     options: tuple[dict[str, Raw], ...]
+
+    def shares(self) -> Iterator[EmbeddingCall]:
+        """Calls of `AT_ONCE` contents at most."""
+        for start in range(0, len(self.contents), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            yield EmbeddingCall(self.model, self.contents[part], self.options[part])
 
 
 class Vectors(Struct, frozen=True):

@@ -28,7 +28,7 @@ def text_size(text: str) -> int:
 
 
 def tokens(size: int) -> int:
-    """The tokens of so many UTF-8 bytes of text."""
+    """The tokens of this many UTF-8 bytes of text."""
     return -(-size // _BYTES_PER_TOKEN)
 
 
@@ -43,7 +43,7 @@ def text_tokens(text: str) -> int:
 
 
 def around_tokens(call: Call) -> int:
-    """The tokens of what stands around the conversation: system texts and tool declarations."""
+    """The tokens of everything around the conversation: system texts and tool declarations."""
     total = sum(map(text_tokens, call.system)) if call.system else 0
     for tool in call.tools:
         total += text_tokens(tool.name + tool.description)
@@ -54,7 +54,8 @@ def around_tokens(call: Call) -> int:
 
 def input_tokens(call: Call) -> int:
     """The tokens of a call's whole input."""
-    return around_tokens(call) + contents_tokens(call.contents)
+    around = around_tokens(call) if call.system or call.tools else 0
+    return around + contents_tokens(call.contents)
 
 
 def contents_tokens(contents: Iterable[Content]) -> int:
@@ -62,7 +63,7 @@ def contents_tokens(contents: Iterable[Content]) -> int:
     total = 0
     for content in contents:
         for part in content.parts:
-            total += _part_tokens(part)
+            total += text_tokens(part.text) if part.text else _part_tokens(part)
     return total
 
 

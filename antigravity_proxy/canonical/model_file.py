@@ -1,6 +1,6 @@
 """The TOML file that the table of models is read from. Pure, but for the bundled one, read at the import.
 
-The table ages, so everything stands in `models.toml`; an operator's file of the same form corrects it (models.md).
+The table ages, so it is a file, `models.toml`; an operator's file of the same form corrects it (models.md).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ModelsError(Exception):
 
 
 class _Facts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a rule or an entry says of models; what it leaves out is UNSET."""
+    """The facts of a rule or an entry; those that it leaves out are UNSET."""
 
     family: Family | UnsetType = UNSET
     generation: _Generation | UnsetType = UNSET
@@ -63,11 +63,12 @@ class _Facts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     takes_sampling: bool | UnsetType = UNSET
     takes_force: bool | UnsetType = UNSET
     thinks_adaptively: bool | UnsetType = UNSET
+    streams_speech: bool | UnsetType = UNSET
     styles_speech: bool | UnsetType = UNSET
 
 
 class RuleEntry(_Facts, frozen=True, kw_only=True, rename={"since": "from"}):
-    """What a ``[[rule]]`` may hold: conditions, all of which must hold, and facts."""
+    """The fields of a ``[[rule]]``: conditions, all of which must hold, and facts."""
 
     ids: _Patterns = ("*",)
     of: Family | None = None
@@ -77,7 +78,7 @@ class RuleEntry(_Facts, frozen=True, kw_only=True, rename={"since": "from"}):
 
 
 class AccountEntry(_Facts, frozen=True, kw_only=True):
-    """What an entry of ``accounts`` may hold."""
+    """The fields of an entry of ``accounts``."""
 
     name: _Text | UnsetType = UNSET
     official: _Id | UnsetType = UNSET
@@ -86,7 +87,7 @@ class AccountEntry(_Facts, frozen=True, kw_only=True):
 
 
 class OfficialEntry(_Facts, frozen=True, kw_only=True):
-    """What an entry of ``official`` may hold."""
+    """The fields of an entry of ``official``."""
 
     name: _Text | UnsetType = UNSET
     at: Annotated[tuple[_Upstream, ...], Meta(min_length=1)] | UnsetType = UNSET
@@ -94,7 +95,7 @@ class OfficialEntry(_Facts, frozen=True, kw_only=True):
 
 
 class AliasEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """What an ``[[alias]]`` may hold."""
+    """The fields of an ``[[alias]]``."""
 
     names: _Patterns
     model: _Id
@@ -103,7 +104,7 @@ class AliasEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NamesEntry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What ``[names]`` may hold."""
+    """The fields of ``[names]``."""
 
     fallback: _Id | UnsetType = UNSET
     search: _Id | UnsetType = UNSET
@@ -114,7 +115,7 @@ class NamesEntry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class _Sheet(Struct, frozen=True):
-    """What a file says, or several read over each other; the facts of an entry by field."""
+    """The content of a file, or of several read over each other; the facts of an entry by field."""
 
     names: dict[str, Any] = {}
     aliases: tuple[AliasEntry, ...] = ()
@@ -139,7 +140,7 @@ def parse(text: str) -> ModelTable:
 
 
 def _read(text: str) -> _Sheet:
-    """What a file says."""
+    """The content of a file."""
     try:
         value = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as e:
@@ -319,7 +320,7 @@ def _check_known(name: str, known: Mapping[str, object], where: str, section: st
 
 
 def _facts_of(said: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a rule or an entry becomes a model's fields."""
+    """The fields of a rule or an entry that become a model's."""
     facts = {name: value for name, value in said.items() if name in _Facts.__struct_fields__}
     if facts.get("thinking") is False:
         facts["thinking"] = None

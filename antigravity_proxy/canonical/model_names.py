@@ -1,4 +1,4 @@
-"""What a model's name says of it: its kind, generation and depth. Pure (upstream.md 8.2, translation.md 14)."""
+"""The kind, generation and depth that a model's name states. Pure (upstream.md 8.2, translation.md 14)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from antigravity_proxy.canonical.models import Model, generation
 
 #: depths: high, medium, low
 HIGH, MEDIUM, LOW = 0, 1, 2
-#: thinking budgets in tokens below which a model that stands for one depth is low, or medium (upstream.md 8.3)
+#: thinking budgets in tokens below which a model with one depth is low, or medium (upstream.md 8.3)
 LOW_BUDGET, MEDIUM_BUDGET = 2000, 7000
 _GEMINI = re.compile(r"gemini-(\d{1,3})(?:\.(\d{1,2}))?-(pro-image|flash-image|flash-lite|flash|pro)(?![a-z])(.*)")
 _DEPTH = re.compile(r"-(high|medium|low)$")
@@ -28,7 +28,7 @@ class Named(Struct, frozen=True):
 
 
 def named(name: str) -> Named | None:
-    """What a public name of Gemini's says; None for any other name."""
+    """The parts of a public Gemini name; None for any other name."""
     found = _GEMINI.fullmatch(name)
     if found is None:
         return None
@@ -38,7 +38,7 @@ def named(name: str) -> Named | None:
 
 
 def kind_of(model: Model) -> str:
-    """A model's kind: Opus is no Sonnet, and Flash no Pro; empty where its id says none."""
+    """A model's kind: Opus is not Sonnet, and Flash is not Pro; empty where its id names none."""
     kind = next((kind for kind in _KINDS if kind in model.id), "")
     return f"{kind}-image" if model.image else kind
 
@@ -60,7 +60,7 @@ def best(models: Iterable[Model], generation: float | None, depth: int) -> Model
 
 
 def _depth_of(model: Model) -> int | None:
-    """The one depth that a model stands for: the tables know, as ids mislead; an id of no table says it itself."""
+    """The one depth of a model: from the tables, since ids mislead; from the id if no table has it."""
     if model.thinking is not None and model.thinking.fixed is not None:
         return budget_depth(model.thinking.fixed)
     found = _DEPTH.search(model.id)

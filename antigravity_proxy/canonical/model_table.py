@@ -13,7 +13,7 @@ from antigravity_proxy.canonical.credential import ACCOUNTS, VERTEX
 from antigravity_proxy.canonical.models import Family, Model, generation_in
 from antigravity_proxy.canonical.offers import Offer
 
-#: of what it corrects, that many names are told
+#: the most names that are listed in a report of corrections
 _TOLD = 20
 #: the newest of these serves names that mean no model
 _FLASH = re.compile(r"gemini-\d{1,3}(?:\.\d{1,2})?-flash")
@@ -45,7 +45,7 @@ class ModelTable(Struct, frozen=True, kw_only=True):
 
     ``same``: the official id of an account's model, and the depth that the accounts' id means. ``older``: meant by
     their id only where upstream offers them. ``aliases``: public names by pattern, the first that fits, with the ids at
-    high, medium and low depth. ``hidden`` ids serve other purposes; ``shown`` aliases stand in lists. ``fallback``
+    high, medium and low depth. ``hidden`` ids serve other purposes; ``shown`` aliases are listed. ``fallback``
     serves names that mean no model, ``official_fallback`` where there are no accounts. ``search``, ``pictures``: for
     models that can't. ``corrected``: what an operator's file speaks of.
     """
@@ -68,7 +68,7 @@ class ModelTable(Struct, frozen=True, kw_only=True):
 
     @property
     def told(self) -> str:
-        """What an operator's file speaks of, in words."""
+        """The subjects of an operator's file, in words."""
         more = len(self.corrected) - _TOLD
         return ", ".join(self.corrected[:_TOLD]) + (f" and {more} more" if more > 0 else "")
 

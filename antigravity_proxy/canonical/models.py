@@ -1,4 +1,4 @@
-"""What is known of a model. Pure; the facts themselves are data: `model_table` (upstream.md 8)."""
+"""The facts about a model. Pure; the facts themselves are data: `model_table` (upstream.md 8)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GENERATIONS = (
 
 
 class Thinking(Struct, frozen=True, forbid_unknown_fields=True):
-    """A model's thinking budget in tokens. ``fixed``: the id stands for one depth. ``can_be_off``: may be left out."""
+    """A model's thinking budget in tokens. ``fixed``: the id has one depth. ``can_be_off``: may be left out."""
 
     minimum: Tokens
     maximum: Tokens
@@ -33,7 +33,7 @@ class Model(Struct, frozen=True):
     """A model at one upstream; context and output in tokens. ``generation``: 0 where the id has none.
 
     ``upstream`` serves it. Official models of Gemini 3 and later think by ``levels``, the words that they take instead
-    of a budget; ``level``: the one that the name it was asked by means. What the other fields say is in `models.toml`.
+    of a budget; ``level``: the one that the requested name means. The other fields are explained in `models.toml`.
     """
 
     id: str
@@ -56,6 +56,7 @@ class Model(Struct, frozen=True):
     takes_sampling: bool = True
     takes_force: bool = True
     thinks_adaptively: bool = False
+    streams_speech: bool = False
     styles_speech: bool = False
 
     @property
@@ -65,7 +66,7 @@ class Model(Struct, frozen=True):
 
     @property
     def maker(self) -> str:
-        """Who makes its thought signatures: they mean something to a family at one upstream."""
+        """The maker of its thought signatures: they mean something to a family at one upstream."""
         return f"{self.family}@{self.upstream}"
 
 

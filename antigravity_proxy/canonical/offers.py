@@ -1,4 +1,4 @@
-"""What upstream offers, as ``fetchAvailableModels`` tells it: of one account, or of all together. Pure data."""
+"""Upstream's offer, as ``fetchAvailableModels`` reports it: of one account, or of all together. Pure data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 
 class ModelQuota(Struct, frozen=True, gc=False):
-    """What was last known of an account's quota for a model: 0 to 1, and when it begins anew in epoch seconds."""
+    """An account's last known quota for a model: 0 to 1, and when it resets in epoch seconds."""
 
     remaining: float
     resets_at: float | None = None
@@ -37,14 +37,17 @@ class Offers(Struct, frozen=True):
 
 
 class Available(Struct, frozen=True):
-    """One account's answer: its models, and its quotas by model, as far as they are told."""
+    """One account's answer: its models, and its quotas by model, as far as they are reported."""
 
     offers: Offers
     quotas: Mapping[str, ModelQuota]
 
 
 def united(every: Collection[Offers]) -> Offers:
-    """What any account is offered. A model's limits are the smallest that are told: every account keeps to those."""
+    """The joint offer of all accounts.
+
+    A model's limits are the smallest that are reported: every account keeps to those.
+    """
     models: dict[str, Offer] = {}
     for offers in every:
         for offer in offers.models:

@@ -16,7 +16,7 @@ from antigravity_proxy.canonical.offers import Offers
 from antigravity_proxy.errors import ModelNotFound
 from antigravity_proxy.settings.parse import UPSTREAMS
 
-#: what a user has to set for an upstream that is asked for and has nobody
+#: the setting that is missing for an upstream that is requested and has no credential
 _MISSING = {
     ACCOUNTS: "ANTIGRAVITY_DATA_DIR",
     GEMINI: "GEMINI_API_KEYS or PROXY_CREDENTIALS_FILE",
@@ -37,8 +37,9 @@ def _anything(upstream: str, identity: str) -> bool:
 
 
 class Routing(Struct, frozen=True):
-    """Who is asked. ``order``: by default; ``overrides``: for public names that fit a pattern. ``serving``: upstreams
-    that have somebody. ``offered``: what official upstreams are known to offer.
+    """The order of upstreams: ``order`` by default, ``overrides`` for public names that match a pattern.
+
+    ``serving``: upstreams that have a credential. ``offered``: the known offers of official upstreams.
     """
 
     order: tuple[str, ...] = UPSTREAMS
@@ -77,7 +78,7 @@ class Router:
         if call.speech is not None:
             return (self.special(call.model, "speech"),)
         if self.routing.only_accounts and not _pin(call.model)[0]:
-            return tuple((model,) for model in self.catalogue.serving(call))
+            return tuple([(model,) for model in self.catalogue.serving(call)])
         chain = self.catalogue.mapped(call.model) or (call.model,)
         found = tuple(filter(None, (self._route(name, call) for name in chain)))
         if not found:
@@ -98,14 +99,14 @@ class Router:
                 return found
         what = _DOES[makes]
         if not self._known:
-            raise ModelNotFound(f"Only the Gemini API can {what}: set {_MISSING[GEMINI]}.", param="model")
+            raise ModelNotFound(f"Only official credentials can {what}: set {_MISSING[GEMINI]}.", param="model")
         every = (self._official(identity, upstream) for upstream, known in self._known.items() for identity in known)
         able = sorted({model.id for model in every if model.makes == makes})
         words = f"ask for {', '.join(able)}" if able else "no model that is offered here can"
         raise ModelNotFound(f"{name[:200]!r} can't {what}: {words}.", param="model")
 
     def first(self, name: str) -> Model | None:
-        """The model that a name means, at the first upstream that has it; None: nobody has it."""
+        """The model that a name means, at the first upstream that has it; None: none has it."""
         try:
             return self.routes(Call(name, ()))[0][0]
         except ModelNotFound:
@@ -152,7 +153,7 @@ class Router:
         pinned, bare = _pin(name)
         asked = replace(call, model=bare)
         ours = self.catalogue.serving(asked)[0]
-        exact = None if self._draws(call, bare) else self._exact(bare)
+        exact = None if self._draws(call, bare) else self._exact(bare, call)
         order = (pinned,) if pinned else self._order(bare)
         found: list[Model] = []
         for upstream in order:
@@ -164,17 +165,24 @@ class Router:
         others = tuple(model for model in found if model.upstream != ACCOUNTS)
         return others if others and call.official.keys() & _CONTENT else tuple(found)
 
-    def _exact(self, name: str) -> str | None:
+    def _exact(self, name: str, call: Call) -> str | None:
         """The official id that a name is: then nothing but this model serves it. None: it is the id of none.
 
-        Raises ModelNotFound for a model that makes nothing but vectors.
+        Raises ModelNotFound for a model that can't answer in text, where text is asked for: upstream would say of it
+        that it isn't there, which would be believed of it altogether.
         """
         plain = _plain(name)
         for each in (plain, self._table.claude_id(plain)):
             there = next((upstream for upstream, known in self._known.items() if each in known), None)
             if each is not None and there is not None:
-                if self._official(each, there).makes == "vectors":
+                makes = self._official(each, there).makes
+                if makes == "vectors":
                     raise ModelNotFound(f"{name[:200]!r} makes vectors only: ask /v1/embeddings.", param="model")
+                if makes == "speech" and b"AUDIO" not in bytes(call.extra_config.get("responseModalities", b"")):
+                    raise ModelNotFound(
+                        f"{name[:200]!r} speaks only: ask /v1/audio/speech, or for the response modality AUDIO.",
+                        param="model",
+                    )
                 return each
         return None
 

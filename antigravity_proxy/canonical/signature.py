@@ -1,7 +1,7 @@
 """Whose a thought signature is: it means something to the family of models that made it, and to no other. Pure.
 
 Where a client may go on with another model, its dialect says the maker with the signature; a signature without a maker
-is taken for the target's own (translation.md 2.6). What is remembered here says the upstream too: one upstream's
+is taken for the target's own (translation.md 2.6). A remembered signature includes the upstream: one upstream's
 signatures mean nothing to another (official-upstreams.md 4).
 """
 

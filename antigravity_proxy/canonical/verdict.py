@@ -1,4 +1,4 @@
-"""What an upstream failure means, by name: causes, what follows, what is set aside, who is told what. Pure.
+"""The meaning of an upstream failure, by name: cause, next step, what is set aside, which words. Pure.
 
 A wire has a table of `Row`s (upstream.md 6.3); `judge` reads it from top to bottom, and the first row that recognises
 the failure decides. Everybody else reads the fields of the `Verdict`, never the wording of an error.
@@ -61,7 +61,7 @@ class Cause(Enum):
 
 
 class Step(Enum):
-    """What to try next."""
+    """The next thing to try."""
 
     NEXT_ACCOUNT = "the next untried account"
     NEXT_LOCATION = "the same credential at its next location, else the next one; the retry budget limits these"
@@ -77,7 +77,7 @@ class Step(Enum):
 
 
 class Scope(Enum):
-    """What a cooldown covers."""
+    """The scope of a cooldown."""
 
     NONE = "nothing"
     ACCOUNT = "the account"
@@ -98,7 +98,7 @@ SHORTEST_DAY = 300.0
 
 
 class Failure(Struct, frozen=True):
-    """What upstream said when it refused: facts only.
+    """The facts in upstream's refusal.
 
     ``http_status`` is the answer's own status, or the error object's code inside a 200 stream. ``delay`` is the wait in
     seconds that upstream states, None where it states none, and ``delay_source`` names where it stood. ``model`` is
@@ -124,9 +124,9 @@ class Failure(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What one failure means and what follows.
+    """The meaning and the consequences of one failure.
 
-    ``error`` and ``client_words`` are what the client is told when nothing is left to try; where the failure is the
+    ``error`` and ``client_words`` are the client's error when nothing is left to try; where the failure is the
     caller's fault, upstream's own words come before ``client_words``. ``operator_words`` say of an account what
     happened to it.
 
@@ -134,7 +134,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     consecutive failures with this cause. ``takes_stated_delay``: a stated delay counts, since it is about a limit or
     capacity. ``takes_app_backoff``: the desktop app's back-off steps, where it has some, replace the ladder.
 
-    What it is about: ``uses_quota``: the account's quota for the model, and for those that share it, is used up.
+    Its subject: ``uses_quota``: the account's quota for the model, and for those that share it, is used up.
     ``is_temporary``: time cures it, and nothing is wrong with the account. ``about_capacity``: upstream's, not a quota.
     ``about_host``: the base URL comes last for a while. ``about_egress``: the account's own way out failed.
     ``never_sent``: the account has received nothing. ``blames_account``: its sign-in, its project or its rights.
@@ -143,7 +143,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     ``about_terms``: Google has barred the account for its terms. ``about_client``: it is this
     program's matter, whichever account asks.
 
-    Of official credentials: ``is_fault``: a cooldown for it is no quota's, but its end counts for ``Retry-After``.
+    Of official credentials: ``is_fault``: its cooldown is not for a quota, but its end counts for ``Retry-After``.
     ``not_offered``: the credential has no access to the model at all. ``skips_group``: the others of its quota group
     would be refused too. ``flagged_after``: from that many failures in a row on it needs its owner; 0: never so.
     ``resets_daily``: the failure's ``daily_resets`` are the ladder, exactly, where the stated delay is shorter than
@@ -209,7 +209,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 class Row(Struct, frozen=True):
     """One row of a table: of failures with one of the HTTP ``statuses`` (None: any) those that ``recognises`` accepts.
 
-    Evidence in order: reason, then status, then HTTP status; the message only where nothing else tells.
+    Evidence in order: reason, then status, then HTTP status; the message only if nothing else decides.
     """
 
     statuses: Collection[int] | None

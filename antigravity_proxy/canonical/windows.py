@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -24,7 +24,7 @@ class Window(Struct, frozen=True):
 
 
 class Standing(Struct, frozen=True):
-    """What upstream says of an account: ``windows`` by group of models and by window, its ``tier``, its ``credits``.
+    """Upstream's report on an account: ``windows`` by group of models and by window, its ``tier``, its ``credits``.
 
     Empty, or None: not known.
     """
@@ -41,6 +41,17 @@ def of_model(standing: Standing, model: str) -> Mapping[str, Window]:
     if named is not None:
         return named
     return next(iter(standing.windows.values())) if len(standing.windows) == 1 else {}
+
+
+def fullest(standings: Iterable[Standing], model: str) -> Mapping[str, Window]:
+    """Of each window that counts a model, that of the account which has most of it left."""
+    found: dict[str, Window] = {}
+    for standing in standings:
+        for name, window in of_model(standing, model).items():
+            known = found.get(name)
+            if known is None or window.remaining > known.remaining:
+                found[name] = window
+    return found
 
 
 def family_of(name: str) -> str:

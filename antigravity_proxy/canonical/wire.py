@@ -40,7 +40,21 @@ class Quirk(Enum):
     NO_BETAS = "anthropic-beta"
 
 
-#: what may be refused for its value, or for this conversation's sake, but is no field that a model lacks
+class Beta(Struct, frozen=True):
+    """A beta of Anthropic's that a model refused by this name, and that is left out of ``anthropic-beta``."""
+
+    name: str
+
+    @property
+    def value(self) -> str:
+        """The field that it is in."""
+        return Quirk.NO_BETAS.value
+
+
+#: what is changed in a request that a model refused to read
+Fix = Quirk | Beta
+
+#: what may be refused for its value, or for this conversation's sake, but is not a field that a model lacks
 _NEVER_LASTING = frozenset({Quirk.LOST_SIGNATURES, Quirk.SMALLER_PICTURE, Quirk.NO_BETAS})
 _REFUSED_FIELDS = {
     quirk: re.compile(
@@ -55,8 +69,10 @@ _REFUSED_FIELDS = {
 }
 
 
-def refuses_field(quirk: Quirk, message: str) -> bool:
-    """Whether upstream's words refuse the field itself, and not what this request had written into it."""
+def is_lasting(quirk: Fix, message: str) -> bool:
+    """Whether upstream's words refuse the field or the beta itself, and not what this request had written into it."""
+    if isinstance(quirk, Beta):
+        return True
     pattern = _REFUSED_FIELDS.get(quirk)
     return pattern is not None and bool(pattern.search(message.lower().replace("_", "")))
 
@@ -78,7 +94,7 @@ class EventTooLargeError(Exception):
 
 
 class Access(Struct, frozen=True):
-    """What an attempt has from its lease: the base URL to ask, the credential's token, its project (None: none).
+    """The parts of an attempt that its lease gives: the base URL, the credential's token, its project (None: none).
 
     ``base`` is empty where the ``location`` says which host it is. ``quota_project``: who is billed, if not that
     project. ``is_key``: the token is an API key.
@@ -93,7 +109,7 @@ class Access(Struct, frozen=True):
 
 
 class UpstreamRequest(Struct, frozen=True):
-    """What is sent: a POST of ``body`` (JSON) to ``url``.
+    """The request to send: a POST of ``body`` (JSON) to ``url``.
 
     ``headers`` are the wire's own, such as its authorization. ``silence``: the least patience with an upstream that
     says nothing, in seconds.
@@ -130,7 +146,7 @@ class Prepared(Protocol):
         ...
 
     def request(self, access: Access) -> UpstreamRequest:
-        """What one attempt sends."""
+        """The request of one attempt."""
         ...
 
     def events(self) -> EventReader:
@@ -146,7 +162,7 @@ class Count(Protocol):
     """A call whose tokens are to be counted."""
 
     def request(self, access: Access) -> UpstreamRequest:
-        """What one attempt sends."""
+        """The request of one attempt."""
         ...
 
     def read(self, answer: bytes) -> int:
@@ -178,7 +194,7 @@ class Notices(Protocol):
     """Notices that an upstream sends as if they were answers."""
 
     def find(self, text: str) -> Cause | None:
-        """What the text of a whole answer without usage is a notice of; None: it is an answer."""
+        """The notice in the text of a complete answer without usage; None: it is an answer."""
         ...
 
     def may_become_one(self, text: str) -> bool:
@@ -199,16 +215,19 @@ class Wire(Protocol):
         """The response header with upstream's own id of a request; empty: there is none."""
         ...
 
-    def prepare(self, call: Call, model: Model, quirks: frozenset[Quirk], conversation: str) -> Prepared:
-        """Makes the request; ``conversation`` is the call's stable name. Raises BadRequest for what nobody can ask."""
+    def prepare(self, call: Call, model: Model, quirks: frozenset[Fix], conversation: str) -> Prepared:
+        """Makes the request; ``conversation`` is the call's stable name.
+
+        Raises BadRequest for a call that can't be served anywhere.
+        """
         ...
 
     def count(self, call: Call, model: Model) -> Count:
         """Has the call's input counted."""
         ...
 
-    def quirk_for(self, model: Model, message: str) -> Quirk | None:
-        """What to leave out of a request that the model refused with these words; None: nothing helps."""
+    def fixes_for(self, model: Model, message: str) -> frozenset[Fix]:
+        """The changes to a request that the model refused with these words; empty: nothing helps."""
         ...
 
     def read_failure(
@@ -220,15 +239,15 @@ class Wire(Protocol):
         date: str | None = None,
         retry_after: str | None = None,
     ) -> Failure:
-        """What an error body says; 200: an error within an answer. ``now`` in epoch seconds. Never raises."""
+        """The failure in an error body; 200: an error within an answer. ``now`` in epoch seconds. Never raises."""
         ...
 
     def judge(self, failure: Failure) -> Verdict:
-        """What upstream's refusal means."""
+        """The meaning of upstream's refusal."""
         ...
 
     def verdict(self, cause: Cause) -> Verdict:
-        """What a failure without an error body means: a connection, a token, an answer that is not whole."""
+        """The meaning of a failure without an error body: a connection, a token, an incomplete answer."""
         ...
 
 
@@ -237,11 +256,14 @@ class Embeds(Protocol):
     """A wire whose upstream makes vectors of texts."""
 
     def embeddings(self, call: EmbeddingCall, model: Model) -> list[bytes]:
-        """The bodies of the requests that a call takes, in the order of its contents."""
+        """The bodies of the requests that a share of a call takes, in the order of its contents.
+
+        Raises BadRequest for what the model can't read.
+        """
         ...
 
     def embed(self, access: Access, model: Model, body: bytes) -> UpstreamRequest:
-        """What one attempt sends."""
+        """The request of one attempt."""
         ...
 
     def read_vectors(self, answer: bytes, model: Model) -> Vectors:

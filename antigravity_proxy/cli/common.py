@@ -1,4 +1,4 @@
-"""What sub-commands have in common: the volume they work on."""
+"""Options and steps that sub-commands share: the volume they work on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ data_dir_option = click.option(
 
 
 def start_of(data_dir: Path | None) -> Start:
-    """What the daemon would start with; a setting that can't be used is one line and exit status 1."""
+    """The settings and volume that the daemon would start with; an invalid setting is one line and exit status 1."""
     from antigravity_proxy import startup
     from antigravity_proxy.settings.resolve import SettingsError
 

@@ -25,7 +25,7 @@ from antigravity_proxy.cli.common import data_dir_option, start_of
 def usage(data_dir: Path | None, state_dirs: tuple[Path, ...], by: str, days: int, form: str | None) -> None:
     """Requests, failures and tokens, from the state directory; the daemon need not run.
 
-    What a running daemon counted in the last seconds is not there yet: GET /usage has that too.
+    The last seconds of a running daemon are not included: GET /usage has them.
     """
     from antigravity_proxy.operator import usage as reading
     from antigravity_proxy.startup import epoch

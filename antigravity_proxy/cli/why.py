@@ -15,7 +15,7 @@ from antigravity_proxy.cli.common import data_dir_option, start_of
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.argument("request_id")
 def why(data_dir: Path | None, url: str | None, as_json: bool, request_id: str) -> None:
-    """What the running daemon remembers of the request REQUEST_ID, which its answer carried as x-request-id.
+    """Explains the request REQUEST_ID, from the running daemon's memory. Its answer carried the id as x-request-id.
 
     The last few thousand are remembered, in memory: after a restart none is.
     """

@@ -19,7 +19,7 @@ _MAX_TOKENS = 1 << 31
 def read_available(answer: Mapping[str, Any], *, with_project: bool) -> Available:
     """Reads the answer's JSON object. ``with_project``: the request named one.
 
-    An answer without may wrongly say that a quota is full, so that is not told.
+    An answer without one may wrongly mean that a quota is full, so it is ignored.
     """
     models = {name: told for name, told in mapping(answer.get("models")).items() if name}
     quotas: dict[str, ModelQuota] = {}

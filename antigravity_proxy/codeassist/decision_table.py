@@ -131,7 +131,7 @@ _BARRED = structs.replace(
     ladder=(),
     about_terms=True,
 )
-#: no time mends it: the person who signed in left out access that every call needs
+#: waiting does not help: the person who signed in left out access that every call needs
 _SCOPE_MISSING = structs.replace(
     _BARRED,
     cause=Cause.SCOPE_MISSING,

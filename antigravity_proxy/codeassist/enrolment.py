@@ -19,12 +19,12 @@ SECURITY_POLICY = "SECURITY_POLICY_VIOLATED"
 FREE_TIER = "free-tier"
 
 _METADATA = {"ideType": "ANTIGRAVITY"}
-#: what may stand in a path: an operation's name leads nowhere else
+#: characters allowed in a path: an operation's name can't lead elsewhere
 _OPERATION = re.compile(r"operations/[\w-]+(?:/[\w-]+)*")
 
 
 class Enrolment(Struct, frozen=True):
-    """What ``loadCodeAssist`` says of an account: its usable project, and whether it is enrolled in a tier at all.
+    """An account by ``loadCodeAssist``: its usable project, and whether it is enrolled in a tier at all.
 
     One that is not may be in ``tier``; empty: in none, for the reasons whose codes are ``obstacles``.
     """

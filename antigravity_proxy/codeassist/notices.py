@@ -65,7 +65,7 @@ SENTENCES = (
 
 
 def find(text: str) -> Cause | None:
-    """What the text of a whole answer without usage is a notice of; None: it is an answer."""
+    """The notice in the text of a complete answer without usage; None: it is an answer."""
     text = text.strip()
     if len(text) > LONGEST:
         return None

@@ -1,4 +1,4 @@
-"""The token endpoint's answers: a token, or why there is none. Pure (upstream.md 7)."""
+"""The token endpoint's answers: a token, or the reason why there is none. Pure (upstream.md 7)."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _REFUSALS = {
 
 
 class User(Struct, frozen=True):
-    """Who signed in. ``email`` and ``name`` must not be logged; ``picture`` is a URL."""
+    """The person who signed in. ``email`` and ``name`` must not be logged; ``picture`` is a URL."""
 
     email: Secret
     name: Secret
@@ -40,7 +40,7 @@ class User(Struct, frozen=True):
 
 
 class Callback(Struct, frozen=True):
-    """What the provider sent the browser back with; each empty where it is missing or stands there twice."""
+    """The parameters of the provider's redirect; each empty if it is missing or repeated."""
 
     state: str
     code: str
@@ -97,7 +97,7 @@ def refusal(error: str) -> str:
 
 
 def read_user(status: int, body: bytes) -> User:
-    """Who a user info answer says it is. Raises RefreshRejected."""
+    """The person in a user info answer. Raises RefreshRejected."""
     try:
         answer = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

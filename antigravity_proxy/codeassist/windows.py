@@ -12,6 +12,8 @@ from antigravity_proxy import coerce
 from antigravity_proxy.canonical.windows import SECONDS, Window
 from antigravity_proxy.generatecontent import durations
 
+#: the tiers that are known (upstream.md 3.1)
+TIERS = frozenset({"free-tier", "legacy-tier", "standard-tier", "g1-pro-tier", "g1-ultra-tier"})
 #: groups that are taken of an answer, and characters of a name
 _MOST, _LONGEST = 16, 64
 _MOST_CREDITS = 1 << 40

@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.estimate import around_tokens
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.canonical.wire import Access, Count, Prepared, Quirk, UpstreamRequest, bearer
+from antigravity_proxy.canonical.wire import Access, Count, Fix, Prepared, UpstreamRequest, bearer
 from antigravity_proxy.codeassist import decision_table
 from antigravity_proxy.generatecontent import request
 from antigravity_proxy.generatecontent.wire import COUNT_TOKENS, CountTokens, GenerateContent, GenerateContentWire
@@ -43,7 +43,7 @@ class CodeAssist(GenerateContentWire):
         self._new_uuid = new_uuid
         self._product = product
 
-    def prepare(self, call: Call, model: Model, quirks: frozenset[Quirk], conversation: str) -> Prepared:
+    def prepare(self, call: Call, model: Model, quirks: frozenset[Fix], conversation: str) -> Prepared:
         """As Wire's."""
         return _Generate(request.prepare(call, model, quirks, conversation), self._new_uuid, self._product)
 

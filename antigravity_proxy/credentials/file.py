@@ -29,7 +29,10 @@ class CredentialsError(Exception):
 
 
 class Found(Struct, frozen=True):
-    """What there is. ``routes``: for public names that fit a pattern, who is asked, in order. ``notes``: doubts."""
+    """The content of all sources. ``routes``: for public names that match a pattern, the upstreams in order.
+
+    ``notes``: doubts.
+    """
 
     credentials: tuple[Credential, ...] = ()
     routes: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -37,7 +40,7 @@ class Found(Struct, frozen=True):
 
 
 class Surroundings(Struct, frozen=True):
-    """What a file may refer to. ``read_file`` gives a file's text or raises OSError or UnicodeDecodeError.
+    """The files that a file may refer to. ``read_file`` gives a file's text or raises OSError or UnicodeDecodeError.
 
     ``adc_file``: where application default credentials are, empty: nowhere. ``project``, ``location``: what goes with
     them. ``replaced_token_url``: the settings name a token endpoint of their own.
@@ -53,7 +56,7 @@ class Surroundings(Struct, frozen=True):
 
 
 class _Bad(Exception):
-    """What is wrong with a field of an entry; ``field`` is empty where it is the whole entry."""
+    """An error in a field of an entry; ``field`` is empty if it is the entire entry."""
 
     def __init__(self, field: str, words: str) -> None:
         super().__init__(words)
@@ -79,7 +82,7 @@ _COMMON = frozenset(
 _KEY = frozenset({"key", "key_file", "key_env"})
 _PLACE = frozenset({"project", "locations", "claude_locations"})
 #: models that a kind can't be used for: express mode has Google's alone (official-upstreams.md 1)
-_NEVER = {"vertex-key": ("claude*",)}
+_NEVER = {"vertex-key": ("claude*", "*embedding*")}
 _FIELDS = {
     "gemini-key": _COMMON | _KEY,
     "vertex-key": _COMMON | _KEY,
@@ -127,7 +130,7 @@ def application_default(around: Surroundings) -> Credential:
 
 
 def of_key(named: gemini_keys.NamedKey) -> Credential:
-    """The credential of a key that stands in the environment."""
+    """The credential of a key from the environment."""
     return Credential(
         id=named.name,
         kind="gemini-key",

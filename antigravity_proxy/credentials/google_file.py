@@ -26,7 +26,7 @@ class GoogleFileError(Exception):
 
 
 class GoogleFile(Struct, frozen=True):
-    """What such a file gives: a grant, and the projects that it names, empty where it names none."""
+    """The content of such a file: a grant, and the projects that it names, empty where it names none."""
 
     grant: ServiceAccount | AuthorizedUser
     project: str = ""

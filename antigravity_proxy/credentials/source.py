@@ -40,7 +40,7 @@ class CredentialSource:
             replaced_token_url=settings.sources["token_url"] != "default",  # noqa: S105 - a setting's name
         )
         path = settings.credentials_file
-        #: the file that is followed; None: there is none
+        #: the file that is watched; None: there is none
         self.path = None if path is None else Path(path)
 
     def read(self) -> Found:

@@ -1,4 +1,4 @@
-"""What accounts need of Google and of the volume: new tokens, a project, a place for who signed in."""
+"""Calls to Google for accounts, and writes to the volume: new tokens, projects, accounts that sign in."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from twisted.python.failure import Failure
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.grant import Grant, IssuedToken, RefreshRejected, RefreshToken
 from antigravity_proxy.canonical.offers import Available
+from antigravity_proxy.codeassist.windows import TIERS
 from antigravity_proxy.relay.upstream import BaseUrls
 from antigravity_proxy.settings.table import Settings
+from antigravity_proxy.telemetry.drift import Drift
 from antigravity_proxy.upstream.account_methods import AccountMethods
 from antigravity_proxy.upstream.available import available_models, standing
 from antigravity_proxy.upstream.clients import refreshed
@@ -31,16 +33,17 @@ TIER_EVERY = 3600.0
 
 
 class UpstreamCalls:
-    """Calls that an account makes for itself, each by the account's own egress."""
+    """Calls that an account makes for itself, each by the account's own egress. ``drift`` counts unknown tiers."""
 
     def __init__(
-        self, reactor: Any, settings: Settings, oauth: OAuthClient, egresses: Egresses, bases: BaseUrls
+        self, reactor: Any, settings: Settings, oauth: OAuthClient, egresses: Egresses, bases: BaseUrls, drift: Drift
     ) -> None:
         self._reactor = reactor
         self._settings = settings
         self._oauth = oauth
         self._egresses = egresses
         self._bases = bases
+        self._drift = drift
 
     def use(self, settings: Settings) -> None:
         """These settings are in force now."""
@@ -81,6 +84,8 @@ class UpstreamCalls:
         if ask_tier:
             state.standing_asked = now
         state.stands(await standing(methods, project, state.standing, ask_tier=ask_tier))
+        if ask_tier and state.standing.tier and state.standing.tier not in TIERS:
+            self._drift.saw("tier", state.standing.tier)
         return found
 
     def _methods(self, state: AccountState) -> AccountMethods:
@@ -93,7 +98,7 @@ class UpstreamCalls:
 
 
 class VolumeCalls:
-    """What is written into the volume, where that may be written."""
+    """Writes into the volume, if that is allowed."""
 
     def __init__(self, writer: WriterService, volume: VolumeService) -> None:
         self._writer = writer

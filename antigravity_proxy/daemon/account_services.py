@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from typing import Any
-from uuid import uuid4
 
 from twisted.internet.defer import Deferred
 
@@ -23,7 +22,7 @@ from antigravity_proxy.credentials.file import Found
 from antigravity_proxy.daemon.account_calls import UpstreamCalls
 from antigravity_proxy.daemon.in_force import InForce
 from antigravity_proxy.daemon.official import Official
-from antigravity_proxy.daemon.process import hex_digits
+from antigravity_proxy.daemon.process import hex_digits, new_uuid
 from antigravity_proxy.relay.context import RelayContext
 from antigravity_proxy.relay.projects import Projects
 from antigravity_proxy.relay.signatures import Signatures
@@ -58,19 +57,17 @@ class AccountServices:
         self.egresses = ways_out(reactor, ticker, settings)
         self.oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
         self.bases = BaseUrls(settings.base_urls)
-        self.upstream = UpstreamCalls(reactor, settings, self.oauth, self.egresses, self.bases)
+        self.drift = Drift(epoch)
+        self.upstream = UpstreamCalls(reactor, settings, self.oauth, self.egresses, self.bases, self.drift)
         self.replicas = replicas = shared_state(reactor, epoch, settings)
         self.shared = shared = Remembering(LocalState() if replicas is None else replicas, remembered, epoch)
         self.pool = pool = Pool(reactor, epoch, random.random, Rules.of(settings), shared)
         self.tokens = TokenKeeper(reactor, epoch, self.upstream.refresh, shared, keep, pool.counters)
         self._renewals = Renewals(reactor, pool.now, lambda: pool.states, self.tokens)
         self._projects = Projects(reactor, self.upstream.project, settings.fallback_project, shared)
-        self.drift = Drift(epoch)
         self._in_force = in_force
         self._quota_poll = QuotaPoll(reactor, pool, self.upstream.available, self._offered, random.random, shared)
-        pool.on_tokenless = self.tokens.live
-        pool.on_joined, pool.on_left = self._quota_poll.joined, self._quota_poll.left
-        pool.on_exhausted = self._quota_poll.exhausted
+        pool.watch(self.tokens)
         self.official = official = Official(reactor, in_force, self.egresses, credentials, self.drift, shared)
         shared.find = lambda name: pool.find(name) or official.find(name)
         self.relay = RelayContext(
@@ -82,7 +79,7 @@ class AccountServices:
             egresses=self.egresses,
             signatures=Signatures(reactor, None if replicas is None else lambda: replicas.signatures),
             upstream=Upstream(
-                CodeAssist(lambda: str(uuid4())),
+                CodeAssist(new_uuid),
                 pool,
                 self.tokens,
                 self._projects,

@@ -1,4 +1,4 @@
-"""What a new state of the volume changes: the pool, the model names, the rules, the keys. All of it at once."""
+"""Applies a new state of the volume: the pool, the model names, the rules, the keys. All of it at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from antigravity_proxy.web.key_policy import KeyPolicy
 
 log = Logger()
 
-#: account rows that can't be used, told in the log at most of one read
+#: account rows that can't be used, logged for one read at most
 _PROBLEMS_TOLD = 20
 #: what the app is known to write (credential-volume.md 1.6)
 _STATUSES = frozenset({"active", "rate_limited", "expired"})

@@ -1,4 +1,4 @@
-"""What official credentials need of Google: new tokens, and the project of a machine."""
+"""Calls to Google for official credentials: new tokens, and the project of a machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What metrics tell of the daemon's parts when they are asked for: looks at what is in memory, and never long ones."""
+"""Metrics of the daemon's parts, computed when asked for: they read what is in memory, and no long lists."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _STATUSES = ("healthy", "degraded", "unhealthy")
 
 
 def of_traffic(ledger: Ledger, site: GuardedSite[Any], access: AccessLog, loop: LoopWatch) -> tuple[Figure, ...]:
-    """What goes on at the API listener, and in the process."""
+    """The API listener and the process."""
     return (
         _gauge("requests_open", "Requests under way.", lambda: ledger.open_count),
         _gauge("streams_open", "Streamed answers under way.", lambda: ledger.stream_count),
@@ -125,7 +125,7 @@ def of_credentials(pools: Mapping[str, Pool]) -> tuple[Figure, ...]:
 
 
 def of_windows(pool: Pool) -> tuple[Figure, ...]:
-    """What upstream tells of the accounts' windows and credits, by family: few labels, however many accounts."""
+    """The accounts' windows and credits as upstream reports them, by family: few labels, however many accounts."""
     return (
         Figure(
             "antigravity_quota_window_remaining",
@@ -144,7 +144,7 @@ def of_windows(pool: Pool) -> tuple[Figure, ...]:
 
 
 def of_remembered(store: StateStore, webhook: Webhook | None) -> tuple[Figure, ...]:
-    """What outlasts a restart, and notices to the operator."""
+    """The state directory, and notices to the operator."""
     return (
         Figure(
             "antigravity_state_up",
@@ -167,14 +167,14 @@ def of_repairs(clock: IReactorTime, repairs: Sequence[Repairs]) -> tuple[Figure,
         Figure(
             "antigravity_fields_left_out",
             "1 for a field that a model refused and that is left out of its requests for an hour.",
-            lambda: [((model, quirk.value), 1.0) for each in repairs for model, quirk in each.all(clock.seconds())],
+            lambda: [(of, 1.0) for each in repairs for of in each.all(clock.seconds())],
             ("model", "field"),
         ),
     )
 
 
 def of_drift(drift: Drift) -> tuple[Figure, ...]:
-    """What upstream sends that no table knows."""
+    """Unknown values that upstream sends."""
 
     def counted() -> Values:
         kinds: Counter[str] = Counter()
@@ -203,7 +203,7 @@ def of_volume(clock: IReactorTime, volume: VolumeService, state: Callable[[], Vo
 
 
 def of_replicas(replicas: Replicas | None) -> tuple[Figure, ...]:
-    """What is shared with other replicas, where anything is."""
+    """The state that is shared with other replicas, if any is."""
     if replicas is None:
         return ()
     return (
@@ -217,7 +217,7 @@ def of_replicas(replicas: Replicas | None) -> tuple[Figure, ...]:
 
 
 def of_health(clock: IReactorTime, health: Health) -> tuple[Figure, ...]:
-    """What the health page says."""
+    """The content of the health page."""
     lately = _Lately(clock, health)
     return (
         Figure("antigravity_health", "1 for the status that /health has.", lambda: _statuses(lately()), ("status",)),
@@ -288,7 +288,7 @@ def _by_state(pools: Mapping[str, Pool]) -> Values:
 
 
 def _of_first(pools: Mapping[str, Pool], read: Callable[[AccountState, Moment], float | None]) -> Values:
-    """Values of the first credentials of each pool, as many as have names of their own; None: there is none."""
+    """Values of the first credentials of each pool, as many as have labels of their own; None: there is none."""
     for upstream, pool in pools.items():
         now = pool.now()
         for state in islice(pool.states, MAX_CREDENTIALS):

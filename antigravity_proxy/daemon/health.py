@@ -1,4 +1,4 @@
-"""What is known of the daemon at a moment, for health pages and warnings; it only looks at what is in memory."""
+"""The daemon's present condition, for health pages and warnings; it only reads what is in memory."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Health:
         return epoch() - now + self._refusals.client_since if self._refusals.refuses_client(now) else 0.0
 
     def tell(self) -> None:
-        """Tells the log of the warnings that are new since it was last told."""
+        """Logs the warnings that are new since the last call."""
         found = self.warnings()
         for warning in found:
             if warning not in self._told:

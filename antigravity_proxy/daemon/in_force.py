@@ -1,4 +1,4 @@
-"""What is in force at the moment: settings, the volume's state, the models, and the names that follow from them."""
+"""Everything in force at the moment: settings, the volume's state, the models, and the names that follow from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is worth a notice to the operator, and when it was told: once for each thing, and not again too soon. No I/O.
+"""Decides which events are worth a notice to the operator: each once, and not again too soon. No I/O.
 
 (contract.md 11, webhook)
 """
@@ -25,19 +25,24 @@ Event = Literal[
     "volume_back",
 ]
 TITLES: Mapping[Event, str] = {
-    "account_barred": "An account is barred",
-    "account_needs_owner": "An account needs its owner",
-    "sign_in_dead": "An account's sign-in is dead",
+    "account_barred": "An account or credential is barred",
+    "account_needs_owner": "An account or credential needs its owner",
+    "sign_in_dead": "A sign-in is dead",
     "pool_exhausted": "No account can serve a model",
     "pool_back": "A model is served again",
     "volume_unreadable": "The credential volume can't be read",
     "volume_back": "The credential volume can be read again",
 }
-#: seconds for which nobody could serve a model before that is told, and within which nothing is told twice
+#: what is said besides where one account that is barred puts all on hold
+ON_HOLD = (
+    "All accounts are on hold, and requests get 503, until 'antigravity-proxy accounts resume --all' or the button on "
+    "the status page ends that"
+)
+#: seconds for which a model must be unserved before a notice, and within which no notice is repeated
 EXHAUSTED_AFTER, AGAIN_AFTER = 60.0, 600.0
 #: models that were asked for and are watched, and seconds for which that counts
 _MODELS, _ASKED_SECONDS = 64, 900.0
-#: the kind of the facts on what was told, which outlast a restart
+#: the kind of the facts about sent notices, which survive a restart
 _TOLD = "told"
 #: how a sign-in that is dead is called in a bar (accounts/tokens)
 _DEAD = "its sign-in has expired"
@@ -66,7 +71,7 @@ class Notices:
         self._epoch = epoch
         self._asked: dict[str, float] = {}  # when each model was last asked for
         self._names: dict[str, str] = {}  # by which clients asked for it
-        self._short: dict[str, float] = {}  # since when nobody could serve it
+        self._short: dict[str, float] = {}  # since when nothing could serve it
         self._served: dict[str, float] = {}  # when somebody was served all the same
 
     def asked(self, model: str, name: str = "") -> None:
@@ -89,8 +94,8 @@ class Notices:
             if known == name:
                 self._served[model] = self._epoch()
 
-    def of_accounts(self, states: Iterable[AccountState], now: Moment) -> list[Notice]:
-        """What has happened to accounts since they were last looked at."""
+    def of_accounts(self, states: Iterable[AccountState], now: Moment, *, held: bool = False) -> list[Notice]:
+        """The events of accounts, or credentials, since the last look; ``held``: all are on hold."""
         found = []
         for state in states:
             out, identity = policy.out_of_use(state, now), state.credential.id
@@ -101,11 +106,14 @@ class Notices:
                 self._over(identity)
             elif self._is_new(event, identity):
                 why = state.barred or ("" if state.last_failure is None else state.last_failure.reason)
-                found.append(self._notice(event, identity, why or "sign in to it again"))
+                words = why or "sign in to it again"
+                if held and event == "account_barred":
+                    words += f". {ON_HOLD}"
+                found.append(self._notice(event, identity, words))
         return found
 
     def of_models(self, free_in: Callable[[str], float | None]) -> list[Notice]:
-        """Models that nobody can serve for long, and those that are served again."""
+        """Models that could not be served for long, and those that are served again."""
         now, found = self._epoch(), []
         for model, at in tuple(self._asked.items()):
             if free_in(model) == 0 or abs(now - self._served.get(model, 0.0)) < EXHAUSTED_AFTER:
@@ -139,18 +147,18 @@ class Notices:
         return Notice(event, thing, words, self._epoch())
 
     def _is_new(self, event: Event, thing: str) -> bool:
-        """Whether it was not told yet, nor within the last minutes; from now on it was."""
+        """Whether no notice of it was sent yet, nor within the last minutes; from now on one was."""
         name = f"{event}\n{thing}"
         known = self._store.get(_TOLD, name)
         if known is not None:
-            if known == "over":  # told a short while ago: it is so again, and need not be told again
+            if known == "over":  # sent a short while ago: it is so again, and needs no second notice
                 self._store.put(_TOLD, name, "so")
             return False
         self._store.put(_TOLD, name, "so")
         return True
 
     def _over(self, thing: str, event: Event | None = None) -> bool:
-        """It is no longer so; whether it was told to be."""
+        """It is over; returns whether a notice of it was sent."""
         was = False
         for each in (event,) if event is not None else ("account_barred", "account_needs_owner", "sign_in_dead"):
             name = f"{each}\n{thing}"

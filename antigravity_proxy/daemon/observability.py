@@ -1,4 +1,4 @@
-"""What watches the daemon: log, ledger and its observers, metrics, the loop's watch. Built before what it watches."""
+"""The daemon's observers: log, ledger, metrics, the event loop's watch. Built before the parts that they observe."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Observability(MultiService):
         self.ledger.observe(traces)
 
     def log_observer(self) -> ILogObserver:
-        """What writes events to the log."""
+        """The writer of log events."""
         return logs.observer(self.output, self._settings.log_level, self._settings.log_format)
 
     def watch(
@@ -76,7 +76,7 @@ class Observability(MultiService):
         remembered: StateStore,
         webhook: Webhook | None,
     ) -> None:
-        """Metrics tell of these too from now on."""
+        """Adds these to the metrics from now on."""
         every = tuple(upstreams.values())
         pools = {name: upstream.pool for name, upstream in upstreams.items()}
         official = {name: pool for name, pool in pools.items() if name != ACCOUNTS}

@@ -68,7 +68,6 @@ class Official:
         gemini = self.upstreams[GEMINI]
         base = settings.gemini_base_url.rstrip("/").encode("ascii")
         self._models = GeminiModels(reactor, gemini.pool, egresses, base, self._offered, random.random)
-        gemini.pool.on_joined, gemini.pool.on_left = self._models.joined, self._models.left
         self.take(found)
 
     def take(self, found: Found) -> None:
@@ -92,7 +91,7 @@ class Official:
 
     @property
     def replace_the_volume(self) -> bool:
-        """Whether nobody has named a data directory, nothing is there, and official credentials serve instead."""
+        """Whether no data directory is configured, none is there, and official credentials serve instead."""
         state, settings = self._in_force.state, self._in_force.settings
         return not settings.data_dir and state.read_at is None and bool(self._found.credentials)
 
@@ -107,7 +106,7 @@ class Official:
         return {name: every.count(name) for name in UPSTREAMS if name != ACCOUNTS}
 
     def warnings(self) -> tuple[str, ...]:
-        """What an operator should know of the credentials; names none."""
+        """Notes on the credentials for the operator; names none."""
         found = []
         for name, upstream in self.upstreams.items():
             tally, count = upstream.pool.tally(), len(upstream.pool.states)
@@ -152,7 +151,7 @@ class Official:
         rules = replace(Rules.of(self._in_force.settings), reserve=0.0)
         pool = Pool(reactor, epoch, random.random, rules, shared)
         tokens = TokenKeeper(reactor, epoch, self._calls.refresh, shared, None, pool.counters)
-        pool.on_tokenless = tokens.live
+        pool.watch(tokens)
         ask = None if wire.name == GEMINI else self._calls.project
         return Upstream(wire, pool, tokens, Projects(reactor, ask, None), BaseUrls([base]), drift=self._drift)
 

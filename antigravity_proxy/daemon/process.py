@@ -1,4 +1,4 @@
-"""What concerns the process as a whole: how it collects garbage, and where its ids come from."""
+"""The process as a whole: garbage collection, and the source of ids."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PR_SET_DUMPABLE = 4
 
 
 def tune_garbage_collection() -> None:
-    """What is loaded now stays: it is never looked at again, and young objects less often.
+    """Freezes the objects that are loaded now: they are never examined again, and young objects less often.
 
     Requests leave few cycles behind, but make many objects: the default of 700 costs some 5 % of the time. The second
     number keeps the middle generation small, which is looked through while every thread waits.
@@ -72,3 +72,9 @@ def room_for_connections(wanted: int) -> int:
 def hex_digits(count: int) -> str:
     """Random hex digits for ids: they only have to differ, so no system call is made for them."""
     return f"{random.getrandbits(4 * count):0{count}x}"
+
+
+def new_uuid() -> str:
+    """A random UUID (RFC 9562 5.4), under the same condition."""
+    digits = f"{random.getrandbits(128) & ~(0xF << 76 | 3 << 62) | 4 << 76 | 2 << 62:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -25,7 +25,7 @@ class Follower(Protocol):
 
 
 class Reloader:
-    """Re-reads what stands in files: secrets by their ``…_FILE``, and the volume with gui_config.json.
+    """Reads files again: secrets by their ``…_FILE``, and the volume with gui_config.json.
 
     ``resolve`` raises SettingsError; then the settings stay as they are. ``read_volume`` reads volume and keys now,
     whatever they look like. ``followers`` use the settings that are then in force.
@@ -39,14 +39,14 @@ class Reloader:
         *followers: Follower,
     ) -> None:
         self._in_force = in_force
-        self._resolve = resolve
+        self.resolve = resolve
         self._read_volume = read_volume
         self._followers = followers
 
     def reload(self) -> None:
         """Re-reads everything; what can't be used is logged."""
         try:
-            given = self._resolve()
+            given = self.resolve()
         except SettingsError as e:
             log.error("the settings stay as they are: {reason}", reason=str(e))
         else:

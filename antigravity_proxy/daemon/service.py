@@ -14,6 +14,7 @@ from twisted.python.components import Componentized
 
 from antigravity_proxy import startup
 from antigravity_proxy.accounts.pool import Pool
+from antigravity_proxy.admin.account import called
 from antigravity_proxy.admin.client_keys import ClientKeys
 from antigravity_proxy.admin.history import History
 from antigravity_proxy.admin.overview import Sources
@@ -100,14 +101,14 @@ class Daemon(MultiService):
         super().__init__()
         self._reactor = reactor
         self._notifier = notifier
-        self._settings = settings = start.settings
-        self._in_force = in_force = InForce(settings, start.given, start.state, start.models)
+        self.settings = settings = start.settings
+        self.in_force = in_force = InForce(settings, start.given, start.state, start.models)
         self._ticker = ticker = Ticker(reactor)
         self._signals: Signals | None = None
         self._opening: Any = None
 
         # what is seen of all that follows
-        self._observability = observability = Observability(reactor, settings)
+        self.observability = observability = Observability(reactor, settings)
         self.ledger = ledger = observability.ledger
 
         # what outlasts this process
@@ -118,7 +119,7 @@ class Daemon(MultiService):
         # the volume, and what is written into it
         writable = startup.is_writable(start.places.directory)
         read_only = settings.read_only or not writable
-        self._volume = volume = VolumeService(reactor, start.reader)
+        self.volume = volume = VolumeService(reactor, start.reader)
         writer = WriterService(reactor, start.writer)
         stored = VolumeCalls(writer, volume)
 
@@ -129,7 +130,7 @@ class Daemon(MultiService):
         if settings.on_terms_ban == "pause":
             pool.terms_rest.switch_on(remembered)
 
-        self._credentials = credentials = _credentials(reactor, start)
+        self.credentials = credentials = _credentials(reactor, start)
         if credentials is not None:
             credentials.observe(services.official.take)
         models = _models(reactor, start)
@@ -137,7 +138,7 @@ class Daemon(MultiService):
             models.observe(in_force.correct)
 
         # the API listener
-        self._client_keys = client_keys = _client_keys(reactor, settings)
+        self.client_keys = client_keys = _client_keys(reactor, settings)
         keys = KeyPolicy.of(settings)
         keys.clients = () if client_keys is None else client_keys.keys
         keys.needs_config = bool(settings.data_dir) or not start.official.credentials
@@ -191,7 +192,7 @@ class Daemon(MultiService):
             budgets,
             key_limits,
         )
-        self._webhook = webhook = _webhook(reactor, settings, remembered, services, lambda: in_force.state)
+        self.webhook = webhook = _webhook(reactor, settings, remembered, services, lambda: in_force.state)
         if webhook is not None:
             ledger.observe(webhook)
         self._room = room_for_connections(limits.MAX_CONNECTIONS)
@@ -213,7 +214,7 @@ class Daemon(MultiService):
             condition=health.now,
             ledger=ledger,
             history=history,
-            usage=UsageView(usage).look,
+            usage=UsageView(usage, lambda identity: called(pool.find(identity), identity)).look,
             client_keys=keys_shown.look,
             read_only=read_only,
         )
@@ -226,7 +227,7 @@ class Daemon(MultiService):
         volume.observe(self._take)
         if client_keys is not None:
             client_keys.observe(applier.take_clients)
-        self._reloader = Reloader(
+        self.reloader = Reloader(
             in_force,
             start.resolve,
             volume.read,
@@ -266,14 +267,14 @@ class Daemon(MultiService):
     @property
     def state(self) -> VolumeState:
         """The state of the volume that is in effect."""
-        return self._in_force.state
+        return self.in_force.state
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
         """Takes its place in the application, and gives that our log."""
         if isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._observability.log_observer())
+            parent.setComponent(ILogObserver, self.observability.log_observer())
             # the process is ours
-            self._signals = Signals(self._reactor, self._reload, self._observability.output.reopen)
+            self._signals = Signals(self._reactor, self.reload, self.observability.output.reopen)
         super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
@@ -294,11 +295,11 @@ class Daemon(MultiService):
         self.account_services.start()
         self.health.tell()
 
-    def _reload(self) -> None:
-        self._observability.output.reopen()
-        self._reloader.reload()
-        if self._client_keys is not None:
-            self._client_keys.look().addErrback(
+    def reload(self) -> None:
+        self.observability.output.reopen()
+        self.reloader.reload()
+        if self.client_keys is not None:
+            self.client_keys.look().addErrback(
                 lambda failure: log.failure("the clients' keys could not be read", failure)
             )
 
@@ -327,7 +328,7 @@ class Daemon(MultiService):
         yield self._listeners.close()
         admin_drained = self.admin.drain()
         log.info("draining {count} connections", count=len(self.site.channels))
-        cut = yield self.site.drain(self._reactor, self._settings.drain_seconds)
+        cut = yield self.site.drain(self._reactor, self.settings.drain_seconds)
         if cut:
             log.warn("{count} connections were cut at the deadline", count=cut)
         yield admin_drained
@@ -359,7 +360,7 @@ def _models(reactor: Any, start: Start) -> FollowedFile[ModelTable] | None:
 
 
 def _state_store(reactor: Any, start: Start) -> StateStore:
-    """What remembers over a restart, as far as there is a directory for it. Raises SettingsError."""
+    """The memory that survives a restart, if there is a directory for it. Raises SettingsError."""
     if start.settings.state_dir is None:
         return StateStore(reactor, epoch, None)
     directory = Path(start.settings.state_dir)
@@ -378,11 +379,13 @@ def _webhook(
     services: AccountServices,
     state: Callable[[], VolumeState],
 ) -> Webhook | None:
-    """What posts notices, if there is somebody to post them to."""
+    """The sender of notices, if a URL is set."""
     if settings.webhook_url is None:
         return None
     notices = Notices(remembered, epoch)
-    return Webhook(reactor, settings.webhook_url, notices, services.pool, lambda: state().error, services.shared.claim)
+    official = [upstream.pool for upstream in services.official.upstreams.values()]
+    claim = services.shared.claim
+    return Webhook(reactor, settings.webhook_url, notices, services.pool, official, lambda: state().error, claim)
 
 
 def _keys_shown(file: ClientKeysFile | None, budgets: Budgets, settings: Settings, volume: Path) -> ClientKeys:

@@ -1,4 +1,4 @@
-"""What signals do to the daemon beyond what Twisted does: end at once, re-read, reopen."""
+"""The daemon's own signal handlers beyond Twisted's: end at once, re-read, reopen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What systemd hands over and wants to hear: listening sockets, readiness, the watchdog.
+"""The interface to systemd: listening sockets, readiness, the watchdog.
 
 The protocols are sd_listen_fds(3) and sd_notify(3). Without systemd nothing here does anything.
 """
@@ -52,7 +52,7 @@ class Sockets(Struct, frozen=True):
 
 
 def sockets(reactor: Any) -> Sockets:
-    """What was handed over to this process. Raises SettingsError for a socket that can't be served on."""
+    """The sockets that were passed to this process. Raises SettingsError for one that can't be used."""
     by_name = {name: _descriptor(reactor, f"name={name}") for name in NAMES}
     if not any(by_name.values()):
         by_name = {name: _descriptor(reactor, f"index={index}") for index, name in enumerate(NAMES)}
@@ -102,7 +102,7 @@ class Notifier(Service):
         self._say("READY=1\nSTATUS=Serving")
 
     def stopping(self) -> None:
-        """The drain begins. The watchdog goes on: a long drain is no hang."""
+        """The drain begins. The watchdog goes on: a long drain does not count as a hang."""
         self._say("STOPPING=1\nSTATUS=Finishing open answers")
 
     def stopService(self) -> None:

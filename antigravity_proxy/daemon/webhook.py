@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -31,7 +31,7 @@ EVERY, _AT_ONCE = 10.0, 500
 MOST = 100
 #: seconds before each further try of a post that failed, and those that a receiver has to answer
 PAUSES, PATIENCE = (2.0, 15.0, 60.0), 10.0
-#: seconds between two posts: a hundred accounts that die together are no flood
+#: seconds between two posts: a hundred accounts that die together must not flood the receiver
 APART = 1.0
 
 Claim = Callable[[str, str, float], Awaitable[bool]]
@@ -40,17 +40,26 @@ Claim = Callable[[str, str, float], Awaitable[bool]]
 class Webhook(Service):
     """Watches between its start and its stop. An observer of the ledger: models that were asked for are watched.
 
-    ``error`` says what is wrong with the volume; ``claim``: whether this replica is the one to tell of a thing.
-    ``sent``, ``failed`` and ``left_out`` count notices.
+    ``pool`` holds the accounts, ``official`` the credentials of the official upstreams. ``error`` says what is wrong
+    with the volume; ``claim``: whether this replica is the one to send a notice. ``sent``, ``failed`` and
+    ``left_out`` count notices.
     """
 
     def __init__(
-        self, reactor: Any, url: Secret, notices: Notices, pool: Pool, error: Callable[[], str], claim: Claim
+        self,
+        reactor: Any,
+        url: Secret,
+        notices: Notices,
+        pool: Pool,
+        official: Sequence[Pool],
+        error: Callable[[], str],
+        claim: Claim,
     ) -> None:
         self._reactor = reactor
         self._url = url
         self._notices = notices
         self._pool = pool
+        self._official = official
         self._error = error
         self._claim = claim
         self._slices = Slices(reactor)
@@ -101,11 +110,12 @@ class Webhook(Service):
     def _looks(self) -> Iterator[None]:
         for notice in (*self._notices.of_volume(self._error()), *self._notices.of_models(self._pool.free_in)):
             self.tell(notice)
-        states = iter(tuple(self._pool.states))
-        while some := list(islice(states, _AT_ONCE)):
-            for notice in self._notices.of_accounts(some, self._pool.now()):
-                self.tell(notice)
-            yield
+        for pool in (self._pool, *self._official):
+            states, held = iter(tuple(pool.states)), bool(pool.terms_rest)
+            while some := list(islice(states, _AT_ONCE)):
+                for notice in self._notices.of_accounts(some, pool.now(), held=held):
+                    self.tell(notice)
+                yield
 
     async def _post_all(self) -> None:
         while self._waiting and self.running:
@@ -130,7 +140,10 @@ class Webhook(Service):
         log.warn("webhook: the notice {event} could not be posted: {why}", event=notice.event, why=why)
 
     async def _try(self, body: bytes) -> str:
-        """Posts once; why it failed, empty: it did not. The URL may hold a secret, so no error's own words are told."""
+        """Posts once; returns why it failed, empty: it did not.
+
+        The URL may hold a secret, so no error's own words are used.
+        """
         try:
             response = await self._client.post(
                 self._url.reveal(),

@@ -13,11 +13,11 @@ from antigravity_proxy.errors import ProxyError
 
 
 class Stamp(Struct, frozen=True):
-    """What an answer needs from the impure world: time (epoch seconds), random hex digits, our id of the request.
+    """The impure inputs of an answer: time (epoch seconds), random hex digits, our id of the request.
 
-    ``now`` tells the time when the answer ends; without it that is when it began. ``signed`` is told the id of each
-    call that has a thought signature, and the signature. ``completed`` is told the document of an answer that is kept,
-    as its dialect has it.
+    ``now`` gives the time when the answer ends; without it that is when it began. ``signed`` is called with the id
+    of each call that has a thought signature, and the signature. ``completed`` is called with the document of an
+    answer that is kept, as its dialect has it.
     """
 
     created: int
@@ -32,7 +32,8 @@ class Answer(Protocol):
     """One upstream answer on its way to the client; a state machine fed with chunks, new for every attempt.
 
     A streamed answer returns bytes as they become due; a collected one returns nothing until ``close``. ``fail`` ends
-    a stream that has begun with the dialect's error event: never with what would look like a clean end.
+    a stream that has begun with the dialect's error event, or breaks it off: never with what would look like a clean
+    end.
     """
 
     content_type: bytes
@@ -46,12 +47,12 @@ class Answer(Protocol):
     def close(self) -> bytes:
         """The clean end: what is still to be sent (the whole document, for a collected answer).
 
-        Raises a ProxyError where all that came is no answer: then it ends as if the attempt had failed so.
+        Raises a ProxyError if the chunks are not an answer: then it ends as if the attempt had failed with it.
         """
         ...
 
-    def fail(self, error: ProxyError) -> bytes:
-        """The end by an error after the first byte has left."""
+    def fail(self, error: ProxyError) -> bytes | None:
+        """The end by an error after the first byte has left; None: the form has no place for one."""
         ...
 
 
@@ -71,7 +72,7 @@ class Decoded(Struct, frozen=True):
 
 
 class Rendered(Struct, frozen=True):
-    """An HTTP answer that is no stream: status, further headers (without Content-Length), JSON body."""
+    """A complete HTTP answer: status, further headers (without Content-Length), JSON body."""
 
     status: int
     body: bytes

@@ -13,7 +13,7 @@ _EFFORTS: dict[str, Effort] = {
     "xhigh": "xhigh", "extra_high": "xhigh", "very_high": "xhigh", "max": "max", "maximum": "max", "ultra": "max",
     "extreme": "max", "highest": "max",
 }  # fmt: skip
-#: of an effort word, that many characters tell what it means
+#: this many characters of an effort word decide its meaning
 _MAX_WORD = 20
 
 

@@ -1,4 +1,4 @@
-"""What errors have in common in every dialect: their headers. Pure."""
+"""The headers of errors, which are the same in every dialect. Pure."""
 
 from __future__ import annotations
 

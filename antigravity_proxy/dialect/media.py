@@ -22,7 +22,7 @@ _TEXTUAL = re.compile(
     r"|.{1,100}\+(?:json|xml|yaml))"
 )
 _VIDEO = re.compile(r"https?://(?:www\.)?(?:youtube\.com/|youtu\.be/)", re.I)
-#: an image that stands as Markdown in an earlier answer
+#: an image in the Markdown of an earlier answer
 _IMAGE = re.compile(r"!\[[^\[\]]*\]\((data:image/[a-z+.-]+;base64,[A-Za-z0-9+/=]+)\)")
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -108,7 +108,7 @@ def _sniffed(head: bytes) -> str | None:
 
 
 def readable(part: Part, title: str) -> Part:
-    """A text file as text, under its title if it has one; anything else as it is (translation.md 2.2)."""
+    """A text file as text, under its title if it has one; anything else unchanged (translation.md 2.2)."""
     blob = part.inline_data
     if blob is None or not _TEXTUAL.fullmatch(blob.mime_type):
         return part

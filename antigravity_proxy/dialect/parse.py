@@ -37,7 +37,7 @@ def parse(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
 def convert(value: Any, kind: type[T], param: str, *, strict: bool = True) -> T:
     """A part of a body that was decoded untyped, as ``kind``; raises BadRequest with the whole path.
 
-    Unless ``strict``, numbers and truth values may stand as text.
+    Unless ``strict``, numbers and truth values may be written as text.
     """
     try:
         return msgspec.convert(value, kind, strict=strict)
@@ -92,7 +92,7 @@ def _too_deep() -> BadRequest:
 
 
 def _not_utf8(body: bytes) -> BadRequest:
-    """msgspec tells the place within a string only."""
+    """msgspec gives the place only within a string."""
     where = 0
     try:
         body.decode()

@@ -36,7 +36,7 @@ class Web(Struct):
 
 
 class Source(Struct):
-    """What an answer rests on; only web pages are of use."""
+    """The sources of an answer; only web pages are of use."""
 
     web: Web | None = None
 
@@ -56,7 +56,7 @@ class Support(Struct, rename="camel"):
 
 
 class Grounding(Struct, rename="camel"):
-    """What a web search brought (translation.md 2.8)."""
+    """The results of a web search (translation.md 2.8)."""
 
     web_search_queries: list[str] = []
     grounding_chunks: list[Source] = []
@@ -78,7 +78,7 @@ def grounding(metadata: Raw) -> Grounding:
 def call_id(call: FunctionCall, prefix: str, stamp: Stamp, signature: str) -> str:
     """A call's id: upstream's own if that is a good one, else a random one (translation.md 2.3).
 
-    Its signature, if it has one, is told together with it: the client may drop that.
+    Its signature, if it has one, comes together with it: the client may drop that.
     """
     identity = call.id if _GOOD_ID.fullmatch(call.id) else prefix + stamp.hex(24)
     if signature and stamp.signed is not None:
@@ -110,7 +110,7 @@ def code_block(part: Part) -> str:
 
 
 def unfenced(text: str) -> str:
-    """JSON without the code fence that some models put around it even if told not to (translation.md 2.5)."""
+    """JSON without the code fence that some models add even if asked not to (translation.md 2.5)."""
     first, _, rest = text.strip().partition("\n")
     if first.rstrip() in ("```", "```json") and rest.endswith("```"):
         return rest[:-3].rstrip()

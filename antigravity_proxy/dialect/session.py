@@ -1,4 +1,4 @@
-"""What a body says of the conversation that it belongs to: a hint, so it is never wrong (clients.md 8). Pure."""
+"""The conversation that a body names: only a hint, so it is never an error (clients.md 8). Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-#: a longer name is no name
+#: a longer text is not a name
 MAX_NAME = 512
 
 
@@ -17,7 +17,7 @@ class _UserId(msgspec.Struct):
 
 
 def session_name(*hints: Any) -> str:
-    """The first hint that is a name; empty if none is. The most reliable stands first.
+    """The first hint that is a name; empty if none is. The most reliable comes first.
 
     An object counts for its ``user_id``, and one of Claude Code's for the session in it: a header names that too.
     """

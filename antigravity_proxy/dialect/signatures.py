@@ -34,12 +34,12 @@ def family_of(model: str) -> Family:
 
 
 def wrap(family: Family, kind: Kind, signature: str = "") -> str:
-    """What the client is given."""
+    """The signature as the client gets it."""
     return f"agp1.{_LETTERS[family]}.{kind}.{signature}"
 
 
 def unwrap(wrapped: str) -> Signature | None:
-    """What the client gave back; None for what isn't ours, or is nothing."""
+    """The signature that the client gave back; None for one that isn't ours, or is empty."""
     found = _WRAPPED.fullmatch(wrapped)
     if found is None or found[2] == "n" or not found[3]:
         return None

@@ -1,4 +1,7 @@
-"""What a part of an answer is, told apart once for the dialects that have items or blocks. Pure (upstream.md 5)."""
+"""The kinds of an answer's parts, distinguished once for the dialects that have items or blocks.
+
+Pure (upstream.md 5).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``models.list`` tells (official-upstreams.md 7.1): the models that a key's project is offered. Pure."""
+"""The answer of ``models.list`` (official-upstreams.md 7.1): the models that a key's project is offered. Pure."""
 
 from __future__ import annotations
 

@@ -12,17 +12,16 @@ import msgspec
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.canonical.wire import Access, Count, Prepared, Quirk, UpstreamRequest
-from antigravity_proxy.geminiapi import decision_table, embedding
-from antigravity_proxy.generatecontent import request
+from antigravity_proxy.canonical.wire import Access, Count, Fix, Prepared, UpstreamRequest
+from antigravity_proxy.geminiapi import decision_table
+from antigravity_proxy.generatecontent import embedding, request
 from antigravity_proxy.generatecontent.wire import COUNT_TOKENS, CountTokens, GenerateContent, OfficialWire
 
 _MODELS = b"/v1beta/models/"
-_EMBED = b":batchEmbedContents"
 
 
 def _call(access: Access, model: str, method: bytes, body: bytes, silence: float = 0.0) -> UpstreamRequest:
-    """A call of a model's method. The key stands in a header, never in the URL, and alone."""
+    """A call of a model's method. The key is in a header, never in the URL, and the only credential."""
     url = access.base.rstrip(b"/") + _MODELS + quote(model, safe="").encode() + method
     return UpstreamRequest(url, ((b"x-goog-api-key", access.token),), body, silence)
 
@@ -33,7 +32,7 @@ class GeminiApi(OfficialWire):
     name = "gemini"
     table = decision_table.TABLE
 
-    def prepare(self, call: Call, model: Model, quirks: frozenset[Quirk], conversation: str) -> Prepared:
+    def prepare(self, call: Call, model: Model, quirks: frozenset[Fix], conversation: str) -> Prepared:
         """As Wire's."""
         return _Generate(request.prepare(call, model, quirks, conversation, official=True))
 
@@ -43,11 +42,11 @@ class GeminiApi(OfficialWire):
 
     def embeddings(self, call: EmbeddingCall, model: Model) -> list[bytes]:
         """As Embeds'."""
-        return embedding.bodies(call, model)
+        return [embedding.batch(call, model)]
 
     def embed(self, access: Access, model: Model, body: bytes) -> UpstreamRequest:
         """As Embeds'."""
-        return _call(access, model.id, _EMBED, body)
+        return _call(access, model.id, embedding.BATCH, body)
 
     def read_vectors(self, answer: bytes, model: Model) -> Vectors:
         """As Embeds'."""

@@ -1,4 +1,4 @@
-"""When a quota of a day begins again: midnight UTC or Pacific, nobody has said which for sure. Pure.
+"""When a daily quota resets: midnight UTC or Pacific, which is not documented for sure. Pure.
 
 (official-upstreams.md 6.2)
 """

@@ -1,6 +1,6 @@
 """How long upstream says to wait: its spellings of durations and times, in seconds. Pure (upstream.md 6.2).
 
-Whatever stands there, nothing raises: what can't be read is absent.
+Nothing here raises: a value that can't be read is absent.
 """
 
 from __future__ import annotations

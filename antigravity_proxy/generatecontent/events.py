@@ -76,7 +76,7 @@ def _read_leniently(payload: bytes) -> Chunk:
 
 
 def _remove(value: Any, complaint: str) -> None:
-    """Takes out the field that msgspec complains of (its path stands at the end of the message)."""
+    """Removes the field that msgspec complains of (its path is at the end of the message)."""
     where = _WHERE.search(complaint)
     *way, last = [key or int(index) for key, index in _STEP.findall(where[1] if where else "")]
     for step in way:

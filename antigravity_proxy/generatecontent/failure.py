@@ -1,4 +1,4 @@
-"""Reads upstream's error bodies into facts. Pure; what follows from the facts stands in an upstream's decision table.
+"""Reads upstream's error bodies into facts. Pure; the consequences are in each upstream's decision table.
 
 The shapes and their variants are those of upstream.md 6.1; a type that isn't the expected one counts as absent.
 """
@@ -12,7 +12,7 @@ import msgspec
 from antigravity_proxy.canonical.verdict import Failure
 from antigravity_proxy.generatecontent import durations
 
-#: gRPC status names and the HTTP status that each stands for (upstream.md 6.3)
+#: gRPC status names and their HTTP statuses (upstream.md 6.3)
 HTTP_STATUS = {
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,

@@ -1,7 +1,7 @@
 """Makes one node of a JSON Schema plain: without references, ``allOf`` and alternatives. Pure, total, bounded.
 
 Alternatives are united, so that whatever fits one of them fits the plain node; what a plain node can't say is given as
-a hint (translation.md 2.4). Work is linear in the schema: each node is looked at once for each place it stands in.
+a hint (translation.md 2.4). Work is linear in the schema: each node is visited once for each place it occurs in.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ MAX_DEPTH = 32
 MAX_NODES = 10_000
 #: references that lead from one to the next until a node is reached; a longer chain is a dead end
 MAX_HOPS = 32
-#: what references may bring in, since each use of one writes its target out again: so much, and so many times the
-#: document; in values and hundreds of characters
+#: bounds on what references may add, since each use of one writes its target out again: this much and this many times
+#: the document; in values and hundreds of characters
 EXPANSION, EXPANSION_FACTOR = 2_000, 3
 _MAX_WEIGHT = 100_000
 
@@ -75,7 +75,7 @@ class Flattener:
         return found
 
     def _give_types(self, dead: Flat, ref: str) -> None:
-        """A node that isn't followed is no object where its target is none."""
+        """A node that isn't followed is not an object if its target is not one."""
         some = self._outlines.types(ref)
         if some and some != ["object"]:
             first = "object" if "object" in some else some[0]
@@ -112,7 +112,7 @@ class Flattener:
         return some
 
     def _union(self, branches: list[Flat], *, shaped: bool) -> Flat | None:
-        """What fits any of the branches; None: they say nothing of the type."""
+        """A schema that fits any of the branches; None: they don't restrict the type."""
         plain = [self.united(branch) for branch in branches]
         some = [branch for branch in plain if not branch.is_null]
         nullable = len(some) < len(plain) or any(branch.takes_null for branch in some)
@@ -160,7 +160,7 @@ class Flattener:
         return self._allowance >= 0
 
     def _target(self, ref: str) -> Any:
-        """What a JSON pointer points to (RFC 6901)."""
+        """The target of a JSON pointer (RFC 6901)."""
         if not ref.startswith("#"):
             return None
         found = self._root
@@ -176,7 +176,7 @@ class Flattener:
 
 
 def _own(node: Schema, refs: Refs) -> Flat:
-    """What a node without references says itself."""
+    """The own statements of a node, without its references."""
     found = Flat({key: value for key, value in node.items() if key not in _STRUCTURE})
     required = node.get("required")
     if isinstance(required, list):

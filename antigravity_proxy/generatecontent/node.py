@@ -36,7 +36,7 @@ class Flat:
     """A plain node. ``words`` are its keywords but for those that hold schemas, which have fields of their own.
 
     ``properties`` has for each name what holds together for it. ``unions`` are alternatives that are not united yet,
-    a list for each ``anyOf`` or ``oneOf``. ``cycle`` is the reference of a node that stands within itself;
+    a list for each ``anyOf`` or ``oneOf``. ``cycle`` is the reference of a node that occurs within itself;
     ``unfollowed`` that of any node which isn't followed, None for a node that is whole.
     """
 

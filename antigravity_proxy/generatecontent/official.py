@@ -1,4 +1,4 @@
-"""What failures of Google's official upstreams mean (official-upstreams.md 6.3): the rows that they share. Pure."""
+"""Meanings of failures of Google's official upstreams (official-upstreams.md 6.3): the rows that they share. Pure."""
 
 from __future__ import annotations
 

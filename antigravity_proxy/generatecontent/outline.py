@@ -1,4 +1,4 @@
-"""The outlines of schemas whose references aren't followed, as they stand within themselves. Pure, bounded.
+"""The outlines of schemas whose references aren't followed, because they contain themselves. Pure, bounded.
 
 A value of such a schema must fit the plain node all the same: so its types are known, and beside other alternatives the
 names of its properties, with the texts that tag them (translation.md 2.4).
@@ -32,7 +32,7 @@ class Outlines:
         return self._types[ref]
 
     def properties(self, ref: str) -> dict[str, list[Source]]:
-        """What each property may be, in outline, of all objects that a reference points to."""
+        """An outline of each property, over all objects that a reference points to."""
         if ref not in self._properties:
             found = dict[str, list[Source]]()
             for node in self._alternatives(self._target(ref)):
@@ -65,7 +65,7 @@ class Outlines:
         return out
 
     def _alternatives(self, schema: Any) -> Iterator[dict[str, Any]]:
-        """The schema and all that stand in its place: by reference, together with it, or as its alternatives."""
+        """The schema and all schemas in its place: by reference, together with it, or as its alternatives."""
         stack, seen = [schema], set[str]()
         while stack and self._left > 0:
             node = stack.pop()
@@ -83,7 +83,7 @@ class Outlines:
 
 
 def _own(node: dict[str, Any]) -> Flat:
-    """What a node says of its own type."""
+    """A node's own type."""
     flat = Flat({word: node[word] for word in ("type", "enum", "const") if word in node})
     flat.properties = {} if "properties" in node or "additionalProperties" in node else None
     flat.items = [] if "items" in node or "prefixItems" in node else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from antigravity_proxy.canonical.call import Call, OutputFormat, Sampling, Speec
 from antigravity_proxy.canonical.content import ABSENT, Content, Part
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.pictures import PictureForm
-from antigravity_proxy.canonical.wire import Quirk
+from antigravity_proxy.canonical.wire import Fix, Quirk
 from antigravity_proxy.errors import BadRequest
 from antigravity_proxy.generatecontent import schema, turns
 from antigravity_proxy.generatecontent.names import NameMap
@@ -48,7 +48,7 @@ _CURES: tuple[tuple[re.Pattern[str], Quirk, Callable[[Model], bool]], ...] = (
     (re.compile(r"logprobs"), Quirk.NO_LOGPROBS, lambda model: True),
     (re.compile(r"thinkingbudget|thinkinglevel"), Quirk.PLAIN_THINKING, lambda model: model.thinking is not None),
     (re.compile(r"response(json)?schema"), Quirk.SHORT_SCHEMA, lambda model: model.family != "claude"),
-    (re.compile(r"servicetier"), Quirk.NO_SERVICE_TIER, lambda model: True),
+    (re.compile(r"^(?!.*invalid value).*servicetier", re.S), Quirk.NO_SERVICE_TIER, lambda model: True),
     (re.compile(r"image ?size"), Quirk.SMALLER_PICTURE, lambda model: model.image),
     (re.compile(r"prefill|must end with a user"), Quirk.NO_PREFILL, lambda model: model.takes_prefill),
     (re.compile(r"thoughtsignature|\bsignature\b|must be 'thinking'"), Quirk.LOST_SIGNATURES, lambda model: True),
@@ -56,7 +56,7 @@ _CURES: tuple[tuple[re.Pattern[str], Quirk, Callable[[Model], bool]], ...] = (
 
 
 def quirk_for(model: Model, message: str) -> Quirk | None:
-    """What to change for a request that ``model`` refused with 400 and this message; None: nothing helps."""
+    """The changes to a request that ``model`` refused with 400 and this message; None: nothing helps."""
     words = message.lower().replace("_", "")
     return next((quirk for pattern, quirk, fits in _CURES if fits(model) and pattern.search(words)), None)
 
@@ -85,9 +85,9 @@ class Request(Struct, frozen=True, rename="camel", omit_defaults=True):
 class Prepared:
     """A request ready to be sent, again and again: ``body`` is the encoded inner request.
 
-    ``opening`` stands for the conversation's opening, as the ``sessionId``; empty for a picture: each is its own.
+    ``opening`` identifies the conversation's opening, as the ``sessionId``; empty for a picture: each is its own.
     ``is_picture``: a picture is asked for. ``searches``: the model is to search the web. ``method``: what is
-    called, ``silence``: the least patience with it, in seconds; a picture and speech come whole, and late.
+    called, ``silence``: the least patience with it, in seconds; pictures come whole, and late.
     """
 
     __slots__ = ("body", "is_picture", "method", "model", "opening", "restore", "searches", "silence")
@@ -101,7 +101,7 @@ class Prepared:
         *,
         searches: bool = False,
         is_picture: bool = False,
-        is_spoken: bool = False,
+        is_whole: bool = False,
     ) -> None:
         self.model = model
         self.body = body
@@ -109,13 +109,13 @@ class Prepared:
         self.opening = opening
         self.searches = searches
         self.is_picture = is_picture
-        self.method, self.silence = _WHOLE if is_picture or is_spoken else _STREAM
+        self.method, self.silence = _WHOLE if is_picture or is_whole else _STREAM
 
 
 def prepare(
     call: Call,
     model: Model,
-    quirks: frozenset[Quirk] = frozenset(),
+    quirks: frozenset[Fix] = frozenset(),
     conversation: str | None = None,
     *,
     official: bool = False,
@@ -138,7 +138,7 @@ def prepare(
         raise BadRequest("The request is nested too deeply.") from None
 
 
-def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: str, official: bool) -> Prepared:
+def _prepare(call: Call, model: Model, quirks: frozenset[Fix], conversation: str, official: bool) -> Prepared:
     names = NameMap(function_names(call), model.family)
     contents = _contents(call, model, names, quirks)
     declared, wrapped = declarations(call, model, names) if call.tools else ([], frozenset[str]())
@@ -158,7 +158,7 @@ def _prepare(call: Call, model: Model, quirks: frozenset[Quirk], conversation: s
     tools = _tools(declared, search, call, mixes=model.mixes_tools)
     request = Request(
         contents=contents,
-        system_instruction=_system(system, model),
+        system_instruction=_system(system, model) if system else None,
         generation_config=config,
         tools=tools,
         tool_config=_tool_config(choice, call, model, mixed=bool(declared) and len(tools) > 1),
@@ -177,13 +177,13 @@ def _for_accounts(call: Call) -> Call:
     return replace(call, extra_config=config, builtin_tools=builtin)
 
 
-def _body(request: Request, call: Call, model: Model, quirks: frozenset[Quirk], official: bool) -> bytes:
+def _body(request: Request, call: Call, model: Model, quirks: frozenset[Fix], official: bool) -> bytes:
     """The request with the fields beside it that Google's own models read at official upstreams."""
     body = msgspec.json.encode(request)
     if not (official and call.official and model.family == "gemini"):
         return body
-    refused = {quirk.value for quirk in quirks}
-    fields = {name: value for name, value in call.official.items() if name not in refused}
+    left_out = Quirk.NO_SERVICE_TIER.value if Quirk.NO_SERVICE_TIER in quirks else ""
+    fields = {name: value for name, value in call.official.items() if name != left_out}
     return body[:-1] + b"," + msgspec.json.encode(fields)[1:] if fields else body
 
 
@@ -200,10 +200,10 @@ def _prepare_speech(call: Call, speech: Speech, model: Model) -> Prepared:
     config = {"responseModalities": ["AUDIO"], "speechConfig": {"voiceConfig": voice}}
     body = {"contents": [{"role": "user", "parts": [part]}], "generationConfig": config}
     restore = Restore(NameMap([], model.family), frozenset(), only_first_call=False)
-    return Prepared(model, msgspec.json.encode(body), restore, is_spoken=True)
+    return Prepared(model, msgspec.json.encode(body), restore, is_whole=not (call.stream and model.streams_speech))
 
 
-def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk], official: bool) -> Prepared:
+def _prepare_image(call: Call, model: Model, quirks: frozenset[Fix], official: bool) -> Prepared:
     """Image models take contents and the picture's form, of accounts nothing else (upstream.md 8.5)."""
     names = NameMap(function_names(call), model.family)
     contents = _contents(call, model, names, quirks)
@@ -218,7 +218,7 @@ def _prepare_image(call: Call, model: Model, quirks: frozenset[Quirk], official:
     return Prepared(model, body, Restore(names, frozenset(), only_first_call=False), is_picture=True)
 
 
-def _picture_form(call: Call, quirks: frozenset[Quirk]) -> Raw:
+def _picture_form(call: Call, quirks: frozenset[Fix]) -> Raw:
     """``imageConfig``: the client's, else what the model's name says; one size smaller if this one was refused."""
     given = call.extra_config.get("imageConfig")
     if given is not None and Quirk.SMALLER_PICTURE not in quirks:
@@ -232,7 +232,7 @@ def _picture_form(call: Call, quirks: frozenset[Quirk]) -> Raw:
     return Raw(msgspec.json.encode(form)) if form != PictureForm() else ABSENT
 
 
-def _contents(call: Call, model: Model, names: NameMap, quirks: frozenset[Quirk]) -> list[Content]:
+def _contents(call: Call, model: Model, names: NameMap, quirks: frozenset[Fix]) -> list[Content]:
     lost, prefill = Quirk.LOST_SIGNATURES in quirks, Quirk.NO_PREFILL not in quirks
     return turns.arrange(call.contents, model, names, lost_signatures=lost, prefill=prefill)
 
@@ -264,7 +264,7 @@ def function_names(call: Call) -> list[str]:
 
 
 def _system(texts: list[str], model: Model) -> Content | None:
-    """What says nothing is left out: for Claude that is white space too, which Anthropic refuses."""
+    """Texts that are empty are left out: for Claude white space too, which Anthropic refuses."""
     if not texts:
         return None
     says = str.strip if model.family == "claude" else str
@@ -295,7 +295,7 @@ def _tool_config(choice: CallingConfig | None, call: Call, model: Model, *, mixe
 
 
 def _generation_config(
-    call: Call, model: Model, thinking: ThinkingConfig | None, quirks: frozenset[Quirk], tools: bool, system: list[str]
+    call: Call, model: Model, thinking: ThinkingConfig | None, quirks: frozenset[Fix], tools: bool, system: list[str]
 ) -> Raw:
     sampling = call.sampling
     output, thinking = fit_output(sampling.max_output_tokens, thinking, model)
@@ -303,7 +303,9 @@ def _generation_config(
         thinking = ThinkingConfig(thinking.include_thoughts)
     temperature, top_p, top_k = samplers(sampling, claude=model.family == "claude", thinks=thinking is not None)
     no_logprobs = Quirk.NO_LOGPROBS in quirks
-    mime, json_schema, short_schema = _output(call, model, quirks, tools, system)
+    mime, json_schema, short_schema = "", ABSENT, ABSENT
+    if call.output.kind != "text":
+        mime, json_schema, short_schema = _output(call, model, quirks, tools, system)
     config = GenerationConfig(
         temperature=temperature,
         top_p=top_p,
@@ -329,24 +331,25 @@ def _generation_config(
 def samplers(sampling: Sampling, *, claude: bool, thinks: bool) -> tuple[float | None, float | None, int | None]:
     """Temperature, top-p and top-k as a model takes them: Claude one of the first two, and little while it thinks."""
     thinking_claude = claude and thinks
-    temperature = None if thinking_claude else _within(sampling.temperature, 0, 2)
-    top_p = None if claude and temperature is not None else _within(sampling.top_p, 0, 1)
+    temperature = None if thinking_claude or sampling.temperature is None else _within(sampling.temperature, 0, 2)
+    top_p = None if sampling.top_p is None or (claude and temperature is not None) else _within(sampling.top_p, 0, 1)
     if thinking_claude and (top_p or 0) < 0.95:
         top_p = None
     top_k = None if thinking_claude or sampling.top_k is None else max(sampling.top_k, 1)
     return temperature, top_p, top_k
 
 
-def _within(value: float | None, low: float, high: float) -> float | None:
+def _within(value: float, low: float, high: float) -> float:
     """Out of range is brought into it, as upstream would refuse it (upstream.md 8.4)."""
-    return value if value is None or low <= value <= high else min(max(value, low), high)
+    return value if low <= value <= high else min(max(value, low), high)
 
 
-def _output(call: Call, model: Model, quirks: frozenset[Quirk], tools: bool, system: list[str]) -> tuple[str, Raw, Raw]:
-    """Mime type, schema, schema by the short list. Where upstream can't be told, the model is (translation.md 2.5)."""
+def _output(call: Call, model: Model, quirks: frozenset[Fix], tools: bool, system: list[str]) -> tuple[str, Raw, Raw]:
+    """Mime type, schema, schema by the short list.
+
+    Where upstream has no field, the prompt says it (translation.md 2.5).
+    """
     output = call.output
-    if output.kind == "text":
-        return "", ABSENT, ABSENT
     if model.family == "claude" or (tools and not model.formats_beside_tools):
         system.append(output_in_words(output))
         return "", ABSENT, ABSENT
@@ -361,7 +364,7 @@ def _output(call: Call, model: Model, quirks: frozenset[Quirk], tools: bool, sys
 
 
 def output_in_words(output: OutputFormat) -> str:
-    """What the model is told where it has no field for the form of its answer."""
+    """The prompt for the form of an answer, for a model that has no field for it."""
     return _one_of(output.schema) if output.kind == "enum" else _in_words(output.schema)
 
 
@@ -384,14 +387,9 @@ def conversation_id(call: Call) -> str:
 
     Made from what the client calls it, and from how it opens: the name may be its user's, who has several.
     """
+    parts = call.contents[0].parts if call.contents else ()
+    said = [part.text or (part.inline_data.data if part.inline_data is not None else "") for part in parts]
     digest = hashlib.sha256()
-    for text in (call.session, *_opening(call)):
+    for text in (call.session, *call.system, *said):
         digest.update(text[:4096].encode("utf-8", "replace"))
     return "-" + str(int.from_bytes(digest.digest()[:8], "big") >> 1)
-
-
-def _opening(call: Call) -> Iterator[str]:
-    """What every request of a conversation begins with."""
-    yield from call.system
-    for part in call.contents[0].parts if call.contents else ():
-        yield part.text or (part.inline_data.data if part.inline_data is not None else "")

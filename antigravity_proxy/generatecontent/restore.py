@@ -14,8 +14,8 @@ from antigravity_proxy.generatecontent.names import NameMap
 class Restore:
     """Called with each chunk of one answer. Costs nothing where nothing was changed, or the chunk has no call.
 
-    ``wrapped``: client names of functions whose arguments stand in ``input``. ``only_first_call``: the client asked for
-    no parallel calls, for which upstream has no switch (translation.md 2.3).
+    ``wrapped``: client names of functions whose arguments are wrapped in ``input``. ``only_first_call``: the client
+    asked for no parallel calls, for which upstream has no switch (translation.md 2.3).
     """
 
     __slots__ = ("_idle", "_names", "_only_first", "_seen", "_wrapped")

@@ -1,7 +1,7 @@
 """Brings JSON Schema of any draft down to what upstream knows. Pure, total, bounded (translation.md 2.4, 2.5).
 
-Only schema positions are touched: a property that is named like a keyword is data and stays. What can't be said in the
-subset is told to the model as a hint in the description.
+Only schema positions are touched: a property that is named like a keyword is data and stays. What can't be expressed in
+the subset becomes a hint in the description.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_HINT = 300
 _NO_NAME = re.compile(r"[^A-Za-z0-9_]+")
 #: characters of a definition's name
 _MAX_NAME = 40
-#: constraints that are told as hints
+#: constraints that become hints
 _CONSTRAINTS = (
     "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
     "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "format",
@@ -41,8 +41,8 @@ _KEPT_IN_RESPONSES = {"minItems": int, "maxItems": int, "minimum": int | float, 
 def clean_parameters(schema: Any, *, ordering: bool = True) -> tuple[Schema, bool]:
     """A tool's parameters as upstream takes them, and whether they had to be wrapped.
 
-    A root that is no object becomes ``{"input": …}``; calls are then unwrapped. ``ordering``: may ``propertyOrdering``
-    be kept. Never raises; the input is not changed.
+    A root that is not an object becomes ``{"input": …}``; calls are then unwrapped. ``ordering``: may
+    ``propertyOrdering`` be kept. Never raises; the input is not changed.
     """
     if isinstance(schema, dict) and not schema.keys() & SHAPING:
         schema = {**schema, "type": "object"}
@@ -60,7 +60,7 @@ def clean_response(schema: Any, *, short: bool = False) -> Schema:
 class _Cleaner:
     """One cleaning: a schema for a response, or else for a tool's parameters.
 
-    A response's may keep alternatives, maps, tuples, and nodes that stand within themselves, as definitions.
+    A response's may keep alternatives, maps, tuples, and nodes that contain themselves, as definitions.
     """
 
     def __init__(self, root: Any, *, ordering: bool, response: bool = False) -> None:

@@ -55,45 +55,33 @@ class SSEDecoder:
             self._pending = []
             self._pending_size = 0
         events: list[bytes] = []
+        lines = self._data
         for line in block.splitlines():
-            if line:
-                self._line(line)
-            elif self._data:
-                self._dispatch(events)
+            if not line:
+                if lines:
+                    events.append(lines[0] if len(lines) == 1 else b"\n".join(lines))
+                    lines.clear()
+                    self._data_size = 0
+            elif line.startswith(b"data:"):
+                value = line[6:] if line[5:6] == b" " else line[5:]
+                lines.append(value)
+                self._data_size += len(value) + _LINE_COST
+                if self._data_size > self._limit:
+                    self._too_large()
         if end != len(data):
             self._hold(data[end:])
         return events
 
     def close(self) -> list[bytes]:
         """The end of the body: returns what was buffered, since the last event may lack its empty line."""
-        events: list[bytes] = []
-        if self._pending:
-            line = b"".join(self._pending)
-            self._pending = []
-            self._line(line)
-        if self._data:
-            self._dispatch(events)
-        return events
-
-    def _line(self, line: bytes) -> None:
-        if line.startswith(b"data:"):
-            value = line[6:] if line[5:6] == b" " else line[5:]
-            self._data.append(value)
-            self._data_size += len(value) + _LINE_COST
-            self._check()
-
-    def _dispatch(self, events: list[bytes]) -> None:
-        data = self._data
-        events.append(data[0] if len(data) == 1 else b"\n".join(data))
-        self._data = []
-        self._data_size = 0
+        return self.feed(b"\n\n")
 
     def _hold(self, data: bytes) -> None:
         self._pending.append(data)
         self._pending_size += len(data) + _LINE_COST
-        self._check()
-
-    def _check(self) -> None:
         if self._data_size + self._pending_size > self._limit:
-            self._pending, self._data = [], []  # who keeps the error must not keep these
-            raise EventTooLargeError(f"an event of more than {self._limit} bytes")
+            self._too_large()
+
+    def _too_large(self) -> None:
+        self._pending, self._data = [], []  # who keeps the error must not keep these
+        raise EventTooLargeError(f"an event of more than {self._limit} bytes")

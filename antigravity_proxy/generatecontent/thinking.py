@@ -26,7 +26,7 @@ class ThinkingConfig(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 def thinking_config(reasoning: Reasoning, model: Model) -> ThinkingConfig | None:
-    """What to send for what the client said; None: send nothing."""
+    """The thinking configuration for the client's wishes; None: send none."""
     thinking = model.thinking
     if thinking is None:
         return None
@@ -49,7 +49,7 @@ def thinking_config(reasoning: Reasoning, model: Model) -> ThinkingConfig | None
 
 
 def _by_level(reasoning: Reasoning, model: Model) -> ThinkingConfig:
-    """What official models of Gemini 3 and later take (official-upstreams.md 4)."""
+    """The configuration of official models of Gemini 3 and later (official-upstreams.md 4)."""
     lowest = model.levels[0]
     if reasoning.mode == "off" or reasoning.effort == "none":
         return ThinkingConfig(False, thinking_level=lowest)

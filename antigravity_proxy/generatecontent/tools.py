@@ -40,7 +40,7 @@ class CallingConfig(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class ToolConfig(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """``toolConfig``; what is no matter of functions is the client's own."""
+    """``toolConfig``; the parts that do not concern functions are the client's own."""
 
     function_calling_config: CallingConfig | None = None
     retrieval_config: Raw = ABSENT

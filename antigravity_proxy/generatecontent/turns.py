@@ -19,7 +19,7 @@ from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.signature import bare
 from antigravity_proxy.generatecontent.names import NameMap
 
-#: stands for a signature that was lost; Gemini takes it, Claude doesn't (translation.md 2.6)
+#: replaces a signature that was lost; Gemini takes it, Claude doesn't (translation.md 2.6)
 DUMMY_SIGNATURE = "skip_thought_signature_validator"
 _CONTINUE = "Continue from where the last message ends, without repeating it."
 _NOTHING = Raw(b"{}")
@@ -119,7 +119,7 @@ def _says_to_claude(part: Part) -> bool:
 
 
 def _speaker(role: str, part: Part) -> str:
-    """Whose a part is: calls and thoughts are the model's and results the user's, whatever turn they stand in."""
+    """The role of a part: calls and thoughts are the model's and results the user's, whatever turn they are in."""
     if part.function_call is not None or part.thought:
         return "model"
     return "user" if part.function_response is not None else role
@@ -128,7 +128,7 @@ def _speaker(role: str, part: Part) -> str:
 def _says_something(part: Part) -> bool:
     return bool(
         part.text
-        or (part.text is not None and part.thought_signature)  # which may stand alone, at the end of a stream
+        or (part.text is not None and part.thought_signature)  # which may come alone, at the end of a stream
         or part.function_call is not None
         or part.function_response is not None
         or part.inline_data is not None

@@ -1,6 +1,6 @@
 """Unites alternatives of a JSON Schema: whatever fits one of them fits the plain node. Pure (translation.md 2.4).
 
-What a plain node can't say is given as a hint: other types, and which properties go together.
+What a plain node can't express becomes a hint: other types, and which properties belong together.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NUMBERS = frozenset({"integer", "number"})
 
 
 def of_one_kind(some: list[Flat]) -> Flat:
-    """What fits any of these, as far as one type can say it: the richest type, and the others as a hint."""
+    """A schema that fits any of these, as far as one type allows: the richest type, and the others as a hint."""
     every = [kinds(branch) for branch in some]
     firsts = [each[0] for each in every]
     best = max(range(len(some)), key=lambda i: (_RANK.get(firsts[i], 0), -i))
@@ -34,7 +34,7 @@ def of_one_kind(some: list[Flat]) -> Flat:
 
 
 def _alike(some: list[Flat]) -> Flat:
-    """What fits any of these nodes of one type."""
+    """A schema that fits any of these nodes of one type."""
     first, *others = some
     words = {
         word: value

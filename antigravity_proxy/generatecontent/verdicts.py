@@ -1,4 +1,4 @@
-"""What failures mean on every upstream with Google's error form: rows and parts of rows for decision tables. Pure.
+"""Meanings of failures on every upstream with Google's error form: rows and parts of rows for decision tables. Pure.
 
 Each upstream's own table has the rest (upstream.md 6.3, official-upstreams.md 6.3).
 """

@@ -1,4 +1,4 @@
-"""What the wires of the generateContent form do alike: a new one is only where it sends, and its decision table. Pure.
+"""The common part of wires of the generateContent form: a new one is only its address and its decision table. Pure.
 
 (`canonical.wire` says what each method is for)
 """
@@ -16,7 +16,7 @@ from antigravity_proxy.canonical import verdict
 from antigravity_proxy.canonical.chunk import Chunk
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.verdict import Cause, Failure, Row, Verdict
-from antigravity_proxy.canonical.wire import Access, EventReader, Quirk, UpstreamRequest
+from antigravity_proxy.canonical.wire import Access, EventReader, Fix, UpstreamRequest
 from antigravity_proxy.generatecontent import events, failure, request, verdicts
 from antigravity_proxy.generatecontent.days import daily_resets
 from antigravity_proxy.generatecontent.restore import Restore
@@ -32,9 +32,10 @@ class GenerateContentWire:
     table: tuple[Row, ...]
     without_body: Mapping[Cause, Verdict] = verdicts.WITHOUT_BODY
 
-    def quirk_for(self, model: Model, message: str) -> Quirk | None:
+    def fixes_for(self, model: Model, message: str) -> frozenset[Fix]:
         """As Wire's."""
-        return request.quirk_for(model, message)
+        quirk = request.quirk_for(model, message)
+        return frozenset() if quirk is None else frozenset({quirk})
 
     def read_failure(
         self,
@@ -58,7 +59,7 @@ class GenerateContentWire:
 
 
 class OfficialWire(GenerateContentWire):
-    """The same for an official upstream, whose daily quotas begin anew at hours of their own."""
+    """The same for an official upstream, whose daily quotas reset at hours of their own."""
 
     def read_failure(
         self,

@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
-
-from antigravity_proxy.http1.parser import Fields
 
 
 class HeaderFields(Protocol):
-    """What is asked of a request's fields, here or of ``twisted.web.http_headers.Headers``. Names in any case."""
+    """Queries on a request's fields, here or in ``twisted.web.http_headers.Headers``. Lower-case names."""
 
     def hasHeader(self, name: bytes, /) -> bool:
         """The field is there."""
         ...
 
-    def getRawHeaders(self, name: bytes, default: Sequence[bytes] = ..., /) -> Sequence[bytes]:
-        """Its values, in their order."""
+    def getRawHeaders(self, name: bytes, default: Sequence[bytes], /) -> Sequence[bytes]:
+        """Its values, in their order; ``default`` if there is none."""
         ...
 
 
-class ReceivedFields:
-    """A request's fields, as the parser read them."""
+class ReceivedFields(dict[bytes, list[bytes]]):
+    """A request's fields, as the parser read them. A request is asked for a dozen: the dict answers by itself."""
 
-    __slots__ = ("_fields",)
+    __slots__ = ()
 
-    def __init__(self, fields: Fields) -> None:
-        self._fields = fields
-
-    def hasHeader(self, name: bytes) -> bool:
-        """The field is there."""
-        return name in self._fields or name.lower() in self._fields
-
-    def getRawHeaders(self, name: bytes, default: Sequence[bytes] = ()) -> Sequence[bytes]:
-        """Its values, in their order; ``default`` where there is none."""
-        return self._fields.get(name.lower(), default)
-
-    def firsts(self, names: Iterable[bytes]) -> list[bytes]:
-        """The first value of each of these fields that is there; lower-case names."""
-        fields = self._fields
-        return [fields[name][0] for name in names if name in fields]
-
-    def getAllRawHeaders(self) -> Iterator[tuple[bytes, Sequence[bytes]]]:
-        """All fields with their values."""
-        return iter(self._fields.items())
+    hasHeader = dict.__contains__
+    getRawHeaders = dict.get
+    #: asked for by Twisted's WebSocket
+    getAllRawHeaders = dict.items
 
 
-NO_FIELDS = ReceivedFields({})
+NO_FIELDS = ReceivedFields()

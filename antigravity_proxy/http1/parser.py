@@ -1,6 +1,6 @@
 """HTTP/1.1 messages, read strictly (RFC 9112): heads, framing, and bodies as they arrive. Does no I/O.
 
-Everything is bounded, and each byte is looked at a constant number of times, however it is cut. What the RFC lets a
+Everything is bounded, and each byte is examined a constant number of times, however it is cut. What the RFC lets a
 recipient repair (a bare LF, a folded line, spaces before a colon, both lengths at once) is refused: two readers that
 repair differently are how requests are smuggled (RFC 9112 11.2).
 """
@@ -21,13 +21,15 @@ MAX_TRAILERS = 16 << 10
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
 _END = b"\r\n\r\n"
-#: what may not stand in a head, once its lines are split: controls but HTAB (RFC 9110 5.5)
+#: characters that may not occur in a head, once its lines are split: controls but HTAB (RFC 9110 5.5)
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: .*)?")
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)")
 #: enough for any length that a body may have; more digits are refused before they are read as a number
 _MAX_LENGTH_DIGITS = 15
+#: the line of a chunk's size as everybody writes it
+_PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,%d})\r\n" % _MAX_LENGTH_DIGITS)
 
 Fields = dict[bytes, list[bytes]]
 
@@ -40,46 +42,56 @@ class TooLong(Malformed):
     """A head, a line or a section is over its bound."""
 
 
-class ResponseHead(Struct, frozen=True):
-    """The head of a response. ``fields``: lower-case names, values in their order."""
+class Head(Struct, frozen=True):
+    """The head of a message of HTTP/1.``minor``. ``fields``: lower-case names, values in their order."""
 
     minor: int
-    code: int
     fields: Fields
+
+    @property
+    def persistent(self) -> bool:
+        """The connection may serve another request (RFC 9112 9.3)."""
+        fields = self.fields
+        return self.minor == 1 and (b"connection" not in fields or b"close" not in tokens(fields, b"connection"))
+
+
+class ResponseHead(Head, frozen=True, kw_only=True):
+    """The head of a response."""
+
+    code: int
 
     def field(self, name: bytes) -> str | None:
         """The first value of a field, by its lower-case name."""
         values = self.fields.get(name)
         return values[0].decode("latin-1") if values else None
 
-    @property
-    def persistent(self) -> bool:
-        """The connection may serve another request (RFC 9112 9.3)."""
-        return self.minor == 1 and b"close" not in tokens(self.fields, b"connection")
 
-
-class RequestHead(Struct, frozen=True):
-    """The head of a request. ``fields``: lower-case names, values in their order."""
+class RequestHead(Head, frozen=True, kw_only=True):
+    """The head of a request."""
 
     method: bytes
     target: bytes
-    minor: int
-    fields: Fields
+
+
+def whole_head(data: bytes, limit: int) -> tuple[bytes, bytes] | None:
+    """The head that a first piece holds whole, mostly so, and what comes behind it; None: it does not.
+
+    Raises TooLong.
+    """
+    end = data.find(_END)
+    if end > limit or (end < 0 and len(data) > limit + 4):
+        raise TooLong("the head is too long")
+    return (data[:end], data[end + 4 :]) if end >= 0 else None
 
 
 class HeadReader:
-    """Collects one head from pieces of any size, in time linear in its size."""
+    """Collects one head from pieces of any size, in time linear in its size. ``begun``: those that came."""
 
     __slots__ = ("_buffer", "_limit")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, begun: bytes = b"") -> None:
         self._limit = limit
-        self._buffer = bytearray()
-
-    @property
-    def size(self) -> int:
-        """The bytes that are kept."""
-        return len(self._buffer)
+        self._buffer = bytearray(begun)
 
     @property
     def first_line(self) -> bytes | None:
@@ -93,12 +105,6 @@ class HeadReader:
         Raises TooLong.
         """
         buffer = self._buffer
-        if not buffer:  # the usual case: it comes in one piece
-            end = data.find(_END)
-            if end >= 0:
-                if end > self._limit:
-                    raise TooLong("the head is too long")
-                return data[:end], data[end + 4 :]
         known = len(buffer)
         buffer += data
         end = buffer.find(_END, max(0, known - 3))
@@ -119,14 +125,14 @@ def response_head(block: bytes) -> ResponseHead:
     found = _STATUS_LINE.fullmatch(first)
     if found is None or _CONTROL.search(first):
         raise Malformed("the status line is malformed")
-    return ResponseHead(int(found[1]), int(found[2]), _fields(lines))
+    return ResponseHead(int(found[1]), _fields(lines), code=int(found[2]))
 
 
 def request_head(block: bytes) -> RequestHead:
     """Reads a request's head, as HeadReader gives it. Raises Malformed."""
     first, *lines = block.split(b"\r\n")
     method, target, minor = request_line(first)
-    return RequestHead(method, target, minor, _fields(lines))
+    return RequestHead(minor, _fields(lines), method=method, target=target)
 
 
 def request_line(line: bytes) -> tuple[bytes, bytes, int]:
@@ -164,7 +170,7 @@ def tokens(fields: Fields, name: bytes) -> list[bytes]:
 
 
 def announced_length(fields: Fields) -> int | None:
-    """The body's length by Content-Length; None where there is none. Raises Malformed."""
+    """The body's length by Content-Length; None if there is none. Raises Malformed."""
     values = fields.get(b"content-length")
     if values is None:
         return None
@@ -202,8 +208,11 @@ def origin_form(target: bytes, fields: Fields) -> bytes:
 
 
 class Body(Protocol):
-    """A body on its way. ``surplus`` is what came behind its end, ``pieces`` how many the last call's content had."""
+    """A body on its way. ``length`` in bytes; None: it is not known before. ``surplus`` is what came behind its end,
+    ``pieces`` how many the last call's content had.
+    """
 
+    length: int | None
     done: bool
     pieces: int
     surplus: bytes
@@ -216,10 +225,11 @@ class Body(Protocol):
 class LengthBody:
     """A body of a known length."""
 
-    __slots__ = ("_left", "done", "surplus")
+    __slots__ = ("_left", "done", "length", "surplus")
     pieces = 1
 
     def __init__(self, length: int) -> None:
+        self.length: int | None = length
         self._left = length
         self.done = not length
         self.surplus = b""
@@ -241,6 +251,7 @@ class UntilClose:
     """A body that ends with the connection (RFC 9112 6.3, the last rule); of responses only."""
 
     __slots__ = ("done", "surplus")
+    length: int | None = None
     pieces = 1
 
     def __init__(self) -> None:
@@ -253,7 +264,7 @@ class UntilClose:
 
 
 class _At(Enum):
-    """What of a chunked body comes next."""
+    """The part of a chunked body that comes next."""
 
     SIZE = "a line with a chunk's size"
     DATA = "a chunk's data"
@@ -265,6 +276,7 @@ class ChunkedBody:
     """A body in chunks (RFC 9112 7.1). Extensions and trailers are checked, bounded, and dropped."""
 
     __slots__ = ("_at", "_left", "_line", "_trailers", "done", "pieces", "surplus")
+    length: int | None = None
 
     def __init__(self) -> None:
         self._at = _At.SIZE
@@ -283,7 +295,11 @@ class ChunkedBody:
             self._line, end = b"", len(data)
         pieces: list[bytes] = []
         while place < end:
-            if self._at is _At.DATA:
+            if self._at is _At.SIZE and (plain := _PLAIN_SIZE.match(data, place)) is not None:
+                self._left = int(plain[1], 16)
+                self._at = _At.DATA if self._left else _At.TRAILERS
+                place = plain.end()
+            elif self._at is _At.DATA:
                 piece = data[place : place + self._left]
                 pieces.append(piece)
                 place += len(piece)
@@ -344,7 +360,7 @@ def request_body(head: RequestHead) -> Body:
     fields = head.fields
     if len(fields.get(b"host", ())) != 1 and (head.minor == 1 or b"host" in fields):
         raise Malformed("exactly one Host header is needed")
-    if is_chunked(fields):
+    if b"transfer-encoding" in fields and is_chunked(fields):
         if head.minor == 0:
             raise Malformed("HTTP/1.0 has no Transfer-Encoding")
         return ChunkedBody()

@@ -12,7 +12,7 @@ from twisted.internet import abstract, tcp
 
 #: the transports whose way out is known: plain TCP, of clients and of upstream; none where Twisted keeps its buffers
 #: elsewhere
-_PLAIN = (
+PLAIN = (
     frozenset({tcp.Server, tcp.Client})
     if "_tempDataBuffer" in abstract.FileDescriptor.__init__.__code__.co_names
     and hasattr(abstract.FileDescriptor, "dataBuffer")
@@ -29,7 +29,7 @@ def send(transport: Any, data: bytes) -> None:
     where a release changes that, and a transport of any other type takes its own way.
     """
     if (
-        type(transport) not in _PLAIN
+        type(transport) not in PLAIN
         or transport.dataBuffer
         or transport._tempDataBuffer
         or not transport.connected

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from antigravity_proxy.canonical.chunk import Candidate, Chunk, Usage
+from antigravity_proxy.canonical.chunk import Candidate, Chunk, MessageChunk, Usage
 from antigravity_proxy.canonical.content import Content, FunctionCall, Part
 from antigravity_proxy.canonical.wire import EventTooLargeError, UnreadableEvent, UpstreamErrorEvent
 from antigravity_proxy.generatecontent.sse import MAX_EVENT_BYTES, SSEDecoder
@@ -25,7 +25,11 @@ _FINISH = {
     "refusal": "SAFETY",
 }
 _NO_ARGUMENTS = Raw(b"{}")
-#: an index beyond this is nonsense
+#: events that do not belong to a message
+_NOT_TOLD = frozenset({"ping", "message"})
+#: events that wait for content at most
+_MOST_HELD = 64
+#: a larger index is invalid
 _MAX_COUNT = 1 << 53
 _set = msgspec.structs.force_setattr
 
@@ -53,7 +57,7 @@ class EventReader(SSEDecoder):
         self._call: FunctionCall | None = None  # the block of a call that is open
         self._arguments: list[str] = []
         self._size = 0
-        self._is_broken = False  # a call's arguments are no JSON object
+        self._is_broken = False  # a call's arguments are not a JSON object
         self._finish = "STOP"
         self._grounding = Grounding()
         self._usage: dict[str, int] = {}
@@ -68,7 +72,9 @@ class EventReader(SSEDecoder):
 
         Raises EventTooLargeError for a call whose arguments don't end.
         """
-        event = _object(payload)
+        return self._read(_object(payload), payload)
+
+    def _read(self, event: dict[str, Any], payload: bytes) -> Chunk:
         match event.get("type"):
             case "content_block_delta":
                 return self._delta(_fields(event, "delta"))
@@ -231,6 +237,39 @@ class EventReader(SSEDecoder):
             cached_content_token_count=read,
             total_token_count=prompt + output,
         )
+
+
+class MessageReader(EventReader):
+    """The same for a client of this form: it gets the events themselves, with the next content (`MessageChunk`).
+
+    So nothing is sent before there is content, and arguments come in the pieces in which the model writes them.
+    """
+
+    __slots__ = ("_events",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._events: list[tuple[str, bytes]] = []  # since the last content
+
+    def read(self, payload: bytes) -> Chunk:
+        """As EventReader's."""
+        event = _object(payload)
+        chunk = self._read(event, payload)
+        kind = event.get("type")
+        if not isinstance(kind, str) or not kind.isidentifier() or kind in _NOT_TOLD:
+            return chunk
+        self._events.append((kind, payload if b"\n" not in payload else msgspec.json.encode(event)))
+        if not chunk.candidates and kind != "content_block_delta" and len(self._events) < _MOST_HELD:
+            return chunk
+        events, self._events = tuple(self._events), []
+        return MessageChunk(chunk.candidates or (Candidate(),), chunk.usage_metadata, events=events)
+
+    def _argue(self, text: str) -> None:
+        """Nobody needs a call whole."""
+
+    @staticmethod
+    def _written(chunk: Chunk) -> Chunk:
+        return chunk
 
 
 def _parts(chunk: Chunk) -> list[Part]:

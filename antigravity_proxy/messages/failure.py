@@ -25,9 +25,9 @@ _KINDS = {
 
 
 def completed(read: Failure, body: bytes, *, in_stream: bool) -> Failure:
-    """What was read of a body as of one of Google's, with the kind where it is Anthropic's.
+    """A failure that was read as one of Google's, with its kind if the body is Anthropic's.
 
-    ``in_stream``: it came within an answer, so the kind alone tells the status.
+    ``in_stream``: it came within an answer, so the kind alone determines the status.
     """
     error = _error(body)
     kind = error.get("type")

@@ -1,4 +1,4 @@
-"""What Claude's web search brings, as grounding metadata of the neutral form. Pure (translation.md 2.8)."""
+"""The results of Claude's web search, as grounding metadata of the neutral form. Pure (translation.md 2.8)."""
 
 from __future__ import annotations
 

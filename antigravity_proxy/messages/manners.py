@@ -1,14 +1,21 @@
-"""What Claude's models take, and what cures a refusal. Pure (official-upstreams.md 4, "Claude on vtx")."""
+"""The limits of Claude's models, and the changes that help after a refusal.
+
+Pure (official-upstreams.md 4, "Claude on vtx").
+"""
 
 from __future__ import annotations
 
 import re
 
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.canonical.wire import Quirk
+from antigravity_proxy.canonical.wire import Beta, Fix, Quirk
 
 #: the version of the form that takes sampling parameters, and the newer one that some clients ask for by name
 VERSION, NEWER_VERSION = "vertex-2023-10-16", "2026-10-21"
+#: the name of a beta, which may be used in a header, and how many one request may have
+BETA, MAX_BETAS = re.compile(r"[A-Za-z0-9._-]{1,64}"), 32
+#: what a message quotes, such as "Unexpected value(s) `a, b` for the `anthropic-beta` header"
+_QUOTED = re.compile(r"[`'\"]([^`'\"\n]{1,2048})[`'\"]")
 _CURES: tuple[tuple[re.Pattern[str], Quirk], ...] = (
     (re.compile(r"anthropic-?beta|beta header"), Quirk.NO_BETAS),
     (re.compile(r"\bsignature\b|(?:expected|must be) \W?(?:thinking|redactedthinking)"), Quirk.LOST_SIGNATURES),
@@ -24,17 +31,30 @@ def version(asked: str) -> str:
     return NEWER_VERSION if asked == NEWER_VERSION else VERSION
 
 
-def is_adaptive(model: Model, quirks: frozenset[Quirk]) -> bool:
+def is_adaptive(model: Model, quirks: frozenset[Fix]) -> bool:
     """Whether the model thinks adaptively, and not by a budget."""
     return Quirk.PLAIN_THINKING in quirks or model.thinks_adaptively
 
 
-def takes_sampling(model: Model, quirks: frozenset[Quirk]) -> bool:
+def takes_sampling(model: Model, quirks: frozenset[Fix]) -> bool:
     """Whether the model takes temperature, top-p and top-k."""
     return Quirk.NO_SAMPLING not in quirks and model.takes_sampling
 
 
-def quirk_for(message: str) -> Quirk | None:
-    """What to change for a request that was refused with 400 and this message; None: nothing helps."""
+def fixes_for(message: str) -> frozenset[Fix]:
+    """The changes to a request that was refused with 400 and this message; empty: nothing helps.
+
+    Of betas those alone that it names, if it names any.
+    """
     words = message.lower().replace("_", "")
-    return next((quirk for pattern, quirk in _CURES if pattern.search(words)), None)
+    quirk = next((quirk for pattern, quirk in _CURES if pattern.search(words)), None)
+    if quirk is None:
+        return frozenset()
+    named = _quoted_betas(message) if quirk is Quirk.NO_BETAS else ()
+    return frozenset(map(Beta, named)) or frozenset({quirk})
+
+
+def _quoted_betas(message: str) -> list[str]:
+    quoted = ",".join(_QUOTED.findall(message))
+    names = (name.strip() for name in quoted.split(","))
+    return [name for name in names if BETA.fullmatch(name) and name.lower() != Quirk.NO_BETAS.value][:MAX_BETAS]

@@ -1,6 +1,6 @@
-"""An Anthropic client's own request for Claude on Vertex: as it is, but for what Vertex has elsewhere or not. Pure.
+"""An Anthropic client's own request for Claude on Vertex: unchanged, except for what Vertex has elsewhere or not. Pure.
 
-What is not changed stays as it was written, tool schemas and arguments byte for byte (official-upstreams.md 4).
+Everything else stays as it was written, tool schemas and arguments byte for byte (official-upstreams.md 4).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from antigravity_proxy.canonical.call import Original
 from antigravity_proxy.canonical.content import ABSENT
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.signature import bare
-from antigravity_proxy.canonical.wire import Quirk
+from antigravity_proxy.canonical.wire import Fix, Quirk
 from antigravity_proxy.errors import BadRequest
 from antigravity_proxy.messages import manners
 from antigravity_proxy.messages.redacted import data_of
@@ -37,7 +37,7 @@ _CONTINUE = Raw(b'{"role":"user","content":"Continue from where the last message
 _DATA_URL = re.compile(r"data:([\w.+/-]{1,100});base64,", re.I)
 
 
-def fields(given: Original, model: Model, quirks: frozenset[Quirk]) -> dict[str, Any]:
+def fields(given: Original, model: Model, quirks: frozenset[Fix]) -> dict[str, Any]:
     """The body's fields. Raises BadRequest for what Claude on Vertex can't read."""
     body = {name: value for name, value in _fields(Raw(given.body)).items() if bytes(value) != b"null"}
     found: dict[str, Any] = {"anthropic_version": manners.version(given.version)}
@@ -66,7 +66,7 @@ def fields(given: Original, model: Model, quirks: frozenset[Quirk]) -> dict[str,
     return found
 
 
-def _thinking(written: Raw, model: Model, quirks: frozenset[Quirk]) -> dict[str, Raw]:
+def _thinking(written: Raw, model: Model, quirks: frozenset[Fix]) -> dict[str, Raw]:
     """A budget for a model that knows none becomes adaptive."""
     thinking = _fields(written)
     if _word(thinking, "type") != "enabled" or not manners.is_adaptive(model, quirks):
@@ -90,7 +90,7 @@ def _texts(written: Raw) -> list[Raw]:
 
 
 def _marked(block: Raw) -> Raw:
-    """What a system says in mid-conversation, as a user's text."""
+    """A system message in mid-conversation, as a user's text."""
     return _raw({"type": "text", "text": f"<system>{_word(_fields(block), 'text')}</system>"})
 
 
@@ -116,7 +116,7 @@ class _Messages:
     def taken(self, written: Raw) -> list[Any]:
         """The messages with the thoughts that this model made, and without what Vertex refuses."""
         found: list[Any] = []
-        held: list[Raw] = []  # a system's words that must not stand between a call and its result
+        held: list[Raw] = []  # a system message that must not come between a call and its result
         awaits_results = False
         for number, raw in enumerate(_list(written)):
             message = _fields(raw)
@@ -183,7 +183,7 @@ class _Messages:
         return [] if _FOREIGN.fullmatch(kind) else [_uncached(written)]
 
     def _thought(self, written: Raw, block: Fields, field: str) -> list[Raw]:
-        """A thought as Claude signed it; none where another model did, or nobody."""
+        """A thought as Claude signed it; none if another model signed it, or no model."""
         signed = _word(block, field)
         if self._lost or not signed:
             return []
@@ -199,7 +199,7 @@ class _Messages:
 
 
 def _embedded(written: Raw, block: Fields, where: str) -> Raw:
-    """An image or a document, whose data stands in the request: Vertex fetches nothing. Raises BadRequest."""
+    """An image or a document, whose data is in the request: Vertex fetches nothing. Raises BadRequest."""
     source = _fields(block.get("source", ABSENT))
     if _word(source, "type") != "url":
         return _uncached(written)
@@ -257,7 +257,7 @@ def _is_list(written: Raw) -> bool:
 
 
 def _fields(written: Raw) -> Fields:
-    """An object's fields, each as it was written; none of what is no object."""
+    """An object's fields, each as it was written; none of any other value."""
     try:
         return msgspec.json.decode(written, type=Fields)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -272,7 +272,7 @@ def _list(written: Raw) -> list[Raw]:
 
 
 def _word(block: Fields, name: str) -> str:
-    """A field's text; empty where it is none."""
+    """A field's text; empty if it is not a text."""
     try:
         return msgspec.json.decode(block.get(name, ABSENT), type=str)
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from antigravity_proxy.canonical.call import Call, Original, Reasoning
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.canonical.wire import Quirk
+from antigravity_proxy.canonical.wire import Beta, Fix, Quirk
 from antigravity_proxy.errors import BadRequest
 from antigravity_proxy.generatecontent import turns
 from antigravity_proxy.generatecontent.names import NameMap
@@ -31,33 +31,34 @@ _EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", 
 #: what ``count-tokens`` takes of a request
 _COUNTED = ("messages", "system", "tools", "tool_choice", "thinking")
 _DATED = re.compile(r"@.*")
-#: what may stand in a header; betas are names with dates
-_BETA = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_MAX_BETAS = 32
 
 
 class Prepared(Struct, frozen=True):
-    """A request ready to be sent: ``fields`` are its body's, ``betas`` the value of ``anthropic-beta``, maybe empty."""
+    """A request ready to be sent: ``fields`` are its body's, ``betas`` the value of ``anthropic-beta``, maybe empty.
+
+    ``is_own``: the client speaks this form itself.
+    """
 
     model: Model
     fields: Mapping[str, Any]
     restore: Restore
     betas: str = ""
+    is_own: bool = False
 
     @property
     def body(self) -> bytes:
-        """What generates an answer."""
+        """The request that generates an answer."""
         return msgspec.json.encode(self.fields)
 
     @property
     def count_body(self) -> bytes:
-        """What counts the input's tokens: the model by its plain name, and nothing of how to answer."""
+        """The request that counts the input's tokens: the model by its plain name, and nothing of how to answer."""
         kept = {name: self.fields[name] for name in _COUNTED if name in self.fields}
         named = {"anthropic_version": self.fields["anthropic_version"], "model": _DATED.sub("", self.model.id)}
         return msgspec.json.encode(named | kept)
 
 
-def prepare(call: Call, model: Model, quirks: frozenset[Quirk] = frozenset()) -> Prepared:
+def prepare(call: Call, model: Model, quirks: frozenset[Fix] = frozenset()) -> Prepared:
     """Makes the request; raises BadRequest for what can't be asked of Claude."""
     try:
         if call.original is not None:
@@ -67,18 +68,19 @@ def prepare(call: Call, model: Model, quirks: frozenset[Quirk] = frozenset()) ->
         raise BadRequest("The request is nested too deeply.") from None
 
 
-def _as_it_is(call: Call, given: Original, model: Model, quirks: frozenset[Quirk]) -> Prepared:
-    betas = "" if Quirk.NO_BETAS in quirks else _betas(given.betas)
+def _as_it_is(call: Call, given: Original, model: Model, quirks: frozenset[Fix]) -> Prepared:
+    betas = "" if Quirk.NO_BETAS in quirks else _betas(given.betas, quirks)
     fields = original.fields(given, model, quirks)
-    return Prepared(model, fields, Restore(NameMap(()), frozenset(), only_first_call=False), betas)
+    return Prepared(model, fields, Restore(NameMap(()), frozenset(), only_first_call=False), betas, is_own=True)
 
 
-def _betas(header: str) -> str:
+def _betas(header: str, quirks: frozenset[Fix]) -> str:
     names = dict.fromkeys(name.strip() for name in header.split(","))
-    return ",".join([name for name in names if _BETA.fullmatch(name)][:_MAX_BETAS])
+    taken = [name for name in names if manners.BETA.fullmatch(name) and Beta(name) not in quirks]
+    return ",".join(taken[: manners.MAX_BETAS])
 
 
-def _made(call: Call, model: Model, quirks: frozenset[Quirk]) -> Prepared:
+def _made(call: Call, model: Model, quirks: frozenset[Fix]) -> Prepared:
     names = NameMap(function_names(call), model.family)
     contents = turns.arrange(call.contents, model, names, lost_signatures=Quirk.LOST_SIGNATURES in quirks)
     declared, wrapped = declarations(call, model, names) if call.tools else ([], frozenset[str]())
@@ -124,7 +126,7 @@ def _choice(choice: CallingConfig | None, forced: bool, call: Call) -> dict[str,
     return {} if found == {"type": "auto"} else {"tool_choice": found}
 
 
-def _thinking(reasoning: Reasoning, budget: int | None, model: Model, quirks: frozenset[Quirk]) -> dict[str, Any]:
+def _thinking(reasoning: Reasoning, budget: int | None, model: Model, quirks: frozenset[Fix]) -> dict[str, Any]:
     if not manners.is_adaptive(model, quirks):
         return {"thinking": {"type": "enabled", "budget_tokens": budget}}
     effort = _EFFORTS.get(reasoning.effort or "")
@@ -132,7 +134,7 @@ def _thinking(reasoning: Reasoning, budget: int | None, model: Model, quirks: fr
     return fields if effort is None else fields | {"output_config": {"effort": effort}}
 
 
-def _sampling(call: Call, model: Model, quirks: frozenset[Quirk], *, thinks: bool) -> dict[str, Any]:
+def _sampling(call: Call, model: Model, quirks: frozenset[Fix], *, thinks: bool) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if manners.takes_sampling(model, quirks):
         temperature, top_p, top_k = samplers(call.sampling, claude=True, thinks=thinks)

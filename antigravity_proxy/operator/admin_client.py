@@ -58,7 +58,7 @@ def change(settings: Settings, url: str, action: str, account: str) -> str:
 
 
 def why(settings: Settings, url: str, identity: str) -> dict[str, Any]:
-    """What the daemon at ``url`` remembers of a request. Raises ClickException with its reason, or why it can't."""
+    """The explanation of a request by the daemon at ``url``. Raises ClickException with its reason, or why it can't."""
     headers = {"accept": "application/json"}
     if settings.api_keys:
         headers["authorization"] = f"Bearer {settings.api_keys[0].reveal()}"
@@ -80,7 +80,7 @@ def why(settings: Settings, url: str, identity: str) -> dict[str, Any]:
 
 
 def _told(body: bytes) -> _Told:
-    """The answer; an empty one for anything that is none."""
+    """The answer; an empty one for anything else."""
     try:
         told = msgspec.json.decode(body, type=_Told)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

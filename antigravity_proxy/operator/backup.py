@@ -78,7 +78,7 @@ def counted(contents: dict[str, bytes]) -> VolumeCopy:
 
 
 def _config(places: Layout) -> dict[str, bytes]:
-    """The first configuration there is; a half-written one is no backup."""
+    """The first configuration there is; a half-written one is not backed up."""
     for path in places.configs:
         try:
             content = files.content(path, files.MAX_CONFIG)
@@ -111,7 +111,7 @@ def back_up(
 ) -> tuple[Path, Manifest]:
     """Writes a backup of the volume into ``destination``, reads it back and checks it; gives its path and manifest.
 
-    ``keep``: so many backups stay there, the newest. ``epoch`` in seconds. Raises ClickException.
+    ``keep``: this many backups stay there, the newest. ``epoch`` in seconds. Raises ClickException.
     """
     outside(places, destination)
     volume = copy_volume(places)
@@ -169,7 +169,7 @@ class Entry(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True):
-    """What a backup says of itself. ``created`` in ISO 8601; ``rows`` and how many of them its own keys open."""
+    """A backup's manifest. ``created`` in ISO 8601; ``rows`` and how many of them its own keys open."""
 
     format: int
     created: str
@@ -180,8 +180,8 @@ class Manifest(Struct, frozen=True):
 
 
 def write_archive(file: BinaryIO, volume: VolumeCopy, created: str, progress: Callable[[int], object]) -> None:
-    """Writes a backup; ``progress`` is told every number of bytes written. Raises OSError."""
-    entries = {name: Entry(len(content), _digest(content)) for name, content in volume.files.items()}
+    """Writes a backup; ``progress`` is called with every number of bytes written. Raises OSError."""
+    entries = {name: Entry(len(content), digest(content)) for name, content in volume.files.items()}
     manifest = Manifest(FORMAT, created, __version__, volume.rows, volume.readable, entries)
     out = _Sealing(file, progress)
     contents = {MANIFEST: msgspec.json.format(msgspec.json.encode(manifest), indent=2), **volume.files}
@@ -196,7 +196,7 @@ def write_archive(file: BinaryIO, volume: VolumeCopy, created: str, progress: Ca
 def read_archive(content: bytes) -> tuple[Manifest, VolumeCopy]:
     """A backup's manifest and files, checked in every respect. Raises ClickException saying what is wrong."""
     body, seal = content[:-_SEAL_SIZE], content[-_SEAL_SIZE:]
-    if seal != _digest(body).encode() + b"\n":
+    if seal != digest(body).encode() + b"\n":
         raise ClickException("the backup is damaged, or not a backup: its checksum does not match; nothing was changed")
     try:
         found = _members(body)
@@ -208,7 +208,7 @@ def read_archive(content: bytes) -> tuple[Manifest, VolumeCopy]:
         raise ClickException(f"the backup can't be read: {words!a}") from e
     if manifest.format != FORMAT:
         raise ClickException(f"the backup has format {manifest.format}; this version reads format {FORMAT}")
-    if {name: Entry(len(content), _digest(content)) for name, content in found.items()} != manifest.files:
+    if {name: Entry(len(content), digest(content)) for name, content in found.items()} != manifest.files:
         raise ClickException("the backup does not hold what its manifest says")
     if DATABASE not in found or not all(map(is_known, found)):
         raise ClickException("the backup contains no database, or files that do not belong to a volume")
@@ -229,7 +229,7 @@ def _members(body: bytes) -> dict[str, bytes]:
     return found
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 

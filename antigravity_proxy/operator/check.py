@@ -147,14 +147,14 @@ async def watch(
         if not offline and reactor.seconds() - asked_at >= ASK:
             further, asked_at = await _asked(reactor, start), reactor.seconds()
         report = await _examined(start, further, epoch)
-        if told is None or _gist(report) != _gist(told):
+        if told is None or gist(report) != gist(told):
             told = report
             tell(report)
         await deferLater(reactor, LOOK)
 
 
 async def _asked(reactor: Any, start: Start) -> list[Finding]:
-    """What others say: upstream and Redis, each official credential once, and the daemon where it runs."""
+    """The reports of others: upstream and Redis, each official credential once, and the daemon if it runs."""
     settings = start.settings
     found = await connectivity(reactor, settings, accounts=_uses_accounts(start))
     official = await credentials.findings(reactor, settings, start.official)
@@ -229,8 +229,8 @@ async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[]
     return examine(settings, state, around, found, epoch())
 
 
-def _gist(report: Report) -> Any:
-    """What makes a report worth telling anew: neither how long upstream took, nor the size of a sound snapshot."""
+def gist(report: Report) -> Any:
+    """The part of a report whose change is worth a new one: neither upstream's latency, nor a snapshot's size."""
     return report.accounts, [(f.subject, f.level, "" if _is_figure(f) else f.message) for f in report.findings]
 
 

@@ -18,7 +18,7 @@ from antigravity_proxy.web.client_keys_writing import KeysNotChanged
 
 
 def place_of(file: Path | None, settings: Settings, directory: Path) -> Path:
-    """Where the keys stand: the file given, else the setting's. Raises ClickException where it must not be written."""
+    """The path of the keys: the file given, else the setting's. Raises ClickException if it must not be written."""
     path = file or (Path(settings.client_keys_file) if settings.client_keys_file else None)
     if path is None:
         raise click.ClickException("name the file with --file, or set PROXY_CLIENT_KEYS_FILE")
@@ -37,7 +37,7 @@ def moment(text: str, now: datetime) -> datetime:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """What can't be changed, and why, becomes a ClickException."""
+    """A change that is refused becomes a ClickException with the reason."""
     try:
         yield
     except KeysNotChanged as e:

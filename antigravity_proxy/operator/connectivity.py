@@ -41,7 +41,7 @@ async def connectivity(reactor: Any, settings: Settings, *, accounts: bool = Tru
 
 
 def unusable_proxy(settings: Settings) -> Finding | None:
-    """What the settings alone say of the way out: an egress proxy that can't be used."""
+    """The finding that the settings alone give on connectivity: an egress proxy that can't be used."""
     if not isinstance(settings.upstream_proxy, UnusableProxy):
         return None
     source = settings.sources["upstream_proxy"]
@@ -72,7 +72,7 @@ async def _asked(reactor: Any, egresses: Egresses, settings: Settings) -> AsyncI
 
 
 async def _shared(reactor: Any, settings: Settings) -> AsyncIterator[Finding]:
-    """Without its Redis a replica serves on, and knows less."""
+    """Without its Redis a replica goes on, and knows less."""
     dialler, began = connector_of(reactor, settings), reactor.seconds()
     if dialler is None:
         return
@@ -86,7 +86,7 @@ async def _shared(reactor: Any, settings: Settings) -> AsyncIterator[Finding]:
 
 
 def _unreachable(origin: str, error: Exception, settings: Settings) -> str:
-    """What failed on the way: with an egress proxy that may be the proxy, to which alone a connection was made."""
+    """The failed part of a connection: that may be the egress proxy, to which alone a connection was made."""
     reasons = getattr(error, "reasons", None)
     inner = reasons[0].value if reasons else error
     words = " ".join(str(inner).split()) or type(inner).__name__

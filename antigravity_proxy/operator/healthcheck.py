@@ -55,7 +55,7 @@ def default_url(environ: Mapping[str, str], resolved: Callable[[], tuple[str, in
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """What is asked may carry a key: that is shown to nobody but whom it is meant for."""
+    """Follows no redirect: a key in the request is meant for its own server only."""
 
     def redirect_request(self, *args: object) -> None:
         return None
@@ -72,5 +72,5 @@ def on_this_machine(host: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """What somebody else wrote as one line that does nothing to the terminal."""
+    """Foreign text as one line without terminal control characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -15,7 +15,7 @@ APPLICATION = "Antigravity Manager"
 
 
 class Keychain(Protocol):
-    """What an operating system keeps for the desktop app. Each method gives None where there is no such entry.
+    """The operating system's store of the desktop app's secrets. Each method gives None if there is no such entry.
 
     All raise KeychainError if the safe can't be asked.
     """
@@ -29,7 +29,7 @@ class Keychain(Protocol):
         ...
 
     def unprotect(self, blob: bytes) -> bytes | None:
-        """What DPAPI protected for this user; None elsewhere than on Windows."""
+        """The secret that DPAPI protects for this user; None elsewhere than on Windows."""
         ...
 
 

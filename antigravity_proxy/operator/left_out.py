@@ -21,7 +21,10 @@ _METRIC = "antigravity_fields_left_out"
 
 
 async def fields_left_out(reactor: Any, settings: Settings) -> Finding:
-    """What the daemon on this machine says; that it can't be asked is told, and is no fault: it may not run yet."""
+    """The report of the daemon on this machine.
+
+    That it can't be asked is reported, but is no error: it may not run yet.
+    """
     url = f"http://{on_this_machine(settings.host)}:{settings.port}/metrics"
     asking: Deferred[Any] = Agent(reactor, connectTimeout=PATIENCE).request(b"GET", url.encode("latin-1", "replace"))
     try:
@@ -41,7 +44,7 @@ async def fields_left_out(reactor: Any, settings: Settings) -> Finding:
 
 
 def _listed(text: str) -> list[str]:
-    """``model: field`` of each; raises ValueError for what is no text of metrics."""
+    """``model: field`` of each; raises ValueError for text that is not metrics."""
     return [
         f"{one_line(sample.labels['model'])[:_SHOWN]}: {one_line(sample.labels['field'])[:_SHOWN]}"
         for family in text_string_to_metric_families(text)
@@ -56,7 +59,7 @@ def _unknown(url: str, reason: str) -> Finding:
 
 
 def _read(response: Any) -> Deferred[bytes]:
-    """The body, as far as it is of a sane size."""
+    """The body, as long as its size is reasonable."""
     pieces: list[bytes] = []
     size = 0
 

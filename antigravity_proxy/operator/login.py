@@ -61,7 +61,7 @@ class Login:
 
 
 def checked(begun: Begun, pasted: str) -> Callback:
-    """What was pasted, if it is the answer to this very sign-in. Raises ClickException."""
+    """The pasted text, if it is the answer to this very sign-in. Raises ClickException."""
     callback = read_pasted(pasted)
     if not callback.state:
         raise ClickException("that is not the address that the browser was sent back to: it has no 'state' in it")

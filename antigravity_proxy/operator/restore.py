@@ -4,7 +4,7 @@ Everything is first written to a directory inside, which then gets its final nam
 to their places can be interrupted and taken up again any number of times.
 
 The data directory may belong to somebody else than who restores, so nothing in it is believed: a decided restore counts
-only where it is a directory of this user's own, which nobody else could look into, and holds what its manifest says.
+only if it is a directory of this user's own, closed to all others, and contains what its manifest says.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from antigravity_proxy.operator.backup import DATABASE, MAX_ARCHIVE, Manifest, i
 from antigravity_proxy.volume import files, wal
 from antigravity_proxy.volume.atomic import Directory
 
-#: a restore that was decided, in the data directory; what it holds stands in its manifest: SHA-256 in hex by name
+#: a restore that was decided, in the data directory; its content is in its manifest: SHA-256 in hex by name
 DECIDED, MANIFEST = ".restore", "manifest.json"
 _KEYS = ".keys"
 #: bytes of the manifest of a decided restore

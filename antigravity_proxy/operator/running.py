@@ -1,4 +1,4 @@
-"""What the running daemon has found, as its ``/health`` says: refusals, drift and bans are known to it alone."""
+"""The findings of the running daemon, from its ``/health``: refusals, drift and bans are known to it alone."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _warnings(health: _Health) -> Iterator[Finding]:
 
 
 def _asked(url: str, form: type[_T], authorization: str = "") -> Deferred[_T | None]:
-    """What the daemon answers; None for anything else."""
+    """The daemon's answer; None for anything else."""
     return deferToThread(_ask, url, form, authorization)
 
 

@@ -9,7 +9,7 @@ from antigravity_proxy.operator.healthcheck import one_line
 
 
 def as_text(known: Mapping[str, Any]) -> str:
-    """What was asked, what was tried, and how the accounts stood."""
+    """The request, its attempts, and the ranks of the accounts."""
     return "\n".join(_lines(known))
 
 
@@ -27,7 +27,8 @@ def _lines(known: Mapping[str, Any]) -> Iterator[str]:
         yield f"  after {each['after']} s  {each['account']}  {each['outcome']}{status}, {each['seconds']} s"
     for board in known["standings"]:
         yield ""
-        yield f"for {board['model']}, {board['couldServe']} of {board['lookedAt']} accounts could serve:"
+        whose = f" of {board['upstream']}" if board["upstream"] else ""
+        yield f"for {board['model']}, {board['couldServe']} of {board['lookedAt']}{whose} could serve:"
         for line in board["lines"]:
             place = f"{line['place']}." if line["place"] else "-"
             until = f", until {line['until']}" if line["until"] else ""

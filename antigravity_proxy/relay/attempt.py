@@ -19,7 +19,7 @@ from antigravity_proxy.upstream.exchange import Exchange, ExchangeError, NoWayOu
 
 log = Logger()
 
-#: an error body larger than this is nonsense
+#: a larger error body is not read on
 MAX_ERROR_BODY = 1 << 20
 #: characters of upstream's words about a model that failed
 MAX_SHOWN = 500
@@ -39,10 +39,38 @@ class AttemptFailed(Exception):
 async def post(
     context: RelayContext, upstream: Upstream, lease: Lease, access: Access, request: UpstreamRequest, client: Client
 ) -> tuple[Exchange, ResponseHead]:
-    """Sends a request; returns when the head of a 200 answer is there. Raises AttemptFailed, and ClientGone."""
+    """Sends a request; returns when the head of a 200 answer is there. Raises AttemptFailed, and ClientGone.
+
+    A kept connection that proves dead is replaced once, and is not counted against any account.
+    """
     if client.gone:
         raise ClientGone
-    exchange, response = await _open(context, upstream, lease, request, client)
+    try:
+        egress = context.egresses.of(lease.state.credential)
+    except NoWayOut as e:
+        raise _no_way_out(upstream) from e
+    headers = egress.headers(request.url, request.headers)
+    if lease.traceparent:
+        headers = (*headers, (b"traceparent", lease.traceparent))
+    is_second = False
+    while True:
+        exchange = egress.exchange(request.silence)
+        try:
+            response = await exchange.open(b"POST", request.url, headers, request.body)
+            break
+        except Stale as e:
+            if is_second or client.gone:
+                raise _failed(upstream, Cause.BROKEN) from e
+            is_second = True
+            egress.forget_idle()
+        except NoWayOut as e:
+            raise _no_way_out(upstream) from e
+        except Unreachable as e:
+            raise _failed(upstream, Cause.UNREACHABLE) from e
+        except Silent as e:
+            raise _failed(upstream, Cause.SILENT) from e
+        except ExchangeError as e:
+            raise _failed(upstream, Cause.BROKEN) from e
     lease.upstream_trace = response.field(upstream.wire.trace_header) or ""
     if response.code != 200:
         raise await _refused(context, upstream, lease.state, access.token, exchange, response)
@@ -64,7 +92,7 @@ async def unary(
 
 
 async def access_of(upstream: Upstream, lease: Lease, base: bytes, token: Secret) -> Access:
-    """What an attempt has from its lease."""
+    """The parts of an attempt that its lease gives."""
     credential = lease.state.credential
     return Access(
         base,
@@ -86,36 +114,6 @@ async def live_token(upstream: Upstream, state: AccountState) -> Secret:
             raise _failed(upstream, Cause.NO_TOKEN) from e
         token = state.access_token
     return token
-
-
-async def _open(
-    context: RelayContext, upstream: Upstream, lease: Lease, request: UpstreamRequest, client: Client
-) -> tuple[Exchange, ResponseHead]:
-    """The head of the answer. A kept connection that proves dead is replaced once, at nobody's charge."""
-    try:
-        egress = context.egresses.of(lease.state.credential)
-    except NoWayOut as e:
-        raise _no_way_out(upstream) from e
-    headers = egress.headers(request.url, request.headers)
-    if lease.traceparent:
-        headers = (*headers, (b"traceparent", lease.traceparent))
-    for last in (False, True):
-        exchange = egress.exchange(request.silence)
-        try:
-            return exchange, await exchange.open(b"POST", request.url, headers, request.body)
-        except Stale as e:
-            if last or client.gone:
-                raise _failed(upstream, Cause.BROKEN) from e
-            egress.forget_idle()
-        except NoWayOut as e:
-            raise _no_way_out(upstream) from e
-        except Unreachable as e:
-            raise _failed(upstream, Cause.UNREACHABLE) from e
-        except Silent as e:
-            raise _failed(upstream, Cause.SILENT) from e
-        except ExchangeError as e:
-            raise _failed(upstream, Cause.BROKEN) from e
-    raise AssertionError("unreachable")
 
 
 async def _refused(
@@ -143,7 +141,7 @@ async def _refused(
 
 
 def judged(upstream: Upstream, state: AccountState, token: Secret, said: Failure) -> AttemptFailed:
-    """What upstream said, judged; a refused token is not used again."""
+    """The verdict on upstream's refusal; a refused token is not used again."""
     verdict = upstream.wire.judge(said)
     if said.reason and upstream.reasons and said.reason not in upstream.reasons:
         upstream.drift.saw("reason", said.reason)

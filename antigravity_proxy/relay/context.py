@@ -1,4 +1,4 @@
-"""What surrounds a request: the client whose answer it is, and what all requests share."""
+"""The context of a request: the client whose answer it is, and what all requests share."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ async def at_once(work: Callable[[], T]) -> T:
 
 @dataclass(slots=True)
 class RelayContext:
-    """What all requests share; built once by the service.
+    """The parts that all requests share; built once by the service.
 
     ``epoch`` is the wall clock in epoch seconds, ``jitter`` a number from 0 to 1, ``hex_digits`` as many random hex
     digits as asked for. ``upstream`` is the accounts', ``others`` are the official ones by name. ``boards``: how
-    accounts stand is noted there; None: it isn't.
+    ranks are recorded there; None: they aren't.
     """
 
     ticker: Ticker
@@ -84,7 +84,7 @@ class Client(Protocol):
 
     @property
     def record(self) -> Record:
-        """What comes of the request is noted here."""
+        """The request's outcome is recorded here."""
         ...
 
     def send(self, data: bytes) -> None:

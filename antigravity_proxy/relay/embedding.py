@@ -18,30 +18,35 @@ from antigravity_proxy.relay.failover import Failover, Leg
 async def vectors(context: RelayContext, call: EmbeddingCall, route: Route, client: Client) -> Vectors:
     """The vectors of a call, in its order. Raises a ProxyError, and ClientGone."""
     legs = [(model, wire) for model in route if isinstance(wire := context.of(model).wire, Embeds)]
-    shares = [wire.embeddings(call, model) for model, wire in legs]
     found: list[tuple[float, ...]] = []
     tokens = 0
-    for bodies in zip(*shares, strict=True):
-        part = await _one(context, legs, bodies, client)
+    for share in call.shares():
+        part = await _of_share(context, legs, share, client)
+        if len(part.values) != len(share.contents):
+            raise UpstreamBroken("Upstream's answer holds another number of vectors than was asked for.")
         found += part.values
         tokens += part.tokens
-    if len(found) != len(call.contents):
-        raise UpstreamBroken("Upstream's answer holds another number of vectors than was asked for.")
     return Vectors(tuple(found), tokens)
 
 
-async def _one(
-    context: RelayContext, legs: Sequence[tuple[Model, Embeds]], bodies: Sequence[bytes], client: Client
+async def _of_share(
+    context: RelayContext, legs: Sequence[tuple[Model, Embeds]], share: EmbeddingCall, client: Client
 ) -> Vectors:
-    """The vectors of one request; ``bodies``: as each leg takes it."""
+    """The vectors of a share, all by one credential."""
 
     async def attempt(lease: Lease, base: bytes) -> Vectors:
-        (model, wire), body = legs[failover.at], bodies[failover.at]
+        model, wire = legs[failover.at]
         upstream, record = context.of(model), client.record
         record.model, record.family, record.upstream = model.id, model.family, model.upstream
         access = await access_of(upstream, lease, base, await live_token(upstream, lease.state))
-        answer = await unary(context, upstream, lease, access, wire.embed(access, model, body), client)
-        return wire.read_vectors(answer, model)
+        found: list[tuple[float, ...]] = []
+        tokens = 0
+        for body in wire.embeddings(share, model):
+            answer = await unary(context, upstream, lease, access, wire.embed(access, model, body), client)
+            part = wire.read_vectors(answer, model)
+            found += part.values
+            tokens += part.tokens
+        return Vectors(tuple(found), tokens)
 
     failover = Failover(context, [Leg(context.of(model), model.id) for model, _ in legs], client, _never)
     return await failover.run(attempt)

@@ -1,4 +1,4 @@
-"""What the client is told when no account can serve, or none is left to try (upstream.md 6.3). Pure."""
+"""The client's error when no account can serve, or none is left to try (upstream.md 6.3). Pure."""
 
 from __future__ import annotations
 

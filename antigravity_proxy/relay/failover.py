@@ -1,6 +1,6 @@
 """Walks over accounts and base URLs until an attempt succeeds or nothing is left to try.
 
-The table of upstream.md 6.3 says what follows a failure; here stands only how that is carried out. Nothing is tried
+The table of upstream.md 6.3 says what follows a failure; this module only carries that out. Nothing is tried
 again once a byte of the answer has left, nor when the client has.
 """
 
@@ -104,47 +104,44 @@ class Failover:
         Raises a ProxyError when nothing is left to try, and ClientGone.
         """
         try:
-            return await self._run(attempt)
+            self._note_standing()
+            lease = self._lease() or self._next_leg() or await self._later()
+            if lease is None:
+                raise exhausted.no_account(self._model, self._shortage(), self._context.epoch())
+            while True:
+                base = self._bases[self._base % len(self._bases)]
+                noted = self._note(lease)
+                try:
+                    result = await attempt(lease, base)
+                except AttemptFailed as e:
+                    failed = e
+                    if not self._client.gone:
+                        noted.reason = e.verdict.cause.value
+                        noted.status = 0 if e.failure is None else e.failure.http_status
+                else:
+                    noted.reason = ""
+                    lease.succeeded()
+                    self._pool.served(self._model)
+                    self._doubts.passed(lease.state)
+                    return result
+                finally:
+                    noted.upstream_trace = lease.upstream_trace
+                    noted.took = self._context.clock.seconds() - self._client.record.began - noted.began
+                    lease.release()
+                lease = await self._next(lease, failed, base)
+                _let_go(failed)
         finally:
             for doubts in self._every:
                 doubts.settle()
 
-    async def _run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
-        self._note_standing()
-        lease = self._lease() or self._next_leg() or await self._later()
-        if lease is None:
-            raise exhausted.no_account(self._model, self._shortage(), self._context.epoch())
-        while True:
-            base = self._bases[self._base % len(self._bases)]
-            noted = self._note(lease)
-            try:
-                result = await attempt(lease, base)
-            except AttemptFailed as e:
-                failed = e
-                if not self._client.gone:
-                    noted.reason = e.verdict.cause.value
-                    noted.status = 0 if e.failure is None else e.failure.http_status
-            else:
-                noted.reason = ""
-                lease.succeeded()
-                self._pool.served(self._model)
-                self._doubts.passed(lease.state)
-                return result
-            finally:
-                noted.upstream_trace = lease.upstream_trace
-                noted.took = self._context.clock.seconds() - self._client.record.began - noted.began
-                lease.release()
-            lease = await self._next(lease, failed, base)
-            _let_go(failed)
-
     def _note_standing(self) -> None:
-        """Notes how the accounts stand, for whoever asks later."""
+        """Records the ranks of the accounts, for later questions."""
         boards, record = self._context.boards, self._client.record
         if boards is None or len(record.boards) >= _MOST_BOARDS:
             return
         for upstream, model, _ in self._legs[:_MOST_BOARDS]:
             board = boards.of(upstream.pool, model)
-            if not any(board is known for known in record.boards):
+            if not record.boards or not any(board is known for known in record.boards):
                 record.boards = (*record.boards, board)
 
     def _note(self, lease: Lease) -> Attempt:

@@ -22,8 +22,8 @@ from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.errors import ProxyError
 from antigravity_proxy.generatecontent.restore import rewritten
 from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
+from antigravity_proxy.relay.conversation import ConversationSignatures
 from antigravity_proxy.relay.generation import Generation
-from antigravity_proxy.relay.signatures import ConversationSignatures
 from antigravity_proxy.telemetry.record import Record
 
 
@@ -67,7 +67,7 @@ class FanOut:
         running = [Deferred.fromCoroutine(generation.run()) for generation in self._generations]
         try:
             if self._any_will_do:
-                await _at_least_one(running)
+                await at_least_one(running)
                 return self.answer.close()
             await gatherResults(running, consumeErrors=True)
         except Exception as e:
@@ -80,11 +80,11 @@ class FanOut:
 
     @property
     def usage(self) -> Usage:
-        """What upstream counted for all answers together, as far as it has."""
+        """Upstream's token counts for all answers together, as far as it has reported them."""
         return _sum([generation.usage for generation in self._generations], self._choices)
 
 
-async def _at_least_one(running: list[Deferred[bytes]]) -> None:
+async def at_least_one(running: list[Deferred[bytes]]) -> None:
     """Waits for all; raises the first's failure if none came well, or what no failed request explains."""
     ended: Any = await DeferredList(running, consumeErrors=True)
     failures: list[Exception] = [result.value for well, result in ended if not well]
@@ -139,7 +139,7 @@ class _Branch:
         mine = []
         for chunk in chunks:
             candidates = tuple(replace(candidate, index=self._index) for candidate in chunk.candidates)
-            if self._own_usage:  # and maybe a picture of many megabytes, whose JSON text is not written anew
+            if self._own_usage:  # and maybe a picture of many megabytes, whose JSON text is not copied
                 mine.append(replace(chunk, candidates=candidates))
             else:
                 mine.append(rewritten(chunk, candidates, usage=None))
@@ -174,6 +174,6 @@ def _sum(usages: list[Usage], choices: list[int]) -> Usage:
 
 
 def _reason(e: Exception) -> Exception:
-    """What really went wrong behind ``gatherResults``."""
+    """The real failure behind ``gatherResults``."""
     inner: Any = getattr(e, "subFailure", None)
     return inner.value if isinstance(inner, Failure) and isinstance(inner.value, Exception) else e

@@ -12,13 +12,13 @@ from antigravity_proxy.canonical.chunk import Usage
 from antigravity_proxy.canonical.credential import ACCOUNTS
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.router import Route
-from antigravity_proxy.canonical.wire import Prepared, Quirk, refuses_field
+from antigravity_proxy.canonical.wire import Fix, Prepared, Quirk, is_lasting
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.relay.attempt import AttemptFailed, access_of, deliver, live_token, post
 from antigravity_proxy.relay.context import Client, ClientGone, Place, RelayContext, at_once
+from antigravity_proxy.relay.conversation import ConversationSignatures
 from antigravity_proxy.relay.failover import Failover, Leg
 from antigravity_proxy.relay.reader import AnswerReader
-from antigravity_proxy.relay.signatures import ConversationSignatures
 
 
 class Generation:
@@ -69,7 +69,7 @@ class Generation:
         self._new_answer = new_answer
         self._client = client
         self._place = place
-        self._cured: Quirk | None = None  # a field that was refused as such, and is left out since
+        self._cured: frozenset[Fix] = frozenset()  # what was refused as such, and is left out since
         self._prepared: Prepared | None = None
         self._begun = False
         self._use(route[0])
@@ -79,17 +79,17 @@ class Generation:
     async def run(self) -> bytes:
         """Delivers the answer to the client and returns its last bytes.
 
-        Raises a ProxyError of which the client must still be told: by its status if nothing has started, else by the
+        Raises a ProxyError that the client must still get: by its status if nothing has started, else by the
         answer's ``fail``. Raises ClientGone.
         """
         system = () if self._call is None else self._call.system
         if self._shared_by:
             self._order()
         legs = [Leg(self._context.of(model), model.id, self._session(model)) for model in self._route]
-        free = (
-            model for model, leg in zip(self._route, legs, strict=True) if leg.upstream.pool.free_in(leg.model) == 0
-        )
-        await self._prepare(next(free, self._route[0]))
+        at = 0
+        if len(legs) > 1:
+            at = next((i for i, leg in enumerate(legs) if leg.upstream.pool.free_in(leg.model) == 0), 0)
+        await self._prepare(self._route[at])
         failover = Failover(self._context, legs, self._client, self._repair, system)
         del system  # a long stream keeps no prompt in memory
         await failover.run(lambda lease, base: self._attempt(self._route[failover.at], lease, base))
@@ -119,7 +119,7 @@ class Generation:
         """From now on the call is for this model."""
         self._model, self._upstream = model, self._context.of(model)
         self._quirks = self._upstream.repairs.of(model.id, self._context.clock.seconds())
-        self._cured = None
+        self._cured = frozenset()
         self._memory.serve(model)
         if self._last not in (None, model.upstream):  # whose signatures mean nothing here
             self._quirks |= {Quirk.LOST_SIGNATURES}
@@ -167,25 +167,27 @@ class Generation:
 
     def _remember(self) -> None:
         """The repaired request was taken: others for this model need not be refused first."""
-        if self._cured is not None:
-            self._upstream.repairs.remember(self._model.id, self._cured, self._context.clock.seconds())
-            self._cured = None
+        for fix in self._cured:
+            self._upstream.repairs.remember(self._model.id, fix, self._context.clock.seconds())
+        self._cured = frozenset()
 
     def _repair(self, failed: AttemptFailed) -> bool:
         """Leaves out of this request what upstream refused to read (upstream.md 4.3, 6.3 row 17)."""
         said = failed.failure
-        quirk = None if said is None else self._upstream.wire.quirk_for(self._model, said.message)
-        if said is None or quirk is None or quirk in self._quirks or self._call is None:
+        if said is None or self._call is None:
+            return False
+        fixes = self._upstream.wire.fixes_for(self._model, said.message) - self._quirks
+        if not fixes:
             return False
         if failed.verdict.about_signature:  # a matter of this conversation, not of the model
             self._memory.forget()
-        elif refuses_field(quirk, said.message):
-            self._cured = quirk
-        self._quirks |= {quirk}
+        else:
+            self._cured = frozenset(fix for fix in fixes if is_lasting(fix, said.message))
+        self._quirks |= fixes
         self._prepared = self._preparing(self._call, self._quirks)()
         return True
 
-    def _preparing(self, call: Call, quirks: frozenset[Quirk]) -> Callable[[], Prepared]:
+    def _preparing(self, call: Call, quirks: frozenset[Fix]) -> Callable[[], Prepared]:
         """The work of preparing the call; what is remembered is put back here and now."""
         memory = self._memory
         return partial(self._upstream.wire.prepare, memory.restored(call), self._model, quirks, memory.conversation)

@@ -19,7 +19,7 @@ log = Logger()
 #: seconds after which a look-up that brought nothing is tried again
 ASK_AGAIN = 300.0
 
-#: stands for a project that is left out: every one that was known has been refused
+#: marks a project that is left out: every known one has been refused
 _WITHOUT = ""
 
 Ask = Callable[[AccountState], Awaitable[str | None]]
@@ -29,7 +29,7 @@ class Projects:
     """Knows each account's project: the volume's, else the one upstream has for it, else the fallback, else none.
 
     ``ask`` asks upstream; whatever it raises counts as "not known"; None: a credential names its project, or has none.
-    What was learnt is kept in memory, and ``shared`` with other replicas, which then need not ask.
+    Results are kept in memory, and ``shared`` with other replicas, which then need not ask.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Projects:
     async def of(self, state: AccountState) -> str | None:
         """The project to send; None: send the request without one.
 
-        Waits a moment for upstream to tell; a look-up that takes longer, since a project is being made, goes on.
+        Waits a moment for upstream's answer; a look-up that takes longer, since a project is being made, goes on.
         """
         if state.project == _WITHOUT:
             return None
@@ -56,7 +56,7 @@ class Projects:
         return state.project or self._fallback
 
     def forget(self, state: AccountState) -> None:
-        """Upstream refused the project: it is asked for anew."""
+        """Upstream refused the project: a new one is looked up."""
         state.project_refused = state.project
         state.project = None
         state.project_asked = float("-inf")

@@ -23,7 +23,7 @@ from antigravity_proxy.canonical.verdict import Cause
 from antigravity_proxy.canonical.wire import EventReader, Notices, Prepared, UnreadableEvent, UpstreamErrorEvent
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.relay.context import Client
-from antigravity_proxy.relay.signatures import ConversationSignatures, new_digest
+from antigravity_proxy.relay.conversation import ConversationSignatures, new_digest
 from antigravity_proxy.telemetry.drift import Drift
 
 #: chunks that are held back at most: a notice comes in one or two
@@ -58,7 +58,7 @@ class NoticeSent(Exception):
 class AnswerReader:
     """A receiver for the exchange's body. One for every attempt; ``on_start`` is called when its first byte has left.
 
-    What may be one of the ``notices`` is held back until that is settled. What it raises ends the attempt:
+    Text that may be one of the ``notices`` is held back until that is settled. An exception ends the attempt:
     UpstreamErrorEvent, ModelFailed, NoticeSent, EventTooLargeError. Chunks that came before are delivered first.
     """
 
@@ -92,11 +92,11 @@ class AnswerReader:
         drift: Drift | None = None,
     ) -> None:
         self._drift = drift
-        self._notices = notices  # None once it is settled that this is none
+        self._notices = notices  # None once it is settled that it is not a notice
         self._held: list[Chunk] = []
         self._text = ""  # of what is held back
         self._memory = memory if prepared.model.family == "claude" else None  # others' thoughts need no signature
-        self._thought: hashlib.blake2b | None = None  # the text of the thought that is being told
+        self._thought: hashlib.blake2b | None = None  # the text of the thought that is being sent
         self._restore = prepared.restorer()
         self._answer = answer
         self._client = client
@@ -149,7 +149,7 @@ class AnswerReader:
                 self._on_start = None
 
     def _held_back(self, chunks: list[Chunk], notices: Notices) -> list[Chunk]:
-        """What can be passed on now: nothing, as long as all of it may be a notice in the end."""
+        """The chunks that can be passed on now: none, as long as all of it may be a notice in the end."""
         self._held += chunks
         texts = _texts(chunks)
         if texts is not None and not self.usage and not self.blocked and len(self._held) <= _MOST_HELD:
@@ -201,7 +201,7 @@ class AnswerReader:
 
 
 def _texts(chunks: list[Chunk]) -> str | None:
-    """The text of chunks; None where there is something else in them: such an answer is no notice."""
+    """The text of chunks; None if they contain something else: such an answer is not a notice."""
     found = ""
     for chunk in chunks:
         for candidate in chunk.candidates:

@@ -1,4 +1,4 @@
-"""Refusals that are no account's fault: of what a request says, and of this program (upstream.md 6.4).
+"""Refusals that are not an account's fault: of a request's text, and of this program (upstream.md 6.4).
 
 A failure that may be one is doubted: the account is not set aside before another one has been asked. `Refusals` is what
 an upstream's requests know of them together, `Doubts` what one request does.
@@ -24,16 +24,16 @@ log = Logger()
 
 #: seconds for which a refused text is known after its last refusal, and in all: then it has to be refused twice again
 KNOWN_FOR, KNOWN_AT_MOST = 600.0, 3600.0
-#: an account's known quota is believed for so many seconds, and texts, after the first refusal without an answer
+#: seconds for which an account's known quota is trusted, and texts are remembered, after the first refusal
 BELIEVED_FOR, BELIEVED_TEXTS = 600.0, 4
 #: seconds after which a doubted account is set aside as its row says, if nothing has cleared it
 DOUBTED_FOR = 10.0
-#: before any account has served: so many different ones that are refused speak for all
+#: before any account has served: this many different refused accounts speak for all
 ALL_AT_START = 5
-#: seconds for which a refusal of this program is told of after its last sign
+#: seconds for which a refusal of this program is reported after its last sign
 TOLD_FOR = 3600.0
 #: texts, and accounts by model, that are remembered; the oldest are forgotten first
-_MAX_KNOWN, _MAX_RECORDS, _MAX_TEXTS = 1024, 4096, 16
+MAX_KNOWN, MAX_RECORDS, MAX_TEXTS = 1024, 4096, 16
 
 
 class _Known(Struct):
@@ -58,7 +58,7 @@ class _Record(Struct):
 
 
 class Refusals:
-    """What an upstream has refused of late. Times in monotonic seconds. Texts are known by salted digests only."""
+    """An upstream's recent refusals. Times in monotonic seconds. Texts are known by salted digests only."""
 
     __slots__ = ("_blamed", "_known", "_records", "_refusing", "_salt", "client_since", "client_until", "has_served")
 
@@ -69,7 +69,7 @@ class Refusals:
         self._refusing: set[str] = set()  # accounts that spoke for all when this program was refused
         self._blamed: set[str] = set()  # of those, who go on refusing when others serve again
         self.has_served = False
-        #: since when, and until when that is told, this program has been refused; ``until`` 0: it is not
+        #: since when this program has been refused, and until when that is reported; ``until`` 0: it is not
         self.client_since = self.client_until = 0.0
 
     def digest(self, model: str, system: Sequence[str]) -> bytes:
@@ -98,7 +98,7 @@ class Refusals:
         """The text was refused although quota was left."""
         if text:
             self._known[text] = _Known(now, now)
-            while len(self._known) > _MAX_KNOWN:
+            while len(self._known) > MAX_KNOWN:
                 self._known.popitem(last=False)
 
     def believes(self, account: str, model: str, text: bytes, now: float) -> bool:
@@ -116,9 +116,9 @@ class Refusals:
         if not record.is_row(now):
             record.first = now
         record.texts[text] = record.last = now
-        while len(record.texts) > _MAX_TEXTS:
+        while len(record.texts) > MAX_TEXTS:
             del record.texts[next(iter(record.texts))]
-        while len(self._records) > _MAX_RECORDS:
+        while len(self._records) > MAX_RECORDS:
             self._records.popitem(last=False)
         return bool(text) and before is not None and record.passed > before
 
@@ -166,7 +166,7 @@ class _Doubt(Struct, frozen=True):
 
 
 class Doubts:
-    """What one request has met of refusals; ``system`` is its system text, ``clock`` gives monotonic seconds."""
+    """The refusals that one request has met; ``system`` is its system text, ``clock`` gives monotonic seconds."""
 
     __slots__ = ("_clock", "_doubts", "_model", "_pool", "_refusals", "_text", "_timer")
 
@@ -177,12 +177,12 @@ class Doubts:
         self._refusals = refusals
         self._pool = pool
         self._model = model
-        self._text = refusals.digest(model, system)
+        self._text = refusals.digest(model, system) if system else b""
         self._doubts: list[_Doubt] = []
         self._timer: IDelayedCall | None = None
 
     def judge(self, state: AccountState, verdict: Verdict) -> Verdict:
-        """What an account's failure means by what others have shown: the verdict itself, where it is no refusal.
+        """The meaning of an account's failure in the light of others: the verdict itself, if it is not a refusal.
 
         A refusal's step says whether another account is to be asked.
         """
@@ -202,7 +202,7 @@ class Doubts:
         another_passed = refusals.refused(account, self._model, self._text, now) if has_quota else False
         if refusals.knows(self._text, now):
             return _final(refusal)
-        if any(doubt.refusal is refusal for doubt in self._doubts):  # another account is told the same
+        if any(doubt.refusal is refusal for doubt in self._doubts):  # another account gets the same refusal
             refusals.prove(self._text, now)
             self._clear()
             if not believed:
@@ -211,7 +211,7 @@ class Doubts:
         if not believed:
             return verdict
         self._doubt(_Doubt(state, verdict, refusal, another_passed))
-        self._pool.on_exhausted(state)  # its figures may be old: upstream is asked for them
+        self._pool.exhausted(state)  # its figures may be old: upstream is asked for them
         return refusal
 
     def _of_client(self, state: AccountState, verdict: Verdict, refusal: Verdict, now: float) -> Verdict:
@@ -234,7 +234,7 @@ class Doubts:
         return _final(refusal)
 
     def alone(self) -> Verdict:
-        """There is nobody else to ask: what the last failure means then, with its step."""
+        """There is no other account to ask: the final meaning of the last failure, with its step."""
         last, now = self._doubts.pop(), self._clock.seconds()
         alike = [doubt.state for doubt in (*self._doubts, last) if doubt.refusal is last.refusal]
         if last.verdict.from_all is not None and not self._refusals.has_served and len(alike) > 1:
@@ -253,7 +253,8 @@ class Doubts:
     def settle(self) -> None:
         """Whoever is still doubted is set aside as its row says: nothing has cleared it."""
         doubts = self._doubts
-        self._clear()
+        if doubts or self._timer is not None:
+            self._clear()
         for doubt in doubts:
             self._pool.penalise(doubt.state, self._model, doubt.verdict)
 

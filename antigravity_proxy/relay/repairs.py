@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from antigravity_proxy.canonical.wire import Quirk
+from antigravity_proxy.canonical.wire import Fix
 
-#: seconds; then a request may find out anew
+#: seconds; then a request may try the field again
 KEPT_FOR = 3600.0
-#: models; upstream offers a few dozen
-MAX_MODELS = 256
+#: models, of which upstream offers a few dozen; and fixes of each, which clients' betas may be
+MAX_MODELS, MAX_FIXES = 256, 64
 
 
 class Repairs:
@@ -23,23 +23,27 @@ class Repairs:
     __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[Quirk, float]] = {}
+        self._known: dict[str, dict[Fix, float]] = {}
 
-    def of(self, model: str, now: float) -> frozenset[Quirk]:
-        """What to leave out from the start."""
+    def of(self, model: str, now: float) -> frozenset[Fix]:
+        """The quirks to leave out from the start."""
         known = self._known.get(model)
         if not known:
             return frozenset()
         return frozenset(quirk for quirk, until in known.items() if until > now)
 
-    def remember(self, model: str, quirk: Quirk, now: float) -> None:
-        """The model refused the field, and took the request without it."""
+    def remember(self, model: str, quirk: Fix, now: float) -> None:
+        """The model refused the field or the beta, and took the request without it."""
         if model not in self._known and len(self._known) >= MAX_MODELS:
             del self._known[next(iter(self._known))]
-        self._known.setdefault(model, {})[quirk] = now + KEPT_FOR
+        known = self._known.setdefault(model, {})
+        known.pop(quirk, None)
+        if len(known) >= MAX_FIXES:
+            del known[next(iter(known))]
+        known[quirk] = now + KEPT_FOR
 
-    def all(self, now: float) -> Iterator[tuple[str, Quirk]]:
-        """Everything that is left out now, for metrics."""
+    def all(self, now: float) -> Iterator[tuple[str, str]]:
+        """The fields of which something is left out now, for metrics."""
         for model in self._known:
-            for quirk in self.of(model, now):
-                yield model, quirk
+            for name in {quirk.value for quirk in self.of(model, now)}:
+                yield model, name

@@ -22,28 +22,28 @@ class BaseUrls:
     """The upstream base URLs in the configured order, but hosts that failed a moment ago come last."""
 
     def __init__(self, urls: Sequence[str]) -> None:
-        self._urls = [url.encode("ascii") for url in urls]
-        self._avoid: dict[bytes, float] = {}
+        self.urls = [url.encode("ascii") for url in urls]
+        self.avoided: dict[bytes, float] = {}
 
     def in_order(self, now: float) -> list[bytes]:
         """The base URLs to try one after the other; ``now`` in monotonic seconds."""
-        if not self._avoid:
-            return self._urls
-        self._avoid = {url: until for url, until in self._avoid.items() if until > now}
-        return sorted(self._urls, key=lambda url: url in self._avoid)
+        if not self.avoided:
+            return self.urls
+        self.avoided = {url: until for url, until in self.avoided.items() if until > now}
+        return sorted(self.urls, key=lambda url: url in self.avoided)
 
     def failed(self, url: bytes, now: float) -> None:
         """It could not be reached, or broke off, or gave no answer."""
-        self._avoid[url] = now + AVOID_FOR
+        self.avoided[url] = now + AVOID_FOR
 
 
 @dataclass(slots=True)
 class Upstream:
     """Where calls go.
 
-    ``repairs`` remembers which fields its models refuse (upstream.md 4.3), ``refusals`` what is no account's fault
-    (upstream.md 6.4). ``notices`` are those that it sends as if they were answers, ``reasons`` those of errors that its
-    table knows; empty: any. ``drift`` counts what no table knows.
+    ``repairs`` remembers which fields its models refuse (upstream.md 4.3), ``refusals`` keeps the refusals that are
+    not an account's fault (upstream.md 6.4). ``notices`` are those that it sends as if they were answers, ``reasons``
+    those of errors that its table knows; empty: any. ``drift`` counts what no table knows.
     """
 
     wire: Wire

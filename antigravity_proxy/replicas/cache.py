@@ -1,4 +1,4 @@
-"""What this process knows of what all share, sessions apart: accounts' names, cooldowns, facts. Pure.
+"""This process's copy of the shared state, sessions apart: accounts' names, cooldowns, facts. Pure.
 
 Times are monotonic seconds of this process; ``wire`` turns them into Redis' time and back.
 """
@@ -86,7 +86,7 @@ class Cache:
         return True
 
     def held(self, account: str, kind: str, now: float) -> Held | None:
-        """What is known, if it is still so."""
+        """The fact, if it is still valid."""
         found = self._facts[kind].get(account)
         return found if found is not None and found.until > now else None
 

@@ -1,6 +1,6 @@
 """One connection to Redis: commands in pipelines, what is pushed, and an end as soon as anything is odd.
 
-hiredis, the reader of Redis' own clients, parses; RESP3 lets one connection ask and be told. Nothing is buffered
+hiredis, the reader of Redis' own clients, parses; RESP3 lets one connection query and subscribe. Nothing is buffered
 without bound: a server that never ends its answer is as lost as one that sends none.
 """
 
@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from antigravity_proxy.replicas.wire import Command
 
-#: bytes that may come in without a whole answer among them
+#: bytes that may arrive without a complete reply among them
 MAX_UNREAD = 32 << 20
 
 #: seconds that the last words get to leave
@@ -37,7 +37,7 @@ _pack: Any = hiredis.pack_command  # its stub knows commands of one word only
 
 
 class Lost(Exception):
-    """There is no connection (any more); the message says why, in words that name nobody."""
+    """There is no connection (any more); the message says why, in words that identify nobody."""
 
 
 class _Pipeline:
@@ -52,7 +52,10 @@ class _Pipeline:
 
 
 class Connection(Protocol):
-    """Asks and is told. ``on_push`` gets what Redis says unasked; ``on_lost`` is called once, with the reason."""
+    """Sends commands and receives messages.
+
+    ``on_push`` gets Redis' messages; ``on_lost`` is called once, with the reason.
+    """
 
     transport: Any
 

@@ -31,7 +31,7 @@ CLIENT_NAME = "antigravity-proxy"
 
 
 class _Connections(Factory):
-    """Twisted's own would tell the log of every attempt."""
+    """Twisted's own would log every attempt."""
 
     noisy = False
     protocol = Connection

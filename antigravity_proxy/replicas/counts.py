@@ -112,7 +112,7 @@ class SharedCounts:
         """
         if not self._link.status.well:
             return None
-        name = self._name(key)
+        name = self.name(key)
         where, claims = self._keys.counts(name), self._keys.claims(name)
         commands = self._telling(where, name, origin, own)
         if claim is not None:
@@ -130,19 +130,19 @@ class SharedCounts:
     def claim(self, key: str, at: float, origin: str, number: int, count: int, tokens: int) -> Claim:
         """A claim for a key."""
         told = _ToldClaim(self._link.time.theirs(at), origin, number, count, tokens)
-        sealed = self._vault.seal(self._name(key), _CLAIM, _ENCODER.encode(told))
+        sealed = self._vault.seal(self.name(key), _CLAIM, _ENCODER.encode(told))
         return Claim(at, origin, number, count, tokens, sealed)
 
     def settle(self, key: str, origin: str, own: Counts, gone: Sequence[bytes]) -> None:
         """Tells what this process has counted of a key, and takes claims off the list that are decided or stale."""
-        name = self._name(key)
+        name = self.name(key)
         claims = self._keys.claims(name)
         removing: list[Command] = [(b"LREM", claims, 1, each) for each in gone]
         self._ask([*self._telling(self._keys.counts(name), name, origin, own), *removing])
 
     def restore(self, key: str, lost: Mapping[str, Counts]) -> None:
         """Tells what others had counted of a key, by origin, as far as Redis does not know."""
-        name = self._name(key)
+        name = self.name(key)
         where = self._keys.counts(name)
         self._ask([(b"HSETNX", where, origin, self._sealed(name, origin, counts)) for origin, counts in lost.items()])
 
@@ -154,7 +154,8 @@ class SharedCounts:
             told: Deferred[list[object]] = self._link.ask(commands)
             told.addCallbacks(self._link.note, _lost)
 
-    def _name(self, key: str) -> str:
+    def name(self, key: str) -> str:
+        """A key's name in Redis."""
         return self._vault.account(f"client key {key}")
 
     def _sealed(self, name: str, origin: str, counts: Counts) -> bytes:

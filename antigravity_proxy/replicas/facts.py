@@ -1,4 +1,4 @@
-"""What is known of an account besides its cooldowns, each thing with an end: token, bar, project, … Pure."""
+"""Facts about an account besides its cooldowns, each with an end: token, bar, project, … Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROJECT_SECONDS = 86_400.0
 GROUP_SECONDS = 7 * 86_400.0
 #: all accounts rest until somebody ends that: a month without any process is as good as an end
 REST_SECONDS = 30 * 86_400.0
-#: seconds for which nobody asks again after upstream named no project
+#: seconds for which no replica asks again after upstream named no project
 NO_PROJECT_SECONDS = 300.0
 #: seconds: figures older than that say little
 QUOTA_SECONDS = 3600.0
@@ -42,14 +42,14 @@ class Bar(Struct, frozen=True, array_like=True, tag=2):
 
 
 class Project(Struct, frozen=True, array_like=True, tag=3):
-    """What upstream names; empty: none."""
+    """Upstream's project; empty: none."""
 
     kind: ClassVar[str] = "p"
     project: str
 
 
 class Quotas(Struct, frozen=True, array_like=True, tag=4):
-    """By model: what is left, 0 to 1, and when it begins anew (epoch seconds; None: not known)."""
+    """By model: the remaining fraction, 0 to 1, and when it resets (epoch seconds; None: not known)."""
 
     kind: ClassVar[str] = "q"
     figures: dict[str, tuple[float, float | None]]
@@ -83,7 +83,7 @@ _DECODER: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(Fact)
 
 
 def decode(data: bytes) -> Fact | None:
-    """The fact in these bytes; None: another release's, or nonsense."""
+    """The fact in these bytes; None: another release's, or invalid."""
     try:
         fact = _DECODER.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

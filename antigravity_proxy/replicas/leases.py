@@ -20,14 +20,14 @@ from antigravity_proxy.replicas.outbox import Outbox
 
 T = TypeVar("T")
 
-#: seconds for which a lease is taken, and after which its holder takes it anew
+#: seconds for which a lease is taken, and after which its holder renews it
 LEASE = 3.0
 KEEP_UP = 1.0
 #: seconds between two looks of somebody who waits
 LOOK = 0.025
-#: seconds after which nobody waits for others any more: upstream itself would have answered by then
+#: seconds after which a replica stops waiting for others: upstream itself would have answered by then
 LONGEST = 35.0
-#: stands in a lease for a moment after its holder was refused: then nobody need ask at once
+#: the value of a lease for a moment after its holder was refused: then no other need ask at once
 _FAILED = b"!"
 
 
@@ -51,7 +51,7 @@ class Leases:
         self._sender = sender
 
     async def once(self, work: Shared[T], do: Callable[[], Awaitable[T]]) -> T:
-        """What ``do`` brings, here or at another replica; raises as it does here. ``do`` tells the outbox of it."""
+        """The result of ``do``, here or on another replica; raises as it does here. ``do`` puts it into the outbox."""
         began = self._clock.seconds()
         while self._link.status.well and self._clock.seconds() - began < LONGEST:
             found = work.known()
@@ -72,7 +72,7 @@ class Leases:
         return await do()
 
     async def claim(self, key: bytes, seconds: float) -> bool:
-        """Whether this process is the first to claim this within so many seconds."""
+        """Whether this process is the first to claim this within ``seconds``."""
         if not self._link.status.well:
             return True
         try:
@@ -82,7 +82,7 @@ class Leases:
         return answer is not None
 
     async def _claim(self, work: Shared[Any]) -> tuple[bool, Any, Any]:
-        """Whether the lease is ours now, what stands in it, and the result; None where there is none. Raises Lost."""
+        """Whether the lease is ours now, its value, and the result; None where there is none. Raises Lost."""
         take = (b"SET", work.lease, self._sender, b"NX", b"PX", round(LEASE * 1000))
         answers = await self._link.ask([take, (b"GET", work.lease), (b"GET", work.result)], PATIENCE)
         if not self._link.note(answers):
@@ -90,7 +90,7 @@ class Leases:
         return answers[0] is not None, answers[1], answers[2]
 
     async def _holding(self, work: Shared[T], found: T | None, do: Callable[[], Awaitable[T]]) -> T:
-        """Does the work under its lease, unless it is done: what the holder before us told was heard by now."""
+        """Does the work under its lease, unless it is done: the previous holder's result has arrived by now."""
         keeping = LoopingCall(self._keep_up, work.lease)
         keeping.clock = self._clock
         keeping.start(KEEP_UP, now=False)

@@ -1,9 +1,9 @@
-"""The life of the connection: made, kept, watched, made anew. One state at a time; nobody waits for it for long.
+"""The life of the connection: made, kept, watched, made again. One state at a time; no caller waits for it for long.
 
     resting ─start▶ connecting ─▶ up ─▶ waiting ─▶ connecting …        stop: resting, from anywhere
                         └────────failed────▲
 
-While it is up, a heartbeat each second tells whether Redis still answers, takes writes, and has lost its memory.
+While it is up, a heartbeat each second shows whether Redis still answers, takes writes, and has lost its data.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HEARTBEAT_SECONDS = 1.0
 SLOW = 0.25
 #: seconds that anybody who looks something up waits for Redis
 PATIENCE = 0.05
-#: seconds after which a replica that is not heard of is none any more
+#: seconds after which a silent replica is no longer counted
 REPLICA_SECONDS = 10
 #: more are none: what waits for each of them would wait for ever
 MOST_REPLICAS = 1000
@@ -56,8 +56,9 @@ class State(Enum):
 class Link:
     """Keeps a connection. ``sender`` names this process, as long as it lives; ``replicas`` is how many are alive.
 
-    ``on_fresh`` is called when Redis may know other things than this process: it is connected anew, takes writes again,
-    has lost its memory. ``on_lost`` at the end of a connection, ``on_message`` with what comes over the channel.
+    ``on_fresh`` is called when Redis may know other things than this process: it is connected again, takes writes
+    again, has lost its memory. ``on_lost`` at the end of a connection, ``on_message`` with what comes over the
+    channel.
     """
 
     def __init__(self, clock: IReactorTime, connector: Connector, keys: Keys, sender: str) -> None:
@@ -207,7 +208,7 @@ class Link:
         return took
 
     async def _answers(self, commands: Sequence[Command], answers: int | None = None) -> list[Any]:
-        """Answers that the connection stands or falls with."""
+        """Replies without which the connection is given up."""
         connection = self._connection
         if connection is None:
             raise Lost("Redis is not connected")

@@ -1,4 +1,4 @@
-"""What this process has learnt and not yet told: the latest of each thing, in batches. Pure.
+"""The changes that this process has yet to publish: the latest of each kind, in batches. Pure.
 
 While Redis is away it gathers here, bounded; what was under way when a connection broke is put back.
 """
@@ -18,7 +18,7 @@ V = TypeVar("V")
 
 #: things of one kind in one batch: under a millisecond of work for Redis and for us
 BATCH = 500
-#: sessions that wait, at most: of more, the oldest are told to nobody
+#: most sessions that wait: of more, the oldest are not published
 MAX_WAITING = 50_000
 #: the same for signatures, which are larger
 SIGNATURES_BATCH = 100
@@ -26,9 +26,9 @@ MAX_SIGNATURES = 500
 
 
 class Batch(Struct, frozen=True):
-    """What is told at once.
+    """The changes of one batch.
 
-    Sessions with their accounts; cooldowns; facts to tell and to retract, by account and kind; forgiven accounts with
+    Sessions with their accounts; cooldowns; facts to set and to retract, by account and kind; cleared accounts with
     their cooldowns; leases to let go, with what stays in them; signatures by name, sealed: empty where one is
     gone, None where it is used.
     """
@@ -61,11 +61,11 @@ class Outbox:
         return len(waiting) > len(waiting.sessions)
 
     def holds(self, account: str, kind: str) -> bool:
-        """Whether a fact is waiting to be told."""
+        """Whether a fact is waiting to be published."""
         return (account, kind) in self._waiting.facts
 
     def waiting_sessions(self) -> list[tuple[bytes, str]]:
-        """Sessions that were bound and not yet told."""
+        """Sessions that were bound and not yet published."""
         return list(self._waiting.sessions.items())
 
     def bind(self, session: bytes, account: str) -> None:
@@ -79,7 +79,7 @@ class Outbox:
         self._waiting.cooling[cooling.account, cooling.model] = cooling
 
     def tell(self, account: str, kind: str) -> None:
-        """A fact is to be told as the cache then holds it."""
+        """A fact is to be published as the cache then has it."""
         self._waiting.gone.pop((account, kind), None)
         self._waiting.facts[account, kind] = None
 

@@ -15,17 +15,17 @@ from antigravity_proxy.replicas.state import ReplicaState
 
 log = Logger()
 
-#: seconds that changes gather before they are told; sessions alone, which nobody needs that soon, gather longer
+#: seconds that changes are collected before they are published; sessions alone, which are less urgent, for longer
 HASTE = 0.005
 LEISURE = 0.05
-#: the same for each replica: among very many, Redis has to tell everybody of every batch
+#: the same for each replica: among very many, Redis has to deliver every batch to each
 LEISURE_EACH = 0.0025
 #: seconds that Redis has to take a batch
 BATCH_SECONDS = 2.0
 
 
 def leisure(replicas: int) -> float:
-    """Seconds that sessions gather among so many replicas."""
+    """Seconds that sessions are collected among ``replicas`` replicas."""
     return max(LEISURE, LEISURE_EACH * replicas)
 
 
@@ -41,7 +41,7 @@ class Publisher:
         self._next: IDelayedCall | None = None
 
     def wake(self) -> None:
-        """There may be something to tell."""
+        """There may be something to publish."""
         if self._under_way or not self._outbox or not self._link.is_up:
             return
         pause = HASTE if self._outbox.urgent else leisure(self._link.replicas)
@@ -70,7 +70,7 @@ class Publisher:
 
     def _told(self, answers: list[Any]) -> None:
         self._under_way = False
-        self._link.note(answers)  # what is refused is told again when that trouble is over
+        self._link.note(answers)  # refused changes are published again when that trouble is over
         self.wake()
 
     def _not_told(self, failure: Failure, batch: Batch) -> None:

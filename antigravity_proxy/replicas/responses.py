@@ -1,6 +1,6 @@
 """Stored responses, for whichever replica a conversation lands at next: sealed, by names that say nothing.
 
-They are large, so Redis alone keeps them, and each replica bounds what it has put there; no other replica is told.
+They are large, so Redis alone keeps them, and each replica bounds what it has put there; other replicas get no message.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class SharedResponses:
         self.size = 0
 
     def put(self, owner: bytes, identity: str, data: bytes) -> None:
-        """All are to find it for an hour; one that is too large is kept by nobody else."""
+        """All are to find it for an hour; one that is too large is not shared."""
         if len(data) > LARGEST or not self._link.status.well:
             return
         name = self._name(owner, identity)
@@ -57,7 +57,7 @@ class SharedResponses:
             self._tell([(b"EXPIRE", key, RESPONSE_SECONDS) for key in keys])
 
     async def get(self, owner: bytes, identity: str) -> bytes | None:
-        """What was put; None: nothing, or Redis doesn't say so in a moment."""
+        """The stored value; None: there is none, or Redis doesn't answer in a moment."""
         if not self._link.status.well:
             return None
         name = self._name(owner, identity)
@@ -77,4 +77,4 @@ class SharedResponses:
 
 
 def _lost(_: object) -> None:
-    """Redis is away: what it wasn't told others won't find."""
+    """Redis is away: changes that it did not get are not found by others."""

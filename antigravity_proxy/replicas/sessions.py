@@ -1,7 +1,7 @@
 """Which account each conversation of all replicas is bound to. Pure.
 
 A binding counts for an hour to an hour and a half since its last use. Instead of a time for each, there are generations
-of half an hour: one that is used moves to the newest, which the others are then told; the oldest is dropped whole. So
+of half an hour: one that is used moves to the newest, which the others then get; the oldest is dropped whole. So
 thousands of bindings that others made are taken in at once, and forgotten at once.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 #: seconds of a generation
 GENERATION = 1800.0
-#: generations that count; the seconds after which the oldest ends are the life of what stands in Redis
+#: generations that count; the seconds after which the oldest ends are the lifetime of the keys in Redis
 KEPT = 3
 #: bindings in all, some 25 MB of them
 MAX_SESSIONS = 150_000
@@ -53,7 +53,7 @@ class Sessions:
             self._generations[age].update(zip(sessions, accounts, strict=False))
 
     def own(self) -> Iterator[tuple[bytes, str]]:
-        """What this process has bound, the newest first: what it can tell a store that has forgotten everything."""
+        """The sessions that this process has bound, the newest first, to restore a store that has lost its data."""
         for own in self._own:
             for session in own:
                 yield session, next(known[session] for known in self._generations if session in known)

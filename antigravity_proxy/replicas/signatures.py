@@ -1,6 +1,6 @@
 """Thought signatures, for whichever replica a conversation lands at next: asked for where they are missing.
 
-They are large and seldom needed elsewhere, so Redis alone keeps them; no other replica is told.
+They are large and seldom needed elsewhere, so Redis alone keeps them; other replicas get no message.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from antigravity_proxy.replicas.wire import Keys
 
 #: what they are sealed for
 _USE = "g"
-#: at most so many are asked for at once, the last: an answer of the longest is still half of what a connection takes
+#: most that are fetched at once, the last ones: an answer of the longest is still half of what a connection accepts
 MOST = 250
 
 
@@ -46,7 +46,7 @@ class SharedSignatures:
         self._hurry()
 
     async def find(self, digests: Sequence[bytes]) -> dict[bytes, str]:
-        """What Redis has of these, empty where it has none; nothing if it doesn't say so in a moment."""
+        """Redis' values of these, empty where it has none; nothing if it doesn't answer in a moment."""
         link, asked = self._link, digests[-MOST:]
         if not link.status.well:
             return {}

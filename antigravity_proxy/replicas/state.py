@@ -1,4 +1,4 @@
-"""What this process knows and has yet to tell, what it makes of what others say, and whom it tells. Does no I/O.
+"""A replica's state: its cache, its outbox, the effects of other replicas' messages, and its listeners. Does no I/O.
 
 ``now`` is in monotonic seconds of this process.
 """
@@ -101,12 +101,12 @@ class ReplicaState:
         return self.cache.identities.get(account)
 
     def fact(self, name: str, kind: str, now: float) -> Fact | None:
-        """What is known of an account, by its name in Redis."""
+        """The known facts about an account, by its name in Redis."""
         held = self.cache.held(name, kind, now)
         return None if held is None else held.fact
 
     def commands(self, batch: Batch, now: float) -> list[wire.Command]:
-        """What tells Redis and the others of a batch."""
+        """The commands that publish a batch."""
         vault = self._vault
         return wire.commands(
             batch, self.keys, self._time, now, self._sender, partial(self._sealed, now), vault.signed, vault.proof
@@ -143,7 +143,7 @@ class ReplicaState:
             self._tell_of_cooling(account, cooling, now)
 
     def take_fact(self, name: str, kind: str, sealed: bytes, now: float) -> None:
-        """Takes a fact; one of an account that is not here, or that this volume's key does not open, is none."""
+        """Takes a fact; one of an account that is not here, or that this volume's key does not open, is ignored."""
         account, fact = self.cache.identities.get(name), self.opened(name, kind, sealed)
         if account is None or fact is None:
             return

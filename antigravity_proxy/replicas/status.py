@@ -1,12 +1,12 @@
-"""How it stands with Redis, in words, and when to try again. Pure."""
+"""The state of Redis, in words, and when to try again. Pure."""
 
 from __future__ import annotations
 
 #: the words before the first connection
 NOT_YET = "Redis is not connected yet"
-#: answers in a row without trouble after which a trouble is over: it is told of once, not at each turn
+#: replies in a row without trouble after which a trouble is over: it is logged once, not every time
 STEADY = 3
-#: with each trouble that comes back before so many more it takes twice as many, and at most these
+#: each trouble that comes back within this many replies doubles the number that is needed, and at most to this
 LASTING = 60
 #: seconds before the second, third, … attempt to connect; each is shortened by chance by up to a half
 BACK_OFF = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -32,7 +32,7 @@ _ERRORS = {
 
 
 def meaning(error: str) -> str:
-    """A Redis error in words that name nobody."""
+    """A Redis error in words that identify nobody."""
     word = error.split(" ", 1)[0]
     if word in _ERRORS:
         return _ERRORS[word]
@@ -44,7 +44,7 @@ def meaning(error: str) -> str:
 
 
 def pause(failures: int, jitter: float) -> float:
-    """Seconds before the next attempt after so many failures in a row; ``jitter`` from 0 to 1."""
+    """Seconds before the next attempt after this many failures in a row; ``jitter`` from 0 to 1."""
     return BACK_OFF[min(failures, len(BACK_OFF)) - 1] * (1 - jitter / 2)
 
 
@@ -65,11 +65,11 @@ class Status:
         return not self.trouble
 
     def up(self) -> bool:
-        """A connection stands, and takes all that it must; says whether that is news."""
+        """A connection is up, and accepts everything that is needed; returns whether that is news."""
         return self._become("")
 
     def down(self, reason: str) -> bool:
-        """There is none; says whether the reason is news."""
+        """There is none; returns whether the reason is news."""
         return self._become(reason)
 
     def answered(self, trouble: str = "") -> bool:

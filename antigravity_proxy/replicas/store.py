@@ -1,7 +1,7 @@
 """The shared state of one volume's replicas: a cache in this process, which Redis keeps in step with the others'.
 
-Everything that chooses an account looks into the cache alone. What this process learns is told behind its back, what
-others learn comes over the channel, and after every trouble both sides are brought together.
+Everything that chooses an account looks into the cache alone. This process's changes are published in the background;
+what others learn comes over the channel, and after every trouble both sides are brought together.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ NO_KEY = "Nothing can be sealed: the volume's master key is not known, and ANTIG
 
 
 class Sharing(Struct, frozen=True):
-    """How it stands: ``trouble`` is what is wrong, empty: nothing; ``replicas`` are alive, this one among them.
+    """The state of sharing: ``trouble`` is the problem, empty: none; ``replicas`` are alive, this one among them.
 
-    ``changes``: how often it has changed between well and not. ``untold``: changes that Redis was not told of yet.
+    ``changes``: how often it has changed between well and not. ``untold``: changes that are not yet in Redis.
     """
 
     trouble: str
@@ -117,7 +117,7 @@ class Replicas(Service):
         self._key: Secret | None = None
         self._has_no_key = False  # as far as anybody has said
         self._started = float("inf")
-        self._parts = self._parts_with(secrets.token_bytes(32))
+        self.parts = self._parts_with(secrets.token_bytes(32))
 
     def __repr__(self) -> str:
         return f"<Replicas: {self.sharing.trouble or 'shared'}, {self.sharing.replicas} alive>"
@@ -129,61 +129,61 @@ class Replicas(Service):
     def use_key(self, key: Secret | None) -> None:
         """The volume's master key, in hex; None: it is not known (any more), and what is in force stays.
 
-        Another key is another namespace: what is known of the accounts moves there with whoever learns it anew.
+        Another key is another namespace: facts about accounts get there when somebody learns them again.
         """
         self._has_no_key = key is None and self._key is None
         if key is None or key == self._key:
             return
-        before = self._parts
+        before = self.parts
         before.end()
         self._key = key
-        self._parts = self._parts_with(bytes.fromhex(key.reveal()))
+        self.parts = self._parts_with(bytes.fromhex(key.reveal()))
         for account in before.state.cache.names:
             self.recall(account)
         if self.running:
-            self._parts.link.start()
+            self.parts.link.start()
 
     def startService(self) -> None:
         """Connects as soon as there is a key."""
         super().startService()
         self._started = self._clock.seconds()
         if self._key is not None:
-            self._parts.link.start()
+            self.parts.link.start()
 
     def stopService(self) -> Deferred[None]:
         """Tells what is left, as far as that goes in a moment, and ends the connection."""
         super().stopService()
-        return self._parts.end()
+        return self.parts.end()
 
     @property
     def sharing(self) -> Sharing:
-        """How it stands now. A start is no trouble as long as it takes only a moment."""
-        status = self._parts.link.status
+        """The present state. A start counts as trouble only if it takes longer than a moment."""
+        status = self.parts.link.status
         trouble = status.trouble if self._key else NO_KEY
         if trouble in (NOT_YET, NO_KEY) and self._clock.seconds() - self._started < START_SECONDS:
             trouble = ""  # a start takes a moment
-        return Sharing(trouble, max(self._parts.link.replicas, 1), status.changes, len(self._parts.state.outbox))
+        return Sharing(trouble, max(self.parts.link.replicas, 1), status.changes, len(self.parts.state.outbox))
 
     @property
     def signatures(self) -> SharedSignatures:
         """Thought signatures; another key has others."""
-        return self._parts.signatures
+        return self.parts.signatures
 
     @property
     def responses(self) -> SharedResponses:
         """Stored responses; another key has others."""
-        return self._parts.responses
+        return self.parts.responses
 
     @property
     def counts(self) -> SharedCounts:
         """What was counted of clients' keys; another key has others."""
-        return self._parts.counts
+        return self.parts.counts
 
     async def _begun(self) -> None:
         """Waits for the start to end, as long as there is patience: for the key, and for Redis' first word."""
         deadline = self._clock.seconds() + START_PATIENCE
         while self.running and self._clock.seconds() < deadline:
-            link = self._parts.link
+            link = self.parts.link
             if self._has_no_key or (self._key is not None and link.status.trouble != NOT_YET):
                 return
             await deferLater(self._clock, LOOK)
@@ -203,47 +203,47 @@ class Replicas(Service):
 
     def recall(self, account: str) -> None:
         """An account has joined, or its row has changed."""
-        if self._parts.state.recall(account, self._clock.seconds()):
-            self._parts.sync.joined(self._parts.state.name(account))
+        if self.parts.state.recall(account, self._clock.seconds()):
+            self.parts.sync.joined(self.parts.state.name(account))
 
     def cooled(self, account: str, key: str, seconds: float, marks: int) -> None:
         """This process sets an account aside."""
-        self._parts.state.cool(account, key, seconds, marks, self._clock.seconds())
-        self._parts.publisher.wake()
+        self.parts.state.cool(account, key, seconds, marks, self._clock.seconds())
+        self.parts.publisher.wake()
 
     def barred(self, account: str, sign_in: str, reason: str) -> None:
         """This process takes an account out of use."""
         self._learn(account, Bar(sign_in, reason))
 
     def grouped(self, account: str, sign_in: str, project: str) -> None:
-        """Upstream tells to which project an account belongs."""
+        """Upstream has reported the project of an account."""
         self._learn(account, Group(sign_in, project))
 
     def forgiven(self, account: str) -> None:
         """Somebody takes an account back into use."""
-        self._parts.state.forgive(account, self._clock.seconds())
-        self._parts.publisher.wake()
+        self.parts.state.forgive(account, self._clock.seconds())
+        self.parts.publisher.wake()
 
     def observed(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
-        """Upstream tells of an account's quotas."""
+        """Upstream has reported an account's quotas."""
         self._learn(account, Quotas({model: (each.remaining, each.resets_at) for model, each in figures.items()}))
 
     def account_of(self, session: bytes, now: float) -> str | None:
         """The account that a session is bound to."""
-        account = self._parts.state.account_of(session, now)
-        if self._parts.state.outbox:
-            self._parts.publisher.wake()
+        account = self.parts.state.account_of(session, now)
+        if self.parts.state.outbox:
+            self.parts.publisher.wake()
         return account
 
     def bind(self, session: bytes, account: str, now: float) -> None:
         """Binds a session to an account."""
-        self._parts.state.bind(session, account, now)
-        self._parts.publisher.wake()
+        self.parts.state.bind(session, account, now)
+        self.parts.publisher.wake()
 
     async def renew(self, account: str, current: Secret, ask: Renewal) -> IssuedToken:
         """A token other than ``current``, asked for once by all."""
         await self._begun()
-        name = self._parts.state.name(account)
+        name = self.parts.state.name(account)
         bar = self._fact(name, Bar.kind)
 
         def fits(fact: Fact | None) -> IssuedToken | None:
@@ -262,12 +262,12 @@ class Replicas(Service):
             self._learn(account, Token(granted.access_token.reveal(), granted.expires_at))
             return granted
 
-        return await self._parts.leases.once(self._work(name, Token.kind, fits, known), do)
+        return await self.parts.leases.once(self._work(name, Token.kind, fits, known), do)
 
     async def project(self, account: str, refused: str | None, ask: LookUp) -> str | None:
         """A project other than the ``refused``, looked up once by all."""
         await self._begun()
-        name = self._parts.state.name(account)
+        name = self.parts.state.name(account)
 
         def fits(fact: Fact | None) -> Project | None:
             return fact if isinstance(fact, Project) and fact.project != refused else None
@@ -278,43 +278,41 @@ class Replicas(Service):
             return found
 
         work = self._work(name, Project.kind, fits, lambda: fits(self._fact(name, Project.kind)))
-        return (await self._parts.leases.once(work, do)).project or None
+        return (await self.parts.leases.once(work, do)).project or None
 
     async def claim(self, work: str, account: str, seconds: float) -> bool:
         """Whether this process shall do a piece of periodic work now."""
         await self._begun()
-        return await self._parts.leases.claim(
-            self._parts.state.keys.lease(work, self._parts.state.name(account)), seconds
-        )
+        return await self.parts.leases.claim(self.parts.state.keys.lease(work, self.parts.state.name(account)), seconds)
 
     def _fact(self, name: str, kind: str) -> Fact | None:
-        return self._parts.state.fact(name, kind, self._clock.seconds())
+        return self.parts.state.fact(name, kind, self._clock.seconds())
 
     def _learn(self, account: str, fact: Fact) -> None:
-        self._parts.state.learn(account, fact, self._clock.seconds())
-        self._parts.publisher.wake()
+        self.parts.state.learn(account, fact, self._clock.seconds())
+        self.parts.publisher.wake()
 
     def _work(self, name: str, kind: str, fits: Callable[[Fact | None], Any], known: Callable[[], Any]) -> Shared[Any]:
         def read(sealed: bytes) -> Any:
-            return fits(self._parts.state.opened(name, kind, sealed))
+            return fits(self.parts.state.opened(name, kind, sealed))
 
-        keys = self._parts.state.keys
+        keys = self.parts.state.keys
         return Shared(keys.lease(kind, name), keys.fact(kind, name), read, known)
 
 
 def sealing_key(state: VolumeState, settings: Settings) -> Secret | None:
-    """What all replicas of a volume can seal with: its master key, or that of the settings where it has none."""
+    """The key that all replicas of a volume seal with: its master key, or that of the settings where it has none."""
     return state.key or settings.master_key
 
 
 def configured(reactor: Any, epoch: Callable[[], float], settings: Settings) -> Replicas | None:
-    """What the settings describe; None: this process shares with nobody. Raises SettingsError."""
+    """The store that the settings describe; None: this process shares with no other. Raises SettingsError."""
     connector = connector_of(reactor, settings)
     return None if connector is None else Replicas(reactor, epoch, connector, settings.responses_store)
 
 
 def connector_of(reactor: Any, settings: Settings) -> Connector | None:
-    """What connects to the Redis of the settings; None: they name none. Raises SettingsError."""
+    """The connector to the Redis of the settings; None: they name none. Raises SettingsError."""
     if settings.redis_url is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Brings Redis and this process together: reads what it knows, tells it what it has lost. A page at a time."""
+"""Synchronises Redis and this process: reads what it has, and restores what it has lost. A page at a time."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ T = TypeVar("T")
 PAGE = 250
 #: seconds for a page
 PAGE_SECONDS = 2.0
-#: seconds after which a round that broke off is begun anew
+#: seconds after which a round that broke off is repeated
 _AGAIN = 5.0
-#: seconds between two pages of sessions that are told again
+#: seconds between two pages of sessions that are restored
 _BREATH = 0.02
 #: seconds by which the ends of a cooldown may differ, here and there, and be the same
 _SAME = 1.0
 
 
 class Reading:
-    """What Redis knows, read in pages. Everything raises Lost."""
+    """Redis' content, read in pages. Everything raises Lost."""
 
     def __init__(self, link: Link, keys: Keys) -> None:
         self._link = link
@@ -127,7 +127,7 @@ class Sync:
             self._round = None
 
     async def _go(self, *, whole: bool) -> None:
-        """One round; one that breaks off while the connection holds is begun anew."""
+        """One round; one that breaks off while the connection holds is repeated."""
         await deferLater(self._clock, 0)  # accounts join by the thousand
         while True:
             try:
@@ -186,7 +186,7 @@ class Sync:
 
 
 def pages(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The items, so many at a time."""
+    """The items, in portions of ``size``."""
     iterator = iter(items)
     while page := list(islice(iterator, size)):
         yield page

@@ -1,8 +1,8 @@
-"""What Redis may see of a volume: names that say nothing, and sealed values. Pure; keys come from the master key.
+"""Names without meaning and sealed values for Redis, with keys derived from the volume's master key. Pure.
 
 Several volumes may share one Redis, and two releases one volume during a rolling update: each volume and each version
-of the form has a namespace of its own. Who can read Redis, but not the volume, learns which models cool on how many
-accounts, and no more: accounts, sessions and what was signed are keyed digests, everything else is sealed.
+of the form has a namespace of its own. Who can read Redis, but not the volume, learns which models are in cooldown on
+how many accounts, and no more: accounts, sessions and what was signed are keyed digests, everything else is sealed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-#: grows with every change of what stands in Redis: releases of different versions leave each other alone
+#: grows with every change of the form in Redis: releases of different versions leave each other alone
 VERSION = 3
 _NONCE = 12
 #: bytes of a proof
@@ -52,7 +52,7 @@ class Vault:
         return self.proof("message", message) + message
 
     def verified(self, data: bytes) -> bytes | None:
-        """The message in what ``signed`` made; None: nobody with the volume's key has sent it."""
+        """The message in the result of ``signed``; None: its sender does not have the volume's key."""
         message = data[PROOF:]
         return message if hmac.compare_digest(data, self.signed(message)) else None
 
@@ -67,7 +67,7 @@ class Vault:
         return nonce + self._cipher.encrypt(nonce, plain, _bound_to(identity, kind))
 
     def open(self, identity: str, kind: str, sealed: bytes) -> bytes | None:
-        """What was sealed; None: not by this volume's key, or not for this account and use."""
+        """The sealed content; None: not by this volume's key, or not for this account and use."""
         try:
             return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], _bound_to(identity, kind))
         except (InvalidTag, ValueError):

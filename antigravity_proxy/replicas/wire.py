@@ -1,4 +1,4 @@
-"""What stands in Redis and goes over its channel: keys, messages, commands. Pure.
+"""The content of Redis and of its channel: keys, messages, commands. Pure.
 
 | key | | ends |
 |---|---|---|
@@ -81,12 +81,12 @@ class Keys:
         return b"%b:w:%b" % (self.channel, name.encode())
 
     def lease(self, work: str, account: str) -> bytes:
-        """Who does that work on an account."""
+        """The replica that does that work on an account."""
         return b"%b:l:%b:%b" % (self.channel, work.encode(), account.encode())
 
 
 class RedisTime:
-    """Redis' clock, told by ours: the only one that replicas have in common. ``offset`` in seconds."""
+    """Redis' clock, estimated from ours: the only one that replicas have in common. ``offset`` in seconds."""
 
     __slots__ = ("offset",)
 
@@ -118,7 +118,7 @@ Marks = Annotated[int, Meta(ge=0, le=FLAGGED | FAULT | NOT_OFFERED)]
 
 
 class Message(Struct, frozen=True, array_like=True):
-    """What goes over the channel. Times are Redis' milliseconds; accounts and sessions by their names in Redis.
+    """The messages of the channel. Times are Redis' milliseconds; accounts and sessions by their names in Redis.
 
     ``sent_at``: when it was sent. ``cooling``: account, model, until, marks. ``facts``: kind, account, sealed.
     """
@@ -137,7 +137,7 @@ _MEMBERS = msgspec.msgpack.Decoder(tuple[Name, Name, Marks])
 
 
 def read_message(data: bytes) -> Message | None:
-    """The message; None for nonsense."""
+    """The message; None if it is invalid."""
     try:
         return _MESSAGES.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -145,7 +145,7 @@ def read_message(data: bytes) -> Message | None:
 
 
 def read_cooldowns(pairs: object, time: RedisTime, proof: Proof) -> list[Cooling]:
-    """The cooldowns in the members and scores of a scan, flat; what is none, or nobody's with the key, is left out."""
+    """The cooldowns in the members and scores of a scan, flat; invalid and unproven ones are left out."""
     found = []
     items = pairs if isinstance(pairs, list) else []
     for member, score in zip(items[::2], items[1::2], strict=False):
@@ -161,7 +161,7 @@ def read_cooldowns(pairs: object, time: RedisTime, proof: Proof) -> list[Cooling
 
 
 def read_sessions(pairs: list[bytes], proof: Proof) -> dict[bytes, str]:
-    """Sessions and accounts in the fields and values of a scan, flat; those of nobody with the key are left out."""
+    """Sessions and accounts in the fields and values of a scan, flat; unproven ones are left out."""
     found = {}
     for session, value in zip(pairs[::2], pairs[1::2], strict=False):
         account = value[PROOF:]
@@ -180,8 +180,10 @@ def commands(
     signed: Callable[[bytes], bytes],
     proof: Proof,
 ) -> list[Command]:
-    """What tells Redis and all replicas of a batch. ``sealed`` gives an account's fact of a kind, and its seconds;
-    ``signed`` proves that a message is ours, ``proof`` what stays in Redis.
+    """The commands that publish a batch to Redis and all replicas.
+
+    ``sealed`` gives an account's fact of a kind, and its seconds; ``signed`` proves that a message is ours, ``proof``
+    what stays in Redis.
     """
     found: list[Command] = []
     facts = []

@@ -17,7 +17,7 @@ class Items:
 
     ``size``: bytes that the own ones take; ``length`` bytes and ``count`` items in all. ``holders`` counts who needs
     them: responses, and the links behind; only their store changes it. ``response`` is the id of the one whose
-    conversation this is, as far as it is complete; ``is_answered``: with what that one said. ``touched``: when others
+    conversation this is, as far as it is complete; ``is_answered``: with that one's answer. ``touched``: when others
     heard that it is used.
     """
 

@@ -1,4 +1,4 @@
-"""A stored response as it stands outside this process: its own part, and which response it goes on with. Pure."""
+"""A stored response as it is kept outside this process: its own part, and which response it continues. Pure."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Record(Struct, frozen=True, array_like=True):
 
     @property
     def items(self) -> list[Raw]:
-        """What was asked, without what the parent has of it."""
+        """The input, without the parent's part of it."""
         return [Raw(text) for text in self.own]
 
     @property
     def said(self) -> list[Raw]:
-        """What was answered."""
+        """The output."""
         return [Raw(text) for text in self.output]
 
 
@@ -49,7 +49,7 @@ def record_of(response: StoredResponse, document: bytes, *, deleted: bool = Fals
 
 
 def read_record(data: bytes) -> Record | None:
-    """The record in these bytes; None: another release's, or nonsense."""
+    """The record in these bytes; None: another release's, or invalid."""
     try:
         return _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -1,6 +1,6 @@
 """Seals texts that a client keeps for us and shows again: for its key alone, and at any replica. Keys come from it.
 
-Whoever has the client's key may open what was sealed for it: no more than that client has said and been told.
+A holder of the client's key may open what was sealed for it: no more than that client has sent and received.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Seal:
         self._most = most
 
     def seal(self, text: str) -> str:
-        """The text, sealed: a word that stands in JSON as it is."""
+        """The text, sealed: a word that needs no escapes in JSON."""
         nonce = os.urandom(_NONCE)
         sealed = self._cipher().encrypt(nonce, zlib.compress(text.encode("utf-8", "replace")), _USE)
         return _PREFIX + base64.urlsafe_b64encode(nonce + sealed).decode("ascii")
 
     def open(self, sealed: str) -> str | None:
-        """What was sealed; None: not by us, not for this key, or more than there may be."""
+        """The sealed text; None: not by us, not for this key, or too long."""
         if not sealed.startswith(_PREFIX) or len(sealed) > 6 * self._most:
             return None
         try:

@@ -1,7 +1,7 @@
 """Keeps responses in memory: bounded in bytes, an hour after their last use, each for the key that made it. Pure.
 
 A response is entered when its request begins, so that what waits for an answer counts too. Of too many the longest
-unused go first, and of the owner who has the most: nobody pushes out what others keep.
+unused go first, and of the owner who has the most: nobody pushes out others' responses.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class StoredResponse:
 
 
 class _Owner:
-    """What one key keeps; ``size`` in bytes."""
+    """The responses of one key; ``size`` in bytes."""
 
     __slots__ = ("by_identity", "responses", "size")
 

@@ -1,4 +1,4 @@
-"""Time-outs and limits that are no settings and concern several packages. In seconds and bytes.
+"""Time-outs and limits that are not settings and concern several packages. In seconds and bytes.
 
 A limit that is one module's own is named there.
 """
@@ -48,7 +48,7 @@ LINGER_SECONDS = 2.0
 #: how long a drain waits for a request's head on a connection that was just made
 ARRIVAL_SECONDS = 1.0
 LINGER_BYTES = 1 << 20
-#: connections at a time, if the process may have as many descriptors; above it that many are told to come again
+#: connections at a time, if the process may have as many descriptors; this many more get 503
 MAX_CONNECTIONS = 10_000
 SHED_CONNECTIONS = 64
 #: seconds after which they may
@@ -61,7 +61,7 @@ FILE_POLL = 1.0
 #: without a message, and in all
 SOCKET_IDLE_SECONDS = 900.0
 SOCKET_SECONDS = 3600.0
-#: a ping after so long a silence
+#: a ping after this many seconds of silence
 SOCKET_KEEPALIVE = 20.0
 
 # Streams (translation.md 3.4)

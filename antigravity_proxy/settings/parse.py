@@ -27,7 +27,7 @@ def text(value: str) -> str:
 
 
 def path(value: str) -> str:
-    """A path. What a shell would have done to it has not been done: see ``resolve``, which warns of that."""
+    """A path. Shell expansions are not done: see ``resolve``, which warns of them."""
     return value
 
 

@@ -79,7 +79,7 @@ def _host(text: str, port: int) -> tuple[str, int]:
 
 
 def _path(path: str, sentinel: bool) -> tuple[int, str]:
-    """Database and master; both stand in the path of sentinels, the master first."""
+    """Database and master; both are in the path of sentinels, the master first."""
     parts = [unquote(part) for part in path.strip("/").split("/") if part]
     master = parts.pop(0) if sentinel and parts else ""
     if sentinel and not master:

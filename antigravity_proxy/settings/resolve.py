@@ -17,7 +17,7 @@ from antigravity_proxy.settings import parse
 from antigravity_proxy.settings.proxies import UnusableProxy
 from antigravity_proxy.settings.table import TABLE, OAuthPair, Setting, Settings, by_field
 
-#: how other programs are told of a proxy
+#: the variables that other programs read a proxy from
 _OTHERS_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 _ASSIGNMENT = re.compile(r"(?:export )?[A-Z][A-Z0-9_]{2,63}=")
 _CLIENT_KEY = re.compile(r"GOOGLE_CLIENT_(ID|SECRET)__([A-Z0-9_]+?)(_FILE)?")
@@ -28,7 +28,7 @@ class SettingsError(Exception):
 
 
 class Given(Struct, frozen=True):
-    """What options and environment say, parsed: values and their sources by field."""
+    """The settings from options and environment, parsed: values and their sources by field."""
 
     values: Mapping[str, Any]
     sources: Mapping[str, str]
@@ -84,7 +84,7 @@ class Resolver:
         return setting.default if found is None else found[0]
 
     def given(self) -> Given:
-        """What options and environment say now; files that they name are read. Raises SettingsError."""
+        """The present settings from options and environment; files that they name are read. Raises SettingsError."""
         values: dict[str, Any] = {}
         sources: dict[str, str] = {}
         notes: list[str] = []
@@ -188,14 +188,14 @@ def _text(value: Any) -> str:
 
 
 def _doubts_of_path(name: str, path: str) -> list[str]:
-    """What a shell would have done to a path, and nobody has."""
+    """Warnings about shell expansions in a path, which are not done."""
     if path[:1] == "~":
         return [f"{name} begins with ~, which only a shell replaces: write the whole path"]
     return [f"{name} has quotes around it, which count as part of the path: leave them out"] if _is_quoted(path) else []
 
 
 def _doubts_of_secret(name: str, text: str) -> list[str]:
-    """What probably does not belong to a secret."""
+    """Warnings about characters that probably don't belong to a secret."""
     if _is_quoted(text):
         return [f"{name} has quotes around it, which count as part of it: leave them out"]
     if _ASSIGNMENT.match(text):

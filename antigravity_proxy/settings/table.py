@@ -25,7 +25,7 @@ class Setting(Struct, frozen=True):
 
     ``default`` is text as a user would write it, None: none; ``fallback`` then says in words what counts instead.
     ``secret``: has a ``…_FILE`` form, is never shown.
-    ``gui``: its name in gui_config.json's ``proxy``, whose value stands below environment and command line. ``live``:
+    ``gui``: its name in gui_config.json's ``proxy``, which environment and command line override. ``live``:
     another value takes effect while the daemon runs.
     """
 
@@ -42,7 +42,7 @@ class Setting(Struct, frozen=True):
 
     @property
     def default_in_words(self) -> str:
-        """What counts where neither option nor environment says anything; empty: nothing."""
+        """The value that applies without option and environment; empty: none."""
         otherwise = self.default or self.fallback
         if not self.gui:
             return otherwise
@@ -277,7 +277,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def keys_are_set(self) -> bool:
-        """Whether the keys stand in the settings themselves, whatever gui_config says."""
+        """Whether the keys come from the settings themselves, whatever gui_config says."""
         return bool(self.api_keys) and self.sources["api_keys"] != "gui_config"
 
 

@@ -1,4 +1,4 @@
-"""Where something stands in a TOML file, for errors: the parser itself keeps no lines. Pure."""
+"""The place of a value in a TOML file, for errors: the parser itself keeps no lines. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tomllib
 
 
 def line_of(text: str, table: tuple[str, ...], number: int = 0, field: str = "") -> int:
-    """The line of a field, else that of the table that it stands in; counted from 1. 1 where neither is found.
+    """The line of a field, else that of its table; counted from 1. 1 if neither is found.
 
     ``table`` is the path of a header, ``number`` counts those that are alike: an array's. The text is valid TOML.
     """
@@ -23,7 +23,7 @@ def line_of(text: str, table: tuple[str, ...], number: int = 0, field: str = "")
 
 
 def _path(header: str) -> tuple[str, ...]:
-    """The keys of a header's line; empty: it is none."""
+    """The keys of a header's line; empty: it is not a header."""
     try:
         value: object = tomllib.loads(header)
     except tomllib.TOMLDecodeError:

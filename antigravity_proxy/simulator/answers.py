@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import struct
@@ -11,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from antigravity_proxy.simulator.offered import find
+from antigravity_proxy.simulator.offered import Offered, find
 
 Event = dict[str, Any]
 
@@ -19,6 +20,10 @@ SIGNATURE = base64.b64encode(b"simulated signature").decode()
 #: what a made picture counts, and a second of sound (here, 16,000 bytes)
 TOKENS_PER_PICTURE = 1290
 TOKENS_PER_SECOND = 32
+#: half of a second of silence, as 16-bit PCM at 24 kHz
+_SOUND = bytes(24_000)
+#: pieces of it in a stream
+_SOUNDS = 3
 _CUE = re.compile(r"\bcall ((?:[\w.:-]+)(?: and [\w.:-]+)*)(?: with (?=\{))?")
 _JSON = json.JSONDecoder()
 _WORDS = re.compile(r"\S+\s*")
@@ -213,3 +218,26 @@ def _pieces(text: str) -> list[str]:
     words = _WORDS.findall(text)
     size = max(4, -(-len(words) // 200))
     return ["".join(words[i : i + size]) for i in range(0, len(words), size)]
+
+
+def vector(body: dict[str, Any]) -> dict[str, Any]:
+    """A vector of the size that is asked for, the same for the same text."""
+    text = "".join(part.get("text", "") for part in body["content"]["parts"])
+    digest = hashlib.sha256(text.encode()).digest()
+    size = body.get("outputDimensionality", 8)
+    return {"values": [(digest[i % 32] - 128) / 128 for i in range(size)]}
+
+
+def official(body: dict[str, Any], model: Offered, number: int) -> list[dict[str, Any]]:
+    """The events of an official upstream's answer to a checked body: bare, and of models that speak, sound."""
+    if not model.speaks:
+        return [event["response"] for event in events({"request": body, "model": model.id}, number)]
+    size = len(_SOUND) // _SOUNDS
+    usage = {"promptTokenCount": 5, "candidatesTokenCount": 9, "totalTokenCount": 14}
+    found = []
+    for at in range(0, len(_SOUND), size):
+        data = base64.b64encode(_SOUND[at : at + size]).decode()
+        blob = {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": data}
+        candidate = {"content": {"role": "model", "parts": [{"inlineData": blob}]}}
+        found.append({"candidates": [candidate], "usageMetadata": dict(usage), "modelVersion": model.id})
+    return found

@@ -56,8 +56,8 @@ def error(kind: str, words: str) -> bytes:
 def check(body: dict[str, Any], model: Offered, betas: list[str]) -> None:
     """A request for a message. Raises Refused."""
     _form(body, _BODY)
-    if any(_UNKNOWN_BETA.fullmatch(beta) for beta in betas):
-        raise Refused(f"Unexpected value(s) `{', '.join(betas)}` for the `anthropic-beta` header")
+    if unknown := [beta for beta in betas if _UNKNOWN_BETA.fullmatch(beta)]:
+        raise Refused(f"Unexpected value(s) `{'`, `'.join(unknown)}` for the `anthropic-beta` header")
     if not isinstance(body.get("max_tokens"), int) or not 1 <= body["max_tokens"] <= model.output:
         raise Refused(f"max_tokens: Field required, and at most {model.output}")
     newer = not model.thinking

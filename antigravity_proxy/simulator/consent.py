@@ -38,7 +38,7 @@ class Consents:
 
     def __init__(self, person: Callable[[], dict[str, object]]) -> None:
         self._person = person
-        self._codes: dict[str, Consent] = {}
+        self.codes: dict[str, Consent] = {}
         self._given = 0
 
     def page(self, request: Any) -> bytes:
@@ -69,7 +69,7 @@ class Consents:
 
     def redeem(self, form: dict[str, str]) -> Consent | None:
         """The consent of a code, once; None unless client, redirect URI and verifier are those that it belongs to."""
-        consent = self._codes.pop(form.get("code", ""), None)
+        consent = self.codes.pop(form.get("code", ""), None)
         if consent is None or (form.get("client_id"), form.get("redirect_uri")) != (
             consent.client_id,
             consent.redirect_uri,
@@ -83,7 +83,7 @@ class Consents:
         self._given += 1
         code = f"4/0simulated-{self._given}"
         offline = asked.get("access_type") == "offline" and asked.get("prompt") == "consent"
-        self._codes[code] = Consent(
+        self.codes[code] = Consent(
             asked["client_id"],
             asked["redirect_uri"],
             asked.get("code_challenge", ""),

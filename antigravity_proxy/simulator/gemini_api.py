@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
@@ -19,8 +17,6 @@ from antigravity_proxy.simulator.received import Received
 from antigravity_proxy.simulator.state import State
 
 PREFIX = b"/v1beta/models"
-#: half of a second of silence, as 16-bit PCM at 24 kHz
-_SOUND = bytes(24_000)
 _PAGE = 4
 
 
@@ -87,15 +83,14 @@ class GeminiApi:
                 return self._reply(request, {"totalTokens": answers.prompt_tokens(inner)})
             case "embedContent":
                 wire.EMBED(body, "")
-                return self._reply(request, {"embedding": _vector(body)})
+                return self._reply(request, {"embedding": answers.vector(body)})
             case "batchEmbedContents":
                 wire.EMBED_BATCH(body, "")
-                return self._reply(request, {"embeddings": [_vector(each) for each in body["requests"]]})
+                return self._reply(request, {"embeddings": [answers.vector(each) for each in body["requests"]]})
         wire.OFFICIAL(body, "")
-        if model.speaks:
-            return self._reply(request, _speech(model))
-        validate.check_request(body, model)
-        events = [event["response"] for event in answers.events({"request": body, "model": model.id}, self._count())]
+        if not model.speaks:
+            validate.check_request(body, model)
+        events = answers.official(body, model, self._count())
         last = events[-1]["candidates"][0]
         last["finishReason"] = fault.finish
         if fault.unfinished:
@@ -134,20 +129,3 @@ def _listed(model: Offered) -> dict[str, Any]:
         "supportedGenerationMethods": [each for each in model.methods if each != "streamGenerateContent"],
     }
     return found | ({"thinking": True} if model.thinking else {})
-
-
-def _vector(body: dict[str, Any]) -> dict[str, Any]:
-    """A vector of the size that is asked for, the same for the same text."""
-    text = "".join(part.get("text", "") for part in body["content"]["parts"])
-    digest = hashlib.sha256(text.encode()).digest()
-    size = body.get("outputDimensionality", 8)
-    return {"values": [(digest[i % 32] - 128) / 128 for i in range(size)]}
-
-
-def _speech(model: Offered) -> dict[str, Any]:
-    blob = {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": base64.b64encode(_SOUND).decode()}
-    return {
-        "candidates": [{"content": {"role": "model", "parts": [{"inlineData": blob}]}, "finishReason": "STOP"}],
-        "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 9, "totalTokenCount": 14},
-        "modelVersion": model.id,
-    }

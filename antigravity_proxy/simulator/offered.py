@@ -29,6 +29,11 @@ class Offered(Struct, frozen=True):
         return "-tts" in self.id
 
     @property
+    def embeds(self) -> bool:
+        """Whether it makes vectors."""
+        return "embedding" in self.id
+
+    @property
     def claude(self) -> bool:
         """Whether Anthropic's rules apply."""
         return self.id.startswith("claude")
@@ -76,6 +81,7 @@ OFFERED = {
 
 
 _LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
+_SPEAKS_WHOLE = ("generateContent", "countTokens")
 _EMBEDS = ("embedContent", "batchEmbedContents", "countTokens")
 
 #: what the simulated Gemini API offers (official-upstreams.md 7)
@@ -90,7 +96,9 @@ OFFICIAL = {
         Offered("gemini-2.5-flash", "Gemini 2.5 Flash", 65_536, (0, 24_576), 2.5),
         Offered("gemini-3.1-flash-image", "Gemini 3.1 Flash Image", 32_768, None, 3.1, image=True),
         Offered("gemini-embedding-2", "Gemini Embedding 2", 1, methods=_EMBEDS),
-        Offered("gemini-3.8-flash-tts", "Gemini 3.8 Flash TTS", 16_384, methods=("generateContent", "countTokens")),
+        Offered("gemini-embedding-001", "Gemini Embedding 1", 1, methods=_EMBEDS),
+        Offered("gemini-3.8-flash-tts", "Gemini 3.8 Flash TTS", 16_384),
+        Offered("gemini-3.1-flash-tts-preview", "Gemini 3.1 Flash TTS", 16_384, methods=_SPEAKS_WHOLE),
     )
 }
 

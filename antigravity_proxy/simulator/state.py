@@ -64,6 +64,10 @@ class State:
         """
         self._script += [(fault, token, model) for fault in queued for _ in range(times)]
 
+    def clear_script(self) -> None:
+        """Drops the faults that are still queued."""
+        self._script.clear()
+
     def arrived(self, count: int) -> Deferred[Received]:
         """Fires with the ``count``-th request to a generating method, when it is there."""
         waiting: Deferred[Received] = Deferred()

@@ -102,11 +102,14 @@ class Vertex:
         if method == "countTokens":
             wire.VERTEX_COUNT(body, "")
             return self._reply(request, {"totalTokens": answers.prompt_tokens(body)})
-        if method not in ("generateContent", "streamGenerateContent"):
+        if method in ("predict", "batchEmbedContents"):
+            return self._vectors(request, model, method, body)
+        if method not in model.methods:
             return self._fail(request, faults.not_found())
         wire.VERTEX(body, "")
-        validate.check_request(body, model)
-        events = [event["response"] for event in answers.events({"request": body, "model": model.id}, self._count())]
+        if not model.speaks:
+            validate.check_request(body, model)
+        events = answers.official(body, model, self._count())
         last = events[-1]["candidates"][0]
         last["finishReason"] = fault.finish
         if fault.unfinished:
@@ -119,6 +122,22 @@ class Vertex:
             return self._reply(request, events)
         payloads = [msgspec.json.encode(event) for event in events] if fault.events is None else list(fault.events)
         return self._stream(request, received, payloads, fault)
+
+    def _vectors(self, request: Any, model: Offered, method: str, body: dict[str, Any]) -> Any:
+        """Vectors: of the older models one by one, of the newer ones many at once (official-upstreams.md 8.2)."""
+        if not model.embeds or (method == "predict") is not (model.id == "gemini-embedding-001"):
+            return self._fail(request, faults.not_found())
+        if method == "batchEmbedContents":
+            wire.VERTEX_EMBED_BATCH(body, "")
+            asked = [{"content": each["content"], **each.get("embedContentConfig", {})} for each in body["requests"]]
+            return self._reply(request, {"embeddings": list(map(answers.vector, asked))})
+        wire.PREDICT(body, "")
+        if len(body["instances"]) != 1:
+            raise wire.Refused("Model supports only one instance per request.", "instances")
+        content = {"parts": [{"text": body["instances"][0]["content"]}]}
+        found = answers.vector({"content": content, **body.get("parameters", {})})
+        counted = found | {"statistics": {"token_count": 3, "truncated": False}}
+        return self._reply(request, {"predictions": [{"embeddings": counted}]})
 
     def _of_claude(self, request: Any, received: Received, asked: re.Match[str], fault: Fault) -> Any:
         body = received.json

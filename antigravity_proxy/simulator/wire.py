@@ -274,6 +274,12 @@ _EMBED: dict[str, Kind] = {
 }
 EMBED = message(**_EMBED)
 EMBED_BATCH = message(requests=each(EMBED))
+_EMBED_CONFIG = message(taskType=string, title=string, outputDimensionality=integer, autoTruncate=boolean)
+VERTEX_EMBED_BATCH = message(requests=each(message(content=CONTENT, embedContentConfig=_EMBED_CONFIG)))
+PREDICT = message(
+    instances=each(message(content=string, task_type=string, title=string)),
+    parameters=message(outputDimensionality=integer, autoTruncate=boolean),
+)
 #: Vertex AI's bodies; it counts what stands flat (official-upstreams.md 8.1)
 _VERTEX: dict[str, Kind] = _OFFICIAL | {
     "generationConfig": message(**(_GENERATION | {"thinkingConfig": _THINKING, "modelConfig": struct})),

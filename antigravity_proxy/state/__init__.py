@@ -1,1 +1,1 @@
-"""What the daemon remembers over a restart, in a directory of its own: facts, usage (contract.md 10)."""
+"""The daemon's memory over restarts, in a directory of its own: facts, usage (contract.md 10)."""

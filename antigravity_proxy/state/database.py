@@ -18,7 +18,7 @@ from antigravity_proxy.state import place, schema
 _BUSY_SECONDS = 2.0
 #: the log is cut back to that many bytes after a checkpoint
 _LOG_BYTES = 4 << 20
-#: facts that are read at most: more are no work of this program
+#: most facts that are read: this program never writes more
 MAX_FACTS = 200_000
 #: what SQLite calls a file that holds no database, or one that has been damaged
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -44,7 +44,10 @@ Work = Callable[[sqlite3.Connection], object]
 
 
 class Opened(Struct, frozen=True):
-    """What was found. ``exposed``: others may look into the directory. ``damaged``: a broken file was set aside."""
+    """The content at the start. ``exposed``: others may look into the directory.
+
+    ``damaged``: a broken file was set aside.
+    """
 
     facts: Facts
     exposed: bool
@@ -68,7 +71,7 @@ class Database:
         return self._connection is not None
 
     def open(self, now: float) -> Opened:
-        """Opens it, a new one if there is none; ``now`` in epoch seconds: facts that are over are not read.
+        """Opens it, a new one if there is none; ``now`` in epoch seconds: expired facts are not read.
 
         A damaged one is set aside. Raises OSError, sqlite3.Error, place.Occupied, schema.NewerSchema.
         """
@@ -122,7 +125,7 @@ class Database:
             raise
 
     def ask(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        """What ``read`` finds. Raises Lost where it is not open, and sqlite3.Error."""
+        """The result of ``read``. Raises Lost where it is not open, and sqlite3.Error."""
         with self._at_work:
             if self._connection is None:
                 raise Lost("it is not open")
@@ -182,7 +185,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def words(error: BaseException) -> str:
-    """What an error of the directory or the database means, for an operator; holds no path."""
+    """The meaning of an error of the directory or the database, for an operator; holds no path."""
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return str(error)

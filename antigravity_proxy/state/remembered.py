@@ -1,4 +1,4 @@
-"""What sets accounts aside, kept over restarts: cooldowns, strikes, bars, used-up quotas (contract.md 10)."""
+"""Keeps what sets accounts aside over restarts: cooldowns, strikes, bars, used-up quotas (contract.md 10)."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Remembering:
         text = msgspec.json.encode(value).decode()
         try:
             self._store.put(kind, name, text, until)
-        except ValueError:  # an id or a name that is none of ours: it is known until the end of this process
+        except ValueError:  # an id or a name that is not of our form: it is known until the end of this process
             return
 
     def _forget(self, account: str) -> None:

@@ -18,7 +18,7 @@ VERSION = len(MIGRATIONS)
 
 
 class NewerSchema(Exception):
-    """The database belongs to a later release: it is left as it is."""
+    """The database belongs to a later release: it is left unchanged."""
 
 
 def migrate(connection: sqlite3.Connection, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS) -> None:

@@ -1,4 +1,4 @@
-"""What is remembered: in memory, and behind that in the state directory, if there is one. No request waits for it."""
+"""The facts in memory, and behind that in the state directory, if there is one. No request waits for it."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class Part(Protocol):
     """Something else that is written with each batch, such as usage."""
 
     def take(self) -> Work | None:
-        """What is to be written, which is no longer this part's; None: there is nothing."""
+        """Hands over the changes to write; None: there are none."""
         ...
 
     def put_back(self) -> None:
-        """What was taken last could not be written, and is this part's again."""
+        """The changes taken last could not be written, and are this part's again."""
         ...
 
     def written(self) -> None:
-        """What was taken last is written."""
+        """The changes taken last are written."""
         ...
 
 
@@ -69,7 +69,7 @@ class StateStore(Service):
 
     @property
     def trouble(self) -> str:
-        """Why nothing reaches the directory at the moment, in a few words; empty: it does, or there is none."""
+        """Why the directory can't be written at the moment, in a few words; empty: it can, or there is none."""
         hangs = self._writing is not None and self._reactor.seconds() - self._since > SLOW_READ
         return "a write hangs" if hangs else self._trouble
 
@@ -155,7 +155,7 @@ class StateStore(Service):
         return waiting
 
     def ask(self, read: Callable[[sqlite3.Connection], T], otherwise: Callable[[], T]) -> Deferred[T]:
-        """What ``read`` finds in the database, in the thread; while that is away what ``otherwise`` does."""
+        """The result of ``read`` on the database, in the thread; while that is away the result of ``otherwise``."""
         if self.trouble:
             return maybeDeferred(otherwise)
         asked: Deferred[T] = self._thread.run(lambda: self._database.ask(read))
@@ -238,7 +238,7 @@ class StateStore(Service):
             self._note(key, Fact(None))
 
     def _opened(self, opened: Opened, newer: Facts) -> None:
-        """What was learnt while the directory was away is newer than what it holds."""
+        """Facts that were learnt while the directory was away are newer than its own."""
         self.exposed = opened.exposed
         if opened.damaged:
             log.warn("PROXY_STATE_DIR: the database was damaged, so a new one begins; the old one is kept beside it")

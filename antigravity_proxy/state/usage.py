@@ -15,16 +15,16 @@ from antigravity_proxy.telemetry.record import Record
 
 #: seconds of a UTC day
 DAY = 86_400
-#: what stands for all beyond the bounds below
+#: the name for everything beyond the bounds below
 OTHER = "(other)"
-#: combinations that are added up apart until the next write, and models that are told apart on one day
-_MAX_CELLS, _MAX_MODELS = 5_000, 1_000
+#: combinations that are counted separately until the next write, and models that are counted separately on one day
+MAX_CELLS, MAX_MODELS = 5_000, 1_000
 #: characters of a name
 _LONGEST = 128
 #: rows of a report at most
 MAX_ROWS = 10_000
 #: days and months that are kept where there is no directory
-_DAYS_IN_MEMORY, _MONTHS_IN_MEMORY = 40, 3
+DAYS_IN_MEMORY, _MONTHS_IN_MEMORY = 40, 3
 
 _Totals = dict[Cell, list[int]]
 
@@ -39,7 +39,7 @@ class UsageLedger:
         self._store = store
         self._epoch = epoch
         self._day = 0
-        self._models: set[str] = set()  # that were told apart on that day
+        self._models: set[str] = set()  # that were counted separately on that day
         self._cells: dict[tuple[int, str, str, str, str], list[int]] = {}
         self._taken: _Totals = {}
         store.add(self)
@@ -68,25 +68,25 @@ class UsageLedger:
             self._day = day
             self._models = set()
         if model not in self._models:
-            if len(self._models) < _MAX_MODELS:
+            if len(self._models) < MAX_MODELS:
                 self._models.add(model)
             else:
                 model = OTHER
-        if len(self._cells) >= _MAX_CELLS:
+        if len(self._cells) >= MAX_CELLS:
             account = upstream = model = OTHER
         return self._cells.setdefault((day, key, account, upstream, model), [0] * len(COUNTS))
 
     # a part of what is written
 
     def take(self) -> Work | None:
-        """What has come since the last write."""
+        """The amounts since the last write."""
         if not self._cells:
             return None
         cells, self._cells = self._cells, {}
         self._taken = taken = {Cell(*cell): counts for cell, counts in cells.items()}
         days, months = usage_table.DAYS, usage_table.MONTHS
         if self._store.directory is None:
-            days, months = _DAYS_IN_MEMORY, _MONTHS_IN_MEMORY
+            days, months = DAYS_IN_MEMORY, _MONTHS_IN_MEMORY
 
         def work(connection: sqlite3.Connection) -> None:
             usage_table.add(connection, _amounts(taken))

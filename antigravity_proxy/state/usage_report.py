@@ -1,4 +1,4 @@
-"""What usage is: by which columns it is told apart, what is counted, and a report of it. Pure (contract.md 11)."""
+"""Usage: the columns that it is grouped by, what is counted, and a report of it. Pure (contract.md 11)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-#: what usage can be told apart by
+#: the columns that usage can be grouped by
 COLUMNS = ("day", "key", "account", "upstream", "model")
 #: the columns of what is counted, as the database names them, and as reports do
 COUNTS = ("requests", "failures", "tokens_in", "cached", "thinking", "tokens_out")
@@ -38,7 +38,7 @@ class Amount(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """What budgets count."""
+        """The tokens that budgets count."""
         return self.tokens_in + self.tokens_out
 
 
@@ -61,7 +61,7 @@ class Report(Struct, frozen=True):
 
 
 class BadColumns(ValueError):
-    """Usage can't be told apart so; the message says by what it can."""
+    """Usage can't be grouped like this; the message says by which columns it can."""
 
 
 def columns(text: str) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ def as_data(report: Report) -> dict[str, Any]:
 
 
 def counts(amount: Amount) -> dict[str, int]:
-    """What was counted, by the names that reports have."""
+    """The counts, by the names that reports have."""
     return dict(zip(NAMES, amount, strict=True))
 
 

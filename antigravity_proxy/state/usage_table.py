@@ -1,6 +1,6 @@
 """Usage in the database: days and months, each in several shapes, so that every question reads few rows.
 
-A shape is the set of columns that are told apart; the others are summed up. Each amount is written in all shapes, by
+A shape is the set of columns that are grouped by; the others are summed up. Each amount is written in all shapes, by
 day and by month: a question is answered from the shape that has just its columns, and whole months are read as such.
 """
 
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from antigravity_proxy.state.usage_report import COUNTS, Amount, Cell, Report, Row
 
-#: columns by which usage is told apart, besides the day; an account is an upstream's
+#: columns by which usage is grouped, besides the day; an account is an upstream's
 KEY, ACCOUNT, MODEL = 1, 2, 4
 _SHAPES = tuple(range(1, 8))
 _NEEDS = {"key": KEY, "account": ACCOUNT, "upstream": ACCOUNT, "model": MODEL, "day": 0}
@@ -111,7 +111,7 @@ def prune(connection: sqlite3.Connection, days: int = DAYS, months: int = MONTHS
 
 
 def read(connection: sqlite3.Connection, by: Sequence[str], first: int, last: int, most: int) -> Report:
-    """Usage from the ``first`` day to the ``last``, told apart by the columns ``by``, the largest first, by day.
+    """Usage from the ``first`` day to the ``last``, grouped by the columns ``by``, the largest first, by day.
 
     At most ``most`` rows. Days older than those that are kept count by their months. Raises sqlite3.Error.
     """
@@ -148,7 +148,7 @@ _Part = tuple[str, int, int]
 
 
 def _parts(connection: sqlite3.Connection, first: int, last: int, *, whole_months: bool) -> Iterable[_Part]:
-    """What is read: whole months as such, the days before and after them, and months whose days are gone."""
+    """The spans to read: whole months as such, the days before and after them, and months whose days are gone."""
     (oldest,) = connection.execute("SELECT MIN(span) FROM usage_day WHERE shape = ?", (MODEL,)).fetchone()
     oldest = last + 1 if oldest is None else oldest
     gone = month_of(oldest)  # its days may be there in part

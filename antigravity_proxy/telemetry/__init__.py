@@ -1,1 +1,1 @@
-"""What an operator can see from outside: what came of each request, metrics, traces, the process's own state."""
+"""The signals that an operator can observe: each request's outcome, metrics, traces, the process's own state."""

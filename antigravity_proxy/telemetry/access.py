@@ -26,9 +26,9 @@ _PLAIN = re.compile(r"[^\s\"'=\\]+")
 class AccessLog:
     """Writes records as ``text`` or ``json``. An observer of the ledger.
 
-    ``epoch`` is the wall clock in epoch seconds. With ``detailed`` upstream's own ids of the attempts are told too. Of
-    very many refused requests only some are written; how many were not stands in the next line; ``left_out`` counts
-    them all.
+    ``epoch`` is the wall clock in epoch seconds. With ``detailed`` upstream's own ids of the attempts are logged
+    too. Of very many refused requests only some are written; the next line has the number of the others;
+    ``left_out`` counts them all.
     """
 
     def __init__(self, out: Output, form: str, epoch: Callable[[], float], *, detailed: bool = False) -> None:
@@ -46,7 +46,7 @@ class AccessLog:
             self._left_out += 1
             self.left_out += 1
             return
-        traces = [_clean(each.upstream_trace) for each in record.attempts if self._detailed]
+        traces = [_clean(each.upstream_trace) for each in record.attempts] if self._detailed else []
         line = self._render(timestamp(self._epoch()), record, traces, self._left_out)
         self._left_out = 0
         self._out.write(line)

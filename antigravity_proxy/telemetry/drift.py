@@ -1,4 +1,4 @@
-"""What upstream sends that no table here knows: counted by kind and name, with when. Pure; its memory is bounded.
+"""Unknown values that upstream sends: counted by kind and name, with when. Pure; its memory is bounded.
 
 Every rename of Google's shows here first (upstream.md 6.4). Names are upstream's own, so only plain ones are kept.
 """
@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Kind = Literal["model", "reason", "finish reason", "part", "field"]
+Kind = Literal["model", "reason", "finish reason", "part", "field", "tier"]
 
 #: names that are remembered of each kind; further ones are counted together
 MOST = 32

@@ -17,14 +17,14 @@ log = Logger()
 
 #: seconds between two beats of the loop
 BEAT = 0.5
-#: the loop is blocked when it is late by so many seconds
+#: the loop counts as blocked when it is late by this many seconds
 BLOCKED = 2.0
 #: stacks that are logged: an hour's worth, and at once
 _STACKS_PER_SECOND, _STACKS_AT_ONCE = 60 / 3600, 5.0
 
 
 class LoopWatch(Service):
-    """Beats in the loop and tells ``on_lag`` how late each beat is (seconds); a thread notices when none comes.
+    """Beats in the loop and calls ``on_lag`` with how late each beat is (seconds); a thread notices when none comes.
 
     ``blocked`` counts how often that was. Where the loop hung is logged as one line, a few times an hour at most.
     """
@@ -72,7 +72,7 @@ class LoopWatch(Service):
             self.look(self._reactor.seconds())
 
     def look(self, now: float) -> None:
-        """Counts and tells, once for each time, that the loop is blocked. ``now`` in monotonic seconds."""
+        """Counts and logs, once for each time, that the loop is blocked. ``now`` in monotonic seconds."""
         late = now - self._due
         if late < self._patience:
             self._told = False

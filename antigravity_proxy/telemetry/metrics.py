@@ -1,13 +1,16 @@
 """Metrics in Prometheus' form: what is counted of each request, and what is looked at when they are asked for.
 
 Labels are bounded: dialects, operations, model families, statuses and reasons come from tables of ours, never from a
-client; names of official credentials come from the operator, and only so many of them. Nothing here names an account, a
-key or an address, since the page needs no key.
+client; names of official credentials come from the operator, and are limited in number. Nothing here names an account,
+a key or an address, since the page needs no key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import accumulate
 
 from msgspec import Struct
 from prometheus_client import (
@@ -19,8 +22,9 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from antigravity_proxy.canonical.credential import ACCOUNTS
 from antigravity_proxy.errors import UpstreamRefusesClient, UpstreamRefusesRequest
@@ -92,8 +96,41 @@ def _family(figure: Figure) -> CounterMetricFamily | GaugeMetricFamily:
     return family(figure.name, figure.help, labels=figure.labels)
 
 
+class Times(Collector):
+    """A histogram that takes many values at once: prometheus_client's own takes each by itself, at ten times the cost.
+
+    ``bounds`` in seconds, ascending; a value belongs to the first that is not smaller.
+    """
+
+    def __init__(self, name: str, help_: str, bounds: tuple[float, ...], labels: tuple[str, ...]) -> None:
+        self._new = partial(HistogramMetricFamily, name, help_, labels=labels)
+        self._bounds = bounds
+        self._named = [*map(floatToGoString, bounds), "+Inf"]
+        self._counts: dict[tuple[str, ...], list[int]] = {}  # by labels; one for each bound, and one beyond them
+        self._sums: dict[tuple[str, ...], float] = {}
+
+    def add(self, labels: tuple[str, ...], values: Sequence[float]) -> None:
+        """Counts these."""
+        bounds = self._bounds
+        counts = self._counts.setdefault(labels, [0] * len(self._named))
+        for value in values:
+            counts[bisect_left(bounds, value)] += 1
+        self._sums[labels] = self._sums.get(labels, 0.0) + sum(values)
+
+    def describe(self) -> Iterator[Metric]:
+        """Its name, without values."""
+        yield self._new()
+
+    def collect(self) -> Iterator[Metric]:
+        """The counts as they are now."""
+        family = self._new()
+        for labels, counts in self._counts.items():
+            family.add_metric(labels, list(zip(self._named, accumulate(counts), strict=True)), self._sums[labels])
+        yield family
+
+
 class _Request:
-    """What one kind of request has brought since the last flush: plain numbers, which cost a request nothing.
+    """The figures of one kind of request since the last flush: plain numbers, which cost a request nothing.
 
     A kind is dialect, operation, family, streamed, status.
     """
@@ -117,12 +154,8 @@ class _Request:
         metrics.bytes_out.labels(dialect).inc(self.bytes_out)
         metrics.tokens.labels(family, "in").inc(self.tokens_in)
         metrics.tokens.labels(family, "out").inc(self.tokens_out)
-        duration = metrics.duration.labels(dialect, family, stream)
-        for value in self.durations:
-            duration.observe(value)
-        first_byte = metrics.first_byte.labels(dialect, family, stream)
-        for value in self.first_bytes:
-            first_byte.observe(value)
+        metrics.duration.add((dialect, family, stream), self.durations)
+        metrics.first_byte.add((dialect, family, stream), self.first_bytes)
         self._clear()
 
 
@@ -159,8 +192,10 @@ class Metrics:
         def counter(name: str, help_: str, *labels: str) -> Counter:
             return Counter(f"antigravity_{name}", help_, labels, registry=registry)
 
-        def histogram(name: str, help_: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-            return Histogram(f"antigravity_{name}", help_, labels, registry=registry, buckets=buckets)
+        def histogram(name: str, help_: str, bounds: tuple[float, ...], *labels: str) -> Times:
+            found = Times(f"antigravity_{name}", help_, bounds, labels)
+            registry.register(found)
+            return found
 
         self.requests = counter("requests", "API requests ended.", "dialect", "operation", "family", "status")
         self.errors = counter("errors", "Errors answered to clients, within streams too.", "code")

@@ -1,4 +1,4 @@
-"""What came of each API request: one record, written on its way and shown to all observers once, at its end."""
+"""The outcome of each API request: one record, filled in on the way and shown to all observers once, at its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Attempt(Struct):
 
     ``reason`` is empty for one that served, else why it failed: the value of a `canonical.verdict.Cause`, or
     BROKEN_OFF. ``status`` is upstream's HTTP status where it refused. ``span`` is the id
-    under which upstream was told of it, 16 hex digits, empty without a trace; ``upstream_trace`` is upstream's own id
+    that upstream knew it by, 16 hex digits, empty without a trace; ``upstream_trace`` is upstream's own id
     of it (upstream.md 2), any text at all.
     """
 
@@ -39,14 +39,14 @@ class Attempt(Struct):
 
 
 class Record(Struct, kw_only=True):
-    """One API request. Nothing in it tells what was asked or answered, nor who the accounts are.
+    """One API request. It contains neither the request's nor the answer's text, nor who the accounts are.
 
     ``began`` in monotonic seconds: when the request was there whole (or was refused); ``duration`` and ``first_byte``
     (None: no byte of an answer) in seconds after that. ``asked`` is the model name as the client wrote it, so any text
     at all; ``model`` the upstream id that served, ``family`` its kind, ``upstream`` where. ``client`` is the client's
     address, ``key`` the name of its API key, ``agent`` the kind of its program, of a bounded list. ``account`` is the
     last attempt's, by its opaque id. ``status`` is what was answered, or CLIENT_LEFT; ``error`` the stable code of the
-    error that the client was told, also within a stream. Bytes are the answer's body; tokens as upstream counted them,
+    error that the client got, also within a stream. Bytes are the answer's body; tokens as upstream counted them,
     in with ``tokens_cached``, out with ``tokens_thinking``. ``boards``: how the accounts stood when it chose.
     ``refused``: by its head or length, before a dialect saw it.
     """
@@ -113,7 +113,7 @@ class Ledger:
         self.stream_count = 0
 
     def observe(self, observer: Observer) -> None:
-        """Shows it every record from now on. What it raises is logged and troubles nobody else."""
+        """Shows it every record from now on. An exception that it raises is logged and affects nothing else."""
         self._observers.append(observer)
 
     def open(self, identity: str, method: str, dialect: str, operation: str) -> Record:
@@ -127,7 +127,7 @@ class Ledger:
         self.stream_count += 1
 
     def close(self, record: Record) -> None:
-        """The request has ended; does nothing when it is told so again."""
+        """The request has ended; does nothing the second time."""
         if record.closed:
             return
         record.closed = True

@@ -1,7 +1,7 @@
 """Traces by OpenTelemetry, from the records of requests. Imported only where they are wanted: the extra ``otel``.
 
 A request's spans are made when it has ended, of what its record says: one for the request, one for each attempt. So
-serving knows nothing of tracing but the ids that upstream is told of (`telemetry.trace`).
+serving knows nothing of tracing but the ids that upstream gets (`telemetry.trace`).
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class WhyLog:
             self.size -= self._kept.popitem(last=False)[1].size
 
     def explain(self, identity: str) -> dict[str, Any] | None:
-        """What is known of a request, as JSON has it; None: nothing (any more)."""
+        """The explanation of a request, as JSON has it; None: nothing is known (any more)."""
         kept = self._kept.get(identity)
         if kept is None:
             return None
@@ -74,6 +74,7 @@ class WhyLog:
             "attempts": [
                 {
                     "account": attempt.account,
+                    "upstream": attempt.upstream,
                     "after": round(attempt.began, 3),
                     "seconds": round(attempt.took, 3),
                     "outcome": attempt.reason or "served",
@@ -83,6 +84,7 @@ class WhyLog:
             ],
             "standings": [
                 {
+                    "upstream": board.upstream,
                     "model": board.model,
                     "accounts": board.accounts,
                     "lookedAt": board.looked_at,

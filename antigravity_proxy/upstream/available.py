@@ -1,4 +1,4 @@
-"""What upstream offers an account: ``fetchAvailableModels`` (upstream.md 3.4). Its failure never affects serving."""
+"""Upstream's offer to an account: ``fetchAvailableModels`` (upstream.md 3.4). Its failure never affects serving."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def available_models(methods: AccountMethods, project: str | None) -> Avai
 async def standing(methods: AccountMethods, project: str | None, before: Standing, *, ask_tier: bool) -> Standing:
     """The account's windows; with ``ask_tier`` its tier and credits too, else those of ``before``. Raises nothing.
 
-    What is refused or can't be asked stays as it was: these calls are for people to look at.
+    Values that are refused or can't be fetched stay as they were: these calls are for people to look at.
     """
     tier, credits, windows = before.tier, before.credits, before.windows
     try:

@@ -22,6 +22,7 @@ from antigravity_proxy.http1.parser import (
     announced_length,
     is_chunked,
     response_head,
+    whole_head,
 )
 from antigravity_proxy.http1.sending import send, unwrap
 
@@ -108,7 +109,7 @@ class Connection:
         self._body: Body | None = None
         self._early = b""  # what came of a body before anybody took it
         self._interim = 0
-        self._lost: Failure | None = None  # how it was closed while nobody took the body
+        self._lost: Failure | None = None  # how it was closed while no caller took the body
         self._paused = False
         self._persistent = False
         self._received = False
@@ -140,7 +141,6 @@ class Connection:
             unwrap(self.transport, self)
         self._listener = listener
         self._state = _State.SENT
-        self._head = HeadReader(MAX_HEAD)
         self._interim, self._received = 0, False
         if len(body) <= COPIED_BODY:
             send(self.transport, head + body)
@@ -158,7 +158,7 @@ class Connection:
         if self._paused:
             self._resume_socket()
         if body is not None and (early or body.done):
-            self._feed(body, early)
+            self.dataReceived(early)
         if self._lost is not None and self._state is _State.BODY:
             self._cut_off(self._lost)
 
@@ -174,7 +174,7 @@ class Connection:
             self._resume_socket()
 
     def abort(self) -> None:
-        """Drops the connection now, and tells the listener nothing more.
+        """Drops the connection now, and calls the listener no more.
 
         ``loseConnection`` would wait for TLS's close_notify, which a streaming peer may never send.
         """
@@ -188,9 +188,18 @@ class Connection:
     def dataReceived(self, data: bytes) -> None:
         """Twisted's: bytes from upstream."""
         if self._state is _State.BODY:
-            body = self._body
-            if body is not None:
-                self._feed(body, data)
+            body, listener = self._body, self._listener
+            if body is None:
+                return
+            try:
+                content = body.feed(data)
+            except Malformed as e:
+                self._fail(e)
+                return
+            if content and listener is not None:
+                listener.data_received(content)
+            if body.done and self._body is body:
+                self._end(bool(body.surplus))
         elif self._state is _State.SENT:
             self._received = True
             self._take_head(data)
@@ -210,7 +219,13 @@ class Connection:
 
     def _take_head(self, data: bytes) -> None:
         try:
-            while self._head is not None and (found := self._head.feed(data)) is not None:
+            while True:
+                begun = self._head
+                found = whole_head(data, MAX_HEAD) if begun is None else begun.feed(data)
+                if found is None:
+                    self._head = begun or HeadReader(MAX_HEAD, data)
+                    return
+                self._head = None
                 block, data = found
                 head = response_head(block)
                 if head.code >= 200:
@@ -232,7 +247,7 @@ class Connection:
         else:
             length = announced_length(fields)
             body = UntilClose() if length is None else LengthBody(length)
-        self._head, self._body, self._early = None, body, rest
+        self._body, self._early = body, rest
         self._persistent = head.persistent and not isinstance(body, UntilClose)
         self._state = _State.HELD
         listener = self._listener
@@ -240,18 +255,6 @@ class Connection:
             listener.head_received(head)
         if self._state is _State.HELD:
             self.pause()
-
-    def _feed(self, body: Body, data: bytes) -> None:
-        listener = self._listener
-        try:
-            content = body.feed(data) if data else b""
-        except Malformed as e:
-            self._fail(e)
-            return
-        if content and listener is not None:
-            listener.data_received(content)
-        if body.done and self._body is body:
-            self._end(bool(body.surplus))
 
     def _end(self, surplus: bool) -> None:
         listener, self._listener, self._body = self._listener, None, None

@@ -41,7 +41,7 @@ class Connections:
         return f"<Connections idle={sum(map(len, self._idle.values()))} closing={len(self._closing)}>"
 
     def take(self, origin: Origin) -> Connection | None:
-        """A kept connection, which nobody else has from now on."""
+        """A kept connection, which now belongs to the caller alone."""
         kept = self._idle.get(origin)
         return kept.pop() if kept else None
 
@@ -61,8 +61,9 @@ class Connections:
             self._close(connection)
             return
         connection.idle_since = self._ticker.clock.seconds()
+        if not kept:
+            self._ticker.watch(self)
         kept.append(connection)
-        self._ticker.watch(self)
 
     def retired(self, connection: Connection) -> None:
         """It serves nothing more: upstream closes it, or it said more than its answer."""

@@ -73,14 +73,14 @@ class Egress:
 
 
 class Egresses:
-    """All ways out, made when first needed. ``default`` is the proxy for accounts that name none; None: they need none.
+    """All ways out, made when first needed. ``proxy`` is for accounts that name none; None: they need none.
 
     Where that proxy can't be used nothing leaves in its place.
     """
 
-    def __init__(self, make: Callable[[Secret | None], Egress], default: Secret | UnusableProxy | None) -> None:
+    def __init__(self, make: Callable[[Secret | None], Egress], proxy: Secret | UnusableProxy | None) -> None:
         self._make = make
-        self._default = default
+        self.proxy = proxy
         self._egresses: dict[Secret | None, Egress] = {}
 
     def of(self, credential: Credential) -> Egress:
@@ -98,28 +98,28 @@ class Egresses:
 
     def default(self) -> Egress:
         """The way out that belongs to no account. Raises NoWayOut where that is a proxy that can't be used."""
-        if isinstance(self._default, UnusableProxy):
-            raise NoWayOut(f"the egress proxy can't be used: {self._default.reason}")
-        return self._by_url(self._default)
+        if isinstance(self.proxy, UnusableProxy):
+            raise NoWayOut(f"the egress proxy can't be used: {self.proxy.reason}")
+        return self._by_url(self.proxy)
 
     def direct(self) -> Egress:
         """The way out without a proxy."""
         return self._by_url(None)
 
-    def redirect(self, default: Secret | UnusableProxy | None) -> None:
+    def redirect(self, proxy: Secret | UnusableProxy | None) -> None:
         """From now on accounts that name no proxy leave by this one, None: by none."""
-        self._default = default
+        self.proxy = proxy
 
     def trouble(self) -> str:
-        """What is wrong with the proxy for accounts that name none, as it was last tried; empty: nothing."""
-        if not isinstance(self._default, Secret) or self._default not in self._egresses:
+        """The problem of the proxy for accounts that name none, as it was last tried; empty: none."""
+        if not isinstance(self.proxy, Secret) or self.proxy not in self._egresses:
             return ""
-        health = self._egresses[self._default].endpoints.proxy_health
+        health = self._egresses[self.proxy].endpoints.proxy_health
         return f"The egress proxy {health.name} {health.trouble}" if health is not None and health.trouble else ""
 
     def own_troubles(self, since: float) -> int:
         """How many of the other proxies failed when they were last tried, later than ``since`` (monotonic seconds)."""
-        healths = [egress.endpoints.proxy_health for url, egress in self._egresses.items() if url != self._default]
+        healths = [egress.endpoints.proxy_health for url, egress in self._egresses.items() if url != self.proxy]
         return sum(health is not None and bool(health.trouble) and health.failed_at > since for health in healths)
 
     def close(self) -> Deferred[Any]:

@@ -1,6 +1,6 @@
 """One exchange with upstream: open it, read or pipe its body, abort it any time.
 
-This is the seam of the hot path: above it nobody knows how bytes travel. Below it is a connection of `connections`;
+This is the seam of the hot path: no caller knows how bytes travel. Below it is a connection of `connections`;
 every failure surfaces as one of the errors defined here.
 """
 
@@ -42,7 +42,7 @@ class NoWayOut(Unreachable):
 
 
 class Stale(ExchangeError):
-    """A kept connection turned out to be dead before a byte came back: worth one fresh one, at nobody's charge."""
+    """A kept connection turned out to be dead before a byte came back: worth one fresh one, which is not counted."""
 
 
 class Broken(ExchangeError):
@@ -63,6 +63,7 @@ def _parsed(url: bytes) -> tuple[URI, bytes]:
     return parsed, parsed.originForm
 
 
+@functools.lru_cache(maxsize=64)
 def host_header(url: bytes) -> bytes:
     """The ``Host`` for a URL: without the port where that is the scheme's own (RFC 9110 7.2)."""
     parsed, _ = _parsed(url)
@@ -73,7 +74,9 @@ def host_header(url: bytes) -> bytes:
 
 def _request_head(method: bytes, target: bytes, headers: HeaderList, body: bytes | None) -> bytes:
     """The head of a request. Raises ValueError where a header would begin a line of its own."""
-    lines = [method + b" " + target + b" HTTP/1.1", *[name + b": " + value for name, value in headers]]
+    lines = [method + b" " + target + b" HTTP/1.1"]
+    for name, value in headers:
+        lines.append(name + b": " + value)
     if body is not None:
         lines.append(b"Content-Length: %d" % len(body))
     head = b"\r\n".join(lines)
@@ -83,7 +86,7 @@ def _request_head(method: bytes, target: bytes, headers: HeaderList, body: bytes
 
 
 class Receiver(Protocol):
-    """Takes a body as it arrives. What ``data_received`` raises aborts the exchange and comes out of ``pipe``."""
+    """Takes a body as it arrives. An exception of ``data_received`` aborts the exchange and comes out of ``pipe``."""
 
     def data_received(self, data: bytes) -> None: ...
 
@@ -102,6 +105,8 @@ class Exchange:
         "_connections",
         "_consumer",
         "_done",
+        "_ended",
+        "_error",
         "_heard",
         "_late",
         "_opened",
@@ -122,6 +127,8 @@ class Exchange:
         self._receive: Callable[[bytes], None] | None = None
         self._consumer: IConsumer | None = None
         self._done: Deferred[None] | None = None
+        self._ended = False  # the body is whole
+        self._error: Exception | None = None  # why it never will be, until it is raised
 
     def __repr__(self) -> str:
         return f"<Exchange {self._connection!r}{' late' if self._late else ''}>"
@@ -170,7 +177,6 @@ class Exchange:
 
         Raises Broken or Silent, or what the receiver raised.
         """
-        done = self._done = Deferred[None](self._give_up)
         self._receive = receiver.data_received
         self.listen()
         if consumer is not None:
@@ -178,7 +184,15 @@ class Exchange:
             consumer.registerProducer(self, True)
         if self._connection is not None:
             self._connection.take_body()
-        await done
+        if not self._ended and self._error is None:  # a short body has come with its head
+            done = self._done = Deferred[None](self._give_up)
+            await done
+        error, self._error = self._error, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error
 
     def abort(self) -> None:
         """Drops the connection now, if it is still this exchange's; whoever waits for it gets Broken."""
@@ -223,11 +237,9 @@ class Exchange:
 
     def body_ended(self) -> None:
         """The connection's: the body is whole."""
-        self._connection = None
+        self._connection, self._ended = None, True
         self._end()
-        done, self._done = self._done, None
-        if done is not None:
-            done.callback(None)
+        self._wake()
 
     def failed(self, error: BaseException, *, nothing_received: bool) -> None:
         """The connection's: it ended too early."""
@@ -281,12 +293,18 @@ class Exchange:
     def _fail(self, error: Exception, cause: BaseException | None = None) -> None:
         error.__cause__ = cause or error.__cause__
         self._end()
-        opened, done = self._opened, self._done
-        self._opened = self._done = None
+        opened, self._opened = self._opened, None
         if opened is not None:
             opened.errback(error)
-        elif done is not None:
-            done.errback(error)
+        elif not self._ended:
+            self._error = self._error or error
+            self._wake()
+
+    def _wake(self) -> None:
+        """``pipe`` goes on, if it waits."""
+        done, self._done = self._done, None
+        if done is not None:
+            done.callback(None)
 
 
 class _Collected:

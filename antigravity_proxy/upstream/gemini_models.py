@@ -13,7 +13,7 @@ from antigravity_proxy.upstream.egress import Egress
 
 
 async def listed(clock: Any, egress: Egress, base: bytes, key: Secret) -> Offers:
-    """What a key's project is offered. Raises AccountMethodFailed, whose message holds no secret."""
+    """The models that a key's project is offered. Raises AccountMethodFailed, whose message holds no secret."""
     pages: list[models_list.Listed] = []
     token = ""
     for _ in range(models_list.MAX_PAGES):

@@ -63,7 +63,7 @@ class Answered(Struct, frozen=True):
 class OAuthClient:
     """Talks to one token endpoint, and to the user info endpoint beside it. ``epoch``: the wall clock in epoch seconds.
 
-    What can't be asked (network, TLS, time-out, an answer without end) is RefreshRejected of kind ``temporary``.
+    Failures to ask (network, TLS, time-out, an answer without end) are RefreshRejected of kind ``temporary``.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class OAuthClient:
         headers: dict[str, list[str]] | None = None,
         seconds: float | None = None,
     ) -> Answered:
-        """What the endpoint of that ``name`` answers, whatever the status. Raises RefreshRejected (``temporary``).
+        """The answer of the endpoint of that ``name``, whatever the status. Raises RefreshRejected (``temporary``).
 
         ``seconds``: how long it may take; None: as long as a token may.
         """

@@ -142,7 +142,7 @@ def _socks_address(host: str) -> bytes:
 class TunnelEndpoint:
     """Connects to ``host`` and ``port`` through a proxy. The negotiation may take ``timeout`` seconds.
 
-    ``health`` is told of each attempt's outcome.
+    ``health`` gets each attempt's outcome.
     """
 
     def __init__(

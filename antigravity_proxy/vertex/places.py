@@ -33,7 +33,7 @@ def call(
     silence: float = 0.0,
     headers: tuple[tuple[bytes, Secret], ...] = (),
 ) -> UpstreamRequest:
-    """A call of a model's method, such as ``:generateContent``. A key stands in a header, never in the URL."""
+    """A call of a model's method, such as ``:generateContent``. A key is in a header, never in the URL."""
     base = access.base.decode().rstrip("/") or f"https://{host(access.location)}"
     path = f"/{_VERSIONS[publisher]}"
     if not access.is_key:

@@ -6,9 +6,11 @@ import msgspec
 from msgspec import Raw
 
 from antigravity_proxy.canonical.call import Call
+from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.verdict import Failure
-from antigravity_proxy.canonical.wire import Access, Count, EventReader, Prepared, Quirk, UpstreamRequest
+from antigravity_proxy.canonical.wire import Access, Count, EventReader, Fix, Prepared, UpstreamRequest
+from antigravity_proxy.generatecontent import embedding
 from antigravity_proxy.generatecontent import request as gemini
 from antigravity_proxy.generatecontent.wire import COUNT_TOKENS, CountTokens, Generate, GenerateContent, OfficialWire
 from antigravity_proxy.messages import events as message_events
@@ -28,7 +30,7 @@ class Vertex(OfficialWire):
     name = "vertex"
     table = decision_table.TABLE
 
-    def prepare(self, call: Call, model: Model, quirks: frozenset[Quirk], conversation: str) -> Prepared:
+    def prepare(self, call: Call, model: Model, quirks: frozenset[Fix], conversation: str) -> Prepared:
         """As Wire's."""
         if model.family == "claude":
             return _Message(claude.prepare(call, model, quirks), conversation or gemini.conversation_id(call))
@@ -40,9 +42,22 @@ class Vertex(OfficialWire):
             return _MessageCount(claude.prepare(call, model))
         return _CountTokens(gemini.prepare(call, model, official=True))
 
-    def quirk_for(self, model: Model, message: str) -> Quirk | None:
+    def embeddings(self, call: EmbeddingCall, model: Model) -> list[bytes]:
+        """As Embeds'."""
+        return embedding.predictions(call) if embedding.predicted(model) else [embedding.vertex_batch(call)]
+
+    def embed(self, access: Access, model: Model, body: bytes) -> UpstreamRequest:
+        """As Embeds'."""
+        method = embedding.PREDICT if embedding.predicted(model) else embedding.BATCH
+        return places.call(access, "google", model.id, method, body)
+
+    def read_vectors(self, answer: bytes, model: Model) -> Vectors:
+        """As Embeds'."""
+        return embedding.read(answer, model)
+
+    def fixes_for(self, model: Model, message: str) -> frozenset[Fix]:
         """As Wire's."""
-        return manners.quirk_for(message) if model.family == "claude" else super().quirk_for(model, message)
+        return manners.fixes_for(message) if model.family == "claude" else super().fixes_for(model, message)
 
     def read_failure(
         self,
@@ -86,7 +101,7 @@ class _Message(Generate):
 
     def events(self) -> EventReader:
         """As Prepared's."""
-        return message_events.EventReader()
+        return message_events.MessageReader() if self._message.is_own else message_events.EventReader()
 
 
 class _CountTokens(CountTokens):

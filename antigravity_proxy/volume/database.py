@@ -20,7 +20,7 @@ _REQUIRED = ("id", "provider", "email", "token_json")
 _OPTIONAL = ("name", "quota_json", "created_at", "last_used", "status", "proxy_url")
 
 #: larger images go through a file: deserializing stops every thread for some 0.6 ms per MB (credential-volume.md 2.6)
-_IN_MEMORY_BELOW = 16 << 20
+IN_MEMORY_BELOW = 16 << 20
 #: frames of a log that are replayed without SQLite: about a second's work
 _MAX_FRAMES = 4000
 #: rows of accounts that are taken
@@ -28,11 +28,11 @@ MAX_ROWS = 500_000
 #: seconds of SQLite's work on one copy: 100,000 accounts take about one (credential-volume.md 2.6)
 PATIENCE = 20.0
 #: bytes of one value, and steps of SQLite's machine between two looks at the clock
-_MAX_VALUE, _STEPS = 16 << 20, 10_000
+_MAX_VALUE, STEPS = 16 << 20, 10_000
 
 
 class Damaged(VolumeError):
-    """The snapshot is no sound database, or not this app's."""
+    """The snapshot is not a sound database, or not this app's."""
 
 
 def rows(snapshot: Snapshot, places: Iterable[str] | None = None) -> list[Row]:
@@ -57,13 +57,13 @@ def whole(snapshot: Snapshot, places: Iterable[str] | None = None) -> bytes:
 def restrict(connection: sqlite3.Connection, seconds: float) -> None:
     """Holds what a file may make SQLite do within bounds: its text is not ours. Raises sqlite3.Error.
 
-    No function with side effects in views, triggers and defaults; no value above 16 MiB; and no work beyond so many
+    No function with side effects in views, triggers and defaults; no value above 16 MiB; and no work beyond
     ``seconds`` from now, waiting for locks apart: it ends as OperationalError.
     """
     end = time.monotonic() + seconds
     connection.execute("PRAGMA trusted_schema=OFF")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE)
-    connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
 
 
 def _check(connection: sqlite3.Connection) -> None:
@@ -110,7 +110,7 @@ def _opened(snapshot: Snapshot, places: Iterable[str] | None) -> Iterator[sqlite
     """A connection to the copy, restricted. Whatever ends its use is Damaged, or NotReady where there is no room."""
     end = time.monotonic() + PATIENCE
     try:
-        with _connected(snapshot, _temporary_places() if places is None else places) as connection:
+        with _connected(snapshot, temporary_places() if places is None else places) as connection:
             restrict(connection, PATIENCE)
             yield connection
     except VolumeError:
@@ -128,7 +128,7 @@ def _connected(snapshot: Snapshot, places: Iterable[str]) -> Iterator[sqlite3.Co
     In there SQLite itself replays the log, or rolls the journal back.
     """
     is_idle = snapshot.wal is None and snapshot.journal is None
-    directory = None if is_idle and snapshot.size <= _IN_MEMORY_BELOW else _private_copy(snapshot, places)
+    directory = None if is_idle and snapshot.size <= IN_MEMORY_BELOW else _private_copy(snapshot, places)
     if directory is None:
         with closing(sqlite3.connect(":memory:")) as connection:
             connection.deserialize(_image(snapshot))
@@ -179,7 +179,7 @@ def _private_copy(snapshot: Snapshot, places: Iterable[str]) -> Path | None:
     return None
 
 
-def _temporary_places() -> Iterator[str]:
+def temporary_places() -> Iterator[str]:
     """Never the working directory, which ``tempfile`` would fall back to: that may be the volume."""
     for name in ("TMPDIR", "TEMP", "TMP"):
         if place := os.environ.get(name):

@@ -1,18 +1,18 @@
-"""Whether the database is mounted alone, without the directory around it. Linux tells; elsewhere nobody asks."""
+"""Whether the database is mounted alone, without the directory around it. Known on Linux only."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-_MOUNTS = Path("/proc/self/mountinfo")
+MOUNTS = Path("/proc/self/mountinfo")
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
 def is_alone(database: Path) -> bool:
     """Whether the file itself is a mount point: then the log beside it is the container's, and commits are lost."""
     try:
-        mounts = _MOUNTS.read_text("utf-8", "surrogateescape")
+        mounts = MOUNTS.read_text("utf-8", "surrogateescape")
     except OSError:
         return False
     return str(database.absolute()) in mount_points(mounts)

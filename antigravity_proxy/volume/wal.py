@@ -20,7 +20,7 @@ def is_live(header: bytes) -> bool:
     """Whether page size and checksum are right too: without that SQLite ignores the log, or is just writing it."""
     if not looks_like_log(header) or _page_size(header) not in _PAGE_SIZES:
         return False
-    return _checksum(header[:24], _order(header)) == struct.unpack(">2I", header[24:32])
+    return checksum(header[:24], byte_order(header)) == struct.unpack(">2I", header[24:32])
 
 
 def frame_count(log: bytes) -> int:
@@ -34,7 +34,7 @@ def replay(db: bytes, log: bytes) -> bytearray:
     Stops at the first frame that is not of the log's generation or whose checksum is wrong, as SQLite does; pages after
     the last commit are left out. Takes some 0.2 ms per frame. Raises ValueError for a log that SQLite would not write.
     """
-    page_size, order, salts = _page_size(log), _order(log), log[16:24]
+    page_size, order, salts = _page_size(log), byte_order(log), log[16:24]
     sums: tuple[int, int] = struct.unpack(">2I", log[24:32])
     committed: dict[int, int] = {}  # page number to the place of its content in the log
     pending: dict[int, int] = {}
@@ -42,7 +42,7 @@ def replay(db: bytes, log: bytes) -> bytearray:
     for start in range(HEADER_SIZE, len(log) - _FRAME_HEADER_SIZE - page_size + 1, _FRAME_HEADER_SIZE + page_size):
         body = start + _FRAME_HEADER_SIZE
         page, pages_after_commit = struct.unpack_from(">2I", log, start)
-        sums = _checksum(log[body : body + page_size], order, _checksum(log[start : start + 8], order, sums))
+        sums = checksum(log[body : body + page_size], order, checksum(log[start : start + 8], order, sums))
         if log[start + 8 : start + 16] != salts or struct.unpack_from(">2I", log, start + 16) != sums or not page:
             break
         pending[page] = body
@@ -66,12 +66,12 @@ def _page_size(log: bytes) -> int:
     return int.from_bytes(log[8:12], "big")
 
 
-def _order(header: bytes) -> str:
+def byte_order(header: bytes) -> str:
     """The byte order of the checksums: the magic number's last bit."""
     return ">" if header[3] & 1 else "<"
 
 
-def _checksum(data: bytes, order: str, before: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+def checksum(data: bytes, order: str, before: tuple[int, int] = (0, 0)) -> tuple[int, int]:
     a, b = before
     words = iter(struct.unpack(f"{order}{len(data) // 4}I", data))
     for first, second in zip(words, words, strict=True):

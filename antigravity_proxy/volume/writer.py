@@ -1,6 +1,6 @@
 """Writes accounts and renewed tokens into the volume as the desktop app does. Blocking; one short transaction a call.
 
-This is the one place where SQLite opens the volume itself: a writer has to take the app's locks. What was written is
+This is the one place where SQLite opens the volume itself: a writer has to take the app's locks. Writes are
 read back by the daemon's own reader, like everything that the app writes.
 """
 
@@ -30,10 +30,10 @@ from antigravity_proxy.volume.snapshot import VolumeError, located
 #: seconds to wait for another writer's lock; the app waits as long (credential-volume.md 1.2)
 BUSY = 3.0
 #: seconds of SQLite's work in one transaction, waiting for locks apart
-_WORK = 5.0
+WORK = 5.0
 #: where a key is made, relative to the volume
 NEW_KEY = ".keys/master.key"
-#: so many of the rows used last decide which key is the volume's own
+#: this many of the rows used last decide which key is the volume's own
 _SAMPLE = 100
 
 
@@ -54,7 +54,7 @@ class NewAccount(Struct, frozen=True):
 
 
 class Written(Struct, frozen=True):
-    """What ``add`` did. ``key_file``, relative to the volume: the key that had to be made."""
+    """The result of ``add``. ``key_file``, relative to the volume: the key that had to be made."""
 
     id: str
     is_new: bool
@@ -102,7 +102,7 @@ class VolumeWriter:
     def renew(self, identity: str, used: Secret, grant: IssuedToken) -> bool:
         """Stores what a refresh with the refresh token ``used`` brought; returns whether the row had to be changed.
 
-        What the app wrote meanwhile stays: another sign-in altogether, or an access token that lives longer. Every
+        Newer data of the app stays: another sign-in altogether, or an access token that lives longer. Every
         field that a refresh doesn't concern stays too. Raises NotWritten.
         """
         if not os.path.lexists(self._layout.database):
@@ -151,7 +151,7 @@ class VolumeWriter:
         try:
             with exclusion.writing(BUSY), self._connected(create) as db:
                 db.text_factory = lambda raw: raw.decode("utf-8", "replace")
-                restrict(db, _WORK)
+                restrict(db, WORK)
                 if create and db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                     with suppress(sqlite3.OperationalError):  # somebody is in there: the mode it has serves too
                         db.execute("PRAGMA journal_mode=WAL")
@@ -256,8 +256,8 @@ def _keep_paused(db: sqlite3.Connection, ids: frozenset[str]) -> None:
 def _has_prefix(db: sqlite3.Connection) -> bool:
     """Whether any row has the new sealed form; versions that know only the old one would take it for plain text."""
     like = PREFIX.replace("_", r"\_") + "%"
-    query = r"SELECT 1 FROM accounts WHERE token_json LIKE ?1 ESCAPE '\' OR quota_json LIKE ?1 ESCAPE '\' LIMIT 1"
-    return db.execute(query, (like,)).fetchone() is not None
+    query = r"SELECT 1 FROM accounts WHERE token_json LIKE ? ESCAPE '\' OR quota_json LIKE ? ESCAPE '\' LIMIT 1"
+    return db.execute(query, (like, like)).fetchone() is not None
 
 
 def _signed_in(account: NewAccount, kept: dict[str, Any], now: int) -> dict[str, Any]:
@@ -276,7 +276,7 @@ def _signed_in(account: NewAccount, kept: dict[str, Any], now: int) -> dict[str,
 
 
 def _renewed(token: dict[str, Any], used: Secret, grant: IssuedToken, now: float) -> dict[str, Any]:
-    """The token with what a refresh brought, or as it is where the app knows better."""
+    """The token with the result of a refresh, or unchanged if the app has a newer one."""
     if token.get("refresh_token") != used.reveal():
         return token
     merged = dict(token)

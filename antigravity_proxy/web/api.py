@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
@@ -17,8 +17,10 @@ from antigravity_proxy import errors
 from antigravity_proxy.accounts.condition import of_credential
 from antigravity_proxy.canonical import windows
 from antigravity_proxy.canonical.catalogue import PublicModel
-from antigravity_proxy.canonical.credential import VERTEX
+from antigravity_proxy.canonical.credential import ACCOUNTS, VERTEX
 from antigravity_proxy.canonical.router import Router
+from antigravity_proxy.canonical.windows import Window
+from antigravity_proxy.coroutines import Running
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.dialect.openai import responses_listing
 from antigravity_proxy.relay.context import ClientGone, RelayContext
@@ -28,6 +30,7 @@ from antigravity_proxy.web import capacity, limit_headers, usage
 from antigravity_proxy.web.budgets import Budgets
 from antigravity_proxy.web.client import HttpClient
 from antigravity_proxy.web.client_keys import ClientKey
+from antigravity_proxy.web.client_kind import CODEX
 from antigravity_proxy.web.decoding import Decoding
 from antigravity_proxy.web.dialects import DIALECTS, Dialect, Incoming, TokenCount
 from antigravity_proxy.web.gate import ApiAdmission, ApiGate, ApiRequest
@@ -58,6 +61,8 @@ _OF_RESPONSES = frozenset(
         Operation.RESPONSE_END,
     }
 )
+#: accounts whose windows are looked at for one answer
+_WINDOWS_OF = 100
 #: agents that try a websocket first fall back on this at once (clients.md 3)
 _NO_WEBSOCKET = Rendered(
     426,
@@ -96,7 +101,9 @@ class ApiResource(Resource):
         self._usage = usage
         self._budgets = budgets
         self._serving = serving = Serving(context, router, limits, hex_digits, ledger)
-        self._sockets = None if Sockets is None else Sockets(gate, serving, responses, ledger, context.ticker)
+        self._sockets = (
+            None if Sockets is None else Sockets(gate, serving, responses, ledger, context.ticker, self._limits_event)
+        )
 
     def render(self, request: ApiRequest) -> Any:
         """Serves one request; never raises."""
@@ -106,12 +113,12 @@ class ApiResource(Resource):
             return NOT_DONE_YET
         client = HttpClient(request, admission.recorded, self._context.ticker)
         dialect = admission.route.dialect
-        if dialect == "anthropic" or (admission.key is not None and admission.key.has_limits):
+        tells_windows = dialect == "anthropic" or client.record.agent == CODEX
+        if tells_windows or (admission.key is not None and admission.key.has_limits):
             client.further = partial(self._limits_left, admission.key, dialect, client.record)
-        serving = Deferred.fromCoroutine(self._serve(request, admission, client))
+        serving = Running(self._serve(request, admission, client), partial(self._ended, request, client))
         request.on_lost = partial(_hung_up, client, serving)
-        serving.addErrback(self._last_resort, request, client)
-        serving.addCallback(self._ended, client)
+        serving.start()
         return NOT_DONE_YET
 
     async def _serve(self, request: ApiRequest, admission: ApiAdmission, client: HttpClient) -> None:
@@ -146,10 +153,10 @@ class ApiResource(Resource):
             client.reply(self._gate.render(request, e))
 
     def _incoming(self, request: ApiRequest, route: Route) -> Incoming:
-        return _incoming(request, route, keeps_original=self._takes_originals())
+        return _incoming(request, route, keeps_original=route.dialect == "anthropic" and self._takes_originals())
 
     def _takes_originals(self) -> bool:
-        """Whether somebody may take a request of Anthropic's dialect as it is."""
+        """Whether an upstream may take a request of Anthropic's dialect unchanged."""
         vertex = self._context.others.get(VERTEX)
         return vertex is not None and bool(vertex.pool.states)
 
@@ -174,17 +181,31 @@ class ApiResource(Resource):
                 return _GO_AHEAD
 
     def _limits_left(self, key: ClientKey | None, dialect: str, record: Record) -> Headers:
-        """What is left to the client's key at this moment, and of the windows of the account that serves."""
+        """The rest of the client key's limits at this moment, and of the windows of the account that serves."""
         found: Headers = ()
         epoch = self._context.epoch()
         if key is not None and key.has_limits:
             requests, tokens = self._gate.rate_limits.left(key), self._budgets.left(key)
             found = limit_headers.of_key(dialect, requests, tokens, epoch)
-        if dialect == "anthropic" and record.account:
-            state = self._context.upstream.pool.find(record.account)
-            if state is not None and state.standing.windows:
-                found += limit_headers.unified(windows.of_model(state.standing, record.model), epoch)
+        serving = self._context.upstream.pool.find(record.account) if record.account else None
+        if serving is None or not serving.standing.windows:
+            return found
+        if dialect == "anthropic":
+            found += limit_headers.unified(windows.of_model(serving.standing, record.model), epoch)
+        elif record.agent == CODEX:
+            found += limit_headers.codex(self._fullest(record.model), epoch)
         return found
+
+    def _limits_event(self, record: Record) -> bytes:
+        """The events that Codex gets on a socket, ahead of a response; empty: none."""
+        if record.agent != CODEX or record.upstream != ACCOUNTS:
+            return b""
+        return limit_headers.codex_event(self._fullest(record.model), self._context.epoch())
+
+    def _fullest(self, model: str) -> Mapping[str, Window]:
+        """The windows of whoever has most left: Codex stops its user with a question when little is."""
+        states = islice(self._context.upstream.pool.states, _WINDOWS_OF)
+        return windows.fullest((state.standing for state in states), model)
 
     def _models(self, admission: ApiAdmission) -> tuple[PublicModel, ...]:
         """The models that the client may use."""
@@ -208,7 +229,7 @@ class ApiResource(Resource):
         found = {name: upstream.pool.capacity(self._router().ids(name)) for name, upstream in upstreams.items()}
         pools = [upstream.pool for upstream in upstreams.values()]
         accounts, usable = sum(len(pool.states) for pool in pools), sum(pool.usable() for pool in pools)
-        states = self._context.upstream.pool.states  # of the others upstream tells no windows
+        states = self._context.upstream.pool.states  # upstream reports no windows of the others
         credentials = (
             of_credential(state, upstream.pool.rules, upstream.pool.now())
             for upstream in self._context.others.values()
@@ -253,17 +274,19 @@ class ApiResource(Resource):
                 client.reply(await found(admission.route.response, asking))
 
     def _last_resort(self, failure: Failure, request: ApiRequest, client: HttpClient) -> None:
-        """What nobody caught: a client that left is no fault; anything else is ours, and is told without details."""
+        """The last handler: a client that left is not an error; anything else is ours, and shown without details."""
         if client.gone or failure.check(ClientGone):
             return
         log.failure("request {id} failed", failure, id=request.admitted.id)
         client.record.error = errors.InternalError.code
         if client.head_sent:
-            request.channel.transport.abortConnection()  # a truncated answer must look truncated
+            request.break_off()
         else:
             client.reply(self._gate.render(request, errors.InternalError("Internal error of the proxy; see its log.")))
 
-    def _ended(self, _: None, client: HttpClient) -> None:
+    def _ended(self, request: ApiRequest, client: HttpClient, failure: Failure | None) -> None:
+        if failure is not None:
+            self._last_resort(failure, request, client)
         client.tell()
         self._ledger.close(client.record)
 
@@ -274,25 +297,26 @@ def _may_use(key: ClientKey, router: Router, name: str) -> bool:
     return model is not None and key.may_use(model.id)
 
 
-def _hung_up(client: HttpClient, serving: Deferred[None], reason: Failure) -> None:
+def _hung_up(client: HttpClient, serving: Running, reason: Failure) -> None:
     client.lost(reason)
     serving.cancel()
 
 
 def _wants_websocket(request: ApiRequest, route: Route) -> bool:
-    upgrade = request.getHeader(b"upgrade")
-    is_websocket = request.method == b"GET" and upgrade is not None and upgrade.lower() == b"websocket"
-    return is_websocket and route.operation is Operation.RESPONSES
+    if request.method != b"GET" or route.operation is not Operation.RESPONSES:
+        return False
+    return (request.getHeader(b"upgrade") or b"").lower() == b"websocket"
 
 
 def _incoming(request: ApiRequest, route: Route, *, keeps_original: bool) -> Incoming:
-    """What a decoder needs of the request; the body is kept nowhere else after this.
+    """The parts of the request that a decoder needs; the body is kept nowhere else after this.
 
-    ``keeps_original``: an upstream may take a body of Anthropic's dialect as it is.
+    ``keeps_original``: an upstream may take a body of Anthropic's dialect unchanged.
     """
     content_type = (request.getHeader(b"content-type") or b"").decode("latin-1")
-    anthropic = _anthropic(request) if keeps_original and route.dialect == "anthropic" else None
-    return Incoming(request.take_body(), content_type, route.model, _query(request), anthropic)
+    anthropic = _anthropic(request) if keeps_original else None
+    query = _query(request) if b"?" in request.uri else {}
+    return Incoming(request.take_body(), content_type, route.model, query, anthropic)
 
 
 def _anthropic(request: ApiRequest) -> tuple[str, str]:
@@ -310,6 +334,6 @@ def _query(request: ApiRequest) -> dict[str, str]:
 
 
 def _shown(path: bytes) -> str:
-    """A path as it may stand in an error: printable, and not too long."""
+    """A path for an error message: printable, and not too long."""
     text = path.decode("ascii", "replace")
     return "".join(c if c.isprintable() else "?" for c in text)[:200]

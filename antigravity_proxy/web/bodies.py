@@ -24,7 +24,7 @@ _MOST = ((b"{", 200_000), (b"[", 200_000), (b'"', 1_000_000), (b",", 4_000_000))
 
 
 class BodyUse(Enum):
-    """What becomes of a request's body."""
+    """The treatment of a request's body."""
 
     __hash__ = object.__hash__  # Enum's own is a call of Python
 
@@ -77,10 +77,11 @@ class Reservation:
         """The body's length is known. Raises BodyTooLarge, Unavailable."""
         if length > self._limit:
             raise self._too_large()
-        self._reserve(length)
+        self._budget.take(self._holder, length)
+        self._reserved = length
 
     def received(self, count: int, pieces: int = 1) -> None:
-        """``count`` bytes came, in so many pieces.
+        """``count`` bytes came, in ``pieces`` pieces.
 
         Raises BodyTooLarge, Unavailable, BadRequest (pieces without end).
         """
@@ -91,17 +92,15 @@ class Reservation:
         if self._pieces > _FREE_PIECES and self._received < self._pieces * _LEAST_PIECE:
             raise BadRequest("The request body comes in too many pieces that are too small.")
         if self._received > self._reserved:
-            self._reserve(max(_STEP, self._received - self._reserved))
+            more = max(_STEP, self._received - self._reserved)
+            self._budget.take(self._holder, more)
+            self._reserved += more
 
     def release(self) -> None:
         """The body is kept no longer."""
         if self._reserved:
             self._budget.give_back(self._holder, self._reserved)
             self._reserved = 0
-
-    def _reserve(self, count: int) -> None:
-        self._budget.take(self._holder, count)
-        self._reserved += count
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"The request body is larger than {self._limit} bytes.")

@@ -20,12 +20,12 @@ from antigravity_proxy.http1.parser import (
     Malformed,
     RequestHead,
     TooLong,
-    announced_length,
     origin_form,
     request_body,
     request_head,
     request_line,
     tokens,
+    whole_head,
 )
 from antigravity_proxy.http1.sending import send, unsent
 from antigravity_proxy.settings.limits import HEAD_BYTES, HEAD_FIELDS, LINGER_BYTES
@@ -39,7 +39,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Upgraded(Protocol):
-    """What a connection became that speaks another protocol after its first request."""
+    """The protocol of a connection that has changed it after its first request."""
 
     def drain(self) -> None:
         """The daemon is about to end: finishes what is under way, and then the connection."""
@@ -52,9 +52,9 @@ class Upgraded(Protocol):
 class GuardedChannel:
     """HTTP/1.1 with deadlines for what comes in, a stall limit for what goes out, refusal and drain.
 
-    The deadlines are absolute, or ask for progress. ``sheds``: it came above the cap, and is told so. ``peer`` is its
-    address, ``address`` the network that it is counted for. ``refusing``: a refusal was sent, and what comes is
-    swallowed, unread. ``persistent``: another request may follow.
+    The deadlines are absolute, or require progress. ``sheds``: it came above the cap, and is answered so. ``peer``
+    is its address, ``address`` the network that it is counted for. ``refusing``: a refusal was sent, and what comes
+    is swallowed, unread. ``persistent``: another request may follow.
     """
 
     __slots__ = (
@@ -162,13 +162,13 @@ class GuardedChannel:
             send(self.transport, data)
 
     def set_producer(self, producer: IPushProducer | None) -> None:
-        """Who is slowed down when the client is."""
+        """The producer that is slowed down when the client is."""
         self._producer = producer
         if producer is not None and self.is_stalled:
             producer.pauseProducing()
 
     def request_done(self) -> None:
-        """The answer is complete. What follows in the pipeline waits for its turn, and until the client reads."""
+        """The answer is complete. The next request in the pipeline waits for its turn, and until the client reads."""
         self._request = None
         if not self.persistent:
             self._close()
@@ -281,15 +281,16 @@ class GuardedChannel:
 
     def _take_head(self, data: bytes) -> None:
         head = self._head
+        line = None if head is None else head.first_line
         if head is None:
             data = data.removeprefix(b"\r\n")  # RFC 9112 2.2
-            head = self._head = HeadReader(HEAD_BYTES)
-        line = head.first_line
         try:
-            found = head.feed(data)
+            found = whole_head(data, HEAD_BYTES) if head is None else head.feed(data)
             if found is None:
+                if head is None:
+                    head = self._head = HeadReader(HEAD_BYTES, data)
                 if line is None and (line := head.first_line) is not None:
-                    request_line(line)  # nonsense need not wait for its end
+                    request_line(line)  # an invalid request need not wait for its end
                 return
             block, rest = found
             line = block.partition(b"\r\n")[0]
@@ -297,7 +298,7 @@ class GuardedChannel:
             if sum(map(len, received.fields.values())) > HEAD_FIELDS:
                 raise TooLong("there are too many header fields")
         except TooLong:
-            line = line or head.first_line or data.partition(b"\r\n")[0]
+            line = line or (head.first_line if head is not None else None) or data.partition(b"\r\n")[0]
             if len(line) > HEAD_BYTES // 2:
                 self.refuse(errors.UriTooLong("The request's target is too long."), line)
             else:
@@ -313,11 +314,10 @@ class GuardedChannel:
         request = self._request = GuardedRequest(self, head)
         try:
             body = request_body(head)
-            request.uri = origin_form(head.target, head.fields)
-            self.persistent = (
-                head.minor == 1 and not self._draining and b"close" not in tokens(head.fields, b"connection")
-            )
-            request.admit(0 if body.done else announced_length(head.fields))
+            if head.target[:1] != b"/":
+                request.uri = origin_form(head.target, head.fields)
+            self.persistent = head.persistent and not self._draining
+            request.admit(body.length)
         except Malformed as e:
             self.refuse(errors.BadRequest(f"Malformed HTTP request: {e}."))
             return
@@ -392,9 +392,9 @@ class GuardedChannel:
 
 
 def _so_far(line: bytes) -> RequestHead:
-    """What is known of a request whose head is not read, by its first line."""
+    """The record of a request whose head is not read, by its first line."""
     try:
         method, target, minor = request_line(line)
     except Malformed:
         method, target, minor = b"", b"", 1
-    return RequestHead(method, target, minor, {})
+    return RequestHead(minor, {}, method=method, target=target)

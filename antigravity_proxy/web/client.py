@@ -83,10 +83,13 @@ class HttpClient:
             self._request.write(data)
         self._said = self._ticker.clock.seconds()
 
-    def finish(self, data: bytes) -> None:
-        """Sends the last bytes and ends the answer."""
+    def finish(self, data: bytes | None) -> None:
+        """Sends the last bytes and ends the answer, or breaks it off."""
         self._ticker.leave(self)
         if self.gone:
+            return
+        if data is None:
+            self._request.break_off()
             return
         if not self.head_sent and self.consumer is None:
             self._request.setHeader(b"content-length", b"%d" % len(data))
@@ -96,7 +99,7 @@ class HttpClient:
         self._request.finish(data)
 
     def reply(self, rendered: Rendered) -> None:
-        """Sends a whole answer with a status of its own; only while no head has left."""
+        """Sends a complete answer with a status of its own; only while no head has left."""
         self._ticker.leave(self)
         if self.gone:
             return

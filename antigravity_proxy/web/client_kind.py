@@ -1,4 +1,4 @@
-"""What kind of client a User-Agent names: a bounded list, for labels. Pure; the name itself goes nowhere."""
+"""The kind of client that a User-Agent names: a bounded list, for labels. Pure; the name itself is not kept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KINDS = (
     ("curl/", "curl"),
     ("mozilla/", "browser"),
 )
-OTHER = "other"
+OTHER, CODEX = "other", "codex"
 KINDS = frozenset({kind for _, kind in _KINDS} | {OTHER})
 #: characters of a User-Agent that are looked at
 _LONGEST = 256
@@ -33,4 +33,7 @@ _LONGEST = 256
 def kind_of(user_agent: str | None) -> str:
     """One of ``KINDS``."""
     named = (user_agent or "")[:_LONGEST].lower()
-    return next((kind for mark, kind in _KINDS if mark in named), OTHER)
+    for mark, kind in _KINDS:
+        if mark in named:
+            return kind
+    return OTHER

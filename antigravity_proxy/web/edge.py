@@ -21,6 +21,7 @@ from antigravity_proxy import errors
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.http1.fields import NO_FIELDS, ReceivedFields
 from antigravity_proxy.http1.parser import RequestHead
+from antigravity_proxy.http1.sending import send
 from antigravity_proxy.settings.limits import SHED_RETRY
 from antigravity_proxy.web.bodies import BodyUse, Reservation
 
@@ -34,7 +35,7 @@ _STATUS_LINES = {code: b"HTTP/1.1 %d %b\r\n" % (code, reason) for code, reason i
 
 
 class Admission(Struct):
-    """What a gate noted of a request by its head; each gate has a kind of its own.
+    """A gate's notes on a request from its head; each gate has a kind of its own.
 
     ``holder`` is charged for the body: a key's name or an address. ``spared``: it is answered even when load is shed.
     """
@@ -76,7 +77,7 @@ def _shown(name: bytes) -> bytes:
 
 
 def head_of(code: int, fields: list[tuple[bytes, bytes]]) -> bytes:
-    """The head of an answer. What would begin a line of its own is taken out of the values."""
+    """The head of an answer. Characters that would begin another line are removed from the values."""
     first = _STATUS_LINES.get(code) or b"HTTP/1.1 %d Unknown\r\n" % code
     lines = b"".join([b"%b: %b\r\n" % (_shown(name), value) for name, value in fields])
     if lines.count(b"\r") != len(fields) or lines.count(b"\n") != len(fields):
@@ -96,6 +97,7 @@ class GuardedRequest(Generic[A]):
         "_body",
         "_chunked",
         "_fields",
+        "_keeps_body",
         "_reservation",
         "admission",
         "channel",
@@ -114,6 +116,7 @@ class GuardedRequest(Generic[A]):
         self.channel = channel
         self.method, self.uri, self.minor = head.method, head.target, head.minor
         self.requestHeaders = ReceivedFields(head.fields)
+        self._keeps_body = False
         self.admission: A | None = None
         self.on_lost: Callable[[Failure], object] | None = None
         self.code = 200
@@ -130,14 +133,14 @@ class GuardedRequest(Generic[A]):
 
     @property
     def admitted(self) -> A:
-        """What the gate noted. Only of a request that it saw: RuntimeError."""
+        """The gate's notes. RuntimeError if the gate has not seen the request."""
         if self.admission is None:
             raise RuntimeError("the gate has not seen this request")
         return self.admission
 
     @property
     def target(self) -> bytes:
-        """The request's target as it stands in its first line; empty if that was not received."""
+        """The request's target as its first line has it; empty if that was not received."""
         return self.uri
 
     @property
@@ -146,8 +149,8 @@ class GuardedRequest(Generic[A]):
         return self.uri.partition(b"?")[0]
 
     def getHeader(self, name: bytes) -> bytes | None:
-        """The last value of a field, None where there is none."""
-        values = self.requestHeaders.getRawHeaders(name)
+        """The last value of a field, None if there is none."""
+        values = self.requestHeaders.get(name)
         return values[-1] if values else None
 
     def getClientAddress(self) -> IAddress:
@@ -163,18 +166,20 @@ class GuardedRequest(Generic[A]):
         if self.channel.sheds and not admitted.spared:
             raise errors.Unavailable("Too many connections. Please try again in a moment.", retry_after=SHED_RETRY)
         if length != 0:
-            _check_encoding(self.requestHeaders)
+            if b"content-encoding" in self.requestHeaders:
+                _check_encoding(self.requestHeaders)
             if admitted.body is BodyUse.REFUSED:
                 raise errors.BodyTooLarge("A request body is not accepted here.")
+            self._keeps_body = admitted.body is BodyUse.KEPT
             self._reservation = Reservation(site.bodies, admitted.holder, site.gate.max_body)
             if length is not None:
                 self._reservation.announced(length)
 
     def receive(self, content: bytes, pieces: int) -> None:
-        """Content of the body, which came in so many chunks. Raises a ProxyError."""
+        """Content of the body, which came in ``pieces`` chunks. Raises a ProxyError."""
         if self._reservation is not None:
             self._reservation.received(len(content), pieces)
-        if self.admitted.body is BodyUse.KEPT:
+        if self._keeps_body:
             self._body.append(content)
 
     def take_body(self) -> bytes:
@@ -210,7 +215,7 @@ class GuardedRequest(Generic[A]):
         channel = self.channel
         channel.site.failed(reason)
         if self.startedWriting:
-            channel.transport.abortConnection()  # a truncated answer must look truncated
+            self.break_off()
             return
         rendered = channel.site.gate.render(self, errors.InternalError("Internal error of the proxy; see its log."))
         self.code = rendered.status
@@ -219,12 +224,16 @@ class GuardedRequest(Generic[A]):
             self.setHeader(name, value)
         self.finish(rendered.body)
 
+    def break_off(self) -> None:
+        """Ends an answer that has begun, and can't be ended well: a truncated one must look truncated."""
+        self.channel.transport.abortConnection()
+
     def setResponseCode(self, code: int, message: bytes | None = None) -> None:
         """The answer's status; its reason is always the registered one."""
         self.code = code
 
     def setHeader(self, name: bytes, *values: bytes) -> None:
-        """A field of the answer's head, by its lower-case name; it stands once for each value."""
+        """A field of the answer's head, by its lower-case name; one for each value."""
         self._fields[name] = values
 
     def setHeaders(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
@@ -262,7 +271,7 @@ class GuardedRequest(Generic[A]):
         if self.finished:
             raise RuntimeError("the answer has ended")
         head = b"" if self.startedWriting else self._start()
-        self.channel.send(head + self._framed(data))
+        send(self.channel.transport, head + self._framed(data))
 
     def finish(self, data: bytes = b"") -> None:
         """Ends the answer, with a last piece of its body."""
@@ -301,7 +310,7 @@ class GuardedRequest(Generic[A]):
         self._fields = {}
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Who sends the answer, and is slowed down by the client."""
+        """The producer of the answer, which is slowed down by the client."""
         self.channel.set_producer(producer)
 
     def unregisterProducer(self) -> None:
@@ -321,6 +330,5 @@ class GuardedRequest(Generic[A]):
 
 def _check_encoding(headers: ReceivedFields) -> None:
     """Refuses a body that is compressed: what it unpacks to has no bound."""
-    encodings = headers.getRawHeaders(b"content-encoding", ())
-    if any(encoding.strip().lower() not in (b"", b"identity") for encoding in encodings):
+    if any(encoding.strip().lower() not in (b"", b"identity") for encoding in headers[b"content-encoding"]):
         raise errors.UnsupportedEncoding("Send the request body uncompressed: Content-Encoding is not supported.")

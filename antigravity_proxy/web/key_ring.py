@@ -41,17 +41,19 @@ class KeyRing:
 
         Compares encoded bytes in constant time, against every key whatever the outcome of the first.
         """
-        matches = [hmac.compare_digest(candidate, key) for candidate in shown for key in self._keys]
-        return any(matches)
+        found = False
+        for candidate in shown:
+            for key in self._keys:
+                found |= hmac.compare_digest(candidate, key)
+        return found
 
     def client_of(self, shown: Iterable[bytes]) -> ClientKey | None:
         """The client whose key is shown. Compares hashes, each with every one, in constant time."""
         found = None
-        if self._clients:
-            for hashed in map(digest, shown):
-                for known, key in self._clients:
-                    if hmac.compare_digest(hashed, known):
-                        found = key
+        for hashed in map(digest, shown if self._clients else ()):
+            for known, key in self._clients:
+                if hmac.compare_digest(hashed, known):
+                    found = key
         return found
 
     def check(self, headers: HeaderFields, query: bytes) -> ClientKey | None:
@@ -66,14 +68,12 @@ class KeyRing:
             raise Unauthorized(
                 "Missing API key. Send it as 'Authorization: Bearer KEY', 'x-api-key', 'x-goog-api-key' or '?key='."
             )
+        is_plain, client = self.has(shown), self.client_of(shown) if self._clients else None
+        if is_plain or client is not None:
+            return None if is_plain else client
         if self.closed:
             raise Unauthorized("No API key is in force here, so none is accepted; /health says why.")
-        is_plain, client = self.has(shown), self.client_of(shown)
-        if is_plain:
-            return None
-        if client is None:
-            raise Unauthorized("Wrong API key.")
-        return client
+        raise Unauthorized("Wrong API key.")
 
     def accepted(self, headers: HeaderFields, query: bytes) -> SecretBytes:
         """The key in force that the request shows; empty where none is needed."""

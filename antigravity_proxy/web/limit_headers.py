@@ -1,4 +1,4 @@
-"""Headers that tell clients what is left to them, as the vendors' SDKs and agents read them. Does no I/O."""
+"""Headers that report the rest of limits to clients, as the vendors' SDKs and agents read them. Does no I/O."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from antigravity_proxy.canonical.windows import FIVE_HOURS, WEEK, Window
+import msgspec
+from msgspec import Struct, structs
+
+from antigravity_proxy.canonical.windows import FIVE_HOURS, SECONDS, WEEK, Window
 from antigravity_proxy.web.budgets import Left
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 #: from this used part on a window is said to be nearly used up (contract.md 11)
 _WARNING = 0.9
-#: seconds by which a moment may be told too early
+#: seconds by which a stated moment may be too early
 _LATE = 0.05
 _UNIFIED = ((FIVE_HOURS, b"5h"), (WEEK, b"7d"))
 
@@ -61,6 +64,35 @@ def unified(windows: Mapping[str, Window], epoch: float) -> Headers:
         found.append((b"anthropic-ratelimit-unified-status", worst))
         found.append((b"anthropic-ratelimit-unified-reset", b"%d" % until))
     return tuple(found)
+
+
+def codex(windows: Mapping[str, Window], epoch: float) -> Headers:
+    """Both windows of the account that served, as Codex reads them over HTTP (clients.md 12.4)."""
+    found: list[tuple[bytes, bytes]] = []
+    for called, window in _of_codex(windows, epoch):
+        for name, value in structs.asdict(window).items():
+            found.append((f"x-codex-{called}-{name.replace('_', '-')}".encode(), str(value).encode()))
+    return tuple(found)
+
+
+def codex_event(windows: Mapping[str, Window], epoch: float) -> bytes:
+    """The same as the event that Codex reads on a WebSocket (clients.md 12.4); empty where nothing is known."""
+    found = dict(_of_codex(windows, epoch))
+    return msgspec.json.encode({"type": "codex.rate_limits", "rate_limits": found}) if found else b""
+
+
+class _CodexWindow(Struct):
+    used_percent: float
+    window_minutes: int
+    reset_at: int
+
+
+def _of_codex(windows: Mapping[str, Window], epoch: float) -> Iterator[tuple[str, _CodexWindow]]:
+    for called, name in (("primary", FIVE_HOURS), ("secondary", WEEK)):
+        window = windows.get(name)
+        if window is not None and window.resets_at is not None and window.resets_at > epoch:
+            used = round(100 * (1.0 - window.remaining), 1)
+            yield called, _CodexWindow(used, int(SECONDS[name] // 60), math.ceil(window.resets_at))
 
 
 _SEVERITY = {b"allowed": 0, b"allowed_warning": 1, b"rejected": 2}

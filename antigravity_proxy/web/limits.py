@@ -54,10 +54,11 @@ class Limits(Service):
         self._changed: set[str] = set()
         self._flush: IDelayedCall | None = None
         self._keeping: IDelayedCall | None = None
-        self._telling: Deferred[None] | None = None
+        #: the round in which all is told, while it goes on
+        self.telling: Deferred[None] | None = None
         if replicas is not None:
             rate_limits.counts_late = True
-            rate_limits.others = budgets.others = self._heard
+            rate_limits.others = budgets.others = self.heard
             replicas.on_fresh = self._tell_everything
             ledger.observe(self)
 
@@ -83,7 +84,7 @@ class Limits(Service):
         others: list[Counts] = []
         if known is not None:
             self._take(replicas, key.name, known)
-            others += self._heard(key.name)
+            others += self.heard(key.name)
             for ahead in known.ahead:  # theirs is decided as ours is: by what is left when those before are served
                 with suppress(ClientLimited):
                     self._check(key, ahead.count, ahead.tokens, others)
@@ -124,7 +125,7 @@ class Limits(Service):
         if tokens is not None:
             self._budgets.reserve(key, record, tokens)
 
-    def _heard(self, key: str) -> list[Counts]:
+    def heard(self, key: str) -> list[Counts]:
         """What other replicas have counted of a key, as this one heard last."""
         now = self._clock.seconds()
         every = self._others.get(key, ())
@@ -149,10 +150,10 @@ class Limits(Service):
 
     def _tell_everything(self) -> None:
         """Redis may have lost what this process knows, or the other way round."""
-        if self._telling is None:
-            self._telling = Deferred.fromCoroutine(self._exchange_all({*self._budgets.names(), *self._limited}))
-            self._telling.addErrback(lambda failure: log.failure("counts could not be told", failure))
-            self._telling.addCallback(self._all_told)
+        if self.telling is None:
+            self.telling = Deferred.fromCoroutine(self._exchange_all({*self._budgets.names(), *self._limited}))
+            self.telling.addErrback(lambda failure: log.failure("counts could not be told", failure))
+            self.telling.addCallback(self._all_told)
 
     async def _exchange_all(self, names: Iterable[str]) -> None:
         for name in names:
@@ -164,7 +165,7 @@ class Limits(Service):
             self._take(self._replicas, name, known)
 
     def _all_told(self, _: None) -> None:
-        self._telling = None
+        self.telling = None
 
     def _tell_of(self, name: str) -> None:
         """Something has changed."""

@@ -17,7 +17,7 @@ PUBLIC_PATHS = frozenset({ROOT, HEALTH, LIVE, READY, METRICS})
 
 
 class Operation(Enum):
-    """What a path does."""
+    """The operation of a path."""
 
     __hash__ = object.__hash__  # Enum's own is a call of Python
 
@@ -52,9 +52,7 @@ class Operation(Enum):
 
 
 class Route(Struct, frozen=True):
-    """What a path means. ``methods`` are the ones it allows; ``model`` the model's name and ``response`` the id of a
-    response in the path, where it has one.
-    """
+    """The meaning of a path: the ``methods`` that it allows, and the name of a model or the id of a response in it."""
 
     operation: Operation
     dialect: DialectName
@@ -68,7 +66,7 @@ class Route(Struct, frozen=True):
         return self.operation not in (Operation.PUBLIC, Operation.PREFLIGHT)
 
 
-_GEMINI_ACTIONS = {
+GEMINI_ACTIONS = {
     "generateContent": Operation.GEMINI_GENERATE,
     "streamGenerateContent": Operation.GEMINI_STREAM,
     "countTokens": Operation.GEMINI_COUNT,
@@ -77,7 +75,7 @@ _GEMINI_ACTIONS = {
 }
 _READ = ("GET", "HEAD")
 PREFLIGHT = Route(Operation.PREFLIGHT, "openai", ("OPTIONS",))
-_FIXED = {
+FIXED = {
     "/v1/chat/completions": Route(Operation.CHAT, "openai", ("POST",)),
     "/v1/responses": Route(Operation.RESPONSES, "openai", ("POST",)),
     "/v1/responses/input_tokens": Route(Operation.RESPONSE_COUNT, "openai", ("POST",)),
@@ -95,15 +93,15 @@ _FIXED = {
     "/usage": Route(Operation.USAGE, "openai", _READ),
 }
 #: by what follows a response's id
-_OF_RESPONSE = {
+OF_RESPONSE = {
     "": (Operation.STORED_RESPONSE, ("GET", "DELETE")),
     "input_items": (Operation.RESPONSE_ITEMS, ("GET",)),
     "cancel": (Operation.RESPONSE_END, ("POST",)),
 }
 _RESPONSES = "/v1/responses/"
 _PUBLIC = Route(Operation.PUBLIC, "openai", _READ)
-#: where model resources stand; the last is for clients that leave the version out (clients.md 3)
-_MODEL_PREFIXES = ("/v1beta/models/", "/v1/models/", "/models/")
+#: the prefixes of model resources; the last is for clients that leave the version out (clients.md 3)
+MODEL_PREFIXES = ("/v1beta/models/", "/v1/models/", "/models/")
 
 
 def match(path: str, marked: DialectName | None = None) -> Route:
@@ -111,7 +109,7 @@ def match(path: str, marked: DialectName | None = None) -> Route:
 
     ``/v1/models`` has three readers, which differ in their headers (translation.md 11).
     """
-    if (found := _FIXED.get(path)) is not None:
+    if (found := FIXED.get(path)) is not None:
         return found
     if path.startswith("/v1alpha/"):  # google-genai's other version, which has the same resources
         path = "/v1beta/" + path.removeprefix("/v1alpha/")
@@ -125,7 +123,7 @@ def match(path: str, marked: DialectName | None = None) -> Route:
         return Route(Operation.MODELS, asked, _READ)
     if path == "/v1beta/models":
         return Route(Operation.MODELS, "gemini", _READ)
-    for prefix in _MODEL_PREFIXES:
+    for prefix in MODEL_PREFIXES:
         if path.startswith(prefix):
             return _model(path[len(prefix) :], prefix, asked)
     return Route(Operation.UNKNOWN, dialect, ())
@@ -134,17 +132,17 @@ def match(path: str, marked: DialectName | None = None) -> Route:
 def _response(rest: str) -> Route:
     """Routes below a response: ``{id}`` or ``{id}/{what}``."""
     identity, _, what = rest.partition("/")
-    if not identity or what not in _OF_RESPONSE:
+    if not identity or what not in OF_RESPONSE:
         return Route(Operation.UNKNOWN, "openai", ())
-    operation, methods = _OF_RESPONSE[what]
+    operation, methods = OF_RESPONSE[what]
     return Route(operation, "openai", methods, response=identity)
 
 
 def _model(rest: str, prefix: str, asked: DialectName) -> Route:
     """Routes below a models prefix: ``{model}`` or ``{model}:{action}``."""
     name, colon, action = rest.rpartition(":")
-    if colon and action in _GEMINI_ACTIONS:
-        return Route(_GEMINI_ACTIONS[action], "gemini", ("POST",), _name(name))
+    if colon and action in GEMINI_ACTIONS:
+        return Route(GEMINI_ACTIONS[action], "gemini", ("POST",), _name(name))
     if prefix == "/models/" or not rest:
         return Route(Operation.UNKNOWN, "gemini" if prefix != "/v1/models/" else asked, ())
     if colon and prefix == "/v1beta/models/":  # an action that isn't offered, such as :batchGenerateContent

@@ -20,11 +20,11 @@ from antigravity_proxy.dialect.base import Decoded, Stamp
 from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.logs import one_line
 from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
+from antigravity_proxy.relay.conversation import ConversationSignatures
 from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.embedding import vectors
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
-from antigravity_proxy.relay.signatures import ConversationSignatures
 from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.gate import ApiAdmission
@@ -33,16 +33,16 @@ from antigravity_proxy.web.session_headers import session_of
 
 log = Logger()
 
-#: names without a model that the log tells of, and characters of one
+#: names without a model that are logged, and characters of one
 _MOST_UNKNOWN, _SHOWN = 256, 128
 
 
-#: after these the next target of an operator's chain is asked: no quota, no capacity, nobody who can serve
+#: after these the next target of an operator's chain is tried: no quota, no capacity, no available account
 _NOBODY_CAN = (errors.RateLimited, errors.UpstreamOverloaded, errors.Unavailable)
 
 
 class AnsweredClient(Client, Protocol):
-    """Whom an answer goes to. ``head_sent``: it can't be told of an error by a status any more."""
+    """The receiver of an answer. ``head_sent``: an error can no longer be a status."""
 
     head_sent: bool
 
@@ -50,13 +50,13 @@ class AnsweredClient(Client, Protocol):
         """Before the answer: its headers, and what fills long silences (None: it is collected first)."""
         ...
 
-    def finish(self, data: bytes) -> None:
-        """The last bytes of the answer."""
+    def finish(self, data: bytes | None) -> None:
+        """The last bytes of the answer; None: it is broken off."""
         ...
 
 
 class Serving:
-    """What every request for a model goes through."""
+    """The common part of all requests for a model."""
 
     def __init__(
         self,
@@ -101,7 +101,8 @@ class Serving:
             client.prepare(_headers(answer.content_type), None)
             client.finish(answer.close())
             return
-        await memory.recall(call)
+        if context.signatures.is_shared:
+            await memory.recall(call)
         calls, any_will_do = (call, *decoded.more), decoded.any_will_do
 
         def begin(calls: tuple[Call, ...], route: Route) -> Generation | FanOut:
@@ -193,7 +194,7 @@ class Serving:
         return any(self._context.of(model).pool.free_in(model.id) == 0 for model in route)
 
     def _warn_of(self, name: str, model: Model) -> None:
-        """A name that nobody knows is served all the same: the operator hears of it once."""
+        """An unknown name is served all the same: it is logged once."""
         if name not in self._unknown and len(self._unknown) < _MOST_UNKNOWN:
             self._unknown.add(name)
             shown = one_line(name[:_SHOWN])

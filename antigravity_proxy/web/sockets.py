@@ -7,10 +7,11 @@ Messages are bounded and their bytes budgeted as bodies are, one response is und
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -21,6 +22,7 @@ from wsproto.connection import ConnectionState
 from wsproto.utilities import LocalProtocolError
 
 from antigravity_proxy import errors
+from antigravity_proxy.coroutines import Running
 from antigravity_proxy.dialect.openai.errors import error_object
 from antigravity_proxy.http1.sending import send
 from antigravity_proxy.relay.context import ClientGone
@@ -46,17 +48,26 @@ _GOING_AWAY, _NOT_TEXT, _POLICY, _TOO_LARGE = 1001, 1003, 1008, 1009
 
 
 class Sockets:
-    """Makes a socket of a request that asks for one."""
+    """Makes a socket of a request that asks for one. ``limits``: an event that comes before each response, or empty."""
 
-    def __init__(self, gate: ApiGate, serving: Serving, responses: Responses, ledger: Ledger, ticker: Ticker) -> None:
+    def __init__(
+        self,
+        gate: ApiGate,
+        serving: Serving,
+        responses: Responses,
+        ledger: Ledger,
+        ticker: Ticker,
+        limits: Callable[[Record], bytes],
+    ) -> None:
         self.gate = gate
         self.serving = serving
         self.responses = responses
         self.ledger = ledger
         self.ticker = ticker
+        self.limits = limits
 
     def upgrade(self, request: ApiRequest, admission: ApiAdmission) -> None:
-        """Answers the handshake; raises BadRequest for one that is none, Forbidden for a page of another origin."""
+        """Answers the handshake; raises BadRequest if it is not one, Forbidden for a page of another origin."""
         check_handshake(request)
         self.gate.check_origin(request)
         query = request.uri.partition(b"?")[2]
@@ -125,12 +136,12 @@ class _Session:
         self._reservation: Reservation | None = None
         self._received = 0
         self._client: _SocketClient | None = None
-        self._serving: Deferred[None] | None = None
+        self._serving: Running | None = None
         self._draining = False
         self._closing = False
         self._transport: Any = None
 
-    # what Twisted tells
+    # Twisted's calls
 
     def negotiationStarted(self, transport: Any) -> None:
         self._transport = transport
@@ -184,7 +195,7 @@ class _Session:
             self._serving.cancel()
         self._sockets.responses.closed(self._asking)
 
-    # what the channel tells
+    # the channel's calls
 
     def drain(self) -> None:
         """Ends the socket once the response that is under way is whole."""
@@ -193,7 +204,7 @@ class _Session:
             self.close(_GOING_AWAY)
 
     def tick(self, now: float) -> None:
-        """Ends a socket that nobody uses, or whose message doesn't come on; fills a long silence."""
+        """Ends a socket that is not used, or whose message doesn't go on; fills a long silence."""
         if self._reservation is not None:
             if now - self._since >= BODY_CHECK_SECONDS:
                 if self._received < BODY_CHECK_SECONDS * BODY_MIN_RATE:
@@ -207,10 +218,10 @@ class _Session:
             self._said = now
             self._transport.ping()
 
-    # what its parts tell
+    # the parts' calls
 
     def receives(self, count: int) -> bool:
-        """Notes so many characters of a message; false: it is too much, and the socket ends."""
+        """Counts ``count`` characters of a message; false: it is too much, and the socket ends."""
         site = self._request.channel.site
         if self._reservation is None:
             self._since = self._sockets.ticker.clock.seconds()
@@ -235,6 +246,10 @@ class _Session:
             raise ClientGone
         self._said = self._sockets.ticker.clock.seconds()
         send(wire.transport, framed(frames))
+
+    def limits(self, record: Record) -> bytes:
+        """The event that comes before a response, or empty."""
+        return self._sockets.limits(record)
 
     def close(self, code: int) -> None:
         """Ends the socket in order."""
@@ -261,9 +276,8 @@ class _Session:
         )
         coroutine = self._serve(admission, body, generate, client)
         del body
-        self._serving = serving = Deferred.fromCoroutine(coroutine)
-        serving.addErrback(self._last_resort, admission, client)
-        serving.addCallback(self._ended, client)
+        self._serving = serving = Running(coroutine, partial(self._ended, admission, client))
+        serving.start()
 
     async def _serve(self, admission: ApiAdmission, body: bytes, generate: bool, client: _SocketClient) -> None:
         client.record.began = self._sockets.ticker.clock.seconds()
@@ -283,7 +297,7 @@ class _Session:
             self._refuse(e)
 
     def _last_resort(self, failure: Failure, admission: ApiAdmission, client: _SocketClient) -> None:
-        """What nobody caught: a client that left is no fault; anything else is ours."""
+        """The last handler: a client that left is not an error; anything else is ours."""
         if client.gone or failure.check(ClientGone):
             client.gone = True
             return
@@ -291,7 +305,9 @@ class _Session:
         client.record.error, client.record.status = errors.InternalError.code, errors.InternalError.status
         self._refuse(errors.InternalError("Internal error of the proxy; see its log."))
 
-    def _ended(self, _: None, client: _SocketClient) -> None:
+    def _ended(self, admission: ApiAdmission, client: _SocketClient, failure: Failure | None) -> None:
+        if failure is not None:
+            self._last_resort(failure, admission, client)
         self._serving = self._client = None
         self._since = self._sockets.ticker.clock.seconds()
         client.tell()
@@ -327,10 +343,12 @@ class _SocketClient:
             self.started = self.head_sent = True
             self.record.first_byte = self._ticker.clock.seconds() - self.record.began
             self._release()
+            if limits := self._session.limits(self.record):
+                self._session.send(limits)
         self.sent += len(data)
         self._session.send(data)
 
-    def finish(self, data: bytes) -> None:
+    def finish(self, data: bytes | None) -> None:
         """Sends the last events."""
         if not self.gone and data:
             self.send(data)

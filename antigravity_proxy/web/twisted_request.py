@@ -29,9 +29,7 @@ class TwistedRequest(server.Request):
         self._request = request
         self.site = request.channel.site
         self.method, self.uri, self.path = request.method, request.uri, request.path
-        self.requestHeaders = Headers(
-            {name: list(values) for name, values in request.requestHeaders.getAllRawHeaders()}
-        )
+        self.requestHeaders = Headers({name: list(values) for name, values in request.requestHeaders.items()})
         self.args: dict[bytes, list[bytes]] = {}
         self.content: Any = BytesIO(request.take_body())
         self.prepath, self.postpath = [], self.path[1:].split(b"/")
@@ -42,7 +40,7 @@ class TwistedRequest(server.Request):
 
     @property
     def admitted(self) -> Any:
-        """What the gate noted."""
+        """The gate's notes."""
         return self._request.admitted
 
     def take_body(self) -> bytes:
@@ -64,7 +62,7 @@ class TwistedRequest(server.Request):
 
 
 class _Channel:
-    """What Twisted's request asks of its channel."""
+    """The part of a channel that Twisted's request uses."""
 
     factory = None
 

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts import ranking, stats
 from antigravity_proxy.accounts.policy import Moment
-from antigravity_proxy.accounts.pool import _AT_ONCE, Pool
+from antigravity_proxy.accounts.pool import AT_ONCE, Pool
 from antigravity_proxy.accounts.ranking import Ranking
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.slices import Slices
@@ -51,7 +51,7 @@ def test_work_that_fails_says_so() -> None:
 
 
 def test_very_many_are_counted_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stats, "_COUNTED_AT_ONCE", 10)
+    monkeypatch.setattr(stats, "COUNTED_AT_ONCE", 10)
     clock = Clock()
     made = Pool(clock, lambda: 1_000_000.0 + clock.seconds(), lambda: 0.0)
     made.update([account(str(number)) for number in range(25)])
@@ -73,25 +73,25 @@ def test_very_many_are_counted_in_slices(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_pool_serves_while_it_takes_thousands() -> None:
     clock = Clock()
     made = Pool(clock, lambda: 1_000_000.0 + clock.seconds(), lambda: 0.0)
-    accounts = [account(str(number)) for number in range(3 * _AT_ONCE)]
+    accounts = [account(str(number)) for number in range(3 * AT_ONCE)]
     fired: list[int] = []
     made.update(accounts).addCallback(lambda _: fired.append(len(made.states)))
-    assert len(made.states) == _AT_ONCE
+    assert len(made.states) == AT_ONCE
     assert made.lease("m") is not None
     clock.advance(0)
-    assert fired == [3 * _AT_ONCE]
+    assert fired == [3 * AT_ONCE]
     made.update(accounts[:1]).addCallback(lambda _: fired.append(len(made.states)))
-    assert fired == [3 * _AT_ONCE]
+    assert fired == [3 * AT_ONCE]
     clock.advance(0)
-    assert fired == [3 * _AT_ONCE, 1]
+    assert fired == [3 * AT_ONCE, 1]
     assert not clock.getDelayedCalls()
 
 
 def test_an_order_takes_in_some_at_each_choice_and_all_where_it_must() -> None:
     now = Moment(0.0, 0.0)
-    states = [AccountState(account(str(number)), number) for number in range(3 * ranking._TAKE_IN_AT_ONCE)]
+    states = [AccountState(account(str(number)), number) for number in range(3 * ranking.TAKE_IN_AT_ONCE)]
     for state in states:
-        state.turn = float(state.serial)
+        state.virtual_time = float(state.serial)
     made = Ranking("m", states, Rules(), now)
     assert made.first(now) is not states[0]  # those that are taken in last come first in the row
     for state in states[1:]:
@@ -104,7 +104,7 @@ def test_an_order_takes_in_some_at_each_choice_and_all_where_it_must() -> None:
 
 def test_an_account_that_left_before_it_was_taken_in_stays_away() -> None:
     now = Moment(0.0, 0.0)
-    states = [AccountState(account(str(number)), number) for number in range(ranking._TAKE_IN_AT_ONCE + 1)]
+    states = [AccountState(account(str(number)), number) for number in range(ranking.TAKE_IN_AT_ONCE + 1)]
     made = Ranking("m", states, Rules(), now)
     made.leave(states[0])
     assert made.first(now, states[1:]) is None

@@ -10,10 +10,11 @@ from support.judging import judge
 from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts.lease import Lease
-from antigravity_proxy.accounts.pool import _MAX_RANKINGS, Pool
+from antigravity_proxy.accounts.pool import MAX_RANKINGS, Pool
 from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import AccountState, OutOfUse, Shortage
+from antigravity_proxy.accounts.watcher import PoolWatcher
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
@@ -286,7 +287,12 @@ def test_who_is_not_offered_a_model_serves_it_only_if_nobody_else_can() -> None:
 def test_a_quota_that_is_used_up_is_told() -> None:
     made, _ = pool("a")
     told: list[AccountState] = []
-    made.on_exhausted = told.append
+
+    class Watcher(PoolWatcher):
+        def exhausted(self, state: AccountState) -> None:
+            told.append(state)
+
+    made.watch(Watcher())
     state = by_name(made)["a"]
     made.penalise(state, "m", limited(30))
     assert told == []
@@ -382,9 +388,9 @@ def test_busy_accounts_are_waited_for_in_a_line() -> None:
 
 def test_orders_of_models_are_bounded() -> None:
     made, _ = pool("a")
-    for number in range(3 * _MAX_RANKINGS):
+    for number in range(3 * MAX_RANKINGS):
         assert used(made, f"m{number}") == "a"
-    assert len(made._rankings) == _MAX_RANKINGS
+    assert len(made._rankings) == MAX_RANKINGS
 
 
 def test_a_lease_on_an_account_that_came_back_as_another_ends_quietly() -> None:

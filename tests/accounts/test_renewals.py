@@ -187,7 +187,7 @@ def test_the_stop_begins_nothing_more() -> None:
 
 
 def test_very_many_are_looked_at_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(renewals, "_LOOKED_AT_ONCE", 2)
+    monkeypatch.setattr(renewals, "LOOKED_AT_ONCE", 2)
     around = Around([ending(str(number), 9.0) for number in range(5)])
     around.go(FIRST + 5 * PACE + 0.1)
     assert len(around.asked) == 5

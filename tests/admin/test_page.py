@@ -59,9 +59,9 @@ def test_parts_stand_in_their_whole_as_they_are_now() -> None:
 
 def test_many_are_drawn_over_several_turns() -> None:
     canvas = Canvas()
-    fragments = [canvas.fragment(str(number)) for number in range(2 * page._AT_ONCE + 1)]
+    fragments = [canvas.fragment(str(number)) for number in range(2 * page.AT_ONCE + 1)]
     running = Deferred.fromCoroutine(canvas.cache.texts(fragments))
-    assert len(canvas.drawn) == page._AT_ONCE
+    assert len(canvas.drawn) == page.AT_ONCE
     assert not running.called
     canvas.clock.advance(0)
     assert len(canvas.drawn) == len(fragments)
@@ -70,9 +70,9 @@ def test_many_are_drawn_over_several_turns() -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     canvas = Canvas()
-    for number in range(3 * page._MOST):
+    for number in range(3 * page.MOST):
         canvas.texts([canvas.fragment(str(number))])
-        assert len(canvas.cache._drawn) <= page._MOST
+        assert len(canvas.cache._drawn) <= page.MOST
 
 
 def test_text_is_never_a_hole() -> None:

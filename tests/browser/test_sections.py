@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,17 +12,19 @@ from typing import Any
 
 import pytest
 from support.admin import Site, site
-from support.chromium import Window
-from support.deferreds import deferred, in_thread
+from support.chromium import SHOTS, Window
+from support.deferreds import deferred, in_thread, until
+from support.judging import judge
 from support.stack import KEY
 from support.vertex import entry
+from support.volumes import update
 
 from antigravity_proxy.canonical.verdict import Failure
 from antigravity_proxy.canonical.windows import Standing
 from antigravity_proxy.canonical.windows import Window as QuotaWindow
-from antigravity_proxy.geminiapi import decision_table as gemini
+from antigravity_proxy.geminiapi.wire import GeminiApi
 from antigravity_proxy.telemetry.record import Attempt, Record
-from antigravity_proxy.vertex import decision_table as vertex
+from antigravity_proxy.vertex.wire import Vertex
 from antigravity_proxy.web.client_keys import ClientKey, digest, render
 
 pytestmark = pytest.mark.browser
@@ -31,6 +34,9 @@ LONG = "the-credential-of-the-department-for-long-names-and-nothing-else"
 FREE, PAID = (f"AIzaSy{name}-{'x' * (32 - len(name))}" for name in ("Free", "Paid"))
 CLIENTS = ("laptop", "ci", "team-frontend", "notebook-of-somebody-with-a-long-name")
 MODELS = ("gemini-3-flash", "gemini-pro-agent", "claude-sonnet-4-6", "claude-opus-4-6-thinking")
+CREDENTIALS = entry(
+    "work", "gemini-key", key=f'"{PAID}"', tier='"paid"', max_per_day="500", quota_group='"work"'
+) + entry(LONG, "gemini-key", key=f'"{FREE}"', tier='"free"', allow_free="true")
 DAY = 86_400
 
 
@@ -39,7 +45,9 @@ def identity(number: int) -> str:
 
 
 @asynccontextmanager
-async def full(directory: Path, accounts: int = 3, **settings: str) -> AsyncIterator[Site]:
+async def full(
+    directory: Path, accounts: int = 3, credentials: str = CREDENTIALS, **settings: str
+) -> AsyncIterator[Site]:
     """A daemon with accounts, official credentials of both upstreams, clients' keys and a state directory."""
     made = datetime(2026, 1, 1, tzinfo=UTC)
     limits = {CLIENTS[0]: {"requests_per_minute": 60, "concurrent": 4, "tokens_per_day": 2_000_000}}
@@ -48,11 +56,9 @@ async def full(directory: Path, accounts: int = 3, **settings: str) -> AsyncIter
     ]
     (directory / "keys.json").write_bytes(render(tuple(keys)))
     service_account = directory / "service-account.json"
-    (directory / "credentials.toml").write_text(
-        entry("work", "gemini-key", key=f'"{PAID}"', tier='"paid"', max_per_day="500", quota_group='"work"')
-        + entry(LONG, "gemini-key", key=f'"{FREE}"', tier='"free"', allow_free="true")
-        + entry("billing", file=f'"{service_account}"', locations='["europe-west4", "global"]')
-    )
+    file = directory / "credentials.toml"
+    file.touch(0o600)
+    file.write_text(credentials + entry("billing", file=f'"{service_account}"', locations='["europe-west4", "global"]'))
     service_account.write_text("{}")
 
     def fill(simulator: Any) -> None:
@@ -68,18 +74,18 @@ async def full(directory: Path, accounts: int = 3, **settings: str) -> AsyncIter
         yield here
 
 
-def used_for_a_month(here: Site) -> None:
-    """Requests of the last month, as if the daemon had served them."""
+def used_for_a_month(here: Site, official: tuple[str, str] = ("work", "billing")) -> None:
+    """Requests of the last month, as if the daemon had served them; ``official``: a key's and an account's name."""
     ledger, chance = here.stack.daemon.usage, random.Random(1)
     now = ledger._epoch
-    served = [identity(0), identity(1), identity(2), "work", "billing"]
+    served = [*map(identity, range(3)), *official]
     for ago in range(29, -1, -1):
         ledger._epoch = lambda ago=ago: now() - ago * DAY
         weekday = 1.0 if ago % 7 not in (2, 3) else 0.3
         for _ in range(int(60 * weekday * chance.uniform(0.6, 1.2))):
             tokens = int(chance.lognormvariate(9.5, 0.8))
             who = chance.choices(served, (6, 5, 4, 2, 1))[0]
-            upstream = "gemini" if who == "work" else "vertex" if who == "billing" else "accounts"
+            upstream = dict(zip(official, ("gemini", "vertex"), strict=True)).get(who, "accounts")
             ledger(
                 Record(
                     id="", began=0.0, method="POST", key=chance.choices(CLIENTS, (5, 2, 3, 1))[0], upstream=upstream,
@@ -89,6 +95,18 @@ def used_for_a_month(here: Site) -> None:
                 )
             )  # fmt: skip
     ledger._epoch = now
+
+
+def used_for_an_hour(here: Site) -> None:
+    """Requests of the last hour, as if the daemon had served them."""
+    history, chance = here.stack.daemon.admin.status._overview._sources.history, random.Random(2)
+    seconds = history._seconds
+    for ago in range(59, -1, -1):
+        history._seconds = lambda ago=ago: seconds() - 60 * ago
+        for _ in range(int(chance.uniform(0, 6) * (1 + ago % 20 / 10))):
+            tokens = int(chance.lognormvariate(9, 0.7))
+            history.note(Record(id="", began=0.0, status=200, streamed=chance.random() > 0.3, tokens_in=tokens))
+    history._seconds = seconds
 
 
 def with_windows(here: Site, count: int) -> None:
@@ -128,14 +146,107 @@ async def test_everything_at_once_can_be_read_on_every_screen(tmp_path: Path, wi
         with_windows(here, 3)
         await traffic(here)
         pool, state = of_upstream(here, "gemini", LONG)
-        pool.penalise(state, "gemini-3.8-flash", gemini.judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=90.0)))
+        pool.penalise(
+            state, "gemini-3.8-flash", GeminiApi().judge(Failure(429, reason="RATE_LIMIT_EXCEEDED", delay=90.0))
+        )
         pool, state = of_upstream(here, "vertex", "billing")
-        pool.penalise(state, "claude-sonnet-4-6", vertex.judge(Failure(403, reason="SERVICE_DISABLED")))
+        pool.penalise(state, "claude-sonnet-4-6", Vertex().judge(Failure(403, reason="SERVICE_DISABLED")))
 
         def go() -> None:
             log_in(window, here.url)
             window.shows("Free tier: Google uses prompts and answers", "#official")
             window.shows("2 of 500", "#c-work")
             window.examine("full")
+
+        await in_thread(go)
+
+
+@deferred(60)
+async def test_what_upstream_refuses_is_told_at_a_glance(tmp_path: Path, window: Window) -> None:
+    async with full(tmp_path) as here:
+        await traffic(here)
+        drift = here.stack.daemon.account_services.drift
+        drift.saw("model", "gemini-9-ultra")
+        drift.saw("finish reason", "BORED")
+        for client in ("claude", "claude", "codex"):
+            record = here.stack.daemon.ledger.open("req", "POST", "openai", "chat")
+            record.error, record.status, record.agent = "upstream_refuses_request", 400, client
+            here.stack.daemon.ledger.close(record)
+        pool = here.stack.daemon.pool
+        pool.penalise(pool.find(identity(0)), "m", judge(Failure(403, appeal=True)))
+        answer = await here.stack.chat()
+
+        def go() -> None:
+            log_in(window, here.url)
+            window.shows("All accounts are on hold", "h1")
+            window.shows("claude", "#refused")
+            window.examine("refused")
+            window.tab_to("resume-all")
+            window.keys(ENTER)
+            window.shows("Serving, but needs attention", "h1")
+            window.open(f"{here.url}/why?id={answer.headers['x-request-id']}")
+            window.examine("why")
+
+        await in_thread(go)
+
+
+@deferred(60)
+async def test_without_an_account_the_page_says_what_to_do(tmp_path: Path, window: Window) -> None:
+    async with site(tmp_path, logged_in=False, ACCOUNTS="0") as here:
+
+        def go() -> None:
+            log_in(window, here.url)
+            window.shows("It can't serve", "h1")
+            window.examine("empty")
+
+        await in_thread(go)
+
+
+@deferred(60)
+async def test_a_key_is_made_and_revoked_by_keyboard_alone(tmp_path: Path, window: Window) -> None:
+    async with full(tmp_path, accounts=60) as here:
+
+        def go() -> None:
+            log_in(window, here.url)
+            window.shows("Page 1 of 2", "#tabs")
+            window.find("#clients summary").send_keys(ENTER)
+            window.find("#clients input[name=name]").send_keys("tablet")
+            window.examine("many")
+            window.find("#clients input[name=name]").send_keys(ENTER)
+            window.shows("The key of tablet", "h1")
+            window.shows("sk-ag-", "#new-key")
+            window.examine("key")
+            window.open(f"{here.url}/")
+            window.find("#revoke-tablet").send_keys(ENTER)
+            window.shows("Revoke this key?", "h1")
+            window.find("button.danger").send_keys(ENTER)
+            window.shows("The key tablet was revoked", ".told")
+
+        await in_thread(go)
+
+
+@deferred(60)
+async def test_a_picture_of_the_page(tmp_path: Path, window: Window) -> None:
+    """The picture of the documentation, at ``PICTURE`` where that names a file (``make screenshot``)."""
+    credentials = entry("gemini-paid", "gemini-key", key=f'"{PAID}"', tier='"paid"', max_per_day="1000")
+    async with full(tmp_path, credentials=credentials) as here:
+        for number, name in enumerate(("ann", "bob", "carla")):
+            update(here.directory, number, email=f"{name}@example.com", name=name.capitalize(), quota_json=None)
+        used_for_a_month(here, ("gemini-paid", "billing"))
+        used_for_an_hour(here)
+        await until(lambda: all(state.standing.tier for state in here.stack.daemon.pool.states))
+        with_windows(here, 3)
+        for state in here.stack.daemon.pool.states:
+            state.quota = {}  # a picture is small
+
+        def go() -> None:
+            log_in(window, here.url)
+            window.shows("All is well", "h1")
+            window.shows("Ann", "#accounts")
+            picture = window.picture((1160, 1500), until="#usage")
+            (SHOTS / "page.png").write_bytes(picture)
+            assert len(picture) <= 100_000
+            if os.environ.get("PICTURE"):
+                Path(os.environ["PICTURE"]).write_bytes(picture)
 
         await in_thread(go)

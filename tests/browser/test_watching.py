@@ -180,7 +180,7 @@ async def test_what_changes_leaves_the_focus_where_it_is(tmp_path: Path, window:
 async def test_a_line_that_breaks_is_told_and_mends_itself(tmp_path: Path, window: Window) -> None:
     async with site(tmp_path, logged_in=False) as here:
         await in_thread(log_in, window, here.url)
-        here.stack.daemon.admin.status._events.stop()
+        here.stack.daemon.admin.status.live.stop()
         await in_thread(window.shows, "Connection lost", "#live")
         await here.stack.chat()
         await in_thread(window.shows, "Live", "#live")

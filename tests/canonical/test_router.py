@@ -79,6 +79,14 @@ def test_what_makes_vectors_only_does_not_chat(name: str) -> None:
         route(name)
 
 
+def test_what_speaks_only_does_not_write() -> None:
+    name = "gemini-3.8-flash-tts"
+    with pytest.raises(ModelNotFound, match="/v1/audio/speech"):
+        route(name)
+    spoken = route(name, extra_config={"responseModalities": Raw(b'["AUDIO"]')})
+    assert ("gemini", name, "") in spoken
+
+
 def test_the_depth_that_is_asked_for_is_the_models() -> None:
     assert route("gemini-3.1-pro", reasoning=Reasoning(effort="low"))[1] == (
         "gemini",
@@ -159,13 +167,14 @@ def test_claudes_names_on_vertex() -> None:
 def test_what_only_official_upstreams_can() -> None:
     router = Router(Catalogue(aliases={"vec": ("gemini/gemini-embedding-2",)}), Routing(serving=ALL))
     for name in ("vec", "gemini-embedding-2"):
-        [model] = router.special(name, "vectors")
+        model, *others = router.special(name, "vectors")
         assert (model.upstream, model.id, model.thinking) == ("gemini", "gemini-embedding-2", None)
+        assert [other.upstream for other in others] == ([] if name == "vec" else ["vertex"])
     with pytest.raises(ModelNotFound, match="ask for gemini-embedding-001, gemini-embedding-2"):
         router.special("text-embedding-3-small", "vectors")
     with pytest.raises(ModelNotFound, match="set GEMINI_API_KEYS"):
         Router(Catalogue()).special("x", "vectors")
-    offered = Router(Catalogue(), Routing(serving=ALL, offered={"gemini": OFFERS}))
+    offered = Router(Catalogue(), Routing(serving=ALL - {"vertex"}, offered={"gemini": OFFERS}))
     with pytest.raises(ModelNotFound, match="no model that is offered"):
         offered.special("x", "speech")
     assert len(offered.public()) == len(offered.public())
@@ -173,7 +182,10 @@ def test_what_only_official_upstreams_can() -> None:
 
 def test_speech_is_asked_for_by_a_call() -> None:
     router = Router(Catalogue(), Routing(serving=ALL))
-    assert route("gemini-3.8-flash-tts", router, speech=Speech("Kore")) == [("gemini", "gemini-3.8-flash-tts", "")]
+    assert route("gemini-3.8-flash-tts", router, speech=Speech("Kore")) == [
+        ("gemini", "gemini-3.8-flash-tts", ""),
+        ("vertex", "gemini-3.8-flash-tts", ""),
+    ]
 
 
 def test_a_picture_of_a_model_that_makes_none_is_made_by_one_that_does() -> None:

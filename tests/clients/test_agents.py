@@ -15,6 +15,8 @@ from support.programs import BUILD, run
 from support.stack import KEY, stack
 from support.vertex import vertex
 
+from antigravity_proxy.canonical.windows import FIVE_HOURS, Standing, Window
+
 MODULES = BUILD / "node_modules"
 NODE = shutil.which("node") or "node"
 OPENCODE = MODULES / "opencode-linux-x64" / "bin" / "opencode"  # the registry has it for other systems too, not for all
@@ -146,17 +148,27 @@ async def test_a_task_with_a_tool(tmp_path: Path, name: str) -> None:
         assert WORD in json.dumps(result["parts"][0]["functionResponse"])
 
 
-@pytest.mark.parametrize("alias", ["", f"{MODEL}=claude-sonnet-4-6"])
+KEYED = f'[[credential]]\nname = "key"\nkind = "gemini-key"\nkey = "AIzaSy{"1" * 33}"\n'
+#: by what official credential: its entry besides a service account, the model's alias, and where requests must go
+OFFICIAL = {
+    "gemini key": (KEYED, "", "/v1beta/models/"),
+    "vertex gemini": ("", "", "/publishers/google/"),
+    "vertex claude": ("", f"{MODEL}=claude-sonnet-4-6", "/publishers/anthropic/"),
+}
+
+
+@pytest.mark.parametrize("way", OFFICIAL)
 @pytest.mark.parametrize("name", ["claude", "codex"])
 @deferred(150)
-async def test_a_task_with_a_tool_by_vertex(tmp_path: Path, name: str, alias: str) -> None:
+async def test_a_task_with_a_tool_by_official_credentials(tmp_path: Path, name: str, way: str) -> None:
     agent = AGENTS[name]
     if not Path(str(agent.argv[0])).exists() or not MODULES.exists():
         pytest.skip("no node, or no such program for this system")
     home = tmp_path / "home"
     home.mkdir()
     (home / NOTE).write_text(f"The word is {WORD}.\n")
-    async with vertex(tmp_path, "one", aliases=alias) as running:
+    more, alias, place = OFFICIAL[way]
+    async with vertex(tmp_path, "one", more=more, order="gemini,vertex,accounts", aliases=alias) as running:
         for path, content in agent.files(running.url).items():
             (home / path).parent.mkdir(exist_ok=True)
             (home / path).write_text(content)
@@ -165,6 +177,26 @@ async def test_a_task_with_a_tool_by_vertex(tmp_path: Path, name: str, alias: st
         assert ended.status == 0, ended.everything
         assert f"The tools answered: {agent.tool} says" in ended.out
         assert WORD in ended.out
-        publisher = "anthropic" if alias else "google"
         assert running.simulator.requests
-        assert all(f"/publishers/{publisher}/" in received.path for received in running.simulator.requests)
+        assert all(place in received.path for received in running.simulator.requests)
+
+
+@pytest.mark.parametrize("sockets", ["true", "false"])
+@deferred(100)
+async def test_codex_notes_what_is_left_of_the_windows(tmp_path: Path, sockets: str) -> None:
+    agent = AGENTS["codex"]
+    if not Path(str(agent.argv[0])).exists() or not MODULES.exists():
+        pytest.skip("no node, or no such program for this system")
+    home = tmp_path / "home"
+    (home / ".codex").mkdir(parents=True)
+    async with stack(tmp_path, accounts=1) as running:
+        (state,) = running.daemon.pool.states
+        ends = running.daemon.pool.now().epoch + 9000
+        state.stands(Standing({"Gemini models": {FIVE_HOURS: Window(0.6, ends)}}))
+        (config,) = agent.files(running.url).values()
+        config = config.replace('wire_api = "responses"', f'wire_api = "responses"\nsupports_websockets = {sockets}')
+        (home / ".codex" / "config.toml").write_text(config)
+        ended = await run([str(word) for word in agent.argv], home, "say hello", **agent.environment(running.url))
+        assert ended.status == 0, ended.everything
+        noted = "".join(path.read_text() for path in (home / ".codex" / "sessions").rglob("*.jsonl"))
+        assert '"primary":{"used_percent":40.0,"window_minutes":300,' in noted

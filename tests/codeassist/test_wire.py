@@ -95,5 +95,5 @@ def test_failures_are_read_and_judged() -> None:
     said = WIRE.read_failure(b'{"error":{"code":429}}', 0.0)
     assert WIRE.judge(said).cause is Cause.EXHAUSTED
     assert WIRE.verdict(Cause.SILENT).cause is Cause.SILENT
-    assert WIRE.quirk_for(MODELS["gemini-3-flash"], "stopSequences") is Quirk.NO_STOP_SEQUENCES
+    assert WIRE.fixes_for(MODELS["gemini-3-flash"], "stopSequences") == {Quirk.NO_STOP_SEQUENCES}
     assert WIRE.name == "codeassist"

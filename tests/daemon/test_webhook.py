@@ -10,8 +10,10 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from support.deferreds import deferred, until
-from support.stack import Stack, stack
+from support.admin import site
+from support.browser import Browser
+from support.deferreds import deferred, in_thread, until
+from support.stack import KEY, Stack, stack
 from twisted.logger import formatEvent, globalLogPublisher
 
 from antigravity_proxy.daemon import notices, webhook
@@ -62,7 +64,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def hook(running: Stack) -> webhook.Webhook:
-    found: webhook.Webhook = running.daemon._webhook
+    found: webhook.Webhook = running.daemon.webhook
     return found
 
 
@@ -81,6 +83,45 @@ async def test_an_account_that_is_barred_is_told_without_a_word_of_whose_it_is(
         text = json.dumps(told)
         assert "@" not in text
         assert "ya29" not in text
+
+
+@deferred(40)
+async def test_a_ban_is_told_with_what_it_means_once_over_a_restart_and_ends_by_the_command(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    given = {"PROXY_WEBHOOK_URL": receiver.url, "PROXY_STATE_DIR": str(tmp_path / "state")}
+    async with site(tmp_path, ACCOUNTS="2", **given) as here:
+        here.stack.simulator.script(faults.barred())
+        assert (await here.stack.chat()).status == 503
+        await until(lambda: bool(receiver.posts))
+        told = receiver.posts[0]
+        assert told["event"] == "account_barred"
+        assert told["text"].endswith(notices.ON_HOLD)
+    async with site(tmp_path, ACCOUNTS="2", **given) as here:
+        assert (await here.stack.chat()).status == 503
+        other = next(state for state in here.stack.daemon.pool.states if state.credential.id != told["account"])
+        other.bar("its sign-in has expired")
+        await until(lambda: any(post["event"] == "sign_in_dead" for post in receiver.posts))
+        here.stack.daemon.pool.forgive(other.credential.id)
+        body, sent = b'{"action": "resume-all", "account": ""}', {"authorization": f"Bearer {KEY}"}
+        ended = await in_thread(
+            Browser().request, "POST", f"{here.url}/accounts", body, sent | {"content-type": "application/json"}
+        )
+        assert ended.status == 200
+        assert (await here.stack.chat()).status == 200
+    assert [post["event"] for post in receiver.posts].count("account_barred") == 1
+
+
+@deferred(30)
+async def test_a_credential_that_is_refused_is_told_by_its_name(tmp_path: Path, receiver: Receiver) -> None:
+    key = "AIzaSyOne-" + "1" * 29
+    async with stack(tmp_path, accounts=0, GEMINI_API_KEYS=f"work={key}", PROXY_WEBHOOK_URL=receiver.url) as running:
+        running.daemon.account_services.official.upstreams["gemini"].pool.find("work").bar("the key was leaked")
+        await until(lambda: bool(receiver.posts))
+        (told,) = receiver.posts
+        assert (told["event"], told["account"]) == ("account_barred", "work")
+        assert told["message"] == "work: the key was leaked"
+        assert key not in str(told)
 
 
 @deferred(30)

@@ -82,7 +82,7 @@ async def test_every_query_asks_for_what_there_is_and_everything_is_asked_for(tm
         replicas: Any = object()  # their figures' names are all that is asked for
         shared = Figures(gauges.of_replicas(replicas)).describe()
         exported = {name: set[str]() for family in shared for name in names_of(family)}
-        for family in running.daemon._observability.metrics.registry.collect():
+        for family in running.daemon.observability.metrics.registry.collect():
             for name in names_of(family):
                 exported[name] = set()
             for sample in family.samples:

@@ -10,8 +10,14 @@ from typing import Any
 import pytest
 from anthropic.types import content_block_param, message_create_params, tool_union_param
 from google.genai import types as genai
-from openai.types import chat, completion_create_params, image_edit_params, image_generate_params
-from openai.types.audio import transcription_create_params
+from openai.types import (
+    chat,
+    completion_create_params,
+    embedding_create_params,
+    image_edit_params,
+    image_generate_params,
+)
+from openai.types.audio import speech_create_params, transcription_create_params
 from openai.types.chat import completion_create_params as chat_create_params
 from openai.types.responses import response_create_params
 from support.field_tables import camel, official, tables
@@ -59,6 +65,8 @@ OPENAI = [
     fields(response_create_params.ResponseCreateParamsNonStreaming),
     fields(image_generate_params.ImageGenerateParamsNonStreaming, image_edit_params.ImageEditParamsNonStreaming),
     fields(transcription_create_params.TranscriptionCreateParamsNonStreaming),
+    fields(embedding_create_params.EmbeddingCreateParams),
+    fields(speech_create_params.SpeechCreateParams),
 ]
 
 

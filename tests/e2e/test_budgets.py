@@ -11,6 +11,7 @@ import openai
 import pytest
 from support.deferreds import deferred, in_thread
 from support.stack import Answer, Stack, stack
+from twisted.internet.defer import Deferred, gatherResults
 
 from antigravity_proxy.web.client_keys import ClientKey, digest, render
 from antigravity_proxy.web.client_keys_writing import load
@@ -105,3 +106,30 @@ def test_a_budget_that_can_not_be_is_refused(limit: Any, tmp_path: Path) -> None
     assert made.exit_code == 0
     assert (load(path)[0].tokens_per_day, load(path)[0].tokens_per_month) == (5, 50)
     assert "5 tokens a day; 50 tokens a month" in call("client-key", "list", "--file", path).stdout
+
+
+@deferred(40)
+async def test_choices_that_fan_out_count_each_and_can_not_pass_a_budget_together(tmp_path: Path) -> None:
+    text = "word " * 200
+    fields = {"messages": [{"role": "user", "content": text}]}
+    async with stack(tmp_path, accounts=3, PROXY_CLIENT_KEYS_FILE=keys_file(tmp_path, tokens_per_day=100_000)) as one:
+        alone = await ask(one, **fields)
+        one.simulator.requests.clear()
+        several = await ask(one, n=4, **fields)
+        assert len(several.json["choices"]) == 4
+        told = [alone.json["usage"]["total_tokens"], several.json["usage"]["total_tokens"]]
+        assert len(one.simulator.requests) == 4
+        rows = (await one.request("GET", "/usage?by=key")).json["rows"]
+        used = sum(row["in"] + row["out"] for row in rows)
+        assert used == sum(told), "each choice counts once"
+        left = await ask(one, **fields)
+        assert 100_000 - used - told[0] <= int(left.headers["x-ratelimit-remaining-tokens"]) < 100_000 - used
+    limit = several.json["usage"]["prompt_tokens"] * 3 // 2  # a prompt counts once, whatever the number of choices
+    async with stack(tmp_path / "two", PROXY_CLIENT_KEYS_FILE=keys_file(tmp_path, tokens_per_day=limit)) as two:
+        answers = await gatherResults([Deferred.fromCoroutine(ask(two, n=3, **fields)) for _ in range(4)])
+        assert sorted(answer.status for answer in answers) == [200, 429, 429, 429]
+        assert {answer.headers["retry-after"] for answer in answers if answer.status == 429} == {"2"}
+        assert len(two.simulator.requests) == 3
+        refused = await ask(two, **fields)
+        assert (refused.status, len(two.simulator.requests)) == (429, 3)
+        assert int(refused.headers["retry-after"]) > 2

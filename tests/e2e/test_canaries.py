@@ -138,14 +138,14 @@ class Canaries:
         ):
             self.running.simulator.script(*planned)
             await self.ask("POST", path, body)
-            self.running.simulator._script.clear()
+            self.running.simulator.clear_script()
             self.forgive()
 
 
 @contextmanager
 def logged(running: Stack) -> Iterator[None]:
     """Sends every event to the daemon's own log, as its process does."""
-    observer = running.daemon._observability.log_observer()
+    observer = running.daemon.observability.log_observer()
     globalLogPublisher.addObserver(observer)
     try:
         yield
@@ -209,10 +209,10 @@ async def go_wrong(canaries: Canaries, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = running.volume.directory
     running.volume.add(7, access_token=7, refresh_token=f"{SECRETS[-5]}")
     (directory / "gui_config.json").write_text('{"proxy": {"api_key": "' + KEY)
-    await running.daemon._volume.read()
+    await running.daemon.volume.read()
     await pages(canaries)
     (directory / "cloud_accounts.db").rename(directory / "account-0@example.com.db")
-    await running.daemon._volume.read()
+    await running.daemon.volume.read()
     await pages(canaries)
 
 

@@ -47,10 +47,13 @@ async def test_a_key_is_made_with_limits_shown_once_used_and_revoked(tmp_path: P
         assert found[0] not in page
         assert found[0] not in path.read_text()
         assert "60 requests a minute" in page
-        assert re.search(r"[1-9]\d* today", page)
-        revoked = await send(here, revoke="ann")
+        assert re.search(r"[1-9]\d* of 100k today", page)
+        asked = await send(here, revoke="ann")
+        assert "Revoke this key?" in asked.body.decode()
+        assert here.stack.daemon.client_keys.keys
+        revoked = await send(here, revoke="ann", confirmed="yes")
         assert revoked.status == 303
-        await until(lambda: not here.stack.daemon._client_keys.keys)
+        await until(lambda: not here.stack.daemon.client_keys.keys)
         answer = await here.stack.request("POST", "/v1/chat/completions", CHAT, authorization=f"Bearer {found[0]}")
         assert answer.status == 401
 
@@ -65,7 +68,7 @@ async def test_what_can_not_be_changes_nothing_and_is_said(tmp_path: Path) -> No
             {"name": "ann", "per_minute": "0"},
             {"name": "ann", "tokens_per_day": "-5"},
             {"name": "ann", "expires": "soon"},
-            {"revoke": "nobody"},
+            {"revoke": "nobody", "confirmed": "yes"},
         ):
             refused = await send(here, **fields)
             assert refused.status == 400, fields

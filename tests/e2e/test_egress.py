@@ -65,14 +65,14 @@ async def test_the_apps_proxy_is_followed_without_a_restart_and_a_wrong_one_is_n
 
         assert (await running.chat()).status == 200
         configure(first.url)
-        await until(lambda: running.daemon.account_services.egresses._default == Secret(first.url))
+        await until(lambda: running.daemon.account_services.egresses.proxy == Secret(first.url))
         assert (await running.chat()).status == 200
         assert len(first.targets) == 1
         configure("gopher://nowhere")
         await until(lambda: running.daemon.state.config.upstream_proxy == Secret("gopher://nowhere"))
-        assert running.daemon.account_services.egresses._default == Secret(first.url)
+        assert running.daemon.account_services.egresses.proxy == Secret(first.url)
         configure("", enabled=False)
-        await until(lambda: running.daemon.account_services.egresses._default is None)
+        await until(lambda: running.daemon.account_services.egresses.proxy is None)
 
 
 @deferred()
@@ -96,7 +96,7 @@ async def test_an_accounts_broken_proxy_is_no_other_accounts_trouble(tmp_path: P
         for user in "abc":
             assert (await running.chat(user=user)).status == 200
         assert {received.token for received in running.simulator.requests} == {"ya29.sim-0"}
-        assert not running.daemon.account_services.bases._avoid
+        assert not running.daemon.account_services.bases.avoided
         _, *broken_ones = sorted((state.credential for state in running.daemon.pool.states), key=lambda each: each.id)
         await running.daemon.pool.update(broken_ones)
         answer = await running.chat()

@@ -128,8 +128,8 @@ def failed(case: Case, dialect: str) -> tuple[int, str]:
 async def asked(running: Stack, ask: Ask, stream: bool, name: str, fault: Fault, times: int) -> tuple[Told, list[str]]:
     """What the client made of it, and the tokens that upstream was asked with: two fresh accounts, none left leased."""
     await running.daemon.pool.update([account(f"{name}.{times}.{n}".replace(" ", "_")) for n in "ab"])
-    running.daemon.account_services.bases._avoid.clear()
-    running.simulator._script.clear()
+    running.daemon.account_services.bases.avoided.clear()
+    running.simulator.clear_script()
     running.simulator.requests.clear()
     running.simulator.script(fault, times=times)
     told = await in_thread(ask, stream)

@@ -242,7 +242,7 @@ async def test_with_one_account_trouble_is_tried_again_on_it(tmp_path: Path) -> 
 @deferred()
 async def test_an_unreachable_host_is_passed_over_for_a_while(tmp_path: Path) -> None:
     async with stack(tmp_path) as running:
-        running.daemon.account_services.bases._urls.insert(0, b"http://127.0.0.1:1/v1internal")
+        running.daemon.account_services.bases.urls.insert(0, b"http://127.0.0.1:1/v1internal")
         assert (await running.chat("One conversation")).status == 200
         assert (await running.chat("Another")).status == 200
         assert tokens(running) == ["ya29.sim-1", "ya29.sim-0"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import openai
 import pytest
@@ -85,6 +86,7 @@ ROWS: list[tuple[str, int, int | None]] = [
     ("O2-per-day", 429, 900),
     ("O3-per-minute", 429, 41),
     ("O4-prepay", 503, None),
+    ("O5-spend-cap", 429, 60),
     ("O6-bare", 429, 5),
     ("O10-key-invalid", 503, 60),
     ("O11-key-kind", 503, None),
@@ -96,6 +98,7 @@ ROWS: list[tuple[str, int, int | None]] = [
     ("O16-service-disabled", 503, None),
     ("O17-billing", 503, None),
     ("O18-user-project", 503, 600),
+    ("O20-vpc", 503, None),
     ("O21-forbidden", 503, 600),
 ]
 
@@ -225,7 +228,7 @@ async def test_the_file_is_followed(tmp_path: Path) -> None:
         path = tmp_path / "credentials.toml"
         for text in ("[[broken", entry("two", TWO)):
             path.write_text(text)
-            await running.daemon._credentials.look()
+            await running.daemon.credentials.look()
         assert (await running.chat(model=MODEL)).status == 200
         assert keys_of(running.simulator) == ["two"]
 
@@ -357,7 +360,7 @@ async def test_no_key_comes_out_anywhere(tmp_path: Path) -> None:
     settings = {"LOG_LEVEL": "debug", "LOG_FILE": str(log), "GEMINI_API_KEYS": f"one={secret},two={auth}"}
     said: list[bytes] = []
     async with keyed(tmp_path, **settings) as running:
-        observer = running.daemon._observability.log_observer()
+        observer = running.daemon.observability.log_observer()
         globalLogPublisher.addObserver(observer)
         try:
             await running.daemon.account_services.official.look()
@@ -464,11 +467,43 @@ async def test_speech_by_openais_package(tmp_path: Path) -> None:
             ({"response_format": "wav", "speed": 2}, "speed"),
             ({"response_format": "wav", "input": ""}, "input"),
             ({"response_format": "wav", "voice": {"id": "x"}}, "voice"),
-            ({"response_format": "wav", "stream_format": "sse"}, "stream_format"),
+            ({"response_format": "wav", "stream_format": "x"}, "stream_format"),
         ):
             asked = {"model": "gemini-3.8-flash-tts", "voice": "alloy", "input": "x"} | fields
             refused = await running.request("POST", "/v1/audio/speech", asked)
             assert (refused.status, refused.json["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize("model", ["gemini-3.8-flash-tts", "gemini-3.1-flash-tts-preview"])
+@deferred()
+async def test_streamed_speech_by_openais_package(tmp_path: Path, model: str) -> None:
+    """Of a model that doesn't stream it comes in one piece."""
+    async with keyed(tmp_path) as running:
+
+        def ask(form: Literal["audio", "sse"]) -> bytes:
+            with openai.OpenAI(base_url=f"{running.url}/v1", api_key=KEY, max_retries=0) as client:
+                return client.audio.speech.create(
+                    model=model, voice="alloy", input="Hi", response_format="wav", stream_format=form
+                ).read()
+
+        wav, events = await in_thread(lambda: ask("audio")), await in_thread(lambda: ask("sse"))
+        assert (wav[:8], len(wav)) == (b"RIFF\xff\xff\xff\xff", 24_044)
+        told = [json.loads(line[6:]) for line in events.decode().splitlines() if line]
+        assert b"".join(base64.b64decode(each["audio"]) for each in told[:-1]) == wav
+        assert told[-1]["type"] == "speech.audio.done"
+        asked = running.simulator.requests[-1].path.rpartition(":")[2]
+        assert asked == ("streamGenerateContent" if model == "gemini-3.8-flash-tts" else "generateContent")
+
+
+@deferred()
+async def test_sound_that_breaks_off_does_not_end_well(tmp_path: Path) -> None:
+    async with keyed(tmp_path) as running:
+        asked = {"model": "gemini-3.8-flash-tts", "voice": "alloy", "input": "x", "response_format": "pcm"}
+        running.simulator.script(Fault(reset=True, after=1), times=2)
+        with pytest.raises(ConnectionError):
+            await running.request("POST", "/v1/audio/speech", asked | {"stream_format": "audio"})
+        answer = await running.request("POST", "/v1/audio/speech", asked | {"stream_format": "sse"})
+        assert answer.body.splitlines()[-2].startswith(b'data: {"error"')
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ async def test_each_state_while_running(
 ) -> None:
     async with stack(tmp_path) as running:
         happens(running)
-        await running.daemon._volume.read()
+        await running.daemon.volume.read()
         assert await told(running) == (status, codes)
         assert running.daemon.pool.states
         running.daemon.health.draining = False

@@ -85,7 +85,7 @@ async def test_open_streams_and_renewals_are_told(tmp_path: Path) -> None:
 async def test_a_volume_that_breaks_is_told(tmp_path: Path, no_leaks: list[Any]) -> None:
     async with stack(tmp_path) as running:
         (running.volume.directory / "cloud_accounts.db").rename(tmp_path / "elsewhere")
-        await running.daemon._volume.read()
+        await running.daemon.volume.read()
         found = await metrics(running)
         assert found["volume_up"] == 0
         assert found["volume_reads_failed_total"] >= 1

@@ -31,7 +31,7 @@ async def test_page_capacity_and_check_agree(tmp_path: Path) -> None:
         assert (told["bad"]["state"], told["bad"]["why"]) == ("out", "the key was leaked: Google has blocked it")
         assert "1 of 1 account and 1 of 2 official credentials can serve now" in page
         assert "The key was leaked: Google has blocked it" in page
-        found = await running.findings(stack.daemon._settings)
+        found = await running.findings(stack.daemon.settings)
         said = {each.message.partition(":")[0]: each for each in found if each.subject == "official"}
         assert (said["good"].level, said["good"].message) == ("ok", "good: ready")
         assert said["bad"].message == "bad: out: the key was leaked: Google has blocked it"

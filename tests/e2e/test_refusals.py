@@ -40,7 +40,7 @@ def tokens(running: Stack) -> list[str]:
 
 async def asked_by_all(running: Stack, dialect: str, stream: bool, fault: Fault, times: int) -> tuple[Told, int]:
     """What the official client made of it, and the number of attempts."""
-    running.simulator._script.clear()
+    running.simulator.clear_script()
     running.simulator.requests.clear()
     running.simulator.script(fault, times=times)
     with DIALECTS[dialect](running.url) as ask:
@@ -135,14 +135,14 @@ async def test_a_refused_text_costs_one_attempt_until_it_passes(tmp_path: Path, 
         path, body = bodies(stream)[dialect]
         for attempts in (2, 1, 1, 1):
             running.simulator.requests.clear()
-            running.simulator._script.clear()
+            running.simulator.clear_script()
             running.simulator.script(faults.bare_limit(), times=9)
             answer = await running.request("POST", path, body)
             assert (answer.status, code_of(dialect, answer)) == (400, "upstream_refuses_request")
             assert len(running.simulator.requests) == attempts
             sent = running.simulator.requests[0].json["request"]["systemInstruction"]["parts"]
             assert AGENT in "".join(part["text"] for part in sent)  # as the client wrote it
-        running.simulator._script.clear()
+        running.simulator.clear_script()
         assert (await running.request("POST", path, body)).status == 200
         assert cooling(running) == 0
         running.simulator.requests.clear()
@@ -261,8 +261,8 @@ async def test_what_no_table_knows_is_counted_and_told(tmp_path: Path) -> None:
         ):
             assert name in told
         assert "field candidates.mood" in told
-        found = await running_findings.findings(running.daemon._settings)
+        found = await running_findings.findings(running.daemon.settings)
         assert any("gemini-9-ultra" in each.message for each in found)
         assert b'antigravity_drift_total{kind="reason"} 1.0' in (await running.request("GET", "/metrics")).body
-    found = await running_findings.findings(running.daemon._settings)
+    found = await running_findings.findings(running.daemon.settings)
     assert [each.message for each in found if "is not known" in each.message]

@@ -48,7 +48,7 @@ async def test_the_parts_of_a_request_under_way_show_their_state_and_no_secret(t
         await until(lambda: running.daemon.pool.counters.held == 1 and bool(running.simulator.requests))
         daemon = running.daemon
         egress = daemon.account_services.egresses.default()
-        lasting = [daemon.pool, daemon._in_force, egress._connections, egress.endpoints.proxy_health]
+        lasting = [daemon.pool, daemon.in_force, egress._connections, egress.endpoints.proxy_health]
         passing = [each for each in gc.get_objects() if type(each) in KINDS]
         found = {kind: [each for each in (*lasting, *passing) if type(each) is kind] for kind in KINDS}
         for kind, objects in found.items():

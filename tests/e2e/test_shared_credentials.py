@@ -66,7 +66,7 @@ def single(directory: Path, file: str = FILE, **settings: str) -> AbstractAsyncC
 
 def _sharing(running: Stack) -> bool:
     replicas = running.daemon.account_services.replicas
-    return not replicas._parts.link.status.trouble and replicas._parts.sync._round is None
+    return not replicas.parts.link.status.trouble and replicas.parts.sync._round is None
 
 
 def standing(running: Stack) -> list[Any]:
@@ -121,7 +121,7 @@ async def test_what_one_was_told_of_a_credential_the_other_asks_nobody_again(tmp
         for row, model in ROWS.items():
             one.simulator.script(fault(row), times=4)
             assert (await asked(one, model))[0] >= 400, row
-            one.simulator._script.clear()
+            one.simulator.clear_script()
             one.simulator.requests.clear()
             status, code, after = await asked(one, model)
             before = standing(one)
@@ -140,7 +140,7 @@ async def test_a_conversation_stays_with_the_upstream_that_served_it_at_another_
         for key in (ONE, TWO):
             one.simulator.script(fault("O3-per-minute"), token=key)
         served = [await one.chat("a conversation", model=MODEL)]
-        sessions = two.daemon.account_services.replicas._parts.state.sessions
+        sessions = two.daemon.account_services.replicas.parts.state.sessions
         await until(lambda: bool(len(sessions)))
         forgive(one)
         await until(lambda: not any(part[2] for part in standing(two) if len(part) == 4))

@@ -34,7 +34,7 @@ async def pair(directory: Path, *keys: ClientKey) -> AsyncIterator[tuple[Stack, 
     with redis_server(directory / "redis") as redis:
         settings = {"REDIS_URL": redis.url, "PROXY_CLIENT_KEYS_FILE": str(path)}
         async with stack(directory, **settings) as one, replica(one) as two:
-            links = [each.daemon.account_services.replicas._parts.link for each in (one, two)]
+            links = [each.daemon.account_services.replicas.parts.link for each in (one, two)]
             await until(lambda: all(not link.status.trouble for link in links))
             yield one, two, redis
 

@@ -162,7 +162,7 @@ async def test_nothing_that_the_query_says_is_shown_as_it_is(tmp_path: Path, vec
 
 
 def no_refresh_token(here: Site) -> None:
-    consents = here.simulator.consent._codes
+    consents = here.simulator.consent.codes
     for code, each in consents.items():
         consents[code] = replace(each, offline=False)
 
@@ -171,7 +171,7 @@ def scopes(scope: str) -> Callable[[Site], None]:
     """The person ticked only these."""
 
     def change(here: Site) -> None:
-        consents = here.simulator.consent._codes
+        consents = here.simulator.consent.codes
         for code, each in consents.items():
             consents[code] = replace(each, scope=scope)
 
@@ -180,7 +180,7 @@ def scopes(scope: str) -> Callable[[Site], None]:
 
 def somebody(**person: Any) -> Callable[[Site], None]:
     def change(here: Site) -> None:
-        consents = here.simulator.consent._codes
+        consents = here.simulator.consent.codes
         for code, each in consents.items():
             consents[code] = replace(each, person=person)
 
@@ -516,7 +516,7 @@ async def test_without_a_readable_configuration_nobody_gets_in(tmp_path: Path) -
 @deferred(30)
 async def test_other_paths_and_methods(tmp_path: Path, method: str, path: str, status: int) -> None:
     async with site(tmp_path, logged_in=False) as here:
-        answer = await in_thread(here.browser._request, method, here.url + path, None, {"x-api-key": KEY})
+        answer = await in_thread(here.browser.request, method, here.url + path, None, {"x-api-key": KEY})
         assert (answer.status, is_guarded(answer)) == (status, True)
         assert ("allow" in answer.headers) == (status == 405)
 

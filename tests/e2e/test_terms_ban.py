@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.admin import Site, site
-from support.browser import hidden
+from support.browser import Browser, hidden
 from support.deferreds import deferred, in_thread, until
 from support.sdks import DIALECTS, QUESTION
 from support.stack import KEY, Stack, stack
@@ -93,6 +93,14 @@ async def test_everybody_is_told_and_the_command_ends_it(tmp_path: Path, read_on
         page = (await here.get("/")).body
         assert b"All accounts are on hold: Google has barred one of them" in page
         assert b"Resume all accounts" in page
+        assert b"0 of 3 accounts can serve now" in page
+        assert page.count(b">On hold<") == 2
+        identity = (await running.chat()).headers["x-request-id"]
+        why = await here.get(f"/why?id={identity}", Browser(), authorization=f"Bearer {KEY}")
+        assert {line["why"] for line in why.json["standings"][0]["lines"]} == {
+            "all accounts are on hold: Google has barred one of them for its terms"
+        }
+        assert why.json["standings"][0]["couldServe"] == 0
         assert await command(here) == "All accounts are used again."
         assert (await running.chat()).status == 200
         assert (await health(running))["status"] == "healthy"

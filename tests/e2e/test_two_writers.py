@@ -59,7 +59,7 @@ async def pause(here: Site, identity: str, action: str) -> int:
     """The status of the daemon's answer to a change."""
     body = f'{{"action": "{action}", "account": "{identity}"}}'.encode()
     sent = {"content-type": "application/json", "authorization": f"Bearer {KEY}"}
-    answer = await in_thread(Browser()._request, "POST", here.url + "/accounts", body, sent)
+    answer = await in_thread(Browser().request, "POST", here.url + "/accounts", body, sent)
     return int(answer.status)
 
 

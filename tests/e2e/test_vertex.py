@@ -11,6 +11,7 @@ from support.deferreds import deferred
 from support.stack import Answer, Stack, stack
 from support.vertex import entry, vertex
 
+from antigravity_proxy.simulator import claude
 from antigravity_proxy.simulator.consent import CLIENT_ID, CLIENT_SECRET
 from antigravity_proxy.simulator.faults import Fault
 
@@ -137,6 +138,7 @@ async def test_counts_are_upstreams_own(tmp_path: Path) -> None:
 #: row of the table → the model that is asked for, status with nobody else, Retry-After at least
 ROWS: list[tuple[str, str, int, int | None]] = [
     ("O7-shared-capacity", FLASH, 503, 5),
+    ("O5-spend-cap", FLASH, 429, 60),
     ("O8-base-model-quota", SONNET, 429, 60),
     ("O9-provisioned", FLASH, 429, 10),
     ("O16-service-disabled", FLASH, 503, None),
@@ -227,11 +229,8 @@ async def test_o12_a_refused_token_is_renewed_once(tmp_path: Path) -> None:
 )
 @deferred()
 async def test_a_row_that_ends_a_request(tmp_path: Path, row: str, model: str, status: int, attempts: int) -> None:
-    policy = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SECURITY_POLICY_VIOLATED"}
-    denied = {"error": {"code": 403, "message": "no", "status": "PERMISSION_DENIED", "details": [policy]}}
-    what = Fault(403, json.dumps(denied).encode()) if row == "O20-vpc" else fault(row)
     async with vertex(tmp_path, "one") as running:
-        running.simulator.script(what, times=3)
+        running.simulator.script(fault(row), times=3)
         asked = await (ask(running, model) if model == SONNET else running.chat(model=model))
         assert asked.status == status, asked.body
         assert len(running.simulator.requests) == attempts
@@ -310,18 +309,85 @@ async def test_claudes_answer_that_breaks_off_is_told(tmp_path: Path, stream: bo
 
 
 @deferred()
+async def test_claudes_events_come_back_to_an_anthropic_client_as_they_are(tmp_path: Path) -> None:
+    usage = {"input_tokens": 9, "cache_creation_input_tokens": 5, "cache_read_input_tokens": 2, "output_tokens": 1}
+    message = {"id": "msg_vrtx_1", "type": "message", "role": "assistant", "content": [], "model": SONNET}
+    citation = {"type": "web_search_result_location", "url": "https://a", "title": "A", "encrypted_index": "RQ=="}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": message | {"stop_reason": None, "stop_sequence": None, "usage": usage}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "", "citations": []}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "citations_delta", "citation": citation}},
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "stop_sequence", "stop_sequence": "END"},
+            "usage": {"output_tokens": 3},
+        },
+        {"type": "message_stop"},
+    ]
+    async with vertex(tmp_path, "one") as running:
+        running.simulator.script(Fault(events=tuple(map(claude.sse, events))), times=2)
+        streamed = await ask(running, stream=True)
+        told = [json.loads(line[6:]) for line in streamed.body.decode().splitlines() if line.startswith("data: ")]
+        assert told == events
+        whole = (await ask(running)).json
+        assert whole["content"] == [{"type": "text", "text": "Hi", "citations": [citation]}]
+        assert (whole["stop_sequence"], whole["usage"]) == ("END", usage | {"output_tokens": 3})
+
+
+@pytest.mark.parametrize(
+    ("model", "calls"), [("gemini-embedding-2", [":batchEmbedContents"]), ("gemini-embedding-001", [":predict"] * 2)]
+)
+@deferred()
+async def test_vectors(tmp_path: Path, model: str, calls: list[str]) -> None:
+    async with vertex(tmp_path, "one") as running:
+        body = {"model": model, "input": ["first", "second"], "dimensions": 4}
+        made = (await running.request("POST", "/v1/embeddings", body)).json
+        assert [len(each["embedding"]) for each in made["data"]] == [4, 4]
+        assert made["usage"]["prompt_tokens"] > 0
+        assert [each.path.rpartition("/")[2] for each in running.simulator.requests] == [model + call for call in calls]
+        one = {"content": {"parts": [{"text": "first"}]}, "outputDimensionality": 4}
+        answer = await running.request("POST", f"/v1beta/models/{model}:embedContent", one)
+        assert answer.json == {"embedding": {"values": made["data"][0]["embedding"]}}
+        many = {"requests": [{"model": f"models/{model}", **one}] * 2}
+        answer = await running.request("POST", f"/v1beta/models/{model}:batchEmbedContents", many)
+        assert len(answer.json["embeddings"]) == 2
+        refused = await running.request("POST", "/v1/embeddings", {"model": FLASH, "input": "x"})
+        assert (refused.status, refused.headers["x-antigravity-upstream"]) == (404, None)
+
+
+@deferred()
+async def test_an_express_key_makes_no_vectors(tmp_path: Path) -> None:
+    key = entry("express", "vertex-key", key=f'"{EXPRESS}"')
+    async with vertex(tmp_path, more=key) as running:
+        answer = await running.request("POST", "/v1/embeddings", {"model": "gemini-embedding-2", "input": "x"})
+        assert answer.status == 503, answer.body
+        assert not running.simulator.requests
+
+
+@deferred()
+async def test_speech(tmp_path: Path) -> None:
+    async with vertex(tmp_path, "one") as running:
+        asked = {"model": "gemini-3.8-flash-tts", "voice": "alloy", "input": "Hi", "response_format": "pcm"}
+        answer = await running.request("POST", "/v1/audio/speech", asked)
+        assert (answer.status, len(answer.body)) == (200, 24_000)
+
+
+@deferred()
 async def test_what_claude_refuses_to_read_is_left_out_once(tmp_path: Path) -> None:
     async with vertex(tmp_path, "one") as running:
         body = {"model": SONNET, "max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}]}
-        headers = {"anthropic-version": "2023-06-01", "anthropic-beta": "unknown-thing"}
-        answer = await running.request("POST", "/v1/messages", body, **headers)
-        assert answer.status == 200, answer.body
+        headers = {"anthropic-version": "2023-06-01", "anthropic-beta": "unknown-thing,good-2026-01-01"}
+        for _ in range(2):
+            answer = await running.request("POST", "/v1/messages", body, **headers)
+            assert answer.status == 200, answer.body
         betas = [each.headers.getRawHeaders("anthropic-beta") for each in running.simulator.requests]
-        assert betas == [["unknown-thing"], None]
+        assert betas == [["unknown-thing,good-2026-01-01"], ["good-2026-01-01"], ["good-2026-01-01"]]
         signed = [{"type": "thinking", "thinking": "hm", "signature": "bm90IG91cnM="}, {"type": "text", "text": "So"}]
         messages = [*body["messages"], {"role": "assistant", "content": signed}, *body["messages"]]  # type: ignore[misc]
         assert (await ask(running, messages=messages)).status == 200
-        assert len(running.simulator.requests) == 4
+        assert len(running.simulator.requests) == 5
 
 
 @deferred()
@@ -335,7 +401,7 @@ async def test_the_newer_version_for_who_asks_for_it(tmp_path: Path) -> None:
 @deferred()
 async def test_a_wrong_clock_is_told_and_bars_nobody(tmp_path: Path) -> None:
     async with vertex(tmp_path, "one") as running:
-        words = b'{"error":"invalid_grant","error_description":"Invalid JWT"}'
+        words = json.dumps(ERRORS["O33-assertion"]["body"]).encode()
         running.simulator.token_fault = Fault(400, words, (("Date", "Mon, 01 Jan 2024 00:00:00 GMT"),))
         assert (await running.chat(model=FLASH)).status == 503
         health = (await running.request("GET", "/health")).json

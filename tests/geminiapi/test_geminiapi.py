@@ -13,7 +13,7 @@ from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.verdict import Cause, Failure, Scope, Step
-from antigravity_proxy.canonical.wire import Access
+from antigravity_proxy.canonical.wire import Access, Quirk
 from antigravity_proxy.geminiapi import models_list
 from antigravity_proxy.geminiapi.wire import GeminiApi
 from antigravity_proxy.generatecontent.days import daily_resets
@@ -57,7 +57,7 @@ def test_the_count_is_of_everything_and_taken_as_it_is() -> None:
 
 
 def test_a_refused_field_has_its_quirk() -> None:
-    assert WIRE.quirk_for(FLASH, "stopSequences: no") is not None
+    assert WIRE.fixes_for(FLASH, "stopSequences: no") == {Quirk.NO_STOP_SEQUENCES}
     assert WIRE.verdict(Cause.SILENT).cause is Cause.SILENT
 
 

@@ -23,7 +23,7 @@ def test_twisted_still_keeps_what_waits_where_it_did() -> None:
     assert made._tempDataBuffer == []
     assert tcp.Connection.TLS is False
     assert (made.connected, made.disconnecting) == (0, 0)
-    assert {tcp.Server, tcp.Client} == sending._PLAIN
+    assert {tcp.Server, tcp.Client} == sending.PLAIN
 
 
 class Collect(Protocol):

@@ -19,7 +19,7 @@ from antigravity_proxy.canonical.call import (
 from antigravity_proxy.canonical.content import Blob, Content, FileData, FunctionCall, FunctionResponse, Part
 from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.canonical.wire import Quirk, refuses_field
+from antigravity_proxy.canonical.wire import Beta, Quirk, is_lasting
 from antigravity_proxy.errors import BadRequest
 from antigravity_proxy.messages import manners
 from antigravity_proxy.messages.request import prepare
@@ -265,7 +265,7 @@ def test_the_newer_models(identity: str, adaptive: bool) -> None:
 @pytest.mark.parametrize(
     ("message", "quirk", "lasting"),
     [
-        ("Unexpected value(s) `x-2026` for the `anthropic-beta` header", Quirk.NO_BETAS, False),
+        ("Unexpected value(s) for the anthropic-beta header", Quirk.NO_BETAS, False),
         ("messages.1.content.0: Invalid `signature` in `thinking` block", Quirk.LOST_SIGNATURES, False),
         ("Expected `thinking` or `redacted_thinking`, but found `tool_use`", Quirk.LOST_SIGNATURES, False),
         (
@@ -280,5 +280,22 @@ def test_the_newer_models(identity: str, adaptive: bool) -> None:
     ],
 )
 def test_what_cures_a_refusal(message: str, quirk: Quirk | None, lasting: bool) -> None:
-    assert manners.quirk_for(message) is quirk
-    assert quirk is None or refuses_field(quirk, message) is lasting
+    assert manners.fixes_for(message) == (frozenset() if quirk is None else {quirk})
+    assert quirk is None or is_lasting(quirk, message) is lasting
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ("`x-2026`", {"x-2026"}),
+        ("`x-2026`, `y_1.b`", {"x-2026", "y_1.b"}),
+        ("'x-2026, y'", {"x-2026", "y"}),
+        ('"x-2026"', {"x-2026"}),
+        ("`no beta`, `x-2026`", {"x-2026"}),
+    ],
+)
+def test_of_betas_those_alone_go_that_are_named(named: str, expected: set[str]) -> None:
+    fixes = manners.fixes_for(f"Unexpected value(s) {named} for the `anthropic-beta` header.")
+    assert fixes == {Beta(name) for name in expected}
+    assert all(is_lasting(fix, "") and fix.value == "anthropic-beta" for fix in fixes)
+    assert len(manners.fixes_for("anthropic-beta: " + ", ".join(f"`b{i}`" for i in range(99)))) == manners.MAX_BETAS

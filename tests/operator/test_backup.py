@@ -84,7 +84,7 @@ def sealed(path: Path, members: dict[str, bytes], kind: bytes = tarfile.REGTYPE)
 
 
 def manifest_of(members: dict[str, bytes], form: int = backup.FORMAT) -> bytes:
-    entries = {name: backup.Entry(len(content), backup._digest(content)) for name, content in members.items()}
+    entries = {name: backup.Entry(len(content), backup.digest(content)) for name, content in members.items()}
     return msgspec.json.encode(backup.Manifest(form, "", "", 0, 0, entries))
 
 

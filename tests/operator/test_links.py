@@ -265,7 +265,7 @@ def hostile_members() -> Iterator[tuple[str, tarfile.TarInfo]]:
 @pytest.mark.parametrize(("what", "member"), [pytest.param(*each, id=each[0]) for each in hostile_members()])
 def test_an_archive_of_every_kind_is_refused_in_words(tmp_path: Path, what: str, member: tarfile.TarInfo) -> None:
     contents = {"cloud_accounts.db": b"x", member.name: b""}
-    entries = {name: backup.Entry(len(content), backup._digest(content)) for name, content in contents.items()}
+    entries = {name: backup.Entry(len(content), backup.digest(content)) for name, content in contents.items()}
     manifest = msgspec.json.encode(backup.Manifest(backup.FORMAT, "", "", 0, 0, entries))
     path = tmp_path / "b.tar"
     with path.open("w+b") as file:

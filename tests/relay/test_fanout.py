@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 
 from antigravity_proxy.errors import RateLimited, UpstreamBroken
 from antigravity_proxy.relay.context import ClientGone
-from antigravity_proxy.relay.fanout import _at_least_one
+from antigravity_proxy.relay.fanout import at_least_one
 
 BROKEN, LIMITED = UpstreamBroken("broken"), RateLimited("limited")
 
@@ -16,7 +16,7 @@ BROKEN, LIMITED = UpstreamBroken("broken"), RateLimited("limited")
 def outcome(*running: Deferred[bytes]) -> object:
     """What became of it so far."""
     ended: list[object] = []
-    Deferred.fromCoroutine(_at_least_one(list(running))).addBoth(ended.append)
+    Deferred.fromCoroutine(at_least_one(list(running))).addBoth(ended.append)
     found = ended[0] if ended else "waiting"
     return found.value if isinstance(found, Failure) else found
 
@@ -39,7 +39,7 @@ def test_cancelling_cancels_all() -> None:
     cancelled: list[int] = []
     running: list[Deferred[bytes]] = [Deferred(lambda _, i=i: cancelled.append(i)) for i in range(2)]
     ended: list[Failure] = []
-    waiting = Deferred.fromCoroutine(_at_least_one(running))
+    waiting = Deferred.fromCoroutine(at_least_one(running))
     waiting.addErrback(ended.append)
     waiting.cancel()
     assert cancelled == [0, 1]

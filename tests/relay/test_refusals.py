@@ -218,9 +218,9 @@ def test_what_is_remembered_is_bounded() -> None:
         known.refused(f"account {number}", "m", text, float(number))
         known.refused("one", "m", text, float(number))
         known.prove(text, float(number))
-    assert len(known._known) == refusals._MAX_KNOWN
-    assert len(known._records) == refusals._MAX_RECORDS
-    assert all(len(record.texts) <= refusals._MAX_TEXTS for record in known._records.values())
+    assert len(known._known) == refusals.MAX_KNOWN
+    assert len(known._records) == refusals.MAX_RECORDS
+    assert all(len(record.texts) <= refusals.MAX_TEXTS for record in known._records.values())
 
 
 def test_a_text_is_known_by_a_salted_digest() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antigravity_proxy.canonical.wire import Quirk, refuses_field
-from antigravity_proxy.relay.repairs import KEPT_FOR, MAX_MODELS, Repairs
+from antigravity_proxy.canonical.wire import Beta, Quirk, is_lasting
+from antigravity_proxy.relay.repairs import KEPT_FOR, MAX_FIXES, MAX_MODELS, Repairs
 
 AT = "Invalid value at 'request.generation_config.stop_sequences[0]'"
 
@@ -28,7 +28,7 @@ AT = "Invalid value at 'request.generation_config.stop_sequences[0]'"
     ],
 )
 def test_a_field_that_is_refused_as_such_lasts(quirk: Quirk, message: str) -> None:
-    assert refuses_field(quirk, message)
+    assert is_lasting(quirk, message)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_field_that_is_refused_as_such_lasts(quirk: Quirk, message: str) -> No
     ],
 )
 def test_what_a_request_wrote_into_a_field_does_not(quirk: Quirk, message: str) -> None:
-    assert not refuses_field(quirk, message)
+    assert not is_lasting(quirk, message)
 
 
 @given(st.text(max_size=200), st.sampled_from(Quirk))
@@ -56,7 +56,7 @@ def test_whatever_upstream_repeats_of_a_value_never_lasts(value: str, quirk: Qui
     """Upstream's 400 quotes values; only its own words count. A value that speaks of fields is in quotation marks."""
     spoken = value.replace('"', "").replace("'", "")
     if not any(word in spoken.lower() for word in ("support", "unknown", "enabled", "available")):
-        assert not refuses_field(quirk, f"Invalid value at '{quirk.value}' (TYPE_STRING), \"{spoken}\"")
+        assert not is_lasting(quirk, f"Invalid value at '{quirk.value}' (TYPE_STRING), \"{spoken}\"")
 
 
 def test_it_is_remembered_for_a_bounded_time_and_number() -> None:
@@ -66,8 +66,13 @@ def test_it_is_remembered_for_a_bounded_time_and_number() -> None:
     repairs.remember("m", Quirk.NO_STOP_SEQUENCES, 10.0)
     assert repairs.of("m", 5.0) == {Quirk.NO_LOGPROBS, Quirk.NO_STOP_SEQUENCES}
     assert repairs.of("m", KEPT_FOR + 1) == {Quirk.NO_STOP_SEQUENCES}
-    assert list(repairs.all(KEPT_FOR + 1)) == [("m", Quirk.NO_STOP_SEQUENCES)]
+    assert list(repairs.all(KEPT_FOR + 1)) == [("m", "stopSequences")]
     for i in range(MAX_MODELS):
         repairs.remember(f"m{i}", Quirk.NO_LOGPROBS, 0.0)
     assert repairs.of("m", 5.0) == frozenset()
     assert len(list(repairs.all(5.0))) == MAX_MODELS
+    for i in range(MAX_FIXES + 1):
+        repairs.remember("m", Beta(f"b{i}"), 0.0)
+    assert len(repairs.of("m", 5.0)) == MAX_FIXES
+    assert Beta("b0") not in repairs.of("m", 5.0)
+    assert [name for of, name in repairs.all(5.0) if of == "m"] == ["anthropic-beta"]

@@ -34,7 +34,7 @@ async def create(running: Stack, **fields: Any) -> Any:
 
 async def well(running: Stack) -> None:
     replicas = running.daemon.account_services.replicas
-    await until(lambda: replicas._parts.link.status.well)
+    await until(lambda: replicas.parts.link.status.well)
 
 
 @deferred(60)
@@ -96,7 +96,7 @@ async def test_while_redis_is_away_nobody_waits(redis: RedisServer) -> None:
         one = make()
         await all_well(one)
         redis.kill()
-        await until(lambda: not one.shared._parts.link.status.well)
+        await until(lambda: not one.shared.parts.link.status.well)
         shared = one.shared.responses
         shared.put(b"owner", "resp_1", json.dumps("x").encode())
         shared.touch(b"owner", ["resp_1"])

@@ -66,7 +66,7 @@ async def test_whoever_comes_later_knows_it_all_whatever_comes_first(redis: Redi
         one.pool.observed_quota("b", {"m": ModelQuota(0.5, None)})
         await one.tokens.renew(one.state("b"))
         serving = one.serving("conversation")
-        await until(lambda: not len(one.shared._parts.state.outbox))
+        await until(lambda: not len(one.shared.parts.state.outbox))
         await wait(0.05)
         late = make([])
         await all_well(late)
@@ -168,7 +168,7 @@ async def test_a_holder_that_dies_is_replaced_within_seconds(redis: RedisServer)
         await all_well(one, two)
         one.tokens.renew(one.state("a")).addErrback(lambda _: None)
         await until(lambda: bool(google.asked))
-        await one.shared._parts.link.stop()
+        await one.shared.parts.link.stop()
         google.seconds = 0.0
         began = two.reactor.seconds()
         await two.tokens.renew(two.state("a"))
@@ -312,7 +312,7 @@ async def test_whoever_writes_to_redis_sets_no_account_aside(
         session = session_key("s", "m")
         one.shared.bind(session, "a", one.reactor.seconds())
         await until(lambda: not one.shared.sharing.untold)
-        ours = one.shared._parts.state
+        ours = one.shared.parts.state
         names = [ours.name(account) for account in "abc"]
         now = ours._time.theirs(one.reactor.seconds())
         forged = 0

@@ -7,7 +7,7 @@ import pytest
 from antigravity_proxy.settings.toml_lines import line_of
 
 TEXT = """a = [
-  1,
+  [1],
 ]
 [one."x.y"]
 z = 2
@@ -30,7 +30,6 @@ z.w = 3
         (("two",), 2, "z", 7),
         (("a",), 0, "", 1),
         (("nowhere",), 0, "", 1),
-        ((), 0, "", 1),
     ],
 )
 def test_a_line(table: tuple[str, ...], number: int, field: str, line: int) -> None:

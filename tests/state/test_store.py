@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.killed import kill
 from support.threaded_clock import Reactor
 
 from antigravity_proxy.settings.limits import SLOW_READ, STATE_FLUSH
@@ -24,9 +25,9 @@ class Kept:
         self.directory = directory
         self.reactor = Reactor()
         self.wall = 1_000_000.0
-        self.store = self._new()
+        self.store = self.new()
 
-    def _new(self) -> StateStore:
+    def new(self) -> StateStore:
         store = StateStore(self.reactor, lambda: self.wall, self.directory)
         store.startService()
         return store
@@ -35,24 +36,15 @@ class Kept:
         self.reactor.wait(self.store.flush())
 
     def stop(self) -> None:
-        ended: list[object] = []
-        self.store.stopService().addCallback(ended.append)
-        while not ended:
-            self.reactor.from_thread()
+        self.reactor.wait(self.store.stopService())
 
     def killed(self) -> None:
-        """What a kill does: nothing more is written, and the system takes the lock."""
-        database = self.store._database
-        assert database is not None
-        database.close()
-        if self.store._call is not None:
-            self.store._call.cancel()
-        self.store._thread.stop(1.0)
-        self.store = self._new()
+        kill(self.store)
+        self.store = self.new()
 
     def restart(self) -> None:
         self.stop()
-        self.store = self._new()
+        self.store = self.new()
 
 
 @pytest.fixture
@@ -146,7 +138,7 @@ def test_a_directory_that_comes_late_brings_what_it_holds(tmp_path: Path) -> Non
     kept.store.put("a", "unseen", "1")
     kept.stop()
     directory.parent.rename(tmp_path / "away")
-    kept.store = kept._new()
+    kept.store = kept.new()
     assert kept.store.trouble
     loaded: list[str] = []
     kept.store.on_loaded(lambda: loaded.append("loaded"))
@@ -227,7 +219,7 @@ def test_a_second_daemon_serves_on_and_takes_over_when_the_first_ends(kept: Kept
     assert second.store.trouble == ""
     assert second.store.get("a", "b") == "c"
     second.stop()
-    kept.store = kept._new()
+    kept.store = kept.new()
 
 
 @pytest.mark.parametrize("damage", [b"", b"no database at all " * 1000, b"SQLite format 3\x00" + b"\xff" * 5000])
@@ -236,7 +228,7 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begins(kept: Kept, damage: by
     kept.store.put("a", "b", "c")
     kept.stop()
     (kept.directory / place.DATABASE).write_bytes(damage)
-    kept.store = kept._new()
+    kept.store = kept.new()
     assert kept.store.trouble == ""
     assert kept.store.get("a", "b") is None
     assert (kept.directory / "state.damaged").exists() == bool(damage)
@@ -253,14 +245,14 @@ def test_a_later_releases_file_is_left_as_it_is(kept: Kept) -> None:
     connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     connection.close()
     before = path.read_bytes()
-    kept.store = kept._new()
+    kept.store = kept.new()
     assert "a later release" in kept.store.trouble
     kept.store.put("a", "b", "c")
     kept.flush()
     assert path.read_bytes() == before
     kept.stop()
     path.unlink()
-    kept.store = kept._new()
+    kept.store = kept.new()
 
 
 @pytest.mark.parametrize("version", range(schema.VERSION + 1))
@@ -303,7 +295,7 @@ def test_a_write_that_hangs_is_said_and_holds_up_neither_the_daemon_nor_its_end(
     assert ended
     gate.set()
     kept.directory = None
-    kept.store = kept._new()
+    kept.store = kept.new()
 
 
 def test_what_is_too_long_or_too_much_is_not_taken(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,14 +20,14 @@ class Browser:
 
     def get(self, url: str, **headers: str) -> Answer:
         """One GET."""
-        return self._request("GET", url, None, headers)
+        return self.request("GET", url, None, headers)
 
     def post(self, url: str, fields: dict[str, Any], **headers: str) -> Answer:
         """One POST of a form."""
         sent = {"Content-Type": "application/x-www-form-urlencoded"} | headers
-        return self._request("POST", url, urlencode(fields).encode(), sent)
+        return self.request("POST", url, urlencode(fields).encode(), sent)
 
-    def _request(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+    def request(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         parts = urlsplit(url)
         jar = self.cookies.setdefault(parts.hostname or "", {})
         sent = {name.replace("_", "-"): value for name, value in headers.items()}

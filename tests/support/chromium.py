@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import os
 import shutil
+import struct
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,6 +64,38 @@ const named = (element) => element.getAttribute("aria-label") || element.textCon
 return [...document.querySelectorAll("a, button, input:not([type=hidden]):not([hidden]), summary, svg, th")]
   .filter((each) => !named(each) && each.getAttribute("aria-hidden") !== "true")
   .map((each) => each.outerHTML.slice(0, 80));
+"""
+
+#: a PNG in its commonest colours, bright ones before others; every other pixel in the nearest of these. Gives width,
+#: height, palette, and rows of indexes
+_FEW_COLOURS = """
+const [png, done] = arguments;
+const image = new Image();
+image.onload = () => {
+  const { width, height } = image;
+  const pen = new OffscreenCanvas(width, height).getContext("2d");
+  pen.drawImage(image, 0, 0);
+  const pixels = new Uint32Array(pen.getImageData(0, 0, width, height).data.buffer);
+  const counts = new Map();
+  for (const pixel of pixels) counts.set(pixel, (counts.get(pixel) ?? 0) + 1);
+  const split = (colour) => [colour & 255, (colour >> 8) & 255, (colour >> 16) & 255];
+  const isBright = (colour) => Math.max(...split(colour)) - Math.min(...split(colour)) > 90;
+  const weight = (colour) => counts.get(colour) * (isBright(colour) ? 10 : 1);
+  const colours = [...counts.keys()].sort((a, b) => weight(b) - weight(a));
+  const palette = colours.slice(0, 112).map(split);
+  const distance = (a, b) => a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0);
+  const index = new Map(colours.map((colour) => {
+    const far = palette.map((each) => distance(each, split(colour)));
+    return [colour, far.indexOf(Math.min(...far))];
+  }));
+  let rows = "";
+  for (let y = 0; y < height; y++) {
+    const row = Uint8Array.from(pixels.subarray(y * width, (y + 1) * width), (pixel) => index.get(pixel));
+    rows += "\\0" + String.fromCharCode(...row);
+  }
+  done([width, height, palette.flat(), btoa(rows)]);
+};
+image.src = `data:image/png;base64,${png}`;
 """
 
 
@@ -151,6 +185,29 @@ class Window:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+    def picture(self, size: tuple[int, int], until: str) -> bytes:
+        """A small PNG of the page, from its top to the end of an element, on a light screen of that size.
+
+        It leaves the page.
+        """
+        self.look_like(size, "light")
+        end = self.run(f"return document.querySelector({until!r}).getBoundingClientRect().bottom + scrollY + 16")
+        clip = {"x": 0, "y": 0, "width": size[0], "height": end, "scale": 1}
+        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True})
+        self.driver.get("about:blank")  # which has no policy against images
+        width, height, palette, pixels = self.driver.execute_async_script(_FEW_COLOURS, shot["data"])
+        parts = (
+            (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
+            (b"PLTE", bytes(palette)),
+            (b"IDAT", zlib.compress(base64.b64decode(pixels), 9)),
+            (b"IEND", b""),
+        )
+        chunks = (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+            for name, data in parts
+        )
+        return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
     def examine(self, name: str) -> None:
         """On every kind of screen: nothing is wider than it, every text can be read, every control has a name.

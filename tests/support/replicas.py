@@ -77,7 +77,7 @@ class Replica:
     @property
     def trouble(self) -> str:
         """What is wrong with Redis, in its own words; empty: nothing."""
-        return self.shared._parts.link.status.trouble
+        return self.shared.parts.link.status.trouble
 
 
 def accounts(*names: str, **fields: Any) -> list[Credential]:
@@ -109,4 +109,4 @@ async def farm(url: str, upstream: Upstream | None = None) -> AsyncIterator[Make
 
 async def all_well(*replicas: Replica, seconds: float = 5.0) -> None:
     """Waits until these share, and have read what there is."""
-    await until(lambda: all(not each.trouble and each.shared._parts.sync._round is None for each in replicas), seconds)
+    await until(lambda: all(not each.trouble and each.shared.parts.sync._round is None for each in replicas), seconds)

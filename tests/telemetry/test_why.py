@@ -10,13 +10,17 @@ import msgspec
 import pytest
 from support.accounts import account
 from support.judging import judge
+from support.threaded_clock import Reactor
 from twisted.internet.task import Clock
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.standing import FRESH, MOST_BYTES, Boards
+from antigravity_proxy.accounts.state import Cooldown
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Failure
+from antigravity_proxy.state.store import StateStore
+from antigravity_proxy.state.usage import UsageLedger
 from antigravity_proxy.telemetry import why
 from antigravity_proxy.telemetry.record import Attempt, Record
 from antigravity_proxy.telemetry.why import WhyLog
@@ -80,6 +84,12 @@ def test_a_model_that_it_may_not_use_and_a_day_that_is_over() -> None:
     assert told(pool, clock)["a"] == (0, "it has served its requests of this day")
 
 
+def test_what_keeps_everybody_from_a_model_is_said_of_each() -> None:
+    clock, pool = pool_of("a", "b")
+    pool.resting_models.rest("m", Cooldown(clock.seconds() + 30))
+    assert told(pool, clock) == dict.fromkeys(("a", "b"), (0, "upstream can't serve the model to anybody for a while"))
+
+
 def test_one_board_serves_a_second_and_is_filled_off_the_way() -> None:
     clock, pool = pool_of("a")
     boards = Boards(clock)
@@ -140,10 +150,14 @@ def test_its_memory_is_bounded_in_requests_and_bytes(many: int, long: int) -> No
     assert len(log.explain(str(many - 1))["asked"]) <= 200  # type: ignore[index]
 
 
-def test_it_costs_a_few_microseconds_a_request() -> None:
+def test_with_the_usage_ledger_it_costs_three_microseconds_a_request() -> None:
     clock, pool = pool_of("a")
     boards, log = Boards(clock), WhyLog(lambda: NOW)
-    records = [record(str(number), attempts=[Attempt("a", 0.0)]) for number in range(20_000)]
+    usage = UsageLedger(StateStore(Reactor(), lambda: NOW, None), time.time)  # noqa: TID251 - the daemon's own clock costs too
+    records = [
+        record(str(number), attempts=[Attempt(f"account-{number % 50}", 0.0)], key=f"key-{number % 7}")
+        for number in range(20_000)
+    ]
     best, tracer = float("inf"), sys.gettrace()
     sys.settrace(None)  # coverage's own cost is not what is measured
     try:
@@ -151,6 +165,7 @@ def test_it_costs_a_few_microseconds_a_request() -> None:
             began = time.process_time()
             for each in records:
                 each.boards = (boards.of(pool, "m"),)
+                usage(each)
                 log(each)
             best = min(best, (time.process_time() - began) / len(records))
     finally:

@@ -12,7 +12,7 @@ from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.credential import VERTEX
 from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.canonical.verdict import Cause
-from antigravity_proxy.canonical.wire import Access, Quirk, UpstreamRequest, Wire
+from antigravity_proxy.canonical.wire import Access, Beta, Fix, Quirk, UpstreamRequest, Wire
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import PICTURE_SILENCE
 from antigravity_proxy.vertex import places
@@ -31,7 +31,7 @@ def access(location: str = "global", **more: Any) -> Access:
     return Access(b"", TOKEN, "my-proj", location, **more)
 
 
-def sent(model: Any, where: Access, call: Call = CALL, *quirks: Quirk) -> UpstreamRequest:
+def sent(model: Any, where: Access, call: Call = CALL, *quirks: Fix) -> UpstreamRequest:
     return WIRE.prepare(call, model, frozenset(quirks), "-7").request(where)
 
 
@@ -92,6 +92,8 @@ def test_an_anthropic_clients_betas_go_along() -> None:
         b"Authorization": "Bearer ya29.token",
         b"anthropic-beta": "context-1m-2025-08-07",
     }
+    assert headers(sent(SONNET, access(), call, Beta("context-2m"))) == headers(sent(SONNET, access(), call))
+    assert headers(sent(SONNET, access(), call, Beta("context-1m-2025-08-07"))) == headers(sent(SONNET, access()))
     assert headers(sent(SONNET, access(), call, Quirk.NO_BETAS)) == {b"Authorization": "Bearer ya29.token"}
 
 
@@ -150,8 +152,8 @@ def test_answers_are_read_in_their_publishers_form() -> None:
 
 
 def test_what_cures_a_refusal_depends_on_the_publisher() -> None:
-    assert WIRE.quirk_for(SONNET, "`temperature` is not supported") is Quirk.NO_SAMPLING
-    assert WIRE.quirk_for(FLASH, "presencePenalty is not supported") is Quirk.NO_PRESENCE_PENALTY
+    assert WIRE.fixes_for(SONNET, "`temperature` is not supported") == {Quirk.NO_SAMPLING}
+    assert WIRE.fixes_for(FLASH, "presencePenalty is not supported") == {Quirk.NO_PRESENCE_PENALTY}
 
 
 def test_failures_of_both_forms() -> None:

@@ -102,7 +102,7 @@ def test_the_private_directory_is_private_and_goes_again(
 ) -> None:
     """A large idle database goes there too, as it would stop all threads otherwise."""
     copy = snapshot_of(copy_of(name, tmp_path))
-    monkeypatch.setattr(database, "_IN_MEMORY_BELOW", 1000)
+    monkeypatch.setattr(database, "IN_MEMORY_BELOW", 1000)
     place = tmp_path / "place"
     place.mkdir()
     seen: list[tuple[int, set[str]]] = []
@@ -145,6 +145,6 @@ def test_the_working_directory_is_never_written(tmp_path: Path, monkeypatch: pyt
     """It may be the volume."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TMPDIR", raising=False)
-    assert all(Path(place).is_absolute() and Path(place) != tmp_path for place in database._temporary_places())
+    assert all(Path(place).is_absolute() and Path(place) != tmp_path for place in database.temporary_places())
     monkeypatch.setenv("TMPDIR", "/elsewhere")
-    assert next(iter(database._temporary_places())) == "/elsewhere"
+    assert next(iter(database.temporary_places())) == "/elsewhere"

@@ -76,7 +76,7 @@ def test_a_schema_that_takes_no_end_of_work_is_said_to_take_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "PATIENCE", 0.2)
-    monkeypatch.setattr(database, "_STEPS", 100)
+    monkeypatch.setattr(database, "STEPS", 100)
     with closing(make_database(tmp_path / "cloud_accounts.db", rows=2)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     copy = snapshot_of(tmp_path)
@@ -100,7 +100,7 @@ def test_a_trigger_without_end_does_not_keep_the_writer(tmp_path: Path, monkeypa
         writer.directory,
         f"CREATE TRIGGER t BEFORE DELETE ON accounts BEGIN SELECT count(*) FROM ({ENDLESS} FROM n); END",
     )
-    monkeypatch.setattr("antigravity_proxy.volume.writer._WORK", 0.2)
+    monkeypatch.setattr("antigravity_proxy.volume.writer.WORK", 0.2)
     with pytest.raises(NotWritten, match="interrupted"):
         VolumeWriter(layout.single(writer.directory), None, lambda: EPOCH).remove(
             "00000000-0000-4000-8000-000000000000"
@@ -154,10 +154,10 @@ def test_a_key_directory_with_no_end_of_files_is_read_up_to_a_bound(tmp_path: Pa
 def log_of(page_size: int, pages: int) -> bytes:
     """A log whose every checksum is right, with one frame that commits."""
     header = struct.pack(">6I", 0x377F0682, 3007000, page_size, 0, 1, 2)
-    sums = wal._checksum(header, "<")
+    sums = wal.checksum(header, "<")
     frame = struct.pack(">2I", 1, pages)
     body = bytes(page_size - page_size % 8)
-    after = wal._checksum(body, "<", wal._checksum(frame, "<", sums))
+    after = wal.checksum(body, "<", wal.checksum(frame, "<", sums))
     return header + struct.pack(">2I", *sums) + frame + struct.pack(">2I", 1, 2) + struct.pack(">2I", *after) + body
 
 
@@ -168,7 +168,7 @@ def test_a_log_with_a_page_size_that_sqlite_does_not_know_is_not_live(page_size:
         log_of(page_size if page_size < 1 << 20 else 8, 1)[:8] + struct.pack(">I", page_size) + bytes(20)
     )
     header = struct.pack(">6I", 0x377F0682, 3007000, page_size, 0, 1, 2)
-    assert not wal.is_live(header + struct.pack(">2I", *wal._checksum(header, "<")))
+    assert not wal.is_live(header + struct.pack(">2I", *wal.checksum(header, "<")))
 
 
 @pytest.mark.row("hostile databases")
@@ -189,7 +189,7 @@ def test_a_log_of_any_header_is_damaged_or_not_ready_or_ignored(tmp_path: Path, 
     db, log = (volume / name for name in ("cloud_accounts.db", "cloud_accounts.db-wal"))
     content = bytearray(log.read_bytes())
     content[position] ^= 0xFF
-    content[24:32] = struct.pack(">2I", *wal._checksum(bytes(content[:24]), wal._order(bytes(content))))
+    content[24:32] = struct.pack(">2I", *wal.checksum(bytes(content[:24]), wal.byte_order(bytes(content))))
     for places in (None, []):
         try:
             database.rows(Snapshot(db.read_bytes(), wal=bytes(content)), places)

@@ -29,13 +29,13 @@ def test_mount_points_are_read_with_their_escapes() -> None:
 
 
 def test_a_system_without_such_a_list_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mounts, "_MOUNTS", tmp_path / "nothing")
+    monkeypatch.setattr(mounts, "MOUNTS", tmp_path / "nothing")
     assert not mounts.is_alone(Path("/data/cloud_accounts.db"))
 
 
 def test_the_list_of_this_system_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mounts").write_text(MOUNTINFO)
-    monkeypatch.setattr(mounts, "_MOUNTS", tmp_path / "mounts")
+    monkeypatch.setattr(mounts, "MOUNTS", tmp_path / "mounts")
     assert mounts.is_alone(Path("/data/cloud_accounts.db"))
     assert not mounts.is_alone(Path("/data/gui_config.json"))
 

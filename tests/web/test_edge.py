@@ -342,8 +342,9 @@ def test_a_drain_of_nothing_is_over_at_once() -> None:
 def test_the_gate_raises_what_the_ring_raises() -> None:
     edge = Edge()
     channel, _ = edge.connect()
+    head = RequestHead(1, {}, method=b"GET", target=b"/v1/models")
     with pytest.raises(Unauthorized):
-        edge.site.gate.admit(GuardedRequest(channel, RequestHead(b"GET", b"/v1/models", 1, {})), b"GET", b"/v1/models")
+        edge.site.gate.admit(GuardedRequest(channel, head), b"GET", b"/v1/models")
 
 
 def test_a_target_in_absolute_form_is_taken_for_its_path() -> None:

@@ -53,6 +53,15 @@ def test_no_key_elsewhere_is_refused_unless_everybody_is_welcome(host: str) -> N
     assert passes(policy(host=host, anonymous=True).decide(KEYLESS, absent=False))
 
 
+def test_without_a_volume_an_absent_file_holds_no_key() -> None:
+    """Official credentials serve alone: there is no file that could not be seen."""
+    for host, anonymous, opens in (("127.0.0.1", False, True), ("0.0.0.0", False, None), ("0.0.0.0", True, True)):
+        alone = policy(host=host, anonymous=anonymous)
+        alone.needs_config = False
+        ring = alone.decide(None, absent=True)
+        assert (None if ring is None else passes(ring)) is opens
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_a_file_never_read_is_not_no_key(host: str) -> None:
     assert not passes(policy(host=host).decide(None, absent=False))

@@ -20,7 +20,7 @@ CLIENT = {"GOOGLE_CLIENT_ID": "i", "GOOGLE_CLIENT_SECRET": "s"}
 WELL = VolumeState(read_at=1.0, key_count=1)
 
 
-def told(state: VolumeState | None = None, environ: dict[str, str] | None = None, **around: Any) -> tuple[str, ...]:
+def told(state: VolumeState | None = None, environ: dict[str, str] | None = None, /, **around: Any) -> tuple[str, ...]:
     settings = Resolver({}, CLIENT if environ is None else environ, lambda path: "").all({})
     return warnings(settings, state or WELL, Surroundings(**({"tally": Tally(1, 1)} | around)))
 
@@ -40,6 +40,7 @@ def test_when_all_is_well_nothing_is_told() -> None:
         (VolumeState(read_at=1.0, problems=SEALED), "No key was found"),
         (VolumeState(read_at=1.0, key_count=1, problems=PLAIN), "1 account rows can't be opened"),
         (VolumeState(read_at=1.0, key_count=1, problems=PLAIN, kept=1), "1 accounts stay in use with the sign-in"),
+        (VolumeState(read_at=1.0, key_count=1, alone=True), "cloud_accounts.db is mounted as a single file"),
         (VolumeState(read_at=1.0, key_count=1, config_error="half-written"), "half-written; the last good one stays"),
         (
             VolumeState(read_at=1.0, key_count=1, config=GuiConfig(notes=("port is not a number",))),
@@ -65,6 +66,11 @@ def test_the_volumes_matters(state: VolumeState, words: str) -> None:
         (None, {"tally": Tally(2, 2, misdirected=1)}, "1 of 2 accounts name an egress proxy of their own that can't"),
         (None, {"egress": "The egress proxy http://h:1 gives no way"}, "(set by default; UPSTREAM_PROXY_URL=none"),
         (None, {"own_egress": 2}, "2 egress proxies that accounts name for themselves fail"),
+        (None, {"client_keys": "it isn't there"}, "PROXY_CLIENT_KEYS_FILE: it isn't there; its last good keys stay"),
+        (None, {"credentials": "PROXY_CREDENTIALS_FILE: line 1"}, "line 1; what it held before stays in force"),
+        (None, {"models": "line 3: no"}, "PROXY_MODELS_FILE: line 3: no; what it held before stays in force"),
+        (None, {"state": "it is full"}, "PROXY_STATE_DIR: it is full; usage, budgets and cooldowns are kept in memory"),
+        (None, {"exposed": True}, "PROXY_STATE_DIR: other users may look into it"),
         (None, {"apart": "Redis is full"}, "Redis is full: replicas do not share their state meanwhile"),
     ],
 )

@@ -103,7 +103,7 @@ class ServerToolUse(Struct, tag_field="type", tag="server_tool_use"):
 
 
 class WebSearchResult(Struct, tag_field="type", tag="web_search_tool_result"):
-    """What a search brought: a list of pages, or an error."""
+    """The result of a search: a list of pages, or an error."""
 
     content: list[dict[str, Any]] | dict[str, Any] | None = None
 
@@ -120,7 +120,7 @@ Block = (
 
 
 def visible(block: Visible, where: str) -> list[Part]:
-    """What a user shows the model, as parts; raises BadRequest that names the field."""
+    """A user's content as parts; raises BadRequest that names the field."""
     match block:
         case Text():
             return [Part(text=block.text)]

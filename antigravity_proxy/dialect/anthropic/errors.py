@@ -41,7 +41,7 @@ def error_body(error: ProxyError, request_id: str) -> dict[str, Any]:
 
 
 def render(error: ProxyError, request_id: str) -> Rendered:
-    """The whole answer."""
+    """The complete answer."""
     headers = (*error_headers(error), (b"request-id", request_id.encode()))
     return Rendered(_status(error), msgspec.json.encode(error_body(error, request_id)), headers)
 
@@ -51,6 +51,6 @@ def _status(error: ProxyError) -> int:
 
 
 def _too_long(message: str) -> str:
-    """What Anthropic says of a prompt over the context; agents compact on its beginning (translation.md 8.2)."""
+    """Anthropic's words for a prompt over the context; agents compact when they see them (translation.md 8.2)."""
     found = _COUNTS.search(message)
     return f"prompt is too long: {found[1]} tokens > {found[2]} maximum" if found else "prompt is too long"

@@ -35,7 +35,7 @@ _BILLING = "x-anthropic-billing-header:"
 
 
 class Message(Struct):
-    """One message; ``system`` may stand in mid-conversation."""
+    """One message; ``system`` may occur in mid-conversation."""
 
     role: Literal["user", "assistant", "system"]
     content: str | list[Block] | None = None
@@ -87,7 +87,7 @@ def conversation(messages: list[Message], system: System) -> tuple[tuple[Content
 
 
 def _texts(system: System) -> list[str]:
-    """``system`` without what is no prompt."""
+    """``system`` without the parts that are not prompts."""
     if system is None or isinstance(system, str):
         return [system] if system else []
     return [block.text for block in system if block.text and not block.text.startswith(_BILLING)]

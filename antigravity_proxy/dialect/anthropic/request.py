@@ -9,6 +9,7 @@ import msgspec
 from antigravity_proxy.canonical.call import Call, Original
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.anthropic.answer import new_answer
+from antigravity_proxy.dialect.anthropic.events import MessageAnswer
 from antigravity_proxy.dialect.anthropic.messages import Message, System, check_counts, conversation
 from antigravity_proxy.dialect.anthropic.settings import (
     MessageSettings,
@@ -50,7 +51,7 @@ _decoder = msgspec.json.Decoder(MessagesRequest)
 def decode(body: bytes, headers: tuple[str, str] | None = None) -> Decoded:
     """A request for a message as a call; raises BadRequest with the ``param`` at fault.
 
-    ``headers``: its ``anthropic-version`` and ``anthropic-beta``, where an upstream may take the request as it is.
+    ``headers``: its ``anthropic-version`` and ``anthropic-beta``, where an upstream may take the request unchanged.
     """
     request = _read(body)
     if request.max_tokens is None:
@@ -66,7 +67,8 @@ def decode(body: bytes, headers: tuple[str, str] | None = None) -> Decoded:
         warm_up=call.sampling.max_output_tokens == 0,
         input_estimate=input_tokens(call),
     )
-    return Decoded(call, lambda stamp: new_answer(options, stamp), asks_upstream=not options.warm_up)
+    answers = new_answer if headers is None else MessageAnswer
+    return Decoded(call, lambda stamp: answers(options, stamp), asks_upstream=not options.warm_up)
 
 
 def decode_count(body: bytes, headers: tuple[str, str] | None = None) -> Call:

@@ -1,4 +1,7 @@
-"""What a web search brought, in Anthropic's form: its pages, and the text with citations (translation.md 2.8). Pure."""
+"""The results of a web search, in Anthropic's form: its pages, and the text with citations (translation.md 2.8).
+
+Pure.
+"""
 
 from __future__ import annotations
 

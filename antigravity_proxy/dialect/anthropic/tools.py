@@ -42,7 +42,7 @@ Choice = _Auto | _Any | _Named | _None | None
 
 
 class Declared(Struct, frozen=True):
-    """What the tools come to. ``elsewhere``: names of tools that Anthropic's servers would run."""
+    """The declarations for upstream. ``elsewhere``: names of tools that Anthropic's servers would run."""
 
     functions: tuple[FunctionDeclaration, ...] = ()
     web_search: bool = False
@@ -116,7 +116,7 @@ def declared(tools: list[Tool] | None) -> Declared:
 
 
 def tool_choice(choice: Choice, tools: Declared) -> ToolChoice:
-    """What the client wants called. A tool that runs elsewhere can't be forced: the model decides."""
+    """The client's tool choice. A tool that runs elsewhere can't be forced: the model decides."""
     match choice:
         case _None():
             return ToolChoice("none")

@@ -20,7 +20,7 @@ from antigravity_proxy.dialect.visitor import PartVisitor
 
 
 class MessageOptions(Struct, frozen=True):
-    """What the request says about its answer.
+    """The request's options for its answer.
 
     ``hide_text``: thoughts are sent without their text. ``search``: the answer is a web search's, whose sources come
     last upstream and first here. ``json``: the answer is to be JSON. ``warm_up``: no answer is wanted at all.
@@ -47,7 +47,7 @@ class UsageAtStart(Struct, frozen=True):
 
 
 class OutputDetails(Struct, frozen=True):
-    """What the answer's tokens were for."""
+    """The uses of the answer's tokens."""
 
     thinking_tokens: int
 
@@ -74,7 +74,7 @@ class StopDetails(Struct, frozen=True, tag_field="type", tag="refusal"):
 
 
 class MessageVisitor(PartVisitor):
-    """Walks over chunks; subclasses are told what happens, one content block after the other."""
+    """Walks over chunks and calls its subclass's methods, one content block after the other."""
 
     __slots__ = (
         "_begun",
@@ -109,7 +109,7 @@ class MessageVisitor(PartVisitor):
         self._size = 0  # UTF-8 bytes delivered, to estimate tokens if need be
         self.id = "msg_" + stamp.hex(24)
 
-    # -- what a subclass is told
+    # -- the methods of a subclass
 
     @abstractmethod
     def _begins(self) -> None:
@@ -170,7 +170,7 @@ class MessageVisitor(PartVisitor):
         self._begins()
 
     def _end(self) -> None:
-        """Whatever is open or held back is told."""
+        """Ends whatever is open, and passes on what is held back."""
         if not self._begun:
             self._begin(Chunk())
         if self._options.search:
@@ -276,7 +276,7 @@ class MessageVisitor(PartVisitor):
         )
 
     def _input(self) -> tuple[int, int, int]:
-        """Tokens read anew, written to the cache, read from the cache."""
+        """Tokens read newly, written to the cache, read from the cache."""
         cached = self._usage.cached_content_token_count
         every = self._usage.input_tokens or max(1, self._options.input_estimate)
         return max(0, every - cached), 0, cached

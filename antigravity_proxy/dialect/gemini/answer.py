@@ -16,7 +16,7 @@ _json = msgspec.json.Encoder().encode
 
 
 class _Passing:
-    """What the three forms share. ``show_thoughts``: the client asked for them; else they are taken out."""
+    """The common part of the three forms. ``show_thoughts``: the client asked for them; else they are removed."""
 
     __slots__ = ("_show",)
 
@@ -24,7 +24,10 @@ class _Passing:
         self._show = show_thoughts
 
     def _text(self, chunk: Chunk) -> bytes:
-        """The chunk's JSON text, without the thoughts that nobody asked for. What `Chunk` names has its type there."""
+        """The chunk's JSON text, without thoughts that were not requested.
+
+        The fields that `Chunk` has are typed there.
+        """
         if self._show:
             return chunk.raw
         for candidate in chunk.candidates:
@@ -88,7 +91,7 @@ class GeminiArrayStream(_Passing):
 
 
 class GeminiDocument(_Passing):
-    """The whole answer in one response object, folded from the stream's."""
+    """The complete answer in one response object, folded from the stream's."""
 
     __slots__ = ("_candidates", "_rest")
 

@@ -48,6 +48,6 @@ def error_object(error: ProxyError) -> dict[str, Any]:
 
 
 def render(error: ProxyError, request_id: str) -> Rendered:
-    """The whole answer."""
+    """The complete answer."""
     headers = (*error_headers(error), (b"x-request-id", request_id.encode()))
     return Rendered(error.status, msgspec.json.encode({"error": error_object(error)}), headers)

@@ -1,6 +1,7 @@
 """Decodes Gemini's requests (translation.md 9). Pure.
 
-The canonical form is Gemini's own, so most passes as it is; what is unknown is dropped, since upstream refuses it.
+The canonical form is Gemini's own, so most fields pass unchanged; unknown fields are dropped, since upstream refuses
+them.
 """
 
 from __future__ import annotations
@@ -50,12 +51,12 @@ PASSED_CONFIG = (
 #: keys beside it that official upstreams alone read, passed to them as they are (official-upstreams.md 4). ``store`` is
 #: none of them: nothing is kept here
 PASSED_FIELDS = ("cachedContent", "continuationToken", "labels", "modelArmorConfig", "outputConfig", "serviceTier")
-#: tools that are no functions, passed as they are where there are no functions
+#: tools that are not functions, passed unchanged where there are no functions
 PASSED_TOOLS = (
     "googleSearch", "codeExecution", "urlContext", "googleMaps", "computerUse", "fileSearch", "retrieval",
     "enterpriseWebSearch", "parallelAiSearch", "exaAiSearch", "mcpServers",
 )  # fmt: skip
-#: toolConfig keys that are no matter of functions, passed as they are
+#: toolConfig keys that do not concern functions, passed unchanged
 PASSED_TOOL_CONFIG = ("retrievalConfig", "includeServerSideToolInvocations")
 _MAX_CHOICES = 8
 _SEARCH = ("googleSearch", "googleSearchRetrieval")
@@ -94,7 +95,7 @@ def decode_count(body: bytes, model: str) -> Call:
 
 
 def _read(body: bytes, model: str, stream: bool, inner: str = "") -> Call:
-    """The body, or what stands in its field ``inner`` if that is there, as a call."""
+    """The body, or the object in its field ``inner`` if there is one, as a call."""
     fields = parse(body, _anything)
     try:
         fields = to_camel(fields)

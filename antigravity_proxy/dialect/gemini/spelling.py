@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-#: what stands below these is the client's own data or JSON Schema: not ours to respell
+#: everything below these is the client's own data or JSON Schema: not ours to respell
 _OPAQUE = frozenset({"args", "response", "parametersJsonSchema", "responseJsonSchema", "labels"})
 #: Gemini's own Schema: the names of properties are the client's, the keywords aren't
 _SCHEMAS = frozenset({"parameters", "responseSchema"})
@@ -42,7 +42,7 @@ _MAX_NAME = 64
 def to_camel(value: dict[str, Any] | list[Any]) -> Any:
     """The value with every known level's keys in camelCase, and lists where lists are declared.
 
-    Where both spellings stand, the camelCase one wins.
+    If both spellings occur, the camelCase one wins.
     """
     if isinstance(value, list):
         return [to_camel(item) if isinstance(item, _NESTED) else item for item in value]

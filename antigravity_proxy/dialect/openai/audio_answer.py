@@ -25,7 +25,7 @@ _PLAIN = b"text/plain; charset=utf-8"
 
 
 class AudioOptions(Struct, frozen=True):
-    """What the request says about its answer.
+    """The request's options for its answer.
 
     ``words``, ``segments``: what ``verbose_json`` is to list. ``text_estimate`` and ``input_estimate`` are the prompt's
     tokens, for an upstream that doesn't count.
@@ -48,7 +48,7 @@ def new_answer(options: AudioOptions, stamp: Stamp) -> Answer:
 
 
 class _Transcript:
-    """What both forms share."""
+    """The common part of both forms."""
 
     __slots__ = ("_blocked", "_logprobs", "_options", "_text_tokens", "_texts", "_usage")
 
@@ -188,7 +188,7 @@ class TranscriptDocument(_Transcript):
         }
 
     def _seconds(self, heard: Heard) -> float:
-        """How long the sound is: by its tokens if upstream tells their number, else by the last segment's end."""
+        """The length of the audio: by its tokens if upstream reports them, else by the last segment's end."""
         if self._usage is None or self._text_tokens is None:
             return heard.end
         return max(0, self._usage.input_tokens - self._text_tokens) / TOKENS_PER_SECOND

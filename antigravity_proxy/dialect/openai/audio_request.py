@@ -39,7 +39,7 @@ _TYPES = {
 }
 #: other names of the same types, after ``audio/`` and without ``x-``
 _SUBTYPES = _TYPES | {"mpeg3": "audio/mp3", "wave": "audio/wav", "vnd.wave": "audio/wav", "mp4a-latm": "audio/mp4"}
-#: where in a file what stands that tells its type
+#: the magic numbers that identify a file's type, with their offsets
 _MAGIC = (
     (8, b"WAVE", "audio/wav"),
     (0, b"ID3", "audio/mp3"),
@@ -152,7 +152,7 @@ def _type(file: Upload) -> str:
 
 
 def _schema(form: Form, words: bool) -> dict[str, Any]:
-    """What the model is to answer where times are wanted."""
+    """The schema of an answer with times."""
     seconds, text = {"type": "number", "description": "seconds"}, {"type": "string"}
     segment: dict[str, Any] = {"start": seconds, "end": seconds, "text": text}
     if form == "diarized_json":

@@ -1,4 +1,4 @@
-"""What the model heard and when, and the forms in which that is told: subtitles, lists (translation.md 7). Pure.
+"""The transcript with its times, and its forms: subtitles, lists (translation.md 7). Pure.
 
 The times are the model's, and as good as they are.
 """
@@ -90,7 +90,7 @@ def vtt(heard: Heard) -> str:
 
 
 def listed(segment: Segment, number: int, temperature: float) -> dict[str, Any]:
-    """A segment of ``verbose_json``. What only another kind of model knows is 0."""
+    """A segment of ``verbose_json``. Values that only another kind of model has are 0."""
     text = segment.text.encode("utf-8", "replace")
     return {
         "id": number,

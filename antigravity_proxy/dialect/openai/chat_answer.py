@@ -76,7 +76,7 @@ class ChatStream(ChoicesStream):
 
 
 class ChatDocument(ChoicesDocument):
-    """The whole answer in one JSON document; asked-for JSON loses its code fence."""
+    """The complete answer in one JSON document; requested JSON loses its code fence."""
 
     __slots__ = ()
 

@@ -1,7 +1,7 @@
 """Forms of other dialects that some clients send to chat completions, put into chat's own (translation.md 14). Pure.
 
 Cursor's agent mode mixes Anthropic's blocks, tools and tool choice, and items of the Responses API, into chat requests.
-What is plain is understood; whatever is left is for the decoder of chat to refuse.
+Unambiguous forms are understood; the decoder of chat refuses the rest.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _tools(given: Fields) -> None:
 
 
 def _tool(tool: Fields) -> Fields:
-    """A tool whose fields stand beside its type, or that is Anthropic's."""
+    """A tool whose fields are beside its type, or that is Anthropic's."""
     if "name" not in tool or "function" in tool or "custom" in tool:
         return tool
     kind = tool.get("type")

@@ -78,7 +78,7 @@ def check_counts(messages: list[Message]) -> None:
 def conversation(messages: list[Message]) -> tuple[tuple[Content, ...], tuple[str, ...]]:
     """The turns and the system texts; raises BadRequest."""
     said = Conversation()
-    several_names = len({m.name for m in messages if m.role == "user" and m.name}) > 1
+    several_names = len(messages) > 1 and len({m.name for m in messages if m.role == "user" and m.name}) > 1
     for i, message in enumerate(messages):
         where = f"messages[{i}]"
         match message.role:

@@ -13,7 +13,7 @@ from antigravity_proxy.errors import BadRequest
 
 
 class Function(Struct):
-    """A function as it is declared; ``parameters`` is a JSON Schema."""
+    """A declared function; ``parameters`` is a JSON Schema."""
 
     name: str
     description: str | None = None
@@ -78,6 +78,8 @@ def declared(
     tools: list[Tool] | None, functions: list[Function] | None
 ) -> tuple[tuple[FunctionDeclaration, ...], frozenset[str]]:
     """The declarations, and the names of free-text ("custom") tools among them. Raises BadRequest."""
+    if not tools and not functions:
+        return (), _NONE
     at_most(MAX_TOOLS, "tools", "tools" if tools else "functions", len(tools or ()), len(functions or ()))
     found: list[FunctionDeclaration] = []
     custom: set[str] = set()
@@ -95,7 +97,7 @@ def declared(
 
 
 def tool_choice(choice: Choice, function_call: LegacyChoice) -> ToolChoice:
-    """What the client wants called; the legacy field counts where the other is absent."""
+    """The client's tool choice; the legacy field counts where the other is absent."""
     match choice if choice is not None else function_call:
         case None | "auto":
             return ToolChoice()

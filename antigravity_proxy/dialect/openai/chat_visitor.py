@@ -23,9 +23,9 @@ Kind = Literal["content", "reasoning_content", "tool_calls", "images", "logprobs
 
 
 class ChatOptions(Struct, frozen=True):
-    """What the request says about its answer.
+    """The request's options for its answer.
 
-    ``keep_text``: the text will be needed for citations. ``echo``: what stands before each choice's text. ``json``: the
+    ``keep_text``: the text will be needed for citations. ``echo``: text to send before each choice's own. ``json``: the
     answer is to be JSON. ``input_estimate``: the prompt's tokens, for an upstream that doesn't count.
     """
 
@@ -42,7 +42,7 @@ class ChatOptions(Struct, frozen=True):
 
 
 class Choice:
-    """Where one of the answers stands."""
+    """The place within one of the answers."""
 
     __slots__ = ("calls", "finish", "grounding", "images", "index", "offset", "text")
 

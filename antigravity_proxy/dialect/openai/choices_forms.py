@@ -68,7 +68,7 @@ class ChoicesStream(ChatVisitor):
 
 
 class ChoicesDocument(ChatVisitor):
-    """The whole answer in one JSON document: the stream's pieces, folded."""
+    """The complete answer in one JSON document: the stream's pieces, folded."""
 
     __slots__ = ("_found",)
 

@@ -1,6 +1,6 @@
 """Encodes legacy completions, streamed and whole (translation.md 4). Pure.
 
-They are answers of which only the text is told, after the prompt if it is to be echoed.
+They are answers that consist of text only, after the prompt if it is to be echoed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def new_answer(options: ChatOptions, stamp: Stamp) -> Answer:
 
 
 class _Completion(ChatVisitor):
-    """What both forms share."""
+    """The common part of both forms."""
 
     __slots__ = ()
 
@@ -64,7 +64,7 @@ class CompletionStream(_Completion, ChoicesStream):
 
 
 class CompletionDocument(_Completion, ChoicesDocument):
-    """The whole answer in one JSON document."""
+    """The complete answer in one JSON document."""
 
     __slots__ = ()
 

@@ -63,7 +63,7 @@ class Conversation:
         """The turns and the system texts; raises BadRequest, naming ``param``, where no user says anything."""
         if not self._contents and self._system:
             return (Content("user", tuple(Part(text=text) for text in self._system)),), ()
-        if not any(content.role == "user" for content in self._contents):
+        if "user" not in [content.role for content in self._contents]:
             raise BadRequest("There is no user message.", param=param)
         return tuple(self._contents), tuple(self._system)
 

@@ -39,6 +39,6 @@ def _code(error: ProxyError) -> str | None:
 
 
 def render(error: ProxyError, request_id: str) -> Rendered:
-    """The whole answer."""
+    """The complete answer."""
     body = msgspec.json.encode({"error": error_object(error)})
     return Rendered(error.status, body, (*error_headers(error), (b"x-request-id", request_id.encode())))

@@ -30,7 +30,7 @@ _QUALITIES = frozenset({"low", "medium", "high", "xhigh", "max"})
 
 
 class PictureOptions(Struct, frozen=True):
-    """What the request says about its answer.
+    """The request's options for its answer.
 
     ``event`` is what a stream's events are called. ``reads_images``: the input is not text alone. ``text_estimate`` and
     ``input_estimate`` are the prompt's tokens, for an upstream that doesn't count.
@@ -55,7 +55,7 @@ class _Counts(Struct):
 
 
 def made_size(blob: Blob) -> str:
-    """A picture's width and height in pixels, as it says itself; empty where it is no PNG."""
+    """A picture's width and height in pixels, from its header; empty if it is not PNG."""
     try:
         head = base64.b64decode(blob.data[:_PNG_HEAD])
     except ValueError:
@@ -71,7 +71,7 @@ def new_answer(options: PictureOptions, stamp: Stamp) -> Answer:
 
 
 class _Pictures:
-    """What both forms share."""
+    """The common part of both forms."""
 
     __slots__ = ("_blocked", "_options", "_said", "_stamp", "made")
 
@@ -214,7 +214,7 @@ class PictureDocument(_Pictures):
 
 
 def _format(blob: Blob) -> str:
-    """What it really is: nothing is converted here."""
+    """Its true format: nothing is converted here."""
     return blob.mime_type.rpartition("/")[2]
 
 

@@ -35,7 +35,7 @@ _MASK = "The last image is a mask: change only its transparent area."
 
 
 class PictureSettings(Struct, kw_only=True):
-    """What both bodies have in common; unknown fields are ignored, null is absent."""
+    """The common fields of both bodies; unknown fields are ignored, null is absent."""
 
     prompt: str | None = None
     model: str | None = None

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def parts_of(content: str | Sequence[T] | None, where: str, read: Callable[[T, str], Part]) -> list[Part]:
-    """The content as parts, in order; ``read`` makes one, and is told where it stands. Raises what ``read`` raises."""
+    """The content as parts, in order; ``read`` makes one, and gets its place. Raises what ``read`` raises."""
     if content is None:
         return []
     if isinstance(content, str):
@@ -99,7 +99,7 @@ class _LogProbs(Struct, rename="camel"):
 
 
 def text_citations(metadata: Raw, text: str) -> list[dict[str, Any]]:
-    """What a text cites, and where. Upstream counts UTF-8 bytes, OpenAI characters."""
+    """The citations of a text, and their places. Upstream counts UTF-8 bytes, OpenAI characters."""
     found = grounding(metadata)
     supports = [(each.segment, each) for each in found.grounding_supports if each.segment is not None]
     places = _characters(text, {place for segment, _ in supports for place in (segment.start_index, segment.end_index)})
@@ -112,7 +112,7 @@ def text_citations(metadata: Raw, text: str) -> list[dict[str, Any]]:
 
 
 def _characters(text: str, places: set[int]) -> dict[int, int]:
-    """How many whole characters stand before each place, which counts UTF-8 bytes; in one walk over the text."""
+    """The number of whole characters before each place, which counts UTF-8 bytes; in one walk over the text."""
     octets = text.encode("utf-8", "replace")
     found: dict[int, int] = {}
     told = characters = 0

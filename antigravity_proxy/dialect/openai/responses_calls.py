@@ -1,6 +1,6 @@
 """Calls in the Responses API: each kind of tool's item, and the events that write it (translation.md 5). Pure.
 
-What a model calls is always a function; the request's tool says as which kind of item its client expects it.
+A model always calls a function; the request's tool decides which kind of item its client expects for it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Written = tuple[bytes, bytes]
 class CallForm(Struct, frozen=True):
     """How calls of a kind of tool look. ``item`` makes one of the tool and its arguments, whole or as it begins.
 
-    ``written`` tells the events between: of the arguments, and of the fields that the item's place takes in them.
+    ``written`` gives the events between: of the arguments, and of the fields that replace them for this kind of item.
     """
 
     prefix: str

@@ -1,6 +1,6 @@
 """A conversation that is made shorter: what is asked of the model, and what its summary becomes (contract.md 8). Pure.
 
-The summary is asked for without tools, so calls and their results stand in the conversation as text: then no upstream
+The summary is requested without tools, so calls and their results become text in the conversation: then no upstream
 misses a declaration or a signature.
 """
 
@@ -32,7 +32,7 @@ _UNREADABLE = (
 
 
 def recalled(summary: str | None) -> str:
-    """What stands in a conversation for a summary of what was before; None: it can't be read."""
+    """The text that replaces the summarised part of a conversation; None: it can't be read."""
     return _UNREADABLE if summary is None else _RECALLED.format(summary)
 
 

@@ -11,13 +11,13 @@ from antigravity_proxy.errors import BadRequest
 
 
 class InputText(Struct, tag_field="type", tag="input_text"):
-    """What a user or a tool says."""
+    """The content of a user or a tool."""
 
     text: str
 
 
 class OutputText(Struct, tag_field="type", tag="output_text"):
-    """What the model said."""
+    """The model's content."""
 
     text: str
 

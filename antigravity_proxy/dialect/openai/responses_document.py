@@ -1,6 +1,6 @@
 """The response object and the items of its output (translation.md 5.2). Pure.
 
-Fields stand in the order in which they are sent.
+Fields are in the order in which they are sent.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def reasoning_item(identity: str, text: str, signature: str) -> Item:
 
 
 def message_item(identity: str, status: str, content: list[Item]) -> Item:
-    """What the model says."""
+    """The model's text."""
     return {"type": "message", "id": identity, "role": "assistant", "status": status, "content": content}
 
 
@@ -96,7 +96,7 @@ def text_part(text: str, annotations: list[Item], logprobs: list[Item]) -> Item:
 
 
 def compaction_item(identity: str, sealed: str) -> Item:
-    """What a conversation was shortened to."""
+    """The summary of a conversation."""
     return {"type": "compaction", "id": identity, "encrypted_content": sealed}
 
 

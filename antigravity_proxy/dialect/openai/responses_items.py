@@ -32,7 +32,7 @@ from antigravity_proxy.dialect.parse import parse_at
 from antigravity_proxy.dialect.signatures import unwrap
 from antigravity_proxy.errors import BadRequest, NotFound
 
-#: the kind of an item that stands for one that is stored
+#: the kind of an item that refers to a stored one
 _REFERENCE = "item_reference"
 
 
@@ -48,7 +48,7 @@ class _Message(Struct):
 
 
 class _Call(Struct, kw_only=True):
-    """What all calls have; some items name themselves by ``id`` only."""
+    """The common fields of all calls; some items name themselves by ``id`` only."""
 
     id: str | None = None
     call_id: str | None = None
@@ -122,7 +122,7 @@ class _Anything(Struct):
 
 
 class Memory(Struct, frozen=True):
-    """What is remembered for a request (contract.md 8): the items of the conversation that it goes on with, single
+    """The remembered parts of a request (contract.md 8): the items of the conversation that it continues, single
     items by their ids; and what seals the summary in a compaction item, and opens it (None: it isn't ours, or not this
     key's).
     """
@@ -137,7 +137,7 @@ NO_MEMORY = Memory()
 
 
 class Said(Struct, frozen=True):
-    """What the input says. ``tools``: those that it declares, with their places. ``own``: its items, references
+    """The content of the input. ``tools``: those that it declares, with their places. ``own``: its items, references
     resolved. ``compacts``: a summary is asked for instead of an answer.
     """
 
@@ -149,7 +149,7 @@ class Said(Struct, frozen=True):
 
 
 def item_ids(items: str | list[Raw] | None) -> tuple[list[str], str]:
-    """The ids that stand for stored items, and the last id of any item, empty if none has one; raises BadRequest."""
+    """The ids that refer to stored items, and the last id of any item, empty if none has one; raises BadRequest."""
     named, last = [], ""
     for i, raw in enumerate(items if isinstance(items, list) else ()):
         head = _head(raw, f"input[{i}]")
@@ -161,7 +161,7 @@ def item_ids(items: str | list[Raw] | None) -> tuple[list[str], str]:
 
 
 def conversation(instructions: str | None, items: str | list[Raw] | None, memory: Memory = NO_MEMORY) -> Said:
-    """What is said in all; raises BadRequest, NotFound for an item that isn't remembered."""
+    """The complete content; raises BadRequest, NotFound for an item that isn't remembered."""
     said = Conversation()
     said.system([instructions or ""])
     at_most(MAX_MESSAGES, "items", "input", len(memory.before), len(items) if isinstance(items, list) else 0)
@@ -178,7 +178,7 @@ def conversation(instructions: str | None, items: str | list[Raw] | None, memory
 
 
 def _message(text: str) -> Raw:
-    """An input of one text as the item that it stands for."""
+    """An input of one text as the item that it is short for."""
     return Raw(msgspec.json.encode({"type": "message", "role": "user", "content": text}))
 
 
@@ -197,7 +197,7 @@ def _head(raw: Raw, where: str) -> _Kind:
 
 
 class _Reader:
-    """Reads items in their order. A signature that stands in a reasoning item waits for the call it belongs to."""
+    """Reads items in their order. A signature in a reasoning item waits for the call it belongs to."""
 
     def __init__(self, said: Conversation, memory: Memory) -> None:
         self._said = said

@@ -71,7 +71,7 @@ def render_items(items: Iterable[Raw], response: str, query: Mapping[str, str]) 
 
 
 def document_of(response: Response) -> bytes:
-    """The response object without its output, as it is kept elsewhere."""
+    """The response object without its output, which is kept elsewhere."""
     return msgspec.json.encode(replace(response, output=()))
 
 

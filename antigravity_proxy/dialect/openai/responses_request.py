@@ -50,7 +50,7 @@ class _Reasoning(Struct):
 
 
 class ResponsesRequest(Struct, kw_only=True):
-    """The body; unknown fields are ignored, null is absent. What is given back unread stays a plain value."""
+    """The body; unknown fields are ignored, null is absent. Fields that are only given back stay plain values."""
 
     model: str
     input: str | list[Raw] | None = None
@@ -89,9 +89,9 @@ _count_decoder = msgspec.json.Decoder(_CountRequest)
 
 
 class References(Struct, frozen=True):
-    """What a request refers to: the id of an earlier response, empty where it goes on with none, and ids of items.
+    """The references of a request: the id of an earlier response, empty if it continues none, and ids of items.
 
-    ``last`` is the last id of any of its items, empty if none has one: where it begins anew, it goes on from there.
+    ``last`` is the last id of any of its items, empty if none has one: a repeated conversation continues from there.
     """
 
     response: str
@@ -126,7 +126,7 @@ def read_count(body: bytes) -> ResponsesRequest:
 
 
 def references(request: ResponsesRequest) -> References:
-    """What has to be remembered to understand it; raises BadRequest."""
+    """The references that must be remembered to understand it; raises BadRequest."""
     named, last = item_ids(request.input)
     return References(request.previous_response_id or "", named, last)
 

@@ -1,7 +1,7 @@
 """Tools and tool choice of the Responses API, and the way back from a call's name to its item (translation.md 5). Pure.
 
-A namespace's functions are declared under joined names. What has no meaning upstream is dropped: agents declare kinds
-of tools that are not even named.
+A namespace's functions are declared under joined names. Fields without a meaning upstream are dropped: agents declare
+kinds of tools that are not even named.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ ToolKind = Literal["function", "custom", "local_shell", "shell", "apply_patch", 
 
 
 class Origin(Struct, frozen=True):
-    """What a declared name was in the request: its own name, its namespace, its kind."""
+    """A declared name's origin in the request: its own name, its namespace, its kind."""
 
     name: str
     namespace: str = ""
@@ -178,7 +178,7 @@ def joined(namespace: str | None, name: str) -> str:
 
 
 def tool_choice(choice: ChoiceWord | dict[str, Any] | None) -> ToolChoice:
-    """What the client wants called; tools that are not named functions leave it to the model. Raises BadRequest."""
+    """The client's tool choice; tools that are not named functions leave it to the model. Raises BadRequest."""
     match choice:
         case None | "auto":
             return ToolChoice()

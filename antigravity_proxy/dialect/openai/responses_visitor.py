@@ -1,6 +1,6 @@
 """Walks over upstream's chunks for a response, be it streamed or whole (translation.md 5.2, 5.3). Pure.
 
-The walk makes the items and tells every event; the plain document just doesn't listen, so both forms agree by
+The walk makes the items and every event; the plain document ignores the events, so both forms agree by
 construction. One item is open at a time.
 """
 
@@ -43,12 +43,12 @@ _json = msgspec.json.Encoder().encode
 
 
 class ResponsesOptions(Struct, frozen=True):
-    """What the request says about its answer.
+    """The request's options for its answer.
 
     ``response`` is the response object as far as it is known before. ``origins``: see ``responses_tools``. ``search``:
-    the answer is a web search's, which is told only at its end. ``json``: the answer is to be JSON. ``compact`` seals
-    the answer, a summary, for the one compaction item that it becomes. ``input_estimate``: the prompt's tokens, for an
-    upstream that doesn't count.
+    the answer includes a web search, which is sent only at its end. ``json``: the answer is to be JSON. ``compact``
+    seals the answer, a summary, for the one compaction item that it becomes. ``input_estimate``: the prompt's
+    tokens, for an upstream that doesn't count.
     """
 
     response: Response
@@ -134,7 +134,7 @@ class ResponsesVisitor(PartVisitor):
                     continue  # one response holds one answer
                 for part in candidate.content.parts:
                     if self._holds and not part.thought:
-                        self._held.append(part)  # told at the end: after the search it needed, or as a summary
+                        self._held.append(part)  # sent at the end: after the search it needed, or as a summary
                     elif part.text and not part.thought:
                         self._text(part.text)  # what nearly all parts are, the short way
                     else:
@@ -203,7 +203,7 @@ class ResponsesVisitor(PartVisitor):
         self._delta(item, text)
 
     def _thought(self, text: str, signature: str) -> None:
-        """A signature ends its thought; one without a thought is nobody's."""
+        """A signature ends its thought; one without a thought is dropped."""
         if not self._options.show_thoughts:
             return
         item = self._open

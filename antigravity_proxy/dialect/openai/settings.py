@@ -24,7 +24,7 @@ class _StreamOptions(Struct):
 
 
 class CompletionSettings(Struct, kw_only=True):
-    """What chat and legacy completions have in common in their bodies; null is absent."""
+    """The common fields of chat and legacy completions; null is absent."""
 
     temperature: float | None = None
     top_p: float | None = None

@@ -1,4 +1,4 @@
-"""``POST /v1/audio/speech`` (official-upstreams.md 8.4): text becomes sound, as WAV or bare PCM. Pure."""
+"""``POST /v1/audio/speech`` (official-upstreams.md 8.4): text becomes sound, as WAV or bare PCM, or in events. Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ import msgspec
 from msgspec import Struct
 
 from antigravity_proxy.canonical.call import Call, Reasoning, Speech
-from antigravity_proxy.canonical.chunk import FILTERED, Chunk
-from antigravity_proxy.canonical.content import Content, Part
-from antigravity_proxy.dialect.base import Decoded, Stamp
+from antigravity_proxy.canonical.chunk import FILTERED, UNCOUNTED, Chunk, Usage
+from antigravity_proxy.canonical.content import Blob, Content, Part
+from antigravity_proxy.canonical.estimate import text_size, tokens
+from antigravity_proxy.dialect.base import Decoded
+from antigravity_proxy.dialect.openai.errors import error_object
+from antigravity_proxy.dialect.openai.usage import counted
 from antigravity_proxy.dialect.parse import parse
 from antigravity_proxy.errors import BadRequest, ModerationBlocked, ProxyError, UpstreamBroken
 
@@ -38,6 +41,9 @@ _RATE = re.compile(r"rate=(\d{4,6})", re.I)
 #: samples a second, where upstream does not say
 _USUAL_RATE = 24_000
 _MAX_INPUT = 32_768
+#: what stands for a size that isn't known yet
+_UNKNOWN_SIZE = 0xFFFFFFFF
+_json = msgspec.json.Encoder().encode
 
 
 class _Request(Struct):
@@ -63,66 +69,157 @@ def decode(body: bytes) -> Decoded:
         raise BadRequest(f"From 1 to {_MAX_INPUT} characters can be spoken.", param="input")
     if request.speed not in (None, 1):
         raise BadRequest("speed is not supported: leave it out, or ask for it in the instructions.", param="speed")
-    if request.stream_format not in (None, "audio"):
-        raise BadRequest("stream_format must be audio.", param="stream_format")
+    if request.stream_format not in (None, "audio", "sse"):
+        raise BadRequest("stream_format must be audio or sse.", param="stream_format")
     if not isinstance(request.voice, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", request.voice):
         raise BadRequest("voice must be a name, such as alloy or Kore.", param="voice")
     call = Call(
         model=request.model,
         contents=(Content("user", (Part(text=request.input),)),),
         reasoning=Reasoning(show=False),
+        stream=request.stream_format is not None,
         speech=Speech(_VOICES.get(request.voice.lower(), request.voice), request.instructions or ""),
     )
-    return Decoded(call, lambda stamp: SpeechDocument(form, stamp))
+    size, streamed = text_size(request.input), request.stream_format
+    match streamed:
+        case None:
+            return Decoded(call, lambda _: SpeechDocument(form))
+        case "sse":
+            return Decoded(call, lambda _: SpeechEvents(form, tokens(size)))
+        case _:
+            return Decoded(call, lambda _: SpeechStream(form))
 
 
-class SpeechDocument:
-    """Implements ``dialect.base.Answer``: the sound, whole."""
+class _Speech:
+    """What all forms share: the sound as it comes."""
 
-    __slots__ = ("_blocked", "_form", "_rate", "_sound", "content_type", "keepalive")
+    __slots__ = ("_blocked", "_form", "_rate", "_usage")
 
-    def __init__(self, form: str, stamp: Stamp) -> None:
+    def __init__(self, form: str) -> None:
         self._form = form
-        self._sound: list[bytes] = []
         self._rate = _USUAL_RATE
         self._blocked = False
-        self.content_type = _FORMS[form]
-        self.keepalive = b""
+        self._usage: Usage | None = None
 
-    def feed(self, chunks: Sequence[Chunk]) -> bytes:
-        """As Answer's."""
+    def _sound(self, chunks: Sequence[Chunk]) -> bytes:
+        """The sound of these; raises UpstreamBroken for what is none."""
+        found: list[bytes] = []
         for chunk in chunks:
             self._blocked |= chunk.prompt_feedback is not None
+            if chunk.usage_metadata not in UNCOUNTED:
+                self._usage = chunk.usage_metadata
             for candidate in chunk.candidates:
                 self._blocked |= candidate.finish_reason in FILTERED
-                for part in candidate.content.parts:
-                    if part.inline_data is not None:
-                        self._take(part.inline_data.mime_type, part.inline_data.data)
-        return b""
+                found += [self._decoded(part.inline_data) for part in candidate.content.parts if part.inline_data]
+        return b"".join(found)
 
-    def _take(self, mime_type: str, data: str) -> None:
-        if found := _RATE.search(mime_type):
-            self._rate = int(found[1])
+    def _decoded(self, blob: Blob) -> bytes:
+        if rate := _RATE.search(blob.mime_type):
+            self._rate = int(rate[1])
         try:
-            self._sound.append(base64.b64decode(data))
+            return base64.b64decode(blob.data)
         except ValueError:
             raise UpstreamBroken("Upstream's audio can't be read.") from None
 
+    def _check(self, came: bool) -> None:
+        """Raises ModerationBlocked and UpstreamBroken where no sound came."""
+        if not came and self._blocked:
+            raise ModerationBlocked("Upstream's safety filters blocked the speech.")
+        if not came:
+            raise UpstreamBroken("Upstream sent no audio.")
+
+    def _head(self, size: int) -> bytes:
+        return b"" if self._form == "pcm" else _wav_head(size, self._rate)
+
+
+class SpeechDocument(_Speech):
+    """Implements ``dialect.base.Answer``: the sound, whole."""
+
+    __slots__ = ("_pieces", "content_type")
+
+    keepalive = b""
+
+    def __init__(self, form: str) -> None:
+        super().__init__(form)
+        self._pieces: list[bytes] = []
+        self.content_type = _FORMS[form]
+
+    def feed(self, chunks: Sequence[Chunk]) -> bytes:
+        """As Answer's."""
+        self._pieces.append(self._sound(chunks))
+        return b""
+
     def close(self) -> bytes:
         """As Answer's."""
-        sound = b"".join(self._sound)
-        if not sound and self._blocked:
-            raise ModerationBlocked("Upstream's safety filters blocked the speech.")
-        if not sound:
-            raise UpstreamBroken("Upstream sent no audio.")
-        return sound if self._form == "pcm" else _wav_head(len(sound), self._rate) + sound
+        sound = b"".join(self._pieces)
+        self._check(bool(sound))
+        return self._head(len(sound)) + sound
+
+    def fail(self, error: ProxyError) -> None:
+        """Never called in earnest: nothing leaves before the end."""
+
+
+class SpeechStream(_Speech):
+    """Implements ``dialect.base.Answer``: the sound as it comes, of a length that isn't known yet."""
+
+    __slots__ = ("_began", "content_type")
+
+    keepalive = b""
+
+    def __init__(self, form: str) -> None:
+        super().__init__(form)
+        self._began = False
+        self.content_type = _FORMS[form]
+
+    def feed(self, chunks: Sequence[Chunk]) -> bytes:
+        """As Answer's."""
+        sound = self._sound(chunks)
+        if not sound or self._began:
+            return sound
+        self._began = True
+        return self._head(_UNKNOWN_SIZE) + sound
+
+    def close(self) -> bytes:
+        """As Answer's."""
+        self._check(self._began)
+        return b""
+
+    def fail(self, error: ProxyError) -> bytes | None:
+        """As Answer's: sound has no place for an error."""
+        return None
+
+
+class SpeechEvents(SpeechStream):
+    """Implements ``dialect.base.Answer``: the same in OpenAI's events; ``input_estimate`` in tokens."""
+
+    __slots__ = ("_input_estimate",)
+
+    keepalive = b": keepalive\n\n"
+
+    def __init__(self, form: str, input_estimate: int) -> None:
+        super().__init__(form)
+        self._input_estimate = input_estimate
+        self.content_type = b"text/event-stream; charset=utf-8"
+
+    def feed(self, chunks: Sequence[Chunk]) -> bytes:
+        """As Answer's."""
+        sound = super().feed(chunks)
+        return b'data: {"type":"speech.audio.delta","audio":"%s"}\n\n' % base64.b64encode(sound) if sound else b""
+
+    def close(self) -> bytes:
+        """As Answer's."""
+        super().close()
+        found = counted(self._usage, self._input_estimate, 0)
+        usage = {"input_tokens": found.input, "output_tokens": found.output, "total_tokens": found.input + found.output}
+        return b"data: " + _json({"type": "speech.audio.done", "usage": usage}) + b"\n\n"
 
     def fail(self, error: ProxyError) -> bytes:
-        """Never called: nothing leaves before the end."""
-        return b""
+        """As Answer's."""
+        return b"data: " + _json({"error": error_object(error)}) + b"\n\n"
 
 
 def _wav_head(size: int, rate: int) -> bytes:
     """The 44 bytes before 16-bit mono PCM."""
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
-    return b"RIFF" + struct.pack("<I", 36 + size) + b"WAVE" + form + b"data" + struct.pack("<I", size)
+    riff = struct.pack("<4sI4s", b"RIFF", min(36 + size, _UNKNOWN_SIZE), b"WAVE")
+    return riff + form + struct.pack("<4sI", b"data", size)

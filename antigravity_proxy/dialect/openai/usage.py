@@ -49,7 +49,7 @@ _told = msgspec.json.Decoder(_Told)
 
 
 def text_tokens_of(chunk: Chunk) -> int | None:
-    """How many of the prompt's tokens are text, as upstream tells it; None if it doesn't.
+    """The number of the prompt's tokens that are text, if upstream reports it; else None.
 
     Only answers about media ask, so this is read from the chunk's JSON text, and not in every event.
     """

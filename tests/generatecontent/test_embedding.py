@@ -1,0 +1,64 @@
+"""Vectors and speech, without a network."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from msgspec import Raw
+
+from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
+from antigravity_proxy.canonical.model_file import BUNDLED
+from antigravity_proxy.dialect.base import Stamp
+from antigravity_proxy.dialect.gemini import embeddings
+from antigravity_proxy.errors import BadRequest
+from antigravity_proxy.generatecontent import embedding
+
+NEW, OLD = (
+    BUNDLED.official_model("gemini-embedding-2", "gemini"),
+    BUNDLED.official_model("gemini-embedding-001", "gemini"),
+)
+STAMP = Stamp(0, lambda count: "f" * count)
+
+
+def test_many_contents_go_in_several_requests() -> None:
+    call = EmbeddingCall("m", (Raw(b'{"parts":[]}'),) * 150, ({"title": Raw(b'"x"')},) * 150)
+    first, second = (json.loads(embedding.batch(share, NEW))["requests"] for share in call.shares())
+    assert (len(first), len(second)) == (100, 50)
+    assert first[0] == {"model": "models/gemini-embedding-2", "content": {"parts": []}, "title": "x"}
+    [*_, last] = call.shares()
+    assert json.loads(embedding.vertex_batch(last))["requests"][0] == {
+        "content": {"parts": []},
+        "embedContentConfig": {"title": "x"},
+    }
+
+
+def test_older_models_on_vertex_take_one_text_at_a_time() -> None:
+    texts = Raw(b'{"parts":[{"text":"a"},{"text":"b"}]}'), Raw(b'{"parts":[{"text":"c"}]}')
+    options = {"taskType": Raw(b'"X"'), "title": Raw(b'"T"'), "outputDimensionality": Raw(b"4")}
+    first, second = map(json.loads, embedding.predictions(EmbeddingCall("m", texts, (options, {}))))
+    assert first == {
+        "instances": [{"content": "ab", "task_type": "X", "title": "T"}],
+        "parameters": {"outputDimensionality": 4},
+    }
+    assert second == {"instances": [{"content": "c"}]}
+    answer = b'{"predictions": [{"embeddings": {"values": [3, 4], "statistics": {"token_count": 7}}}]}'
+    assert embedding.read(answer, OLD) == Vectors(((0.6, 0.8),), 7)
+    assert (embedding.predicted(OLD), embedding.predicted(NEW)) == (True, False)
+    for content in (b'{"parts":[{"text":"a"},{"inlineData":{}}]}', b"{}", b"7"):
+        with pytest.raises(BadRequest, match="text alone"):
+            embedding.predictions(EmbeddingCall("m", (Raw(content),), ({},)))
+
+
+def test_vectors_of_the_old_model_are_made_as_long_as_one() -> None:
+    answer = b'{"embeddings": [{"values": [3, 4]}, {"values": [0, 0]}], "usageMetadata": {"promptTokenCount": 7}}'
+    assert embedding.read(answer, NEW) == Vectors(((3, 4), (0, 0)), 7)
+    assert embedding.read(answer, OLD) == Vectors(((0.6, 0.8), (0, 0)), 7)
+    assert embedding.read(b"{", NEW) == Vectors(())
+
+
+def test_geminis_batches_have_a_size() -> None:
+    with pytest.raises(BadRequest, match="From 1 to"):
+        embeddings.decode_batch(b'{"requests": []}', "m")
+    call = embeddings.decode_batch(b'{"requests": [{"content": {}, "taskType": "X", "title": null}]}', "m")
+    assert call.options == ({"taskType": Raw(b'"X"')},)

@@ -1,0 +1,87 @@
+"""The driver of a request's coroutine, beside Twisted's own for what both do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.python.failure import Failure
+
+from antigravity_proxy.coroutines import Running
+
+Ways = list[object]
+
+
+def run(waits: list[Deferred[int]], seen: Ways) -> Running:
+    async def work() -> None:
+        try:
+            for each in waits:
+                seen.append(await each)
+        except ZeroDivisionError:
+            seen.append("divided")
+        except CancelledError:
+            seen.append("cancelled")
+            raise
+
+    def ended(failure: Failure | None) -> None:
+        seen.append("end" if failure is None else type(failure.value).__name__)
+
+    running = Running(work(), ended)
+    running.start()
+    return running
+
+
+def later() -> Deferred[int]:
+    return Deferred()
+
+
+def test_it_runs_straight_through_what_is_there_already() -> None:
+    seen: Ways = []
+    run([succeed(1), succeed(2)], seen)
+    assert seen == [1, 2, "end"]
+
+
+def test_it_waits_and_goes_on() -> None:
+    seen: Ways = []
+    first, second = later(), later()
+    run([first, second], seen)
+    assert seen == []
+    first.callback(1)
+    assert seen == [1]
+    second.callback(2)
+    assert seen == [1, 2, "end"]
+
+
+@pytest.mark.parametrize("make", [lambda: fail(ZeroDivisionError()), later])
+def test_a_failure_is_raised_in_it(make: Callable[[], Deferred[int]]) -> None:
+    seen: Ways = []
+    waits_for = make()
+    run([waits_for], seen)
+    if not waits_for.called:
+        waits_for.errback(ZeroDivisionError())
+    assert seen == ["divided", "end"]
+
+
+def test_what_it_raises_is_told_at_its_end() -> None:
+    seen: Ways = []
+    run([fail(KeyError())], seen)
+    assert seen == ["KeyError"]
+
+
+def test_cancelling_it_cancels_what_it_waits_for_and_does_nothing_afterwards() -> None:
+    seen: Ways = []
+    running = run([later()], seen)
+    running.cancel()
+    running.cancel()
+    assert seen == ["cancelled", "CancelledError"]
+
+
+def test_a_paused_result_is_waited_for() -> None:
+    seen: Ways = []
+    paused = succeed(1)
+    paused.pause()
+    run([paused], seen)
+    assert seen == []
+    paused.unpause()
+    assert seen == [1, "end"]
