@@ -17,7 +17,7 @@ from antigravity_proxy.simulator.state import State
 
 
 class OfficialFace:
-    """``reply`` and ``fail`` are the service's; ``traffic_type`` is what it tells of usage beside the counts, if anything."""
+    """``reply`` and ``fail`` are the service's; ``traffic_type`` is what usage says beside the counts, if anything."""
 
     traffic_type = ""
 
