@@ -68,7 +68,6 @@ class Official:
         gemini = self.upstreams[GEMINI]
         base = settings.gemini_base_url.rstrip("/").encode("ascii")
         self._models = GeminiModels(reactor, gemini.pool, egresses, base, self._offered, random.random)
-        gemini.pool.on_joined, gemini.pool.on_left = self._models.joined, self._models.left
         self.take(found)
 
     def take(self, found: Found) -> None:
@@ -152,7 +151,7 @@ class Official:
         rules = replace(Rules.of(self._in_force.settings), reserve=0.0)
         pool = Pool(reactor, epoch, random.random, rules, shared)
         tokens = TokenKeeper(reactor, epoch, self._calls.refresh, shared, None, pool.counters)
-        pool.on_tokenless = tokens.live
+        pool.watch(tokens)
         ask = None if wire.name == GEMINI else self._calls.project
         return Upstream(wire, pool, tokens, Projects(reactor, ask, None), BaseUrls([base]), drift=self._drift)
 

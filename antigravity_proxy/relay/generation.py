@@ -16,9 +16,9 @@ from antigravity_proxy.canonical.wire import Fix, Prepared, Quirk, is_lasting
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.relay.attempt import AttemptFailed, access_of, deliver, live_token, post
 from antigravity_proxy.relay.context import Client, ClientGone, Place, RelayContext, at_once
+from antigravity_proxy.relay.conversation import ConversationSignatures
 from antigravity_proxy.relay.failover import Failover, Leg
 from antigravity_proxy.relay.reader import AnswerReader
-from antigravity_proxy.relay.signatures import ConversationSignatures
 
 
 class Generation:

@@ -45,7 +45,7 @@ class GeminiApi(OfficialFace):
             return self._fail(request, faults.refused(f"Invalid JSON payload received. {e}"))
 
     def _refused(self, received: Received) -> Fault | None:
-        """What is wrong with how a request shows who it is; None: nothing."""
+        """The fault in a request's authentication; None: none."""
         keys = received.headers.getRawHeaders("x-goog-api-key") or []
         if len(keys) + received.headers.hasHeader("authorization") > 1:
             return faults.refused("Multiple authentication credentials received. Please pass only one.")

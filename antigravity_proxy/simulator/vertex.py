@@ -65,7 +65,7 @@ class Vertex(OfficialFace):
             return self._fail(request, faults.refused(f"Invalid JSON payload received. {e}"))
 
     def _refused(self, received: Received, project: str | None) -> Fault | None:
-        """What is wrong with how a request shows who it is, and where it is asked; None: nothing."""
+        """The fault in a request's authentication and location; None: none."""
         keys = received.headers.getRawHeaders("x-goog-api-key") or []
         bearers = received.headers.getRawHeaders("authorization") or []
         if len(keys) + len(bearers) != 1:
