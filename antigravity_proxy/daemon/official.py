@@ -59,7 +59,7 @@ class Official:
         oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
         replaced = settings.sources["token_url"] != "default"  # noqa: S105 - a setting's name
         grants = TokenGrants(epoch, oauth, settings.token_url if replaced else "")
-        self._calls = CredentialCalls(reactor, grants, egresses)
+        self._calls = CredentialCalls(grants, egresses)
         self.upstreams = {
             GEMINI: self._upstream(GeminiApi(), settings.gemini_base_url),
             VERTEX: self._upstream(Vertex(), settings.vertex_base_url or ""),  # else each location has its host
