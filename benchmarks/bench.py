@@ -17,7 +17,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import threading
 import time
@@ -33,9 +32,7 @@ from antigravity_proxy.simulator.volume import write_volume
 
 HERE = Path(__file__).parent
 KEY = "sk-benchmark"
-_OPTIMIZED = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-#: one built with profile-guided optimization is a seventh faster
-PYTHON = f"Python {platform.python_version()} {'with' if _OPTIMIZED else 'without'} PGO"
+MODEL = "gemini-3-flash"
 
 
 class Bench:
@@ -122,16 +119,17 @@ class Bench:
         seconds: float | None = None,
         requests: int | None = None,
         ramp: float = 0,
+        model: str = MODEL,
     ) -> dict[str, Any]:
         """Runs the load generator; adds the daemon's CPU-ms and its peak and initial memory in KiB."""
         body = self._dir / f"body-{stream}-{direct}-{pad}.json"
         content = "Hello, say something. " + "x" * pad
-        payload: dict[str, Any] = {"model": "gemini-3-flash", "messages": [{"role": "user", "content": content}]}
+        payload: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": content}]}
         path, port = "/v1/chat/completions", self.port
         if direct:
             payload = {
                 "project": "p",
-                "model": "gemini-3-flash",
+                "model": model,
                 "requestId": "agent-1",
                 "userAgent": "bench",
                 "requestType": "agent",
@@ -341,7 +339,8 @@ def main() -> None:
             if o.rounds:
                 table_of_ratios = ratios(measure_rounds(bench, o.rounds, report))
                 load = os.getloadavg()[0]
-                print(f"Tools in {bench.tools.name}, {PYTHON}, load average {load:.1f}\n\n{table_of_ratios}\n")
+                print(f"Tools in {bench.tools.name}, Python {platform.python_version()}, load average {load:.1f}\n")
+                print(f"{table_of_ratios}\n")
             if not o.only_ratios:
                 print(table(measure_alone(bench, 3, report)))
         finally:

@@ -17,12 +17,12 @@ from antigravity_proxy.canonical.windows import used_up_at
 from antigravity_proxy.coerce import dated, wait
 from antigravity_proxy.dialect.base import Rendered
 
-#: accounts whose windows are told, and credentials
+#: accounts whose windows are listed, and credentials
 _MOST = 200
 
 
 class _Model(Struct, rename="camel"):
-    """One model's line; ``retry_after`` in seconds, as a client would be told if no account can serve it now.
+    """One model's line; ``retry_after`` in seconds, as a client would get it if no account can serve it now.
 
     ``remaining_fraction``: what is left of the accounts' quotas, on average; None: not known.
     """
@@ -48,7 +48,7 @@ class _Window(Struct, rename="camel"):
 
 
 class _Account(Struct, rename="camel"):
-    """What upstream says of an account's subscription."""
+    """Upstream's report on an account's subscription."""
 
     id: str
     tier: str
@@ -120,7 +120,7 @@ def render(
 ) -> Rendered:
     """The answer, by upstream; ``accounts``: accounts and credentials, ``usable``: those that serve, cooling or not.
 
-    Windows and subscriptions are those of the first of the ``states`` of which upstream has told.
+    Windows and subscriptions are those of the first of the ``states`` that upstream has reported on.
     """
     lines = [
         _Model(

@@ -1,4 +1,4 @@
-"""What an operator should know, in words to act on. They identify nobody: health is public. No I/O."""
+"""Warnings for the operator, in words to act on. They identify nobody: health is public. No I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NEWS = 6
 
 
 class Surroundings(Struct, frozen=True):
-    """What the warnings depend on besides settings and volume. ``misconfigured``: why the OAuth client is refused.
+    """The inputs of the warnings besides settings and volume. ``misconfigured``: why the OAuth client is refused.
 
     ``apart``: why this process shares nothing with its replicas; empty: it does, or has none.
     ``client_keys``: what is wrong with the file of clients' keys.
@@ -117,7 +117,7 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
 
 
 def _refused(around: Surroundings) -> list[str]:
-    """What upstream refuses altogether: nothing else is as urgent."""
+    """Upstream's general refusals: nothing else is as urgent."""
     found = []
     if around.resting:
         found.append(
@@ -137,7 +137,7 @@ def _refused(around: Surroundings) -> list[str]:
 
 
 def _news(drift: tuple[Seen, ...]) -> str:
-    """What no table knows, the newest first."""
+    """Unknown values, the newest first."""
     told = [f"{each.kind} {each.name} ({each.count} times, last {_moment(each.last)})" for each in drift[:_NEWS]]
     more = f" and {len(drift) - _NEWS} more" if len(drift) > _NEWS else ""
     return f"Upstream sends what this release doesn't know: {', '.join(told)}{more}. A newer one may"
