@@ -33,6 +33,7 @@ from antigravity_proxy.simulator.volume import write_volume
 
 HERE = Path(__file__).parent
 KEY = "sk-benchmark"
+MODEL = "gemini-3-flash"
 _OPTIMIZED = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
 #: one built with profile-guided optimization is a seventh faster
 PYTHON = f"Python {platform.python_version()} {'with' if _OPTIMIZED else 'without'} PGO"
@@ -122,16 +123,17 @@ class Bench:
         seconds: float | None = None,
         requests: int | None = None,
         ramp: float = 0,
+        model: str = MODEL,
     ) -> dict[str, Any]:
         """Runs the load generator; adds the daemon's CPU-ms and its peak and initial memory in KiB."""
         body = self._dir / f"body-{stream}-{direct}-{pad}.json"
         content = "Hello, say something. " + "x" * pad
-        payload: dict[str, Any] = {"model": "gemini-3-flash", "messages": [{"role": "user", "content": content}]}
+        payload: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": content}]}
         path, port = "/v1/chat/completions", self.port
         if direct:
             payload = {
                 "project": "p",
-                "model": "gemini-3-flash",
+                "model": model,
                 "requestId": "agent-1",
                 "userAgent": "bench",
                 "requestType": "agent",

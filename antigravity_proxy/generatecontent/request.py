@@ -48,7 +48,7 @@ _CURES: tuple[tuple[re.Pattern[str], Quirk, Callable[[Model], bool]], ...] = (
     (re.compile(r"logprobs"), Quirk.NO_LOGPROBS, lambda model: True),
     (re.compile(r"thinkingbudget|thinkinglevel"), Quirk.PLAIN_THINKING, lambda model: model.thinking is not None),
     (re.compile(r"response(json)?schema"), Quirk.SHORT_SCHEMA, lambda model: model.family != "claude"),
-    (re.compile(r"servicetier"), Quirk.NO_SERVICE_TIER, lambda model: True),
+    (re.compile(r"^(?!.*invalid value).*servicetier", re.S), Quirk.NO_SERVICE_TIER, lambda model: True),
     (re.compile(r"image ?size"), Quirk.SMALLER_PICTURE, lambda model: model.image),
     (re.compile(r"prefill|must end with a user"), Quirk.NO_PREFILL, lambda model: model.takes_prefill),
     (re.compile(r"thoughtsignature|\bsignature\b|must be 'thinking'"), Quirk.LOST_SIGNATURES, lambda model: True),

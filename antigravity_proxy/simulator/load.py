@@ -38,17 +38,17 @@ class Load:
         text = (_STAMP if knobs.stamp else "") + ("lorem ipsum " * (knobs.bytes // 12 + 1))[: knobs.bytes]
         self._delay = knobs.delay_ms / 1000
         self._first = knobs.first_ms / 1000
-        self._event = _event(text, "")
-        self._last = _event(text, "STOP")
+        self._events = {bare: (_event(text, "", bare), _event(text, "STOP", bare)) for bare in (False, True)}
 
-    def steps(self) -> Steps:
-        """One stream."""
+    def steps(self, *, bare: bool = False) -> Steps:
+        """One stream; ``bare``: as official upstreams send it, without an envelope."""
         stamp = _stamped if self.knobs.stamp else bytes
+        event, last = self._events[bare]
         if self._first:
             yield b"", self._first
         for _ in range(self.knobs.events - 1):
-            yield stamp(self._event), self._delay
-        return stamp(self._last)
+            yield stamp(event), self._delay
+        return stamp(last)
 
 
 def knobs(given: Iterable[tuple[str, str]]) -> Knobs:
@@ -61,7 +61,7 @@ def _stamped(event: bytes) -> bytes:
     return b"%b@%018d@%b" % (begin, time.monotonic_ns(), end)
 
 
-def _event(text: str, finish: str) -> bytes:
+def _event(text: str, finish: str, bare: bool) -> bytes:
     candidate: dict[str, Any] = {"content": {"role": "model", "parts": [{"text": text}]}}
     if finish:
         candidate["finishReason"] = finish
@@ -72,4 +72,5 @@ def _event(text: str, finish: str) -> bytes:
         "createTime": "2026-01-01T00:00:00.000000Z",
         "responseId": "abcdefghijklmnopqrst",
     }
-    return b"data: " + msgspec.json.encode({"response": response, "traceId": "0123456789abcdef"}) + b"\r\n\r\n"
+    sent = response if bare else {"response": response, "traceId": "0123456789abcdef"}
+    return b"data: " + msgspec.json.encode(sent) + b"\r\n\r\n"

@@ -57,6 +57,8 @@ class Methods(Resource):
             page = self._operation
         if request.path.startswith(machine.PREFIX):
             return self._state.machine.render(request)
+        if self._state.load is not None and request.path.endswith(b":streamGenerateContent") and page is None:
+            return self._constant(request, self._state.load, bare=True)
         if vertex.is_path(request.path):
             return self._vertex.render(request, self._received(request))
         if request.path.startswith(gemini_api.PREFIX):
@@ -223,12 +225,12 @@ class Methods(Resource):
 
     # benchmarks
 
-    def _constant(self, request: Any, load: Load) -> Any:
+    def _constant(self, request: Any, load: Load, *, bare: bool = False) -> Any:
         counts = self._state.counts
         counts["requests"] += 1
         if load.knobs.limit_every and counts["requests"] % load.knobs.limit_every == 0:
             return _fail(request, faults.rate_limited(1))
-        Emitter(self._state.reactor, request, load.steps(), counts)
+        Emitter(self._state.reactor, request, load.steps(bare=bare), counts)
         return NOT_DONE_YET
 
     def _stats(self, request: Any) -> Any:

@@ -347,6 +347,8 @@ def test_a_form_that_is_none_is_left_to_upstream() -> None:
         ("Invalid value at 'generation_config.image_config.image_size'", IMAGE, Quirk.SMALLER_PICTURE),
         ("Image size 4K is not supported", IMAGE, Quirk.SMALLER_PICTURE),
         ("Image size 4K is not supported", GEMINI, None),
+        ("service_tier flex is not supported for this model", GEMINI, Quirk.NO_SERVICE_TIER),
+        ("Invalid value at 'service_tier' (TYPE_ENUM), \"gold\"", GEMINI, None),
         ("presence_penalty", GEMINI, Quirk.NO_PRESENCE_PENALTY),
         ("frequencyPenalty", GEMINI, Quirk.NO_FREQUENCY_PENALTY),
         ("Logprobs is not enabled for this model", GEMINI, Quirk.NO_LOGPROBS),
