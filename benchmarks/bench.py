@@ -17,7 +17,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import threading
 import time
@@ -34,9 +33,6 @@ from antigravity_proxy.simulator.volume import write_volume
 HERE = Path(__file__).parent
 KEY = "sk-benchmark"
 MODEL = "gemini-3-flash"
-_OPTIMIZED = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-#: one built with profile-guided optimization is a seventh faster
-PYTHON = f"Python {platform.python_version()} {'with' if _OPTIMIZED else 'without'} PGO"
 
 
 class Bench:
@@ -343,7 +339,8 @@ def main() -> None:
             if o.rounds:
                 table_of_ratios = ratios(measure_rounds(bench, o.rounds, report))
                 load = os.getloadavg()[0]
-                print(f"Tools in {bench.tools.name}, {PYTHON}, load average {load:.1f}\n\n{table_of_ratios}\n")
+                print(f"Tools in {bench.tools.name}, Python {platform.python_version()}, load average {load:.1f}\n")
+                print(f"{table_of_ratios}\n")
             if not o.only_ratios:
                 print(table(measure_alone(bench, 3, report)))
         finally:

@@ -17,6 +17,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "lint": (),
     "docs": (),
     "test": (),
+    "bench-counts": ("strace",),
     "test-hostile": (),
     "test-oldest": (),
     "test-replicas": ("redis-server",),

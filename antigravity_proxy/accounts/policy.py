@@ -38,7 +38,7 @@ class Moment(NamedTuple):
     epoch: float
 
 
-#: tier (of the bits below), priority, quota, leases in flight, turn: the smallest is chosen
+#: tier (of the bits below), priority, quota, leases in flight, virtual time: the smallest is chosen
 Rank = tuple[int, int, float, int, float]
 #: the place of the leases in a rank
 IN_FLIGHT = 3
@@ -50,19 +50,20 @@ UNOFFERED, TROUBLED, TOKENLESS, MARKED = 8, 4, 2, 1
 class Eligibility(NamedTuple):
     """The rank of an account for a model.
 
-    ``rank`` is None where it can't be chosen now; ``again`` is when time alone may better it (monotonic seconds, inf:
-    never); ``cools`` is when it is free again if it merely cools, else 0. ``full``: it is only busy.
+    ``rank`` is None where it can't be chosen now; ``retry_at`` is when time alone may better it (monotonic seconds,
+    inf: never); ``cools`` is when it is free again if it merely cools, else 0. ``busy``: it is only at the limit of
+    its leases.
     """
 
     rank: Rank | None
-    again: float = float("inf")
+    retry_at: float = float("inf")
     cools: float = 0.0
-    full: bool = False
+    busy: bool = False
 
 
 #: an account that is not there, or that time alone does not bring back
 NOWHERE = Eligibility(None)
-_FULL = Eligibility(None, full=True)
+_BUSY = Eligibility(None, busy=True)
 
 
 def has_live_token(state: AccountState, now: Moment) -> bool:
@@ -224,7 +225,7 @@ def eligibility(state: AccountState, model: str, rules: Rules, now: Moment) -> E
     if until:
         return Eligibility(None, until, 0.0 if cooldown is not None and cooldown.flagged else until)
     if state.in_flight and state.in_flight >= (max_leases(state, rules) or float("inf")):
-        return _FULL
+        return _BUSY
     troubled = state.last_until > now.monotonic
     rank = (
         (not is_offered(state, model)) * UNOFFERED
@@ -234,7 +235,7 @@ def eligibility(state: AccountState, model: str, rules: Rules, now: Moment) -> E
         -PREFERRED if credential.id == rules.preferred else -rules.priorities.get(credential.id, credential.priority),
         -left if rules.mode == "performance-first" else 0.0,
         state.in_flight,
-        state.turn,
+        state.virtual_time,
     )
     return Eligibility(rank, min(resets_at, state.last_until) if troubled else resets_at)
 
@@ -249,14 +250,14 @@ def is_offered(state: AccountState, model: str) -> bool:
     return state.offered is None or model in state.offered
 
 
-def next_turn(state: AccountState, model: str, current: float, now: Moment) -> float:
-    """The account's turn after a lease: further off the less of its quota is left. ``current``: the latest turn so far.
+def next_virtual_time(state: AccountState, model: str, current: float, now: Moment) -> float:
+    """The account's virtual time after a lease, later the less of its quota is left. ``current``: the latest so far.
 
     Equal accounts so take turns, the longest idle first; one with half the quota left gets half as many. One that
     could not serve for long does not make up for it.
     """
     left, _ = remaining(state, model, now)
-    return max(state.turn, current) + 1.0 / max(left, LEAST_SHARE)
+    return max(state.virtual_time, current) + 1.0 / max(left, LEAST_SHARE)
 
 
 def cooldown_length(verdict: Verdict, strikes: int, jitter: float, rules: Rules) -> float:

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.groups import WHOLE_UPSTREAM, Groups, RestingModels
 from antigravity_proxy.accounts.lease import Lease
+from antigravity_proxy.accounts.penalties import Penalties
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.ranking import Ranking
 from antigravity_proxy.accounts.replication import LocalState, ReplicaEvents, SharedState, session_key
@@ -21,9 +22,10 @@ from antigravity_proxy.accounts.state import FAULT, NOT_OFFERED, AccountState, S
 from antigravity_proxy.accounts.stats import Census, Counters, ModelCapacity, Tally, capacity
 from antigravity_proxy.accounts.terms import TermsRest
 from antigravity_proxy.accounts.waiting import WaitingLine
+from antigravity_proxy.accounts.watcher import PoolWatcher
 from antigravity_proxy.canonical.credential import KINDS, Credential
 from antigravity_proxy.canonical.offers import ModelQuota
-from antigravity_proxy.canonical.verdict import Scope, Verdict
+from antigravity_proxy.canonical.verdict import Verdict
 
 log = Logger()
 
@@ -50,7 +52,6 @@ class Pool:
     ) -> None:
         self._clock = clock
         self._epoch = epoch
-        self._jitter = jitter
         self._rules = Rules() if rules is None else rules
         self._shared = LocalState() if shared is None else shared
         self._states: dict[str, AccountState] = {}
@@ -58,21 +59,16 @@ class Pool:
         self.find: Callable[[str], AccountState | None] = self._states.get
         self._rankings: dict[str, Ranking] = {}
         self._line: WaitingLine[Lease] = WaitingLine(clock)
-        self._turn = 0.0  # the latest turn so far
+        self._virtual_time = 0.0  # the latest so far
         self._serial = 0
         #: who shares quotas with whom
         self.groups = Groups(self._shared.grouped)
         self.resting_models = RestingModels()
+        self._penalties = Penalties(self.groups, self.resting_models, self._shared, jitter)
         self._tells_kinds = False  # whether anything here was ever set aside for a fault, or had no access to a model
         self._updates = Slices(clock)
         self._census = Census(clock, self._states.values(), self.now)
-        #: called with an account that is passed over because it has no token: it would not be renewed otherwise
-        self.on_tokenless: Callable[[AccountState], object] = unwatched
-        #: called with an account that was added, and with one that was removed
-        self.on_joined: Callable[[AccountState], object] = unwatched
-        self.on_left: Callable[[AccountState], object] = unwatched
-        #: called with an account that has used up a quota: other models may share it
-        self.on_exhausted: Callable[[AccountState], object] = unwatched
+        self._watchers: tuple[PoolWatcher, ...] = ()
         #: when an account was last leased (monotonic seconds)
         self.last_leased = float("-inf")
         self.counters = Counters()
@@ -106,6 +102,10 @@ class Pool:
         """This moment on both clocks."""
         return Moment(self._clock.seconds(), self._epoch())
 
+    def watch(self, watcher: PoolWatcher) -> None:
+        """Tells it of the accounts from now on."""
+        self._watchers = (*self._watchers, watcher)
+
     def update(self, credentials: Iterable[Credential]) -> Deferred[None]:
         """Takes these accounts: new ones join, gone ones leave, known ones keep cooldowns and fresh tokens.
 
@@ -135,7 +135,8 @@ class Pool:
             self.groups.join(state)
             self._changed(state)
             self._shared.recall(credential.id)
-            self.on_joined(state)
+            for watcher in self._watchers:
+                watcher.joined(state)
         elif state.credential is not credential:
             self.groups.leave(state)
             state.update(credential)
@@ -148,7 +149,8 @@ class Pool:
         self.groups.leave(state)
         for order in self._rankings.values():
             order.leave(state)
-        self.on_left(state)
+        for watcher in self._watchers:
+            watcher.left(state)
 
     def lease(
         self,
@@ -188,7 +190,7 @@ class Pool:
         """Whether no account can serve ``model`` only because of the limit of leases."""
         now = self.now()
         order = self._ranking(model, now)
-        return order.first(now) is None and bool(order.full) and not self.terms_rest
+        return order.first(now) is None and bool(order.busy) and not self.terms_rest
 
     def free_in(self, model: str) -> float | None:
         """Seconds until an account can serve ``model``, 0: one can; None: time alone brings none back."""
@@ -232,12 +234,18 @@ class Pool:
 
     def capacity(self, models: Iterable[str]) -> tuple[ModelCapacity, ...]:
         """The present capacity for these models and for those that were requested."""
-        return capacity(sorted({*models, *self._rankings}), self._states.values(), self._rules, self.now())
+        return capacity(
+            sorted({*models, *self._rankings}),
+            () if self.terms_rest else self._states.values(),
+            self._rules,
+            self.now(),
+        )
 
     def standings(self) -> Iterator[tuple[str, int, int]]:
         """Of each model that was asked for: how many accounts can serve it, busy or not, and how many cool."""
         now = self.now()
-        return ((model, *order.counts(now)) for model, order in self._rankings.items())
+        held = bool(self.terms_rest)
+        return ((model, *((0, 0) if held else order.counts(now))) for model, order in self._rankings.items())
 
     def served(self, model: str) -> None:
         """Upstream has served a model."""
@@ -248,33 +256,11 @@ class Pool:
         """Sets an account aside as the verdict says, its group or the model; a longer cooldown in force stays."""
         now, trouble = self._clock.seconds(), of_verdict(verdict, model, self._epoch())
         self._tells_kinds |= verdict.is_fault or verdict.not_offered
-        members = self.groups.members(state) if verdict.scope in _OF_GROUP else (state,)
-        if verdict.scope is Scope.LAST_IN_ORDER:
-            state.last_until = max(state.last_until, now + (verdict.ladder[0] if verdict.ladder else policy.LAST_FOR))
-        elif verdict.scope in (Scope.UNTIL_CHANGED, Scope.GROUP_UNTIL_CHANGED):
-            for each in members:
-                each.barred = trouble.reason if trouble is not None else verdict.client_words
-                self._shared.barred(each.credential.id, each.sign_in, each.barred)
-        elif verdict.scope is Scope.UPSTREAM_MODEL:
-            strikes = self.resting_models.strikes(model, now)
-            length = policy.cooldown_length(verdict, strikes, self._jitter(), self._rules)
-            cooldown = policy.cooldown(verdict, now + length, strikes)
-            if self.resting_models.rest(model, cooldown):
-                self._shared.cooled(WHOLE_UPSTREAM, model, length, cooldown.marks)
-        for key in policy.cooldown_keys(verdict, model, location):
-            strikes = max(each.strikes_before(key, verdict.cause, now) for each in members)
-            length = policy.cooldown_length(verdict, strikes, self._jitter(), self._rules)
-            cooldown = policy.cooldown(verdict, now + length, strikes)
-            for each in members:
-                each.strikes[key, verdict.cause] = strikes + 1
-                if each.cool(key, cooldown, now):
-                    self._shared.cooled(each.credential.id, key, length, cooldown.marks)
-        for each in members:
-            each.last_failure = trouble or each.last_failure
+        for each in self._penalties.apply(state, model, verdict, location, trouble, self._rules, now):
             self._changed(each)
         self.counters.set_aside[verdict.cause.value] += 1
         if verdict.uses_quota:
-            self.on_exhausted(state)
+            self.exhausted(state)
         if verdict.about_terms:
             self.terms_rest.begin(state.credential.id)
         log.info(
@@ -286,6 +272,15 @@ class Pool:
             source=verdict.source or "none",
             model=model,
         )
+
+    def exhausted(self, state: AccountState) -> None:
+        """An account has used up a quota, or may have."""
+        for watcher in self._watchers:
+            watcher.exhausted(state)
+
+    def _tokenless(self, state: AccountState) -> None:
+        for watcher in self._watchers:
+            watcher.tokenless(state)
 
     def observed_quota(self, account: str, figures: Mapping[str, ModelQuota]) -> None:
         """Takes upstream's report of an account's quotas, by model; does nothing if the account is gone."""
@@ -335,7 +330,7 @@ class Pool:
         for name in names:
             bound = self._states.get(self._shared.account_of(name, now.monotonic) or "")
             standing = policy.eligibility(bound, model, self._rules, now) if bound is not None else policy.NOWHERE
-            if standing.rank is None and not standing.full and not (keep and bound is not None):
+            if standing.rank is None and not standing.busy and not (keep and bound is not None):
                 moving.append(name)
             elif standing.rank is not None and bound is not None and bound not in tried:
                 chosen = self._or_better(bound, standing.rank, order, tried, now)
@@ -343,7 +338,7 @@ class Pool:
         if chosen is None:
             chosen = order.first(now, tried)
         if (waiting := order.first_tokenless()) is not None and waiting is not chosen:
-            self.on_tokenless(waiting)
+            self._tokenless(waiting)
         if chosen is not None:
             for name in moving:
                 self._shared.bind(name, chosen.credential.id, now.monotonic)
@@ -356,7 +351,7 @@ class Pool:
         if rank[0] <= policy.MARKED:
             return bound
         if rank[0] & policy.TOKENLESS:
-            self.on_tokenless(bound)
+            self._tokenless(bound)
         best = order.first(now, tried)
         if best is None:
             return bound
@@ -368,8 +363,8 @@ class Pool:
         state.in_flight += 1
         self.counters.leases += 1
         self.counters.held += 1
-        self._turn = max(self._turn, state.turn)
-        state.turn = policy.next_turn(state, model, self._turn, now)
+        self._virtual_time = max(self._virtual_time, state.virtual_time)
+        state.virtual_time = policy.next_virtual_time(state, model, self._virtual_time, now)
         if state.credential.kind in KINDS or state.credential.max_per_day:
             policy.count_for_day(state, now)
         return Lease(self.released, state, model, policy.location_for(state, model, now), self.groups.members(state))
@@ -390,7 +385,3 @@ class Pool:
 
     def _is_here(self, state: AccountState) -> bool:
         return self._states.get(state.credential.id) is state
-
-
-#: the scopes that are about all credentials of a quota group
-_OF_GROUP = frozenset({Scope.GROUP, Scope.GROUP_MODEL, Scope.GROUP_LOCATION_MODEL, Scope.GROUP_UNTIL_CHANGED})

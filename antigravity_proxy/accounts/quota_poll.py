@@ -18,6 +18,7 @@ from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.replication import LocalState, SharedState
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.watcher import PoolWatcher
 from antigravity_proxy.canonical.offers import Available, Offers, united
 
 log = Logger()
@@ -59,7 +60,7 @@ class _Kind(Struct, eq=False):
     accounts: int = 0
 
 
-class QuotaPoll:
+class QuotaPoll(PoolWatcher):
     """Polls the accounts of a pool between ``start`` and ``stop``, and reports their quotas to it.
 
     ``ask`` calls ``fetchAvailableModels`` for an account; ``tell`` is called with the joint offer whenever that
@@ -78,6 +79,7 @@ class QuotaPoll:
     ) -> None:
         self._clock = clock
         self._pool = pool
+        pool.watch(self)
         self._ask = ask
         self._tell = tell
         self._jitter = jitter

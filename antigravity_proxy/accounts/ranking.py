@@ -66,9 +66,9 @@ class Sorted(Generic[K]):
 
 
 class Ranking:
-    """All accounts, ranked for one model. ``full``: those that are only busy."""
+    """All accounts, ranked for one model. ``busy``: those that are only at the limit of their leases."""
 
-    __slots__ = ("_cooling", "_newcomers", "_ready", "_rules", "_waking", "full", "model")
+    __slots__ = ("_cooling", "_newcomers", "_ready", "_rules", "_waking", "busy", "model")
 
     def __init__(self, model: str, states: Iterable[AccountState], rules: Rules, now: Moment) -> None:
         self.model = model
@@ -77,7 +77,7 @@ class Ranking:
         self._cooling: Sorted[float] = Sorted()
         self._waking: Sorted[float] = Sorted()
         self._newcomers = dict.fromkeys(states)
-        self.full: set[AccountState] = set()
+        self.busy: set[AccountState] = set()
         self._take_in(now, TAKE_IN_AT_ONCE)
 
     def first(self, now: Moment, tried: Collection[AccountState] = ()) -> AccountState | None:
@@ -118,7 +118,7 @@ class Ranking:
     def counts(self, now: Moment) -> tuple[int, int]:
         """How many can serve, busy or not, and how many cool; as far as they have been put in order."""
         free_again = self._cooling.up_to(now.monotonic)
-        return len(self._ready.entries) + free_again + len(self.full), len(self._cooling.entries) - free_again
+        return len(self._ready.entries) + free_again + len(self.busy), len(self._cooling.entries) - free_again
 
     def first_tokenless(self) -> AccountState | None:
         """The account to use next once it has a new token; None: all that can serve have one, as far as is known."""
@@ -130,17 +130,17 @@ class Ranking:
         found = policy.eligibility(state, self.model, self._rules, now)
         self._ready.put(state, found.rank)
         self._cooling.put(state, found.cools or None)
-        self._waking.put(state, found.again if found.again != float("inf") else None)
-        if found.full:
-            self.full.add(state)
+        self._waking.put(state, found.retry_at if found.retry_at != float("inf") else None)
+        if found.busy:
+            self.busy.add(state)
         else:
-            self.full.discard(state)
+            self.busy.discard(state)
         return found
 
     def released(self, state: AccountState, now: Moment) -> None:
         """One lease fewer: moves the account if it is too far back for that."""
         rank = self._ready.key(state)
-        if state in self.full or (rank is not None and rank[policy.IN_FLIGHT] > state.in_flight):
+        if state in self.busy or (rank is not None and rank[policy.IN_FLIGHT] > state.in_flight):
             self.touch(state, now)
 
     def leave(self, state: AccountState) -> None:
@@ -149,7 +149,7 @@ class Ranking:
         self._ready.put(state, None)
         self._cooling.put(state, None)
         self._waking.put(state, None)
-        self.full.discard(state)
+        self.busy.discard(state)
 
     def _take_in(self, now: Moment, at_most: int) -> None:
         """Puts accounts into the order that are not in it yet."""

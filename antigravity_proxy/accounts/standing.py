@@ -106,7 +106,7 @@ def lines(states: Iterable[AccountState], model: str, rules: Rules, now: Moment)
         if found.rank is not None:
             able.append((found.rank, state.serial, state))
         elif len(unable) < _UNABLE:
-            unable.append(Line(state.credential.id, 0, *_against(state, model, rules, now, full=found.full)))
+            unable.append(Line(state.credential.id, 0, *_against(state, model, rules, now, busy=found.busy)))
     able.sort(key=lambda each: each[:2])
     first = [
         Line(state.credential.id, place, _for(state, rank, model, now))
@@ -135,8 +135,8 @@ def _for(state: AccountState, rank: policy.Rank, model: str, now: Moment) -> str
     return ", ".join(found)
 
 
-def _against(state: AccountState, model: str, rules: Rules, now: Moment, *, full: bool) -> tuple[str, float | None]:
-    if full:
+def _against(state: AccountState, model: str, rules: Rules, now: Moment, *, busy: bool) -> tuple[str, float | None]:
+    if busy:
         return f"it is busy: {state.in_flight} under way", None
     if (out := policy.out_of_use(state, now)) is not None:
         return f"out of use: {out.value}", None

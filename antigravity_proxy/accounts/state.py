@@ -169,7 +169,7 @@ class AccountState:
         "standing_asked",
         "strikes",
         "tier",
-        "turn",
+        "virtual_time",
         "without_quota_project",
     )
 
@@ -183,7 +183,7 @@ class AccountState:
         self.served_on = 0  # the UTC day, by its number since 1970, of the last request; counted where there is a limit
         self.served_today = 0
         self.tier = credential.tier  # or what the ids of its quotas have shown
-        self.turn = 0.0  # grows with every lease: the smallest has waited longest for its share
+        self.virtual_time = 0.0  # grows with every lease: the smallest has waited longest for its share
         self.last_until = 0.0  # monotonic seconds: until then chosen after the others
         self.cooldowns: dict[str, Cooldown] = {}
         self.strikes: dict[tuple[str, Cause], int] = {}  # consecutive failures, by cooldown key

@@ -132,7 +132,7 @@ def _of_model(model: str, others: list[AccountState], plain: int, rules: Rules, 
     others = [state for state in others if policy.is_offered(state, model)]
     found = [policy.eligibility(state, model, rules, now) for state in others]
     cooling = [each.cools for each in found if each.cools]
-    usable = plain + sum(each.rank is not None or each.full for each in found)
+    usable = plain + sum(each.rank is not None or each.busy for each in found)
     first = min(cooling) - now.monotonic + now.epoch if cooling else None
     left = [policy.remaining(state, model, now)[0] for state in others if model in state.quota]
     return ModelCapacity(model, usable, len(cooling), first, round(sum(left) / len(left), 4) if left else None)

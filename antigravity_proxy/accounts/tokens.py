@@ -15,6 +15,7 @@ from antigravity_proxy.accounts.replication import LocalState, SharedState
 from antigravity_proxy.accounts.state import AccountState, LastFailure
 from antigravity_proxy.accounts.stats import Counters
 from antigravity_proxy.accounts.waiting import SingleFlight
+from antigravity_proxy.accounts.watcher import PoolWatcher
 from antigravity_proxy.canonical.grant import Grant, IssuedToken, Metadata, RefreshRejected
 from antigravity_proxy.secret import Secret
 
@@ -31,7 +32,7 @@ Keep = Callable[[str, Grant, IssuedToken], None]
 Refresh = Callable[[AccountState], Coroutine[Deferred[Any], Any, IssuedToken]]
 
 
-class TokenKeeper:
+class TokenKeeper(PoolWatcher):
     """Hands out access tokens and renews them.
 
     ``refresh`` asks upstream for a new token; it raises RefreshRejected. A new token is passed to the replicas by
@@ -65,6 +66,10 @@ class TokenKeeper:
         if left < REFRESH_AHEAD and self._may_refresh(state) and not self._flights.running(state):
             self.renew(state).addErrback(lambda _: None)  # logged where it failed; the next caller tries again
         return state.access_token if left > TOKEN_MARGIN else None
+
+    def tokenless(self, state: AccountState) -> None:
+        """As PoolWatcher's: it is renewed."""
+        self.live(state)
 
     def renew(self, state: AccountState) -> Deferred[None]:
         """Fires when the account has a new token; fails with RefreshRejected."""

@@ -201,7 +201,7 @@ class Overview:
         official = credentials.look(sources.official, [each.kinds for each in others])
         return Status(
             now=now.epoch,
-            headline=headline(condition, counts, minutes, official.counts),
+            headline=headline(condition, counts, minutes, official.counts, _short(pool)),
             listed=Listed(selection, pages, counts, listed),
             official=official,
             traffic=Traffic(ledger.open_count, ledger.stream_count, minutes),
@@ -212,6 +212,13 @@ class Overview:
             volume=_volume(sources.state(), condition),
             settings=settings_shown.lines(settings, sources.models(), read_only=sources.read_only),
         )
+
+
+def _short(pool: Pool) -> tuple[tuple[str, float], ...]:
+    """The models that were asked for and that every account cools for, with when the first is free again."""
+    found = ((model, pool.free_in(model)) for model, ready, cooling in pool.standings() if cooling and not ready)
+    epoch = pool.now().epoch
+    return tuple((model, float(round(epoch + seconds))) for model, seconds in found if seconds is not None)
 
 
 def _volume(state: VolumeState, condition: Condition) -> VolumeShown:

@@ -67,9 +67,7 @@ class AccountServices:
         self._projects = Projects(reactor, self.upstream.project, settings.fallback_project, shared)
         self._in_force = in_force
         self._quota_poll = QuotaPoll(reactor, pool, self.upstream.available, self._offered, random.random, shared)
-        pool.on_tokenless = self.tokens.live
-        pool.on_joined, pool.on_left = self._quota_poll.joined, self._quota_poll.left
-        pool.on_exhausted = self._quota_poll.exhausted
+        pool.watch(self.tokens)
         self.official = official = Official(reactor, in_force, self.egresses, credentials, self.drift, shared)
         shared.find = lambda name: pool.find(name) or official.find(name)
         self.relay = RelayContext(

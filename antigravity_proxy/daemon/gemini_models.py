@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.state import AccountState
+from antigravity_proxy.accounts.watcher import PoolWatcher
 from antigravity_proxy.canonical.offers import Offers
 from antigravity_proxy.canonical.offers import united as offered_by_any
 from antigravity_proxy.upstream.account_methods import AccountMethodFailed
@@ -27,7 +28,7 @@ FIRST, EVERY, AGAIN = 1.0, 6 * 3600.0, 600.0
 _JITTER = 0.1
 
 
-class GeminiModels:
+class GeminiModels(PoolWatcher):
     """Polls in rounds, between ``start`` and ``stop``. ``tell`` is called with the joint offer when it changes."""
 
     def __init__(
@@ -41,6 +42,7 @@ class GeminiModels:
     ) -> None:
         self._clock = clock
         self._pool = pool
+        pool.watch(self)
         self._egresses = egresses
         self._base = base
         self._tell = tell

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from antigravity_proxy.accounts.condition import kind_of
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.renewals import Renewals
 from antigravity_proxy.accounts.replication import LocalState, Part, SharedState
@@ -59,7 +60,7 @@ class Official:
         oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
         replaced = settings.sources["token_url"] != "default"  # noqa: S105 - a setting's name
         grants = TokenGrants(epoch, oauth, settings.token_url if replaced else "")
-        self._calls = CredentialCalls(reactor, grants, egresses)
+        self._calls = CredentialCalls(grants, egresses)
         self.upstreams = {
             GEMINI: self._upstream(GeminiApi(), settings.gemini_base_url),
             VERTEX: self._upstream(Vertex(), settings.vertex_base_url or ""),  # else each location has its host
@@ -68,7 +69,6 @@ class Official:
         gemini = self.upstreams[GEMINI]
         base = settings.gemini_base_url.rstrip("/").encode("ascii")
         self._models = GeminiModels(reactor, gemini.pool, egresses, base, self._offered, random.random)
-        gemini.pool.on_joined, gemini.pool.on_left = self._models.joined, self._models.left
         self.take(found)
 
     def take(self, found: Found) -> None:
@@ -110,10 +110,11 @@ class Official:
         """Notes on the credentials for the operator; names none."""
         found = []
         for name, upstream in self.upstreams.items():
-            tally, count = upstream.pool.tally(), len(upstream.pool.states)
+            pool, count = upstream.pool, len(upstream.pool.states)
+            now = pool.now()
             if clock := upstream.tokens.clock_trouble:
                 found.append(f"Service accounts get no token: {clock}")
-            wanting = sum(tally.unable.values())
+            wanting = sum(kind_of(state, pool.rules, now) == "out" for state in pool.states)
             if wanting:
                 words = "the status page and 'antigravity-proxy check' say why"
                 found.append(f"{wanting} of {count} credentials of {name} need somebody: {words}")
@@ -152,7 +153,7 @@ class Official:
         rules = replace(Rules.of(self._in_force.settings), reserve=0.0)
         pool = Pool(reactor, epoch, random.random, rules, shared)
         tokens = TokenKeeper(reactor, epoch, self._calls.refresh, shared, None, pool.counters)
-        pool.on_tokenless = tokens.live
+        pool.watch(tokens)
         ask = None if wire.name == GEMINI else self._calls.project
         return Upstream(wire, pool, tokens, Projects(reactor, ask, None), BaseUrls([base]), drift=self._drift)
 

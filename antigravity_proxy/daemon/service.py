@@ -237,6 +237,7 @@ class Daemon(MultiService):
         observability.watch(
             self.site,
             services.relay.upstreams,
+            services.egresses,
             volume,
             in_force,
             services.replicas,

@@ -23,7 +23,7 @@ from antigravity_proxy.canonical.verdict import Cause
 from antigravity_proxy.canonical.wire import EventReader, Notices, Prepared, UnreadableEvent, UpstreamErrorEvent
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.relay.context import Client
-from antigravity_proxy.relay.signatures import ConversationSignatures, new_digest
+from antigravity_proxy.relay.conversation import ConversationSignatures, new_digest
 from antigravity_proxy.telemetry.drift import Drift
 
 #: chunks that are held back at most: a notice comes in one or two

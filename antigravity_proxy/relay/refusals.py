@@ -211,7 +211,7 @@ class Doubts:
         if not believed:
             return verdict
         self._doubt(_Doubt(state, verdict, refusal, another_passed))
-        self._pool.on_exhausted(state)  # its figures may be old: upstream is asked for them
+        self._pool.exhausted(state)  # its figures may be old: upstream is asked for them
         return refusal
 
     def _of_client(self, state: AccountState, verdict: Verdict, refusal: Verdict, now: float) -> Verdict:

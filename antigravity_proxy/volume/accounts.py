@@ -24,12 +24,12 @@ Row = dict[str, Any]
 
 #: whose accounts serve; others are listed only
 _PROVIDER = "google"
-#: what may stand in a header (RFC 6750 2.1 allows less): an odd token must not become somebody's odd request
+#: characters allowed in a header (RFC 6750 2.1 allows fewer): an odd token must not forge somebody's request
 _TOKEN = re.compile(r"[\x21-\x7e]*")
 
 
 class _Token(Struct, frozen=True, gc=False):
-    """What ``token_json`` holds; ``expires_at`` in epoch seconds, 0 where it says none."""
+    """The content of ``token_json``; ``expires_at`` in epoch seconds, 0 if it has none."""
 
     access_token: Secret
     expires_at: float
@@ -52,7 +52,7 @@ class RowProblem(Struct, frozen=True, gc=False):
 
 
 class Accounts(Struct, frozen=True):
-    """What a read brought: accounts in the app's order, and the rows that gave none.
+    """The result of a read: accounts in the app's order, and the rows that gave none.
 
     ``key``, in hex, opens most of them: the volume's own. None: none of them is sealed.
     """
@@ -72,7 +72,7 @@ class _Known(Struct, frozen=True, gc=False):
 
 
 class AccountReader:
-    """Turns rows into accounts. What it has opened once it opens again only when the row's text changes."""
+    """Turns rows into accounts. A row that was decrypted once is decrypted again only when its text changes."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
@@ -113,7 +113,7 @@ def _problem(identity: str, row: Row, reason: str, *, sealed: bool) -> RowProble
 
 
 def _plain(row: Row) -> tuple[str, Secret, Secret, str]:
-    """Provider, e-mail address, name and status: what stands in a row unsealed."""
+    """Provider, e-mail address, name and status: the unencrypted columns of a row."""
     return (
         coerce.text(row["provider"]) or "",
         Secret(coerce.text(row["email"]) or ""),

@@ -1,4 +1,4 @@
-"""Files put in their places so that nobody ever sees half of one, and no link leads them elsewhere.
+"""Puts files into place so that no reader ever sees half of one, and no link leads them elsewhere.
 
 The directory may belong to somebody else than who writes: root restores a volume of the daemon's user. So everything is
 done by the directory's descriptor, where the system offers that, and what belongs to whom is decided before a file gets
@@ -92,18 +92,18 @@ class Directory:
         return os.stat(self.path if self._descriptor is None else self._descriptor)
 
     def heir(self) -> Owner | None:
-        """Who is to own what root makes in here: the directory's owner. None: whoever makes it."""
+        """The owner for files that root makes in here: the directory's owner. None: whoever makes them."""
         if not hasattr(os, "geteuid") or os.geteuid() != 0:
             return None
         found = self.stat()
         return found.st_uid, found.st_gid
 
     def names(self) -> list[str]:
-        """What is in the directory, sorted."""
+        """The directory's entries, sorted."""
         return sorted(os.listdir(self.path if self._descriptor is None else self._descriptor))
 
     def lstat(self, name: str) -> os.stat_result | None:
-        """The state of a name, of a link itself; None where there is none."""
+        """The state of a name, of a link itself; None if there is none."""
         try:
             return os.stat(self._at(name), dir_fd=self._descriptor, follow_symlinks=False)
         except FileNotFoundError:
@@ -122,7 +122,7 @@ class Directory:
     def new(self, name: str, owner: Owner | None = None) -> Iterator[int]:
         """A descriptor to write a file with, mode 0600, replaced in one step and on the disk when this ends.
 
-        ``owner``: who it is to belong to. What fails leaves nothing behind.
+        ``owner``: its owner afterwards. A failure leaves nothing behind.
         """
         part = f".{name[:100]}.{secrets.token_hex(8)}.part"
         descriptor = os.open(self._at(part), _NEW, 0o600, dir_fd=self._descriptor)
@@ -180,7 +180,7 @@ class Directory:
                 self.remove(database + suffix)
 
     def lock(self) -> None:
-        """Waits until nobody else holds the directory's lock, and holds it until this is closed; not on Windows."""
+        """Waits for the directory's lock, and holds it until this is closed; not on Windows."""
         if self._descriptor is not None and sys.platform != "win32":
             import fcntl
 

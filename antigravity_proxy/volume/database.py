@@ -32,7 +32,7 @@ _MAX_VALUE, STEPS = 16 << 20, 10_000
 
 
 class Damaged(VolumeError):
-    """The snapshot is no sound database, or not this app's."""
+    """The snapshot is not a sound database, or not this app's."""
 
 
 def rows(snapshot: Snapshot, places: Iterable[str] | None = None) -> list[Row]:
@@ -57,7 +57,7 @@ def whole(snapshot: Snapshot, places: Iterable[str] | None = None) -> bytes:
 def restrict(connection: sqlite3.Connection, seconds: float) -> None:
     """Holds what a file may make SQLite do within bounds: its text is not ours. Raises sqlite3.Error.
 
-    No function with side effects in views, triggers and defaults; no value above 16 MiB; and no work beyond so many
+    No function with side effects in views, triggers and defaults; no value above 16 MiB; and no work beyond
     ``seconds`` from now, waiting for locks apart: it ends as OperationalError.
     """
     end = time.monotonic() + seconds

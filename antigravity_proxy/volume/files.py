@@ -1,4 +1,4 @@
-"""Plain file reads: they take no lock, leave no trace and wait for nobody."""
+"""Plain file reads: they take no lock, leave no trace and never wait."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def has_content(path: Path, expected: bytes) -> bool:
 
 
 def whose(path: Path) -> str:
-    """Why a file can't be read, as far as owners tell: in words for an operator. Raises nothing.
+    """Why a file can't be read, as far as owners and modes show: in words for an operator. Raises nothing.
 
     Where a directory keeps this process out, it is that directory's owner and mode that count.
     """
@@ -101,7 +101,7 @@ def whose(path: Path) -> str:
 
 
 def why(error: OSError, path: Path) -> str:
-    """What an error means that a read of ``path`` ended in; holds no path. Raises nothing."""
+    """The meaning of an error that a read of ``path`` ended in; holds no path. Raises nothing."""
     if isinstance(error, PermissionError):
         return whose(path)
     return error.strerror or type(error).__name__

@@ -13,7 +13,7 @@ from antigravity_proxy.secret import Secret
 
 
 class GuiConfig(Struct, frozen=True):
-    """What the file says; None where it says nothing, or nothing of the right type: ``notes`` tell of the latter.
+    """The file's values; None where it has none, or none of the right type: ``notes`` report the latter.
 
     ``request_timeout``, ``max_wait_seconds`` and ``circuit_breaker_backoff_steps`` are in seconds. The proxy's URL may
     hold a password.
@@ -90,7 +90,7 @@ class _Section:
         return None
 
     def seconds(self, name: str, *, allow_zero: bool) -> float | None:
-        """A number of seconds; a negative one is none, or nothing at all."""
+        """A number of seconds; a negative one is ignored."""
         if name not in self._values:
             return None
         value = coerce.number(self._values[name])
@@ -109,7 +109,7 @@ class _Section:
         return int(value)
 
     def steps(self, name: str) -> tuple[float, ...] | None:
-        """Seconds, one for each step; those that are no positive number are left out, and no steps are none said."""
+        """Seconds, one for each step; other values than positive numbers are left out, and an empty list is ignored."""
         value = self._values.get(name, [])
         if not isinstance(value, list):
             self._note(name, "is not a list of seconds")

@@ -119,7 +119,7 @@ def _listed(directory: Path) -> tuple[list[str], KeyFinding | None]:
             return [], None
         return [], KeyFinding("unreadable", _INSIDE, f"{_INSIDE} is a link to something that is not there")
     except NotADirectoryError:
-        if not os.path.lexists(inside):  # it is the data directory that is none
+        if not os.path.lexists(inside):  # it is the data directory that is missing
             return [], None
         words = f"{_INSIDE} is a file, and no key is looked for in it: make it a directory with the key file inside"
         return [], KeyFinding("unreadable", _INSIDE, words)
@@ -141,7 +141,7 @@ def find_all(directories: Iterable[Path]) -> Keys:
 
 
 def _content(path: Path, directory: Path) -> bytes | KeyFinding | None:
-    """A file's beginning, MAX_SIZE bytes; None where there is none, or nothing to tell of."""
+    """A file's beginning, MAX_SIZE bytes; None where there is none, or nothing to report."""
     name = _name(path, directory)
     target = Path(os.path.realpath(path))
     if not target.is_relative_to(os.path.realpath(directory)):

@@ -1,4 +1,4 @@
-"""Whether the database is mounted alone, without the directory around it. Linux tells; elsewhere nobody asks."""
+"""Whether the database is mounted alone, without the directory around it. Known on Linux only."""
 
 from __future__ import annotations
 

@@ -17,17 +17,17 @@ from antigravity_proxy.volume.keys import KeyFinding, Keys
 from antigravity_proxy.volume.layout import Layout, described
 from antigravity_proxy.volume.removals import Removals
 
-#: the app truncates its configuration and writes it anew: so often, with a pause of so many seconds, we look again
+#: the app truncates its configuration and rewrites it: attempts to read it, and the seconds between them
 _CONFIG_ATTEMPTS, _CONFIG_PAUSE = 5, 0.02
 
 
 class VolumeState(Struct, frozen=True):
-    """What is known of the volume after a round.
+    """The known state of the volume after a round.
 
     ``read_at`` (epoch seconds) is when the accounts were last read well, None if never; ``error`` is why this round
     could not, in words without a path; ``where`` is the data directory, for the log and the operator's command.
     ``unconfirmed`` accounts among ``accounts`` are gone from the volume, until a second snapshot agrees; ``kept`` ones
-    have rows that don't open any more (they are among ``problems`` too), and serve on with the token that they had.
+    have rows that can no longer be opened (they are among ``problems`` too), and stay in use with their last token.
     ``paused`` of the accounts are left alone by this proxy. ``key``, in hex, opens most of them; where none is
     sealed it is the first of the volume's, None: there is none.
     ``size`` is the snapshot's, in bytes. ``alone``: the database has a log, but is mounted without its directory.
@@ -183,7 +183,7 @@ class VolumeReader:
 
 
 def unforeseen(fault: Exception) -> str:
-    """What is said of a read that ended by an exception which nobody foresaw; holds no path."""
+    """The words for a read that ended by an unexpected exception; holds no path."""
     return f"the data directory can't be read: {getattr(fault, 'strerror', None) or type(fault).__name__}"
 
 
@@ -202,7 +202,7 @@ def _keeping_key(config: GuiConfig, before: GuiConfig | None) -> GuiConfig:
 
 
 def _worth_telling(found: Keys, state: VolumeState) -> tuple[KeyFinding, ...]:
-    """A wrapped key, or what is no file at all, is no trouble as long as others open everything."""
+    """A wrapped key, or a name that is not a file, is not reported as long as other keys open everything."""
     if state.key_count and not state.sealed_rows:
         return tuple(finding for finding in found.findings if finding.kind not in ("wrapped", "directory"))
     return found.findings

@@ -34,7 +34,7 @@ class Removals:
         self._missing_since.pop(identity, None)
 
     def confirm(self, read: Accounts, now: float) -> Accounts:
-        """What is in force after a snapshot taken at ``now`` (monotonic seconds).
+        """The accounts in force after a snapshot taken at ``now`` (monotonic seconds).
 
         ``kept`` are then the ids of those among its accounts whose rows don't open any more; they stay among its
         problems too.

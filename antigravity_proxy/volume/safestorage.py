@@ -24,7 +24,7 @@ _NONCE_SIZE, _TAG_SIZE = 12, 16
 
 
 def unwrap_cbc(wrapped: bytes, password: bytes, rounds: int) -> bytes | None:
-    """What macOS or Linux wrapped with ``password``; None if it is not that, or the password is another."""
+    """The secret that macOS or Linux wrapped with ``password``; None if it is not one, or the password is another."""
     if not wrapped.startswith(PREFIXES) or (len(wrapped) - 3) % 16 or len(wrapped) == 3:
         return None
     key = PBKDF2HMAC(hashes.SHA1(), 16, b"saltysalt", rounds).derive(password)  # noqa: S303 - Chromium's choice
@@ -37,7 +37,7 @@ def unwrap_cbc(wrapped: bytes, password: bytes, rounds: int) -> bytes | None:
 
 
 def unwrap_gcm(wrapped: bytes, key: bytes) -> bytes | None:
-    """What Windows wrapped with the 32-byte ``key`` of `windows_key`; None if it is not that, or the key is another."""
+    """The secret that Windows wrapped with the ``key`` of `windows_key`; None if it is not one, or by another key."""
     if not wrapped.startswith(b"v10") or len(wrapped) < 3 + _NONCE_SIZE + _TAG_SIZE:
         return None
     nonce, sealed = wrapped[3 : 3 + _NONCE_SIZE], wrapped[3 + _NONCE_SIZE :]

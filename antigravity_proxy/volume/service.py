@@ -46,12 +46,12 @@ class VolumeService(Service):
 
     @property
     def seen_at(self) -> float | None:
-        """When the volume was last seen to be as it is served (monotonic seconds); None if it never was."""
+        """When the served state of the volume was last confirmed (monotonic seconds); None if it never was."""
         return self._seen
 
     @property
     def busy_since(self) -> float | None:
-        """When the oldest look or read under way was begun (monotonic seconds); None if there is none."""
+        """When the oldest running look or read began (monotonic seconds); None if there is none."""
         return self._begun[0] if self._begun else None
 
     def observe(self, observer: Callable[[VolumeState], None]) -> None:

@@ -47,11 +47,11 @@ class DatabaseMissing(VolumeError):
 
 
 class NotReady(VolumeError):
-    """The file is no database, may not be read, or was never still enough to be copied."""
+    """The file is not a database, may not be read, or was never still enough to be copied."""
 
 
 class Stamp(Struct, frozen=True):
-    """What identifies a file's state."""
+    """The identity of a file's state."""
 
     device: int
     inode: int
@@ -175,7 +175,7 @@ def _is_final(why: Exception) -> bool:
 
 
 def _given_up(database: Path, why: Exception) -> VolumeError:
-    """What the last attempt's failure means to an operator."""
+    """The meaning of the last attempt's failure to an operator."""
     name = database.name
     if isinstance(why, _Absent):
         return _missing(database)

@@ -52,7 +52,7 @@ class OwnThread:
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """Does the work while the caller waits, for so long at most: TimeoutError, and what hangs is left behind."""
+    """Does the work while the caller waits, for ``seconds`` at most: TimeoutError; work that hangs is left behind."""
     outcome: Future[T] = Future()
 
     def do() -> None:

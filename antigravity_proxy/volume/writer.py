@@ -1,6 +1,6 @@
 """Writes accounts and renewed tokens into the volume as the desktop app does. Blocking; one short transaction a call.
 
-This is the one place where SQLite opens the volume itself: a writer has to take the app's locks. What was written is
+This is the one place where SQLite opens the volume itself: a writer has to take the app's locks. Writes are
 read back by the daemon's own reader, like everything that the app writes.
 """
 
@@ -33,7 +33,7 @@ BUSY = 3.0
 WORK = 5.0
 #: where a key is made, relative to the volume
 NEW_KEY = ".keys/master.key"
-#: so many of the rows used last decide which key is the volume's own
+#: this many of the rows used last decide which key is the volume's own
 _SAMPLE = 100
 
 
@@ -54,7 +54,7 @@ class NewAccount(Struct, frozen=True):
 
 
 class Written(Struct, frozen=True):
-    """What ``add`` did. ``key_file``, relative to the volume: the key that had to be made."""
+    """The result of ``add``. ``key_file``, relative to the volume: the key that had to be made."""
 
     id: str
     is_new: bool
@@ -102,7 +102,7 @@ class VolumeWriter:
     def renew(self, identity: str, used: Secret, grant: IssuedToken) -> bool:
         """Stores what a refresh with the refresh token ``used`` brought; returns whether the row had to be changed.
 
-        What the app wrote meanwhile stays: another sign-in altogether, or an access token that lives longer. Every
+        Newer data of the app stays: another sign-in altogether, or an access token that lives longer. Every
         field that a refresh doesn't concern stays too. Raises NotWritten.
         """
         if not os.path.lexists(self._layout.database):
@@ -276,7 +276,7 @@ def _signed_in(account: NewAccount, kept: dict[str, Any], now: int) -> dict[str,
 
 
 def _renewed(token: dict[str, Any], used: Secret, grant: IssuedToken, now: float) -> dict[str, Any]:
-    """The token with what a refresh brought, or as it is where the app knows better."""
+    """The token with the result of a refresh, or unchanged if the app has a newer one."""
     if token.get("refresh_token") != used.reveal():
         return token
     merged = dict(token)

@@ -14,7 +14,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
-from antigravity_proxy.accounts.condition import of_credential
+from antigravity_proxy.accounts.condition import of_credential, unusable
 from antigravity_proxy.canonical import windows
 from antigravity_proxy.canonical.catalogue import PublicModel
 from antigravity_proxy.canonical.credential import ACCOUNTS, VERTEX
@@ -154,7 +154,7 @@ class ApiResource(Resource):
         return _incoming(request, route, keeps_original=route.dialect == "anthropic" and self._takes_originals())
 
     def _takes_originals(self) -> bool:
-        """Whether somebody may take a request of Anthropic's dialect as it is."""
+        """Whether an upstream may take a request of Anthropic's dialect unchanged."""
         vertex = self._context.others.get(VERTEX)
         return vertex is not None and bool(vertex.pool.states)
 
@@ -179,7 +179,7 @@ class ApiResource(Resource):
                 return _GO_AHEAD
 
     def _limits_left(self, key: ClientKey | None, dialect: str, record: Record) -> Headers:
-        """What is left to the client's key at this moment, and of the windows of the account that serves."""
+        """The rest of the client key's limits at this moment, and of the windows of the account that serves."""
         found: Headers = ()
         epoch = self._context.epoch()
         if key is not None and key.has_limits:
@@ -195,7 +195,7 @@ class ApiResource(Resource):
         return found
 
     def _limits_event(self, record: Record) -> bytes:
-        """What Codex is told on a socket, ahead of a response; empty: nothing."""
+        """The events that Codex gets on a socket, ahead of a response; empty: none."""
         if record.agent != CODEX or record.upstream != ACCOUNTS:
             return b""
         return limit_headers.codex_event(self._fullest(record.model), self._context.epoch())
@@ -227,13 +227,15 @@ class ApiResource(Resource):
         found = {name: upstream.pool.capacity(self._router().ids(name)) for name, upstream in upstreams.items()}
         pools = [upstream.pool for upstream in upstreams.values()]
         accounts, usable = sum(len(pool.states) for pool in pools), sum(pool.usable() for pool in pools)
-        states = self._context.upstream.pool.states  # of the others upstream tells no windows
+        states = self._context.upstream.pool.states  # upstream reports no windows of the others
         credentials = (
             of_credential(state, upstream.pool.rules, upstream.pool.now())
             for upstream in self._context.others.values()
             for state in upstream.pool.states
         )
-        return capacity.render(found, accounts, usable, self._context.epoch(), states, credentials)
+        pool = self._context.upstream.pool
+        out = unusable(states, pool.rules, ("",), pool.now())
+        return capacity.render(found, accounts, usable, self._context.epoch(), states, credentials, out)
 
     async def _count(
         self, request: ApiRequest, admission: ApiAdmission, count: TokenCount, client: HttpClient
@@ -272,7 +274,7 @@ class ApiResource(Resource):
                 client.reply(await found(admission.route.response, asking))
 
     def _last_resort(self, failure: Failure, request: ApiRequest, client: HttpClient) -> None:
-        """What nobody caught: a client that left is no fault; anything else is ours, and is told without details."""
+        """The last handler: a client that left is not an error; anything else is ours, and shown without details."""
         if client.gone or failure.check(ClientGone):
             return
         log.failure("request {id} failed", failure, id=request.admitted.id)
@@ -307,9 +309,9 @@ def _wants_websocket(request: ApiRequest, route: Route) -> bool:
 
 
 def _incoming(request: ApiRequest, route: Route, *, keeps_original: bool) -> Incoming:
-    """What a decoder needs of the request; the body is kept nowhere else after this.
+    """The parts of the request that a decoder needs; the body is kept nowhere else after this.
 
-    ``keeps_original``: an upstream may take a body of Anthropic's dialect as it is.
+    ``keeps_original``: an upstream may take a body of Anthropic's dialect unchanged.
     """
     content_type = (request.getHeader(b"content-type") or b"").decode("latin-1")
     anthropic = _anthropic(request) if keeps_original else None
@@ -332,6 +334,6 @@ def _query(request: ApiRequest) -> dict[str, str]:
 
 
 def _shown(path: bytes) -> str:
-    """A path as it may stand in an error: printable, and not too long."""
+    """A path for an error message: printable, and not too long."""
     text = path.decode("ascii", "replace")
     return "".join(c if c.isprintable() else "?" for c in text)[:200]

@@ -24,7 +24,7 @@ _MOST = ((b"{", 200_000), (b"[", 200_000), (b'"', 1_000_000), (b",", 4_000_000))
 
 
 class BodyUse(Enum):
-    """What becomes of a request's body."""
+    """The treatment of a request's body."""
 
     __hash__ = object.__hash__  # Enum's own is a call of Python
 
@@ -81,7 +81,7 @@ class Reservation:
         self._reserved = length
 
     def received(self, count: int, pieces: int = 1) -> None:
-        """``count`` bytes came, in so many pieces.
+        """``count`` bytes came, in ``pieces`` pieces.
 
         Raises BodyTooLarge, Unavailable, BadRequest (pieces without end).
         """

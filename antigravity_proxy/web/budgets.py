@@ -1,4 +1,4 @@
-"""What each client's own key has used of its tokens today and this month, and what is under way (contract.md 11)."""
+"""The tokens that each client's own key has used today and this month, and those reserved (contract.md 11)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KIND, _REMEMBERED = "budget", 70
 _DAY = 86_400
 #: days and months that are remembered of a key: a clock that is set back finds what it had counted
 _DAYS, _MONTHS = 4, 3
-#: seconds after which a client may look again whose tokens are only reserved: nobody knows when a request ends
+#: seconds after which a client may try again whose tokens are only reserved: the end of a request is not known
 _AGAIN = 2
 
 
@@ -45,7 +45,7 @@ class _Spent(Struct):
                 del counts[next(iter(counts))]
 
     def join(self, other: _Spent) -> None:
-        """What another daemon has counted before this one."""
+        """The tokens that another daemon has counted before this one."""
         for mine, theirs in ((self.days, other.days), (self.months, other.months)):
             for span, tokens in theirs.items():
                 mine[span] = mine.get(span, 0) + tokens
@@ -130,12 +130,12 @@ class Budgets:
         return day, moment.year * 12 + moment.month - 1, (day + 1) * _DAY - epoch, following.timestamp() - epoch
 
     def _keep(self, name: str) -> None:
-        if self._is_loaded:  # else it would stand in the way of what the directory holds
+        if self._is_loaded:  # else it would block the directory's content
             value = msgspec.json.encode(self._spent[name]).decode()
             self._store.put(_KIND, name, value, self._epoch() + _REMEMBERED * _DAY)
 
     def _load(self) -> None:
-        """What was used before this daemon: it comes with the directory, which may be late."""
+        """The tokens used before this daemon: they come with the directory, which may be late."""
         if self._is_loaded:
             return
         self._is_loaded = True

@@ -17,12 +17,12 @@ from antigravity_proxy.canonical.windows import used_up_at
 from antigravity_proxy.coerce import dated, wait
 from antigravity_proxy.dialect.base import Rendered
 
-#: accounts whose windows are told, and credentials
+#: accounts whose windows are listed, and credentials
 _MOST = 200
 
 
 class _Model(Struct, rename="camel"):
-    """One model's line; ``retry_after`` in seconds, as a client would be told if no account can serve it now.
+    """One model's line; ``retry_after`` in seconds, as a client would get it if no account can serve it now.
 
     ``remaining_fraction``: what is left of the accounts' quotas, on average; None: not known.
     """
@@ -48,7 +48,7 @@ class _Window(Struct, rename="camel"):
 
 
 class _Account(Struct, rename="camel"):
-    """What upstream says of an account's subscription."""
+    """Upstream's report on an account's subscription."""
 
     id: str
     tier: str
@@ -89,6 +89,13 @@ class _Credential(Struct, rename="camel"):
     last_failure: _Failure | None
 
 
+class _Unusable(Struct, rename="camel"):
+    """An account that can't serve, and why."""
+
+    account: str
+    why: str
+
+
 class Capacity(Struct, rename="camel"):
     """The answer of ``GET /capacity``."""
 
@@ -99,6 +106,7 @@ class Capacity(Struct, rename="camel"):
     credentials: list[_Credential]
     windows: list[_Window]
     subscriptions: list[_Account]
+    unusable: list[_Unusable]
 
 
 def render(
@@ -108,10 +116,11 @@ def render(
     epoch: float,
     states: Iterable[AccountState] = (),
     credentials: Iterable[CredentialCondition] = (),
+    unusable: Iterable[tuple[str, str]] = (),
 ) -> Rendered:
     """The answer, by upstream; ``accounts``: accounts and credentials, ``usable``: those that serve, cooling or not.
 
-    Windows and subscriptions are those of the first of the ``states`` of which upstream has told.
+    Windows and subscriptions are those of the first of the ``states`` that upstream has reported on.
     """
     lines = [
         _Model(
@@ -134,7 +143,8 @@ def render(
         if state.standing.tier
     ]
     official = [_credential(each) for each in islice(credentials, _MOST)]
-    body = msgspec.json.encode(Capacity(_utc(epoch), accounts, usable, lines, official, windows, subscriptions))
+    out = [_Unusable(*each) for each in islice(unusable, _MOST)]
+    body = msgspec.json.encode(Capacity(_utc(epoch), accounts, usable, lines, official, windows, subscriptions, out))
     return Rendered(200, body, ((b"content-type", b"application/json"), (b"cache-control", b"no-store")))
 
 

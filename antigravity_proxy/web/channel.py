@@ -39,7 +39,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Upgraded(Protocol):
-    """What a connection became that speaks another protocol after its first request."""
+    """The protocol of a connection that has changed it after its first request."""
 
     def drain(self) -> None:
         """The daemon is about to end: finishes what is under way, and then the connection."""
@@ -52,9 +52,9 @@ class Upgraded(Protocol):
 class GuardedChannel:
     """HTTP/1.1 with deadlines for what comes in, a stall limit for what goes out, refusal and drain.
 
-    The deadlines are absolute, or ask for progress. ``sheds``: it came above the cap, and is told so. ``peer`` is its
-    address, ``address`` the network that it is counted for. ``refusing``: a refusal was sent, and what comes is
-    swallowed, unread. ``persistent``: another request may follow.
+    The deadlines are absolute, or require progress. ``sheds``: it came above the cap, and is answered so. ``peer``
+    is its address, ``address`` the network that it is counted for. ``refusing``: a refusal was sent, and what comes
+    is swallowed, unread. ``persistent``: another request may follow.
     """
 
     __slots__ = (
@@ -162,13 +162,13 @@ class GuardedChannel:
             send(self.transport, data)
 
     def set_producer(self, producer: IPushProducer | None) -> None:
-        """Who is slowed down when the client is."""
+        """The producer that is slowed down when the client is."""
         self._producer = producer
         if producer is not None and self.is_stalled:
             producer.pauseProducing()
 
     def request_done(self) -> None:
-        """The answer is complete. What follows in the pipeline waits for its turn, and until the client reads."""
+        """The answer is complete. The next request in the pipeline waits for its turn, and until the client reads."""
         self._request = None
         if not self.persistent:
             self._close()
@@ -290,7 +290,7 @@ class GuardedChannel:
                 if head is None:
                     head = self._head = HeadReader(HEAD_BYTES, data)
                 if line is None and (line := head.first_line) is not None:
-                    request_line(line)  # nonsense need not wait for its end
+                    request_line(line)  # an invalid request need not wait for its end
                 return
             block, rest = found
             line = block.partition(b"\r\n")[0]
@@ -392,7 +392,7 @@ class GuardedChannel:
 
 
 def _so_far(line: bytes) -> RequestHead:
-    """What is known of a request whose head is not read, by its first line."""
+    """The record of a request whose head is not read, by its first line."""
     try:
         method, target, minor = request_line(line)
     except Malformed:

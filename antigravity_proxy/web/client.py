@@ -99,7 +99,7 @@ class HttpClient:
         self._request.finish(data)
 
     def reply(self, rendered: Rendered) -> None:
-        """Sends a whole answer with a status of its own; only while no head has left."""
+        """Sends a complete answer with a status of its own; only while no head has left."""
         self._ticker.leave(self)
         if self.gone:
             return

@@ -1,4 +1,4 @@
-"""Clients' keys of their own, each with a name and its limits, as they stand in a file: never the key, its hash. Pure.
+"""Clients' keys of their own, each with a name and its limits, as their file has them: hashes, never keys. Pure.
 
 The keys are random, 256 bits: a plain SHA-256 can't be turned back, and a slow hash would only slow every request.
 """
@@ -26,7 +26,7 @@ class ClientKeysError(Exception):
 
 
 class ClientKey(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One client's key. ``sha256`` is its hash, 64 hex digits. A limit that is None is none.
+    """One client's key. ``sha256`` is its hash, 64 hex digits. A limit of None means no limit.
 
     ``requests_per_minute`` and ``concurrent`` (requests under way at a time) count what asks a model. ``models``:
     patterns with ``*`` and ``?``, one of which the id of the model that serves must fit; none: any model.
@@ -54,7 +54,7 @@ class ClientKey(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
 
     @property
     def has_limits(self) -> bool:
-        """Whether there is something that a client can be told of."""
+        """Whether there is a limit to report to the client."""
         return self.has_budget or self.requests_per_minute is not None
 
     def may_use(self, model: str) -> bool:

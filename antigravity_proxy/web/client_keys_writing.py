@@ -100,7 +100,7 @@ def moment(text: str, now: datetime) -> datetime:
 
 
 def _held(directory: Directory, path: Path) -> tuple[ClientKey, ...]:
-    """The keys of a file that is to be written again: no link, and nothing else that is no file. As ``load``."""
+    """The keys of a file that is to be rewritten: neither a link, nor anything else but a file. As ``load``."""
     return _parsed(path, lambda: directory.read(path.name, files.MAX_CLIENT_KEYS))
 
 

@@ -1,4 +1,4 @@
-"""What kind of client a User-Agent names: a bounded list, for labels. Pure; the name itself goes nowhere."""
+"""The kind of client that a User-Agent names: a bounded list, for labels. Pure; the name itself is not kept."""
 
 from __future__ import annotations
 

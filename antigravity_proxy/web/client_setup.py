@@ -1,6 +1,6 @@
 """``antigravity-proxy setup``: what is to be written where, so that a client talks to the proxy. Writes nothing. Pure.
 
-What clients read is theirs to change: each of these is fed to the real client by a test (clients.md 1, 12).
+Clients change: each of these is tested with the real client (clients.md 1, 12).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec import Struct
 from antigravity_proxy.canonical.catalogue import Catalogue
 from antigravity_proxy.dialect.openai.codex_models import codex_catalogue
 
-#: stands for the API key, which is never printed
+#: replaces the API key, which is never printed
 KEY = "YOUR-API-KEY"
 #: a name of a Gemini model that Claude Code's picker keeps
 PICKED = "anthropic-gemini-3-flash"

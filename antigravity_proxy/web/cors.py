@@ -24,7 +24,7 @@ class Cors:
         self._origins = frozenset(origin.encode("ascii") for origin in origins)
 
     def headers(self, request: HeaderFields) -> Fields:
-        """What the answer carries: nothing, unless some origin is named; nothing that allows, unless it is this one."""
+        """The answer's headers: none, unless some origin is configured; none that allow, unless it is this one."""
         if not self._origins:
             return ()
         origin = self._origin(request)
@@ -37,7 +37,7 @@ class Cors:
         )
 
     def preflight(self, method: bytes, request: HeaderFields) -> Fields | None:
-        """The further headers of the answer to a preflight of an origin that may ask; None: it is none."""
+        """The further headers of the answer to a preflight of an allowed origin; None: it is not a preflight."""
         if method != b"OPTIONS" or not request.hasHeader(b"access-control-request-method"):
             return None
         if self._origin(request) is None:

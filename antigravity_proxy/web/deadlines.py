@@ -22,7 +22,7 @@ from antigravity_proxy.settings.limits import (
 
 
 class Wait(Enum):
-    """What a connection waits for."""
+    """The things that a connection can wait for."""
 
     HEAD = auto()
     BODY = auto()
@@ -49,7 +49,7 @@ _SENDS_NOTHING = (Wait.HEAD, Wait.NEXT)
 
 
 class Deadlines:
-    """What one connection waits for, and since when; times in monotonic seconds.
+    """What one connection is waiting for, and since when; times in monotonic seconds.
 
     ``received`` counts bytes since then. ``stalled_since``: the client takes nothing of what we send; None: it does.
     """
@@ -75,7 +75,7 @@ class Deadlines:
         self._body_began, self._body_received = now, 0
 
     def expired(self, now: float, *, full: bool) -> Wait | None:
-        """What it has waited for too long; None: nothing. ``full``: others wait for a place."""
+        """The wait that has exceeded its deadline; None: none. ``full``: others wait for a place."""
         waits_for = self.waits_for
         limit = _SECONDS.get(waits_for)
         if limit is None:

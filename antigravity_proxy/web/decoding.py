@@ -1,4 +1,4 @@
-"""The work on request bodies: on small ones at once, on large ones in a thread, so that nobody waits for it."""
+"""The work on request bodies: on small ones at once, on large ones in a thread, so that the reactor is not blocked."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ class Decoding(Service):
             self._thread.stop(_PATIENCE)
 
     async def decode(self, decoder: Callable[[Incoming], T], incoming: Incoming) -> T:
-        """What the decoder makes of the request. Raises what that does, and BadRequest for too many values."""
+        """The decoder's result. Raises what that does, and BadRequest for too many values."""
         size = len(incoming.body)
         if size <= LARGE:
             return decoder(incoming)
         work = partial(_decode, decoder, incoming)
         del incoming
         running = self.run(size, work)
-        del work  # a body that waits must be held by nobody else
+        del work  # a body that waits must have no other holder
         return await running
 
     def place(self, size: int) -> Place:
-        """Where further work on a request of so many bytes is done."""
+        """The place for further work on a request of ``size`` bytes."""
         return partial(self.run, size)
 
     async def run(self, size: int, work: Callable[[], T]) -> T:
-        """What the work makes of ``size`` bytes of JSON. Raises what it raises.
+        """The result of the work on ``size`` bytes of JSON. Raises what it raises.
 
         Being cancelled (the client left) takes work that waits for the thread out of memory.
         """

@@ -37,9 +37,10 @@ from antigravity_proxy.web.routes import DialectName, Operation
 
 
 class Incoming(Struct, frozen=True):
-    """What a decoder needs of a request. ``model`` is the path's; of a repeated field of the ``query`` the last.
+    """The parts of a request that a decoder needs.
 
-    ``anthropic``: its ``anthropic-version`` and ``anthropic-beta``, where an upstream may take the body as it is.
+    ``model`` is the path's; ``query`` has the last of a repeated field. ``anthropic``: its ``anthropic-version``
+    and ``anthropic-beta``, where an upstream may take the body unchanged.
     """
 
     body: bytes

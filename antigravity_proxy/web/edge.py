@@ -35,7 +35,7 @@ _STATUS_LINES = {code: b"HTTP/1.1 %d %b\r\n" % (code, reason) for code, reason i
 
 
 class Admission(Struct):
-    """What a gate noted of a request by its head; each gate has a kind of its own.
+    """A gate's notes on a request from its head; each gate has a kind of its own.
 
     ``holder`` is charged for the body: a key's name or an address. ``spared``: it is answered even when load is shed.
     """
@@ -77,7 +77,7 @@ def _shown(name: bytes) -> bytes:
 
 
 def head_of(code: int, fields: list[tuple[bytes, bytes]]) -> bytes:
-    """The head of an answer. What would begin a line of its own is taken out of the values."""
+    """The head of an answer. Characters that would begin another line are removed from the values."""
     first = _STATUS_LINES.get(code) or b"HTTP/1.1 %d Unknown\r\n" % code
     lines = b"".join([b"%b: %b\r\n" % (_shown(name), value) for name, value in fields])
     if lines.count(b"\r") != len(fields) or lines.count(b"\n") != len(fields):
@@ -133,14 +133,14 @@ class GuardedRequest(Generic[A]):
 
     @property
     def admitted(self) -> A:
-        """What the gate noted. Only of a request that it saw: RuntimeError."""
+        """The gate's notes. RuntimeError if the gate has not seen the request."""
         if self.admission is None:
             raise RuntimeError("the gate has not seen this request")
         return self.admission
 
     @property
     def target(self) -> bytes:
-        """The request's target as it stands in its first line; empty if that was not received."""
+        """The request's target as its first line has it; empty if that was not received."""
         return self.uri
 
     @property
@@ -149,7 +149,7 @@ class GuardedRequest(Generic[A]):
         return self.uri.partition(b"?")[0]
 
     def getHeader(self, name: bytes) -> bytes | None:
-        """The last value of a field, None where there is none."""
+        """The last value of a field, None if there is none."""
         values = self.requestHeaders.get(name)
         return values[-1] if values else None
 
@@ -176,7 +176,7 @@ class GuardedRequest(Generic[A]):
                 self._reservation.announced(length)
 
     def receive(self, content: bytes, pieces: int) -> None:
-        """Content of the body, which came in so many chunks. Raises a ProxyError."""
+        """Content of the body, which came in ``pieces`` chunks. Raises a ProxyError."""
         if self._reservation is not None:
             self._reservation.received(len(content), pieces)
         if self._keeps_body:
@@ -233,7 +233,7 @@ class GuardedRequest(Generic[A]):
         self.code = code
 
     def setHeader(self, name: bytes, *values: bytes) -> None:
-        """A field of the answer's head, by its lower-case name; it stands once for each value."""
+        """A field of the answer's head, by its lower-case name; one for each value."""
         self._fields[name] = values
 
     def setHeaders(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
@@ -310,7 +310,7 @@ class GuardedRequest(Generic[A]):
         self._fields = {}
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Who sends the answer, and is slowed down by the client."""
+        """The producer of the answer, which is slowed down by the client."""
         self.channel.set_producer(producer)
 
     def unregisterProducer(self) -> None:

@@ -1,4 +1,4 @@
-"""What goes over a WebSocket on ``/v1/responses``: handshake, messages, frames (RFC 6455; clients.md 12.4)."""
+"""The protocol of a WebSocket on ``/v1/responses``: handshake, messages, frames (RFC 6455; clients.md 12.4)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _VERSION = b"13"
 
 
 class Head(Struct):
-    """What a message is; unless ``generate`` no model is to be asked."""
+    """A message's content; unless ``generate`` no model is to be asked."""
 
     type: str | None = None
     generate: bool | None = None
@@ -25,7 +25,7 @@ _head = msgspec.json.Decoder(Head)
 
 
 def read_head(body: bytes) -> Head:
-    """What a message is; raises BadRequest."""
+    """A message's content; raises BadRequest."""
     try:
         return _head.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
@@ -50,7 +50,7 @@ def framed(events: bytes) -> bytes:
 
 
 def check_handshake(request: ApiRequest) -> None:
-    """Refuses what is no handshake of a version that is spoken here (RFC 6455 4.2)."""
+    """Refuses anything but a handshake of a supported version (RFC 6455 4.2)."""
     headers = request.requestHeaders
     version = headers.getRawHeaders(b"sec-websocket-version", ())
     if list(version) != [_VERSION]:

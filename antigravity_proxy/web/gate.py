@@ -29,7 +29,7 @@ _NAMES = {operation: operation.name.lower() for operation in Operation}
 
 
 class ApiAdmission(Admission, kw_only=True):
-    """What is known of an API request by its head.
+    """The notes on an API request from its head.
 
     ``id`` is our id of it. ``record`` is None for a look at a page that needs no key; ``key`` is the client's own, None
     where a plain one was shown, or none is needed.
@@ -166,7 +166,7 @@ class ApiGate:
             self._ledger.close(record)
 
     def _noted(self, request: ApiRequest) -> ApiAdmission:
-        """What is known of the request; of one whose head is not whole, as far as it came."""
+        """The record of the request; of one with an incomplete head, as far as it came."""
         return request.admission or self._note(request, request.target)
 
     def _note(self, request: ApiRequest, target: bytes) -> ApiAdmission:

@@ -26,7 +26,7 @@ _OPENMETRICS = b"application/openmetrics-text"
 class Volume(Struct, frozen=True, rename="camel"):
     """The snapshot that is served: ``age`` in seconds since it was last seen to be the volume's state.
 
-    ``kept``: accounts that serve on with the token that they had, for their rows don't open any more.
+    ``kept``: accounts that stay in use with their last token, because their rows can no longer be opened.
 
     Rows that open, that no key opens, that are broken otherwise; those gone of late, until that is confirmed; and those
     of the open ones that somebody has paused.
@@ -57,13 +57,13 @@ class Health(Struct, rename="camel"):
 
 
 class Condition(Struct, frozen=True):
-    """What is known of the daemon's state at a moment. ``epoch`` in seconds.
+    """The daemon's condition at a moment. ``epoch`` in seconds.
 
     ``database``: ``connected`` while the volume can be read, ``none`` where there is to be none, else why it can't, in
     a word or two. ``accounts``: rows that open; ``usable``: accounts and official credentials that can serve, cooling
     or not; ``usable_credentials`` are the latter. ``credentials``: how many there are, by upstream. ``apart``: why
     replicas don't share their state, empty: they do, or there are none. ``replicas``: how many do, None: this process
-    shares with nobody. ``resting``: all accounts rest, since Google has barred
+    shares with no other. ``resting``: all accounts are on hold, since Google has barred
     one for its terms.
     """
 
@@ -83,7 +83,7 @@ class Condition(Struct, frozen=True):
     usable_credentials: int = 0
 
 
-#: the database where nobody has named a data directory, and official credentials serve
+#: the database where no data directory is configured, and official credentials serve
 NO_VOLUME = "none"
 
 

@@ -1,7 +1,7 @@
 """Which names a daemon that asks for no key answers to: no page elsewhere shall reach it by another. Pure.
 
 A browser's page under ``evil.example`` whose name is made to point here (DNS rebinding) is of this origin to the
-browser; only the ``Host`` tells. An address instead of a name can't be rebound.
+browser; only the ``Host`` shows it. An address instead of a name can't be rebound.
 """
 
 from __future__ import annotations

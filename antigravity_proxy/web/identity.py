@@ -1,4 +1,4 @@
-"""What a client may say of its request's identity: an id of its own, and the trace that it belongs to. Does no I/O."""
+"""A client's statements on its request's identity: an id of its own, and the trace that it belongs to. Does no I/O."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}", re.A)
 
 
 def own_id(headers: HeaderFields) -> str:
-    """The client's own id of the request, from ``X-Request-Id``; empty if it has none that may stand in log and answer.
+    """The client's own id of the request, from ``X-Request-Id``; empty if it has none that is safe in log and answer.
 
-    One that looks like a secret is none.
+    One that looks like a secret is ignored.
     """
     values = headers.getRawHeaders(b"x-request-id", ())
     if len(values) != 1:

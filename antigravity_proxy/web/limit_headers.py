@@ -1,4 +1,4 @@
-"""Headers that tell clients what is left to them, as the vendors' SDKs and agents read them. Does no I/O."""
+"""Headers that report the rest of limits to clients, as the vendors' SDKs and agents read them. Does no I/O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 #: from this used part on a window is said to be nearly used up (contract.md 11)
 _WARNING = 0.9
-#: seconds by which a moment may be told too early
+#: seconds by which a stated moment may be too early
 _LATE = 0.05
 _UNIFIED = ((FIVE_HOURS, b"5h"), (WEEK, b"7d"))
 

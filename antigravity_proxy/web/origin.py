@@ -1,4 +1,4 @@
-"""Whether a page of another site sent a request, as browsers tell (Fetch Metadata, else ``Origin``). Pure."""
+"""Whether a page of another site sent a request, by the browser's headers (Fetch Metadata, else ``Origin``). Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OWN = (b"same-origin", b"none")
 
 
 def is_foreign(headers: HeaderFields, *, own: Collection[bytes] = (), allowed: Collection[bytes] = ()) -> bool:
-    """Whether it came from a page of another origin. A program that is no browser sends neither header.
+    """Whether it came from a page of another origin. A program other than a browser sends neither header.
 
     ``own`` are origins of this host besides the one in ``Host``; pages of the origins ``allowed`` may call from
     anywhere.

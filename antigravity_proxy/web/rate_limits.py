@@ -1,4 +1,4 @@
-"""What each client's own key still may: requests a minute, requests under way, its time. No I/O."""
+"""The rest of each client key's limits: requests a minute, concurrent requests, expiry. No I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from antigravity_proxy.web.budgets import Left
 from antigravity_proxy.web.client_keys import ClientKey
 
 _MINUTE = 60.0
-#: seconds after which a client with too many requests under way may look again: nobody knows when one ends
+#: seconds after which a client with too many concurrent requests may try again: the end of one is not known
 _AGAIN = 2
 
 
@@ -38,7 +38,7 @@ class RateLimits:
         self._count(key, record, 1)
 
     def add(self, key: ClientKey, record: Record, more: int) -> None:
-        """Counts ``more`` requests: so many this one causes besides itself. Raises ClientLimited."""
+        """Counts ``more`` requests: those that this one causes besides itself. Raises ClientLimited."""
         if more > 0:
             self._count(key, record, more)
 
@@ -48,7 +48,7 @@ class RateLimits:
             under_way.pop(id(record), None)
 
     def left(self, key: ClientKey) -> Left | None:
-        """What is left of the key's requests within this minute; None: they have no limit."""
+        """The key's remaining requests within this minute; None: they have no limit."""
         if key.requests_per_minute is None:
             return None
         now, times = self._seconds(), self._times.get(key.name, ())

@@ -32,14 +32,14 @@ from antigravity_proxy.web.decoding import Decoding
 _ITEM_ID = re.compile(r"[a-z]{1,8}_([0-9a-f]{24})(i?)([0-9a-f]{4,8})")
 #: input that is less than this part of its body is copied from it, so that it doesn't hold the rest
 _WORTH_HOLDING = 0.5
-#: what sockets may keep where nothing is stored: each its own conversation, as long as it is open
+#: most that sockets keep if nothing is stored: each its own conversation, as long as it is open
 _SOCKETS_BYTES = 64 << 20
-#: seconds between two times that other replicas are told that one is in use
+#: seconds between two messages to other replicas that one is in use
 _TOUCHED_EACH = 600.0
 
 
 class SharedResponses(Protocol):
-    """Where all replicas find responses, as bytes. What is not async returns at once."""
+    """The store in which all replicas find responses, as bytes. Functions that are not async return at once."""
 
     def put(self, owner: bytes, identity: str, data: bytes) -> None:
         """All are to find it from now on, as long as it is used."""
@@ -50,24 +50,24 @@ class SharedResponses(Protocol):
         ...
 
     async def get(self, owner: bytes, identity: str) -> bytes | None:
-        """What was put; None: there is none, or it isn't there soon."""
+        """The stored value; None: there is none, or it doesn't arrive soon."""
         ...
 
 
 class Asking(Struct, frozen=True):
-    """Who asks: the API key that was shown, empty where none is asked for; and a name of the socket, if it is one."""
+    """The owner: the API key that was sent, empty if none is needed; and a name of the socket, if it is one."""
 
     key: SecretBytes
     socket: bytes = b""
 
     @property
     def owner(self) -> bytes:
-        """What the key's responses are kept by: not the key."""
+        """The name that the key's responses are kept under: not the key."""
         return hashlib.sha256(b"responses\0" + self.key).digest()
 
     @property
     def seal(self) -> Seal:
-        """What closes and opens summaries for this key."""
+        """Seals and opens summaries for this key."""
         return Seal(self.key, MAX_LENGTH)
 
 
@@ -142,7 +142,7 @@ class Responses:
         return responses_listing.render((await self._found(client, identity)).document)
 
     async def deleted(self, identity: str, client: Asking) -> Rendered:
-        """The answer to its deletion; raises NotFound. What goes on from it stays as it is."""
+        """The answer to its deletion; raises NotFound. Responses that continue it stay unchanged."""
         found = await self._found(client, identity)
         self.store.drop(found)
         if self._shared is not None:
@@ -183,7 +183,7 @@ class Responses:
         return request, named, *(await self._memory(named, client, len(body)))
 
     async def _memory(self, named: References, client: Asking, size: int) -> tuple[Items | None, Memory]:
-        """What a request of ``size`` bytes refers to; raises NotFound, BodyTooLarge."""
+        """The references of a request of ``size`` bytes; raises NotFound, BodyTooLarge."""
         before = None
         if named.response and (earlier := await self._take(client, named.response)) is not None:
             before = earlier.said
@@ -213,7 +213,8 @@ class Responses:
             earlier = store.take(owner, named.response, now)
             if earlier is None:  # it is kept elsewhere, where what it takes is counted
                 before = Items(None, list(before), before.length)
-        elif (found := _ITEM_ID.fullmatch(named.last)) is not None:  # all is told again: what is here already counts
+        # everything is published again: what is here already counts
+        elif (found := _ITEM_ID.fullmatch(named.last)) is not None:
             earlier = store.take(owner, f"resp_{found[1]}", now)
             if earlier is not None:
                 chains = (earlier.said, earlier.asked)  # with what was said, or with the client's own copies of that
@@ -310,7 +311,7 @@ def _record(response: StoredResponse, *, deleted: bool = False) -> bytes:
 
 
 def _unheard_of(response: StoredResponse, now: float) -> list[str]:
-    """What the response goes on with, as far as others were not told for a while that it is used."""
+    """The response's chain, as far as its use was not published for a while."""
     found = []
     for link in response.asked.links():
         if link.response and link.response != response.identity and now - link.touched > _TOUCHED_EACH:

@@ -17,7 +17,7 @@ PUBLIC_PATHS = frozenset({ROOT, HEALTH, LIVE, READY, METRICS})
 
 
 class Operation(Enum):
-    """What a path does."""
+    """The operation of a path."""
 
     __hash__ = object.__hash__  # Enum's own is a call of Python
 
@@ -52,9 +52,7 @@ class Operation(Enum):
 
 
 class Route(Struct, frozen=True):
-    """What a path means. ``methods`` are the ones it allows; ``model`` the model's name and ``response`` the id of a
-    response in the path, where it has one.
-    """
+    """The meaning of a path: the ``methods`` that it allows, and the name of a model or the id of a response in it."""
 
     operation: Operation
     dialect: DialectName
@@ -102,7 +100,7 @@ OF_RESPONSE = {
 }
 _RESPONSES = "/v1/responses/"
 _PUBLIC = Route(Operation.PUBLIC, "openai", _READ)
-#: where model resources stand; the last is for clients that leave the version out (clients.md 3)
+#: the prefixes of model resources; the last is for clients that leave the version out (clients.md 3)
 MODEL_PREFIXES = ("/v1beta/models/", "/v1/models/", "/models/")
 
 

@@ -20,11 +20,11 @@ from antigravity_proxy.dialect.base import Decoded, Stamp
 from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.logs import one_line
 from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
+from antigravity_proxy.relay.conversation import ConversationSignatures
 from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.embedding import vectors
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
-from antigravity_proxy.relay.signatures import ConversationSignatures
 from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.web.budgets import Budgets
 from antigravity_proxy.web.gate import ApiAdmission
@@ -33,16 +33,16 @@ from antigravity_proxy.web.session_headers import session_of
 
 log = Logger()
 
-#: names without a model that the log tells of, and characters of one
+#: names without a model that are logged, and characters of one
 _MOST_UNKNOWN, _SHOWN = 256, 128
 
 
-#: after these the next target of an operator's chain is asked: no quota, no capacity, nobody who can serve
+#: after these the next target of an operator's chain is tried: no quota, no capacity, no available account
 _NOBODY_CAN = (errors.RateLimited, errors.UpstreamOverloaded, errors.Unavailable)
 
 
 class AnsweredClient(Client, Protocol):
-    """Whom an answer goes to. ``head_sent``: it can't be told of an error by a status any more."""
+    """The receiver of an answer. ``head_sent``: an error can no longer be a status."""
 
     head_sent: bool
 
@@ -56,7 +56,7 @@ class AnsweredClient(Client, Protocol):
 
 
 class Serving:
-    """What every request for a model goes through."""
+    """The common part of all requests for a model."""
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ class Serving:
         return any(self._context.of(model).pool.free_in(model.id) == 0 for model in route)
 
     def _warn_of(self, name: str, model: Model) -> None:
-        """A name that nobody knows is served all the same: the operator hears of it once."""
+        """An unknown name is served all the same: it is logged once."""
         if name not in self._unknown and len(self._unknown) < _MOST_UNKNOWN:
             self._unknown.add(name)
             shown = one_line(name[:_SHOWN])

@@ -1,4 +1,4 @@
-"""What a request's headers say of the conversation that it belongs to (clients.md 8)."""
+"""The conversation that a request's headers name (clients.md 8)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _HEADERS = (b"x-claude-code-session-id", b"session-id", b"thread-id", b"x-sessio
 
 
 def session_of(headers: ReceivedFields) -> str:
-    """The conversation's name; empty if no header tells one."""
+    """The conversation's name; empty if no header names one."""
     for field in _HEADERS:
         if field in headers and (name := session_name(headers[field][0].strip().decode("latin-1"))):
             return name

@@ -89,7 +89,7 @@ class GuardedSite(server.Site, Generic[A]):
 
     @property
     def is_full(self) -> bool:
-        """True while new connections are only told to come again: then those that send nothing must go soon."""
+        """True while new connections get 503: then those that send nothing must go soon."""
         return len(self.channels) >= self._max_connections
 
     def failed(self, reason: Failure) -> None:

@@ -67,7 +67,7 @@ class Sockets:
         self.limits = limits
 
     def upgrade(self, request: ApiRequest, admission: ApiAdmission) -> None:
-        """Answers the handshake; raises BadRequest for one that is none, Forbidden for a page of another origin."""
+        """Answers the handshake; raises BadRequest if it is not one, Forbidden for a page of another origin."""
         check_handshake(request)
         self.gate.check_origin(request)
         query = request.uri.partition(b"?")[2]
@@ -141,7 +141,7 @@ class _Session:
         self._closing = False
         self._transport: Any = None
 
-    # what Twisted tells
+    # Twisted's calls
 
     def negotiationStarted(self, transport: Any) -> None:
         self._transport = transport
@@ -195,7 +195,7 @@ class _Session:
             self._serving.cancel()
         self._sockets.responses.closed(self._asking)
 
-    # what the channel tells
+    # the channel's calls
 
     def drain(self) -> None:
         """Ends the socket once the response that is under way is whole."""
@@ -204,7 +204,7 @@ class _Session:
             self.close(_GOING_AWAY)
 
     def tick(self, now: float) -> None:
-        """Ends a socket that nobody uses, or whose message doesn't come on; fills a long silence."""
+        """Ends a socket that is not used, or whose message doesn't go on; fills a long silence."""
         if self._reservation is not None:
             if now - self._since >= BODY_CHECK_SECONDS:
                 if self._received < BODY_CHECK_SECONDS * BODY_MIN_RATE:
@@ -218,10 +218,10 @@ class _Session:
             self._said = now
             self._transport.ping()
 
-    # what its parts tell
+    # the parts' calls
 
     def receives(self, count: int) -> bool:
-        """Notes so many characters of a message; false: it is too much, and the socket ends."""
+        """Counts ``count`` characters of a message; false: it is too much, and the socket ends."""
         site = self._request.channel.site
         if self._reservation is None:
             self._since = self._sockets.ticker.clock.seconds()
@@ -297,7 +297,7 @@ class _Session:
             self._refuse(e)
 
     def _last_resort(self, failure: Failure, admission: ApiAdmission, client: _SocketClient) -> None:
-        """What nobody caught: a client that left is no fault; anything else is ours."""
+        """The last handler: a client that left is not an error; anything else is ours."""
         if client.gone or failure.check(ClientGone):
             client.gone = True
             return

@@ -40,7 +40,7 @@ class TwistedRequest(server.Request):
 
     @property
     def admitted(self) -> Any:
-        """What the gate noted."""
+        """The gate's notes."""
         return self._request.admitted
 
     def take_body(self) -> bytes:
@@ -62,7 +62,7 @@ class TwistedRequest(server.Request):
 
 
 class _Channel:
-    """What Twisted's request asks of its channel."""
+    """The part of a channel that Twisted's request uses."""
 
     factory = None
 

@@ -1,4 +1,4 @@
-"""What an operator should know, in words to act on. They identify nobody: health is public. No I/O."""
+"""Warnings for the operator, in words to act on. They identify nobody: health is public. No I/O."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _NEWS = 6
 
 
 class Surroundings(Struct, frozen=True):
-    """What the warnings depend on besides settings and volume. ``misconfigured``: why the OAuth client is refused.
+    """The inputs of the warnings besides settings and volume. ``misconfigured``: why the OAuth client is refused.
 
     ``apart``: why this process shares nothing with its replicas; empty: it does, or has none.
     ``client_keys``: what is wrong with the file of clients' keys.
     ``state``: why the state directory can't be used; ``exposed``: others may look into it.
     ``tally``: how the accounts are. ``egress``: what is wrong with the egress proxy, as it was last tried;
     ``own_egress``: how many proxies of accounts' own failed a moment ago. ``resting``: all accounts rest, since Google
-    has barred one for its terms. ``refused_since``: since when upstream refuses this program, in epoch seconds, 0: it
-    doesn't. ``drift`` is what upstream sends that no table knows. ``credentials``: what is wrong with the file of
-    official credentials; ``notes`` on these. ``no_volume``: they serve alone. ``models``: what is wrong with the
-    operator's file of models.
+    has barred one for its terms. ``unanswered``: upstreams whose every host failed a moment ago. ``refused_since``:
+    since when upstream refuses this program, in epoch seconds, 0: it doesn't. ``drift`` is what upstream sends that no
+    table knows. ``credentials``: what is wrong with the file of official credentials; ``notes`` on these.
+    ``no_volume``: they serve alone. ``models``: what is wrong with the operator's file of models.
     """
 
     keys_closed: bool = False
@@ -50,6 +50,7 @@ class Surroundings(Struct, frozen=True):
     no_volume: bool = False
     resting: bool = False
     refused_since: float = 0.0
+    unanswered: tuple[str, ...] = ()
     drift: tuple[Seen, ...] = ()
 
 
@@ -94,7 +95,12 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
     found += _of_accounts(state, around)
     if around.egress:
         source = settings.sources["upstream_proxy"]
-        found.append(f"{around.egress} (set by {source}; UPSTREAM_PROXY_URL=none: no proxy)")
+        found.append(f"{around.egress.rstrip('.')} (set by {source}; UPSTREAM_PROXY_URL=none: no proxy)")
+    if around.unanswered:
+        found.append(
+            f"Upstream ({', '.join(around.unanswered)}) could not be reached, or broke off, within the last minute: is "
+            "there a way to it? 'antigravity-proxy check' tries it"
+        )
     if around.own_egress:
         found.append(f"{around.own_egress} egress proxies that accounts name for themselves fail; the log names them")
     if not around.writable and not settings.read_only and not around.no_volume:
@@ -111,7 +117,7 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
 
 
 def _refused(around: Surroundings) -> list[str]:
-    """What upstream refuses altogether: nothing else is as urgent."""
+    """Upstream's general refusals: nothing else is as urgent."""
     found = []
     if around.resting:
         found.append(
@@ -131,7 +137,7 @@ def _refused(around: Surroundings) -> list[str]:
 
 
 def _news(drift: tuple[Seen, ...]) -> str:
-    """What no table knows, the newest first."""
+    """Unknown values, the newest first."""
     told = [f"{each.kind} {each.name} ({each.count} times, last {_moment(each.last)})" for each in drift[:_NEWS]]
     more = f" and {len(drift) - _NEWS} more" if len(drift) > _NEWS else ""
     return f"Upstream sends what this release doesn't know: {', '.join(told)}{more}. A newer one may"

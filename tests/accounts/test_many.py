@@ -91,7 +91,7 @@ def test_an_order_takes_in_some_at_each_choice_and_all_where_it_must() -> None:
     now = Moment(0.0, 0.0)
     states = [AccountState(account(str(number)), number) for number in range(3 * ranking.TAKE_IN_AT_ONCE)]
     for state in states:
-        state.turn = float(state.serial)
+        state.virtual_time = float(state.serial)
     made = Ranking("m", states, Rules(), now)
     assert made.first(now) is not states[0]  # those that are taken in last come first in the row
     for state in states[1:]:

@@ -83,7 +83,7 @@ def rank(state: AccountState, rules: Rules = RULES, model: str = "m") -> policy.
 
 def test_fewest_in_flight_then_the_one_whose_turn_it_is() -> None:
     busy, later, idle = state("busy"), state("later"), state("idle")
-    busy.in_flight, later.turn, idle.turn = 1, 9.0, 3.0
+    busy.in_flight, later.virtual_time, idle.virtual_time = 1, 9.0, 3.0
     assert sorted([busy, later, idle], key=rank) == [idle, later, busy]
 
 
@@ -97,7 +97,7 @@ def test_trouble_a_moment_ago_and_the_apps_mark_come_last() -> None:
     troubled, marked, good = state("t"), state("m", status="rate_limited"), state("g")
     troubled.last_until, good.in_flight = 105.0, 5
     assert rank(good) < rank(marked) < rank(troubled)
-    assert policy.eligibility(troubled, "m", RULES, NOW).again == 105.0
+    assert policy.eligibility(troubled, "m", RULES, NOW).retry_at == 105.0
 
 
 def test_an_account_that_is_not_offered_the_model_comes_last_of_all() -> None:
@@ -153,16 +153,16 @@ def test_a_used_up_quota_is_a_cooldown_until_its_reset() -> None:
 
 def test_the_reserve_is_left_to_the_owner() -> None:
     low = state(quota={"m": ModelQuota(0.1, NOW.epoch + 60)})
-    assert policy.eligibility(low, "m", RULES, NOW).again == 160.0
+    assert policy.eligibility(low, "m", RULES, NOW).retry_at == 160.0
     assert policy.eligibility(low, "m", RULES, NOW).rank is not None
     assert policy.eligibility(low, "m", Rules(reserve=0.1), NOW).cools == 160.0
 
 
 def test_a_turn_is_the_further_off_the_less_quota_is_left() -> None:
     full, half, none = state(), state(quota={"m": ModelQuota(0.5)}), state(quota={"m": ModelQuota(0.0)})
-    assert [policy.next_turn(each, "m", 7.0, NOW) for each in (full, half, none)] == [8.0, 9.0, 27.0]
-    full.turn = 30.0
-    assert policy.next_turn(full, "m", 7.0, NOW) == 31.0
+    assert [policy.next_virtual_time(each, "m", 7.0, NOW) for each in (full, half, none)] == [8.0, 9.0, 27.0]
+    full.virtual_time = 30.0
+    assert policy.next_virtual_time(full, "m", 7.0, NOW) == 31.0
 
 
 def test_a_cooldown_holds_for_its_model_or_for_all() -> None:
@@ -186,7 +186,7 @@ def test_what_cannot_be_chosen_says_whether_time_helps() -> None:
 def test_at_its_limit_an_account_is_full_and_nothing_else() -> None:
     full = state()
     full.in_flight = 2
-    assert policy.eligibility(full, "m", Rules(max_leases=2), NOW) == Eligibility(None, full=True)
+    assert policy.eligibility(full, "m", Rules(max_leases=2), NOW) == Eligibility(None, busy=True)
     assert policy.eligibility(full, "m", Rules(max_leases=3), NOW).rank is not None
 
 
@@ -243,7 +243,7 @@ def test_a_credential_may_be_kept_to_some_models_and_to_fewer_requests() -> None
     assert policy.eligibility(kept, "claude-x", RULES, NOW) == policy.NOWHERE
     assert policy.eligibility(kept, "gemini-x", RULES, NOW).rank is not None
     kept.in_flight = 1
-    assert policy.eligibility(kept, "gemini-x", Rules(max_leases=5), NOW) == Eligibility(None, full=True)
+    assert policy.eligibility(kept, "gemini-x", Rules(max_leases=5), NOW) == Eligibility(None, busy=True)
 
 
 def test_a_key_needs_no_renewal() -> None:

@@ -14,6 +14,7 @@ from antigravity_proxy.accounts.pool import MAX_RANKINGS, Pool
 from antigravity_proxy.accounts.replication import session_key
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import AccountState, OutOfUse, Shortage
+from antigravity_proxy.accounts.watcher import PoolWatcher
 from antigravity_proxy.canonical.grant import IssuedToken
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
@@ -286,7 +287,12 @@ def test_who_is_not_offered_a_model_serves_it_only_if_nobody_else_can() -> None:
 def test_a_quota_that_is_used_up_is_told() -> None:
     made, _ = pool("a")
     told: list[AccountState] = []
-    made.on_exhausted = told.append
+
+    class Watcher(PoolWatcher):
+        def exhausted(self, state: AccountState) -> None:
+            told.append(state)
+
+    made.watch(Watcher())
     state = by_name(made)["a"]
     made.penalise(state, "m", limited(30))
     assert told == []

@@ -47,9 +47,6 @@ class Surveyed:
         self.told: list[Offers] = []
         self.answers: dict[str, Any] = {}
         self.survey = QuotaPoll(self.clock, self.pool, self.ask, self.told.append, jitter, shared)
-        self.pool.on_joined = self.survey.joined
-        self.pool.on_left = self.survey.left
-        self.pool.on_exhausted = self.survey.exhausted
         self.has(*names, **fields)
         self.survey.start()
 

@@ -34,7 +34,7 @@ class AnyHistory(RuleBasedStateMachine):
     def lease(self, which: int) -> None:
         state = self.states[which]
         state.in_flight += 1
-        state.turn += 1
+        state.virtual_time += 1
 
     @rule(which=WHICH)
     def release(self, which: int) -> None:
@@ -108,8 +108,8 @@ class AnyHistory(RuleBasedStateMachine):
     @invariant()
     def who_is_full_is_known(self) -> None:
         self.order.first(self.now)
-        full = {s for s in self.states if policy.eligibility(s, "m", RULES, self.now).full}
-        assert self.order.full >= full or self.ranks()
+        full = {s for s in self.states if policy.eligibility(s, "m", RULES, self.now).busy}
+        assert self.order.busy >= full or self.ranks()
 
 
 TestAnyHistory = AnyHistory.TestCase

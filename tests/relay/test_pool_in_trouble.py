@@ -185,7 +185,7 @@ class Checked(Request):
         if before != name and now - seen < SESSION_SECONDS:
             found = self.eligibility(around.state(before))
             assert found.rank is None, "sessions stick"
-            assert not found.full, "sessions stick to accounts that are only busy"
+            assert not found.busy, "sessions stick to accounts that are only busy"
         bound[key] = (name, now)
         if lease.state.credential.id != name and self.last not in SAME:
             state = around.state(name)
@@ -221,7 +221,7 @@ class Checked(Request):
                 assert abs(error.retry_after - max(1, math.ceil(first - now.monotonic))) <= 1
         elif not self.leases:
             assert isinstance(error, errors.Unavailable)
-            busy = any(each.full for each in found)
+            busy = any(each.busy for each in found)
             assert error.retry_after == (1 if busy else None)
             assert busy or first is None
 

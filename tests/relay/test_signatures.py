@@ -14,15 +14,8 @@ from twisted.internet.task import Clock
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.content import Content, FunctionCall, Part
-from antigravity_proxy.relay.signatures import (
-    ABSENT_FOR,
-    KEPT_FOR,
-    MAX_LENGTH,
-    TOUCHED_EACH,
-    ConversationSignatures,
-    Signatures,
-    new_digest,
-)
+from antigravity_proxy.relay.conversation import ConversationSignatures, new_digest
+from antigravity_proxy.relay.signatures import ABSENT_FOR, KEPT_FOR, MAX_LENGTH, TOUCHED_EACH, Signatures
 
 FLASH, SONNET, OSS = MODELS["gemini-3-flash"], MODELS["claude-sonnet-4-6"], MODELS["gpt-oss-120b-medium"]
 IMAGE = MODELS["gemini-3-pro-image"]

@@ -16,7 +16,8 @@ from twisted.internet.defer import Deferred
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.content import Content, FunctionCall, Part
-from antigravity_proxy.relay.signatures import ConversationSignatures, Signatures
+from antigravity_proxy.relay.conversation import ConversationSignatures
+from antigravity_proxy.relay.signatures import Signatures
 from antigravity_proxy.replicas.signatures import MOST
 
 pytestmark = needs_redis

@@ -74,7 +74,7 @@ class Surroundings:
             signatures=Signatures(self.clock),
             upstream=self.upstream,
         )
-        self.pool.on_tokenless = self.upstream.tokens.live
+        self.pool.watch(self.upstream.tokens)
 
     def epoch(self) -> float:
         """Epoch seconds."""
