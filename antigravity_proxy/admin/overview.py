@@ -201,7 +201,7 @@ class Overview:
         official = credentials.look(sources.official, [each.kinds for each in others])
         return Status(
             now=now.epoch,
-            headline=headline(condition, counts, minutes, official.counts),
+            headline=headline(condition, counts, minutes, official.counts, _short(pool)),
             listed=Listed(selection, pages, counts, listed),
             official=official,
             traffic=Traffic(ledger.open_count, ledger.stream_count, minutes),
@@ -220,6 +220,13 @@ def _bad_rows(state: VolumeState) -> Iterator[BadRow]:
     for problem in state.problems[:_PROBLEMS]:
         kept = "; it stays in use with the sign-in that it had" if problem.id in served else ""
         yield BadRow(problem.id, masked(problem.email.reveal()), problem.reason + kept)
+
+
+def _short(pool: Pool) -> tuple[tuple[str, float], ...]:
+    """The models that were asked for and that every account cools for, with when the first is free again."""
+    found = ((model, pool.free_in(model)) for model, ready, cooling in pool.standings() if cooling and not ready)
+    epoch = pool.now().epoch
+    return tuple((model, float(round(epoch + seconds))) for model, seconds in found if seconds is not None)
 
 
 def _volume(state: VolumeState, condition: Condition) -> VolumeShown:

@@ -121,6 +121,7 @@ class Failover:
                 else:
                     noted.reason = ""
                     lease.succeeded()
+                    self._upstream.bases.answered(base)
                     self._pool.served(self._model)
                     self._doubts.passed(lease.state)
                     return result

@@ -14,7 +14,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
-from antigravity_proxy.accounts.condition import of_credential
+from antigravity_proxy.accounts.condition import of_credential, unusable
 from antigravity_proxy.canonical import windows
 from antigravity_proxy.canonical.catalogue import PublicModel
 from antigravity_proxy.canonical.credential import ACCOUNTS, VERTEX
@@ -233,7 +233,9 @@ class ApiResource(Resource):
             for upstream in self._context.others.values()
             for state in upstream.pool.states
         )
-        return capacity.render(found, accounts, usable, self._context.epoch(), states, credentials)
+        pool = self._context.upstream.pool
+        out = unusable(states, pool.rules, ("",), pool.now())
+        return capacity.render(found, accounts, usable, self._context.epoch(), states, credentials, out)
 
     async def _count(
         self, request: ApiRequest, admission: ApiAdmission, count: TokenCount, client: HttpClient
