@@ -59,7 +59,7 @@ test-browser: $(VENV)/.browser ## the admin pages in a real, headless browser (a
 	echo "no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver): the browser tests are skipped"; else \
 	$(BIN)/python -m pytest -m browser tests/browser; fi
 
-screenshot: $(VENV)/.browser ## the picture of the status page that stands in README (needs chromium and chromedriver)
+screenshot: $(VENV)/.browser ## the picture of the status page in README (needs chromium and chromedriver)
 	PICTURE=docs/images/page.png $(BIN)/python -m pytest -m browser -k picture tests/browser
 
 test-containers: $(VENV)/.dev ## image and compose files, in real containers; CONTAINER= and COMPOSE= name other commands than Docker's (about five minutes)
@@ -98,14 +98,13 @@ bench-dialects: $(VENV)/.dev ## what each dialect's own part costs
 bench-volume: $(VENV)/.dev ## what volumes of 10 to 100,000 accounts cost
 	$(BIN)/python benchmarks/volume.py
 
-.PHONY: openapi docs
 openapi: $(VENV)/.dev ## docs/reference/openapi*.json, from the code and the tables of fields
 	$(BIN)/python docs/tools/openapi.py
 
 docs: $(VENV)/.docs ## all documents as static pages, in build/docs; a broken link is an error
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs -b html . build/docs
 
-lock: ## the image's dependencies anew, with their checksums
+lock: ## updates the image's pinned dependencies and their checksums
 	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
 	build/lock/bin/uv pip compile setup.cfg $(LOCK) --output-file requirements/runtime.lock
 	echo 'setuptools>=77' | build/lock/bin/uv pip compile - $(LOCK) --output-file requirements/build.lock

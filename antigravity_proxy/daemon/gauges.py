@@ -14,7 +14,7 @@ from antigravity_proxy.accounts.policy import Moment, out_of_use, served_today
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.windows import family_of, used_up_at
-from antigravity_proxy.daemon.health import Health
+from antigravity_proxy.daemon.health import OWN_EGRESS_FAILED, Health
 from antigravity_proxy.daemon.webhook import Webhook
 from antigravity_proxy.relay.repairs import Repairs
 from antigravity_proxy.replicas.store import Replicas
@@ -24,6 +24,7 @@ from antigravity_proxy.telemetry.drift import Drift
 from antigravity_proxy.telemetry.loop import LoopWatch
 from antigravity_proxy.telemetry.metrics import MAX_CREDENTIALS, Figure, Values, single
 from antigravity_proxy.telemetry.record import Ledger
+from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.web.health import Condition, judge
@@ -214,6 +215,17 @@ def of_replicas(replicas: Replicas | None) -> tuple[Figure, ...]:
         ),
         _gauge("redis_untold", "Changes that are not yet in Redis.", lambda: replicas.sharing.untold),
     )
+
+
+def of_egresses(clock: IReactorTime, egresses: Egresses) -> tuple[Figure, ...]:
+    """The ways out to upstream."""
+
+    def failing() -> Values:
+        yield ("configured",), bool(egresses.trouble())
+        yield ("account",), egresses.own_troubles(clock.seconds() - OWN_EGRESS_FAILED)
+
+    words = "Egress proxies that failed when they were last tried: the configured one, and those of accounts."
+    return (Figure("antigravity_egress_proxies_failing", words, failing, ("proxy",)),)
 
 
 def of_health(clock: IReactorTime, health: Health) -> tuple[Figure, ...]:

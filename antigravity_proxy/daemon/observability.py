@@ -26,6 +26,7 @@ from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.loop import LoopWatch
 from antigravity_proxy.telemetry.metrics import Metrics
 from antigravity_proxy.telemetry.record import Ledger
+from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.volume.service import VolumeService
 from antigravity_proxy.web.site import GuardedSite
 
@@ -69,6 +70,7 @@ class Observability(MultiService):
         self,
         site: GuardedSite[Any],
         upstreams: Mapping[str, Upstream],
+        egresses: Egresses,
         volume: VolumeService,
         in_force: InForce,
         replicas: Replicas | None,
@@ -89,6 +91,7 @@ class Observability(MultiService):
                 *gauges.of_remembered(remembered, webhook),
                 *gauges.of_repairs(self._reactor, [each.repairs for each in every]),
                 *gauges.of_drift(upstreams[ACCOUNTS].drift),
+                *gauges.of_egresses(self._reactor, egresses),
                 *gauges.of_volume(self._reactor, volume, lambda: in_force.state),
                 *gauges.of_replicas(replicas),
                 *gauges.of_health(self._reactor, health),

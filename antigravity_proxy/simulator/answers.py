@@ -1,4 +1,4 @@
-"""What the simulated model says: deterministic, made from the request. Pure."""
+"""The simulated model's text: deterministic, made from the request. Pure."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def prompt_tokens(request: dict[str, Any]) -> int:
 
 
 def _modalities(request: dict[str, Any]) -> dict[str, int]:
-    """The input's tokens by what they stand for."""
+    """The input's tokens by their kind."""
     parts = [part for content in request["contents"] for part in content["parts"]]
     found = {"TEXT": sum(len(part.get("text", "")) for part in parts) // 4 + 1}
     for blob in (part["inlineData"] for part in parts if "inlineData" in part):

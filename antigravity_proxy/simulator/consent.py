@@ -23,7 +23,7 @@ _PAGE = """<!doctype html><title>Sign in - simulated Google</title>
 
 
 class Consent(Struct, frozen=True):
-    """What was consented to, until its code is redeemed."""
+    """The consents that were given, until their codes are redeemed."""
 
     client_id: str
     redirect_uri: str

@@ -28,7 +28,7 @@ Content = dict[str, Any]
 
 
 def check_turns(contents: list[Content]) -> None:
-    """What every model wants: roles in turn, whole parts, each call answered. Raises Refused."""
+    """The rules of every model: alternating roles, complete parts, an answer to each call. Raises Refused."""
     if not contents:
         raise Refused("contents is not specified", "request.contents")
     awaited: list[Any] = []
@@ -54,7 +54,7 @@ def check_turns(contents: list[Content]) -> None:
 
 
 def check_conversation(contents: list[Content], model: Offered) -> None:
-    """What this model wants besides. Raises Refused."""
+    """The rules of this model besides. Raises Refused."""
     check_turns(contents)
     for i, content in enumerate(contents):
         parts = content["parts"]
@@ -84,7 +84,7 @@ def check_thoughts_lead(contents: list[Content]) -> None:
 
 def _check_part(part: dict[str, Any], place: str, role: str) -> None:
     data = part.keys() & _DATA
-    # a signature may stand alone on an empty thought (upstream.md 5.2)
+    # a signature may come alone on an empty thought (upstream.md 5.2)
     alone = data == {"text"} and role == "model" and part.get("thoughtSignature")
     if len(data) != 1 or (part.get("text") == "" and not alone):
         raise Refused(f"{place}.data: required oneof field 'data' must have one initialized field", place)

@@ -10,14 +10,14 @@ from msgspec import Struct
 
 
 class Fault(Struct, frozen=True):
-    """What goes wrong with one request. Times in seconds.
+    """A fault of one request. Times in seconds.
 
     With ``status`` it is answered by ``body`` and ``headers``. ``silent``: never answered. ``reset`` closes the
     connection hard: ``before`` the head, or after the head and ``after`` events.
 
     The rest shapes a stream: ``pause`` passes before the head, ``delay`` after each event; ``error`` is an error object
     that ends it after ``after`` events; ``events`` replaces the events' payloads; ``finish`` is the finish reason,
-    ``unfinished`` leaves it out; ``framing`` is what stands before and after each payload. ``raw`` replaces the whole
+    ``unfinished`` leaves it out; ``framing`` is the text before and after each payload. ``raw`` replaces the whole
     body, written in pieces of ``cut`` bytes (0: at once).
     """
 
@@ -63,7 +63,7 @@ def retry_info(seconds: float) -> dict[str, Any]:
 
 
 def quota_failure(quota: str) -> dict[str, Any]:
-    """A ``QuotaFailure`` detail; the quota's id tells its period."""
+    """A ``QuotaFailure`` detail; the quota's id names its period."""
     return {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": quota}]}
 
 
@@ -78,7 +78,7 @@ def quota_exhausted(reset_at: float, model: str = "gemini-3-flash") -> Fault:
 
 
 def quota_exhausted_for(delay: str, model: str = "gemini-3-flash") -> Fault:
-    """The same, told as a duration, such as ``13h19m1.2s``."""
+    """The same as a duration, such as ``13h19m1.2s``."""
     detail = info("QUOTA_EXHAUSTED", model=model, quotaResetDelay=delay)
     return _exhausted(f"You have exhausted your capacity on this model. It will reset after {delay}.", detail)
 
@@ -169,7 +169,7 @@ def failing(status: int = 500) -> Fault:
 
 
 def error_in_stream(after: int = 1, code: int = 503, status: str = "UNAVAILABLE") -> Fault:
-    """An error object inside a 200 stream, after so many events."""
+    """An error object inside a 200 stream, after ``after`` events."""
     return Fault(error=error(code, status, "The service is currently unavailable."), after=after)
 
 

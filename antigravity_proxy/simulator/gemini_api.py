@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 from twisted.web.server import NOT_DONE_YET
 
-from antigravity_proxy.simulator import answers, faults, validate, wire
-from antigravity_proxy.simulator.emitter import Emitter, scripted
+from antigravity_proxy.simulator import answers, faults, wire
 from antigravity_proxy.simulator.faults import Fault
 from antigravity_proxy.simulator.offered import OFFICIAL, Offered
+from antigravity_proxy.simulator.official_face import OfficialFace
 from antigravity_proxy.simulator.received import Received
-from antigravity_proxy.simulator.state import State
 
 PREFIX = b"/v1beta/models"
 _PAGE = 4
 
 
-class GeminiApi:
-    """Answers everything below ``/v1beta/models``. ``reply`` and ``fail`` are the service's."""
-
-    def __init__(self, state: State, reply: Callable[[Any, Any], Any], fail: Callable[[Any, Fault], Any]) -> None:
-        self._state = state
-        self._reply = reply
-        self._fail = fail
+class GeminiApi(OfficialFace):
+    """Answers everything below ``/v1beta/models``."""
 
     def render(self, request: Any, received: Received) -> Any:
         """One request."""
@@ -52,7 +45,7 @@ class GeminiApi:
             return self._fail(request, faults.refused(f"Invalid JSON payload received. {e}"))
 
     def _refused(self, received: Received) -> Fault | None:
-        """What is wrong with how a request shows who it is; None: nothing."""
+        """The fault in a request's authentication; None: none."""
         keys = received.headers.getRawHeaders("x-goog-api-key") or []
         if len(keys) + received.headers.hasHeader("authorization") > 1:
             return faults.refused("Multiple authentication credentials received. Please pass only one.")
@@ -88,24 +81,7 @@ class GeminiApi:
                 wire.EMBED_BATCH(body, "")
                 return self._reply(request, {"embeddings": [answers.vector(each) for each in body["requests"]]})
         wire.OFFICIAL(body, "")
-        if not model.speaks:
-            validate.check_request(body, model)
-        events = answers.official(body, model, self._count())
-        last = events[-1]["candidates"][0]
-        last["finishReason"] = fault.finish
-        if fault.unfinished:
-            del last["finishReason"]
-        if method == "generateContent":
-            return self._reply(request, answers.whole([{"response": event} for event in events])["response"])
-        if request.args.get(b"alt") != [b"sse"]:
-            return self._reply(request, events)
-        payloads = [msgspec.json.encode(event) for event in events] if fault.events is None else list(fault.events)
-        steps = scripted(payloads, fault, received)
-        Emitter(self._state.reactor, request, steps, self._state.counts, fault.pause)
-        return NOT_DONE_YET
-
-    def _count(self) -> int:
-        return len(self._state.requests)
+        return self._generated(request, received, model, method, fault)
 
 
 def no_such_model(name: str, method: str) -> Fault:

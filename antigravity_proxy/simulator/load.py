@@ -15,7 +15,7 @@ _STAMP = "@" + "0" * 18 + "@"
 
 
 class Knobs(Struct, frozen=True, forbid_unknown_fields=True):
-    """What can be set, also while it runs.
+    """The knobs, which can also be set while it runs.
 
     ``events`` of a stream, ``bytes`` of text in each; milliseconds between events and before the first. Every
     ``limit_every``-th request is answered 429 (0: none). With ``stamp`` each text begins with the moment it was sent:

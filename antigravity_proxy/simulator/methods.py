@@ -154,7 +154,7 @@ class Methods(Resource):
         return events
 
     def _ended(self, request: Any, received: Received, fault: Fault, check: Callable[[Any], None]) -> Any:
-        """What a request gets that goes wrong before its answer begins; None for one that is well."""
+        """The answer to a request that fails before its answer begins; None for a valid one."""
         if fault.silent:
             return NOT_DONE_YET
         if fault.reset and fault.before:

@@ -138,7 +138,7 @@ def find(model: str) -> Offered:
 
 
 def everything() -> dict[str, Any]:
-    """What ``fetchAvailableModels`` tells of an account that may use all of them and has used little."""
+    """The answer of ``fetchAvailableModels`` for an account that may use all of them and has used little."""
     quota = {"remainingFraction": 0.9, "resetTime": "2030-01-01T00:00:00Z"}
     models: dict[str, Any] = {
         model.id: {"displayName": model.name, "maxOutputTokens": model.output, "quotaInfo": quota}

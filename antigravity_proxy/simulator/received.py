@@ -11,7 +11,7 @@ from twisted.web.http_headers import Headers
 
 
 class Received:
-    """A request. ``finished`` fires with it once it is answered or nobody waits for it any more."""
+    """A request. ``finished`` fires with it once it is answered or its client has gone."""
 
     def __init__(self, method: str, path: str, headers: Headers, body: bytes) -> None:
         self.method = method

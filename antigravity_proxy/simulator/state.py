@@ -21,14 +21,14 @@ class State:
 
     ``requests`` holds what arrived at the generating methods, ``loads`` at ``loadCodeAssist``, ``looks`` at
     ``fetchAvailableModels``, ``refreshes`` the token endpoint's forms. Every access token ``ya29.…`` is known unless it
-    stands in ``revoked``. ``project`` is what ``loadCodeAssist`` tells, None: the user is not onboarded; ``onboarding``
-    is how that goes. ``available`` is what ``fetchAvailableModels`` tells a token's account, if not of all models;
-    ``quota_groups`` are those of ``retrieveUserQuotaSummary``, ``paid_tier`` that of ``loadCodeAssist``;
-    ``projectless`` tokens may name no project there; ``models_fault`` happens to all that ask. ``token_fault`` happens
-    to all that ask for tokens (one with a ``pause`` only delays them), ``userinfo_fault`` to all that ask whose they
-    are. ``machine`` is the metadata server, ``service_accounts`` are those whose keys are known. ``person`` is who sits
-    before the consent page; ``people`` who signed in, by access token. With ``load``
-    streams are constant and requests neither checked nor kept.
+    is in ``revoked``. ``project`` is the answer of ``loadCodeAssist``, None: the user is not onboarded; ``onboarding``
+    is how that goes. ``available`` is the answer of ``fetchAvailableModels`` for a token's account, if not of all
+    models; ``quota_groups`` are those of ``retrieveUserQuotaSummary``, ``paid_tier`` that of ``loadCodeAssist``;
+    ``projectless`` tokens may name no project there; ``models_fault`` happens to all that ask. ``token_fault``
+    happens to all that ask for tokens (one with a ``pause`` only delays them), ``userinfo_fault`` to all that ask
+    whose they are. ``machine`` is the metadata server, ``service_accounts`` are those whose keys are known.
+    ``person`` is who sits before the consent page; ``people`` who signed in, by access token. With ``load`` streams
+    are constant and requests neither checked nor kept.
     """
 
     def __init__(self, reactor: Any, load: Load | None = None) -> None:
@@ -78,7 +78,7 @@ class State:
         return waiting
 
     def unknown(self, token: str) -> bool:
-        """Whether an access token is none of the simulated accounts'."""
+        """Whether an access token belongs to none of the simulated accounts."""
         return not token.startswith("ya29.") or token in self.revoked
 
     def next_fault(self, received: Received) -> Fault | None:

@@ -1,4 +1,4 @@
-"""What may be declared, and how the model may be told to call it. Pure (upstream.md 4.1, 4.4; translation.md 2.3)."""
+"""The allowed declarations, and tool choices. Pure (upstream.md 4.1, 4.4; translation.md 2.3)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Checks requests as strictly as the real service does: what it refuses is refused here, in its words. Pure.
 
-This strictness is the proof that the translation is right. `wire` knows names and types; here stand the rules on what
-goes together (upstream.md 4, 8).
+This strictness is the proof that the translation is right. `wire` has names and types; this module has the rules on
+what goes together (upstream.md 4, 8).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def check_generate(body: Any) -> None:
 
 
 def check_request(request: dict[str, Any], model: Offered) -> None:
-    """What generates, whatever stands around it; raises Refused."""
+    """A generating request, whatever surrounds it; raises Refused."""
     check_conversation(request.get("contents", []), model)
     if "systemInstruction" in request:
         _check_system(request["systemInstruction"], model)

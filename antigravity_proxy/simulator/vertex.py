@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 from twisted.web.server import NOT_DONE_YET
 
-from antigravity_proxy.simulator import answers, claude, faults, offered, validate, wire
-from antigravity_proxy.simulator.emitter import Emitter, scripted
+from antigravity_proxy.simulator import answers, claude, faults, offered, wire
 from antigravity_proxy.simulator.faults import Fault
 from antigravity_proxy.simulator.offered import Offered
+from antigravity_proxy.simulator.official_face import OfficialFace
 from antigravity_proxy.simulator.received import Received
-from antigravity_proxy.simulator.state import State
 
 _PATH = re.compile(
     r"/(?P<version>v1|v1beta1)(?:/projects/(?P<project>[a-z0-9.:-]+)/locations/(?P<location>[a-z0-9-]+))?"
@@ -36,13 +34,10 @@ def _is_elsewhere(received: Received, location: str) -> bool:
     return host.endswith(".googleapis.com") and host != serves + "googleapis.com"
 
 
-class Vertex:
-    """Answers the methods of both publishers' models. ``reply`` and ``fail`` are the service's."""
+class Vertex(OfficialFace):
+    """Answers the methods of both publishers' models."""
 
-    def __init__(self, state: State, reply: Callable[[Any, Any], Any], fail: Callable[[Any, Fault], Any]) -> None:
-        self._state = state
-        self._reply = reply
-        self._fail = fail
+    traffic_type = "ON_DEMAND"
 
     def render(self, request: Any, received: Received) -> Any:
         """One request."""
@@ -70,7 +65,7 @@ class Vertex:
             return self._fail(request, faults.refused(f"Invalid JSON payload received. {e}"))
 
     def _refused(self, received: Received, project: str | None) -> Fault | None:
-        """What is wrong with how a request shows who it is, and where it is asked; None: nothing."""
+        """The fault in a request's authentication and location; None: none."""
         keys = received.headers.getRawHeaders("x-goog-api-key") or []
         bearers = received.headers.getRawHeaders("authorization") or []
         if len(keys) + len(bearers) != 1:
@@ -107,21 +102,7 @@ class Vertex:
         if method not in model.methods:
             return self._fail(request, faults.not_found())
         wire.VERTEX(body, "")
-        if not model.speaks:
-            validate.check_request(body, model)
-        events = answers.official(body, model, self._count())
-        last = events[-1]["candidates"][0]
-        last["finishReason"] = fault.finish
-        if fault.unfinished:
-            del last["finishReason"]
-        for event in events:
-            event["usageMetadata"]["trafficType"] = "ON_DEMAND"
-        if method == "generateContent":
-            return self._reply(request, answers.whole([{"response": event} for event in events])["response"])
-        if request.args.get(b"alt") != [b"sse"]:
-            return self._reply(request, events)
-        payloads = [msgspec.json.encode(event) for event in events] if fault.events is None else list(fault.events)
-        return self._stream(request, received, payloads, fault)
+        return self._generated(request, received, model, method, fault)
 
     def _vectors(self, request: Any, model: Offered, method: str, body: dict[str, Any]) -> Any:
         """Vectors: of the older models one by one, of the newer ones many at once (official-upstreams.md 8.2)."""
@@ -153,7 +134,7 @@ class Vertex:
         claude.check(body, model, betas)
         if asked["method"] != "streamRawPredict" or body.get("stream") is not True:
             return self._fail(request, faults.not_found())
-        events = claude.events(body, model.id, self._count())
+        events = claude.events(body, model.id, self._number())
         if fault.unfinished:
             events.pop()
         payloads = [claude.sse(event) for event in events] if fault.events is None else list(fault.events)
@@ -162,10 +143,3 @@ class Vertex:
             error = b"event: error\ndata: " + claude.error("overloaded_error", "Overloaded") + b"\n\n"
             framing = msgspec.structs.replace(framing, error=error)
         return self._stream(request, received, payloads, framing)
-
-    def _stream(self, request: Any, received: Received, payloads: list[bytes], fault: Fault) -> Any:
-        Emitter(self._state.reactor, request, scripted(payloads, fault, received), self._state.counts, fault.pause)
-        return NOT_DONE_YET
-
-    def _count(self) -> int:
-        return len(self._state.requests)

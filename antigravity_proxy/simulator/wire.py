@@ -20,7 +20,7 @@ class Refused(Exception):
         self.status = status
 
 
-#: checks a value that stands at a place; raises Refused
+#: checks a value at a place; raises Refused
 Kind = Callable[[Any, str], None]
 
 
@@ -280,7 +280,7 @@ PREDICT = message(
     instances=each(message(content=string, task_type=string, title=string)),
     parameters=message(outputDimensionality=integer, autoTruncate=boolean),
 )
-#: Vertex AI's bodies; it counts what stands flat (official-upstreams.md 8.1)
+#: Vertex AI's bodies; it counts flat fields (official-upstreams.md 8.1)
 _VERTEX: dict[str, Kind] = _OFFICIAL | {
     "generationConfig": message(**(_GENERATION | {"thinkingConfig": _THINKING, "modelConfig": struct})),
     "tools": each(TOOL),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.deferreds import deferred
-from support.stack import KEY, Stack, stack
+from support.stack import KEY, Stack, free_port, stack
 from twisted.internet.defer import Deferred
 
 from antigravity_proxy.simulator import faults
@@ -91,6 +91,15 @@ async def test_a_volume_that_breaks_is_told(tmp_path: Path, no_leaks: list[Any])
         assert found["volume_reads_failed_total"] >= 1
         assert found["health{degraded}"] == 1
         assert no_leaks.pop() == "the volume can't be read: {reason}"
+
+
+@deferred()
+async def test_an_egress_proxy_that_fails_is_told(tmp_path: Path) -> None:
+    async with stack(tmp_path, UPSTREAM_PROXY_URL=f"http://127.0.0.1:{free_port()}") as running:
+        assert (await metrics(running))["egress_proxies_failing{configured}"] == 0
+        assert (await running.chat()).status in (502, 503)
+        found = await metrics(running)
+        assert (found["egress_proxies_failing{configured}"], found["egress_proxies_failing{account}"]) == (1, 0)
 
 
 @deferred()
