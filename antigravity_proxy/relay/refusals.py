@@ -273,7 +273,7 @@ class Doubts:
         return self._digest
 
     def settle(self) -> None:
-        """Whoever is still doubted is set aside as its row says: nothing has cleared it."""
+        """Accounts that are still doubted are set aside as their row says: nothing has cleared them."""
         doubts = self._doubts
         if doubts or self._timer is not None:
             self._clear()
