@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -55,7 +55,10 @@ def kind_of(state: AccountState, rules: Rules, now: Moment, *, held: bool = Fals
     """How the account is doing. ``held``: all are on hold, since Google has barred one for its terms."""
     if state.credential.paused:
         return "paused"
-    if not policy.is_usable(state, now) or policy.is_flagged(state, now):
+    whole = state.cooldowns.get(ALL_MODELS)
+    if not policy.is_usable(state, now) or (
+        whole is not None and whole.until > now.monotonic and (whole.flagged or whole.fault)
+    ):
         return "out"
     if held:
         return "held"
@@ -87,9 +90,7 @@ def cooling(state: AccountState, now: Moment) -> tuple[Cooling, ...]:
 def of_credential(state: AccountState, rules: Rules, now: Moment) -> CredentialCondition:
     """How an official credential is doing."""
     credential, kind = state.credential, kind_of(state, rules, now)
-    why = why_not(state, (), now)
-    if kind == "out" and not why and state.last_failure is not None:
-        why = state.last_failure.reason
+    why = why_out(state, (), now) if kind == "out" else why_not(state, (), now)
     return CredentialCondition(
         name=credential.id,
         kind=credential.kind,
@@ -106,6 +107,20 @@ def of_credential(state: AccountState, rules: Rules, now: Moment) -> CredentialC
         max_per_day=credential.max_per_day,
         trouble=state.last_failure,
     )
+
+
+def unusable(
+    states: Iterable[AccountState], rules: Rules, clients: Collection[str], now: Moment
+) -> Iterator[tuple[str, str]]:
+    """The ids of the accounts that are out of use, each with why. ``clients``: the configured OAuth clients' keys."""
+    for state in states:
+        if kind_of(state, rules, now) == "out":
+            yield state.credential.id, why_out(state, clients, now)
+
+
+def why_out(state: AccountState, clients: Collection[str], now: Moment) -> str:
+    """Why an account or credential that is out of use is."""
+    return why_not(state, clients, now) or ("" if state.last_failure is None else state.last_failure.reason)
 
 
 def _day_is_over(state: AccountState, now: Moment) -> bool:

@@ -234,12 +234,18 @@ class Pool:
 
     def capacity(self, models: Iterable[str]) -> tuple[ModelCapacity, ...]:
         """The present capacity for these models and for those that were requested."""
-        return capacity(sorted({*models, *self._rankings}), self._states.values(), self._rules, self.now())
+        return capacity(
+            sorted({*models, *self._rankings}),
+            () if self.terms_rest else self._states.values(),
+            self._rules,
+            self.now(),
+        )
 
     def standings(self) -> Iterator[tuple[str, int, int]]:
         """Of each model that was asked for: how many accounts can serve it, busy or not, and how many cool."""
         now = self.now()
-        return ((model, *order.counts(now)) for model, order in self._rankings.items())
+        held = bool(self.terms_rest)
+        return ((model, *((0, 0) if held else order.counts(now))) for model, order in self._rankings.items())
 
     def served(self, model: str) -> None:
         """Upstream has served a model."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 from twisted.web.template import Tag
 
 from antigravity_proxy.accounts import policy
-from antigravity_proxy.accounts.condition import Cooling, Kind, cooling, kind_of
+from antigravity_proxy.accounts.condition import Cooling, Kind, cooling, kind_of, why_out
 from antigravity_proxy.accounts.policy import Moment
 from antigravity_proxy.accounts.reasons import why_not
 from antigravity_proxy.accounts.rules import Rules
@@ -63,8 +63,7 @@ def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Mome
     account, kind = state.credential, kind_of(state, rules, now, held=held)
     email, name = masked(account.label.reveal()), masked(account.name.reveal())
     why = why_not(state, clients, now) if kind != "paused" else "paused: this proxy leaves it alone"
-    if kind == "out" and not why and state.last_failure is not None:
-        why = state.last_failure.reason
+    why = why_out(state, clients, now) if kind == "out" else why
     return Shown(
         id=account.id,
         email=email,
@@ -188,7 +187,7 @@ def _trouble(shown: Shown, now: float) -> Tag | str:
 
 
 def _link(shown: Shown) -> Tag | str:
-    """To Google's own page, for whoever owns the account."""
+    """To Google's own page, for the owner of the account."""
     link = shown.trouble.link.reveal() if shown.trouble is not None else ""
     if not link:
         return ""

@@ -9,13 +9,15 @@ from msgspec import Struct
 
 from antigravity_proxy.accounts.condition import Kind, serving
 from antigravity_proxy.admin.history import Minute
-from antigravity_proxy.admin.markup import number
+from antigravity_proxy.admin.markup import moment, number
 from antigravity_proxy.web.health import NO_VOLUME, Condition, judge
 
 Level = Literal["well", "attention", "broken"]
 
 #: minutes that a verdict looks back, and how many requests it takes to judge by
 _RECENT, _ENOUGH = 10, 4
+#: models that a shortage names
+_MODELS = 3
 _NONE: Mapping[Kind, int] = {}
 _NOBODY = "There is neither an account that can be opened nor an official credential"
 
@@ -34,9 +36,16 @@ class Headline(Struct, frozen=True):
 
 
 def headline(
-    condition: Condition, counts: Mapping[Kind, int], minutes: Sequence[Minute], credentials: Mapping[Kind, int] = _NONE
+    condition: Condition,
+    counts: Mapping[Kind, int],
+    minutes: Sequence[Minute],
+    credentials: Mapping[Kind, int] = _NONE,
+    short: Sequence[tuple[str, float]] = (),
 ) -> Headline:
-    """The verdict over the daemon's present state: its accounts and official credentials, counted by state."""
+    """The verdict over the daemon's present state: its accounts and official credentials, counted by state.
+
+    ``short``: models that every account cools for, and when the first is free again (epoch seconds).
+    """
     health, said = judge(condition), _said(counts, credentials, minutes)
     trouble = list(condition.warnings)
     if condition.database not in ("connected", NO_VOLUME):
@@ -44,8 +53,11 @@ def headline(
         trouble.insert(0, f"The volume can't be read: {condition.database}; {known}")
     if counts["out"] and not trouble:  # else the warnings say more about them
         trouble.append(f"{number(counts['out'], 'account')} out of use: see below why")
-    if (words := _failing(minutes)) is not None:
-        trouble.append(words)
+    if any(minute.limited for minute in minutes[-_RECENT:]):
+        words = "Every account is cooling for {}: clients get 429 until {}"
+        trouble += (words.format(model, moment(free)) for model, free in short[:_MODELS])
+    if (failing := _failing(minutes)) is not None:
+        trouble.append(failing)
     reasons = tuple(trouble)
     if condition.draining:
         return Headline("attention", "It is shutting down", said, reasons)
@@ -55,11 +67,12 @@ def headline(
         return Headline("broken", title, said, reasons, resting=True)
     if health.status == "unhealthy":
         return Headline("broken", "It can't serve", said, reasons or (_NOBODY,))
-    if not condition.usable:
+    able, cooling = serving(counts) + serving(credentials), counts["cooling"] + credentials.get("cooling", 0)
+    if not condition.usable or not able + cooling + counts["held"]:
         all_paused = counts["paused"] and not counts["out"] and not sum(credentials.values())
         title = "Every account is paused" if all_paused else f"No {_members(counts, credentials)} can serve"
         return Headline("broken", title, said, reasons)
-    if not serving(counts) + serving(credentials) and counts["cooling"] + credentials.get("cooling", 0):
+    if not able and cooling:
         told = "Clients are told to come back (429) until the first one is free again"
         title = f"Every {_members(counts, credentials)} is cooling"
         return Headline("attention", title, said, (told, *reasons))

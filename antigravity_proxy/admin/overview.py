@@ -201,7 +201,7 @@ class Overview:
         official = credentials.look(sources.official, [each.kinds for each in others])
         return Status(
             now=now.epoch,
-            headline=headline(condition, counts, minutes, official.counts),
+            headline=headline(condition, counts, minutes, official.counts, _short(pool)),
             listed=Listed(selection, pages, counts, listed),
             official=official,
             traffic=Traffic(ledger.open_count, ledger.stream_count, minutes),
@@ -214,6 +214,21 @@ class Overview:
         )
 
 
+def _bad_rows(state: VolumeState) -> Iterator[BadRow]:
+    """The first of them; of an account that stays in use the list of accounts has a line too."""
+    served = {account.id for account in state.accounts} if state.kept else frozenset[str]()
+    for problem in state.problems[:_PROBLEMS]:
+        kept = "; it stays in use with the sign-in that it had" if problem.id in served else ""
+        yield BadRow(problem.id, masked(problem.email.reveal()), problem.reason + kept)
+
+
+def _short(pool: Pool) -> tuple[tuple[str, float], ...]:
+    """The models that were asked for and that every account cools for, with when the first is free again."""
+    found = ((model, pool.free_in(model)) for model, ready, cooling in pool.standings() if cooling and not ready)
+    epoch = pool.now().epoch
+    return tuple((model, float(round(epoch + seconds))) for model, seconds in found if seconds is not None)
+
+
 def _volume(state: VolumeState, condition: Condition) -> VolumeShown:
     age = condition.volume.age
     return VolumeShown(
@@ -223,9 +238,7 @@ def _volume(state: VolumeState, condition: Condition) -> VolumeShown:
         stale_since=None if age is None or (age < _STALE and not state.error) else condition.epoch - age,
         keys=state.key_count,
         findings=tuple(finding.message for finding in state.key_findings),
-        bad=tuple(
-            BadRow(problem.id, masked(problem.email.reveal()), problem.reason) for problem in state.problems[:_PROBLEMS]
-        ),
+        bad=tuple(_bad_rows(state)),
         more_bad=max(0, len(state.problems) - _PROBLEMS),
         leaving=state.unconfirmed,
         size=state.size,

@@ -65,6 +65,10 @@ def search(path: str, identity: str = "") -> Tag:
     )
 
 
+def _upstream(known: Mapping[str, Any]) -> str:
+    return f"{known['model'] or 'nothing'} ({known['upstream'] or 'no upstream was asked'})"
+
+
 def explanation(known: Mapping[str, Any]) -> list[Tag]:
     """The request in words: what it was, what was tried, how the accounts stood."""
     outcome = f"{known['status']}" + (f", {known['error']}" if known["error"] else "")
@@ -73,7 +77,7 @@ def explanation(known: Mapping[str, Any]) -> list[Tag]:
         ("Began", known["began"]),
         ("Took", f"{known['seconds']} s"),
         ("Asked", f"{known['asked'] or 'no model'} ({known['dialect']}, {known['operation']})"),
-        ("Served by", f"{known['model'] or 'nothing'} ({known['upstream'] or 'no upstream was asked'})"),
+        ("Served by" if known["status"] < 400 else "To be served by", _upstream(known)),
         ("Client key", known["key"] or "the operator's"),
         ("Answered", outcome),
     ]
@@ -96,9 +100,7 @@ def explanation(known: Mapping[str, Any]) -> list[Tag]:
             for each in known["attempts"]
         ]
         found.append(
-            table(
-                "Attempts", ("After", "Account or credential", "What came of it", "Status", "Took"), rows, stacks=True
-            )
+            table("Attempts", ("After", "Account or credential", "Outcome", "Status", "Took"), rows, stacks=True)
         )
     else:
         found.append(tags.p("No upstream was asked."))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.grant import IssuedToken, Metadata, RefreshRejected
 from antigravity_proxy.upstream.egress import Egresses
@@ -14,8 +12,7 @@ from antigravity_proxy.upstream.grants import TokenGrants
 class CredentialCalls:
     """Calls that a credential makes for itself, each by its own egress; those to the metadata server by none."""
 
-    def __init__(self, reactor: Any, grants: TokenGrants, egresses: Egresses) -> None:
-        self._reactor = reactor
+    def __init__(self, grants: TokenGrants, egresses: Egresses) -> None:
         self._grants = grants
         self._egresses = egresses
 

@@ -7,6 +7,7 @@ from twisted.logger import Logger
 
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.tokens import TokenKeeper
+from antigravity_proxy.canonical.credential import ACCOUNTS
 from antigravity_proxy.canonical.model_table import ModelTable
 from antigravity_proxy.credentials.file import Found
 from antigravity_proxy.daemon.in_force import InForce
@@ -70,6 +71,7 @@ class Health:
         self._models = models
         self._refusals = upstream.refusals
         self._drift = upstream.drift
+        self._upstream = upstream
         self._writable = writable
         self._told: frozenset[str] = frozenset()
         self.draining = False
@@ -111,6 +113,7 @@ class Health:
             resting=bool(self._pool.terms_rest),
             refused_since=self._refused_since(),
             drift=self._drift.all(),
+            unanswered=self._unanswered(),
             egress=self._egresses.trouble(),
             own_egress=self._egresses.own_troubles(self._clock.seconds() - OWN_EGRESS_FAILED),
             credentials="" if self._credentials is None else self._credentials.trouble,
@@ -119,6 +122,12 @@ class Health:
             no_volume=self._official.replace_the_volume,
         )
         return warnings(self._in_force.settings, self._in_force.state, around)
+
+    def _unanswered(self) -> tuple[str, ...]:
+        """The upstreams whose every host failed a moment ago."""
+        now = self._clock.seconds()
+        every = {ACCOUNTS: self._upstream, **self._official.upstreams}
+        return tuple(name for name, upstream in every.items() if upstream.bases.trouble(now))
 
     def _refused_since(self) -> float:
         now = self._clock.seconds()

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from antigravity_proxy.accounts.condition import kind_of
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.renewals import Renewals
 from antigravity_proxy.accounts.replication import LocalState, Part, SharedState
@@ -59,7 +60,7 @@ class Official:
         oauth = OAuthClient(reactor, epoch, settings.token_url, settings.user_agent, settings.userinfo_url)
         replaced = settings.sources["token_url"] != "default"  # noqa: S105 - a setting's name
         grants = TokenGrants(epoch, oauth, settings.token_url if replaced else "")
-        self._calls = CredentialCalls(reactor, grants, egresses)
+        self._calls = CredentialCalls(grants, egresses)
         self.upstreams = {
             GEMINI: self._upstream(GeminiApi(), settings.gemini_base_url),
             VERTEX: self._upstream(Vertex(), settings.vertex_base_url or ""),  # else each location has its host
@@ -109,10 +110,11 @@ class Official:
         """Notes on the credentials for the operator; names none."""
         found = []
         for name, upstream in self.upstreams.items():
-            tally, count = upstream.pool.tally(), len(upstream.pool.states)
+            pool, count = upstream.pool, len(upstream.pool.states)
+            now = pool.now()
             if clock := upstream.tokens.clock_trouble:
                 found.append(f"Service accounts get no token: {clock}")
-            wanting = sum(tally.unable.values())
+            wanting = sum(kind_of(state, pool.rules, now) == "out" for state in pool.states)
             if wanting:
                 words = "the status page and 'antigravity-proxy check' say why"
                 found.append(f"{wanting} of {count} credentials of {name} need somebody: {words}")

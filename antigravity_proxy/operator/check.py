@@ -1,4 +1,4 @@
-"""``antigravity-proxy check``: settings, volume, keys, accounts and the way to upstream, once or watched.
+"""``antigravity-proxy check``: settings, volume, keys, accounts and the connection to upstream, once or watched.
 
 The report holds no secret, no address of an account and no path of a key.
 """
@@ -67,8 +67,16 @@ def as_text(report: Report) -> str:
     out = [f"{finding.subject:<9} {_MARKS[finding.level]:<8} {finding.message}" for finding in report.findings]
     if report.accounts:
         out += ["", render_accounts(report.accounts)]
-    out += ["", "All is well." if report.well else "Something is wrong: see the lines marked ERROR."]
+    out += ["", _verdict(report)]
     return "\n".join(out)
+
+
+def _verdict(report: Report) -> str:
+    if not report.well:
+        return "Something is wrong: see the lines marked ERROR."
+    if any(finding.level == "warning" for finding in report.findings):
+        return "It can serve; see the lines marked WARNING."
+    return "All is well."
 
 
 def render_accounts(lines: Sequence[Line]) -> str:

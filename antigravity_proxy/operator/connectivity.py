@@ -95,6 +95,7 @@ def _unreachable(origin: str, error: Exception, settings: Settings) -> str:
     address = parse_proxy_url(settings.upstream_proxy.reveal())
     proxy = f"the egress proxy {address.shown} ({settings.sources['upstream_proxy']})"
     if isinstance(inner, ProxyUnreachable):
+        words = words.rstrip(".")
         return f"{proxy} can't be reached, so neither can {origin}: {words} (UPSTREAM_PROXY_URL=none: no proxy)"
     if isinstance(inner, TunnelRefused):
         return f"{origin} can't be reached: {proxy} gave no way to it: {words}"

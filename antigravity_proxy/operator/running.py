@@ -23,6 +23,7 @@ _PATIENCE, _LONGEST, _MOST = 3.0, 1 << 20, 50
 
 class _Health(Struct):
     status: str
+    usable: int = 0
     warnings: list[str] = []
     credentials: dict[str, int] = {}
 
@@ -42,26 +43,51 @@ class _Credential(Struct, rename="camel"):
     max_per_day: int | None = None
 
 
+class _Model(Struct, rename="camel"):
+    id: str
+    upstream: str = ""
+    usable: int = 0
+    cooling: int = 0
+    earliest_reset: str | None = None
+
+
+class _Unusable(Struct):
+    account: str
+    why: str
+
+
 class _Capacity(Struct):
     credentials: list[_Credential] = []
+    models: list[_Model] = []
+    unusable: list[_Unusable] = []
 
 
 _T = TypeVar("_T")
 
 
 async def findings(settings: Settings) -> list[Finding]:
-    """The daemon's warnings and the standing of its official credentials, or why they are not known."""
+    """What the daemon says: its warnings, accounts out of use, official credentials, models that all cool for."""
     url = f"http://{on_this_machine(settings.host)}:{settings.port}"
     health = await _asked(f"{url}/health", _Health)
     if health is None:
         words = f"no daemon answers at {url}/health: what a running one has found is not known"
         return [Finding("daemon", "ok", words)]
-    found = [Finding("daemon", "ok", f"answers at {url}/health: {one_line(health.status[:32])}"), *_warnings(health)]
-    if any(health.credentials.values()) and settings.api_keys:
+    level: Level = "ok" if health.status == "healthy" else "warning" if health.usable else "error"
+    found = [Finding("daemon", level, f"answers at {url}/health: {one_line(health.status[:32])}"), *_warnings(health)]
+    if settings.api_keys:
         capacity = await _asked(f"{url}/capacity", _Capacity, f"Bearer {settings.api_keys[0].reveal()}")
-        if capacity is not None:
-            found += [_standing(each) for each in capacity.credentials[:_MOST]]
+        found += [] if capacity is None else _capacity(capacity)
     return found
+
+
+def _capacity(capacity: _Capacity) -> Iterator[Finding]:
+    for account in capacity.unusable[:_MOST]:
+        yield Finding("daemon", "warning", one_line(f"account {account.account} is out of use: {account.why}"))
+    for model in [each for each in capacity.models if each.cooling and not each.usable][:_MOST]:
+        words = f"{model.id} ({model.upstream}): nobody can serve it until {model.earliest_reset}"
+        yield Finding("daemon", "warning", one_line(words))
+    for credential in capacity.credentials[:_MOST]:
+        yield _standing(credential)
 
 
 def _standing(credential: _Credential) -> Finding:

@@ -17,7 +17,8 @@ def _lines(known: Mapping[str, Any]) -> Iterator[str]:
     outcome = f"{known['status']}" + (f" {known['error']}" if known["error"] else "")
     yield f"{known['id']}: {outcome}, began {known['began']}, took {known['seconds']} s"
     asked = one_line(known["asked"]) or "no model"
-    yield f"asked for {asked} ({known['dialect']} {known['operation']}), served by {known['model'] or 'nothing'}"
+    done = "served by" if known["status"] < 400 else "upstream was to be asked for"
+    yield f"asked for {asked} ({known['dialect']} {known['operation']}), {done} {known['model'] or 'nothing'}"
     key = known["key"] or "the operator's"
     yield f"client key: {key}; upstream: {known['upstream'] or 'none was asked'}"
     yield ""
@@ -27,8 +28,8 @@ def _lines(known: Mapping[str, Any]) -> Iterator[str]:
         yield f"  after {each['after']} s  {each['account']}  {each['outcome']}{status}, {each['seconds']} s"
     for board in known["standings"]:
         yield ""
-        whose = f" of {board['upstream']}" if board["upstream"] else ""
-        yield f"for {board['model']}, {board['couldServe']} of {board['lookedAt']}{whose} could serve:"
+        where = f" at {board['upstream']}" if board["upstream"] else ""
+        yield f"for {board['model']}{where}, {board['couldServe']} of {board['lookedAt']} could serve:"
         for line in board["lines"]:
             place = f"{line['place']}." if line["place"] else "-"
             until = f", until {line['until']}" if line["until"] else ""

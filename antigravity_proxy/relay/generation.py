@@ -124,20 +124,19 @@ class Generation:
         if self._last not in (None, model.upstream):  # whose signatures mean nothing here
             self._quirks |= {Quirk.LOST_SIGNATURES}
 
-    async def _prepare(self, model: Model) -> None:
-        """Prepares the call for a model."""
+    async def _prepare(self, model: Model) -> Prepared:
+        """Prepares the call for a model, at its place."""
         if self._call is None:  # never: ``run`` is called once, and nothing is tried again after the start
             raise ClientGone
         if model is not self._model:
             self._use(model)
-        self._prepared = await self._place(self._preparing(self._call, self._quirks))
+        prepared = self._prepared = await self._place(self._preparing(self._call, self._quirks))
+        return prepared
 
     async def _attempt(self, model: Model, lease: Lease, base: bytes) -> None:
-        if model is not self._model:
-            await self._prepare(model)
-        prepared = self._prepared
-        if prepared is None:  # never: nothing is tried again after the start
-            raise ClientGone
+        prepared = self._prepared if model is self._model else None
+        if prepared is None:
+            prepared = await self._prepare(model)
         if self._begun:
             self.answer = self._new_answer()
         self._begun = True
@@ -184,7 +183,7 @@ class Generation:
         else:
             self._cured = frozenset(fix for fix in fixes if is_lasting(fix, said.message))
         self._quirks |= fixes
-        self._prepared = self._preparing(self._call, self._quirks)()
+        self._prepared = None  # the next attempt prepares it again, at its place
         return True
 
     def _preparing(self, call: Call, quirks: frozenset[Fix]) -> Callable[[], Prepared]:

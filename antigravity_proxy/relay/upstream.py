@@ -32,6 +32,14 @@ class BaseUrls:
         self.avoided = {url: until for url, until in self.avoided.items() if until > now}
         return sorted(self.urls, key=lambda url: url in self.avoided)
 
+    def trouble(self, now: float) -> bool:
+        """Whether each of them failed a moment ago; ``now`` in monotonic seconds."""
+        return all(self.avoided.get(url, 0.0) > now for url in self.urls)
+
+    def answered(self, url: bytes) -> None:
+        """It has served a request: whatever was wrong is over."""
+        self.avoided.pop(url, None)
+
     def failed(self, url: bytes, now: float) -> None:
         """It could not be reached, or broke off, or gave no answer."""
         self.avoided[url] = now + AVOID_FOR

@@ -17,7 +17,7 @@ from antigravity_proxy.volume.snapshot import NotReady, Snapshot, VolumeError
 
 #: the columns that are read where they exist; the first four are the schema's oldest and must be there
 _REQUIRED = ("id", "provider", "email", "token_json")
-_OPTIONAL = ("name", "quota_json", "created_at", "last_used", "status", "proxy_url")
+_OPTIONAL = ("name", "quota_json", "status", "proxy_url")
 
 #: larger images go through a file: deserializing stops every thread for some 0.6 ms per MB (credential-volume.md 2.6)
 IN_MEMORY_BELOW = 16 << 20

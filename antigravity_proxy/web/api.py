@@ -14,7 +14,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy import errors
-from antigravity_proxy.accounts.condition import of_credential
+from antigravity_proxy.accounts.condition import of_credential, unusable
 from antigravity_proxy.canonical import windows
 from antigravity_proxy.canonical.catalogue import PublicModel
 from antigravity_proxy.canonical.credential import ACCOUNTS, VERTEX
@@ -35,6 +35,7 @@ from antigravity_proxy.web.decoding import Decoding
 from antigravity_proxy.web.dialects import DIALECTS, Dialect, Incoming, TokenCount
 from antigravity_proxy.web.gate import ApiAdmission, ApiGate, ApiRequest
 from antigravity_proxy.web.limit_headers import Headers
+from antigravity_proxy.web.limits import Limits
 from antigravity_proxy.web.responses import Asking, Responses
 from antigravity_proxy.web.routes import Operation, Route
 from antigravity_proxy.web.serving import Serving
@@ -87,6 +88,7 @@ class ApiResource(Resource):
         responses: Responses,
         usage: UsageLedger,
         budgets: Budgets,
+        limits: Limits,
     ) -> None:
         super().__init__()
         self._context = context
@@ -98,7 +100,7 @@ class ApiResource(Resource):
         self._responses = responses
         self._usage = usage
         self._budgets = budgets
-        self._serving = serving = Serving(context, router, gate.rate_limits, budgets, hex_digits, ledger)
+        self._serving = serving = Serving(context, router, limits, hex_digits, ledger)
         self._sockets = (
             None if Sockets is None else Sockets(gate, serving, responses, ledger, context.ticker, self._limits_event)
         )
@@ -201,7 +203,7 @@ class ApiResource(Resource):
         return limit_headers.codex_event(self._fullest(record.model), self._context.epoch())
 
     def _fullest(self, model: str) -> Mapping[str, Window]:
-        """The windows of whoever has most left: Codex stops its user with a question when little is."""
+        """The windows of the account that has most left: Codex stops its user with a question when little is."""
         states = islice(self._context.upstream.pool.states, _WINDOWS_OF)
         return windows.fullest((state.standing for state in states), model)
 
@@ -233,7 +235,9 @@ class ApiResource(Resource):
             for upstream in self._context.others.values()
             for state in upstream.pool.states
         )
-        return capacity.render(found, accounts, usable, self._context.epoch(), states, credentials)
+        pool = self._context.upstream.pool
+        out = unusable(states, pool.rules, ("",), pool.now())
+        return capacity.render(found, accounts, usable, self._context.epoch(), states, credentials, out)
 
     async def _count(
         self, request: ApiRequest, admission: ApiAdmission, count: TokenCount, client: HttpClient

@@ -89,6 +89,13 @@ class _Credential(Struct, rename="camel"):
     last_failure: _Failure | None
 
 
+class _Unusable(Struct, rename="camel"):
+    """An account that can't serve, and why."""
+
+    account: str
+    why: str
+
+
 class Capacity(Struct, rename="camel"):
     """The answer of ``GET /capacity``."""
 
@@ -99,6 +106,7 @@ class Capacity(Struct, rename="camel"):
     credentials: list[_Credential]
     windows: list[_Window]
     subscriptions: list[_Account]
+    unusable: list[_Unusable]
 
 
 def render(
@@ -108,6 +116,7 @@ def render(
     epoch: float,
     states: Iterable[AccountState] = (),
     credentials: Iterable[CredentialCondition] = (),
+    unusable: Iterable[tuple[str, str]] = (),
 ) -> Rendered:
     """The answer, by upstream; ``accounts``: accounts and credentials, ``usable``: those that serve, cooling or not.
 
@@ -134,7 +143,8 @@ def render(
         if state.standing.tier
     ]
     official = [_credential(each) for each in islice(credentials, _MOST)]
-    body = msgspec.json.encode(Capacity(_utc(epoch), accounts, usable, lines, official, windows, subscriptions))
+    out = [_Unusable(*each) for each in islice(unusable, _MOST)]
+    body = msgspec.json.encode(Capacity(_utc(epoch), accounts, usable, lines, official, windows, subscriptions, out))
     return Rendered(200, body, ((b"content-type", b"application/json"), (b"cache-control", b"no-store")))
 
 

@@ -28,10 +28,10 @@ class Surroundings(Struct, frozen=True):
     ``state``: why the state directory can't be used; ``exposed``: others may look into it.
     ``tally``: how the accounts are. ``egress``: what is wrong with the egress proxy, as it was last tried;
     ``own_egress``: how many proxies of accounts' own failed a moment ago. ``resting``: all accounts rest, since Google
-    has barred one for its terms. ``refused_since``: since when upstream refuses this program, in epoch seconds, 0: it
-    doesn't. ``drift`` is what upstream sends that no table knows. ``credentials``: what is wrong with the file of
-    official credentials; ``notes`` on these. ``no_volume``: they serve alone. ``models``: what is wrong with the
-    operator's file of models.
+    has barred one for its terms. ``unanswered``: upstreams whose every host failed a moment ago. ``refused_since``:
+    since when upstream refuses this program, in epoch seconds, 0: it doesn't. ``drift`` is what upstream sends that no
+    table knows. ``credentials``: what is wrong with the file of official credentials; ``notes`` on these.
+    ``no_volume``: they serve alone. ``models``: what is wrong with the operator's file of models.
     """
 
     keys_closed: bool = False
@@ -50,6 +50,7 @@ class Surroundings(Struct, frozen=True):
     no_volume: bool = False
     resting: bool = False
     refused_since: float = 0.0
+    unanswered: tuple[str, ...] = ()
     drift: tuple[Seen, ...] = ()
 
 
@@ -94,7 +95,12 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
     found += _of_accounts(state, around)
     if around.egress:
         source = settings.sources["upstream_proxy"]
-        found.append(f"{around.egress} (set by {source}; UPSTREAM_PROXY_URL=none: no proxy)")
+        found.append(f"{around.egress.rstrip('.')} (set by {source}; UPSTREAM_PROXY_URL=none: no proxy)")
+    if around.unanswered:
+        found.append(
+            f"Upstream ({', '.join(around.unanswered)}) could not be reached, or broke off, within the last minute: is "
+            "there a way to it? 'antigravity-proxy check' tries it"
+        )
     if around.own_egress:
         found.append(f"{around.own_egress} egress proxies that accounts name for themselves fail; the log names them")
     if not around.writable and not settings.read_only and not around.no_volume:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.deferreds import deferred
 from support.stack import Stack, free_port, stack
 from twisted.internet import reactor
 
+from antigravity_proxy.codeassist.wire import CodeAssist
 from antigravity_proxy.operator import check
 from antigravity_proxy.simulator import faults
+from antigravity_proxy.web.bodies import LARGE
 
 MODELS = ["gemini-3-flash", "claude-sonnet-4-6"]
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}, "n": {"type": "integer", "minimum": 1}}}
@@ -128,3 +132,23 @@ async def test_check_asks_the_running_daemon_what_it_leaves_out(tmp_path: Path) 
         assert "not known" in await told()
         environment["PROXY_PORT"] = str(free_port())
         assert "no daemon can be asked" in await told()
+
+
+@deferred(30)
+async def test_a_large_request_is_prepared_in_the_thread_after_a_refusal_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare, threads = CodeAssist.prepare, list[int]()
+
+    def noted(wire: CodeAssist, *arguments: Any) -> Any:
+        threads.append(threading.get_ident())
+        return prepare(wire, *arguments)
+
+    monkeypatch.setattr(CodeAssist, "prepare", noted)
+    async with stack(tmp_path) as running:
+        running.simulator.script(faults.refused("stop_sequences is not supported by this model"))
+        assert (await running.chat("x" * LARGE, stop=["END"])).status == 200
+        assert len(running.simulator.requests) == 2
+        assert "stopSequences" not in running.simulator.requests[-1].json["request"]["generationConfig"]
+        assert len(threads) == 2
+        assert threading.get_ident() not in threads

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import socket
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from support.volumes import reader_of, trace, update
 from antigravity_proxy import ticker
 from antigravity_proxy.admin import sse
 from antigravity_proxy.canonical.verdict import Failure
+from antigravity_proxy.simulator.volume import write_volume
 from antigravity_proxy.volume import mounts
 from antigravity_proxy.web.client_keys import ClientKey, digest
 from antigravity_proxy.web.key_ring import KeyRing
@@ -171,6 +175,18 @@ async def test_a_quiet_line_shows_that_it_stands(tmp_path: Path, monkeypatch: py
         while not line.startswith(b":"):
             line = await in_thread(stream._answer.readline)
         stream.close()
+
+
+@deferred(30)
+async def test_a_row_whose_account_stays_in_use_says_so(tmp_path: Path) -> None:
+    other = write_volume(tmp_path / "other", accounts=1)
+    with closing(sqlite3.connect(other.directory / "cloud_accounts.db")) as db:
+        [[sealed]] = db.execute("SELECT token_json FROM accounts")
+    async with site(tmp_path) as here:
+        update(here.stack.volume.directory, 0, token_json=sealed)
+        await until(lambda: here.stack.daemon.state.kept == 1, 8.0)
+        page = unescape((await here.get("/")).body.decode())
+        assert "no key opens its token; it stays in use with the sign-in that it had" in page
 
 
 @deferred(30)

@@ -68,7 +68,7 @@ async def test_a_volume_that_serves_is_well(writer: VolumeWriter) -> None:
     assert found.well
     assert [finding.subject for finding in found.findings][:4] == ["settings", "volume", "keys", "accounts"]
     text = check.as_text(found)
-    assert text.endswith("All is well.")
+    assert text.endswith("It can serve; see the lines marked WARNING.")
     assert "account-0@" not in text
     assert "ya29" not in check.as_json(found)
 

@@ -70,6 +70,16 @@ def test_a_read_that_brings_nothing_new_keeps_the_revision_and_opens_nothing(
     assert second.read_at == EPOCH + 5.0
 
 
+def test_that_an_account_was_used_is_no_change_of_it(writer: VolumeWriter, reader: VolumeReader) -> None:
+    """The app notes it all the time; only the order is taken from it."""
+    first = reader.read().accounts
+    with sqlite3.connect(writer.directory / "cloud_accounts.db") as held:
+        held.execute("UPDATE accounts SET last_used = last_used + 5 WHERE id = ?", (first[-1].id,))
+    held.close()
+    second = reader.read().accounts
+    assert [id(each) for each in second] == [id(first[-1]), *map(id, first[:-1])]
+
+
 def test_an_added_and_a_changed_account_come_at_once(writer: VolumeWriter, reader: VolumeReader) -> None:
     first = reader.read()
     writer.add(7)

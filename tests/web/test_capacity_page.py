@@ -33,4 +33,5 @@ def test_each_model_has_a_line() -> None:
         "credentials": [],
         "windows": [],
         "subscriptions": [],
+        "unusable": [],
     }
