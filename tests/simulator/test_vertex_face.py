@@ -208,6 +208,6 @@ async def test_both_official_faces_answer_whole_and_as_an_array(path: str, heade
         cut = json.loads((await ask(path, ASKED, headers))[1])
         assert "finishReason" not in cut["candidates"][0]
         every = json.loads((await ask(path.replace(":g", ":streamG"), ASKED, headers))[1])
-        parts = [part for event in every for part in event["candidates"][0]["content"]["parts"]]
+        parts = [part for event in every for part in event["candidates"][0]["content"]["parts"] if part["text"]]
         assert parts == whole["candidates"][0]["content"]["parts"]
         assert ("trafficType" in whole["usageMetadata"]) is path.startswith("/v1beta1")
