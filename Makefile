@@ -98,7 +98,6 @@ bench-dialects: $(VENV)/.dev ## what each dialect's own part costs
 bench-volume: $(VENV)/.dev ## what volumes of 10 to 100,000 accounts cost
 	$(BIN)/python benchmarks/volume.py
 
-.PHONY: openapi docs
 openapi: $(VENV)/.dev ## docs/reference/openapi*.json, from the code and the tables of fields
 	$(BIN)/python docs/tools/openapi.py
 

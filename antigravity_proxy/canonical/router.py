@@ -28,7 +28,7 @@ _CONTENT = frozenset({"cachedContent", "continuationToken", "modelArmorConfig"})
 _DOES = {"vectors": "make vectors", "speech": "speak"}
 #: the models of a call, by upstream, in the order in which they are asked; `Model.upstream` says whose each is
 Route = tuple[Model, ...]
-#: whether an official upstream has somebody for an id: upstream, id
+#: whether an official upstream has a credential for an id: upstream, id
 Offering = Callable[[str, str], bool]
 
 
@@ -73,7 +73,7 @@ class Router:
     def routes(self, call: Call) -> tuple[Route, ...]:
         """A route for each model of the chain that the operator wrote for the call's name; mostly one.
 
-        Raises ModelNotFound where no upstream has somebody for it.
+        Raises ModelNotFound where no upstream has a credential for it.
         """
         if call.speech is not None:
             return (self.special(call.model, "speech"),)
@@ -122,7 +122,7 @@ class Router:
         return self.catalogue.knows(bare) or any(_plain(bare) in known for known in self._known.values())
 
     def public(self, offers: Offering = _anything) -> tuple[PublicModel, ...]:
-        """Every name that model lists show, sorted. ``offers``: whether an official upstream has somebody for an id."""
+        """Every name that model lists show, sorted. ``offers``: whether an official upstream offers an id."""
         return tuple(model for model, places in self._shown() if not places or any(offers(*each) for each in places))
 
     def find(self, name: str, offers: Offering = _anything) -> PublicModel | None:

@@ -46,7 +46,7 @@ class Leg(NamedTuple):
 
 
 class Failover:
-    """The attempts of one client request: by the first of its legs that has somebody free, then by the others.
+    """The attempts of one client request: with the first of its legs that has a free credential, then with others.
 
     ``repair`` changes the request after a refusal that a changed request may cure, and says whether it did. ``at`` is
     the number of the leg that is taken, ``system`` the request's system text.

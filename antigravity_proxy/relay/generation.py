@@ -183,7 +183,7 @@ class Generation:
         else:
             self._cured = frozenset(fix for fix in fixes if is_lasting(fix, said.message))
         self._quirks |= fixes
-        self._prepared = None  # the next attempt prepares it anew, at its place
+        self._prepared = None  # the next attempt prepares it again, at its place
         return True
 
     def _preparing(self, call: Call, quirks: frozenset[Fix]) -> Callable[[], Prepared]:

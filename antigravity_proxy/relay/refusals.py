@@ -251,7 +251,7 @@ class Doubts:
         self._refusals.passed(state.credential.id, self._model, self._text, self._clock.seconds())
 
     def settle(self) -> None:
-        """Whoever is still doubted is set aside as its row says: nothing has cleared it."""
+        """Accounts that are still doubted are set aside as their row says: nothing has cleared them."""
         doubts = self._doubts
         if doubts or self._timer is not None:
             self._clear()

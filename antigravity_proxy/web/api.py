@@ -201,7 +201,7 @@ class ApiResource(Resource):
         return limit_headers.codex_event(self._fullest(record.model), self._context.epoch())
 
     def _fullest(self, model: str) -> Mapping[str, Window]:
-        """The windows of whoever has most left: Codex stops its user with a question when little is."""
+        """The windows of the account that has most left: Codex stops its user with a question when little is."""
         states = islice(self._context.upstream.pool.states, _WINDOWS_OF)
         return windows.fullest((state.standing for state in states), model)
 

@@ -1,4 +1,4 @@
-"""Serves a decoded request, whoever asks: chooses its model, generates, sees to the client's end of the answer."""
+"""Serves a decoded request of any dialect: chooses its model, generates, sees to the client's end of the answer."""
 
 from __future__ import annotations
 
