@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from antigravity_proxy.accounts.lease import Lease
@@ -82,7 +82,6 @@ class Generation:
         Raises a ProxyError that the client must still get: by its status if nothing has started, else by the
         answer's ``fail``. Raises ClientGone.
         """
-        system = () if self._call is None else self._call.system
         if self._shared_by:
             self._order()
         legs = [Leg(self._context.of(model), model.id, self._session(model)) for model in self._route]
@@ -90,12 +89,15 @@ class Generation:
         if len(legs) > 1:
             at = next((i for i, leg in enumerate(legs) if leg.upstream.pool.free_in(leg.model) == 0), 0)
         await self._prepare(self._route[at])
-        failover = Failover(self._context, legs, self._client, self._repair, system)
-        del system  # a long stream keeps no prompt in memory
+        failover = Failover(self._context, legs, self._client, self._repair, self._system)
         await failover.run(lambda lease, base: self._attempt(self._route[failover.at], lease, base))
         self._stay()
         self._remember()
         return self.answer.close()
+
+    def _system(self) -> Sequence[str]:
+        """The request's system text; empty once the first byte has left, since a long stream keeps no prompt."""
+        return () if self._call is None else self._call.system
 
     def _order(self) -> None:
         """A conversation stays with the upstream that served it, while that can serve: for each model by itself."""

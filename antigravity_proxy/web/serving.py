@@ -26,9 +26,9 @@ from antigravity_proxy.relay.embedding import vectors
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
 from antigravity_proxy.telemetry.record import Ledger, Record
-from antigravity_proxy.web.budgets import Budgets
+from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.gate import ApiAdmission
-from antigravity_proxy.web.rate_limits import RateLimits
+from antigravity_proxy.web.limits import Limits
 from antigravity_proxy.web.session_headers import session_of
 
 log = Logger()
@@ -62,15 +62,13 @@ class Serving:
         self,
         context: RelayContext,
         router: Callable[[], Router],
-        rate_limits: RateLimits,
-        budgets: Budgets,
+        limits: Limits,
         hex_digits: Callable[[int], str],
         ledger: Ledger,
     ) -> None:
         self._context = context
         self._router = router
-        self._rate_limits = rate_limits
-        self._budgets = budgets
+        self._limits = limits
         self._hex = hex_digits
         self._ledger = ledger
         self._unknown: set[str] = set()  # names that were warned of
@@ -92,10 +90,7 @@ class Serving:
         context, call, record = self._context, decoded.call, client.record
         route, *others = self.routes(admission, call, record)
         if admission.key is not None and decoded.asks_upstream:
-            self._rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
-        if admission.key is not None and admission.key.has_budget and decoded.asks_upstream:
-            estimate = await place(partial(_estimate, (call, *decoded.more)))
-            self._budgets.reserve(admission.key, record, estimate)
+            await self._admit(admission.key, record, (call, *decoded.more), place)
         if call.stream:
             self._ledger.streams(record)
         memory = await place(partial(ConversationSignatures, context.signatures, record.key, call, route[0]))
@@ -147,6 +142,8 @@ class Serving:
     async def count(self, admission: ApiAdmission, call: Call, client: AnsweredClient, place: Place = at_once) -> int:
         """The tokens of a call; raises a ProxyError. ``place`` is where the request is prepared."""
         route, *_ = self.routes(admission, call, client.record)
+        if admission.key is not None:
+            await self._limits.admit(admission.key, client.record, 1, 0)
         return await count_tokens(self._context, call, route, client, place)
 
     async def embed(self, admission: ApiAdmission, call: EmbeddingCall, client: AnsweredClient) -> Vectors:
@@ -154,9 +151,17 @@ class Serving:
         route, record = self._router().special(call.model, "vectors"), client.record
         record.asked, record.model, record.family = call.model, route[0].id, route[0].family
         self._check(admission, route[0])
+        if admission.key is not None:
+            await self._limits.admit(admission.key, record, 1, 0)
         found = await vectors(self._context, call, route, client)
         record.tokens_in = found.tokens
         return found
+
+    async def _admit(self, key: ClientKey, record: Record, calls: tuple[Call, ...], place: Place) -> None:
+        """Whether the client's key may make so many requests, with so much in them. Raises ClientLimited."""
+        count = sum(each.choices for each in calls)
+        tokens = await place(partial(_estimate, calls)) if key.has_budget else 0
+        await self._limits.admit(key, record, count, tokens)
 
     @staticmethod
     def _check(admission: ApiAdmission, model: Model) -> None:
