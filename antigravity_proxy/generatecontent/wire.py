@@ -88,9 +88,9 @@ class Generate(ABC):
         """As Prepared's."""
         return events.EventReader()
 
-    def restorer(self) -> Callable[[Chunk], Chunk]:
+    def restorer(self) -> Callable[[Chunk], Chunk] | None:
         """As Prepared's."""
-        return self._restore.fresh()
+        return None if self._restore.idle else self._restore.fresh()
 
 
 class GenerateContent(Generate):
