@@ -127,12 +127,12 @@ clean: ## removes what the others made
 
 # editable in its compatible mode: twistd finds plugins by walking directories
 $(VENV)/.runtime: setup.cfg pyproject.toml
-	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e .
 	touch $@
 
 $(VENV)/.dev: setup.cfg pyproject.toml
-	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[dev]'
 	touch $@ $(VENV)/.runtime
 
