@@ -1,6 +1,6 @@
 """The tree of errors that clients get. Imports nothing; dialects only render these.
 
-Whoever raises one has already decided what it means; no code below ever reads the message to find out. The statuses
+The code that raises one has decided what it means; no code below ever reads the message to find out. The statuses
 are the "client" column of upstream.md 6.3 and the table of translation.md 10.
 """
 
@@ -55,7 +55,7 @@ class PreviousResponseNotFound(BadRequest):
 
 
 class UpstreamRefusesRequest(BadRequest):
-    """Upstream refuses what this request says, whoever asks and whatever quota is left (upstream.md 6.4)."""
+    """Upstream refuses this request's text, with every account and whatever quota is left (upstream.md 6.4)."""
 
     code = "upstream_refuses_request"
     shows_code = True

@@ -1,4 +1,4 @@
-"""How the accounts stood when a request chose among them: for whoever asks later why it took that one.
+"""The ranks of the accounts when a request chose among them, for later questions why it took that one.
 
 A request only notes which board it looked at; the board is filled a moment later, off its way, and serves all requests
 of the next second.

@@ -59,7 +59,7 @@ class WaitingLine(Generic[T]):
         waiter.callback(None)
 
     def _leave(self, waiter: Deferred[T | None]) -> None:
-        """Whoever waited has gone."""
+        """The waiting request has gone."""
         self._line.pop(waiter, None)
 
 

@@ -187,7 +187,7 @@ def _trouble(shown: Shown, now: float) -> Tag | str:
 
 
 def _link(shown: Shown) -> Tag | str:
-    """To Google's own page, for whoever owns the account."""
+    """To Google's own page, for the owner of the account."""
     link = shown.trouble.link.reveal() if shown.trouble is not None else ""
     if not link:
         return ""

@@ -92,7 +92,7 @@ class Access:
     def wrong_key(self, request: Any, shown: list[bytes], after: str = "/") -> Rendered | None:
         """The refusal of a wrong key; None for a right one, however many wrong ones came from the same network.
 
-        Only wrong keys are slowed down: else whoever shares a network with the operator could lock them out.
+        Only wrong keys are slowed down: else anybody on the operator's network could lock them out.
         """
         if self._keys.has(shown):
             return None

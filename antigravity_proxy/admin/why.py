@@ -100,9 +100,7 @@ def explanation(known: Mapping[str, Any]) -> list[Tag]:
             for each in known["attempts"]
         ]
         found.append(
-            table(
-                "Attempts", ("After", "Account or credential", "What came of it", "Status", "Took"), rows, stacks=True
-            )
+            table("Attempts", ("After", "Account or credential", "Outcome", "Status", "Took"), rows, stacks=True)
         )
     else:
         found.append(tags.p("No upstream was asked."))

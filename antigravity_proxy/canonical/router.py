@@ -28,7 +28,7 @@ _CONTENT = frozenset({"cachedContent", "continuationToken", "modelArmorConfig"})
 _DOES = {"vectors": "make vectors", "speech": "speak"}
 #: the models of a call, by upstream, in the order in which they are asked; `Model.upstream` says whose each is
 Route = tuple[Model, ...]
-#: whether an official upstream has somebody for an id: upstream, id
+#: whether an official upstream has a credential for an id: upstream, id
 Offering = Callable[[str, str], bool]
 
 
@@ -67,17 +67,18 @@ class Router:
             for name in (GEMINI, VERTEX)
             if name in routing.serving and name in routing.order
         }
+        self._only_accounts = routing.only_accounts
         self._models: dict[tuple[str, str, str], Model] = {}
         self._public: tuple[tuple[PublicModel, tuple[tuple[str, str], ...]], ...] | None = None
 
     def routes(self, call: Call) -> tuple[Route, ...]:
         """A route for each model of the chain that the operator wrote for the call's name; mostly one.
 
-        Raises ModelNotFound where no upstream has somebody for it.
+        Raises ModelNotFound where no upstream has a credential for it.
         """
         if call.speech is not None:
             return (self.special(call.model, "speech"),)
-        if self.routing.only_accounts and not _pin(call.model)[0]:
+        if self._only_accounts and ("/" not in call.model or not _pin(call.model)[0]):
             return tuple([(model,) for model in self.catalogue.serving(call)])
         chain = self.catalogue.mapped(call.model) or (call.model,)
         found = tuple(filter(None, (self._route(name, call) for name in chain)))
@@ -122,7 +123,7 @@ class Router:
         return self.catalogue.knows(bare) or any(_plain(bare) in known for known in self._known.values())
 
     def public(self, offers: Offering = _anything) -> tuple[PublicModel, ...]:
-        """Every name that model lists show, sorted. ``offers``: whether an official upstream has somebody for an id."""
+        """Every name that model lists show, sorted. ``offers``: whether an official upstream offers an id."""
         return tuple(model for model, places in self._shown() if not places or any(offers(*each) for each in places))
 
     def find(self, name: str, offers: Offering = _anything) -> PublicModel | None:

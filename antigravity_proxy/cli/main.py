@@ -97,7 +97,7 @@ def setup(client: str, url: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a report, in one line.")
 @click.option("--offline", is_flag=True, help="Do not check whether Google's hosts can be reached.")
 def check(data_dir: Path | None, watch: bool, as_json: bool, offline: bool) -> None:
-    """Looks at settings, volume, keys, every account, and the way to upstream.
+    """Checks settings, volume, keys, every account, and the connection to upstream.
 
     Exit status 0: the daemon would serve; 1: something is wrong; 2: wrong options.
     """

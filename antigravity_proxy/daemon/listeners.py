@@ -46,7 +46,7 @@ class Listeners:
             port.startReading()
 
     def announce(self) -> None:
-        """Tells the log where clients and browsers connect."""
+        """Logs where clients and browsers connect."""
         log.info("serving on {host}:{port}", host=self._settings.host, port=self.api_port.getHost().port)
         if self.admin_port is not None:
             address = self.admin_port.getHost()

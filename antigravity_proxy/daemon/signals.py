@@ -53,7 +53,7 @@ class Signals:
         number = getattr(signal, name, None)  # some systems don't have all
         if number is not None:
             before = signal.signal(number, handler)
-            # Twisted leaves Ctrl-C to whoever has a handler for it already
+            # Twisted leaves Ctrl-C to an existing handler
             self._before[number] = self._reactor.sigInt if before is end_at_once else before
 
     def _end(self, number: int, frame: Any) -> None:

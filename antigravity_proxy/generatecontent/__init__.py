@@ -1,1 +1,1 @@
-"""Google's generateContent form, whoever is asked: the inner request out, events and error bodies in. Pure."""
+"""Google's generateContent form, for every upstream: the inner request out, events and error bodies in. Pure."""

@@ -204,7 +204,7 @@ BROKEN = Verdict(
 #: a filter or another box between here and Google, which can't know of what it refuses
 ON_THE_WAY = structs.replace(
     BROKEN,
-    operator_words="something on the way to upstream answered in its place",
+    operator_words="something between this proxy and upstream answered in its place",
     client_words="Something on the way to the upstream service answered in its place.",
 )
 SILENT = structs.replace(

@@ -49,7 +49,7 @@ def is_known(name: str) -> bool:
 
 
 def copy_volume(places: Layout) -> VolumeCopy:
-    """Copies the volume, whoever is writing to it. Raises ClickException with the reason if that can't be done."""
+    """Copies the volume, even while it is written. Raises ClickException with the reason if that can't be done."""
     try:
         copy = snapshot.take(places.database, monotonic=time.monotonic, sleep=time.sleep)
         image = database.whole(copy)

@@ -1,4 +1,4 @@
-"""``antigravity-proxy check``: settings, volume, keys, accounts and the way to upstream, once or watched.
+"""``antigravity-proxy check``: settings, volume, keys, accounts and the connection to upstream, once or watched.
 
 The report holds no secret, no address of an account and no path of a key.
 """

@@ -62,7 +62,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def opener() -> urllib.request.OpenerDirector:
-    """Opens URLs with no proxy of the environment's: it is for the way to Google, and couldn't reach a loopback."""
+    """Opens URLs without the environment's proxy, which is meant for Google and couldn't reach a loopback address."""
     return urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
 
 

@@ -112,7 +112,8 @@ def _our_own(place: Directory) -> Iterator[Directory]:
         found = decided.stat()
         if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077):
             raise ClickException(
-                f"{decided.path} can't be trusted: {files.whose(decided.path)}. Whoever began that restore must finish "
+                f"{decided.path} can't be trusted: {files.whose(decided.path)}. The user who began that "
+                "restore must finish "
                 "it, or remove it and restore again"
             )
         yield decided

@@ -1,4 +1,4 @@
-"""Has upstream make vectors: one request after the other, each by whoever is free."""
+"""Embeddings from upstream: one request after the other, each with an available credential."""
 
 from __future__ import annotations
 

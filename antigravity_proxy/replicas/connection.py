@@ -48,7 +48,7 @@ class _Pipeline:
     def __init__(self, count: int) -> None:
         self.count = count
         self.answers: list[Any] = []
-        self.done: Deferred[list[Any]] = Deferred()  # whoever cancels it only waits no more
+        self.done: Deferred[list[Any]] = Deferred()  # cancelling it only ends the wait
 
 
 class Connection(Protocol):

@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct
 
-#: seconds: whoever starts later than that finds out by asking once
+#: seconds: a replica that starts later finds out by asking once
 BAR_SECONDS = 86_400.0
 PROJECT_SECONDS = 86_400.0
 GROUP_SECONDS = 7 * 86_400.0

@@ -1,7 +1,7 @@
-"""Work that one replica does for all: who holds the lease works, the others wait for what comes of it.
+"""Work that one replica does for all: the holder of the lease works, the others wait for the result.
 
-A lease lasts for seconds and is kept up while the work lasts, so that a holder who dies is soon replaced. Whoever can't
-ask Redis does the work itself: two would then do it, and no more harm is done.
+A lease lasts for seconds and is renewed while the work lasts, so that a holder who dies is soon replaced. A replica
+that can't ask Redis does the work itself: two would then do it, and no more harm is done.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FAILED = b"!"
 
 
 class Shared(Struct, Generic[T], frozen=True):
-    """A piece of work: its lease's key, the key of what comes of it, and that result if the bytes hold it."""
+    """A piece of work: its lease's key, the key of its result, and that result if the bytes hold it."""
 
     lease: bytes
     result: bytes

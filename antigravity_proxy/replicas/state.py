@@ -128,7 +128,7 @@ class ReplicaState:
         message = None if plain is None else wire.read_message(plain)
         if message is None or abs(message.sent_at - self._time.theirs(now)) > STALE * 1000:
             return  # not of this volume's replicas, or an old one sent again
-        if message.sessions:  # our own too: whoever is heard last is right, for everybody
+        if message.sessions:  # our own too: the last message is right, for every replica
             self.sessions.merge(message.sessions, message.accounts, now)
         if message.sender != self._sender:
             self._hear_of_accounts(message, now)

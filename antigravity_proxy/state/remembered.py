@@ -20,7 +20,7 @@ from antigravity_proxy.state.store import StateStore
 _COOLED, _BARRED, _QUOTAS = "cooled", "barred", "quotas"
 #: between an account's id and a cooldown's key, in a fact's name
 _SEPARATOR = "\n"
-#: seconds for which strikes are remembered after their cooldown, and a bar: whoever starts later asks once
+#: seconds for which strikes are remembered after their cooldown, and a bar: a daemon that starts later asks once
 _STRIKES_SECONDS, _BAR_SECONDS = 3600.0, 30 * 86_400.0
 #: no cooldown is longer, whatever a clock says: upstream states none that is (upstream.md 6.3)
 _LONGEST = 8 * 86_400.0

@@ -1,4 +1,4 @@
-"""The usage ledger: what came of each request, added up in memory and written behind by the state directory."""
+"""The usage ledger: each request's outcome, added up in memory and written behind by the state directory."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def day_name(day: int) -> str:
 
 
 def add(connection: sqlite3.Connection, amounts: Iterable[tuple[Cell, Amount]]) -> None:
-    """Adds these amounts. Raises sqlite3.Error; whoever calls this has a transaction open."""
+    """Adds these amounts. Raises sqlite3.Error; the caller has a transaction open."""
     words: dict[str, int] = {}
     days: dict[tuple[int, ...], list[int]] = defaultdict(lambda: [0] * len(COUNTS))
     months: dict[tuple[int, ...], list[int]] = defaultdict(lambda: [0] * len(COUNTS))

@@ -38,7 +38,7 @@ _LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 #: requests of one kind whose figures may wait for a scrape
 _UNFLUSHED = 1000
 
-#: the codes of what upstream refuses whoever asks (upstream.md 6.4)
+#: the codes of requests that upstream refuses with every account (upstream.md 6.4)
 REFUSALS = frozenset({UpstreamRefusesRequest.code, UpstreamRefusesClient.code})
 
 #: how attempts and requests came out
@@ -160,7 +160,7 @@ class _Request:
 
 
 class _Flush(Collector):
-    """Registered before all others: whoever collects sees everything."""
+    """Registered before all others: a collector sees everything."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

@@ -1,4 +1,4 @@
-"""One connection to upstream: HTTP/1.1, one exchange at a time. Tells its exchange what arrives, as plain calls."""
+"""One connection to upstream: HTTP/1.1, one exchange at a time. Passes what arrives to its exchange, as plain calls."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Connection:
         self._listener: Listener | None = None
         self._head: HeadReader | None = None
         self._body: Body | None = None
-        self._early = b""  # what came of a body before anybody took it
+        self._early = b""  # the part of a body that came before a caller took it
         self._interim = 0
         self._lost: Failure | None = None  # how it was closed while no caller took the body
         self._paused = False
@@ -212,7 +212,7 @@ class Connection:
         """Twisted's: the connection is closed."""
         self.connected = 0
         self._owner.lost(self)
-        if self._state is _State.HELD:  # what came is kept for whoever takes the body
+        if self._state is _State.HELD:  # it is kept for the caller that takes the body
             self._lost = reason
         else:
             self._cut_off(reason)
@@ -262,7 +262,7 @@ class Connection:
         if self.connected:
             if self._persistent and not surplus:
                 if self._paused:
-                    self._resume_socket()  # a paused one in the pool would hang whoever gets it next
+                    self._resume_socket()  # a paused one in the pool would hang its next user
                 first, self.reused = not self.reused, True
                 self._owner.released(self, first=first)
             else:

@@ -178,7 +178,7 @@ class Exchange:
         Raises Broken or Silent, or what the receiver raised.
         """
         self._receive = receiver.data_received
-        self.listen()
+        self._heard = self._ticker.clock.seconds()
         if consumer is not None:
             self._consumer = consumer
             consumer.registerProducer(self, True)
@@ -195,7 +195,7 @@ class Exchange:
             del error
 
     def abort(self) -> None:
-        """Drops the connection now, if it is still this exchange's; whoever waits for it gets Broken."""
+        """Drops the connection now, if it is still this exchange's; a waiting caller gets Broken."""
         if self._connecting is not None:
             self._connecting.cancel()
         self._drop()
@@ -266,7 +266,7 @@ class Exchange:
             self._connection.resume()
 
     def stopProducing(self) -> None:
-        """The client's: it is gone. Whoever serves it learns that by itself, and cancels ``pipe``."""
+        """The client's: it is gone. Its server notices that by itself, and cancels ``pipe``."""
         self._consumer = None
         self._drop()
         self._end()

@@ -92,7 +92,7 @@ class Directory:
         return os.stat(self.path if self._descriptor is None else self._descriptor)
 
     def heir(self) -> Owner | None:
-        """The owner for files that root makes in here: the directory's owner. None: whoever makes them."""
+        """The owner for files that root makes in here: the directory's owner. None: their maker."""
         if not hasattr(os, "geteuid") or os.geteuid() != 0:
             return None
         found = self.stat()

@@ -1,6 +1,6 @@
 """Keeps this process's plain reads of the database apart from SQLite's locks on it.
 
-POSIX record locks belong to the process, not to a descriptor: whoever closes any descriptor of a file drops every lock
+POSIX record locks belong to the process, not to a descriptor: closing any descriptor of a file drops every lock
 that the process holds on it, SQLite's too (fcntl(2); sqlite.org/howtocorrupt.html, 2.2). A snapshot that is taken while
 our own writer has the database open would let another program take that for unused, delete its log, and so lose what
 our writer commits. So only one of the two is at work at a time, in the whole process.

@@ -126,7 +126,7 @@ def _listed(directory: Path) -> tuple[list[str], KeyFinding | None]:
     except OSError as e:
         return [], _unreadable(inside, _INSIDE, e)
     if len(names) > MAX_FILES:
-        words = f"{_INSIDE} holds more than {MAX_FILES} files: only so many of them are tried"
+        words = f"{_INSIDE} holds more than {MAX_FILES} files: only the first are tried"
         return names[:MAX_FILES], KeyFinding("ignored", _INSIDE, words)
     return names, None
 

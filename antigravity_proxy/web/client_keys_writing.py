@@ -35,7 +35,7 @@ def _parsed(path: Path, read: Callable[[], bytes]) -> tuple[ClientKey, ...]:
     except OSError as e:
         raise KeysNotChanged(f"{path} can't be read: {files.why(e, path)}") from None
     except ClientKeysError as e:
-        raise KeysNotChanged(f"{path}: {e}; mend it by hand") from None
+        raise KeysNotChanged(f"{path}: {e}; correct it by hand") from None
 
 
 def add(path: Path, key: ClientKey) -> None:

@@ -1,4 +1,4 @@
-"""How long a connection may take for what it is waited for. No I/O: whoever holds it says what time it is.
+"""How long a connection may take for each thing that it waits for. No I/O: the caller gives the time.
 
 The deadlines are absolute, or ask for progress: a timer that starts again with every byte would let a peer drip.
 """

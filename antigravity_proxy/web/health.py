@@ -126,8 +126,8 @@ class _Page(Struct, frozen=True):
 class HealthPages:
     """``/health``, ``/health/live``, ``/health/ready``, ``/metrics``; and ``/``, which some clients probe first.
 
-    ``metrics`` gives content type and text for an ``Accept`` header. ``seconds`` is the monotonic clock: whoever asks
-    too often gets the last bytes.
+    ``metrics`` gives content type and text for an ``Accept`` header. ``seconds`` is the monotonic clock: a client
+    that asks too often gets the last bytes.
     """
 
     app = Klein()

@@ -89,7 +89,7 @@ def test_a_broken_file_is_left_alone(at: dict[str, str]) -> None:
     path.write_text("{")
     for arguments in (("add", "x"), ("revoke", "x"), ("list",)):
         done = call("client-key", *arguments, **at)
-        assert (done.exit_code, "mend it by hand" in done.output) == (1, True)
+        assert (done.exit_code, "correct it by hand" in done.output) == (1, True)
     assert path.read_text() == "{"
 
 

@@ -283,7 +283,7 @@ class _Reader:
         self.tools.append((f"{where}.tools", item.tools))
 
     def tool_search_call(self, item: _ToolSearch, where: str) -> None:
-        if item.call_id:  # else whoever served it searched by itself
+        if item.call_id:  # else the server that answered it searched by itself
             self._call(TOOL_SEARCH, arguments(item.arguments), item)
 
     def tool_search_output(self, item: _Tools, where: str) -> None:
