@@ -137,8 +137,10 @@ class ApiResource(Resource):
                 await self._respond(request, admission, client)
             elif (decode := dialect.decoders.get(route.operation)) is not None:
                 place = self._decoding.place(request.body_size)
-                decoding = self._decoding.decode(decode, self._incoming(request, route))
-                await self._serving.generate(admission, request.requestHeaders, await decoding, client, place)
+                decoded = await self._decoding.decode(decode, self._incoming(request, route))
+                generating = self._serving.generate(admission, request.requestHeaders, decoded, client, place)
+                del decoded, place  # a long stream keeps no prompt in memory
+                await generating
             elif (embed := dialect.embeddings.get(route.operation)) is not None:
                 wanted = await self._decoding.decode(embed, _incoming(request, route, keeps_original=False))
                 client.reply(wanted.render(await self._serving.embed(admission, wanted.call, client)))

@@ -16,7 +16,7 @@ from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.router import Route, Router
-from antigravity_proxy.dialect.base import Decoded, Stamp
+from antigravity_proxy.dialect.base import Answer, Decoded, Stamp
 from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.logs import one_line
 from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
@@ -87,6 +87,7 @@ class Serving:
         """
         if name := session_of(headers):  # wins over the body
             decoded = replace(decoded, call=replace(decoded.call, session=name))
+        del headers  # a long stream needs them no more
         context, call, record = self._context, decoded.call, client.record
         route, *others = self.routes(admission, call, record)
         if admission.key is not None and decoded.asks_upstream:
@@ -103,21 +104,13 @@ class Serving:
             return
         if context.signatures.is_shared:
             await memory.recall(call)
-        calls, any_will_do = (call, *decoded.more), decoded.any_will_do
-
-        def begin(calls: tuple[Call, ...], route: Route) -> Generation | FanOut:
-            if len(calls) == 1 and calls[0].choices == 1:
-                return Generation(context, calls[0], route, memory, lambda: new_answer(stamp), client, place)
-            return FanOut(
-                context, calls, route, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do, place=place
-            )
-
-        generation = begin(calls, route)
-        again = partial(begin, calls) if others else None  # which keeps the prompt: only a chain needs it
+        begin = partial(self._begin, decoded, memory, partial(new_answer, stamp), client, place)
+        generation = begin(route)
+        again = begin if others else None  # which keeps the prompt: only a chain needs it
         answer = generation.answer
         streamed = call.stream
         client.prepare(_headers(answer.content_type), answer.keepalive if streamed else None)
-        del decoded, call, calls, answer
+        del decoded, call, answer, begin, memory, new_answer, stamp
         try:
             while True:
                 try:
@@ -138,6 +131,22 @@ class Serving:
             client.finish(tail)
         finally:
             _count_tokens(record, generation.usage)
+
+    def _begin(
+        self,
+        decoded: Decoded,
+        memory: ConversationSignatures,
+        new_answer: Callable[[], Answer],
+        client: AnsweredClient,
+        place: Place,
+        route: Route,
+    ) -> Generation | FanOut:
+        """What serves the request by one route."""
+        context, call, calls = self._context, decoded.call, (decoded.call, *decoded.more)
+        if len(calls) == 1 and call.choices == 1:
+            return Generation(context, call, route, memory, new_answer, client, place)
+        any_will_do = decoded.any_will_do
+        return FanOut(context, calls, route, memory, new_answer, client, any_will_do=any_will_do, place=place)
 
     async def count(self, admission: ApiAdmission, call: Call, client: AnsweredClient, place: Place = at_once) -> int:
         """The tokens of a call; raises a ProxyError. ``place`` is where the request is prepared."""
