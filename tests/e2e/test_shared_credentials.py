@@ -11,8 +11,10 @@ from support.deferreds import deferred, until
 from support.pair import pair
 from support.redis import needs_redis
 from support.stack import Stack, replica, stack
+from twisted.internet.defer import Deferred
 
 from antigravity_proxy.canonical.verdict import Failure
+from antigravity_proxy.daemon import gemini_models
 from antigravity_proxy.simulator.faults import Fault
 
 pytestmark = needs_redis
@@ -161,3 +163,17 @@ async def test_what_was_told_of_a_credential_outlasts_a_restart(tmp_path: Path, 
         async with replica(base, PROXY_STATE_DIR=kept) as second:
             assert (await asked(second, model))[:2] == (status, code)
         assert base.simulator.requests == []
+
+
+@deferred(30)
+async def test_a_stop_while_models_are_asked_for_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gemini_models, "FIRST", 0.0)
+    asked_for: list[str] = []
+
+    async def never(*_: Any) -> Any:
+        asked_for.append("models")
+        await Deferred()
+
+    monkeypatch.setattr(gemini_models, "listed", never)
+    async with stack(tmp_path, GEMINI_API_KEYS=f"one={ONE}"):
+        await until(lambda: bool(asked_for))
