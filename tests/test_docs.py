@@ -110,6 +110,6 @@ def test_the_data_model_has_each_table_and_each_key() -> None:
     for table in tables:
         assert re.search(rf"^\| [^|]*`{table}`", text, re.M), table
     keys = re.findall(r"``(?:<ns>)?:(\w)[:`<]", wire.__doc__ or "")
-    assert len(keys) == 12
+    assert len(keys) == 14
     for key in keys:
         assert re.search(rf"^\| `:{key}[:`]", text, re.M), key

@@ -8,7 +8,8 @@ here.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from antigravity_proxy.accounts.rules import Rules
 from antigravity_proxy.accounts.state import ALL_MODELS, OF_MODEL, AccountState, Cooldown, OutOfUse, Shortage
@@ -31,7 +32,7 @@ LEAST_SHARE = 0.05
 PREFERRED = 1 << 20
 
 
-class Moment(NamedTuple):
+class Moment(Struct, frozen=True, gc=False):
     """Now, on both clocks: monotonic seconds and epoch seconds."""
 
     monotonic: float
@@ -47,7 +48,7 @@ IN_FLIGHT = 3
 UNOFFERED, TROUBLED, TOKENLESS, MARKED = 8, 4, 2, 1
 
 
-class Eligibility(NamedTuple):
+class Eligibility(Struct, frozen=True, gc=False):
     """The rank of an account for a model.
 
     ``rank`` is None where it can't be chosen now; ``retry_at`` is when time alone may better it (monotonic seconds,

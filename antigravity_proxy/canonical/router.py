@@ -67,6 +67,7 @@ class Router:
             for name in (GEMINI, VERTEX)
             if name in routing.serving and name in routing.order
         }
+        self._only_accounts = routing.only_accounts
         self._models: dict[tuple[str, str, str], Model] = {}
         self._public: tuple[tuple[PublicModel, tuple[tuple[str, str], ...]], ...] | None = None
 
@@ -77,7 +78,7 @@ class Router:
         """
         if call.speech is not None:
             return (self.special(call.model, "speech"),)
-        if self.routing.only_accounts and not _pin(call.model)[0]:
+        if self._only_accounts and ("/" not in call.model or not _pin(call.model)[0]):
             return tuple([(model,) for model in self.catalogue.serving(call)])
         chain = self.catalogue.mapped(call.model) or (call.model,)
         found = tuple(filter(None, (self._route(name, call) for name in chain)))

@@ -153,8 +153,8 @@ class Prepared(Protocol):
         """A reader for one attempt's answer."""
         ...
 
-    def restorer(self) -> Callable[[Chunk], Chunk]:
-        """For one attempt: turns each chunk into what the client's own request would have brought."""
+    def restorer(self) -> Callable[[Chunk], Chunk] | None:
+        """For one attempt: turns each chunk into what the client's own request would have brought; None: it is that."""
         ...
 
 

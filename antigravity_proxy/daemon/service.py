@@ -63,6 +63,7 @@ from antigravity_proxy.web.decoding import Decoding
 from antigravity_proxy.web.gate import ApiAdmission, ApiGate
 from antigravity_proxy.web.health import HealthPages
 from antigravity_proxy.web.key_policy import KeyPolicy
+from antigravity_proxy.web.limits import Limits
 from antigravity_proxy.web.rate_limits import RateLimits
 from antigravity_proxy.web.responses import Responses
 from antigravity_proxy.web.site import GuardedSite
@@ -170,6 +171,7 @@ class Daemon(MultiService):
         pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()
         decoding = Decoding(reactor)
         replicas = services.replicas
+        key_limits = Limits(reactor, limits_of_keys, budgets, ledger, replicas)
         self.responses = responses = Responses(
             ticker,
             decoding,
@@ -188,6 +190,7 @@ class Daemon(MultiService):
             responses,
             usage,
             budgets,
+            key_limits,
         )
         self.webhook = webhook = _webhook(reactor, settings, remembered, services, lambda: in_force.state)
         if webhook is not None:
@@ -255,6 +258,7 @@ class Daemon(MultiService):
             volume,
             writer,
             services.replicas,
+            key_limits,  # which are told before those stop
             decoding,
             notifier,
         ):

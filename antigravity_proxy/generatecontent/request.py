@@ -35,6 +35,8 @@ from antigravity_proxy.generatecontent.tools import (
 )
 from antigravity_proxy.settings.limits import PICTURE_SILENCE
 
+#: one object for all requests of which no arguments are wrapped
+_NONE: frozenset[str] = frozenset()
 _SEARCH = Raw(b'{"googleSearch":{}}')
 #: how an answer is asked for, piece by piece or in one, with the patience that it takes (upstream.md 1.2)
 _STREAM, _WHOLE = (b":streamGenerateContent?alt=sse", 0.0), (b":generateContent", PICTURE_SILENCE)
@@ -141,7 +143,7 @@ def prepare(
 def _prepare(call: Call, model: Model, quirks: frozenset[Fix], conversation: str, official: bool) -> Prepared:
     names = NameMap(function_names(call), model.family)
     contents = _contents(call, model, names, quirks)
-    declared, wrapped = declarations(call, model, names) if call.tools else ([], frozenset[str]())
+    declared, wrapped = declarations(call, model, names) if call.tools else ([], _NONE)
     choice = (
         calling_config(call.tool_choice, model, names, {tool.name for tool in call.tools[:MAX_DECLARATIONS]})
         if declared or call.tool_choice.names

@@ -18,22 +18,22 @@ class Restore:
     asked for no parallel calls, for which upstream has no switch (translation.md 2.3).
     """
 
-    __slots__ = ("_idle", "_names", "_only_first", "_seen", "_wrapped")
+    __slots__ = ("_names", "_only_first", "_seen", "_wrapped", "idle")
 
     def __init__(self, names: NameMap, wrapped: frozenset[str], *, only_first_call: bool) -> None:
         self._names = names
         self._wrapped = wrapped
         self._only_first = only_first_call
         self._seen: set[int] = set()  # candidates that have had a call
-        self._idle = not (names.changed or wrapped or only_first_call)
+        self.idle = not (names.changed or wrapped or only_first_call)
 
     def fresh(self) -> Restore:
         """The same for another attempt."""
-        return self if self._idle else Restore(self._names, self._wrapped, only_first_call=self._only_first)
+        return self if self.idle else Restore(self._names, self._wrapped, only_first_call=self._only_first)
 
     def __call__(self, chunk: Chunk) -> Chunk:
         """The chunk as the client's own request would have brought it."""
-        if self._idle or not any(p.function_call for c in chunk.candidates for p in c.content.parts):
+        if self.idle or not any(p.function_call for c in chunk.candidates for p in c.content.parts):
             return chunk
         return rewritten(chunk, tuple(map(self._candidate, chunk.candidates)), chunk.usage_metadata)
 

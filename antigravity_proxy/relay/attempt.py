@@ -163,8 +163,10 @@ async def deliver(
     client: Client,
 ) -> None:
     """Pipes a 200 answer through ``reader`` to its end; raises AttemptFailed when that is not a clean one."""
+    is_stream = (response.field(b"content-type") or "").startswith("text/event-stream")
+    del response  # a long stream needs its fields no more
     try:
-        if (response.field(b"content-type") or "").startswith("text/event-stream"):
+        if is_stream:
             await exchange.pipe(reader, client.consumer)
             reader.end()
         else:

@@ -49,7 +49,7 @@ class Failover:
     """The attempts of one client request: with the first of its legs that has a free credential, then with others.
 
     ``repair`` changes the request after a refusal that a changed request may cure, and says whether it did. ``at`` is
-    the number of the leg that is taken, ``system`` the request's system text.
+    the number of the leg that is taken, ``system`` gives the request's system text.
     """
 
     __slots__ = (
@@ -77,7 +77,7 @@ class Failover:
         legs: Sequence[Leg],
         client: Client,
         repair: Callable[[AttemptFailed], bool],
-        system: Sequence[str] = (),
+        system: Callable[[], Sequence[str]] = lambda: (),
     ) -> None:
         self._context = context
         self._legs = legs

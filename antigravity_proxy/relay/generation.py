@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from antigravity_proxy.accounts.lease import Lease
@@ -19,6 +19,7 @@ from antigravity_proxy.relay.context import Client, ClientGone, Place, RelayCont
 from antigravity_proxy.relay.conversation import ConversationSignatures
 from antigravity_proxy.relay.failover import Failover, Leg
 from antigravity_proxy.relay.reader import AnswerReader
+from antigravity_proxy.relay.repairs import NOTHING
 
 
 class Generation:
@@ -69,7 +70,7 @@ class Generation:
         self._new_answer = new_answer
         self._client = client
         self._place = place
-        self._cured: frozenset[Fix] = frozenset()  # what was refused as such, and is left out since
+        self._cured: frozenset[Fix] = NOTHING  # what was refused as such, and is left out since
         self._prepared: Prepared | None = None
         self._begun = False
         self._use(route[0])
@@ -82,7 +83,6 @@ class Generation:
         Raises a ProxyError that the client must still get: by its status if nothing has started, else by the
         answer's ``fail``. Raises ClientGone.
         """
-        system = () if self._call is None else self._call.system
         if self._shared_by:
             self._order()
         legs = [Leg(self._context.of(model), model.id, self._session(model)) for model in self._route]
@@ -90,12 +90,15 @@ class Generation:
         if len(legs) > 1:
             at = next((i for i, leg in enumerate(legs) if leg.upstream.pool.free_in(leg.model) == 0), 0)
         await self._prepare(self._route[at])
-        failover = Failover(self._context, legs, self._client, self._repair, system)
-        del system  # a long stream keeps no prompt in memory
+        failover = Failover(self._context, legs, self._client, self._repair, self._system)
         await failover.run(lambda lease, base: self._attempt(self._route[failover.at], lease, base))
         self._stay()
         self._remember()
         return self.answer.close()
+
+    def _system(self) -> Sequence[str]:
+        """The request's system text; empty once the first byte has left, since a long stream keeps no prompt."""
+        return () if self._call is None else self._call.system
 
     def _order(self) -> None:
         """A conversation stays with the upstream that served it, while that can serve: for each model by itself."""
@@ -119,7 +122,7 @@ class Generation:
         """From now on the call is for this model."""
         self._model, self._upstream = model, self._context.of(model)
         self._quirks = self._upstream.repairs.of(model.id, self._context.clock.seconds())
-        self._cured = frozenset()
+        self._cured = NOTHING
         self._memory.serve(model)
         if self._last not in (None, model.upstream):  # whose signatures mean nothing here
             self._quirks |= {Quirk.LOST_SIGNATURES}
@@ -151,9 +154,10 @@ class Generation:
         record.model, record.family, record.upstream = model.id, model.family, model.upstream
         request = prepared.request(access)
         exchange, response = await post(context, upstream, lease, access, request, self._client)
-        del prepared, request  # a long stream keeps no prompt in memory
+        delivering = deliver(context, upstream, state, token, exchange, response, reader, self._client)
+        del prepared, request, access, response  # a long stream keeps no prompt in memory
         try:
-            await deliver(context, upstream, state, token, exchange, response, reader, self._client)
+            await delivering
         finally:
             self.usage = self.usage if reader.usage is None else reader.usage
 
@@ -168,7 +172,7 @@ class Generation:
         """The repaired request was taken: others for this model need not be refused first."""
         for fix in self._cured:
             self._upstream.repairs.remember(self._model.id, fix, self._context.clock.seconds())
-        self._cured = frozenset()
+        self._cured = NOTHING
 
     def _repair(self, failed: AttemptFailed) -> bool:
         """Leaves out of this request what upstream refused to read (upstream.md 4.3, 6.3 row 17)."""

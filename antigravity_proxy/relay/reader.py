@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 from msgspec import Raw, Struct
@@ -36,6 +37,22 @@ _Shape = dict[str, Raw]
 
 class _Parts(Struct):
     parts: list[_Shape] = []
+
+
+#: an answer in which every field is known, whatever it holds
+_Part = msgspec.defstruct("_Part", [(name, Raw, Raw()) for name in PART_FIELDS], forbid_unknown_fields=True)
+_Content = msgspec.defstruct("_Content", [("parts", list[_Part], [])])  # type: ignore[valid-type]
+_Candidate = msgspec.defstruct(
+    "_Candidate",
+    [*((name, Raw, Raw()) for name in CANDIDATE_FIELDS - {"content"}), ("content", _Content, None)],
+    forbid_unknown_fields=True,
+)
+_Answer = msgspec.defstruct(
+    "_Answer",
+    [*((name, Raw, Raw()) for name in RESPONSE_FIELDS - {"candidates"}), ("candidates", list[_Candidate], [])],  # type: ignore[valid-type]
+    forbid_unknown_fields=True,
+)
+_known = msgspec.json.Decoder(_Answer)
 
 
 class ModelFailed(Exception):
@@ -118,7 +135,8 @@ class AnswerReader:
 
     def end(self) -> None:
         """The body is over: delivers what was still buffered."""
-        self._deliver(self._events.close())
+        if payloads := self._events.close():
+            self._deliver(payloads)
         self._settle()
 
     def _deliver(self, payloads: list[bytes]) -> None:
@@ -133,7 +151,7 @@ class AnswerReader:
                     chunk.candidates or chunk.usage_metadata not in UNCOUNTED or chunk.prompt_feedback
                 ):  # else it begins no answer
                     self._note(chunk)
-                    chunks.append(self._restore(chunk))
+                    chunks.append(chunk if self._restore is None else self._restore(chunk))
         except (UpstreamErrorEvent, ModelFailed):
             self._pass_on(chunks)
             raise
@@ -217,6 +235,9 @@ def _look_for_news(chunk: Chunk, candidate: Candidate, drift: Drift) -> None:
     if candidate.finish_reason not in FINISH_REASONS:
         drift.saw("finish reason", candidate.finish_reason)
     if len(chunk.raw) > _LOOKED_AT:
+        return
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        _known.decode(chunk.raw)
         return
     try:
         fields = msgspec.json.decode(chunk.raw, type=_Shape)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct, field, structs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -81,6 +81,11 @@ class Refusals:
             found.update(b"\0" + text.encode("utf-8", "replace"))
         return found.digest()
 
+    @property
+    def has_refused(self) -> bool:
+        """Whether any request was refused: until then no text's digest is of use."""
+        return bool(self._known or self._records)
+
     # of requests
 
     def knows(self, text: bytes, now: float) -> bool:
@@ -122,13 +127,15 @@ class Refusals:
             self._records.popitem(last=False)
         return bool(text) and before is not None and record.passed > before
 
-    def passed(self, account: str, model: str, text: bytes, now: float) -> None:
-        """The account has answered a request with this text."""
+    def passed(self, account: str, model: str, text: bytes | None, now: float) -> None:
+        """The account has answered a request with this text; None: nothing was refused when that began."""
         self.has_served = True
-        self._known.pop(text, None)
         if self.client_until:
             self._served_again(account)
         self._blamed.discard(account)
+        if text is None:
+            return
+        self._known.pop(text, None)
         record = self._records.get((account, model))
         if record is not None:
             record.passed = now
@@ -166,18 +173,27 @@ class _Doubt(Struct, frozen=True):
 
 
 class Doubts:
-    """The refusals that one request has met; ``system`` is its system text, ``clock`` gives monotonic seconds."""
+    """The refusals that one request has met. ``clock`` gives monotonic seconds.
 
-    __slots__ = ("_clock", "_doubts", "_model", "_pool", "_refusals", "_text", "_timer")
+    ``system`` gives the request's system text, until the first byte has left: its digest is made where it is needed.
+    """
+
+    __slots__ = ("_clock", "_digest", "_doubts", "_model", "_pool", "_refusals", "_system", "_timer")
 
     def __init__(
-        self, clock: IReactorTime, refusals: Refusals, pool: Pool, model: str, system: Sequence[str] = ()
+        self,
+        clock: IReactorTime,
+        refusals: Refusals,
+        pool: Pool,
+        model: str,
+        system: Callable[[], Sequence[str]] = lambda: (),
     ) -> None:
         self._clock = clock
         self._refusals = refusals
         self._pool = pool
         self._model = model
-        self._text = refusals.digest(model, system) if system else b""
+        self._system = system
+        self._digest = refusals.digest(model, system()) if refusals.has_refused else None
         self._doubts: list[_Doubt] = []
         self._timer: IDelayedCall | None = None
 
@@ -248,7 +264,13 @@ class Doubts:
     def passed(self, state: AccountState) -> None:
         """An account has answered."""
         state.has_served = True
-        self._refusals.passed(state.credential.id, self._model, self._text, self._clock.seconds())
+        self._refusals.passed(state.credential.id, self._model, self._digest, self._clock.seconds())
+
+    @property
+    def _text(self) -> bytes:
+        if self._digest is None:
+            self._digest = self._refusals.digest(self._model, self._system())
+        return self._digest
 
     def settle(self) -> None:
         """Accounts that are still doubted are set aside as their row says: nothing has cleared them."""

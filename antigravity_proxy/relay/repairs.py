@@ -17,6 +17,10 @@ KEPT_FOR = 3600.0
 MAX_MODELS, MAX_FIXES = 256, 64
 
 
+#: one object for all requests of which nothing is left out
+NOTHING: frozenset[Fix] = frozenset()
+
+
 class Repairs:
     """By upstream model id, what is left out of its requests, and until when in monotonic seconds."""
 
@@ -29,7 +33,7 @@ class Repairs:
         """The quirks to leave out from the start."""
         known = self._known.get(model)
         if not known:
-            return frozenset()
+            return NOTHING
         return frozenset(quirk for quirk, until in known.items() if until > now)
 
     def remember(self, model: str, quirk: Fix, now: float) -> None:

@@ -84,6 +84,10 @@ class Link:
         """Whether there is a connection, well or not."""
         return self.state is State.UP
 
+    def now(self) -> float:
+        """The monotonic second."""
+        return self._clock.seconds()
+
     def start(self) -> None:
         """Connects, and stays connected."""
         self._running = Deferred.fromCoroutine(self._run()).addErrback(self._ended)

@@ -21,6 +21,7 @@ from antigravity_proxy.accounts.tokens import REFRESH_AHEAD
 from antigravity_proxy.canonical.grant import IssuedToken, RefreshRejected
 from antigravity_proxy.canonical.offers import ModelQuota
 from antigravity_proxy.replicas.connector import Connector
+from antigravity_proxy.replicas.counts import SharedCounts
 from antigravity_proxy.replicas.facts import Bar, Fact, Group, Project, Quotas, Token
 from antigravity_proxy.replicas.leases import LOOK, Leases, Shared
 from antigravity_proxy.replicas.link import Link
@@ -69,6 +70,7 @@ class _Parts:
         sender: str,
         vault: Vault,
         responses: int,
+        fresh: Callable[[], object],
     ) -> None:
         self.link = link = Link(clock, connector, Keys(vault.namespace), sender)
         self.state = state = ReplicaState(vault, link.time, epoch, listeners, sender)
@@ -77,7 +79,13 @@ class _Parts:
         self.leases = Leases(clock, link, state.outbox, publisher.wake, sender)
         self.signatures = SharedSignatures(link, state.keys, vault, state.outbox, publisher.wake)
         self.responses = SharedResponses(link, state.keys, vault, responses)
-        link.on_fresh = sync.everything
+        self.counts = SharedCounts(link, state.keys, vault)
+
+        def bring_together() -> None:
+            sync.everything()
+            fresh()
+
+        link.on_fresh = bring_together
         link.on_lost = sync.stop
         link.on_message = lambda message: state.hear(message, clock.seconds())
 
@@ -104,6 +112,8 @@ class Replicas(Service):
         self._connector = connector
         self._sender = secrets.token_hex(6)  # names this process among all
         self._listeners = Listeners()
+        #: called when Redis may know other things than this process
+        self.on_fresh: Callable[[], object] = lambda: None
         self._key: Secret | None = None
         self._has_no_key = False  # as far as anybody has said
         self._started = float("inf")
@@ -164,6 +174,11 @@ class Replicas(Service):
         """Stored responses; another key has others."""
         return self.parts.responses
 
+    @property
+    def counts(self) -> SharedCounts:
+        """What was counted of clients' keys; another key has others."""
+        return self.parts.counts
+
     async def _begun(self) -> None:
         """Waits for the start to end, as long as there is patience: for the key, and for Redis' first word."""
         deadline = self._clock.seconds() + START_PATIENCE
@@ -175,7 +190,16 @@ class Replicas(Service):
 
     def _parts_with(self, key: bytes) -> _Parts:
         vault = Vault(key)
-        return _Parts(self._clock, self._epoch, self._connector, self._listeners, self._sender, vault, self._responses)
+        return _Parts(
+            self._clock,
+            self._epoch,
+            self._connector,
+            self._listeners,
+            self._sender,
+            vault,
+            self._responses,
+            lambda: self.on_fresh(),
+        )
 
     def recall(self, account: str) -> None:
         """An account has joined, or its row has changed."""

@@ -7,6 +7,8 @@
 | ``<ns>:t``, ``:b``, ``:p``, ``:q``, ``:n:<account>`` | sealed: token, bar, project, quotas, group | with the fact |
 | ``<ns>:g:<name>`` | sealed: a thought signature | an hour after its last use |
 | ``<ns>:v:<name>`` | sealed: a stored response | an hour after its last use |
+| ``<ns>:u:<name>`` | hash: replica to what it has counted of a client's key, sealed | 70 days unused |
+| ``<ns>:w:<name>`` | list: claims on what is left to a client's key, sealed | a minute |
 | ``<ns>:l:<work>:<account>`` | who does that work | within seconds |
 | ``<ns>:e`` | a random word: another one means that everything was lost | a day |
 | ``<ns>:r`` | sorted set: replicas, by when they were last heard of | a minute |
@@ -38,6 +40,8 @@ _COOLDOWNS_SECONDS = 30 * 86_400
 _MARK_MILLISECONDS = 1000
 _SIGNATURE_SECONDS = 3600
 RESPONSE_SECONDS = 3600
+COUNTS_SECONDS = 70 * 86_400
+CLAIMS_SECONDS = 60
 _SESSIONS_SECONDS = int(GENERATION * (KEPT + 1))
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -67,6 +71,14 @@ class Keys:
     def response(self, name: str) -> bytes:
         """A stored response."""
         return b"%b:v:%b" % (self.channel, name.encode())
+
+    def counts(self, name: str) -> bytes:
+        """What replicas have counted of a client's key."""
+        return b"%b:u:%b" % (self.channel, name.encode())
+
+    def claims(self, name: str) -> bytes:
+        """Claims on what is left to a client's key."""
+        return b"%b:w:%b" % (self.channel, name.encode())
 
     def lease(self, work: str, account: str) -> bytes:
         """The replica that does that work on an account."""

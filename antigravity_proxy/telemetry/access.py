@@ -54,10 +54,10 @@ class AccessLog:
 
 def _as_text(time: str, record: Record, traces: list[str], left_out: int) -> str:
     failed = ",".join([attempt.reason for attempt in record.attempts if attempt.reason])
-    first = "-" if record.first_byte is None else _ms(record.first_byte)
+    first = "-" if record.first_byte is None else f"{record.first_byte * 1000:.0f}"
     return (
         f"{time} info  access: {record.method} {record.dialect} {record.operation} {record.status} "
-        f"{_ms(record.duration)} ms first={first} bytes={record.bytes_out} "
+        f"{record.duration * 1000:.0f} ms first={first} bytes={record.bytes_out} "
         f"tokens={record.tokens_in}/{record.tokens_out} asked={_name(record.asked)} "
         f"model={_name(record.model)} via={record.upstream or '-'} account={_name(record.account)} "
         f"attempts={len(record.attempts)}{f' failed={failed}' if failed else ''}"

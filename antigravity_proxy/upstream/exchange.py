@@ -178,7 +178,7 @@ class Exchange:
         Raises Broken or Silent, or what the receiver raised.
         """
         self._receive = receiver.data_received
-        self.listen()
+        self._heard = self._ticker.clock.seconds()
         if consumer is not None:
             self._consumer = consumer
             consumer.registerProducer(self, True)

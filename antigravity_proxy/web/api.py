@@ -35,6 +35,7 @@ from antigravity_proxy.web.decoding import Decoding
 from antigravity_proxy.web.dialects import DIALECTS, Dialect, Incoming, TokenCount
 from antigravity_proxy.web.gate import ApiAdmission, ApiGate, ApiRequest
 from antigravity_proxy.web.limit_headers import Headers
+from antigravity_proxy.web.limits import Limits
 from antigravity_proxy.web.responses import Asking, Responses
 from antigravity_proxy.web.routes import Operation, Route
 from antigravity_proxy.web.serving import Serving
@@ -87,6 +88,7 @@ class ApiResource(Resource):
         responses: Responses,
         usage: UsageLedger,
         budgets: Budgets,
+        limits: Limits,
     ) -> None:
         super().__init__()
         self._context = context
@@ -98,7 +100,7 @@ class ApiResource(Resource):
         self._responses = responses
         self._usage = usage
         self._budgets = budgets
-        self._serving = serving = Serving(context, router, gate.rate_limits, budgets, hex_digits, ledger)
+        self._serving = serving = Serving(context, router, limits, hex_digits, ledger)
         self._sockets = (
             None if Sockets is None else Sockets(gate, serving, responses, ledger, context.ticker, self._limits_event)
         )
@@ -135,8 +137,10 @@ class ApiResource(Resource):
                 await self._respond(request, admission, client)
             elif (decode := dialect.decoders.get(route.operation)) is not None:
                 place = self._decoding.place(request.body_size)
-                decoding = self._decoding.decode(decode, self._incoming(request, route))
-                await self._serving.generate(admission, request.requestHeaders, await decoding, client, place)
+                decoded = await self._decoding.decode(decode, self._incoming(request, route))
+                generating = self._serving.generate(admission, request.requestHeaders, decoded, client, place)
+                del decoded, place  # a long stream keeps no prompt in memory
+                await generating
             elif (embed := dialect.embeddings.get(route.operation)) is not None:
                 wanted = await self._decoding.decode(embed, _incoming(request, route, keeps_original=False))
                 client.reply(wanted.render(await self._serving.embed(admission, wanted.call, client)))

@@ -126,7 +126,7 @@ class GuardedChannel:
         if waits_for is Wait.CLOSE:
             return
         if waits_for is Wait.NEXT:
-            self._wait(Wait.HEAD)
+            self._deadlines.wait(Wait.HEAD, self.site.ticker.clock.seconds())
         self._deadlines.received += len(data)
         if self.refusing:  # lingering close: swallow a little, never parse
             if self._deadlines.received > LINGER_BYTES:
@@ -177,7 +177,7 @@ class GuardedChannel:
             if not self.is_stalled:
                 self.site.turns.add(self._go_on)
         else:
-            self._wait(Wait.NEXT)
+            self._deadlines.wait(Wait.NEXT, self.site.ticker.clock.seconds())
             self._resume()
 
     def refuse(self, error: errors.ProxyError, line: bytes | None = None) -> None:

@@ -57,6 +57,11 @@ class ClientKey(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         """Whether there is a limit to report to the client."""
         return self.has_budget or self.requests_per_minute is not None
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether its requests or tokens are limited, in any way."""
+        return self.has_limits or self.concurrent is not None
+
     def may_use(self, model: str) -> bool:
         """Whether it may use the model of that id."""
         return not self.models or any(fnmatchcase(model, pattern) for pattern in self.models)

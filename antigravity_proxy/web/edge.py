@@ -122,7 +122,7 @@ class GuardedRequest(Generic[A]):
         self.code = 200
         self.sentLength = 0  # bytes of the answer's body
         self.startedWriting = self.finished = False
-        self._body: list[bytes] = []
+        self._body: list[bytes] | None = None
         self._chunked = False
         self._fields: dict[bytes, tuple[bytes, ...]] = {}
         self._reservation: Reservation | None = None
@@ -180,17 +180,20 @@ class GuardedRequest(Generic[A]):
         if self._reservation is not None:
             self._reservation.received(len(content), pieces)
         if self._keeps_body:
-            self._body.append(content)
+            if self._body is None:
+                self._body = [content]
+            else:
+                self._body.append(content)
 
     def take_body(self) -> bytes:
         """The whole body; it is kept nowhere else after this."""
-        pieces, self._body = self._body, []
+        pieces, self._body = self._body or (b"",), None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     @property
     def body_size(self) -> int:
         """Bytes of the body that can be taken."""
-        return sum(map(len, self._body))
+        return sum(map(len, self._body or ()))
 
     def release_body(self) -> None:
         """Nothing of the body is kept any more: its part of the budget is free again."""
@@ -283,7 +286,7 @@ class GuardedRequest(Generic[A]):
         head = b""
         if not self.startedWriting:
             if b"content-length" not in self._fields and self.code not in _WITHOUT_BODY and self.method != b"HEAD":
-                self.setHeader(b"content-length", b"%d" % len(data))
+                self._fields[b"content-length"] = (b"%d" % len(data),)
             head = self._start()
         last = head + self._framed(data) + (b"0\r\n\r\n" if self._chunked else b"")
         self.finished = True

@@ -16,7 +16,7 @@ from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.router import Route, Router
-from antigravity_proxy.dialect.base import Decoded, Stamp
+from antigravity_proxy.dialect.base import Answer, Decoded, Stamp
 from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.logs import one_line
 from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
@@ -26,9 +26,9 @@ from antigravity_proxy.relay.embedding import vectors
 from antigravity_proxy.relay.fanout import FanOut
 from antigravity_proxy.relay.generation import Generation
 from antigravity_proxy.telemetry.record import Ledger, Record
-from antigravity_proxy.web.budgets import Budgets
+from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.gate import ApiAdmission
-from antigravity_proxy.web.rate_limits import RateLimits
+from antigravity_proxy.web.limits import Limits
 from antigravity_proxy.web.session_headers import session_of
 
 log = Logger()
@@ -62,15 +62,13 @@ class Serving:
         self,
         context: RelayContext,
         router: Callable[[], Router],
-        rate_limits: RateLimits,
-        budgets: Budgets,
+        limits: Limits,
         hex_digits: Callable[[int], str],
         ledger: Ledger,
     ) -> None:
         self._context = context
         self._router = router
-        self._rate_limits = rate_limits
-        self._budgets = budgets
+        self._limits = limits
         self._hex = hex_digits
         self._ledger = ledger
         self._unknown: set[str] = set()  # names that were warned of
@@ -89,13 +87,11 @@ class Serving:
         """
         if name := session_of(headers):  # wins over the body
             decoded = replace(decoded, call=replace(decoded.call, session=name))
+        del headers  # a long stream needs them no more
         context, call, record = self._context, decoded.call, client.record
         route, *others = self.routes(admission, call, record)
         if admission.key is not None and decoded.asks_upstream:
-            self._rate_limits.add(admission.key, record, sum(each.choices for each in (call, *decoded.more)) - 1)
-        if admission.key is not None and admission.key.has_budget and decoded.asks_upstream:
-            estimate = await place(partial(_estimate, (call, *decoded.more)))
-            self._budgets.reserve(admission.key, record, estimate)
+            await self._admit(admission.key, record, (call, *decoded.more), place)
         if call.stream:
             self._ledger.streams(record)
         memory = await place(partial(ConversationSignatures, context.signatures, record.key, call, route[0]))
@@ -108,21 +104,13 @@ class Serving:
             return
         if context.signatures.is_shared:
             await memory.recall(call)
-        calls, any_will_do = (call, *decoded.more), decoded.any_will_do
-
-        def begin(calls: tuple[Call, ...], route: Route) -> Generation | FanOut:
-            if len(calls) == 1 and calls[0].choices == 1:
-                return Generation(context, calls[0], route, memory, lambda: new_answer(stamp), client, place)
-            return FanOut(
-                context, calls, route, memory, lambda: new_answer(stamp), client, any_will_do=any_will_do, place=place
-            )
-
-        generation = begin(calls, route)
-        again = partial(begin, calls) if others else None  # which keeps the prompt: only a chain needs it
+        begin = partial(self._begin, decoded, memory, partial(new_answer, stamp), client, place)
+        generation = begin(route)
+        again = begin if others else None  # which keeps the prompt: only a chain needs it
         answer = generation.answer
         streamed = call.stream
         client.prepare(_headers(answer.content_type), answer.keepalive if streamed else None)
-        del decoded, call, calls, answer
+        del decoded, call, answer, begin, memory, new_answer, stamp
         try:
             while True:
                 try:
@@ -144,9 +132,27 @@ class Serving:
         finally:
             _count_tokens(record, generation.usage)
 
+    def _begin(
+        self,
+        decoded: Decoded,
+        memory: ConversationSignatures,
+        new_answer: Callable[[], Answer],
+        client: AnsweredClient,
+        place: Place,
+        route: Route,
+    ) -> Generation | FanOut:
+        """What serves the request by one route."""
+        context, call, calls = self._context, decoded.call, (decoded.call, *decoded.more)
+        if len(calls) == 1 and call.choices == 1:
+            return Generation(context, call, route, memory, new_answer, client, place)
+        any_will_do = decoded.any_will_do
+        return FanOut(context, calls, route, memory, new_answer, client, any_will_do=any_will_do, place=place)
+
     async def count(self, admission: ApiAdmission, call: Call, client: AnsweredClient, place: Place = at_once) -> int:
         """The tokens of a call; raises a ProxyError. ``place`` is where the request is prepared."""
         route, *_ = self.routes(admission, call, client.record)
+        if admission.key is not None:
+            await self._limits.admit(admission.key, client.record, 1, 0)
         return await count_tokens(self._context, call, route, client, place)
 
     async def embed(self, admission: ApiAdmission, call: EmbeddingCall, client: AnsweredClient) -> Vectors:
@@ -154,9 +160,17 @@ class Serving:
         route, record = self._router().special(call.model, "vectors"), client.record
         record.asked, record.model, record.family = call.model, route[0].id, route[0].family
         self._check(admission, route[0])
+        if admission.key is not None:
+            await self._limits.admit(admission.key, record, 1, 0)
         found = await vectors(self._context, call, route, client)
         record.tokens_in = found.tokens
         return found
+
+    async def _admit(self, key: ClientKey, record: Record, calls: tuple[Call, ...], place: Place) -> None:
+        """Whether the client's key may make so many requests, with so much in them. Raises ClientLimited."""
+        count = sum(each.choices for each in calls)
+        tokens = await place(partial(_estimate, calls)) if key.has_budget else 0
+        await self._limits.admit(key, record, count, tokens)
 
     @staticmethod
     def _check(admission: ApiAdmission, model: Model) -> None:

@@ -140,7 +140,8 @@ def _news(drift: tuple[Seen, ...]) -> str:
     """Unknown values, the newest first."""
     told = [f"{each.kind} {each.name} ({each.count} times, last {_moment(each.last)})" for each in drift[:_NEWS]]
     more = f" and {len(drift) - _NEWS} more" if len(drift) > _NEWS else ""
-    return f"Upstream sends what this release doesn't know: {', '.join(told)}{more}. A newer one may"
+    words = f"Upstream sends what this release doesn't know: {', '.join(told)}{more}. A newer one may"
+    return f"{words}; PROXY_MODELS_FILE can add a model" if any(each.kind == "model" for each in drift) else words
 
 
 def _moment(epoch: float) -> str:

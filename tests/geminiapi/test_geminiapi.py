@@ -36,7 +36,7 @@ def test_a_stream_is_asked_for_with_the_key_in_a_header_alone() -> None:
     assert sent.headers == ((b"x-goog-api-key", Secret("AIza-key")),)
     assert "sessionId" not in json.loads(sent.body)
     assert (prepared.model, prepared.opening) == (FLASH, "-7")
-    assert prepared.restorer() is not None
+    assert prepared.restorer() is None  # nothing was changed
     assert prepared.events() is not prepared.events()
 
 

@@ -297,3 +297,17 @@ def test_a_refusal_of_this_program_is_told_of_for_an_hour_after_its_last_sign() 
     assert known.refuses_client(around.clock.seconds())
     around.clock.advance(2)
     assert not known.refuses_client(around.clock.seconds())
+
+
+def test_while_nothing_is_refused_no_text_is_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[Any] = []
+    digest = Refusals.digest
+    monkeypatch.setattr(
+        Refusals, "digest", lambda self, model, system: hashed.append(system) or digest(self, model, system)
+    )
+    around = pool_of("a", "b")
+    served(around)
+    assert hashed == []
+    refused(around)
+    served(around)
+    assert hashed == [(AGENT,), (OTHER,)]

@@ -14,6 +14,7 @@ from support.replicas import Replica, all_well, farm
 from support.stack import free_port
 
 from antigravity_proxy.replicas.connector import Connector
+from antigravity_proxy.replicas.counts import Counts
 from antigravity_proxy.settings.redis_url import redis_url
 
 pytestmark = needs_redis
@@ -71,6 +72,13 @@ async def test_the_documented_rights_are_enough(tmp_path: Path) -> None:
             one.pool.forgive("a")
             assert await one.shared.claim("survey", "a", 10.0)
             await until(lambda: not two.state("a").cooldowns)
+            counts, now = one.shared.counts, one.reactor.seconds()
+            claim = counts.claim("key", now, "one", 1, 1, 0)
+            known = await counts.exchange("key", "one", Counts(), claim)
+            counts.settle("key", "one", Counts(), [claim.sealed])
+            counts.restore("key", {"gone": Counts({1: 1}, {1: 1})})
+            again = await counts.exchange("key", "one", Counts())
+            assert (set(known.counts), set(again.counts)) == ({"one"}, {"one", "gone"})
             redis.ask("FLUSHALL")
             late = make()
             await all_well(late)

@@ -355,7 +355,7 @@ async def test_a_refused_request_sets_nobody_aside_at_any_replica(redis: RedisSe
             for state in replica.pool.states:
                 replica.pool.observed_quota(state.credential.id, {"m": ModelQuota(0.9)})
             for attempts in (2, 1):
-                doubts = Doubts(replica.reactor, refusals, replica.pool, "m", ["You are an agent."])
+                doubts = Doubts(replica.reactor, refusals, replica.pool, "m", lambda: ["You are an agent."])
                 steps = [doubts.judge(replica.state(name), judge(BARE)).step for name in "ab"[:attempts]]
                 assert steps == [Step.OTHER_ACCOUNT, Step.STOP][-attempts:]
                 doubts.settle()

@@ -13,6 +13,7 @@ import pytest
 from support.deferreds import deferred, in_thread
 
 from antigravity_proxy.credentials import google_file
+from antigravity_proxy.simulator.faults import Fault
 from antigravity_proxy.simulator.server import Simulator
 from antigravity_proxy.upstream.assertion import assertion
 
@@ -189,3 +190,24 @@ async def test_the_metadata_server_wants_its_header() -> None:
         assert (await ask("/computeMetadata/v1/else", "", flavor, "GET"))[0] == 404
         simulator.machine.status = 503
         assert (await ask(path, "", flavor, "GET"))[0] == 503
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        (PROJECT.format("global"), BEARER),
+        ("/v1beta/models/gemini-3.8-flash:generateContent", {"x-goog-api-key": "AIza" + "1" * 35}),
+    ],
+)
+@deferred()
+async def test_both_official_faces_answer_whole_and_as_an_array(path: str, headers: dict[str, str]) -> None:
+    async with simulated() as (simulator, ask):
+        simulator.script(Fault(), Fault(unfinished=True), Fault())
+        whole = json.loads((await ask(path, ASKED, headers))[1])
+        assert whole["candidates"][0]["finishReason"] == "STOP"
+        cut = json.loads((await ask(path, ASKED, headers))[1])
+        assert "finishReason" not in cut["candidates"][0]
+        every = json.loads((await ask(path.replace(":g", ":streamG"), ASKED, headers))[1])
+        parts = [part for event in every for part in event["candidates"][0]["content"]["parts"] if part["text"]]
+        assert parts == whole["candidates"][0]["content"]["parts"]
+        assert ("trafficType" in whole["usageMetadata"]) is path.startswith("/v1beta1")

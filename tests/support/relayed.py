@@ -109,7 +109,7 @@ class Request:
         self.done: list[Any] = []
         self._end: Deferred[str] = Deferred()
         legs = [Leg(around.upstream, model, session)]
-        failover = Failover(around.context, legs, self.client, lambda failed: repair, (system,))
+        failover = Failover(around.context, legs, self.client, lambda failed: repair, lambda: (system,))
         self.running = Deferred.fromCoroutine(failover.run(self._attempt))
         self.running.addBoth(lambda result: self.done.append(getattr(result, "value", result)))
 

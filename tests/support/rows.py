@@ -214,7 +214,11 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("other signals", "HUP, USR1, PIPE", "alive, the stream whole"),
         Row("bad start", "a taken port, bad settings", "status 1 or 2, one line that names it, <= 10 s"),
         Row("start", "a start", "<= 3 s"),
-        Row("redis away", "Redis closed, mute, nonsense", "8/8 served from what is known, who asks it waits <= 50 ms"),
+        Row(
+            "redis away",
+            "Redis closed, mute, nonsense",
+            "8/8 served from what is known, who asks it waits <= 50 ms, at a start <= 1 s",
+        ),
     ),
     "Redis": (
         Row(

@@ -47,6 +47,7 @@ class Kept:
 
     def begin(self, which: ClientKey, estimate: int) -> Record:
         record = Record(id="r", began=0.0, key=which.name)
+        self.budgets.check(which, estimate)
         self.budgets.reserve(which, record, estimate)
         return record
 

@@ -207,8 +207,9 @@ def test_what_a_request_causes_counts_too() -> None:
     with pytest.raises(ClientLimited):
         counting.take(limited)  # four are under way
     counting.rate_limits(record)
+    counting.take(limited)
     with pytest.raises(ClientLimited) as caught:
-        counting.rate_limits.add(limited, counting.take(limited), 1)  # the sixth of this minute
+        counting.rate_limits.check(limited, 1)  # the sixth of this minute
     assert 1 <= caught.value.retry_after <= 60
     counting.clock.advance(60)
     counting.take(limited)

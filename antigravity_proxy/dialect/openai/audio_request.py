@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -116,7 +117,7 @@ def _decoded(files: list[Upload], fields: AudioFields, task: Literal["transcribe
         text_estimate=text_tokens(instruction),
         input_estimate=input_tokens(call),
     )
-    return Decoded(call, lambda stamp: new_answer(options, stamp))
+    return Decoded(call, partial(new_answer, options))
 
 
 def _instruction(fields: AudioFields, task: str, timed: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -90,4 +91,4 @@ def _decoded(body: bytes) -> Decoded:
         json=call.output.kind != "text",
         input_estimate=input_tokens(call),
     )
-    return Decoded(call, lambda stamp: new_answer(options, stamp))
+    return Decoded(call, partial(new_answer, options))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 from msgspec.structs import replace
 
@@ -68,7 +70,7 @@ def decode(body: bytes) -> Decoded:
         echo=tuple(prompt for prompt in prompts for _ in range(wanted)) if request.echo else (),
         input_estimate=sum(map(input_tokens, calls)),
     )
-    return Decoded(calls[0], lambda stamp: new_answer(options, stamp), more=tuple(calls[1:]))
+    return Decoded(calls[0], partial(new_answer, options), more=tuple(calls[1:]))
 
 
 def _prompts(request: CompletionRequest) -> list[str]:

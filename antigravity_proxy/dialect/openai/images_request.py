@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Literal, TypeVar
 
 import msgspec
@@ -126,7 +127,7 @@ def _decoded(settings: PictureSettings, images: list[Part], mask: Part | None, e
         text_estimate=text_tokens(prompt),
         input_estimate=input_tokens(call),
     )
-    return Decoded(call, lambda stamp: new_answer(options, stamp), any_will_do=True)
+    return Decoded(call, partial(new_answer, options), any_will_do=True)
 
 
 def _form(settings: PictureSettings, model: str) -> PictureForm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -153,7 +154,7 @@ def understand(
     if framed:
         call = replace(call, stream=True)
         return Understood(Decoded(call, lambda stamp: ResponsesFrames(options, stamp), asks_upstream=generate), own)
-    return Understood(Decoded(call, lambda stamp: new_answer(options, stamp)), own)
+    return Understood(Decoded(call, partial(new_answer, options)), own)
 
 
 def compaction(request: ResponsesRequest, memory: Memory) -> Decoded:

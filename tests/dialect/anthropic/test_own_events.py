@@ -171,6 +171,16 @@ def test_a_call_that_was_cut_is_left_out_of_a_document() -> None:
     assert msgspec.json.decode(answer.close())["content"] == []
 
 
+def test_deltas_of_kinds_that_are_not_known_yet_are_folded_too() -> None:
+    later = {"type": "later_delta", "said": "b", "list": [1]}
+    start = {"type": "later", "said": None, "citations": None}
+    answer, _ = fed(
+        [START, *block(0, start, later, {"type": "citations_delta", "citation": CITATION}), STOP], stream=False
+    )
+    [found] = msgspec.json.decode(answer.close())["content"]
+    assert found == {"type": "later", "said": "b", "list": [1], "citations": [CITATION]}
+
+
 def test_a_failure_is_told_in_the_form() -> None:
     answer, _ = fed([START, *THOUGHT], stream=True)
     assert answer.fail(UpstreamBroken("no")).startswith(b'event: error\ndata: {"type":"error"')
