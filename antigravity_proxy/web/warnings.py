@@ -138,10 +138,14 @@ def _refused(around: Surroundings) -> list[str]:
 
 def _news(drift: tuple[Seen, ...]) -> str:
     """Unknown values, the newest first."""
-    told = [f"{each.kind} {each.name} ({each.count} times, last {_moment(each.last)})" for each in drift[:_NEWS]]
+    told = [f"{each.kind} {each.name} ({_times(each.count)}, last {_moment(each.last)})" for each in drift[:_NEWS]]
     more = f" and {len(drift) - _NEWS} more" if len(drift) > _NEWS else ""
     words = f"Upstream sends what this release doesn't know: {', '.join(told)}{more}. A newer one may"
     return f"{words}; PROXY_MODELS_FILE can add a model" if any(each.kind == "model" for each in drift) else words
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _moment(epoch: float) -> str:
