@@ -98,8 +98,8 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append(f"{around.egress.rstrip('.')} (set by {source}; UPSTREAM_PROXY_URL=none: no proxy)")
     if around.unanswered:
         found.append(
-            f"Upstream ({', '.join(around.unanswered)}) could not be reached, or broke off, within the last minute: is "
-            "there a way to it? 'antigravity-proxy check' tries it"
+            f"Upstream ({', '.join(around.unanswered)}) could not be reached, or broke off, within the last minute: "
+            "check the network; 'antigravity-proxy check' tests the connection"
         )
     if around.own_egress:
         found.append(f"{around.own_egress} egress proxies that accounts name for themselves fail; the log names them")
