@@ -39,7 +39,6 @@ INCOMPLETE = frozenset(
         "cli/credentials.py",
         "cli/main.py",
         "cli/usage.py",
-        "credentials/source.py",
         "daemon/account_calls.py",
         "daemon/apply_volume.py",
         "daemon/credential_calls.py",

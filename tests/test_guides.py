@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -120,6 +121,12 @@ def test_the_readmes_operator_commands_exist(tmp_path: Path) -> None:
     here = Shell(tmp_path)
     for command in commands:
         assert "Usage:" in here.run(f"antigravity-proxy {command} --help")
+
+
+def test_make_demo_is_the_command_that_the_demos_tests_run() -> None:
+    (command,) = blocks(README, "### Without a key or an account: the demo")
+    recipe = subprocess.run([*command.split(), "--dry-run"], capture_output=True, text=True, check=True).stdout
+    assert recipe.splitlines()[-1] == ".venv/bin/antigravity-proxy demo"
 
 
 def test_the_readme_is_short() -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import release
 
+from antigravity_proxy import __version__
+
+ROOT = Path(__file__).parents[1]
 CHANGES = "# Changes\n\n## 0.2.0 (2026-11-28)\n\nwords\n"
 
 
@@ -41,3 +46,13 @@ def test_the_statement_names_files_commit_and_locks(url: str, monkeypatch: pytes
     assert source.get("uri") == (f"git+{url}" if url else None)
     assert lock == {"name": "lock", "digest": {"sha256": "03"}}
     assert told["predicate"]["runDetails"]["builder"]["id"] == "urn:antigravity-proxy:make"
+
+
+def test_what_names_this_release_names_its_version() -> None:
+    """Manifests and documents can't take it from the package."""
+    example = (ROOT / "deploy/kubernetes/overlays/example/kustomization.yaml").read_text()
+    named = re.findall(r"newTag: (\S+)", example)
+    for page in (ROOT / "docs").glob("*.md"):
+        named += re.findall(r"antigravity-proxy[:/](\d+\.\d+\.\d+)\b", page.read_text())
+    assert len(named) > 2
+    assert set(named) == {__version__}

@@ -112,7 +112,9 @@ def explanation(known: Mapping[str, Any]) -> list[Tag]:
         words = f"{board['couldServe']:,} of {of_all} could serve"
         if board["accounts"] > board["lookedAt"]:
             words += f"; there are {board['accounts']:,}"
-        found.append(tags.p(f"{words}. The first in the order is taken, unless the conversation is bound to another."))
+        if board["couldServe"]:
+            words += ". The first in the order is taken, unless the conversation is bound to another"
+        found.append(tags.p(f"{words}."))
         places = [
             Row((str(line["place"] or "-"), line["account"], line["why"], line["until"] or "", "yes" * line["tried"]))
             for line in board["lines"]

@@ -112,9 +112,10 @@ class ModelTable(Struct, frozen=True, kw_only=True):
         if not name.startswith("claude"):
             return None
         known = self.official[VERTEX]
-        dated = (each for each in known if each.partition("@")[0] == name)
-        spelled = (name, _DATED.sub(r"@\1", name), _DATED.sub("", name), *dated)
-        return next((each for each in spelled if each in known), None)
+        for each in (name, _DATED.sub(r"@\1", name), _DATED.sub("", name)):
+            if each in known:
+                return each
+        return next((each for each in known if each.partition("@")[0] == name), None)
 
 
 def described(rules: Iterable[Rule], identity: str, upstream: str, own: Mapping[str, Any]) -> Model:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from antigravity_proxy.accounts import policy
 from antigravity_proxy.accounts.pool import Pool
@@ -92,7 +93,7 @@ class GeminiModels(PoolWatcher):
         self._timer = None
         if self._round is None:
             self._round = self.look()
-            self._round.addErrback(lambda failure: log.failure("models could not be asked for", failure))
+            self._round.addErrback(_failed)
             self._round.addBoth(self._ended)
 
     def _ended(self, _: object) -> None:
@@ -126,3 +127,8 @@ class GeminiModels(PoolWatcher):
         if offers != self._told:
             self._told = offers
             self._tell(offers)
+
+
+def _failed(failure: Failure) -> None:
+    if failure.check(CancelledError) is None:  # a stop gives it up
+        log.failure("models could not be asked for", failure)

@@ -18,6 +18,7 @@ from antigravity_proxy.replicas.store import Replicas, Sharing
 from antigravity_proxy.settings import limits
 from antigravity_proxy.startup import epoch
 from antigravity_proxy.state.store import StateStore
+from antigravity_proxy.telemetry.drift import Seen
 from antigravity_proxy.upstream.egress import Egresses
 from antigravity_proxy.volume.reader import VolumeState
 from antigravity_proxy.volume.service import VolumeService
@@ -112,7 +113,7 @@ class Health:
             tally=self._pool.tally(),
             resting=bool(self._pool.terms_rest),
             refused_since=self._refused_since(),
-            drift=self._drift.all(),
+            drift=self._unknown(),
             unanswered=self._unanswered(),
             egress=self._egresses.trouble(),
             own_egress=self._egresses.own_troubles(self._clock.seconds() - OWN_EGRESS_FAILED),
@@ -128,6 +129,11 @@ class Health:
         now = self._clock.seconds()
         every = {ACCOUNTS: self._upstream, **self._official.upstreams}
         return tuple(name for name, upstream in every.items() if upstream.bases.trouble(now))
+
+    def _unknown(self) -> tuple[Seen, ...]:
+        """What upstream sent that is not known; a model that an operator's file has added since is."""
+        known = self._in_force.models.accounts
+        return tuple(each for each in self._drift.all() if each.kind != "model" or each.name not in known)
 
     def _refused_since(self) -> float:
         now = self._clock.seconds()

@@ -118,7 +118,8 @@ class Official:
             if wanting:
                 words = "the status page and 'antigravity-proxy check' say why"
                 found.append(f"{wanting} of {count} credentials of {name} need somebody: {words}")
-            free = sum(state.tier == FREE for state in upstream.pool.states)
+            # of those that their file calls free somebody knows; the page says it of all
+            free = sum(state.tier == FREE != state.credential.tier for state in upstream.pool.states)
             if free:
                 words = "Google uses what is sent by them to improve its products, and people may read it"
                 found.append(f"{free} of {count} credentials of {name} are on the free tier: {words}")

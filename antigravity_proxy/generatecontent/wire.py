@@ -47,7 +47,12 @@ class GenerateContentWire:
         retry_after: str | None = None,
     ) -> Failure:
         """As Wire's."""
-        return failure.read(body, now, http_status=http_status, date=date, retry_after=retry_after)
+        found = failure.read(body, now, http_status=http_status, date=date, retry_after=retry_after)
+        return self._completed(found, body, now, in_answer=http_status == 200)
+
+    def _completed(self, found: Failure, body: bytes, now: float, *, in_answer: bool) -> Failure:
+        """What this upstream tells besides; ``in_answer``: it came within an answer."""
+        return found
 
     def judge(self, failure: Failure) -> Verdict:
         """As Wire's."""
@@ -61,17 +66,7 @@ class GenerateContentWire:
 class OfficialWire(GenerateContentWire):
     """The same for an official upstream, whose daily quotas reset at hours of their own."""
 
-    def read_failure(
-        self,
-        body: bytes,
-        now: float,
-        *,
-        http_status: int = 200,
-        date: str | None = None,
-        retry_after: str | None = None,
-    ) -> Failure:
-        """As Wire's."""
-        found = super().read_failure(body, now, http_status=http_status, date=date, retry_after=retry_after)
+    def _completed(self, found: Failure, body: bytes, now: float, *, in_answer: bool) -> Failure:
         return replace(found, daily_resets=daily_resets(now)) if found.http_status == 429 else found
 
 

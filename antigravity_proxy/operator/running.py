@@ -19,6 +19,8 @@ from antigravity_proxy.settings.table import Settings
 
 #: seconds that the daemon may take, bytes of its answer, and warnings that are read of it
 _PATIENCE, _LONGEST, _MOST = 3.0, 1 << 20, 50
+#: models that one line names
+_NAMED = 5
 
 
 class _Health(Struct):
@@ -83,11 +85,23 @@ async def findings(settings: Settings) -> list[Finding]:
 def _capacity(capacity: _Capacity) -> Iterator[Finding]:
     for account in capacity.unusable[:_MOST]:
         yield Finding("daemon", "warning", one_line(f"account {account.account} is out of use: {account.why}"))
-    for model in [each for each in capacity.models if each.cooling and not each.usable][:_MOST]:
-        words = f"{model.id} ({model.upstream}): nobody can serve it until {model.earliest_reset}"
-        yield Finding("daemon", "warning", one_line(words))
+    yield from _short(capacity.models)
     for credential in capacity.credentials[:_MOST]:
         yield _standing(credential)
+
+
+def _short(models: list[_Model]) -> Iterator[Finding]:
+    """Models that nobody can serve now, a line for each upstream."""
+    if models and not any(model.usable for model in models):
+        yield Finding("daemon", "error", "no model can be served now")
+    for upstream in dict.fromkeys(model.upstream for model in models):
+        short = [each for each in models if each.upstream == upstream and each.cooling and not each.usable]
+        if short:
+            named = ", ".join(each.id for each in short[:_NAMED])
+            more = f" and {len(short) - _NAMED} more" if len(short) > _NAMED else ""
+            first = min(each.earliest_reset or "" for each in short)
+            words = f"{upstream}: nobody can serve {named}{more} until {first}"
+            yield Finding("daemon", "warning", one_line(words))
 
 
 def _standing(credential: _Credential) -> Finding:

@@ -12,7 +12,7 @@ from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.canonical.router import Route
 from antigravity_proxy.canonical.wire import Count
 from antigravity_proxy.errors import ProxyError
-from antigravity_proxy.relay.attempt import AttemptFailed, access_of, live_token, unary
+from antigravity_proxy.relay.attempt import access_of, live_token, unary
 from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
 from antigravity_proxy.relay.failover import Failover, Leg
 
@@ -35,14 +35,10 @@ async def count_tokens(context: RelayContext, call: Call, route: Route, client: 
         count = counts[at]
         return count.read(await unary(context, upstream, lease, access, count.request(access), client))
 
-    failover = Failover(context, legs, client, _never)
+    failover = Failover(context, legs, client)
     try:
         total = await failover.run(attempt)
     except ProxyError as e:
         log.debug("tokens are estimated: {code}", code=e.code)
         total = 0
     return total or max(1, await place(partial(input_tokens, call)))
-
-
-def _never(failed: AttemptFailed) -> bool:
-    return False

@@ -10,7 +10,7 @@ from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.router import Route
 from antigravity_proxy.canonical.wire import Embeds
 from antigravity_proxy.errors import UpstreamBroken
-from antigravity_proxy.relay.attempt import AttemptFailed, access_of, live_token, unary
+from antigravity_proxy.relay.attempt import access_of, live_token, unary
 from antigravity_proxy.relay.context import Client, RelayContext
 from antigravity_proxy.relay.failover import Failover, Leg
 
@@ -48,9 +48,5 @@ async def _of_share(
             tokens += part.tokens
         return Vectors(tuple(found), tokens)
 
-    failover = Failover(context, [Leg(context.of(model), model.id) for model, _ in legs], client, _never)
+    failover = Failover(context, [Leg(context.of(model), model.id) for model, _ in legs], client)
     return await failover.run(attempt)
-
-
-def _never(failed: AttemptFailed) -> bool:
-    return False

@@ -48,8 +48,8 @@ class Leg(NamedTuple):
 class Failover:
     """The attempts of one client request: with the first of its legs that has a free credential, then with others.
 
-    ``repair`` changes the request after a refusal that a changed request may cure, and says whether it did. ``at`` is
-    the number of the leg that is taken, ``system`` gives the request's system text.
+    ``repair`` changes the request after a refusal that a changed request may cure, and says whether it did; None:
+    nothing may be changed. ``at`` is the number of the leg that is taken, ``system`` gives the request's system text.
     """
 
     __slots__ = (
@@ -76,7 +76,7 @@ class Failover:
         context: RelayContext,
         legs: Sequence[Leg],
         client: Client,
-        repair: Callable[[AttemptFailed], bool],
+        repair: Callable[[AttemptFailed], bool] | None = None,
         system: Callable[[], Sequence[str]] = lambda: (),
     ) -> None:
         self._context = context
@@ -205,7 +205,7 @@ class Failover:
         if self._client.started or verdict.step is Step.STOP:
             self._pool.penalise(state, self._model, verdict, held.location)
         elif verdict.step is Step.REPAIR:
-            if self._budget.once("repair") and self._repair(failed):
+            if self._repair is not None and self._budget.once("repair") and self._repair(failed):
                 lease = self._again(state)
         elif verdict.step is Step.NEXT_BASE:
             lease = await self._next_base(state, verdict)

@@ -96,6 +96,11 @@ class Sync:
         self._unread: dict[str, None] = {}  # accounts whose facts are to be read
         self._round: Deferred[None] | None = None
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether a round is under way."""
+        return self._round is not None
+
     def everything(self) -> None:
         """Whatever either side may have lost."""
         self.stop()

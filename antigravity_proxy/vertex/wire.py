@@ -59,18 +59,10 @@ class Vertex(OfficialWire):
         """As Wire's."""
         return manners.fixes_for(message) if model.family == "claude" else super().fixes_for(model, message)
 
-    def read_failure(
-        self,
-        body: bytes,
-        now: float,
-        *,
-        http_status: int = 200,
-        date: str | None = None,
-        retry_after: str | None = None,
-    ) -> Failure:
-        """As Wire's. Google's form comes from its front, Anthropic's from the model."""
-        found = super().read_failure(body, now, http_status=http_status, date=date, retry_after=retry_after)
-        return anthropics.completed(found, body, in_stream=http_status == 200)
+    def _completed(self, found: Failure, body: bytes, now: float, *, in_answer: bool) -> Failure:
+        """Google's form comes from its front, Anthropic's from the model."""
+        found = anthropics.completed(found, body, in_stream=in_answer)
+        return super()._completed(found, body, now, in_answer=in_answer)
 
 
 class _Generate(GenerateContent):

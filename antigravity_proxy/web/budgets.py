@@ -86,7 +86,7 @@ class Budgets:
             reserved[id(record)] = reserved.get(id(record), 0) + tokens
 
     def check(self, key: ClientKey, tokens: int, others: Collection[Counts] = ()) -> None:
-        """Whether the budgets have so many tokens beside what others have reserved. Raises ClientLimited."""
+        """Whether the budgets have ``tokens`` left beside what others have reserved. Raises ClientLimited."""
         under_way = self.reserved(key.name) + sum(each.reserved for each in others)
         for limit, used, seconds, words in self._budgets(key):
             if used + tokens > limit or used >= limit:

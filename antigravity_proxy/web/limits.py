@@ -21,7 +21,7 @@ from antigravity_proxy.web.rate_limits import RateLimits
 
 log = Logger()
 
-#: seconds for which others count what is under way here, and after which they are told anew
+#: seconds for which others count this process's requests, and after which they are published again
 LEASE = 10.0
 KEEP_UP = 3.0
 #: seconds after which the others are told of a key without limits; of one with limits it is at once
@@ -63,7 +63,7 @@ class Limits(Service):
             ledger.observe(self)
 
     async def admit(self, key: ClientKey, record: Record, count: int, tokens: int | None) -> None:
-        """Counts so many requests of a key and reserves ``tokens``; None: its budgets don't matter.
+        """Counts ``count`` requests of a key and reserves ``tokens``; None: its budgets don't matter.
 
         Raises ClientLimited.
         """

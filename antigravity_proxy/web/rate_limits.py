@@ -17,7 +17,7 @@ from antigravity_proxy.web.client_keys import ClientKey
 _MINUTE = 60.0
 #: seconds after which a client with too many concurrent requests may try again: the end of one is not known
 _AGAIN = 2
-#: moments of a minute that are told apart; of more, those so close together (seconds) count as the later one
+#: moments of a minute that are distinguished; of more, those so close together (seconds) count as the later one
 _MOMENTS, _CLOSE = 240, 0.25
 
 
@@ -59,7 +59,7 @@ class RateLimits:
             self.add(key, record, 1)
 
     def add(self, key: ClientKey, record: Record, count: int) -> None:
-        """Counts so many requests, which one of this key causes; ``check`` comes before."""
+        """Counts further requests, which one of this key causes; ``check`` comes before."""
         under_way = self._under_way.setdefault(key.name, {})
         under_way[id(record)] = under_way.get(id(record), 0) + count
         self._note(key.name, count)
@@ -87,7 +87,7 @@ class RateLimits:
         return tuple(self._recent(name, ()))
 
     def check(self, key: ClientKey, count: int, others: Collection[Counts] = ()) -> None:
-        """Whether so many more requests may come beside what others have counted. Raises ClientLimited."""
+        """Whether further requests may come beside what others have counted. Raises ClientLimited."""
         under_way = self.under_way(key.name) + sum(each.under_way for each in others)
         if key.concurrent is not None and under_way + count > key.concurrent:
             words = f"This API key may have {key.concurrent} requests under way at a time; each choice counts."

@@ -167,7 +167,7 @@ class Serving:
         return found
 
     async def _admit(self, key: ClientKey, record: Record, calls: tuple[Call, ...], place: Place) -> None:
-        """Whether the client's key may make so many requests, with so much in them. Raises ClientLimited."""
+        """Whether the client's key may make these requests, with these tokens in them. Raises ClientLimited."""
         count = sum(each.choices for each in calls)
         tokens = await place(partial(_estimate, calls)) if key.has_budget else 0
         await self._limits.admit(key, record, count, tokens)

@@ -98,8 +98,8 @@ def warnings(settings: Settings, state: VolumeState, around: Surroundings) -> tu
         found.append(f"{around.egress.rstrip('.')} (set by {source}; UPSTREAM_PROXY_URL=none: no proxy)")
     if around.unanswered:
         found.append(
-            f"Upstream ({', '.join(around.unanswered)}) could not be reached, or broke off, within the last minute: is "
-            "there a way to it? 'antigravity-proxy check' tries it"
+            f"Upstream ({', '.join(around.unanswered)}) could not be reached, or broke off, within the last minute: "
+            "check the network; 'antigravity-proxy check' tests the connection"
         )
     if around.own_egress:
         found.append(f"{around.own_egress} egress proxies that accounts name for themselves fail; the log names them")
@@ -138,9 +138,14 @@ def _refused(around: Surroundings) -> list[str]:
 
 def _news(drift: tuple[Seen, ...]) -> str:
     """Unknown values, the newest first."""
-    told = [f"{each.kind} {each.name} ({each.count} times, last {_moment(each.last)})" for each in drift[:_NEWS]]
+    told = [f"{each.kind} {each.name} ({_times(each.count)}, last {_moment(each.last)})" for each in drift[:_NEWS]]
     more = f" and {len(drift) - _NEWS} more" if len(drift) > _NEWS else ""
-    return f"Upstream sends what this release doesn't know: {', '.join(told)}{more}. A newer one may"
+    words = f"Upstream sends what this release doesn't know: {', '.join(told)}{more}. A newer one may"
+    return f"{words}; PROXY_MODELS_FILE can add a model" if any(each.kind == "model" for each in drift) else words
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _moment(epoch: float) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -76,3 +78,36 @@ async def test_claudes_picker_is_offered_a_gemini_model_by_the_alias_that_is_pri
         assert "Hello from the simulated model" in ended.out, ended.everything
         asked = {request.json.get("model") for request in running.simulator.requests}
         assert "gemini-3-flash" in asked
+
+
+#: the agents of README's table, with their command here, and the further words of a run without a terminal
+README_AGENTS = {
+    "Claude Code": ("claude", "-p"),
+    "Codex": ("codex-built-in", "exec --skip-git-repo-check -"),
+}
+
+
+@pytest.mark.parametrize("name", README_AGENTS)
+@deferred(150)
+async def test_the_readmes_line_starts_the_agent_here(tmp_path: Path, name: str) -> None:
+    agent, more = README_AGENTS[name]
+    program = [str(word) for word in AGENTS[agent] if word not in ("-p", "exec", "--skip-git-repo-check", "-")]
+    if not Path(program[0]).exists() or not MODULES.exists():
+        pytest.skip("no node here")
+    table = (Path(__file__).parents[2] / "README.md").read_text()
+    line = re.search(rf"^\| {name} \| `(.*)` \|$", table, re.M)
+    assert line is not None
+    command = re.search(r"(claude|codex)$|codex(?= -c)", line[1])
+    assert command is not None
+    (tmp_path / "bin").mkdir()
+    wrapper = tmp_path / "bin" / command[0]
+    wrapper.write_text(f'#!/bin/sh\nexec {shlex.join(program)} "$@"\n')
+    wrapper.chmod(0o755)
+    home = tmp_path / "home"
+    home.mkdir()
+    async with stack(tmp_path, accounts=3) as running:
+        script = f"{line[1]} {more}".replace("8045", str(running.port))
+        path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+        ended = await run(["sh", "-c", script], home, "Say hello.", KEY=KEY, PATH=path)
+        assert ended.status == 0, ended.everything
+        assert "Hello from the simulated model" in ended.out, ended.everything

@@ -31,6 +31,7 @@ from support.containers import (
     until,
     volume,
 )
+from support.documents import blocks
 from support.volumes import copy_of, expected, reader_of, trace
 
 from antigravity_proxy.simulator.consent import CLIENT_ID, CLIENT_SECRET
@@ -275,3 +276,16 @@ def test_the_documents_lines_for_replicas_work_from_the_root_of_a_clone(clone: P
             until(lambda each=replica: each.call("antigravity-proxy", "healthcheck").returncode == 0, 60)
             assert replica.call("sh", "-c", "cat $REDIS_URL_FILE").stdout.startswith("redis://antigravity:")
     assert not (clone / "compose/compose").exists()
+
+
+def test_the_readmes_lines_serve_the_apps_accounts_from_the_root_of_a_clone(clone: Path, tmp_path: Path) -> None:
+    """Only the directory is named, as the first line says."""
+    directory = tmp_path / "data"
+    volume(directory)
+    (lines,) = blocks("README.md", "### With the app's accounts, in a container")
+    copy, up = lines.splitlines()
+    run(["sh", "-euc", copy], cwd=clone)
+    settings = clone / "compose/.env"
+    settings.write_text(settings.read_text().replace("DATA_DIR_HOST=\n", f"DATA_DIR_HOST={directory}\n"))
+    with project(Path("compose/compose.prod.yml"), tmp_path, root=clone, up=up) as found:
+        use(Client(found.ports["PROXY"]), 2)

@@ -11,6 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from antigravity_proxy import __version__
 from antigravity_proxy.settings.table import TABLE
 
 KUBERNETES = Path(__file__).parents[2] / "deploy/kubernetes"
@@ -61,7 +62,7 @@ def test_the_example_builds_to_valid_objects_in_its_namespace(version: str) -> N
     named = {(each["kind"], each["metadata"]["name"]): each for each in built}
     deployment = named["Deployment", "antigravity-proxy"]
     [container] = deployment["spec"]["template"]["spec"]["containers"]
-    assert container["image"] == "registry.example/antigravity-proxy:0.1.0"
+    assert container["image"] == f"registry.example/antigravity-proxy:{__version__}"
     variables = {each["name"] for each in container["env"]}
     assert {"READONLY_MODE", "PROXY_API_KEY_FILE", "GOOGLE_CLIENT_SECRET_FILE"} <= variables
     policy = named["NetworkPolicy", "antigravity-proxy"]

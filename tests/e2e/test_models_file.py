@@ -32,9 +32,9 @@ async def limit_sent(running: Stack, model: str = "gemini-3-flash") -> int:
     return limit
 
 
-async def warnings(running: Stack) -> list[str]:
+async def warnings(running: Stack, about: str = "PROXY_MODELS_FILE:") -> list[str]:
     found: list[str] = (await running.request("GET", "/health")).json["warnings"]
-    return [each for each in found if "PROXY_MODELS_FILE" in each]
+    return [each for each in found if about in each]
 
 
 async def becomes(ask: Callable[[], Awaitable[object]], expected: object) -> None:
@@ -53,10 +53,13 @@ async def test_models_are_corrected_and_added_without_a_restart(
     path.write_text("")
     async with stack(tmp_path, before=offering, PROXY_MODELS_FILE=str(path)) as running:
         await becomes(lambda: limit_sent(running), 50_000)  # as upstream says
+        [unknown] = await warnings(running, "gemini-9-ultra")
+        assert unknown.endswith("A newer one may; PROXY_MODELS_FILE can add a model")
         path.write_text(LIMITED)
         await becomes(lambda: limit_sent(running), 4096)
         path.write_text(ADDED)
         await becomes(lambda: limit_sent(running, "house"), 100)
+        assert await warnings(running, "gemini-9-ultra") == []
 
         path.write_text(ADDED.replace("output", "ouput"))
         while not await warnings(running):

@@ -10,6 +10,7 @@ from support.admin import site
 from support.deferreds import deferred
 from support.vertex import entry, vertex
 
+from antigravity_proxy.admin.credentials import FREE_TIER
 from antigravity_proxy.operator import running
 from antigravity_proxy.simulator import faults
 
@@ -38,6 +39,9 @@ async def test_page_capacity_and_check_agree(tmp_path: Path) -> None:
         assert said["bad"].level == "warning"
         health = (await stack.request("GET", "/health")).json
         assert "1 of 2 credentials of gemini need somebody: the status page" in " ".join(health["warnings"])
+        state.tier = "free"  # as the id of one of its quotas may show
+        assert "1 of 2 credentials of gemini are on the free tier" in str((await stack.request("GET", "/health")).json)
+        assert FREE_TIER in (await here.get("/")).body.decode()
         for text in (page, str(capacity), str(found), str(health)):
             assert GOOD not in text
             assert BAD not in text
@@ -57,7 +61,7 @@ async def test_without_a_volume_nothing_of_it_is_missed(tmp_path: Path) -> None:
 
 @deferred(40)
 async def test_upstreams_and_credentials_have_figures_of_their_own(tmp_path: Path) -> None:
-    more = entry("limited", "gemini-key", key=f'"{GOOD}"', max_per_day="4", priority="1")
+    more = entry("limited", "gemini-key", key=f'"{GOOD}"', max_per_day="4", tier='"free"', allow_free="true")
     async with vertex(tmp_path, "machine", more=more, accounts=1, order="accounts,gemini,vertex") as running:
         running.simulator.script(faults.quota_exhausted_for("60s"))
         for model in ("gemini/gemini-3.8-flash", "vertex/claude-sonnet-4-6", "accounts/gemini-3-flash"):
@@ -89,4 +93,5 @@ async def test_upstreams_and_credentials_have_figures_of_their_own(tmp_path: Pat
         assert 3000 < told["credential_token_seconds", "machine", "vertex"] <= 3600
         assert ("credential_token_seconds", "gemini", "limited") not in told
         assert GOOD not in text
+        assert "free tier" not in " ".join(running.daemon.health.warnings()), "its file says so"
         assert running.daemon.account_services.drift.all() == ()

@@ -50,7 +50,7 @@ TROUBLES = {
     "the quota of one model": Trouble(
         lambda stack: stack.simulator.script(faults.quota_exhausted_for("3600s"), times=2), {}, 429,
         "Serving, but needs attention", f"Every account is cooling for {MODEL}: clients get 429 until ",
-        "", ("warning", f"{MODEL} (accounts): nobody can serve it until "), 0,
+        "", ("warning", f"accounts: nobody can serve {MODEL} until "), 0,
     ),
     "no way to upstream": Trouble(
         lambda stack: None, {"PROXY_INTERNAL_BASE_URLS": "http://127.0.0.1:9"}, 502,
@@ -114,5 +114,6 @@ async def test_check_fails_while_the_daemon_can_serve_nobody(tmp_path: Path) -> 
         settings = here.stack.daemon.settings
         assert {each.level for each in await running.findings(settings)} == {"ok"}
         _dead(here.stack)
-        levels = [each.level for each in await running.findings(settings) if "answers at" in each.message]
-        assert levels == ["error"]
+        found = [each.message for each in await running.findings(settings) if each.level == "error"]
+        assert "answers at" in found[0]
+        assert found[1] == "no model can be served now"

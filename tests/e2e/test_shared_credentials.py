@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.deferreds import deferred, until
-from support.redis import needs_redis, redis_server
+from support.pair import pair
+from support.redis import needs_redis
 from support.stack import Stack, replica, stack
+from twisted.internet.defer import Deferred
 
 from antigravity_proxy.canonical.verdict import Failure
+from antigravity_proxy.daemon import gemini_models
 from antigravity_proxy.simulator.faults import Fault
 
 pytestmark = needs_redis
@@ -41,18 +42,8 @@ locations = ["global", "us"]
 """
 
 
-@asynccontextmanager
-async def pair(directory: Path, file: str = FILE, **settings: str) -> AsyncIterator[tuple[Stack, Stack]]:
-    """Two daemons of one volume and one credentials file, on a Redis of their own."""
-    (directory / "redis").mkdir()
-    with redis_server(directory / "redis") as redis:
-        async with single(directory, file, REDIS_URL=redis.url, **settings) as one, replica(one) as two:
-            await until(lambda: all(_sharing(each) for each in (one, two)))
-            yield one, two
-
-
-def single(directory: Path, file: str = FILE, **settings: str) -> AbstractAsyncContextManager[Stack]:
-    """One daemon of a volume and a credentials file."""
+def given(directory: Path, file: str = FILE, **settings: str) -> dict[str, Any]:
+    """The settings of a daemon with this credentials file."""
     path, account = directory / "credentials.toml", directory / "account.json"
 
     def fill(simulator: Any) -> None:
@@ -60,13 +51,8 @@ def single(directory: Path, file: str = FILE, **settings: str) -> AbstractAsyncC
         text = file.replace("{account}", str(account)).replace("{one}", ONE).replace("{two}", TWO)
         path.write_text(text)
 
-    settings = {"PROXY_CREDENTIALS_FILE": str(path), "PROXY_UPSTREAM_ORDER": "gemini,vertex,accounts"} | settings
-    return stack(directory, before=fill, **settings)
-
-
-def _sharing(running: Stack) -> bool:
-    replicas = running.daemon.account_services.replicas
-    return not replicas.parts.link.status.trouble and replicas.parts.sync._round is None
+    order = "gemini,vertex,accounts"
+    return {"before": fill, "PROXY_CREDENTIALS_FILE": str(path), "PROXY_UPSTREAM_ORDER": order} | settings
 
 
 def standing(running: Stack) -> list[Any]:
@@ -117,7 +103,7 @@ def fault(row: str) -> Fault:
 
 @deferred(60)
 async def test_what_one_was_told_of_a_credential_the_other_asks_nobody_again(tmp_path: Path) -> None:
-    async with pair(tmp_path) as (one, two):
+    async with pair(tmp_path, **given(tmp_path)) as (one, two, _):
         for row, model in ROWS.items():
             one.simulator.script(fault(row), times=4)
             assert (await asked(one, model))[0] >= 400, row
@@ -127,7 +113,7 @@ async def test_what_one_was_told_of_a_credential_the_other_asks_nobody_again(tmp
             before = standing(one)
             await until(lambda: standing(two) == before)  # noqa: B023
             found = await asked(two, model)
-            assert found[:2] == (status, code), row
+            assert found[:2] == (status, code), (row, standing(two), [each.path for each in one.simulator.requests])
             assert found[2] == pytest.approx(after, abs=1.5), row
             assert one.simulator.requests == [], row
             forgive(one)
@@ -136,7 +122,8 @@ async def test_what_one_was_told_of_a_credential_the_other_asks_nobody_again(tmp
 
 @deferred(30)
 async def test_a_conversation_stays_with_the_upstream_that_served_it_at_another_daemon(tmp_path: Path) -> None:
-    async with pair(tmp_path, FILE.replace('"*" = ["gemini"]', '"*" = ["gemini", "vertex"]')) as (one, two):
+    file = FILE.replace('"*" = ["gemini"]', '"*" = ["gemini", "vertex"]')
+    async with pair(tmp_path, **given(tmp_path, file)) as (one, two, _):
         for key in (ONE, TWO):
             one.simulator.script(fault("O3-per-minute"), token=key)
         served = [await one.chat("a conversation", model=MODEL)]
@@ -150,7 +137,7 @@ async def test_a_conversation_stays_with_the_upstream_that_served_it_at_another_
 
 @deferred(30)
 async def test_keys_of_one_project_are_known_as_such_at_every_daemon(tmp_path: Path) -> None:
-    async with pair(tmp_path) as (one, two):
+    async with pair(tmp_path, **given(tmp_path)) as (one, two, _):
         pools = [each.daemon.account_services.official.upstreams["gemini"].pool for each in (one, two)]
         for name in ("key", "second"):
             pools[0].groups.learn(pools[0].find(name), Failure(429, consumer="projects/1"))
@@ -166,7 +153,7 @@ async def test_keys_of_one_project_are_known_as_such_at_every_daemon(tmp_path: P
 @pytest.mark.parametrize(("row", "model"), [("O3-per-minute", MODEL), ("O11-key-kind", MODEL), ("O24-no-model", MODEL)])
 @deferred(30)
 async def test_what_was_told_of_a_credential_outlasts_a_restart(tmp_path: Path, row: str, model: str) -> None:
-    async with single(tmp_path) as base:
+    async with stack(tmp_path, **given(tmp_path)) as base:
         kept = str(tmp_path / "state")
         async with replica(base, PROXY_STATE_DIR=kept) as first:
             first.simulator.script(fault(row), times=2)
@@ -176,3 +163,17 @@ async def test_what_was_told_of_a_credential_outlasts_a_restart(tmp_path: Path, 
         async with replica(base, PROXY_STATE_DIR=kept) as second:
             assert (await asked(second, model))[:2] == (status, code)
         assert base.simulator.requests == []
+
+
+@deferred(30)
+async def test_a_stop_while_models_are_asked_for_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gemini_models, "FIRST", 0.0)
+    asked_for: list[str] = []
+
+    async def never(*_: Any) -> Any:
+        asked_for.append("models")
+        await Deferred()
+
+    monkeypatch.setattr(gemini_models, "listed", never)
+    async with stack(tmp_path, GEMINI_API_KEYS=f"one={ONE}"):
+        await until(lambda: bool(asked_for))

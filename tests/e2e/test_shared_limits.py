@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.deferreds import deferred, until
-from support.redis import RedisServer, needs_redis, redis_server
-from support.stack import Answer, Stack, replica, stack
+from support.pair import pair
+from support.redis import needs_redis
+from support.stack import Answer, Stack
 from twisted.internet.defer import Deferred
 
 from antigravity_proxy.simulator.faults import Fault
@@ -26,17 +25,11 @@ def key(name: str, **fields: Any) -> ClientKey:
     return ClientKey(name, digest(f"sk-ag-{name}".encode()).decode(), datetime(2026, 1, 1, tzinfo=UTC), **fields)
 
 
-@asynccontextmanager
-async def pair(directory: Path, *keys: ClientKey) -> AsyncIterator[tuple[Stack, Stack, RedisServer]]:
+def given(directory: Path, *keys: ClientKey) -> str:
+    """The path of a file with these keys."""
     path = directory / "keys.json"
     path.write_bytes(render(keys))
-    (directory / "redis").mkdir()
-    with redis_server(directory / "redis") as redis:
-        settings = {"REDIS_URL": redis.url, "PROXY_CLIENT_KEYS_FILE": str(path)}
-        async with stack(directory, **settings) as one, replica(one) as two:
-            links = [each.daemon.account_services.replicas.parts.link for each in (one, two)]
-            await until(lambda: all(not link.status.trouble for link in links))
-            yield one, two, redis
+    return str(path)
 
 
 async def ask(running: Stack, name: str, path: str = "/v1/chat/completions", **fields: Any) -> Answer:
@@ -47,7 +40,8 @@ async def ask(running: Stack, name: str, path: str = "/v1/chat/completions", **f
 @deferred(30)
 async def test_a_minutes_requests_and_a_days_tokens_are_one_at_both(tmp_path: Path) -> None:
     often, much = key("often", requests_per_minute=3), key("much", tokens_per_day=50)
-    async with pair(tmp_path, often, much) as (one, two, _):
+    keys = given(tmp_path, often, much)
+    async with pair(tmp_path, PROXY_CLIENT_KEYS_FILE=keys) as (one, two, _):
         left = [(await ask(each, "often")).headers["x-ratelimit-remaining-requests"] for each in (one, two, one)]
         assert left == ["2", "1", "0"]
         for path in ("/v1/chat/completions", "/v1/messages"):
@@ -64,7 +58,8 @@ async def test_a_minutes_requests_and_a_days_tokens_are_one_at_both(tmp_path: Pa
 
 @deferred(30)
 async def test_a_stream_at_one_holds_the_only_place_at_the_other(tmp_path: Path) -> None:
-    async with pair(tmp_path, key("single", concurrent=1)) as (one, two, _):
+    keys = given(tmp_path, key("single", concurrent=1))
+    async with pair(tmp_path, PROXY_CLIENT_KEYS_FILE=keys) as (one, two, _):
         one.simulator.script(Fault(pause=0.5))
         answered = Deferred.fromCoroutine(ask(one, "single", stream=True))
         await until(lambda: bool(one.simulator.requests))
@@ -79,7 +74,8 @@ async def test_a_stream_at_one_holds_the_only_place_at_the_other(tmp_path: Path)
 async def test_redis_is_asked_once_where_there_is_a_limit_and_never_else(
     tmp_path: Path, name: str, questions: int
 ) -> None:
-    async with pair(tmp_path, key("free"), key("limited", concurrent=9, tokens_per_day=10**6)) as (one, _, redis):
+    keys = given(tmp_path, key("free"), key("limited", concurrent=9, tokens_per_day=10**6))
+    async with pair(tmp_path, PROXY_CLIENT_KEYS_FILE=keys) as (one, _, redis):
         redis.ask("CONFIG", "RESETSTAT")
         for number in range(4):
             assert (await ask(one, name, stream=bool(number % 2))).status == 200

@@ -17,7 +17,6 @@ import pytest
 
 #: how often a test is followed by the fixed piece of work
 _EVERY = 200
-_WORK = json.dumps([{"name": str(number), "values": list(range(number % 7))} for number in range(12_000)])
 #: that work's CPU seconds on the machine in whose seconds the bound is given
 _REFERENCE = 0.0055
 _SHOWN = 15
@@ -29,10 +28,10 @@ def cpu_seconds() -> float:
     return spent.user + spent.system + spent.children_user + spent.children_system
 
 
-def reference_work() -> float:
+def reference_work(text: str) -> float:
     """CPU seconds of the fixed piece of work: in C, where coverage's tracer costs nothing."""
     began = time.process_time()
-    json.loads(_WORK)
+    json.loads(text)
     return time.process_time() - began
 
 
@@ -56,6 +55,7 @@ class _Cost:
     def __init__(self, config: pytest.Config) -> None:
         self._bound: float = config.getoption("--cpu-bound")
         self._output: dict[str, Any] | None = getattr(config, "workeroutput", None)
+        self._work = json.dumps([{"name": str(n), "values": list(range(n % 7))} for n in range(12_000)])
         self._tests: list[tuple[float, float, str]] = []
         self._references: list[float] = []
         self._total = self._workers = 0.0
@@ -63,7 +63,7 @@ class _Cost:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         if len(self._tests) % _EVERY == 0:
-            self._references.append(reference_work())
+            self._references.append(reference_work(self._work))
         cpu, clock = cpu_seconds(), time.monotonic()
         result = yield
         self._tests.append((cpu_seconds() - cpu, time.monotonic() - clock, item.nodeid))

@@ -158,6 +158,8 @@ def test_what_cures_a_refusal_depends_on_the_publisher() -> None:
 def test_failures_of_both_forms() -> None:
     overloaded = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
     assert WIRE.judge(WIRE.read_failure(overloaded, 0.0)).cause is Cause.NO_CAPACITY
+    limited = b'{"type":"error","error":{"type":"rate_limit_error","message":"x"}}'
+    assert WIRE.read_failure(limited, 1795867200.0).daily_resets
     daily = WIRE.read_failure(b'{"error":{"code":429}}', 1795867200.0, http_status=429)
     assert len(daily.daily_resets) == 2
     assert WIRE.verdict(Cause.SILENT).cause is Cause.SILENT
