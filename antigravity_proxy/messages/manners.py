@@ -14,8 +14,9 @@ from antigravity_proxy.canonical.wire import Beta, Fix, Quirk
 VERSION, NEWER_VERSION = "vertex-2023-10-16", "2026-10-21"
 #: the name of a beta, which may be used in a header, and how many one request may have
 BETA, MAX_BETAS = re.compile(r"[A-Za-z0-9._-]{1,64}"), 32
-#: what a message quotes, such as "Unexpected value(s) `a, b` for the `anthropic-beta` header"
-_QUOTED = re.compile(r"[`'\"]([^`'\"\n]{1,2048})[`'\"]")
+#: what a message quotes, such as "Unexpected value(s) `a, b` for the `anthropic-beta` header"; and names with dates
+_QUOTED = re.compile(r"([`'\"])([^`'\"\n]{1,2048})\1")
+_DATED = re.compile(r"\b[A-Za-z0-9-]{1,50}-20\d\d-\d\d-\d\d\b")
 _CURES: tuple[tuple[re.Pattern[str], Quirk], ...] = (
     (re.compile(r"anthropic-?beta|beta header"), Quirk.NO_BETAS),
     (re.compile(r"\bsignature\b|(?:expected|must be) \W?(?:thinking|redactedthinking)"), Quirk.LOST_SIGNATURES),
@@ -50,11 +51,11 @@ def fixes_for(message: str) -> frozenset[Fix]:
     quirk = next((quirk for pattern, quirk in _CURES if pattern.search(words)), None)
     if quirk is None:
         return frozenset()
-    named = _quoted_betas(message) if quirk is Quirk.NO_BETAS else ()
+    named = _named_betas(message) if quirk is Quirk.NO_BETAS else ()
     return frozenset(map(Beta, named)) or frozenset({quirk})
 
 
-def _quoted_betas(message: str) -> list[str]:
-    quoted = ",".join(_QUOTED.findall(message))
-    names = (name.strip() for name in quoted.split(","))
+def _named_betas(message: str) -> list[str]:
+    quoted = ",".join(text for _, text in _QUOTED.findall(message))
+    names = dict.fromkeys([*(name.strip() for name in quoted.split(",")), *_DATED.findall(message)])
     return [name for name in names if BETA.fullmatch(name) and name.lower() != Quirk.NO_BETAS.value][:MAX_BETAS]

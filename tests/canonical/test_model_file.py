@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from time import process_time
 
 import pytest
@@ -159,3 +161,10 @@ def test_upstreams_word_beats_the_bundled_file_and_the_operators_beats_that() ->
     assert table.official_model("gemini-3.8-flash", "gemini", "", offer).thinking == Thinking(1, 9)
     assert table.official_model("gemini-3.8-flash", "vertex", "", offer).output == 7
     assert table.official_model("gemini-3.7-flash", "gemini", "", offer).thinking is None
+
+
+def test_the_references_examples_are_files_that_are_taken() -> None:
+    text = (Path(__file__).parents[2] / "docs/reference/models.md").read_text()
+    examples = re.findall(r"```toml\n(.*?)```", text, re.S)
+    assert len(examples) == 3
+    assert all(parse(example).corrected for example in examples)

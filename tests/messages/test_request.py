@@ -292,6 +292,8 @@ def test_what_cures_a_refusal(message: str, quirk: Quirk | None, lasting: bool) 
         ("'x-2026, y'", {"x-2026", "y"}),
         ('"x-2026"', {"x-2026"}),
         ("`no beta`, `x-2026`", {"x-2026"}),
+        ("that this model doesn't know, `x-2026`,", {"x-2026"}),
+        ("x-2026-01-01, y-2025-12-31", {"x-2026-01-01", "y-2025-12-31"}),
     ],
 )
 def test_of_betas_those_alone_go_that_are_named(named: str, expected: set[str]) -> None:
