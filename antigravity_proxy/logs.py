@@ -5,6 +5,7 @@ Types that hide themselves (``secret.Secret``) are the first defence; the patter
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import re
@@ -80,6 +81,10 @@ def clean(text: str, longest: int) -> str:
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
+#: lines that wait to be written together
+MOST_WAITING = 256
+
+
 class Output:
     """The output of log lines: stdout, or a file. A reader that is gone, or a full disk, does not stop the daemon.
 
@@ -89,17 +94,33 @@ class Output:
     def __init__(self, path: str | None) -> None:
         self._path = None if path is None else os.path.abspath(path)  # twistd changes its directory
         self._out: TextIO = sys.stdout if path is None else _appended(path)
+        self._waiting: list[str] = []
+        atexit.register(self.flush)
 
     def write(self, line: str) -> None:
-        """Writes a line, which ends with a line break."""
+        """Writes a line, which ends with a line break, behind those that wait."""
+        self._waiting.append(line)
+        self.flush()
+
+    def write_soon(self, line: str) -> None:
+        """Keeps a line for the next ``flush``, which somebody has to see to: many together cost one system call."""
+        self._waiting.append(line)
+        if len(self._waiting) >= MOST_WAITING:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what waits."""
+        lines = "".join(self._waiting)
+        self._waiting.clear()
         try:
-            self._out.write(line)
+            self._out.write(lines)
             self._out.flush()
         except (OSError, ValueError):
             return
 
     def reopen(self) -> None:
         """Reopens the file: the old one may have been moved away. If that fails, the old one stays in use."""
+        self.flush()
         if self._path is None:
             return
         try:

@@ -13,7 +13,7 @@ import pytest
 from twisted.logger import Logger, LogLevel, LogPublisher
 from twisted.python.failure import Failure
 
-from antigravity_proxy.logs import Output, clean, observer, one_line, redact, timestamp
+from antigravity_proxy.logs import MOST_WAITING, Output, clean, observer, one_line, redact, timestamp
 from antigravity_proxy.secret import Secret
 
 
@@ -148,9 +148,12 @@ def test_a_file_is_written_to_and_opened_anew_after_its_rotation(tmp_path: Path)
     out.write("one\n")
     path.rename(tmp_path / "log.1")
     out.write("two\n")
+    for _ in range(MOST_WAITING):
+        out.write_soon("")
+    out.write_soon("soon\n")
     out.reopen()
     out.write("three \udcff\n")
-    assert (tmp_path / "log.1").read_text() == "one\ntwo\n"
+    assert (tmp_path / "log.1").read_text() == "one\ntwo\nsoon\n"
     assert path.read_text() == "three \\udcff\n"
     assert path.stat().st_mode & 0o007 == 0
 

@@ -37,7 +37,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, tree)
     for name in ("antigravity_proxy", "twisted", "benchmarks", "deploy"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "dropin.cache"))
-    run(sys.executable, "-m", "build", "--outdir", work / "out", tree)
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", work / "out", tree)
     return work / "out"
 
 

@@ -15,6 +15,10 @@ from antigravity_proxy.canonical.credential import ACCOUNTS
 from antigravity_proxy.telemetry.why import MOST, WhyLog
 from antigravity_proxy.web.key_ring import keys_shown
 
+_ORDER = (
+    ". The first in the order is taken, unless the conversation is bound to another. This is the order just after the "
+    "choice, with this request under way"
+)
 UNKNOWN = f"No such request is remembered: the last {MOST:,} that asked a model are, in memory, until the daemon ends."
 
 
@@ -113,7 +117,7 @@ def explanation(known: Mapping[str, Any]) -> list[Tag]:
         if board["accounts"] > board["lookedAt"]:
             words += f"; there are {board['accounts']:,}"
         if board["couldServe"]:
-            words += ". The first in the order is taken, unless the conversation is bound to another"
+            words += _ORDER
         found.append(tags.p(f"{words}."))
         places = [
             Row((str(line["place"] or "-"), line["account"], line["why"], line["until"] or "", "yes" * line["tried"]))

@@ -8,12 +8,12 @@ import click
 
 from antigravity_proxy.cli.common import data_dir_option, start_of
 
-_url = click.option("--url", help="The daemon's admin listener (default: at OAUTH_LISTEN_HOST and OAUTH_LISTEN_PORT).")
+_url = click.option("--url", help="URL of the daemon's admin pages (default: OAUTH_LISTEN_HOST and OAUTH_LISTEN_PORT).")
 
 
 @click.group()
 def accounts() -> None:
-    """The volume's accounts."""
+    """List and change the volume's accounts."""
 
 
 @accounts.command("pause")
@@ -21,9 +21,10 @@ def accounts() -> None:
 @_url
 @click.argument("account")
 def pause_account(data_dir: Path | None, url: str | None, account: str) -> None:
-    """Has the running daemon leave ACCOUNT alone; requests that it serves go on to their end.
+    """Stop using ACCOUNT until it is resumed.
 
-    ACCOUNT is its id, a beginning of that, or its e-mail address. The desktop app is not concerned.
+    ACCOUNT is an id, the beginning of one, or an e-mail address. Running requests finish. The desktop app is not
+    affected.
     """
     _change("pause", data_dir, url, account)
 
@@ -34,9 +35,10 @@ def pause_account(data_dir: Path | None, url: str | None, account: str) -> None:
 @click.option("--all", "everybody", is_flag=True, help="Use all accounts again after a ban (PROXY_ON_TERMS_BAN).")
 @click.argument("account", required=False)
 def resume_account(data_dir: Path | None, url: str | None, everybody: bool, account: str | None) -> None:
-    """Has the running daemon use a paused ACCOUNT again.
+    """Use a paused ACCOUNT again.
 
-    With --all it ends the rest that began when Google barred an account; what somebody has paused stays so.
+    With --all, all accounts that were put on hold when Google barred one are used again. Accounts that an operator
+    has paused stay paused.
     """
     if everybody == (account is not None):
         raise click.UsageError("Name one ACCOUNT, or use --all.")
@@ -48,17 +50,20 @@ def resume_account(data_dir: Path | None, url: str | None, everybody: bool, acco
 @_url
 @click.argument("account")
 def reset_account(data_dir: Path | None, url: str | None, account: str) -> None:
-    """Has the running daemon try ACCOUNT again at once, whatever set it aside."""
+    """Clear the cooldowns and errors of ACCOUNT."""
     _change("reset", data_dir, url, account)
 
 
 @accounts.command("remove")
 @data_dir_option
 @_url
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.argument("account")
 def remove_account(data_dir: Path | None, url: str | None, yes: bool, account: str) -> None:
-    """Has the running daemon remove ACCOUNT from the data directory, for the desktop app too."""
+    """Remove ACCOUNT from the data directory.
+
+    The desktop app loses it too.
+    """
     if not yes:
         click.confirm(f"Remove {account}? To use it again, somebody has to sign in with it", abort=True)
     _change("remove", data_dir, url, account)
@@ -66,10 +71,10 @@ def remove_account(data_dir: Path | None, url: str | None, yes: bool, account: s
 
 @accounts.command("list")
 @data_dir_option
-@click.option("--json", "as_json", is_flag=True, help="A JSON array.")
-@click.option("--show", is_flag=True, help="E-mail addresses in full. Tokens are never shown.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.option("--show", is_flag=True, help="Show complete e-mail addresses. Tokens are never shown.")
 def list_accounts(data_dir: Path | None, as_json: bool, show: bool) -> None:
-    """Lists every row, and why one can't serve."""
+    """List every account and why it can't be used."""
     import msgspec
 
     from antigravity_proxy.operator import accounts, check

@@ -13,25 +13,32 @@ _keys_file = click.option(
     "--file",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file of clients' keys (default: PROXY_CLIENT_KEYS_FILE).",
+    help="File with clients' keys (default: PROXY_CLIENT_KEYS_FILE).",
 )
 
 
 @click.group("client-key")
 def client_key() -> None:
-    """Clients' own keys, each with a name and its limits. The daemon follows their file."""
+    """Manage clients' own keys.
+
+    Each has a name and limits. The daemon watches their file.
+    """
 
 
 @client_key.command("add")
 @data_dir_option
 @_keys_file
 @click.argument("name")
-@click.option("--expires", metavar="WHEN", help="90d, 12h, 4w, or a date such as 2027-01-31 (UTC).")
-@click.option("--requests-per-minute", type=click.IntRange(1, 100_000), help="Requests within any minute.")
-@click.option("--concurrent", type=click.IntRange(1, 100_000), help="Requests under way at a time, streams above all.")
-@click.option("--tokens-per-day", type=click.IntRange(1, 10**12), help="Tokens a UTC day, input and output.")
-@click.option("--tokens-per-month", type=click.IntRange(1, 10**12), help="Tokens a calendar month (UTC).")
-@click.option("--models", metavar="PATTERNS", default="", help="Models it may use, such as 'gemini-*,claude-sonnet-*'.")
+@click.option("--expires", metavar="WHEN", help="Expiry: 90d, 12h, 4w, or a date such as 2027-01-31 (UTC).")
+@click.option("--requests-per-minute", type=click.IntRange(1, 100_000), help="Maximum requests per minute.")
+@click.option("--concurrent", type=click.IntRange(1, 100_000), help="Maximum concurrent requests, streams included.")
+@click.option("--tokens-per-day", type=click.IntRange(1, 10**12), help="Maximum tokens per UTC day, input and output.")
+@click.option(
+    "--tokens-per-month",
+    type=click.IntRange(1, 10**12),
+    help="Maximum tokens per calendar month (UTC).",
+)
+@click.option("--models", metavar="PATTERNS", default="", help="Allowed models, such as 'gemini-*,claude-sonnet-*'.")
 def add_client_key(
     data_dir: Path | None,
     file: Path | None,
@@ -43,7 +50,10 @@ def add_client_key(
     tokens_per_month: int | None,
     models: str,
 ) -> None:
-    """Makes a key for the client NAME, and prints it: this once, since only its hash is kept."""
+    """Create a key for the client NAME and print it.
+
+    It is printed once: only its hash is stored.
+    """
     from antigravity_proxy.operator import client_keys
     from antigravity_proxy.web import client_keys_writing
 
@@ -69,9 +79,9 @@ def add_client_key(
 @client_key.command("list")
 @data_dir_option
 @_keys_file
-@click.option("--json", "as_json", is_flag=True, help="A JSON array.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def list_client_keys(data_dir: Path | None, file: Path | None, as_json: bool) -> None:
-    """Lists the clients' keys by name, with their limits; never a key."""
+    """List the keys' names and limits."""
     from antigravity_proxy.operator import client_keys
     from antigravity_proxy.web import client_keys_writing
 
@@ -87,7 +97,10 @@ def list_client_keys(data_dir: Path | None, file: Path | None, as_json: bool) ->
 @_keys_file
 @click.argument("name")
 def revoke_client_key(data_dir: Path | None, file: Path | None, name: str) -> None:
-    """Takes the key of the client NAME out of force: within a second, where the daemon runs."""
+    """Revoke the key of the client NAME.
+
+    A running daemon refuses it within two seconds.
+    """
     from antigravity_proxy.operator import client_keys
     from antigravity_proxy.web import client_keys_writing
 

@@ -17,7 +17,7 @@ WRONG = 1
 data_dir_option = click.option(
     "--data-dir",
     type=click.Path(readable=False, path_type=Path),
-    help="The credential volume (default: ANTIGRAVITY_DATA_DIR, else where the desktop app keeps it).",
+    help="The credential volume (default: ANTIGRAVITY_DATA_DIR, else the desktop app's directory).",
 )
 
 

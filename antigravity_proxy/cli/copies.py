@@ -15,7 +15,9 @@ from antigravity_proxy.cli.common import data_dir_option, start_of
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--keep", type=click.IntRange(min=1), help="Keep this many backups and remove older ones.")
 def backup(data_dir: Path | None, directory: Path, keep: int | None) -> None:
-    """Backs the volume up into DIRECTORY: database, configuration and keys, in one checked file.
+    """Back up the volume into DIRECTORY.
+
+    Database, configuration and keys are written into one verified file.
 
     The desktop app may be running. The file holds everything that the accounts need: keep it safe.
     """
@@ -33,10 +35,10 @@ def backup(data_dir: Path | None, directory: Path, keep: int | None) -> None:
 @click.command()
 @data_dir_option
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--force", is_flag=True, help="Replace accounts that are there, also while the desktop app runs.")
-@click.option("--resume", is_flag=True, help="Finish a restore that was interrupted.")
+@click.option("--force", is_flag=True, help="Replace existing accounts, even while the desktop app runs.")
+@click.option("--resume", is_flag=True, help="Finish an interrupted restore.")
 def restore(data_dir: Path | None, file: Path | None, force: bool, resume: bool) -> None:
-    """Puts the backup FILE back into the data directory: whole, or not at all."""
+    """Restore the backup FILE, completely or not at all."""
     from antigravity_proxy.operator import restore
 
     if (file is None) != resume:
@@ -55,7 +57,10 @@ def restore(data_dir: Path | None, file: Path | None, force: bool, resume: bool)
 @data_dir_option
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 def export(data_dir: Path | None, directory: Path) -> None:
-    """Brings DIRECTORY up to the volume's state, for rsync: always consistent there, unlike the live directory."""
+    """Export the volume into DIRECTORY, for rsync.
+
+    Unlike the live directory, the export is always consistent. Unchanged files are not touched.
+    """
     from antigravity_proxy.operator.export import export
 
     volume = export(start_of(data_dir).places, directory)

@@ -9,15 +9,17 @@ from antigravity_proxy.cli.common import start_of
 
 @click.group()
 def credentials() -> None:
-    """Official credentials: Gemini API keys and Vertex AI."""
+    """Show Gemini API keys and Vertex AI credentials."""
 
 
 @credentials.command("list")
-@click.option("--json", "as_json", is_flag=True, help="A JSON array.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def list_credentials(as_json: bool) -> None:
-    """Lists every credential of GEMINI_API_KEYS, PROXY_CREDENTIALS_FILE and PROXY_VERTEX_ADC; never a key.
+    """List the official credentials; never a key.
 
-    Whether they work is what 'antigravity-proxy check' asks upstream.
+    They come from GEMINI_API_KEYS, PROXY_CREDENTIALS_FILE and PROXY_VERTEX_ADC.
+
+    'antigravity-proxy check' tests them with upstream.
     """
     import msgspec
 

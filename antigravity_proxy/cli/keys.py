@@ -13,13 +13,19 @@ from antigravity_proxy.cli.common import data_dir_option, start_of
 
 @click.group()
 def key() -> None:
-    """The volume's master keys. None is ever printed."""
+    """Check and export the volume's master keys.
+
+    No key is ever printed.
+    """
 
 
 @key.command("check")
 @data_dir_option
 def check_keys(data_dir: Path | None) -> None:
-    """Says which key opens how many rows. Exit status 1 if one stays sealed."""
+    """Report how many rows each key opens.
+
+    Exit status 1 if a row can't be opened.
+    """
     from antigravity_proxy.operator import keys
 
     start = start_of(data_dir)
@@ -34,9 +40,12 @@ def check_keys(data_dir: Path | None) -> None:
 
 @key.command("export")
 @data_dir_option
-@click.option("--all", "take_all", is_flag=True, help="Also keys that open no row.")
+@click.option("--all", "take_all", is_flag=True, help="Export keys that open no row too.")
 def export_key(data_dir: Path | None, take_all: bool) -> None:
-    """On the desktop host: puts the app's key from the system's keychain into .keys/ of the data directory."""
+    """Export the app's key from the system's keychain.
+
+    Run it on the desktop host; it writes into .keys/ of the data directory.
+    """
     from antigravity_proxy.operator import keys
     from antigravity_proxy.operator.keychain import of_platform
 

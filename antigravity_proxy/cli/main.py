@@ -39,18 +39,21 @@ SETUPS = ("claude", "codex", "codex-built-in", "gemini", "opencode", "openai", "
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="antigravity-proxy %(version)s")
 def command() -> None:
-    """Operates antigravity-proxy. The daemon itself is `twistd antigravity`."""
+    """Operate antigravity-proxy. `twistd antigravity` starts the daemon itself."""
 
 
 @command.command()
 @click.option(
-    "--port", type=click.IntRange(0, 65_535), default=8045, show_default=True, help="The API's port; 0: a free one."
+    "--port", type=click.IntRange(0, 65_535), default=8045, show_default=True, help="Port of the API; 0: any free port."
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="The API's address; 0.0.0.0 in a container.")
-@click.option("--url", default="", help="The URL to print, where a container's port is mapped to another.")
-@click.option("--official", is_flag=True, help="By an API key alone, without a credential volume.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of the API; 0.0.0.0 in a container.")
+@click.option("--url", default="", help="The URL to print, if a container's port is mapped to another.")
+@click.option("--official", is_flag=True, help="With an API key only, without a credential volume.")
 def demo(port: int, host: str, url: str, official: bool) -> None:
-    """The real daemon on a simulated Google: no account, no network."""
+    """Run the daemon with a simulated Google.
+
+    It needs no account and no network.
+    """
     from antigravity_proxy.demo import run
 
     sys.exit(run(port, host, url, official=official))
@@ -58,11 +61,11 @@ def demo(port: int, host: str, url: str, official: bool) -> None:
 
 @command.command()
 @data_dir_option
-@click.option("--url", help="The page to ask (default: the daemon's /health, where its settings have it listen).")
+@click.option("--url", help="URL to ask (default: /health at the address in the daemon's settings).")
 def healthcheck(data_dir: Path | None, url: str | None) -> None:
-    """Asks /health: exit status 0 when it is well, else 1.
+    """Ask /health; exit status 0 or 1.
 
-    Without --url it must be this daemon that answers: another program on its port is status 1.
+    Without --url, an answer of another program on the daemon's port is status 1.
     """
     from antigravity_proxy.operator import healthcheck
 
@@ -77,10 +80,13 @@ def healthcheck(data_dir: Path | None, url: str | None) -> None:
 
 @command.command()
 @click.argument("client", type=click.Choice(SETUPS))
-@click.option("--url", help="Where clients reach the API (default: PROXY_HOST and PROXY_PORT, seen from this machine).")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object: files, environment, notes.")
+@click.option("--url", help="URL of the API for clients (default: PROXY_HOST and PROXY_PORT).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: files, environment, notes.")
 def setup(client: str, url: str | None, as_json: bool) -> None:
-    """Prints what to write where, so that a client talks to the proxy. Writes nothing, and shows no key."""
+    """Print the configuration of a client.
+
+    It prints files and variables that connect the client to the proxy. It writes nothing and shows no key.
+    """
     from antigravity_proxy.operator.healthcheck import on_this_machine
     from antigravity_proxy.web import client_setup
 
@@ -94,10 +100,12 @@ def setup(client: str, url: str | None, as_json: bool) -> None:
 @command.command()
 @data_dir_option
 @click.option("--watch", is_flag=True, help="Keep running and report every change, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a report, in one line.")
+@click.option("--json", "as_json", is_flag=True, help="Print each report as one line of JSON.")
 @click.option("--offline", is_flag=True, help="Do not check whether Google's hosts can be reached.")
 def check(data_dir: Path | None, watch: bool, as_json: bool, offline: bool) -> None:
-    """Checks settings, volume, keys, every account, and the connection to upstream.
+    """Check settings, accounts and connections.
+
+    It reads settings, volume, keys and every account as the daemon does, and connects to upstream.
 
     Exit status 0: the daemon would serve; 1: something is wrong; 2: wrong options.
     """
@@ -130,9 +138,10 @@ def check(data_dir: Path | None, watch: bool, as_json: bool, offline: bool) -> N
 @command.command()
 @data_dir_option
 def login(data_dir: Path | None) -> None:
-    """Adds a Google account from a machine without a browser: prints a URL, takes the address it ends at.
+    """Add a Google account without a local browser.
 
-    The data directory must be writable; the daemon need not run.
+    It prints a URL to open in any browser, and asks for the address that the browser is sent to. The data directory
+    must be writable; the daemon need not run.
     """
     from twisted.internet.task import react
 

@@ -16,14 +16,16 @@ from antigravity_proxy.cli.common import data_dir_option, start_of
     "state_dirs",
     type=click.Path(readable=False, path_type=Path),
     multiple=True,
-    help="A state directory (default: PROXY_STATE_DIR). Several, one a replica, are added up.",
+    help="State directory (default: PROXY_STATE_DIR). Several, one for each replica, are added up.",
 )
 @click.option("--by", default="day", show_default=True, help="Group by any of day,key,account,upstream,model.")
 @click.option("--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="Number of days (UTC).")
-@click.option("--json", "form", flag_value="json", help="One JSON object.")
-@click.option("--csv", "form", flag_value="csv", help="A line for each row.")
+@click.option("--json", "form", flag_value="json", help="Print one JSON object.")
+@click.option("--csv", "form", flag_value="csv", help="Print CSV, one line for each row.")
 def usage(data_dir: Path | None, state_dirs: tuple[Path, ...], by: str, days: int, form: str | None) -> None:
-    """Requests, failures and tokens, from the state directory; the daemon need not run.
+    """Report requests, failures and tokens.
+
+    It reads the state directory; the daemon need not run.
 
     The last seconds of a running daemon are not included: GET /usage has them.
     """

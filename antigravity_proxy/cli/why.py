@@ -11,13 +11,15 @@ from antigravity_proxy.cli.common import data_dir_option, start_of
 
 @click.command()
 @data_dir_option
-@click.option("--url", help="The daemon's admin listener (default: as its settings say, on this machine).")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--url", help="URL of the daemon's admin pages (default: from its settings, on this machine).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.argument("request_id")
 def why(data_dir: Path | None, url: str | None, as_json: bool, request_id: str) -> None:
-    """Explains the request REQUEST_ID, from the running daemon's memory. Its answer carried the id as x-request-id.
+    """Explain which accounts a request used, and why.
 
-    The last few thousand are remembered, in memory: after a restart none is.
+    REQUEST_ID is in the answer's x-request-id or request-id header.
+
+    The last few thousand requests are remembered; a restart clears them.
     """
     import msgspec
 

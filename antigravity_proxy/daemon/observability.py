@@ -42,7 +42,9 @@ class Observability(MultiService):
         self.ledger = Ledger(reactor.seconds)
         self.metrics = Metrics()
         self.loop = LoopWatch(reactor, self.metrics.lag.observe)
-        self._access = AccessLog(self.output, settings.log_format, epoch, detailed=settings.log_level == "debug")
+        self._access = AccessLog(
+            self.output, settings.log_format, epoch, detailed=settings.log_level == "debug", clock=reactor
+        )
         if settings.log_level in ("debug", "info"):
             self.ledger.observe(self._access)
         self.ledger.observe(self.metrics)
@@ -61,6 +63,11 @@ class Observability(MultiService):
         traces.setServiceParent(self)
         self.ledger.new_trace = traces.new_trace
         self.ledger.observe(traces)
+
+    def stopService(self) -> Any:
+        """Stops them all; no line of the log is left waiting."""
+        self._access.stop()
+        return super().stopService()
 
     def log_observer(self) -> ILogObserver:
         """The writer of log events."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Raw
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
@@ -42,7 +43,9 @@ class GeminiApi(OfficialWire):
 
     def embeddings(self, call: EmbeddingCall, model: Model) -> list[bytes]:
         """As Embeds'."""
-        return [embedding.batch(call, model)]
+        name = Raw(msgspec.json.encode(f"models/{model.id}"))
+        pairs = zip(call.contents, call.options, strict=True)
+        return [embedding.batch({"model": name, "content": content, **options} for content, options in pairs)]
 
     def embed(self, access: Access, model: Model, body: bytes) -> UpstreamRequest:
         """As Embeds'."""

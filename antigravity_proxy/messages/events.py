@@ -27,6 +27,8 @@ _FINISH = {
 _NO_ARGUMENTS = Raw(b"{}")
 #: events that do not belong to a message
 _NOT_TOLD = frozenset({"ping", "message"})
+#: a candidate without content
+_NOTHING_NEW = (Candidate(),)
 #: events that wait for content at most
 _MOST_HELD = 64
 #: a larger index is invalid
@@ -258,14 +260,19 @@ class MessageReader(EventReader):
         kind = event.get("type")
         if not isinstance(kind, str) or not kind.isidentifier() or kind in _NOT_TOLD:
             return chunk
-        self._events.append((kind, payload if b"\n" not in payload else msgspec.json.encode(event)))
-        if not chunk.candidates and kind != "content_block_delta" and len(self._events) < _MOST_HELD:
+        events = self._events
+        events.append((kind, payload if b"\n" not in payload else msgspec.json.encode(event)))
+        if kind != "content_block_delta" and not chunk.candidates and len(events) < _MOST_HELD:
             return chunk
-        events, self._events = tuple(self._events), []
-        return MessageChunk(chunk.candidates or (Candidate(),), chunk.usage_metadata, events=events)
+        self._events = []
+        return MessageChunk(chunk.candidates or _NOTHING_NEW, chunk.usage_metadata, events=tuple(events))
 
     def _argue(self, text: str) -> None:
         """Nobody needs a call whole."""
+
+    def _said(self, text: str, citations: Any) -> list[Part]:
+        """Nor what the text rests on: the events say that."""
+        return [Part(text=text)] if text else []
 
     @staticmethod
     def _written(chunk: Chunk) -> Chunk:

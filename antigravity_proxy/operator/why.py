@@ -29,7 +29,8 @@ def _lines(known: Mapping[str, Any]) -> Iterator[str]:
     for board in known["standings"]:
         yield ""
         where = f" at {board['upstream']}" if board["upstream"] else ""
-        yield f"for {board['model']}{where}, {board['couldServe']} of {board['lookedAt']} could serve:"
+        able = f"{board['couldServe']} of {board['lookedAt']} could serve"
+        yield f"for {board['model']}{where}, {able}, just after the choice:"
         for line in board["lines"]:
             place = f"{line['place']}." if line["place"] else "-"
             until = f", until {line['until']}" if line["until"] else ""

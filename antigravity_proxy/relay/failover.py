@@ -83,7 +83,7 @@ class Failover:
         self._legs = legs
         self._client = client
         self._repair = repair
-        self._tried: set[AccountState] = set()
+        self._tried: dict[AccountState, None] = {}  # an empty set takes three times as much
         self._seen: list[Verdict] = []
         self._budget = RetryBudget(context.clock.seconds())
         self._every = [Doubts(context.clock, up.refusals, up.pool, model, system) for up, model, _ in legs]
@@ -186,7 +186,7 @@ class Failover:
             raise ClientGone
         lease: Lease | None = None
         if not self._client.started and (refusal := self._doubts.judge(state, verdict)) is not verdict:
-            self._tried.add(state)
+            self._tried[state] = None
             if refusal.step is Step.OTHER_ACCOUNT:
                 lease = self._lease() if self._in_time() else None
                 refusal = refusal if lease is not None else self._doubts.alone()
@@ -201,7 +201,7 @@ class Failover:
         if verdict.about_host:
             self._upstream.bases.failed(base, self._context.clock.seconds())
         if verdict.skips_group:
-            self._tried.update(self._pool.groups.members(state))
+            self._tried.update(dict.fromkeys(self._pool.groups.members(state)))
         if self._client.started or verdict.step is Step.STOP:
             self._pool.penalise(state, self._model, verdict, held.location)
         elif verdict.step is Step.REPAIR:
@@ -241,7 +241,7 @@ class Failover:
         self._base += 1
         if verdict.never_sent:  # this account has received nothing: it is as good as before
             return self._again(state) if may else None
-        self._tried.add(state)
+        self._tried[state] = None
         self._pool.penalise(state, self._model, verdict)
         if not may:
             return None
@@ -256,7 +256,7 @@ class Failover:
     def _next_upstream(self, state: AccountState, verdict: Verdict) -> Lease | None:
         """The next leg; with none, and where the model is only short of capacity, a credential of another group."""
         may = self._budget.spend_trouble() and self._in_time()
-        self._tried.update(self._pool.groups.members(state))
+        self._tried.update(dict.fromkeys(self._pool.groups.members(state)))
         if self._budget.once("rest"):  # its steps count requests, not attempts
             self._pool.penalise(state, self._model, verdict)
         if not may:
@@ -272,17 +272,17 @@ class Failover:
         may = (not verdict.about_capacity or self._budget.spend_trouble()) and self._in_time()
         self._pool.penalise(state, self._model, verdict, held.location)
         if not may:
-            self._tried.add(state)
+            self._tried[state] = None
             return None
         lease = self._pool.again(state, self._model) if state.credential.locations else None
         if lease is not None:
             return lease
-        self._tried.add(state)
+        self._tried[state] = None
         return self._lease() or self._next_leg() or await self._later()
 
     async def _next_account(self, state: AccountState, verdict: Verdict) -> Lease | None:
         """The next untried account; with none, what may still be done on this one, each once a request."""
-        self._tried.add(state)
+        self._tried[state] = None
         if verdict.step in _NEXT:
             self._pool.penalise(state, self._model, verdict)
         if verdict.step is Step.PROJECT:
@@ -321,7 +321,7 @@ class Failover:
         """
         self._pool.penalise(state, self._model, verdict)
         mine = state.credential.egress
-        self._tried.update(s for s in self._pool.states if s.credential.egress == mine)
+        self._tried.update((s, None) for s in self._pool.states if s.credential.egress == mine)
         is_dead = verdict.about_egress
         if not self._in_time() or not (is_dead or self._budget.once("egress")):
             return None

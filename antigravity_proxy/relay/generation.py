@@ -91,7 +91,7 @@ class Generation:
             at = next((i for i, leg in enumerate(legs) if leg.upstream.pool.free_in(leg.model) == 0), 0)
         await self._prepare(self._route[at])
         failover = Failover(self._context, legs, self._client, self._repair, self._system)
-        await failover.run(lambda lease, base: self._attempt(self._route[failover.at], lease, base))
+        await failover.run(partial(self._attempt, failover))
         self._stay()
         self._remember()
         return self.answer.close()
@@ -136,7 +136,8 @@ class Generation:
         prepared = self._prepared = await self._place(self._preparing(self._call, self._quirks))
         return prepared
 
-    async def _attempt(self, model: Model, lease: Lease, base: bytes) -> None:
+    async def _attempt(self, failover: Failover, lease: Lease, base: bytes) -> None:
+        model = self._route[failover.at]
         prepared = self._prepared if model is self._model else None
         if prepared is None:
             prepared = await self._prepare(model)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from msgspec import json
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from antigravity_proxy.logs import Output, clean, timestamp
 from antigravity_proxy.telemetry.bucket import Bucket
@@ -20,6 +21,8 @@ from antigravity_proxy.telemetry.record import Record
 #: lines a second, and at once, for requests that cost their senders nothing: refused, or gone before an attempt
 _CHEAP_RATE, _CHEAP_BURST = 10.0, 50.0
 _LONGEST_NAME = 128
+#: seconds within which lines are written together
+WRITTEN_TOGETHER = 0.1
 _PLAIN = re.compile(r"[^\s\"'=\\]+")
 
 
@@ -28,10 +31,21 @@ class AccessLog:
 
     ``epoch`` is the wall clock in epoch seconds. With ``detailed`` upstream's own ids of the attempts are logged
     too. Of very many refused requests only some are written; the next line has the number of the others;
-    ``left_out`` counts them all.
+    ``left_out`` counts them all. With a ``clock`` lines that come soon after one another are written together, and
+    ``stop`` ends that.
     """
 
-    def __init__(self, out: Output, form: str, epoch: Callable[[], float], *, detailed: bool = False) -> None:
+    def __init__(
+        self,
+        out: Output,
+        form: str,
+        epoch: Callable[[], float],
+        *,
+        detailed: bool = False,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        self._clock = clock
+        self._flushing: IDelayedCall | None = None
         self._out = out
         self._render = _as_json if form == "json" else _as_text
         self._epoch = epoch
@@ -49,7 +63,24 @@ class AccessLog:
         traces = [_clean(each.upstream_trace) for each in record.attempts] if self._detailed else []
         line = self._render(timestamp(self._epoch()), record, traces, self._left_out)
         self._left_out = 0
-        self._out.write(line)
+        if self._clock is None:
+            self._out.write(line)
+            return
+        self._out.write_soon(line)
+        if self._flushing is None:
+            self._flushing = self._clock.callLater(WRITTEN_TOGETHER, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = None
+        self._out.flush()
+
+    def stop(self) -> None:
+        """Writes what waits; each further line at once."""
+        self._clock = None
+        flushing, self._flushing = self._flushing, None
+        if flushing is not None:
+            flushing.cancel()
+            self._out.flush()
 
 
 def _as_text(time: str, record: Record, traces: list[str], left_out: int) -> str:

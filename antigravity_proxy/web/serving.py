@@ -207,7 +207,7 @@ class Serving:
         if name not in self._unknown and len(self._unknown) < _MOST_UNKNOWN:
             self._unknown.add(name)
             shown = one_line(name[:_SHOWN])
-            log.warn("no model is called {name}: {model} answers instead", name=shown, model=model.id)
+            log.warn("unknown model {name}: {model} is used instead", name=shown, model=model.id)
 
 
 def _estimate(calls: tuple[Call, ...]) -> int:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import gzip
 import http.client
+import json
 import re
+import socket
 import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+from msgspec import structs
 from support.deferreds import deferred, in_thread, until
+from support.redis import needs_redis, redis_server
 from support.stack import Stack, free_port, stack
 from twisted.logger import globalLogPublisher
 
@@ -21,6 +30,7 @@ from antigravity_proxy.codeassist.wire import CodeAssist
 from antigravity_proxy.relay import failover
 from antigravity_proxy.simulator import faults
 from antigravity_proxy.simulator.faults import Fault
+from antigravity_proxy.web.client_keys import ClientKey, digest, render
 
 KEY = "sk-canary-client-key"
 PROXY_PASSWORD = "canaryproxypassword"
@@ -273,6 +283,116 @@ async def test_no_secret_leaves(
     assert len(canaries.emitted.pieces) > 80
     observe(f"0 in {len(canaries.emitted.pieces)} answers and {len(told) // 1000} kB of log as {form}")
     no_leaks.clear()
+
+
+class Listening:
+    """Takes whatever is posted, such as traces."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        listening = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                data = self.rfile.read(int(self.headers["content-length"]))
+                packed = self.headers["content-encoding"] == "gzip"
+                listening.pieces.append(str(self.headers).encode() + (gzip.decompress(data) if packed else data))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *args: Any) -> None:
+                """Says nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        """Ends it."""
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def monitored(port: int, pieces: list[bytes]) -> socket.socket:
+    """Takes all that is said to the Redis at this port, until the socket is closed."""
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.sendall(b"MONITOR\r\n")
+
+    def read() -> None:
+        with contextlib.suppress(OSError):
+            while data := connection.recv(1 << 16):
+                pieces.append(data)
+
+    Thread(target=read, daemon=True).start()
+    return connection
+
+
+OFFICIAL = ["AIzaCanary-" + "c" * 28, "AQ.Canary-" + "d" * 28]
+CLIENT_KEY, PROJECT = "sk-ag-canaryclient", "canary-project"
+
+
+@needs_redis
+@pytest.mark.replicas
+@deferred(120)
+async def test_no_secret_is_in_redis_or_its_traffic_in_traces_or_in_the_state_directory(tmp_path: Path) -> None:
+    state, redis_data, account = tmp_path / "state", tmp_path / "redis", tmp_path / "account.json"
+    listening, traffic, private = Listening(), list[bytes](), list[str]()
+
+    def fill(simulator: Any) -> None:
+        simulator.project = PROJECT
+        account.write_text(simulator.service_accounts.make("one", PROJECT))
+        private.extend(json.loads(account.read_text())["private_key"].splitlines()[1:4])
+
+    (tmp_path / "credentials.toml").write_text(
+        f'[[credential]]\nname = "vertex"\nkind = "vertex-service-account"\nfile = "{account}"\n'
+        '[route]\n"gemini-3.5-flash" = ["vertex"]\n"gemini-3.8-flash" = ["gemini"]\n'
+    )
+    key = ClientKey("canary-client", digest(CLIENT_KEY.encode()).decode(), datetime(2026, 1, 1, tzinfo=UTC))
+    (tmp_path / "keys.json").write_bytes(render((structs.replace(key, concurrent=5, tokens_per_day=10**9),)))
+    redis_data.mkdir()
+    with redis_server(redis_data) as redis, contextlib.closing(monitored(redis.port, traffic)):
+        settings = {
+            "REDIS_URL": redis.url,
+            "PROXY_STATE_DIR": str(state),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": listening.url,
+            "GEMINI_API_KEYS": f"one={OFFICIAL[0]},two={OFFICIAL[1]}",
+            "PROXY_CREDENTIALS_FILE": str(tmp_path / "credentials.toml"),
+            "PROXY_CLIENT_KEYS_FILE": str(tmp_path / "keys.json"),
+        }
+        async with stack(tmp_path, accounts=0, api_key=KEY, before=fill, **settings) as running:
+            for n in range(ACCOUNTS):
+                tokens = {"access_token": f"ya29.canary-access-{n}", "refresh_token": f"1//canary-refresh-{n}"}
+                running.volume.add(n, expires_at=0.0 if n else 4e9, **tokens)
+            await until(lambda: len(running.daemon.pool.states) == ACCOUNTS)
+            canaries = Canaries(running, 0, tmp_path)
+            await canaries.in_each_dialect()
+            for fault in (*echoes(), faults.barred()):
+                await canaries.in_each_dialect(*[fault] * 3)
+                running.daemon.pool.terms_rest.end()
+            said = {"messages": [{"role": "user", "content": f"say {PROMPT}"}]}
+            for model in ("gemini-3-flash", "gemini-3.5-flash", "gemini-3.8-flash"):
+                for fault in (None, *echoes()):
+                    if fault is not None:
+                        running.simulator.script(fault)
+                    await canaries.ask("POST", CHAT, {"model": model} | said, key=CLIENT_KEY)
+                    running.simulator.clear_script()
+            secrets = {each.token for each in running.simulator.requests} - {""}
+            parts = running.daemon.account_services.replicas
+            await until(lambda: not parts.sharing.untold)
+            kinds = {key.split(b":")[3] for key in redis.all_keys()}
+        redis.ask("CONFIG", "SET", "rdbcompression", "no")
+        redis.ask("SAVE")
+    emitted = canaries.emitted
+    emitted.pieces = [("redis", (redis_data / "dump.rdb").read_bytes()), ("traffic", b"".join(traffic))]
+    emitted.pieces += [("traces", b"".join(listening.pieces))]
+    emitted.pieces += [(path.name, path.read_bytes()) for path in state.rglob("*") if path.is_file()]
+    assert kinds >= {b"c", b"s", b"t", b"u", b"v"}, "what is shared was shared"
+    assert len(secrets) > ACCOUNTS
+    assert min(len(piece) for where, piece in emitted.pieces[:3]) > 2000, [len(piece) for _, piece in emitted.pieces]
+    assert emitted.holds([*canaries.secrets, *OFFICIAL, *private, *secrets, CLIENT_KEY, PROMPT, PROJECT]) == []
+    assert [where for where, piece in emitted.pieces[:2] if b"canary-client" in piece] == []
+    assert b"gemini-3-flash" in b"".join(traffic), "models may be read"
+    listening.stop()
 
 
 def test_a_secret_would_be_found() -> None:

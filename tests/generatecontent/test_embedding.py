@@ -12,7 +12,9 @@ from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.dialect.base import Stamp
 from antigravity_proxy.dialect.gemini import embeddings
 from antigravity_proxy.errors import BadRequest
+from antigravity_proxy.geminiapi.wire import GeminiApi
 from antigravity_proxy.generatecontent import embedding
+from antigravity_proxy.vertex.wire import Vertex
 
 NEW, OLD = (
     BUNDLED.official_model("gemini-embedding-2", "gemini"),
@@ -23,20 +25,20 @@ STAMP = Stamp(0, lambda count: "f" * count)
 
 def test_many_contents_go_in_several_requests() -> None:
     call = EmbeddingCall("m", (Raw(b'{"parts":[]}'),) * 150, ({"title": Raw(b'"x"')},) * 150)
-    first, second = (json.loads(embedding.batch(share, NEW))["requests"] for share in call.shares())
-    assert (len(first), len(second)) == (100, 50)
-    assert first[0] == {"model": "models/gemini-embedding-2", "content": {"parts": []}, "title": "x"}
+    shares = [json.loads(body)["requests"] for share in call.shares() for body in GeminiApi().embeddings(share, NEW)]
+    assert [len(share) for share in shares] == [100, 50]
+    assert shares[0][0] == {"model": "models/gemini-embedding-2", "content": {"parts": []}, "title": "x"}
     [*_, last] = call.shares()
-    assert json.loads(embedding.vertex_batch(last))["requests"][0] == {
-        "content": {"parts": []},
-        "embedContentConfig": {"title": "x"},
-    }
+    [body] = Vertex().embeddings(last, NEW)
+    assert json.loads(body)["requests"][0] == {"content": {"parts": []}, "embedContentConfig": {"title": "x"}}
+    [body] = Vertex().embeddings(EmbeddingCall("m", last.contents[:1], ({},)), NEW)
+    assert json.loads(body) == {"requests": [{"content": {"parts": []}}]}
 
 
 def test_older_models_on_vertex_take_one_text_at_a_time() -> None:
     texts = Raw(b'{"parts":[{"text":"a"},{"text":"b"}]}'), Raw(b'{"parts":[{"text":"c"}]}')
     options = {"taskType": Raw(b'"X"'), "title": Raw(b'"T"'), "outputDimensionality": Raw(b"4")}
-    first, second = map(json.loads, embedding.predictions(EmbeddingCall("m", texts, (options, {}))))
+    first, second = map(json.loads, Vertex().embeddings(EmbeddingCall("m", texts, (options, {})), OLD))
     assert first == {
         "instances": [{"content": "ab", "task_type": "X", "title": "T"}],
         "parameters": {"outputDimensionality": 4},
@@ -44,10 +46,9 @@ def test_older_models_on_vertex_take_one_text_at_a_time() -> None:
     assert second == {"instances": [{"content": "c"}]}
     answer = b'{"predictions": [{"embeddings": {"values": [3, 4], "statistics": {"token_count": 7}}}]}'
     assert embedding.read(answer, OLD) == Vectors(((0.6, 0.8),), 7)
-    assert (embedding.predicted(OLD), embedding.predicted(NEW)) == (True, False)
     for content in (b'{"parts":[{"text":"a"},{"inlineData":{}}]}', b"{}", b"7"):
         with pytest.raises(BadRequest, match="text alone"):
-            embedding.predictions(EmbeddingCall("m", (Raw(content),), ({},)))
+            Vertex().embeddings(EmbeddingCall("m", (Raw(content),), ({},)), OLD)
 
 
 def test_vectors_of_the_old_model_are_made_as_long_as_one() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 
 from antigravity_proxy.logs import Output
-from antigravity_proxy.telemetry.access import AccessLog
+from antigravity_proxy.telemetry.access import WRITTEN_TOGETHER, AccessLog
 from antigravity_proxy.telemetry.record import Attempt, Record
 from antigravity_proxy.telemetry.trace import Trace
 
@@ -46,6 +48,28 @@ def written(form: str, *records: Record, detailed: bool = False) -> list[str]:
         log(each)
     assert all(line.endswith("\n") for line in lines)
     return "".join(lines).splitlines()
+
+
+def test_lines_of_a_moment_are_written_together_before_whatever_else_is_logged_and_at_the_end(
+    tmp_path: Path,
+) -> None:
+    clock, path = Clock(), tmp_path / "log"
+    out = Output(str(path))
+    log = AccessLog(out, "text", lambda: 0.0, clock=clock)
+    log(record(id="req_1"))
+    log(record(id="req_2"))
+    assert path.read_text() == ""
+    clock.advance(WRITTEN_TOGETHER)
+    assert path.read_text().count("\n") == 2
+    log(record(id="req_3"))
+    out.write("an event\n")
+    assert path.read_text().endswith("req_3\nan event\n")
+    log(record(id="req_4"))
+    log.stop()
+    assert path.read_text().endswith("req_4\n")
+    assert not clock.getDelayedCalls()
+    log(record(id="req_5"))
+    assert path.read_text().endswith("req_5\n")
 
 
 def test_a_text_line() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
-from antigravity_proxy.canonical.windows import FIVE_HOURS, WEEK, Window
+from antigravity_proxy.canonical.windows import FIVE_HOURS, WEEK, Standing, Window, fullest
 from antigravity_proxy.web.budgets import Left
-from antigravity_proxy.web.limit_headers import of_key, unified
+from antigravity_proxy.web.limit_headers import codex, codex_event, of_key, unified
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp()
 
@@ -60,3 +61,24 @@ def test_windows_are_told_as_used_parts(remaining: float, used: bytes, status: b
 def test_of_what_is_not_known_nothing_is_said() -> None:
     assert unified({}, NOW) == ()
     assert unified({FIVE_HOURS: Window(0.5), WEEK: Window(0.5, NOW - 1)}, NOW) == ()
+
+
+def test_codex_is_told_in_percent_and_of_no_window_that_is_over() -> None:
+    windows = {FIVE_HOURS: Window(0.253, NOW + 60.2), WEEK: Window(0.5, NOW)}
+    assert dict(codex(windows, NOW)) == {
+        b"x-codex-primary-used-percent": b"74.7",
+        b"x-codex-primary-window-minutes": b"300",
+        b"x-codex-primary-reset-at": b"%d" % (NOW + 61),
+    }
+    assert json.loads(codex_event(windows, NOW))["rate_limits"] == {
+        "primary": {"used_percent": 74.7, "window_minutes": 300, "reset_at": int(NOW + 61)}
+    }
+    assert codex({WEEK: Window(0.5)}, NOW) == ()
+    assert codex_event({}, NOW) == b""
+
+
+def test_of_several_accounts_the_fullest_windows_count() -> None:
+    little, much = ({"Gemini": {WEEK: Window(left, NOW + 60)}} for left in (0.1, 0.9))
+    for order in ((little, much), (much, little)):
+        assert fullest(map(Standing, order), "gemini-3-flash") == {WEEK: Window(0.9, NOW + 60)}
+    assert fullest((), "gemini-3-flash") == {}

@@ -67,8 +67,14 @@ class EventStream:
 
     def feed(self, chunks: Sequence[Chunk]) -> bytes:
         """See ``dialect.base.Answer``."""
-        told = [event for chunk in chunks if isinstance(chunk, MessageChunk) for event in chunk.events]
-        return b"".join(b"event: %s\ndata: %s\n\n" % (kind.encode(), self._ours(kind, text)) for kind, text in told)
+        out: list[bytes] = []
+        for chunk in chunks:
+            for kind, text in chunk.events if isinstance(chunk, MessageChunk) else ():
+                if kind != "content_block_delta" or b'"signature_delta"' in text:
+                    out.append(b"event: %s\ndata: %s\n\n" % (kind.encode(), self._ours(kind, text)))
+                else:  # as almost all are
+                    out += (b"event: content_block_delta\ndata: ", text, b"\n\n")
+        return b"".join(out)
 
     def close(self) -> bytes:
         """See ``dialect.base.Answer``: the last event has been passed on."""
@@ -82,7 +88,7 @@ class EventStream:
         """An event's JSON with our words for the model and for signatures."""
         if kind == "message_start":
             return _changed(text, "message", "model", lambda _: self._model)
-        return _changed(text, "delta", "signature", _wrapped) if b'"signature_delta"' in text else text
+        return _changed(text, "delta", "signature", _wrapped) if kind == "content_block_delta" else text
 
 
 class EventDocument:
