@@ -177,13 +177,14 @@ class Exchange:
 
         Raises Broken or Silent, or what the receiver raised.
         """
-        self._receive = receiver.data_received
-        self._heard = self._ticker.clock.seconds()
-        if consumer is not None:
-            self._consumer = consumer
-            consumer.registerProducer(self, True)
-        if self._connection is not None:
-            self._connection.take_body()
+        if self._error is None:  # else it broke before anybody took the body
+            self._receive = receiver.data_received
+            self._heard = self._ticker.clock.seconds()
+            if consumer is not None:
+                self._consumer = consumer
+                consumer.registerProducer(self, True)
+            if self._connection is not None:
+                self._connection.take_body()
         if not self._ended and self._error is None:  # a short body has come with its head
             done = self._done = Deferred[None](self._give_up)
             await done

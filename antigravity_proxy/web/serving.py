@@ -152,7 +152,7 @@ class Serving:
         """The tokens of a call; raises a ProxyError. ``place`` is where the request is prepared."""
         route, *_ = self.routes(admission, call, client.record)
         if admission.key is not None:
-            await self._limits.admit(admission.key, client.record, 1, 0)
+            await self._limits.admit(admission.key, client.record, 1, None)
         return await count_tokens(self._context, call, route, client, place)
 
     async def embed(self, admission: ApiAdmission, call: EmbeddingCall, client: AnsweredClient) -> Vectors:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.deferreds import deferred, until, wait
 from support.redis import RedisServer, needs_redis, redis_server
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 
 from antigravity_proxy.errors import ClientLimited
 from antigravity_proxy.replicas import counts, link
@@ -288,6 +288,18 @@ async def test_whoever_is_killed_holds_no_place_for_long(tmp_path: Path, monkeyp
         while not isinstance(await two.begin(limited, 50), Record):
             await wait(0.05)
         assert two.reactor.seconds() - began < 2.0
+
+
+@deferred(30)
+async def test_a_client_that_leaves_meanwhile_claims_nothing(tmp_path: Path) -> None:
+    async with farm(tmp_path) as (make, _):
+        one, two = await make(count=2)
+        limited = key(concurrent=1)
+        leaving = Deferred.fromCoroutine(one.begin(limited)).addErrback(lambda failure: failure.trap(CancelledError))
+        leaving.cancel()
+        await leaving
+        await one.replicas.parts.link.ask([(b"PING",)], 10.0)
+        assert isinstance(await two.begin(limited), Record)
 
 
 @deferred(30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -291,6 +292,19 @@ def test_silence_in_a_body(world: World) -> None:
     world.clock.pump([1.0] * 62)
     assert ended[0].type.__name__ == "Silent"
     assert world.connection.transport.aborted
+
+
+def test_silence_before_anybody_takes_the_body(world: World) -> None:
+    exchange = world.exchange()
+    world.open(exchange)
+    world.connection.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
+    world.clock.pump([1.0] * 62)
+    consumer: list[Any] = []
+    client: Any = SimpleNamespace(registerProducer=lambda *producer: consumer.append(producer))
+    ended: list[Any] = []
+    Deferred.fromCoroutine(exchange.pipe(SimpleNamespace(data_received=consumer.append), client)).addBoth(ended.append)
+    assert ended[0].type.__name__ == "Silent"
+    assert not consumer
 
 
 def test_an_answer_to_nothing_closes_a_kept_connection(world: World) -> None:
