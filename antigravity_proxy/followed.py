@@ -72,7 +72,7 @@ class FollowedFile(Service, Generic[T]):
 
     def _read(self, value: T) -> None:
         self.trouble = ""
-        if value != self.value:
+        if value is not self.value and value != self.value:
             self.value = value
             log.info("{setting} was reloaded", setting=self._setting)
             for observer in self._observers:
