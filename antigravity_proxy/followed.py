@@ -63,7 +63,7 @@ class FollowedFile(Service, Generic[T]):
 
     def _look(self) -> None:
         self._call = None
-        words = "{setting}: what was read could not be taken"
+        words = "{setting}: the new content could not be applied"
         self.look().addErrback(lambda failure: log.failure(words, failure, setting=self._setting)).addBoth(self._again)
 
     def _again(self, _: object) -> None:
@@ -72,9 +72,9 @@ class FollowedFile(Service, Generic[T]):
 
     def _read(self, value: T) -> None:
         self.trouble = ""
-        if value != self.value:
+        if value is not self.value and value != self.value:
             self.value = value
-            log.info("{setting} has changed, and is in force", setting=self._setting)
+            log.info("{setting} was reloaded", setting=self._setting)
             for observer in self._observers:
                 observer(value)
 

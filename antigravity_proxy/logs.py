@@ -10,6 +10,7 @@ import functools
 import os
 import re
 import sys
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -94,7 +95,7 @@ class Output:
     def __init__(self, path: str | None) -> None:
         self._path = None if path is None else os.path.abspath(path)  # twistd changes its directory
         self._out: TextIO = sys.stdout if path is None else _appended(path)
-        self._waiting: list[str] = []
+        self._waiting: deque[str] = deque()  # other threads log too
         atexit.register(self.flush)
 
     def write(self, line: str) -> None:
@@ -110,10 +111,14 @@ class Output:
 
     def flush(self) -> None:
         """Writes what waits."""
-        lines = "".join(self._waiting)
-        self._waiting.clear()
+        lines: list[str] = []
         try:
-            self._out.write(lines)
+            while self._waiting:
+                lines.append(self._waiting.popleft())
+        except IndexError:  # another thread took the last one
+            pass
+        try:
+            self._out.write("".join(lines))
             self._out.flush()
         except (OSError, ValueError):
             return

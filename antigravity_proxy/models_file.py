@@ -9,23 +9,17 @@ from antigravity_proxy.canonical.model_table import ModelTable
 from antigravity_proxy.volume import files
 
 
-class ModelsFile:
+class ModelsFile(files.Derived[ModelTable]):
     """Reads the file whenever asked; ``path`` None: there is none, so the bundled table counts."""
 
     def __init__(self, path: str | None) -> None:
+        super().__init__(self._table)
         self.path = None if path is None else Path(path)
-        self._text: str | None = None
-        self._table = BUNDLED
 
-    def read(self) -> ModelTable:
-        """The table; parsed only where the text is another than before. Raises ModelsError."""
+    def _table(self, read: files.Read) -> ModelTable:
         if self.path is None:
             return BUNDLED
         try:
-            text = files.text(self.path, MAX_FILE)
+            return parse(files.text(self.path, MAX_FILE, read))
         except files.Unreadable as e:
             raise ModelsError(str(e)) from None
-        if text != self._text:
-            self._table = parse(text)
-            self._text = text
-        return self._table

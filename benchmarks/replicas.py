@@ -230,7 +230,7 @@ def memory(port: int) -> dict[str, float]:
             if what == "conversation":
                 outbox.bind(os.urandom(16), name)
             elif what == "cooldown":
-                outbox.cool(Cooling(name, "gemini-3-flash", 1e6 + n, False))
+                outbox.cool(Cooling(name, "gemini-3-flash", 1e6 + n, 0))
             else:
                 outbox.tell(name, what[0])
         fact = Token("ya29." + "x" * 220, 4e9) if what == "token" else Project("useful-project-1234")

@@ -367,7 +367,10 @@ class Pool:
         state.virtual_time = policy.next_virtual_time(state, model, self._virtual_time, now)
         if state.credential.kind in KINDS or state.credential.max_per_day:
             policy.count_for_day(state, now)
-        return Lease(self.released, state, model, policy.location_for(state, model, now), self.groups.members(state))
+        credential = state.credential
+        has_locations = credential.locations or credential.claude_locations
+        location = policy.location_for(state, model, now) if has_locations else ""
+        return Lease(self.released, state, model, location, self.groups.members(state))
 
     def _ranking(self, model: str, now: Moment) -> Ranking:
         order = self._rankings.get(model)

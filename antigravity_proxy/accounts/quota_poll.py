@@ -191,7 +191,9 @@ class QuotaPoll(PoolWatcher):
             found = await self._ask(state) if mine or is_new else None
         except Exception as e:
             plan.failures += 1
-            log.debug("what account {account} is offered is not known: {reason}", account=state.credential.id, reason=e)
+            log.debug(
+                "the models of account {account} could not be fetched: {reason}", account=state.credential.id, reason=e
+            )
         else:
             plan.failures = 0
             if found is not None and self._plans.get(state) is plan:  # else it has left meanwhile

@@ -121,9 +121,9 @@ def _for(state: AccountState, rank: policy.Rank, model: str, now: Moment) -> str
         words
         for bit, words in (
             (policy.UNOFFERED, "upstream does not list the model for it"),
-            (policy.TROUBLED, "upstream had trouble with it a moment ago"),
+            (policy.TROUBLED, "it failed a moment ago"),
             (policy.TOKENLESS, "it has to renew its token first"),
-            (policy.MARKED, "the desktop app calls it rate limited"),
+            (policy.MARKED, "the desktop app has marked it as rate limited"),
         )
         if tier & bit
     ]
@@ -145,7 +145,7 @@ def _against(state: AccountState, model: str, rules: Rules, now: Moment, *, busy
         return "it may not use the model", None
     cooldown = policy.cooling(state, model, now)
     if cooldown is not None:
-        why = "it waits for a person" if cooldown.flagged else "it cools"
+        why = "it needs its owner" if cooldown.flagged else "it cools"
         if state.last_failure is not None:
             why += f": {state.last_failure.reason}"
         return why, now.epoch + cooldown.until - now.monotonic
@@ -155,8 +155,8 @@ def _against(state: AccountState, model: str, rules: Rules, now: Moment, *, busy
         return why, now.epoch + resets_at - now.monotonic
     week = policy.week_reserved(state, model, rules, now) if rules.week_reserve else 0.0
     if week:
-        return "the rest of its week is its owner's", now.epoch + week - now.monotonic
+        return "its weekly quota is down to the reserve", now.epoch + week - now.monotonic
     over = policy.day_is_over(state, now) if credential.max_per_day else 0.0
     if over:
-        return "it has served its requests of this day", now.epoch + over - now.monotonic
+        return "it is at its daily limit of requests", now.epoch + over - now.monotonic
     return "it can't serve now", None

@@ -62,7 +62,7 @@ def shown(state: AccountState, rules: Rules, clients: Collection[str], now: Mome
     """The account's present state. ``clients``: the keys of the configured OAuth clients; ``held``: all are on hold."""
     account, kind = state.credential, kind_of(state, rules, now, held=held)
     email, name = masked(account.label.reveal()), masked(account.name.reveal())
-    why = why_not(state, clients, now) if kind != "paused" else "paused: this proxy leaves it alone"
+    why = why_not(state, clients, now) if kind != "paused" else "paused: not used by this proxy"
     why = why_out(state, clients, now) if kind == "out" else why
     return Shown(
         id=account.id,
@@ -161,7 +161,7 @@ def card(shown: Shown, now: float, *, changeable: bool) -> Tag:
         tags.p(tags.code(shown.id), class_="id"),
         tags.p(shown.why[:1].upper() + shown.why[1:], class_="why") if shown.why else "",
         tags.ul(*(_cooling_line(each, now) for each in shown.cooling), class_="waits") if shown.cooling else "",
-        "" if shown.has_project else tags.p("It has no project of its own that upstream takes.", class_="last"),
+        "" if shown.has_project else tags.p("It has no project that upstream accepts.", class_="last"),
         _trouble(shown, now),
         _link(shown),
         tags.p(shown.subscription, class_="last") if shown.subscription else "",

@@ -29,7 +29,7 @@ _DONE = {
     "pause": "is paused: it gets no new request",
     "resume": "serves again",
     "remove": "was removed",
-    "reset": "may be tried again at once",
+    "reset": "is available again",
 }
 #: characters of an id that may be given instead of all
 _SHORTEST = 4
@@ -94,9 +94,9 @@ class Changes:
         if meant in found:
             return found[meant]
         if len(found) > 1:
-            raise NotChanged(409, f"That may be any of {len(found)} accounts: give the whole id.")
+            raise NotChanged(409, f"{len(found)} accounts match: give the complete id.")
         if not found:
-            raise NotChanged(404, "There is no such account. 'antigravity-proxy accounts list' shows those that are.")
+            raise NotChanged(404, "There is no such account. 'antigravity-proxy accounts list' shows all accounts.")
         return next(iter(found.values()))
 
     async def do(self, action: Action, meant: str) -> Changed:
@@ -111,7 +111,7 @@ class Changes:
         except CancelledError:
             raise NotChanged(503, "The daemon is shutting down: check whether the change was made.") from None
         if not there:
-            raise NotChanged(404, "There is no such account any more.")
+            raise NotChanged(404, "The account no longer exists.")
         log.info("an operator's change: account {account} {what}", account=found.id, what=_DONE[action])
         return Changed(found.id, found.email, action, f"{found.called} {_DONE[action]}.")
 

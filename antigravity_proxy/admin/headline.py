@@ -49,7 +49,7 @@ def headline(
     health, said = judge(condition), _said(counts, credentials, minutes)
     trouble = list(condition.warnings)
     if condition.database not in ("connected", NO_VOLUME):
-        known = "the last good state stays in use" if condition.ever_read else "nothing of it was ever read"
+        known = "the last good state stays in use" if condition.ever_read else "it was never read"
         trouble.insert(0, f"The volume can't be read: {condition.database}; {known}")
     if counts["out"] and not trouble:  # else the warnings say more about them
         trouble.append(f"{number(counts['out'], 'account')} out of use: see below why")
@@ -60,13 +60,13 @@ def headline(
         trouble.append(failing)
     reasons = tuple(trouble)
     if condition.draining:
-        return Headline("attention", "It is shutting down", said, reasons)
+        return Headline("attention", "Shutting down", said, reasons)
     if condition.resting:
         title = "All accounts are on hold: Google has barred one of them"
         title += "; the official credentials go on" if serving(credentials) else ""
         return Headline("broken", title, said, reasons, resting=True)
     if health.status == "unhealthy":
-        return Headline("broken", "It can't serve", said, reasons or (_NOBODY,))
+        return Headline("broken", "Can't serve requests", said, reasons or (_NOBODY,))
     able, cooling = serving(counts) + serving(credentials), counts["cooling"] + credentials.get("cooling", 0)
     if not condition.usable or not able + cooling + counts["held"]:
         all_paused = counts["paused"] and not counts["out"] and not sum(credentials.values())

@@ -215,7 +215,7 @@ class LoginPages:
         after = after if after in _AFTER else "/"
         if not self._access.is_own_login(request, fields.get("token", "")):
             log.warn("login refused: {reason}", reason="the form is not ours, or out of date")
-            page = self._access.login(request, 403, "The form was out of date. Please try again.", after)
+            page = self._access.login(request, 403, "The form has expired. Please try again.", after)
             return self._answers.send(request, page)
         key = fields.get("key", "")
         refusal = self._access.wrong_key(request, [key.encode()], after)

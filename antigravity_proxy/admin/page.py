@@ -305,7 +305,7 @@ def _volume(volume: VolumeShown, now: float) -> Tag:
         ("Keys", number(volume.keys, "key")),
     ]
     if volume.leaving:
-        lines.append(("Leaving", f"{number(volume.leaving, 'account')}, until a second look agrees"))
+        lines.append(("Leaving", f"{number(volume.leaving, 'account')}, until a second read confirms it"))
     findings = tags.ul(*(tags.li(words) for words in volume.findings), class_="findings") if volume.findings else ""
     bad = [tags.li(tags.b(row.email or row.id), f" {row.reason}") for row in volume.bad]
     if volume.more_bad:

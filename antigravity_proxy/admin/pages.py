@@ -58,7 +58,7 @@ class Pages:
 
     def out_of_date(self) -> Rendered:
         """The refusal of a form that is not, or no longer, of a page of ours."""
-        words = "The page that you used was out of date, so nothing was changed. Open it again, and repeat that."
+        words = "The page was out of date, so nothing was changed. Open it again and repeat the change."
         return self.message(403, "Please try again", words)
 
     def login(self, status: int, token: str, trouble: str, after: str) -> Rendered:

@@ -256,7 +256,7 @@ class SignInPages:
         if hostname(request) == base_url.host or not (base_url.is_assumed or self._access.is_open):
             return None
         words = (
-            "The provider will send the browser back to the address below, so it has to begin there as well. From "
+            "The provider will send the browser back to the address below, so sign-in has to begin there as well. From "
             "another machine, set OAUTH_REDIRECT_URL, or use 'antigravity-proxy login'."
         )
         return self._pages.elsewhere(400, "Open this page under another address", words, base_url.url(_START))

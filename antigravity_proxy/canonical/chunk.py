@@ -157,7 +157,7 @@ class Chunk(Struct, frozen=True, rename="camel", omit_defaults=True):
 class MessageChunk(Chunk, frozen=True):
     """The content of events of Anthropic's Messages form, and those themselves, for a client of that form.
 
-    ``events`` are the type and the JSON text of each since the last chunk; ``raw`` is empty.
+    ``events`` are the type and the JSON text of each; ``raw`` is empty.
     """
 
     events: tuple[tuple[str, bytes], ...] = ()

@@ -127,7 +127,11 @@ class _Sheet(Struct, frozen=True):
 def parse(text: str) -> ModelTable:
     """The bundled table as an operator's file corrects it. Raises ModelsError unless all of the file is understood."""
     sheet = _read(text)
-    others = (*(each.names[0] for each in sheet.aliases), *(each.ids[0] for each in sheet.rules), *sheet.names)
+    others = (
+        *(each.names[0] for each in sheet.aliases),
+        *(each.of or each.ids[0] for each in sheet.rules),
+        *sheet.names,
+    )
     return replace(
         _table(_over(_BUNDLED, sheet), text),
         corrected=tuple(dict.fromkeys((*sheet.accounts, *sheet.official, *others))),

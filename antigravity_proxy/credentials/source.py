@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from antigravity_proxy.credentials.file import (
@@ -25,13 +26,17 @@ _MAX_FILE = 4 << 20
 _MAX_SECRET = 64 << 10
 
 
-class CredentialSource:
-    """Reads the credentials that settings and ``environ`` name, whenever asked."""
+class CredentialSource(files.Derived[Found]):
+    """Reads the credentials that settings and ``environ`` name, whenever asked.
+
+    Raises CredentialsError, whose message says which source is meant.
+    """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        super().__init__(self._everything)
         self._settings = settings
-        self._around = Surroundings(
-            read_file=_read,
+        self._around = partial(
+            Surroundings,
             environ=environ,
             adc_file=settings.adc_file or _gcloud_file(environ),
             project=settings.cloud_project or "",
@@ -43,26 +48,26 @@ class CredentialSource:
         #: the file that is watched; None: there is none
         self.path = None if path is None else Path(path)
 
-    def read(self) -> Found:
-        """Everything; raises CredentialsError, whose message says which source is meant."""
+    def _everything(self, read: files.Read) -> Found:
+        around = self._around(read_file=lambda path: read(Path(path), _MAX_SECRET).decode())
         keys = tuple(map(of_key, self._settings.gemini_keys))
         odd = [each.id for each in keys if not looks_like_a_key(each.access_token)]
         notes = tuple(f"GEMINI_API_KEYS: {name} does not look like a Google API key (AIza…, AQ.…)" for name in odd)
         sources = [Found(keys, notes=notes)]
         if self.path is not None:
-            sources.append(self._of_file(self.path))
+            sources.append(self._of_file(self.path, read, around))
         if self._settings.vertex_adc:
             try:
-                sources.append(Found((application_default(self._around),)))
+                sources.append(Found((application_default(around),)))
             except CredentialsError as e:
                 raise CredentialsError(f"PROXY_VERTEX_ADC: {e}") from None
         return joined(*sources)
 
-    def _of_file(self, path: Path) -> Found:
+    def _of_file(self, path: Path, read: files.Read, around: Surroundings) -> Found:
         try:
-            content = files.text(path, _MAX_FILE)
+            content = files.text(path, _MAX_FILE, read)
             mode = path.stat().st_mode
-            found = parse(content, self._around)
+            found = parse(content, around)
         except OSError as e:
             raise CredentialsError(f"PROXY_CREDENTIALS_FILE: it can't be read: {files.why(e, path)}") from None
         except (files.Unreadable, CredentialsError) as e:
@@ -71,10 +76,6 @@ class CredentialSource:
         if mode & (stat.S_IRGRP | stat.S_IROTH) and os.name == "posix" and "key = " in content:
             notes += ("PROXY_CREDENTIALS_FILE: it holds keys, and others may read it: chmod 600",)
         return Found(found.credentials, found.routes, notes)
-
-
-def _read(path: str) -> str:
-    return files.content(Path(path), _MAX_SECRET).decode()
 
 
 def _gcloud_file(environ: Mapping[str, str]) -> str:

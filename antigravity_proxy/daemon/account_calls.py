@@ -128,7 +128,7 @@ class VolumeCalls:
         found = {account.id: account.access_token for account in state.accounts}
         if found.get(written.id) != account.access_token:
             reasons = (problem.reason for problem in state.problems if problem.id == written.id)
-            why = state.error or next(reasons, "it is not there")
+            why = state.error or next(reasons, "it does not exist")
             raise NotWritten(f"it was written, but can't be read back: {why}")
         return written
 

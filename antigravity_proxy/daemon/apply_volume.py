@@ -68,7 +68,7 @@ class VolumeApplier:
             updating.addCallback(self._tell_of_accounts, state, before)
         elif state.error != before.error and not self._official.replace_the_volume:
             log.error("the volume can't be read: {reason}", reason=f"{state.error} (data directory: {state.where})")
-        return updating.addErrback(partial(log.failure, "the volume's accounts could not be taken"))
+        return updating.addErrback(partial(log.failure, "the volume's accounts could not be applied"))
 
     def take_clients(self, keys: tuple[ClientKey, ...]) -> None:
         """These are the clients' own keys from now on."""

@@ -112,7 +112,9 @@ class GeminiModels(PoolWatcher):
                 offers = await listed(self._clock, egress, self._base, state.access_token)
             except (AccountMethodFailed, Unreachable) as e:
                 failed = True
-                log.warn("credential {account}: its models are not known: {why}", account=state.credential.id, why=e)
+                log.warn(
+                    "credential {account}: its models could not be fetched: {why}", account=state.credential.id, why=e
+                )
                 continue
             ids = frozenset(offer.id for offer in offers.models)
             for each in members:
@@ -131,4 +133,4 @@ class GeminiModels(PoolWatcher):
 
 def _failed(failure: Failure) -> None:
     if failure.check(CancelledError) is None:  # a stop gives it up
-        log.failure("models could not be asked for", failure)
+        log.failure("models could not be polled", failure)

@@ -89,7 +89,7 @@ class InForce:
         changed = {setting.name: setting.live for setting in TABLE if _differs(setting.field, fresh, before)}
         late = [name for name, live in changed.items() if not live]
         if late:
-            log.warn("changed, but in effect at the next start only: {names}", names=", ".join(late))
+            log.warn("changed, but applied at the next start only: {names}", names=", ".join(late))
         live = {field: getattr(fresh, field) for field in LIVE}
         if isinstance(fresh.upstream_proxy, UnusableProxy) and self.settings.upstream_proxy is not None:
             live["upstream_proxy"] = self.settings.upstream_proxy  # the last good one

@@ -48,7 +48,7 @@ class Reloader:
         try:
             given = self.resolve()
         except SettingsError as e:
-            log.error("the settings stay as they are: {reason}", reason=str(e))
+            log.error("the settings were not changed: {reason}", reason=str(e))
         else:
             self._in_force.reload(given)
             for follower in self._followers:

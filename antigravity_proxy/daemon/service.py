@@ -291,7 +291,7 @@ class Daemon(MultiService):
             self._reactor.callLater(0, self._signals.install)  # Twisted takes them when the reactor starts
         self._listeners.announce()
         if self._room < limits.MAX_CONNECTIONS:
-            log.info("{count} clients at a time: the limit of open files allows no more", count=self._room)
+            log.info("at most {count} connections at a time: the limit of open files allows no more", count=self._room)
         self._opening = self._reactor.callLater(limits.FIRST_READ, self._open)
         self.account_services.start()
         self.health.tell()
@@ -331,7 +331,7 @@ class Daemon(MultiService):
         log.info("draining {count} connections", count=len(self.site.channels))
         cut = yield self.site.drain(self._reactor, self.settings.drain_seconds)
         if cut:
-            log.warn("{count} connections were cut at the deadline", count=cut)
+            log.warn("{count} connections were closed at the deadline", count=cut)
         yield admin_drained
         yield self.account_services.stop()
         self._ticker.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from antigravity_proxy.canonical.models import Family
 
@@ -21,10 +21,12 @@ class NameMap:
 
     __slots__ = ("_back", "_there")
 
-    def __init__(self, names: Iterable[str], family: Family = "gemini") -> None:
+    def __init__(self, names: Collection[str], family: Family = "gemini") -> None:
         valid, bad = (_VALID_FOR_CLAUDE, _BAD_FOR_CLAUDE) if family == "claude" else (_VALID, _BAD)
         self._there: dict[str, str] = {}
         self._back: dict[str, str] = {}
+        if not names:
+            return
         unique = dict.fromkeys(names)
         taken = {name for name in unique if valid.fullmatch(name)}
         for name in unique:

@@ -255,7 +255,7 @@ def _spoken(part: Part) -> Part:
 
 def function_names(call: Call) -> list[str]:
     """Every function name of the call, the declared ones first."""
-    names = [tool.name for tool in call.tools]
+    names = [tool.name for tool in call.tools] if call.tools else []
     for content in call.contents:
         for part in content.parts:
             if part.function_call is not None:

@@ -29,7 +29,7 @@ _NO_ARGUMENTS = Raw(b"{}")
 _NOT_TOLD = frozenset({"ping", "message"})
 #: a candidate without content
 _NOTHING_NEW = (Candidate(),)
-#: events that wait for content at most
+#: events that wait for the first content at most
 _MOST_HELD = 64
 #: a larger index is invalid
 _MAX_COUNT = 1 << 53
@@ -242,16 +242,17 @@ class EventReader(SSEDecoder):
 
 
 class MessageReader(EventReader):
-    """The same for a client of this form: it gets the events themselves, with the next content (`MessageChunk`).
+    """The same for a client of this form: it gets the events themselves (`MessageChunk`), from the first content on.
 
     So nothing is sent before there is content, and arguments come in the pieces in which the model writes them.
     """
 
-    __slots__ = ("_events",)
+    __slots__ = ("_events", "_waits")
 
     def __init__(self) -> None:
         super().__init__()
-        self._events: list[tuple[str, bytes]] = []  # since the last content
+        self._waits = True  # for the first content
+        self._events: list[tuple[str, bytes]] = []  # that wait
 
     def read(self, payload: bytes) -> Chunk:
         """As EventReader's."""
@@ -262,8 +263,9 @@ class MessageReader(EventReader):
             return chunk
         events = self._events
         events.append((kind, payload if b"\n" not in payload else msgspec.json.encode(event)))
-        if kind != "content_block_delta" and not chunk.candidates and len(events) < _MOST_HELD:
+        if self._waits and kind != "content_block_delta" and not chunk.candidates and len(events) < _MOST_HELD:
             return chunk
+        self._waits = False
         self._events = []
         return MessageChunk(chunk.candidates or _NOTHING_NEW, chunk.usage_metadata, events=tuple(events))
 

@@ -30,7 +30,7 @@ from antigravity_proxy.settings.table import Settings
 from antigravity_proxy.startup import Start
 from antigravity_proxy.volume.reader import VolumeState, unforeseen
 from antigravity_proxy.web.client_keys import ClientKeysError
-from antigravity_proxy.web.client_keys_file import read
+from antigravity_proxy.web.client_keys_file import reader
 from antigravity_proxy.web.key_policy import KeyPolicy
 from antigravity_proxy.web.warnings import Surroundings, warnings
 
@@ -206,7 +206,7 @@ async def _examined(start: Start, further: Iterable[Finding], epoch: Callable[[]
     policy.needs_config = _uses_accounts(start)
     if settings.client_keys_file is not None:
         try:
-            policy.clients = read(Path(settings.client_keys_file))
+            policy.clients = reader(Path(settings.client_keys_file)).read()
             found.append(Finding("clients", "ok", f"{len(policy.clients)} clients have keys of their own"))
         except ClientKeysError as e:
             trouble = str(e)

@@ -84,7 +84,11 @@ class Projects:
         try:
             project = await self._shared.project(state.credential.id, state.project_refused, lambda: ask(state))
         except Exception as e:
-            log.warn("the project of account {account} is not known: {reason}", account=state.credential.id, reason=e)
+            log.warn(
+                "the project of account {account} could not be determined: {reason}",
+                account=state.credential.id,
+                reason=e,
+            )
             return
         if state.project is None:  # its row may have brought one meanwhile
             state.project = project

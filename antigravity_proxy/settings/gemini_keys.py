@@ -48,7 +48,7 @@ def looks_like_a_key(key: Secret) -> bool:
 
 
 def gemini_keys(value: str) -> tuple[NamedKey, ...]:
-    """Keys with commas or newlines between; ``name=key`` names one, the others are numbered. Raises ValueError."""
+    """Keys separated by commas or newlines; ``name=key`` names one, the others are numbered. Raises ValueError."""
     found: list[NamedKey] = []
     for number, item in enumerate(filter(None, (item.strip() for item in re.split(r"[,\n]", value))), 1):
         name, equals, key = item.partition("=")
@@ -57,7 +57,7 @@ def gemini_keys(value: str) -> tuple[NamedKey, ...]:
         try:
             found.append(NamedKey(name.strip(), checked(key.strip())))
         except ValueError as e:
-            raise ValueError(f"API keys with commas or newlines between; of the {number}. one: {e}") from None
+            raise ValueError(f"API keys separated by commas or newlines; of the {number}. one: {e}") from None
     for words, values in (
         ("name", [each.name for each in found]),
         ("key", [each.key.reveal() for each in found]),

@@ -102,11 +102,11 @@ def wait(value: str) -> float:
 
 
 def steps(value: str) -> tuple[float, ...]:
-    """Positive numbers of seconds with commas between."""
+    """Positive numbers of seconds separated by commas."""
     try:
         return tuple(map(seconds, comma_list(value)))
     except ValueError:
-        raise ValueError("positive numbers of seconds with commas between, such as 60,300,1800") from None
+        raise ValueError("positive numbers of seconds separated by commas, such as 60,300,1800") from None
 
 
 def count(value: str) -> int:
@@ -128,24 +128,24 @@ def percent(value: str) -> float:
 
 
 def priorities(value: str) -> dict[str, int]:
-    """``id=number`` with commas between."""
+    """``id=number`` separated by commas."""
     found: dict[str, int] = {}
     for item in comma_list(value):
         name, equals, number = (part.strip() for part in item.rpartition("="))
         if not name or not equals or not re.fullmatch(r"-?[0-9]{1,5}", number):
-            raise ValueError("account ids and whole numbers with commas between, such as ID=1,OTHER=-1")
+            raise ValueError("account ids and whole numbers separated by commas, such as ID=1,OTHER=-1")
         found[name] = int(number)
     return found
 
 
 def model_aliases(value: str) -> dict[str, tuple[str, ...]]:
-    """``NAME=TARGET`` with commas between; a target may be several with ``|`` between."""
+    """``NAME=TARGET`` separated by commas; a target may be several with ``|`` between."""
     found: dict[str, tuple[str, ...]] = {}
     for item in comma_list(value):
         name, equals, targets = (part.strip() for part in item.partition("="))
         chain = tuple(filter(None, (target.strip() for target in targets.split("|"))))
         if not name or not equals or not chain or len(name) > 200 or len(chain) > 8:
-            raise ValueError("names and models with commas between, such as fast=gemini-3-flash or best=A|B")
+            raise ValueError("names and models separated by commas, such as fast=gemini-3-flash or best=A|B")
         found[name] = chain
     return found
 
@@ -181,45 +181,45 @@ def secret_url(value: str) -> Secret:
 
 
 def base_urls(value: str) -> tuple[str, ...]:
-    """Upstream base URLs with commas between; each with or without ``/v1internal`` (upstream.md 1.1)."""
+    """Upstream base URLs separated by commas; each with or without ``/v1internal`` (upstream.md 1.1)."""
     urls = tuple(url(item).rstrip("/") for item in comma_list(value))
     if not urls:
-        raise ValueError("one or more URLs with commas between")
+        raise ValueError("one or more URLs separated by commas")
     return tuple(item if item.endswith("/v1internal") else item + "/v1internal" for item in urls)
 
 
 def comma_list(value: str) -> tuple[str, ...]:
-    """Words with commas between."""
+    """Words separated by commas."""
     return tuple(word for item in value.split(",") if (word := item.strip()))
 
 
 def secrets(value: str) -> tuple[Secret, ...]:
-    """Hidden words with commas between, on one line."""
+    """Hidden words separated by commas, on one line."""
     return tuple(map(Secret, comma_list(one_line(value))))
 
 
 def networks(value: str) -> tuple[Network, ...]:
-    """Addresses and networks with commas between."""
+    """Addresses and networks separated by commas."""
     try:
         return tuple(ipaddress.ip_network(item, strict=False) for item in comma_list(value))
     except ValueError:
-        raise ValueError("IP addresses and networks with commas between, such as 10.0.0.0/8") from None
+        raise ValueError("IP addresses and networks separated by commas, such as 10.0.0.0/8") from None
 
 
 def host_names(value: str) -> tuple[str, ...]:
-    """Host names with commas between, without ports."""
+    """Host names separated by commas, without ports."""
     names = comma_list(value)
     if not all(re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})", name) for name in names):
-        raise ValueError("host names with commas between, without scheme or port")
+        raise ValueError("host names separated by commas, without scheme or port")
     return names
 
 
 def origins(value: str) -> tuple[str, ...]:
-    """Origins as browsers write them, with commas between."""
+    """Origins as browsers write them, separated by commas."""
     found = tuple(item.rstrip("/") for item in comma_list(value))
     for origin in found:
         if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[a-z0-9._\[\]:-]+", origin):
-            raise ValueError("origins with commas between, such as https://chat.example; there is no wildcard")
+            raise ValueError("origins separated by commas, such as https://chat.example; there is no wildcard")
     return found
 
 
@@ -228,10 +228,10 @@ UPSTREAMS = ("accounts", "gemini", "vertex")
 
 
 def upstreams(value: str) -> tuple[str, ...]:
-    """Upstreams with commas between, each once."""
+    """Upstreams separated by commas, each once."""
     found = comma_list(value.lower())
     if not found or not set(found) <= set(UPSTREAMS) or len(set(found)) != len(found):
-        raise ValueError("accounts, gemini and vertex with commas between, each once, in the order to ask them")
+        raise ValueError("accounts, gemini and vertex separated by commas, each once, in the order to ask them")
     return found
 
 

@@ -69,7 +69,7 @@ def columns(text: str) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(word for each in text.split(",") if (word := each.strip().lower())))
     unknown = [name for name in found if name not in COLUMNS]
     if unknown or not found:
-        raise BadColumns(f"it takes some of {', '.join(COLUMNS)}, with commas between")
+        raise BadColumns(f"use any of {', '.join(COLUMNS)}, separated by commas")
     return found
 
 

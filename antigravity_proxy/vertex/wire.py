@@ -10,15 +10,15 @@ from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.verdict import Failure
 from antigravity_proxy.canonical.wire import Access, Count, EventReader, Fix, Prepared, UpstreamRequest
-from antigravity_proxy.generatecontent import embedding
 from antigravity_proxy.generatecontent import request as gemini
+from antigravity_proxy.generatecontent.embedding import read as read_vectors
 from antigravity_proxy.generatecontent.wire import COUNT_TOKENS, CountTokens, Generate, GenerateContent, OfficialWire
 from antigravity_proxy.messages import events as message_events
 from antigravity_proxy.messages import failure as anthropics
 from antigravity_proxy.messages import manners
 from antigravity_proxy.messages import request as claude
 from antigravity_proxy.secret import Secret
-from antigravity_proxy.vertex import decision_table, places
+from antigravity_proxy.vertex import decision_table, embedding, places
 
 #: what ``:countTokens`` takes of a request, flat
 _COUNTED = ("contents", "systemInstruction", "tools", "generationConfig")
@@ -42,18 +42,21 @@ class Vertex(OfficialWire):
             return _MessageCount(claude.prepare(call, model))
         return _CountTokens(gemini.prepare(call, model, official=True))
 
-    def embeddings(self, call: EmbeddingCall, model: Model) -> list[bytes]:
+    def at_once(self, model: Model) -> int:
         """As Embeds'."""
-        return embedding.predictions(call) if embedding.predicted(model) else [embedding.vertex_batch(call)]
+        return embedding.at_once(model)
+
+    def embedding(self, call: EmbeddingCall, model: Model) -> bytes:
+        """As Embeds'."""
+        return embedding.body(call, model)
 
     def embed(self, access: Access, model: Model, body: bytes) -> UpstreamRequest:
         """As Embeds'."""
-        method = embedding.PREDICT if embedding.predicted(model) else embedding.BATCH
-        return places.call(access, "google", model.id, method, body)
+        return places.call(access, "google", model.id, embedding.method(model), body)
 
     def read_vectors(self, answer: bytes, model: Model) -> Vectors:
         """As Embeds'."""
-        return embedding.read(answer, model)
+        return read_vectors(answer, model)
 
     def fixes_for(self, model: Model, message: str) -> frozenset[Fix]:
         """As Wire's."""

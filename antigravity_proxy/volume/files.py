@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Generic, TypeVar
+
+T = TypeVar("T")
+#: reads a whole file of at most this many bytes; raises OSError
+Read = Callable[[Path, int], bytes]
 
 #: above this size dropping the page cache costs more than it brings (credential-volume.md 2.6)
 _DROP_CACHE_BELOW = 16 << 20
@@ -50,16 +56,53 @@ class Unreadable(Exception):
     """A file can't be read: words for an operator, which don't name it."""
 
 
-def text(path: Path, limit: int) -> str:
+def text(path: Path, limit: int, read: Read = content) -> str:
     """A whole file that somebody wrote by hand, of at most ``limit`` bytes in UTF-8. Raises Unreadable."""
     try:
-        return content(path, limit).decode()
+        return read(path, limit).decode()
     except FileNotFoundError:
         raise Unreadable("it isn't there") from None
     except OSError as e:
         raise Unreadable(f"it can't be read: {why(e, path)}") from None
     except UnicodeDecodeError:
         raise Unreadable("it is not UTF-8") from None
+
+
+class Derived(Generic[T]):
+    """What ``make`` makes of the files that it reads by the function it is given; again only when one has changed.
+
+    Looks at all of them each time, and keeps their digests, no content. What ``make`` raises is raised, and it is tried
+    again the next time. Blocking; for one thread at a time.
+    """
+
+    def __init__(self, make: Callable[[Read], T]) -> None:
+        self._make = make
+        self._seen: dict[tuple[Path, int], object] = {}
+        self._made: T | None = None
+
+    def read(self) -> T:
+        """What the files come to now."""
+        if self._made is None or not self._is_current():
+            self._seen, self._made = {}, None
+            self._made = self._make(self._content)
+        return self._made
+
+    def _is_current(self) -> bool:
+        for (path, limit), seen in tuple(self._seen.items()):
+            with suppress(OSError):
+                self._content(path, limit)
+            if self._seen[path, limit] != seen:
+                return False
+        return True
+
+    def _content(self, path: Path, limit: int) -> bytes:
+        try:
+            found = content(path, limit)
+            self._seen[path, limit] = hashlib.sha256(found).digest(), os.stat(path).st_mode
+        except OSError as e:
+            self._seen[path, limit] = type(e), e.errno
+            raise
+        return found
 
 
 def read_up_to(file: BinaryIO, limit: int, size: int) -> bytes:

@@ -50,9 +50,11 @@ class _Spent(Struct):
 
     def merge(self, days: Mapping[int, int], months: Mapping[int, int]) -> None:
         """What the same one has counted, as somebody else knows: what is more is newer."""
-        for mine, theirs in ((self.days, days), (self.months, months)):
+        for mine, theirs, most in ((self.days, days, _DAYS), (self.months, months, _MONTHS)):
             for span, tokens in theirs.items():
                 mine[span] = max(tokens, mine.get(span, 0))
+            for span in sorted(mine)[:-most]:
+                del mine[span]
 
 
 def nobody(key: str) -> Collection[Counts]:
@@ -134,11 +136,13 @@ class Budgets:
         return list(self._spent)
 
     def spent(self, name: str) -> dict[str, Counts]:
-        """What was used of the key of that name, by who has counted it; of spans that still count."""
+        """The tokens that the key of that name used, by who counted them. Others' of long ago are forgotten."""
         _, month, _, _ = self._now()
         every = self._spent.get(name, {})
-        for origin in [origin for origin, each in every.items() if max(each.months, default=0) < month - 1]:
-            del every[origin]
+        old = [origin for origin, each in every.items() if max(each.months, default=0) <= month - _MONTHS]
+        for origin in old:
+            if origin not in self._mine:
+                del every[origin]
         return {origin: Counts(each.days, each.months) for origin, each in every.items()}
 
     def merge(self, name: str, found: Mapping[str, Counts]) -> None:
@@ -173,8 +177,9 @@ class Budgets:
     def _keep(self, name: str) -> None:
         if self._is_loaded:  # else it would block the directory's content
             mine = {origin: each for origin, each in self._spent[name].items() if origin in self._mine}
-            value = msgspec.json.encode(mine).decode()
-            self._store.put(_KIND, name, value, self._epoch() + _REMEMBERED * _DAY)
+            if mine:
+                value = msgspec.json.encode(mine).decode()
+                self._store.put(_KIND, name, value, self._epoch() + _REMEMBERED * _DAY)
 
     def _load(self) -> None:
         """The tokens used before this daemon: they come with the directory, which may be late."""

@@ -14,10 +14,14 @@ from antigravity_proxy.volume import files
 from antigravity_proxy.web.client_keys import ClientKey, ClientKeysError, parse
 
 
-def read(path: Path) -> tuple[ClientKey, ...]:
-    """The file's keys. Blocks; raises ClientKeysError, whose message doesn't name the file."""
+def reader(path: Path) -> files.Derived[tuple[ClientKey, ...]]:
+    """Reads the file's keys; raises ClientKeysError, whose message doesn't name the file."""
+    return files.Derived(partial(_keys, path))
+
+
+def _keys(path: Path, read: files.Read) -> tuple[ClientKey, ...]:
     try:
-        text = files.text(path, files.MAX_CLIENT_KEYS)
+        text = files.text(path, files.MAX_CLIENT_KEYS, read)
     except files.Unreadable as e:
         raise ClientKeysError(str(e)) from None
     return parse(text)
@@ -29,12 +33,13 @@ class ClientKeysFile(FollowedFile[tuple[ClientKey, ...]]):
     def __init__(self, reactor: Any, path: Path) -> None:
         keys: tuple[ClientKey, ...] = ()
         trouble = ""
+        read = reader(path).read
         try:
-            keys = read(path)
+            keys = read()
         except ClientKeysError as e:
             trouble = str(e)
         self.path = path
-        super().__init__(reactor, "PROXY_CLIENT_KEYS_FILE", partial(read, path), ClientKeysError, keys, trouble)
+        super().__init__(reactor, "PROXY_CLIENT_KEYS_FILE", read, ClientKeysError, keys, trouble)
 
     @property
     def keys(self) -> tuple[ClientKey, ...]:

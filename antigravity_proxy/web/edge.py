@@ -273,6 +273,10 @@ class GuardedRequest(Generic[A]):
             return
         if self.finished:
             raise RuntimeError("the answer has ended")
+        if self.startedWriting and self._chunked and data:  # an event of a stream, mostly
+            self.sentLength += len(data)
+            send(self.channel.transport, b"%x\r\n%b\r\n" % (len(data), data))
+            return
         head = b"" if self.startedWriting else self._start()
         send(self.channel.transport, head + self._framed(data))
 

@@ -80,20 +80,17 @@ class Limits(Service):
         self._claims += 1
         number, origin, shared = self._claims, self._budgets.origin, replicas.counts
         claim = shared.claim(key.name, self._clock.seconds(), origin, number, count, tokens or 0)
-        known = await shared.exchange(key.name, origin, self._own(key.name), claim)
-        others: list[Counts] = []
-        if known is not None:
-            self._take(replicas, key.name, known)
-            others += self.heard(key.name)
-            for ahead in known.ahead:  # theirs is decided as ours is: by what is left when those before are served
-                with suppress(ClientLimited):
-                    self._check(key, ahead.count, ahead.tokens, others)
-                    others.append(_admitted(ahead))
+        gone = [claim.sealed]
         try:
+            known = await shared.exchange(key.name, origin, self._own(key.name), claim)
+            others: list[Counts] = []
+            if known is not None:
+                gone += known.stale
+                self._take(replicas, key.name, known)
+                others = self._before(key, known)
             self._count(key, record, count, tokens, others)
-        finally:
+        finally:  # also where the client has left
             self._settled = max(self._settled, number)
-            gone = (claim.sealed, *(() if known is None else known.stale))
             shared.settle(key.name, origin, self._own(key.name), gone)
         self._keep_up()
 
@@ -109,6 +106,15 @@ class Limits(Service):
             self._keeping.cancel()
             self._keeping = None
         self._tell()
+
+    def _before(self, key: ClientKey, known: Known) -> list[Counts]:
+        """What others have counted before a claim of ours, and will: their claims are decided as ours is."""
+        others = self.heard(key.name)
+        for claim in known.ahead:
+            with suppress(ClientLimited):
+                self._check(key, claim.count, claim.tokens, others)
+                others.append(_admitted(claim))
+        return others
 
     def _check(self, key: ClientKey, count: int, tokens: int | None, others: Collection[Counts]) -> None:
         if count:

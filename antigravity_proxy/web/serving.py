@@ -152,7 +152,7 @@ class Serving:
         """The tokens of a call; raises a ProxyError. ``place`` is where the request is prepared."""
         route, *_ = self.routes(admission, call, client.record)
         if admission.key is not None:
-            await self._limits.admit(admission.key, client.record, 1, 0)
+            await self._limits.admit(admission.key, client.record, 1, None)
         return await count_tokens(self._context, call, route, client, place)
 
     async def embed(self, admission: ApiAdmission, call: EmbeddingCall, client: AnsweredClient) -> Vectors:
@@ -207,7 +207,7 @@ class Serving:
         if name not in self._unknown and len(self._unknown) < _MOST_UNKNOWN:
             self._unknown.add(name)
             shown = one_line(name[:_SHOWN])
-            log.warn("no model is called {name}: {model} answers instead", name=shown, model=model.id)
+            log.warn("unknown model {name}: {model} is used instead", name=shown, model=model.id)
 
 
 def _estimate(calls: tuple[Call, ...]) -> int:

@@ -26,7 +26,7 @@ def answer(usage: UsageLedger, key: ClientKey | None, query: Mapping[str, str]) 
     try:
         by = columns(query.get("by", DEFAULT_BY))
     except BadColumns as e:
-        raise BadRequest(f"'by' can't be used: {e}.", param="by") from None
+        raise BadRequest(f"'by' is invalid: {e}.", param="by") from None
     return usage.report(by, _days(query.get("days", str(DEFAULT_DAYS)))).addCallback(_rendered)
 
 

@@ -6,6 +6,7 @@ tables in docs/reference/fields-*.md: neither is written twice.
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -525,12 +526,16 @@ def _why() -> Json:
     )
 
 
+def _titled(schema: Json) -> Json:
+    """A struct's name without a private one's underscore; its docstring without indentation, as in Python 3.13."""
+    named = {"title": schema.get("title", "").lstrip("_")}
+    return named | {key: inspect.cleandoc(schema[key]) for key in ("description",) if key in schema}
+
+
 def _structs(*kinds: type) -> Json:
     """The schemas of structs and of those within them, by name without the underscore of private ones."""
     _, found = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
-    text = json.dumps(
-        {name.lstrip("_"): {**schema, "title": schema.get("title", "").lstrip("_")} for name, schema in found.items()}
-    )
+    text = json.dumps({name.lstrip("_"): {**schema, **_titled(schema)} for name, schema in found.items()})
     return dict(json.loads(text.replace("#/components/schemas/_", "#/components/schemas/")))
 
 

@@ -93,7 +93,7 @@ def test_everything_about_it_is_there_and_its_address_is_not() -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: in_pool(paused=True)[1], "Paused: this proxy leaves it alone"),
+        (lambda: in_pool(paused=True)[1], "Paused: not used by this proxy"),
         (lambda: penalised(Failure(403, appeal=True)), "Google has barred it from this service"),
         (lambda: penalised(Failure(403, reason="VALIDATION_REQUIRED")), "Google asks its owner to verify it"),
         (lambda: in_pool(status="expired")[1], "The desktop app has marked it as expired: sign in again"),
@@ -142,4 +142,4 @@ def test_an_account_without_a_project_is_shown_as_such_once_upstream_was_asked(
     state = in_pool()[1]
     state.project, state.project_asked = project, asked
     html = flat(card(shown(state, Rules(), {""}, NOW), NOW.epoch, changeable=False))
-    assert ("no project of its own" in html) == told
+    assert ("no project that upstream accepts" in html) == told

@@ -34,18 +34,18 @@ def told(
         ({"ready": 1, "out": 1}, "attention", "Serving, but needs attention"),
         ({"ready": 1, "condition": {"warnings": ("w",)}}, "attention", "Serving, but needs attention"),
         ({"ready": 1, "condition": {"database": "gone"}}, "attention", "Serving, but needs attention"),
-        ({"ready": 1, "condition": {"draining": True}}, "attention", "It is shutting down"),
+        ({"ready": 1, "condition": {"draining": True}}, "attention", "Shutting down"),
         ({"cooling": 2, "paused": 1}, "attention", "Every account is cooling"),
         ({"out": 2}, "broken", "No account can serve"),
         ({"paused": 2}, "broken", "Every account is paused"),
-        ({"ready": 0, "condition": {"accounts": 0}}, "broken", "It can't serve"),
-        ({"ready": 0, "condition": {"ever_read": False, "database": "gone"}}, "broken", "It can't serve"),
+        ({"ready": 0, "condition": {"accounts": 0}}, "broken", "Can't serve requests"),
+        ({"ready": 0, "condition": {"ever_read": False, "database": "gone"}}, "broken", "Can't serve requests"),
     ],
 )
 def test_each_state_has_its_line(given: dict[str, Any], level: str, title: str) -> None:
     found = told(**given)
     assert (found.level, found.title) == (level, title)
-    assert bool(found.reasons) == (level != "well" and title not in ("Every account is paused", "It is shutting down"))
+    assert bool(found.reasons) == (level != "well" and title not in ("Every account is paused", "Shutting down"))
 
 
 NO_VOLUME = {"database": "none", "ever_read": False, "usable": 1, "usable_credentials": 1}
@@ -101,7 +101,7 @@ def test_the_reasons_are_words_to_act_on() -> None:
         "set X",
     )
     assert told(ready=1, out=1).reasons == ("1 account out of use: see below why",)
-    assert "nothing of it was ever read" in told(condition={"database": "gone", "ever_read": False}).reasons[0]
+    assert "it was never read" in told(condition={"database": "gone", "ever_read": False}).reasons[0]
 
 
 def test_most_requests_failing_is_a_reason_and_a_few_are_not() -> None:

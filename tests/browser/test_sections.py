@@ -196,7 +196,7 @@ async def test_without_an_account_the_page_says_what_to_do(tmp_path: Path, windo
 
         def go() -> None:
             log_in(window, here.url)
-            window.shows("It can't serve", "h1")
+            window.shows("Can't serve requests", "h1")
             window.examine("empty")
 
         await in_thread(go)

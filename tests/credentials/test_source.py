@@ -79,3 +79,15 @@ def test_gclouds_own_file_is_found(tmp_path: Path) -> None:
     place.write_text('{"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"}')
     [found] = source(tmp_path, PROXY_VERTEX_ADC="true", GOOGLE_CLOUD_PROJECT="my-project").read().credentials
     assert (found.id, found.project) == ("vertex-adc", "my-project")
+
+
+def test_what_has_not_changed_is_not_read_into_credentials_again(tmp_path: Path) -> None:
+    """A service account's key alone takes 20 ms to check, and the file is looked at every two seconds."""
+    path = tmp_path / "credentials.toml"
+    path.write_text(ENTRY)
+    path.chmod(0o600)
+    looking = source(tmp_path, PROXY_CREDENTIALS_FILE=str(path))
+    first = looking.read()
+    assert looking.read() is first
+    path.chmod(0o644)
+    assert looking.read().notes

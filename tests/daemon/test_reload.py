@@ -56,7 +56,7 @@ async def test_what_takes_a_new_start_is_logged_and_left(tmp_path: Path) -> None
         logged = reread(running, port=1, drain_seconds=7.0)
         daemon: Any = running.daemon
         assert daemon.in_force.settings == daemon.settings
-    assert "changed, but in effect at the next start only: PROXY_PORT, PROXY_DRAIN_SECONDS" in logged
+    assert "changed, but applied at the next start only: PROXY_PORT, PROXY_DRAIN_SECONDS" in logged
 
 
 @deferred()
@@ -70,7 +70,7 @@ async def test_settings_that_are_wrong_change_nothing(tmp_path: Path, no_leaks: 
         daemon.reloader.resolve = fail
         daemon.reload()
         assert (await running.request("GET", "/v1/models")).status == 200
-    assert no_leaks.pop() == "the settings stay as they are: {reason}"
+    assert no_leaks.pop() == "the settings were not changed: {reason}"
 
 
 @deferred()

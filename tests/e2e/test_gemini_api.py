@@ -542,3 +542,21 @@ async def test_an_answer_that_wants_to_be_continued_was_cut_at_a_length(tmp_path
         running.simulator.script(Fault(finish="CONTINUATION"))
         answer = await running.chat(model=MODEL)
         assert answer.json["choices"][0]["finish_reason"] == "length"
+
+
+@deferred()
+async def test_fields_that_only_official_upstreams_read(tmp_path: Path) -> None:
+    """A request that rests on a cache goes to the key, though an account is asked first; others leave them out."""
+    path = "/v1beta/models/gemini-3-flash:generateContent"
+    asked: dict[str, Any] = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}], "serviceTier": "flex"}
+    async with stack(tmp_path, GEMINI_API_KEYS=ONE) as running:
+        cached = await running.request("POST", path, asked | {"cachedContent": "cachedContents/x"})
+        assert (cached.status, cached.headers["x-antigravity-upstream"]) == (200, "gemini")
+        sent = running.simulator.requests[-1].json
+        assert (sent["serviceTier"], sent["cachedContent"]) == ("flex", "cachedContents/x")
+        plain = await running.request("POST", path, asked)
+        assert (plain.status, plain.headers["x-antigravity-upstream"]) == (200, "accounts")
+        assert "serviceTier" not in running.simulator.requests[-1].json["request"]
+        by_openai = await running.chat(model=MODEL, service_tier="priority")
+        assert by_openai.status == 200
+        assert running.simulator.requests[-1].json["serviceTier"] == "priority"

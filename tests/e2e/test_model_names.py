@@ -82,7 +82,7 @@ async def test_a_name_of_nothing_is_served_and_warned_of_once(tmp_path: Path) ->
     warned: list[LogEvent] = []
 
     def observe(event: LogEvent) -> None:
-        if "no model is called" in str(event.get("log_format")):
+        if "unknown model" in str(event.get("log_format")):
             warned.append(event)
 
     globalLogPublisher.addObserver(observe)

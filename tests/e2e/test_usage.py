@@ -106,7 +106,7 @@ async def test_the_command_reads_the_directory_while_no_daemon_runs(tmp_path: Pa
 @pytest.mark.parametrize(
     ("argv", "status", "words"),
     [
-        (["--by", "nonsense"], 2, "it takes some of day, key"),
+        (["--by", "nonsense"], 2, "use any of day, key"),
         (["--days", "0"], 2, "--days"),
         (["--state-dir", "/nowhere"], 1, "holds no state.db"),
         ([], 1, "PROXY_STATE_DIR"),

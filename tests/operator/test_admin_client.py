@@ -42,7 +42,7 @@ async def test_an_account_is_paused_resumed_reset_and_removed(tmp_path: Path) ->
         assert "it is paused for this proxy" in listed.output
         assert (await run(here, "resume", "account-0@example.com")).exit_code == 0
         assert paused(here) == set()
-        assert "may be tried again at once" in (await run(here, "reset", FIRST)).output
+        assert "is available again" in (await run(here, "reset", FIRST)).output
         refused = await run(here, "remove", FIRST)  # nobody is there to say yes
         assert (refused.exit_code, len(here.addresses())) == (1, 2)
         assert (await run(here, "remove", "--yes", FIRST)).exit_code == 0

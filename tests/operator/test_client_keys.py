@@ -12,7 +12,7 @@ from support.command import call
 
 from antigravity_proxy.simulator.volume import write_volume
 from antigravity_proxy.web.client_keys import digest
-from antigravity_proxy.web.client_keys_file import read
+from antigravity_proxy.web.client_keys_file import reader
 
 
 @pytest.fixture
@@ -35,11 +35,11 @@ def test_a_key_is_shown_once_and_only_its_hash_is_kept(at: dict[str, str]) -> No
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert plain.encode() not in path.read_bytes()
-    assert read(path)[0].sha256 == digest(plain.encode()).decode()
+    assert reader(path).read()[0].sha256 == digest(plain.encode()).decode()
     for listed in (call("client-key", "list", **at), call("client-key", "list", "--json", **at)):
         assert "laptop" in listed.stdout
         assert plain not in listed.output
-        assert read(path)[0].sha256 not in listed.output
+        assert reader(path).read()[0].sha256 not in listed.output
     assert os.listdir(path.parent) == ["keys.json"]
 
 
@@ -59,7 +59,7 @@ def test_a_revoked_key_is_gone(at: dict[str, str]) -> None:
     for name in ("laptop", "ci"):
         call("client-key", "add", name, **at)
     assert call("client-key", "revoke", "laptop", **at).exit_code == 0
-    assert [key.name for key in read(Path(at["PROXY_CLIENT_KEYS_FILE"]))] == ["ci"]
+    assert [key.name for key in reader(Path(at["PROXY_CLIENT_KEYS_FILE"])).read()] == ["ci"]
     again = call("client-key", "revoke", "laptop", **at)
     assert (again.exit_code, "no client key named" in again.output) == (1, True)
     call("client-key", "revoke", "ci", **at)

@@ -93,12 +93,12 @@ def certificates(directory: Path) -> None:
     def openssl(*words: str) -> None:
         subprocess.run(["openssl", *words], cwd=directory, check=True, capture_output=True)
 
-    name = ["-subj", "/CN=localhost", "-days", "2", "-nodes", "-newkey", "rsa:2048"]
-    openssl(
-        "req", "-x509", *name, "-keyout", "ca.key", "-out", "ca.pem", "-addext", "basicConstraints=critical,CA:TRUE"
-    )
-    openssl("req", "-x509", *name, "-keyout", "other.key", "-out", "other.pem")
-    openssl("req", "-new", *name, "-keyout", "redis.key", "-out", "redis.csr")
+    key = ["-days", "2", "-nodes", "-newkey", "rsa:2048"]
+    # names of their own: OpenSSL 4.0.0 takes a certificate that is named as its issuer for a self-signed one
+    ca = ["-subj", "/CN=a CA", "-addext", "basicConstraints=critical,CA:TRUE"]
+    openssl("req", "-x509", *key, *ca, "-keyout", "ca.key", "-out", "ca.pem")
+    openssl("req", "-x509", *key, "-subj", "/CN=another", "-keyout", "other.key", "-out", "other.pem")
+    openssl("req", "-new", *key, "-subj", "/CN=localhost", "-keyout", "redis.key", "-out", "redis.csr")
     (directory / "names").write_text("subjectAltName=DNS:localhost\n")
     sign = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names"]
     openssl("x509", "-req", "-in", "redis.csr", *sign, "-out", "redis.pem")

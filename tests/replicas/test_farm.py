@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.deferreds import deferred, wait
+from support.deferreds import deferred, until, wait
 from support.farm import farm
 from support.redis import RedisServer, needs_redis
 from support.stack import KEY
 from twisted.internet.defer import Deferred, gatherResults
 
 from antigravity_proxy.simulator.faults import Fault
+from antigravity_proxy.web.client_keys import ClientKey, digest, render
+from antigravity_proxy.web.limits import LEASE
 
 pytestmark = [needs_redis, pytest.mark.replicas]
 
@@ -100,6 +103,30 @@ async def test_daemons_that_start_together_make_one_renewal(tmp_path: Path, kind
         late = running.begin(1)
         assert (await served(late[0])).status == 200
         assert len(running.simulator.refreshes) == 1
+
+
+@deferred(90)
+async def test_a_daemon_that_is_killed_holds_no_place_of_a_key_for_long(tmp_path: Path) -> None:
+    path, key = tmp_path / "keys.json", "sk-ag-single"
+    single = ClientKey("single", digest(key.encode()).decode(), datetime(2026, 1, 1, tzinfo=UTC), concurrent=1)
+    path.write_bytes(render((single,)))
+    async with farm(tmp_path, daemons=2, accounts=2, PROXY_CLIENT_KEYS_FILE=str(path)) as running:
+        one, two = running.daemons
+        running.simulator.script(Fault(pause=80.0))
+        hanging = Deferred.fromCoroutine(running.chat(one, "question", key=key))
+        await until(lambda: bool(running.simulator.arrivals))
+        assert (await running.chat(two, "question", key=key)).status == 429
+        await wait(LEASE + 1.0)
+        assert (await running.chat(two, "question", key=key)).status == 429, "it is still under way"
+        one.stop(signal.SIGKILL)
+        killed_at = running.reactor.seconds()
+        assert (await hanging).status == 0
+        while (answer := await running.chat(two, "question", key=key)).status == 429:
+            await wait(0.1)
+        took = running.reactor.seconds() - killed_at
+        print(f"a killed daemon's place is free after {took:.1f} s")
+        assert answer.status == 200
+        assert took < LEASE + 2.0
 
 
 def paused(redis: RedisServer) -> Callable[[], Any]:

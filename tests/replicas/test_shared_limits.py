@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from support.deferreds import deferred, until, wait
 from support.redis import RedisServer, needs_redis, redis_server
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 
 from antigravity_proxy.errors import ClientLimited
-from antigravity_proxy.replicas import counts
+from antigravity_proxy.replicas import counts, link
 from antigravity_proxy.replicas.connector import Connector
 from antigravity_proxy.replicas.store import Replicas
 from antigravity_proxy.secret import Secret
@@ -76,10 +76,13 @@ class Replica:
             return float(e.retry_after or 0)
         return record
 
-    def end(self, record: Record | float, tokens: int = 0) -> None:
+    async def end(self, record: Record | float, tokens: int = 0) -> None:
+        """The request ends, and Redis knows of it if it is there."""
         assert isinstance(record, Record)
         record.tokens_out = tokens
         self.ledger.close(record)
+        if self.is_well:
+            await self.replicas.parts.link.ask([(b"PING",)], 10.0).addErrback(lambda _: None)
 
     @property
     def is_well(self) -> bool:
@@ -120,6 +123,8 @@ def admitted(found: list[Any]) -> int:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four replicas in one process on a busy machine are slower than any of them would be."""
     monkeypatch.setattr(counts, "PATIENCE", 10.0)
+    monkeypatch.setattr(link, "SLOW", 10.0)
+    monkeypatch.setattr(link, "HEARTBEAT_SECONDS", 10.0)
 
 
 @pytest.mark.parametrize(
@@ -155,8 +160,7 @@ async def test_any_order_of_beginnings_and_ends_at_any_replica_keeps_to_the_limi
         for _ in range(300):
             if open_ and chance.random() < 0.5:
                 replica, record = open_.pop(chance.randrange(len(open_)))
-                replica.end(record)
-                await replica.replicas.parts.link.ask([(b"PING",)])  # until Redis knows of it
+                await replica.end(record)
             else:
                 replica = chance.choice(replicas)
                 before = len(open_)
@@ -171,9 +175,9 @@ async def test_retry_after_is_true_wherever_the_requests_came(tmp_path: Path) ->
     async with farm(tmp_path) as (make, _):
         one, two = await make(count=2)
         limited = key(requests_per_minute=2)
-        one.end(await one.begin(limited))
+        await one.end(await one.begin(limited))
         await wait(1.05)
-        two.end(await two.begin(limited))
+        await two.end(await two.begin(limited))
         assert await one.begin(limited) == await two.begin(limited) == 59.0
         left = two.rate_limits.left(limited)
         assert (left.limit, left.remaining, round(left.seconds)) == (2, 0, 59)
@@ -184,12 +188,11 @@ async def test_used_tokens_count_everywhere_and_headers_tell_it(tmp_path: Path) 
     async with farm(tmp_path) as (make, _):
         one, two = await make(count=2)
         limited = key(tokens_per_day=100)
-        one.end(await one.begin(limited, 10), 60)
+        await one.end(await one.begin(limited, 10), 60)
         running = await two.begin(limited, 30)
         assert two.budgets.left(limited)[:2] == (100, 10)
         assert await one.begin(limited, 20) == 2.0, "what is under way may need the rest"
-        two.end(running, 45)
-        await wait(0.05)
+        await two.end(running, 45)
         wait_for = await one.begin(limited, 1)
         assert 0 < wait_for <= 86_400
         assert one.budgets.used("ann") == (105, 105)
@@ -204,8 +207,8 @@ async def test_without_redis_each_counts_for_itself_and_nothing_is_doubled_after
     async with farm(tmp_path) as (make, redis):
         one, two = await make(count=2)
         limited = key(tokens_per_day=1000, concurrent=3)
-        one.end(await one.begin(limited), 100)
-        two.end(await two.begin(limited), 10)
+        await one.end(await one.begin(limited), 100)
+        await two.end(await two.begin(limited), 10)
         redis.kill()
         await until(lambda: not one.is_well and not two.is_well)
         for replica in (one, two):
@@ -213,24 +216,41 @@ async def test_without_redis_each_counts_for_itself_and_nothing_is_doubled_after
             assert admitted(held) == 3
             assert await replica.begin(limited) == 2.0
             for record in held:
-                replica.end(record, 1)
+                await replica.end(record, 1)
         redis.start()
         await until(lambda: one.is_well and two.is_well, 15)
         late = await make()
-        late.end(await late.begin(limited), 0)
+        await late.end(await late.begin(limited), 0)
         assert late.budgets.used("ann") == (116, 116)
         monkeypatch.setattr(counts, "PATIENCE", 0.1)
+        monkeypatch.setattr(link, "HEARTBEAT_SECONDS", 1.0)
         redis.signal(signal.SIGSTOP)
-        one.end(await one.begin(limited), 4)
+        await one.end(await one.begin(limited), 4)
         redis.signal(signal.SIGCONT)
         await until(lambda: one.is_well and two.is_well and late.is_well, 15)
         for replica in (two, late):
             for _ in range(500):
-                replica.end(await replica.begin(limited), 0)
+                await replica.end(await replica.begin(limited), 0)
                 if replica.budgets.used("ann") == (120, 120):
                     break
                 await wait(0.01)
             assert replica.budgets.used("ann") == (120, 120)
+
+
+@deferred(30)
+async def test_what_one_that_is_gone_has_counted_is_told_again_to_a_redis_that_lost_it(tmp_path: Path) -> None:
+    async with farm(tmp_path) as (make, redis):
+        gone, one = await make(count=2)
+        limited = key(tokens_per_day=1000)
+        await gone.end(await gone.begin(limited), 50)
+        await one.end(await one.begin(limited), 5)
+        assert one.budgets.used("ann") == (55, 55)
+        await gone.stop()
+        redis.ask("FLUSHALL")
+        await one.end(await one.begin(limited), 0)
+        late = await make()
+        await late.end(await late.begin(limited), 0)
+        assert late.budgets.used("ann") == (55, 55)
 
 
 @deferred(30)
@@ -239,16 +259,16 @@ async def test_a_restart_with_its_directory_doubles_nothing_either(tmp_path: Pat
         other, limited = await make(), key(tokens_per_day=1000)
         for number in range(3):
             one = await make(state="state")
-            one.end(await one.begin(limited), 10)
+            await one.end(await one.begin(limited), 10)
             assert one.budgets.used("ann")[0] == 10 * (number + 1)
             await one.stop()
-            other.end(await other.begin(limited), 0)
+            await other.end(await other.begin(limited), 0)
             assert other.budgets.used("ann")[0] == 10 * (number + 1)
         redis.ask("FLUSHALL")
         one = await make(state="state")
         await until(lambda: other.is_well and one.is_well)
-        one.end(await one.begin(limited), 0)
-        other.end(await other.begin(limited), 0)
+        await one.end(await one.begin(limited), 0)
+        await other.end(await other.begin(limited), 0)
         assert one.budgets.used("ann") == other.budgets.used("ann") == (30, 30)
 
 
@@ -268,6 +288,18 @@ async def test_whoever_is_killed_holds_no_place_for_long(tmp_path: Path, monkeyp
         while not isinstance(await two.begin(limited, 50), Record):
             await wait(0.05)
         assert two.reactor.seconds() - began < 2.0
+
+
+@deferred(30)
+async def test_a_client_that_leaves_meanwhile_claims_nothing(tmp_path: Path) -> None:
+    async with farm(tmp_path) as (make, _):
+        one, two = await make(count=2)
+        limited = key(concurrent=1)
+        leaving = Deferred.fromCoroutine(one.begin(limited)).addErrback(lambda failure: failure.trap(CancelledError))
+        leaving.cancel()
+        await leaving
+        await one.replicas.parts.link.ask([(b"PING",)], 10.0)
+        assert isinstance(await two.begin(limited), Record)
 
 
 @deferred(30)
@@ -298,7 +330,7 @@ async def test_whoever_writes_to_redis_changes_no_count(tmp_path: Path) -> None:
         for number, value in enumerate(forged):
             redis.ask("HSET", hash_, f"forged-{number}", value)
             redis.ask("RPUSH", list_, value)
-        one.end(held, 30)
+        await one.end(held, 30)
         found = [await one.begin(limited, 10) for _ in range(3)]
         assert admitted(found) == 2
         assert one.budgets.used("ann") == (30, 30)

@@ -51,7 +51,7 @@ def test_good_values(parser: parse.Parser, text: str, value: Any) -> None:
         (parse.wait, "-1", "0 or more"),
         (parse.wait, "nan", "0 or more"),
         (parse.wait, "x", "0 or more"),
-        (parse.steps, "60,0", "with commas between"),
+        (parse.steps, "60,0", "separated by commas"),
         (parse.count, "0", "whole number"),
         (parse.count, "1.5", "whole number"),
         (parse.percent, "100", "percentage"),

@@ -178,10 +178,10 @@ class Farm:
         except Exception:
             return {}
 
-    async def chat(self, daemon: Daemon, text: str, **fields: Any) -> Answered:
+    async def chat(self, daemon: Daemon, text: str, *, key: str = KEY, **fields: Any) -> Answered:
         """One chat request."""
         body = {"model": "gemini-3-flash", "messages": [{"role": "user", "content": text}]} | fields
-        headers = Headers({"authorization": [f"Bearer {KEY}"], "content-type": ["application/json"]})
+        headers = Headers({"authorization": [f"Bearer {key}"], "content-type": ["application/json"]})
         url = f"http://127.0.0.1:{daemon.port}/v1/chat/completions".encode()
         began = self.reactor.seconds()
         try:

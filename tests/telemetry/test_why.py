@@ -81,7 +81,7 @@ def test_a_model_that_it_may_not_use_and_a_day_that_is_over() -> None:
     lease = pool.lease("m")
     assert lease is not None
     lease.release()
-    assert told(pool, clock)["a"] == (0, "it has served its requests of this day")
+    assert told(pool, clock)["a"] == (0, "it is at its daily limit of requests")
 
 
 def test_what_keeps_everybody_from_a_model_is_said_of_each() -> None:

@@ -11,6 +11,7 @@ import pytest
 from support.threaded_clock import Reactor
 
 from antigravity_proxy.errors import ClientLimited
+from antigravity_proxy.replicas.counts import Counts
 from antigravity_proxy.state.store import StateStore
 from antigravity_proxy.telemetry.record import Record
 from antigravity_proxy.web.budgets import Budgets
@@ -164,6 +165,25 @@ def test_a_directory_that_comes_late_adds_what_was_used_before(tmp_path: Path) -
     kept.start()
     assert kept.budgets.used("ann")[0] == 75
     kept.stop()
+
+
+def test_what_others_have_counted_is_added_once_and_forgotten_in_time(kept: Kept) -> None:
+    kept.spend(key(), 10)
+    day = int(kept.wall // DAY)
+    month = 2026 * 12 + 10
+    for tokens in (5, 7, 7, 6):
+        kept.budgets.merge("ann", {"you": Counts({day: tokens}, {month: tokens}), "idle": Counts()})
+    assert kept.budgets.used("ann") == (17, 17)
+    for later in range(1, 9):
+        kept.budgets.merge("ann", {"you": Counts({day + later: 1}, {month: 7 + later})})
+    assert kept.budgets.used("ann") == (10, 25)
+    assert list(kept.budgets.spent("ann")["you"].days) == [day + later for later in (5, 6, 7, 8)]
+    kept.wall += 92 * DAY
+    assert kept.budgets.spent("ann").keys() == {kept.budgets.origin}
+    kept.wall -= 92 * DAY
+    kept.stop()
+    kept.start()
+    assert kept.budgets.used("ann") == (10, 10), "the directory keeps what was counted there"
 
 
 @pytest.mark.parametrize("jump", [-40 * DAY, -DAY, -HOUR, HOUR, DAY, 40 * DAY])

@@ -49,6 +49,7 @@ def rendered(how: Any) -> tuple[bytes, Any, list[Any]]:
     edge, seen = Edge(), []
 
     def render(ours: Any) -> Any:
+        ours.setHeader(b"x-before", b"set by the gate")
         page = TwistedRequest(ours)
         seen.append(page)
         page.render(Page(how))
@@ -71,7 +72,8 @@ def test_a_page_is_answered_with_its_status_and_headers() -> None:
 
     answer, _, [seen] = rendered(page)
     assert answer.startswith(b"HTTP/1.1 203 ")
-    assert b"\r\nx-own: yes\r\n" in answer.lower()
+    for header in (b"x-own: yes", b"x-before: set by the gate"):
+        assert b"\r\n%b\r\n" % header in answer.lower()
     assert answer.endswith(b"got hello")
     assert seen.admitted is not None
 

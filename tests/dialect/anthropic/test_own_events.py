@@ -137,6 +137,7 @@ def test_a_stream_comes_back_as_it_is() -> None:
 def test_nothing_is_sent_before_there_is_content_and_arguments_come_in_pieces() -> None:
     _, sent = fed(EVENTS, stream=True)
     assert not any(sent[:3])
+    assert all(sent[3:])  # and from then on at once
     pieces = [at for at, event in enumerate(EVENTS) if "partial_json" in event.get("delta", ())]
     assert all(sent[at] for at in pieces)
 
