@@ -33,7 +33,7 @@ demo: $(VENV)/.runtime ## the real daemon on a simulated Google: no account, no 
 run: $(VENV)/.runtime ## the daemon, with the settings of the environment
 	$(BIN)/twistd -n --pidfile= antigravity
 
-check: $(VENV)/.dev ## all that CI runs, each part with its time; PARTS="lint test" runs some (about twenty minutes)
+check: $(VENV)/.dev ## all that CI runs, each part with its time; PARTS="lint test" runs some
 	@$(BIN)/python tests/check.py $(PARTS)
 
 test: $(VENV)/.dev ## the tests, with coverage; prints the slowest, and fails where all take more CPU time than their bound
@@ -63,7 +63,7 @@ test-browser: $(VENV)/.browser ## the admin pages in a real, headless browser (a
 screenshot: $(VENV)/.browser ## the picture of the status page in README (needs chromium and chromedriver)
 	PICTURE=docs/images/page.png $(BIN)/python -m pytest -m browser -k picture tests/browser
 
-test-containers: $(VENV)/.dev ## image and compose files, in real containers; CONTAINER= and COMPOSE= name other commands than Docker's (about five minutes)
+test-containers: $(VENV)/.dev ## image, compose files, Debian package and a whole release, in real containers; CONTAINER= and COMPOSE= name other commands than Docker's
 	$(BIN)/python -m pytest -rP -m containers tests/containers
 
 fuzz: $(VENV)/.dev ## new random examples for the tests that take any (about ten minutes)

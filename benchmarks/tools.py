@@ -15,7 +15,7 @@ from typing import Any, Protocol
 HERE = Path(__file__).parent
 SHARED = HERE.parent.parent / "shared" / "bench"
 #: seconds after which what is not answered counts as failed
-_PATIENCE = 90
+_PATIENCE = 300
 
 
 class Tools(Protocol):

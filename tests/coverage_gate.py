@@ -123,6 +123,8 @@ INCOMPLETE = frozenset(
         "web/client_keys_writing.py",
         "web/edge.py",
         "web/gate.py",
+        "web/limits.py",
+        "web/rate_limits.py",
         "web/responses.py",
         "web/serving.py",
         "web/sockets.py",

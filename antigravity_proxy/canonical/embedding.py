@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from msgspec import Raw, Struct
-
-#: contents that are asked for together; more go in several shares, in order
-AT_ONCE = 100
 
 
 class EmbeddingCall(Struct, frozen=True):
@@ -19,11 +14,9 @@ class EmbeddingCall(Struct, frozen=True):
     contents: tuple[Raw, ...]
     options: tuple[dict[str, Raw], ...]
 
-    def shares(self) -> Iterator[EmbeddingCall]:
-        """Calls of `AT_ONCE` contents at most."""
-        for start in range(0, len(self.contents), AT_ONCE):
-            part = slice(start, start + AT_ONCE)
-            yield EmbeddingCall(self.model, self.contents[part], self.options[part])
+    def part(self, start: int, end: int | None = None) -> EmbeddingCall:
+        """The call for these contents alone."""
+        return EmbeddingCall(self.model, self.contents[start:end], self.options[start:end])
 
 
 class Vectors(Struct, frozen=True):

@@ -255,11 +255,12 @@ class Wire(Protocol):
 class Embeds(Protocol):
     """A wire whose upstream makes vectors of texts."""
 
-    def embeddings(self, call: EmbeddingCall, model: Model) -> list[bytes]:
-        """The bodies of the requests that a share of a call takes, in the order of its contents.
+    def at_once(self, model: Model) -> int:
+        """How many contents one request may have."""
+        ...
 
-        Raises BadRequest for what the model can't read.
-        """
+    def embedding(self, call: EmbeddingCall, model: Model) -> bytes:
+        """The body of the request for at most as many contents. Raises BadRequest for what the model can't read."""
         ...
 
     def embed(self, access: Access, model: Model, body: bytes) -> UpstreamRequest:

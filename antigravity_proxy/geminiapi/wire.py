@@ -41,11 +41,15 @@ class GeminiApi(OfficialWire):
         """As Wire's."""
         return _CountTokens(request.prepare(call, model, official=True))
 
-    def embeddings(self, call: EmbeddingCall, model: Model) -> list[bytes]:
+    def at_once(self, model: Model) -> int:
+        """As Embeds'."""
+        return embedding.AT_ONCE
+
+    def embedding(self, call: EmbeddingCall, model: Model) -> bytes:
         """As Embeds'."""
         name = Raw(msgspec.json.encode(f"models/{model.id}"))
         pairs = zip(call.contents, call.options, strict=True)
-        return [embedding.batch({"model": name, "content": content, **options} for content, options in pairs)]
+        return embedding.batch({"model": name, "content": content, **options} for content, options in pairs)
 
     def embed(self, access: Access, model: Model, body: bytes) -> UpstreamRequest:
         """As Embeds'."""

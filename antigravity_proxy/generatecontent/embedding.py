@@ -12,8 +12,8 @@ from msgspec import Struct, field
 from antigravity_proxy.canonical.embedding import Vectors
 from antigravity_proxy.canonical.models import Model
 
-#: the method for many contents at once
-BATCH = b":batchEmbedContents"
+#: the method for many contents, and how many it takes at once
+BATCH, AT_ONCE = b":batchEmbedContents", 100
 #: older than the others: its vectors are of length 1 only in their full size
 FIRST = "gemini-embedding-001"
 

@@ -167,7 +167,8 @@ async def deliver(
     del response  # a long stream needs its fields no more
     try:
         if is_stream:
-            await exchange.pipe(reader, client.consumer)
+            if (ending := exchange.pipe(reader, client.consumer)) is not None:
+                await ending
             reader.end()
         else:
             reader.whole(await exchange.read(MAX_DOCUMENT))

@@ -20,33 +20,29 @@ async def vectors(context: RelayContext, call: EmbeddingCall, route: Route, clie
     legs = [(model, wire) for model in route if isinstance(wire := context.of(model).wire, Embeds)]
     found: list[tuple[float, ...]] = []
     tokens = 0
-    for share in call.shares():
-        part = await _of_share(context, legs, share, client)
-        if len(part.values) != len(share.contents):
-            raise UpstreamBroken("Upstream's answer holds another number of vectors than was asked for.")
+    while len(found) < len(call.contents):
+        part = await _next(context, legs, call.part(len(found)), client)
         found += part.values
         tokens += part.tokens
     return Vectors(tuple(found), tokens)
 
 
-async def _of_share(
-    context: RelayContext, legs: Sequence[tuple[Model, Embeds]], share: EmbeddingCall, client: Client
+async def _next(
+    context: RelayContext, legs: Sequence[tuple[Model, Embeds]], call: EmbeddingCall, client: Client
 ) -> Vectors:
-    """The vectors of a share, all by one credential."""
+    """The vectors of the first contents, as many as one request to the upstream that serves may have."""
 
     async def attempt(lease: Lease, base: bytes) -> Vectors:
         model, wire = legs[failover.at]
         upstream, record = context.of(model), client.record
         record.model, record.family, record.upstream = model.id, model.family, model.upstream
         access = await access_of(upstream, lease, base, await live_token(upstream, lease.state))
-        found: list[tuple[float, ...]] = []
-        tokens = 0
-        for body in wire.embeddings(share, model):
-            answer = await unary(context, upstream, lease, access, wire.embed(access, model, body), client)
-            part = wire.read_vectors(answer, model)
-            found += part.values
-            tokens += part.tokens
-        return Vectors(tuple(found), tokens)
+        asked = call.part(0, wire.at_once(model))
+        request = wire.embed(access, model, wire.embedding(asked, model))
+        found = wire.read_vectors(await unary(context, upstream, lease, access, request, client), model)
+        if len(found.values) != len(asked.contents):
+            raise UpstreamBroken("Upstream's answer holds another number of vectors than was asked for.")
+        return found
 
     failover = Failover(context, [Leg(context.of(model), model.id) for model, _ in legs], client)
     return await failover.run(attempt)

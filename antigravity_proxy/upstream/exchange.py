@@ -169,13 +169,15 @@ class Exchange:
     async def read(self, limit: int) -> bytes:
         """The whole body; raises TooLarge above ``limit`` bytes, else as ``pipe``."""
         collected = _Collected(limit)
-        await self.pipe(collected, None)
+        if (ending := self.pipe(collected, None)) is not None:
+            await ending
         return collected.body()
 
-    async def pipe(self, receiver: Receiver, consumer: IConsumer | None) -> None:
+    def pipe(self, receiver: Receiver, consumer: IConsumer | None) -> Deferred[None] | None:
         """Feeds the body to ``receiver`` until its end, no faster than ``consumer`` takes it.
 
-        Raises Broken or Silent, or what the receiver raised.
+        Returns None where that was whole already, as a short one is that came with its head; else what fires at its
+        end. Raises Broken or Silent, or what the receiver raised; what is returned fails with the same.
         """
         if self._error is None:  # else it broke before anybody took the body
             self._receive = receiver.data_received
@@ -185,15 +187,16 @@ class Exchange:
                 consumer.registerProducer(self, True)
             if self._connection is not None:
                 self._connection.take_body()
-        if not self._ended and self._error is None:  # a short body has come with its head
-            done = self._done = Deferred[None](self._give_up)
-            await done
         error, self._error = self._error, None
-        try:
-            if error is not None:
+        if error is not None:
+            try:
                 raise error
-        finally:
-            del error
+            finally:
+                del error
+        if self._ended:
+            return None
+        self._done = Deferred[None](self._give_up)
+        return self._done
 
     def abort(self) -> None:
         """Drops the connection now, if it is still this exchange's; a waiting caller gets Broken."""
@@ -240,7 +243,9 @@ class Exchange:
         """The connection's: the body is whole."""
         self._connection, self._ended = None, True
         self._end()
-        self._wake()
+        done, self._done = self._done, None
+        if done is not None:
+            done.callback(None)
 
     def failed(self, error: BaseException, *, nothing_received: bool) -> None:
         """The connection's: it ended too early."""
@@ -294,18 +299,14 @@ class Exchange:
     def _fail(self, error: Exception, cause: BaseException | None = None) -> None:
         error.__cause__ = cause or error.__cause__
         self._end()
-        opened, self._opened = self._opened, None
+        opened, done = self._opened, self._done
+        self._opened = self._done = None
         if opened is not None:
             opened.errback(error)
+        elif done is not None:
+            done.errback(error)
         elif not self._ended:
             self._error = self._error or error
-            self._wake()
-
-    def _wake(self) -> None:
-        """``pipe`` goes on, if it waits."""
-        done, self._done = self._done, None
-        if done is not None:
-            done.callback(None)
 
 
 class _Collected:

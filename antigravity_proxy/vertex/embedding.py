@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 from antigravity_proxy.canonical.embedding import EmbeddingCall
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.errors import BadRequest
-from antigravity_proxy.generatecontent.embedding import BATCH, FIRST, batch
+from antigravity_proxy.generatecontent.embedding import AT_ONCE, BATCH, FIRST, batch
 
 _PREDICT = b":predict"
 #: an option's name in ``:predict``, where it is another
@@ -30,15 +30,19 @@ def method(model: Model) -> bytes:
     return _PREDICT if model.id == FIRST or "gemini" not in model.id else BATCH
 
 
-def bodies(call: EmbeddingCall, model: Model) -> list[bytes]:
-    """The bodies that a share of a call takes: by ``:predict`` one for each content, since the models take one in a
-    request (Google's page on text embeddings). Raises BadRequest for a content that is not text there.
-    """
+def at_once(model: Model) -> int:
+    """How many contents one request may have: one with ``:predict`` (Google's page on text embeddings)."""
+    return AT_ONCE if method(model) == BATCH else 1
+
+
+def body(call: EmbeddingCall, model: Model) -> bytes:
+    """The body for as many contents. Raises BadRequest for a content that is not text, where only text is read."""
     pairs = zip(call.contents, call.options, strict=True)
     if method(model) == BATCH:
         requests = ({"content": content, "embedContentConfig": options} for content, options in pairs)
-        return [batch({name: value for name, value in each.items() if value} for each in requests)]
-    return [_prediction(content, dict(options)) for content, options in pairs]
+        return batch({name: value for name, value in each.items() if value} for each in requests)
+    [(content, options)] = pairs
+    return _prediction(content, dict(options))
 
 
 def _prediction(content: Raw, options: dict[str, Raw]) -> bytes:

@@ -42,9 +42,13 @@ class Vertex(OfficialWire):
             return _MessageCount(claude.prepare(call, model))
         return _CountTokens(gemini.prepare(call, model, official=True))
 
-    def embeddings(self, call: EmbeddingCall, model: Model) -> list[bytes]:
+    def at_once(self, model: Model) -> int:
         """As Embeds'."""
-        return embedding.bodies(call, model)
+        return embedding.at_once(model)
+
+    def embedding(self, call: EmbeddingCall, model: Model) -> bytes:
+        """As Embeds'."""
+        return embedding.body(call, model)
 
     def embed(self, access: Access, model: Model, body: bytes) -> UpstreamRequest:
         """As Embeds'."""

@@ -37,7 +37,7 @@ SETTINGS = "/etc/antigravity-proxy/proxy.env"
 
 @pytest.fixture(scope="module")
 def package(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the package, and one that is the same but for a newer version."""
+    """A directory with the package."""
     directory = tmp_path_factory.mktemp("debian")
     file = clone / "deploy/debian/Dockerfile"
     build = ["build", "--network=host", f"--file={file}", f"--build-arg=BASE={BASE}", f"--tag={BUILT}"]
@@ -49,10 +49,6 @@ def package(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         engine("rm", made)
         remove_images(BUILT)
     (built,) = directory.glob("antigravity-proxy_*.deb")
-    run(["dpkg-deb", "--raw-extract", str(built), str(directory / "tree")])
-    control = directory / "tree/DEBIAN/control"
-    control.write_text(control.read_text().replace(f"Version: {__version__}\n", f"Version: {NEWER}\n"))
-    run(["dpkg-deb", "--root-owner-group", "--build", "-Znone", str(directory / "tree"), str(directory / "newer.deb")])
     built.rename(directory / "first.deb")
     return directory
 
@@ -117,7 +113,10 @@ def test_the_installed_daemon_serves(debian: tuple[Container, int], tmp_path: Pa
 def test_an_upgrade_keeps_the_settings_and_a_purge_all_but_the_accounts(debian: tuple[Container, int]) -> None:
     found, port = debian
     succeeds(found, f"echo PROXY_DRAIN_SECONDS=7 >> {SETTINGS}; mkdir -p /var/lib/antigravity-proxy-state")
-    succeeds(found, "apt-get install -qq -y --no-install-recommends /packages/newer.deb", 120)
+    succeeds(found, "dpkg-deb --raw-extract /packages/first.deb /tmp/newer")
+    succeeds(found, f"sed -i 's/^Version: .*/Version: {NEWER}/' /tmp/newer/DEBIAN/control")
+    succeeds(found, "dpkg-deb --root-owner-group -Znone --build /tmp/newer /tmp/newer.deb")
+    succeeds(found, "apt-get install -qq -y --no-install-recommends /tmp/newer.deb", 120)
     assert succeeds(found, "dpkg-query -W -f '${Version}' antigravity-proxy") == NEWER
     assert succeeds(found, f"tail -n 1 {SETTINGS}") == "PROXY_DRAIN_SECONDS=7"
     serve(found, port)

@@ -358,6 +358,20 @@ async def test_vectors(tmp_path: Path, model: str, calls: list[str]) -> None:
 
 
 @deferred()
+async def test_vectors_go_on_at_vertex_where_the_key_has_no_quota(tmp_path: Path) -> None:
+    key = entry("key", "gemini-key", key=f'"AIzaSy{"1" * 33}"')
+    async with vertex(tmp_path, "one", more=key, order="gemini,vertex") as running:
+        body = {"model": "gemini-embedding-001", "input": ["a", "b", "c"]}
+        by_key = (await running.request("POST", "/v1/embeddings", body)).json["data"]
+        running.simulator.requests.clear()
+        running.simulator.script(fault("O6-bare"))
+        by_both = (await running.request("POST", "/v1/embeddings", body)).json["data"]
+        assert by_both == by_key
+        methods = [each.path.rpartition(":")[2] for each in running.simulator.requests]
+        assert methods == ["batchEmbedContents", *["predict"] * 3]
+
+
+@deferred()
 async def test_an_express_key_makes_no_vectors(tmp_path: Path) -> None:
     key = entry("express", "vertex-key", key=f'"{EXPRESS}"')
     async with vertex(tmp_path, more=key) as running:

@@ -23,32 +23,34 @@ NEW, OLD = (
 STAMP = Stamp(0, lambda count: "f" * count)
 
 
-def test_many_contents_go_in_several_requests() -> None:
-    call = EmbeddingCall("m", (Raw(b'{"parts":[]}'),) * 150, ({"title": Raw(b'"x"')},) * 150)
-    shares = [json.loads(body)["requests"] for share in call.shares() for body in GeminiApi().embeddings(share, NEW)]
-    assert [len(share) for share in shares] == [100, 50]
-    assert shares[0][0] == {"model": "models/gemini-embedding-2", "content": {"parts": []}, "title": "x"}
-    [*_, last] = call.shares()
-    [body] = Vertex().embeddings(last, NEW)
-    assert json.loads(body)["requests"][0] == {"content": {"parts": []}, "embedContentConfig": {"title": "x"}}
-    [body] = Vertex().embeddings(EmbeddingCall("m", last.contents[:1], ({},)), NEW)
-    assert json.loads(body) == {"requests": [{"content": {"parts": []}}]}
+def test_requests_of_both_upstreams() -> None:
+    call = EmbeddingCall("m", (Raw(b'{"parts":[]}'),) * 2, ({"title": Raw(b'"x"')}, {}))
+    first, second = json.loads(GeminiApi().embedding(call, NEW))["requests"]
+    assert first == {"model": "models/gemini-embedding-2", "content": {"parts": []}, "title": "x"}
+    assert second == {"model": "models/gemini-embedding-2", "content": {"parts": []}}
+    first, second = json.loads(Vertex().embedding(call, NEW))["requests"]
+    assert first == {"content": {"parts": []}, "embedContentConfig": {"title": "x"}}
+    assert second == {"content": {"parts": []}}
+    assert call.part(1) == EmbeddingCall("m", call.contents[1:], ({},))
 
 
 def test_older_models_on_vertex_take_one_text_at_a_time() -> None:
-    texts = Raw(b'{"parts":[{"text":"a"},{"text":"b"}]}'), Raw(b'{"parts":[{"text":"c"}]}')
-    options = {"taskType": Raw(b'"X"'), "title": Raw(b'"T"'), "outputDimensionality": Raw(b"4")}
-    first, second = map(json.loads, Vertex().embeddings(EmbeddingCall("m", texts, (options, {})), OLD))
-    assert first == {
+    def sent(content: bytes, **options: Raw) -> bytes:
+        return Vertex().embedding(EmbeddingCall("m", (Raw(content),), (options,)), OLD)
+
+    texts = b'{"parts":[{"text":"a"},{"text":"b"}]}'
+    given = sent(texts, taskType=Raw(b'"X"'), title=Raw(b'"T"'), outputDimensionality=Raw(b"4"))
+    assert json.loads(given) == {
         "instances": [{"content": "ab", "task_type": "X", "title": "T"}],
         "parameters": {"outputDimensionality": 4},
     }
-    assert second == {"instances": [{"content": "c"}]}
+    assert json.loads(sent(texts)) == {"instances": [{"content": "ab"}]}
     answer = b'{"predictions": [{"embeddings": {"values": [3, 4], "statistics": {"token_count": 7}}}]}'
     assert embedding.read(answer, OLD) == Vectors(((0.6, 0.8),), 7)
+    assert [Vertex().at_once(OLD), Vertex().at_once(NEW), GeminiApi().at_once(OLD)] == [1, 100, 100]
     for content in (b'{"parts":[{"text":"a"},{"inlineData":{}}]}', b"{}", b"7"):
         with pytest.raises(BadRequest, match="text alone"):
-            Vertex().embeddings(EmbeddingCall("m", (Raw(content),), ({},)), OLD)
+            sent(content)
 
 
 def test_vectors_of_the_old_model_are_made_as_long_as_one() -> None:

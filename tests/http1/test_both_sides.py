@@ -106,7 +106,8 @@ class Passing(Resource):
 
     async def _serve(self, request: GuardedRequest[Any], exchange: Exchange) -> None:
         await exchange.open(b"POST", b"http://h/x", ((b"Host", b"h"),), request.take_body())
-        await exchange.pipe(_Writing(request), request)
+        if (ending := exchange.pipe(_Writing(request), request)) is not None:
+            await ending
         request.finish()
 
     def _ended(self, request: GuardedRequest[Any], failure: Failure | None) -> None:
