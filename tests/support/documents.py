@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-#: the line that sets a clone up; the tests of the package build and install the same
+#: the line that sets a clone up; tests/clients/test_installation.py runs it
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install ."
 #: seconds for one block of commands
 PATIENCE = 60
