@@ -12,14 +12,19 @@ from collections.abc import Callable
 
 from choosing import pool_of
 from msgspec.structs import replace
+from twisted.internet.task import Clock
 
+from antigravity_proxy.canonical.credential import ACCOUNTS
 from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.daemon import gauges
 from antigravity_proxy.logs import Output
 from antigravity_proxy.startup import epoch
+from antigravity_proxy.state.store import StateStore
+from antigravity_proxy.state.usage import UsageLedger
 from antigravity_proxy.telemetry.access import AccessLog
 from antigravity_proxy.telemetry.metrics import Figure, Metrics, single
 from antigravity_proxy.telemetry.record import Attempt, Ledger, Observer
+from antigravity_proxy.telemetry.why import WhyLog
 
 #: CPU microseconds that record and metrics may take of a request, without the access line
 GOAL = 20.0
@@ -41,7 +46,9 @@ def _requests(ledger: Ledger) -> float:
         record.asked = record.model = "gemini-3-flash"
         record.family, record.status, record.bytes_out = "gemini", 200, 400
         record.first_byte, record.tokens_in, record.tokens_out = 0.01, 10, 100
-        record.attempts.append(Attempt("00000000-0000-4000-8000-000000000001", 0.001, 0.01, reason=""))
+        record.attempts.append(
+            Attempt("00000000-0000-4000-8000-000000000001", 0.001, 0.01, reason="", upstream=ACCOUNTS)
+        )
         ledger.close(record)
     return (time.process_time() - began) / REQUESTS * 1e6
 
@@ -58,7 +65,7 @@ def per_look(accounts: int) -> float:
             record.status, record.family = status, "gemini"
             metrics(record)
     usable = Figure("antigravity_accounts_usable", "As the health page counts them.", single(pool.usable))
-    metrics.watch([*gauges.of_accounts(pool), usable, replace(usable, name="antigravity_accounts_out_of_use")])
+    metrics.watch([*gauges.of_pools({ACCOUNTS: pool}), usable, replace(usable, name="antigravity_accounts_out_of_use")])
     began = time.process_time()
     for _ in range(20):
         metrics.render("")
@@ -72,6 +79,9 @@ def main() -> int:
         "the record alone": per_request,
         "record and metrics": lambda: per_request(Metrics()),
         "record and access line": lambda: per_request(AccessLog(devnull, "text", epoch)),
+        "record, usage ledger and why": lambda: per_request(
+            UsageLedger(StateStore(Clock(), epoch, None), epoch), WhyLog(epoch)
+        ),
     }
     print("| per request | CPU-µs |\n|---|---|")
     found = {name: measure() for name, measure in kinds.items()}

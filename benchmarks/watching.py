@@ -70,6 +70,7 @@ def measure(accounts: int) -> tuple[str, str, str, float]:
     settings = Resolver({}, {}, lambda path: "").all({})
     sources = Sources(
         settings=lambda: settings,
+        models=lambda: BUNDLED,
         pool=pool,
         official={},
         state=lambda: VolumeState(read_at=1.0),

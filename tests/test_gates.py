@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +118,15 @@ def test_a_file_is_covered_whole_or_listed_and_never_both(monkeypatch: pytest.Mo
 
 def test_the_list_of_files_that_are_not_covered_whole_names_files() -> None:
     assert [name for name in coverage_gate.INCOMPLETE if not (ROOT / "antigravity_proxy" / name).is_file()] == []
+
+
+@pytest.mark.parametrize(("bound", "status"), [("1000", 0), ("0", 1)])
+def test_a_suite_that_takes_more_than_its_bound_fails(tmp_path: Path, bound: str, status: int) -> None:
+    (tmp_path / "test_it.py").write_text("def test_it():\n    sum(range(1_000_000))\n")
+    plugin = ["-p", "support.suite_cost", "-p", "no:anyio", f"--cpu-bound={bound}"]
+    command = [sys.executable, "-m", "pytest", "-c", "/dev/null", *plugin, str(tmp_path)]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT / "tests")}, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "test_it.py::test_it" in done.stdout.partition("the slowest tests")[2]

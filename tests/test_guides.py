@@ -125,7 +125,9 @@ def test_the_readmes_operator_commands_exist(tmp_path: Path) -> None:
 
 def test_make_demo_is_the_command_that_the_demos_tests_run() -> None:
     (command,) = blocks(README, "### Without a key or an account: the demo")
-    recipe = subprocess.run([*command.split(), "--dry-run"], capture_output=True, text=True, check=True).stdout
+    recipe = subprocess.run(
+        [*command.split(), "--dry-run", "--no-print-directory"], capture_output=True, text=True, check=True
+    ).stdout
     assert recipe.splitlines()[-1] == ".venv/bin/antigravity-proxy demo"
 
 

@@ -31,6 +31,7 @@ from antigravity_proxy.replicas.store import configured as shared_state
 from antigravity_proxy.settings.parse import UPSTREAMS
 from antigravity_proxy.startup import epoch
 from antigravity_proxy.state.remembered import Remembering
+from antigravity_proxy.state.served_today import ServedToday
 from antigravity_proxy.state.store import StateStore
 from antigravity_proxy.telemetry.drift import Drift
 from antigravity_proxy.ticker import Ticker
@@ -69,6 +70,7 @@ class AccountServices:
         self._quota_poll = QuotaPoll(reactor, pool, self.upstream.available, self._offered, random.random, shared)
         pool.watch(self.tokens)
         self.official = official = Official(reactor, in_force, self.egresses, credentials, self.drift, shared)
+        ServedToday(remembered, [upstream.pool for upstream in official.upstreams.values()])
         shared.find = lambda name: pool.find(name) or official.find(name)
         self.relay = RelayContext(
             boards=Boards(reactor),

@@ -117,7 +117,7 @@ class Official:
             wanting = sum(kind_of(state, pool.rules, now) == "out" for state in pool.states)
             if wanting:
                 words = "the status page and 'antigravity-proxy check' say why"
-                found.append(f"{wanting} of {count} credentials of {name} need somebody: {words}")
+                found.append(f"{wanting} of {count} credentials of {name} need attention: {words}")
             # of those that their file calls free somebody knows; the page says it of all
             free = sum(state.tier == FREE != state.credential.tier for state in upstream.pool.states)
             if free:

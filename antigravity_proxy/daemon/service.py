@@ -63,7 +63,7 @@ from antigravity_proxy.web.decoding import Decoding
 from antigravity_proxy.web.gate import ApiAdmission, ApiGate
 from antigravity_proxy.web.health import HealthPages
 from antigravity_proxy.web.key_policy import KeyPolicy
-from antigravity_proxy.web.limits import Limits
+from antigravity_proxy.web.limits import enforced
 from antigravity_proxy.web.rate_limits import RateLimits
 from antigravity_proxy.web.responses import Responses
 from antigravity_proxy.web.site import GuardedSite
@@ -171,7 +171,7 @@ class Daemon(MultiService):
         pages = HealthPages(health.now, observability.metrics.render, reactor.seconds).resource()
         decoding = Decoding(reactor)
         replicas = services.replicas
-        key_limits = Limits(reactor, limits_of_keys, budgets, ledger, replicas)
+        key_limits = enforced(reactor, replicas, limits_of_keys, budgets, ledger)
         self.responses = responses = Responses(
             ticker,
             decoding,

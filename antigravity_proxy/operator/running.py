@@ -91,7 +91,7 @@ def _capacity(capacity: _Capacity) -> Iterator[Finding]:
 
 
 def _short(models: list[_Model]) -> Iterator[Finding]:
-    """Models that nobody can serve now, a line for each upstream."""
+    """Models that can't be served now, a line for each upstream."""
     if models and not any(model.usable for model in models):
         yield Finding("daemon", "error", "no model can be served now")
     for upstream in dict.fromkeys(model.upstream for model in models):
@@ -100,7 +100,7 @@ def _short(models: list[_Model]) -> Iterator[Finding]:
             named = ", ".join(each.id for each in short[:_NAMED])
             more = f" and {len(short) - _NAMED} more" if len(short) > _NAMED else ""
             first = min(each.earliest_reset or "" for each in short)
-            words = f"{upstream}: nobody can serve {named}{more} until {first}"
+            words = f"{upstream}: no account or credential can serve {named}{more} until {first}"
             yield Finding("daemon", "warning", one_line(words))
 
 

@@ -181,8 +181,8 @@ class StateStore(Service):
 
     def _write(self) -> Deferred[None]:
         database = self._database
-        unwritten, self._unwritten = self._unwritten, {}
         taken = [(part, work) for part in self._parts if (work := part.take()) is not None]
+        unwritten, self._unwritten = self._unwritten, {}
         works = [work for _, work in taken]
         now = self._epoch()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
 T = TypeVar("T")
-#: reads a whole file of at most so many bytes; raises OSError
+#: reads a whole file of at most this many bytes; raises OSError
 Read = Callable[[Path, int], bytes]
 
 #: above this size dropping the page cache costs more than it brings (credential-volume.md 2.6)

@@ -29,23 +29,47 @@ _LEISURE = 1.0
 
 
 class Limits(Service):
-    """Admits requests. With ``replicas`` the limits hold for all of them together: each request of a limited key asks
-    Redis once, for a moment; without an answer this process' own counts are all.
+    """Admits requests of clients' keys, as far as this process has counted."""
+
+    def __init__(self, rate_limits: RateLimits, budgets: Budgets) -> None:
+        self._rate_limits = rate_limits
+        self._budgets = budgets
+
+    async def admit(self, key: ClientKey, record: Record, count: int, tokens: int | None) -> None:
+        """Counts ``count`` requests of a key and reserves ``tokens``; None: its budgets don't matter.
+
+        Raises ClientLimited.
+        """
+        self._count(key, record, count - 1, tokens, ())  # one was counted by its head
+
+    def _check(self, key: ClientKey, count: int, tokens: int | None, others: Collection[Counts]) -> None:
+        if count:
+            self._rate_limits.check(key, count, others)
+        if tokens is not None:
+            self._budgets.check(key, tokens, others)
+
+    def _count(
+        self, key: ClientKey, record: Record, count: int, tokens: int | None, others: Collection[Counts]
+    ) -> None:
+        self._check(key, count, tokens, others)
+        if count:
+            self._rate_limits.add(key, record, count)
+        if tokens is not None:
+            self._budgets.reserve(key, record, tokens)
+
+
+class SharedLimits(Limits):
+    """Has the limits hold for all replicas together: each request of a limited key asks Redis once, for a moment.
+    Without an answer this process' own counts are all.
 
     An observer of the ledger, after those that count: what a request has used is told when its record closes.
     """
 
     def __init__(
-        self,
-        clock: IReactorTime,
-        rate_limits: RateLimits,
-        budgets: Budgets,
-        ledger: Ledger,
-        replicas: Replicas | None = None,
+        self, clock: IReactorTime, replicas: Replicas, rate_limits: RateLimits, budgets: Budgets, ledger: Ledger
     ) -> None:
+        super().__init__(rate_limits, budgets)
         self._clock = clock
-        self._rate_limits = rate_limits
-        self._budgets = budgets
         self._replicas = replicas
         self._others: dict[str, tuple[Counts, ...]] = {}
         self._limited: set[str] = set()  # keys whose limits were asked for
@@ -56,29 +80,20 @@ class Limits(Service):
         self._keeping: IDelayedCall | None = None
         #: the round in which all is told, while it goes on
         self.telling: Deferred[None] | None = None
-        if replicas is not None:
-            rate_limits.counts_late = True
-            rate_limits.others = budgets.others = self.heard
-            replicas.on_fresh = self._tell_everything
-            ledger.observe(self)
+        rate_limits.counts_late = True
+        rate_limits.others = budgets.others = self.heard
+        replicas.on_fresh = self._tell_everything
+        ledger.observe(self)
 
     async def admit(self, key: ClientKey, record: Record, count: int, tokens: int | None) -> None:
-        """Counts ``count`` requests of a key and reserves ``tokens``; None: its budgets don't matter.
-
-        Raises ClientLimited.
-        """
-        if self._replicas is None:
-            self._count(key, record, count - 1, tokens, ())  # one was counted by its head
-        elif not key.is_counted:
-            self._count(key, record, count, tokens, ())
-        else:
-            await self._admit(self._replicas, key, record, count, tokens)
-
-    async def _admit(self, replicas: Replicas, key: ClientKey, record: Record, count: int, tokens: int | None) -> None:
+        """As Limits'."""
         self._check(key, count, tokens, ())  # what this process alone refuses needs no question
+        if not key.is_counted:
+            self._count(key, record, count, tokens, ())
+            return
         self._limited.add(key.name)
         self._claims += 1
-        number, origin, shared = self._claims, self._budgets.origin, replicas.counts
+        number, origin, shared = self._claims, self._budgets.origin, self._replicas.counts
         claim = shared.claim(key.name, self._clock.seconds(), origin, number, count, tokens or 0)
         gone = [claim.sealed]
         try:
@@ -86,7 +101,7 @@ class Limits(Service):
             others: list[Counts] = []
             if known is not None:
                 gone += known.stale
-                self._take(replicas, key.name, known)
+                self._take(key.name, known)
                 others = self._before(key, known)
             self._count(key, record, count, tokens, others)
         finally:  # also where the client has left
@@ -116,28 +131,13 @@ class Limits(Service):
                 others.append(_admitted(claim))
         return others
 
-    def _check(self, key: ClientKey, count: int, tokens: int | None, others: Collection[Counts]) -> None:
-        if count:
-            self._rate_limits.check(key, count, others)
-        if tokens is not None:
-            self._budgets.check(key, tokens, others)
-
-    def _count(
-        self, key: ClientKey, record: Record, count: int, tokens: int | None, others: Collection[Counts]
-    ) -> None:
-        self._check(key, count, tokens, others)
-        if count:
-            self._rate_limits.add(key, record, count)
-        if tokens is not None:
-            self._budgets.reserve(key, record, tokens)
-
     def heard(self, key: str) -> list[Counts]:
         """What other replicas have counted of a key, as this one heard last."""
         now = self._clock.seconds()
         every = self._others.get(key, ())
         return [each if each.until > now else replace(each, under_way=0, reserved=0) for each in every]
 
-    def _take(self, replicas: Replicas, name: str, known: Known) -> None:
+    def _take(self, name: str, known: Known) -> None:
         """Takes what all have counted of a key; what Redis has lost of it is told again."""
         self._budgets.merge(name, known.counts)
         own = self._budgets.origin
@@ -145,7 +145,7 @@ class Limits(Service):
         spent = self._budgets.spent(name)
         lost = {origin: counts for origin, counts in spent.items() if origin not in known.counts}
         if lost:
-            replicas.counts.restore(name, lost)
+            self._replicas.counts.restore(name, lost)
 
     def _own(self, name: str) -> Counts:
         under_way, reserved = self._rate_limits.under_way(name), self._budgets.reserved(name)
@@ -163,12 +163,10 @@ class Limits(Service):
 
     async def _exchange_all(self, names: Iterable[str]) -> None:
         for name in names:
-            if self._replicas is None:
-                return
             known = await self._replicas.counts.exchange(name, self._budgets.origin, self._own(name))
             if known is None:
                 return
-            self._take(self._replicas, name, known)
+            self._take(name, known)
 
     def _all_told(self, _: None) -> None:
         self.telling = None
@@ -178,7 +176,7 @@ class Limits(Service):
         self._changed.add(name)
         if name in self._limited:
             self._tell()
-        elif self._flush is None:
+        elif self._flush is None and self.running:
             self._flush = self._clock.callLater(_LEISURE, self._tell)
 
     def _tell(self) -> None:
@@ -186,9 +184,8 @@ class Limits(Service):
             self._flush.cancel()
         self._flush = None
         changed, self._changed = self._changed, set()
-        if self._replicas is not None:
-            for name in changed:
-                self._replicas.counts.settle(name, self._budgets.origin, self._own(name), ())
+        for name in changed:
+            self._replicas.counts.settle(name, self._budgets.origin, self._own(name), ())
 
     def _keep_up(self) -> None:
         """While something is under way, others hear of it again and again."""
@@ -202,6 +199,15 @@ class Limits(Service):
             self._tell_of(name)
         if busy:
             self._keep_up()
+
+
+def enforced(
+    clock: IReactorTime, replicas: Replicas | None, rate_limits: RateLimits, budgets: Budgets, ledger: Ledger
+) -> Limits:
+    """The limits of this process, or of all replicas."""
+    if replicas is None:
+        return Limits(rate_limits, budgets)
+    return SharedLimits(clock, replicas, rate_limits, budgets, ledger)
 
 
 def _admitted(claim: Claim) -> Counts:

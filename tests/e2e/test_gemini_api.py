@@ -206,9 +206,14 @@ async def test_groups_are_learnt_from_errors(tmp_path: Path) -> None:
 
 
 @deferred()
-async def test_a_limit_of_requests_a_day(tmp_path: Path) -> None:
-    async with keyed(tmp_path, entry("one", ONE, max_per_day="2")) as running:
-        assert [(await running.chat(model=MODEL)).status for _ in range(3)] == [200, 200, 429]
+async def test_a_limit_of_requests_a_day_outlasts_a_restart(tmp_path: Path) -> None:
+    file, kept = entry("one", ONE, max_per_day="3"), str(tmp_path / "state")
+    async with keyed(tmp_path, file, PROXY_STATE_DIR=kept) as running:
+        assert [(await running.chat(model=MODEL)).status for _ in range(2)] == [200, 200]
+    async with keyed(tmp_path, file, PROXY_STATE_DIR=kept) as running:
+        assert [(await running.chat(model=MODEL)).status for _ in range(2)] == [200, 429]
+    async with keyed(tmp_path, file) as running:
+        assert [(await running.chat(model=MODEL)).status for _ in range(4)] == [200, 200, 200, 429]
 
 
 @deferred()

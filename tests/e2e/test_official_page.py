@@ -38,7 +38,7 @@ async def test_page_capacity_and_check_agree(tmp_path: Path) -> None:
         assert said["bad"].message == "bad: out: the key was leaked: Google has blocked it"
         assert said["bad"].level == "warning"
         health = (await stack.request("GET", "/health")).json
-        assert "1 of 2 credentials of gemini need somebody: the status page" in " ".join(health["warnings"])
+        assert "1 of 2 credentials of gemini need attention: the status page" in " ".join(health["warnings"])
         state.tier = "free"  # as the id of one of its quotas may show
         assert "1 of 2 credentials of gemini are on the free tier" in str((await stack.request("GET", "/health")).json)
         assert FREE_TIER in (await here.get("/")).body.decode()

@@ -50,7 +50,7 @@ TROUBLES = {
     "the quota of one model": Trouble(
         lambda stack: stack.simulator.script(faults.quota_exhausted_for("3600s"), times=2), {}, 429,
         "Serving, but needs attention", f"Every account is cooling for {MODEL}: clients get 429 until ",
-        "", ("warning", f"accounts: nobody can serve {MODEL} until "), 0,
+        "", ("warning", f"accounts: no account or credential can serve {MODEL} until "), 0,
     ),
     "no way to upstream": Trouble(
         lambda stack: None, {"PROXY_INTERNAL_BASE_URLS": "http://127.0.0.1:9"}, 502,
@@ -68,7 +68,7 @@ TROUBLES = {
     ),
     "a key that is refused": Trouble(
         _refused_key, {"GEMINI_API_KEYS": f"work={KEY}", "PROXY_UPSTREAM_ORDER": "gemini"}, 503,
-        "Serving, but needs attention", "is it deleted or expired?", "1 of 1 credentials of gemini need somebody",
+        "Serving, but needs attention", "is it deleted or expired?", "1 of 1 credentials of gemini need attention",
         ("warning", "work: out: upstream says that its key is not valid"), 0, "gemini/gemini-3.8-flash",
     ),
 }  # fmt: skip

@@ -93,7 +93,6 @@ ROWS = {
     "O8-base-model-quota": VERTEX,
     "O19-iam": VERTEX,
     "O24-no-model": "gemini-3.6-flash",
-    "O29-overloaded": "gemini-3.7-flash",
 }
 
 

@@ -67,6 +67,7 @@ async def test_a_stream_at_one_holds_the_only_place_at_the_other(tmp_path: Path)
         assert (refused.status, refused.headers["retry-after"]) == (429, "2")
         assert (await answered).status == 200
         assert (await ask(two, "single")).status == 200
+        assert (await ask(two, "single", "/v1/messages/count_tokens")).status == 200
 
 
 @pytest.mark.parametrize(("name", "questions"), [("free", 0), ("limited", 1)])

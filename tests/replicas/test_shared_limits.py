@@ -27,7 +27,7 @@ from antigravity_proxy.telemetry.record import Ledger, Record
 from antigravity_proxy.web import limits
 from antigravity_proxy.web.budgets import Budgets
 from antigravity_proxy.web.client_keys import ClientKey
-from antigravity_proxy.web.limits import Limits
+from antigravity_proxy.web.limits import SharedLimits
 from antigravity_proxy.web.rate_limits import RateLimits
 
 pytestmark = needs_redis
@@ -52,7 +52,7 @@ class Replica:
         self.rate_limits = RateLimits(reactor.seconds, epoch)  # type: ignore[attr-defined]
         self.ledger.observe(self.budgets)
         self.ledger.observe(self.rate_limits)
-        self.limits = Limits(reactor, self.rate_limits, self.budgets, self.ledger, self.replicas)
+        self.limits = SharedLimits(reactor, self.replicas, self.rate_limits, self.budgets, self.ledger)
         self.replicas.use_key(Secret("ab" * 32))
         for part in (self.store, self.replicas, self.limits):
             part.startService()
@@ -288,6 +288,26 @@ async def test_whoever_is_killed_holds_no_place_for_long(tmp_path: Path, monkeyp
         while not isinstance(await two.begin(limited, 50), Record):
             await wait(0.05)
         assert two.reactor.seconds() - began < 2.0
+
+
+@deferred(30)
+async def test_all_is_told_once_at_a_time_and_not_while_redis_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "KEEP_UP", 0.02)
+    async with farm(tmp_path) as (make, redis):
+        one, limited = await make(), key(tokens_per_day=1000)
+        await one.end(await one.begin(limited), 10)
+        redis.ask("FLUSHALL")
+        for _ in range(2):
+            one.replicas.on_fresh()
+        await until(lambda: one.limits.telling is None)
+        assert [key for key in redis.all_keys() if b":u:" in key]
+        redis.kill()
+        await until(lambda: not one.is_well)
+        one.replicas.on_fresh()
+        assert one.limits.telling is None
+        assert one.budgets.used("ann") == (10, 10)
 
 
 @deferred(30)

@@ -47,7 +47,7 @@ import json, os, pkgutil, sys
 import antigravity_proxy
 from importlib import import_module
 from click.testing import CliRunner
-import encodings.idna, concurrent.futures.thread
+import click._termui_impl, encodings.idna, concurrent.futures.thread
 for found in pkgutil.walk_packages(antigravity_proxy.__path__, "antigravity_proxy."):
     if not found.name.endswith("__main__"):
         import_module(found.name)

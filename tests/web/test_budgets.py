@@ -158,6 +158,7 @@ def test_a_directory_that_comes_late_adds_what_was_used_before(tmp_path: Path) -
     kept.start()
     kept.spend(key(), 5)
     assert kept.budgets.used("ann")[0] == 5
+    kept.budgets.merge("bob", {"you": Counts({1: 1}, {1: 1})})
     (tmp_path / "away").rename(tmp_path / "mount")
     kept.flush()
     assert kept.budgets.used("ann")[0] == 75

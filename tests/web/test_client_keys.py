@@ -213,3 +213,25 @@ def test_what_a_request_causes_counts_too() -> None:
     assert 1 <= caught.value.retry_after <= 60
     counting.clock.advance(60)
     counting.take(limited)
+
+
+def test_more_at_once_than_ever_may_wait_for_the_whole_minute() -> None:
+    counting, limited = Counting(), key(requests_per_minute=2)
+    counting.take(limited)
+    counting.clock.advance(10)
+    with pytest.raises(ClientLimited) as refusal:
+        counting.rate_limits.check(limited, 3)
+    assert refusal.value.retry_after == 50
+
+
+def test_a_key_without_a_limit_is_counted_for_a_minute_in_bounded_space() -> None:
+    counting, free = Counting(), key()
+    counting.take(free)
+    counting.clock.advance(61)
+    for _ in range(3000):
+        counting.take(free)
+        counting.clock.advance(0.01)
+    times = counting.rate_limits.times("laptop")
+    assert sum(count for _, count in times) == 3000
+    assert len(times) < 500
+    assert counting.rate_limits.left(key(requests_per_minute=4000)).remaining == 1000  # type: ignore[union-attr]
