@@ -65,10 +65,10 @@ def cost(store: bool) -> float:
 
 
 def test_keeping_costs_little() -> None:
-    """20 µs where nothing else runs; more leeway here."""
-    without, with_it = cost(False), cost(True)
-    print(f"not kept {without * 1e6:.1f} us, kept {with_it * 1e6:.1f} us")
-    assert with_it - without < 60e-6
+    """20 µs where nothing else runs; more leeway here, and the best of three, since other processes share the cores."""
+    least = min(cost(True) - cost(False) for _ in range(3))
+    print(f"keeping takes {least * 1e6:.1f} us")
+    assert least < 60e-6
 
 
 def test_what_was_asked_is_not_copied() -> None:
