@@ -12,6 +12,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -112,11 +113,9 @@ class Output:
     def flush(self) -> None:
         """Writes what waits."""
         lines: list[str] = []
-        try:
+        with suppress(IndexError):  # another thread may take the last one
             while self._waiting:
                 lines.append(self._waiting.popleft())
-        except IndexError:  # another thread took the last one
-            pass
         try:
             self._out.write("".join(lines))
             self._out.flush()

@@ -1,6 +1,7 @@
 """Fails where the tests leave too much untried. Every file is covered whole, lines and branches, but for a list.
 
-The list only shrinks: a file that tests have come to cover whole leaves it. Run after the tests, by ``make test``.
+The list only shrinks: a file that tests have come to cover whole leaves it. That is printed and fails nothing, since a
+few branches are taken by chance. Run after the tests, by ``make test``.
 What runs in a process of its own (`cli`, `tap`, signals) is tried there, and not counted here.
 """
 
@@ -69,7 +70,6 @@ INCOMPLETE = frozenset(
         "operator/restore.py",
         "operator/running.py",
         "relay/attempt.py",
-        "relay/counting.py",
         "relay/embedding.py",
         "relay/failover.py",
         "relay/fanout.py",
@@ -89,7 +89,6 @@ INCOMPLETE = frozenset(
         "simulator/conversation.py",
         "simulator/gemini_api.py",
         "simulator/methods.py",
-        "simulator/official_face.py",
         "simulator/schemas.py",
         "simulator/tools.py",
         "simulator/validate.py",
@@ -123,8 +122,6 @@ INCOMPLETE = frozenset(
         "web/client_keys_writing.py",
         "web/edge.py",
         "web/gate.py",
-        "web/limits.py",
-        "web/rate_limits.py",
         "web/responses.py",
         "web/serving.py",
         "web/sockets.py",
@@ -140,9 +137,7 @@ def findings(report: Mapping[str, Any]) -> list[str]:
     files = {path.removeprefix("antigravity_proxy/"): file for path, file in sorted(report["files"].items())}
     for name, file in files.items():
         is_whole = file["summary"]["percent_covered"] == 100
-        if is_whole and name in INCOMPLETE:
-            found.append(f"{name} is covered whole: take it out of INCOMPLETE in tests/coverage_gate.py")
-        elif not is_whole and name not in INCOMPLETE:
+        if not is_whole and name not in INCOMPLETE:
             branches = [f"{a}->{b}" for a, b in file["missing_branches"]]
             found.append(f"{name}: lines {file['missing_lines']}, branches {branches} are not covered")
     found += [f"{name} is not there: take it out of INCOMPLETE" for name in sorted(INCOMPLETE - files.keys())]
@@ -150,6 +145,12 @@ def findings(report: Mapping[str, Any]) -> list[str]:
     if total < FLOOR:
         found.append(f"{total:.1f} % of everything is covered, less than {FLOOR} %")
     return found
+
+
+def whole(report: Mapping[str, Any]) -> list[str]:
+    """The files of the list that this run has covered whole."""
+    files = {path.removeprefix("antigravity_proxy/"): file["summary"] for path, file in report["files"].items()}
+    return sorted(name for name in INCOMPLETE & files.keys() if files[name]["percent_covered"] == 100)
 
 
 def main() -> int:
@@ -160,6 +161,8 @@ def main() -> int:
         report = json.loads(written.read_text())
     found = findings(report)
     print(*found, sep="\n", end="\n" if found else "")
+    for name in whole(report):
+        print(f"{name} is covered whole: take it out of INCOMPLETE in tests/coverage_gate.py")
     print(f"coverage: {report['totals']['percent_covered']:.1f} % of everything, {len(INCOMPLETE)} files not whole")
     return 1 if found else 0
 

@@ -140,10 +140,8 @@ def at(model: str, location: str) -> str:
 
 def location_for(state: AccountState, model: str, now: Moment) -> str:
     """The first of its locations that is free for the model; empty: there are none."""
-    for place in state.credential.locations_for(model):
-        if _active(state, at(model, place), now) is None:
-            return place
-    return ""
+    places = state.credential.locations_for(model)
+    return next((place for place in places if _active(state, at(model, place), now) is None), "")
 
 
 def week_reserved(state: AccountState, model: str, rules: Rules, now: Moment) -> float:
