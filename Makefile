@@ -22,7 +22,7 @@ LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgr
 # without compiled files each of the tests' processes would compile and rewrite everything again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo run check test test-oldest test-hostile test-replicas test-clients test-conformance test-browser screenshot test-containers fuzz hammer lint style types format bench bench-counts bench-dialects bench-volume lock docs openapi changelog dist deb release clean
+.PHONY: help demo run check test coverage test-oldest test-hostile test-replicas test-clients test-conformance test-browser screenshot test-containers fuzz hammer lint style types format bench bench-counts bench-dialects bench-volume lock docs openapi changelog dist deb release clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -36,8 +36,11 @@ run: $(VENV)/.runtime ## the daemon, with the settings of the environment
 check: $(VENV)/.dev ## all that CI runs, each part with its time; PARTS="lint test" runs some
 	@$(BIN)/python tests/check.py $(PARTS)
 
-test: $(VENV)/.dev ## the tests, with coverage; prints the slowest, and fails where all take more CPU time than their bound
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= --cpu-bound=$(CPU_BOUND)
+test: $(VENV)/.dev ## the tests; prints the slowest, and fails where all take more CPU time than fits three minutes
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cpu-bound=$(CPU_BOUND)
+
+coverage: $(VENV)/.dev ## the tests again, traced; fails where they leave too much untried (about four minutes)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=
 	$(BIN)/python tests/coverage_gate.py
 
 test-oldest: $(OLDEST)/.dev ## the tests with the oldest dependencies that setup.cfg allows

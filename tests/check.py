@@ -17,6 +17,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "lint": (),
     "docs": (),
     "test": (),
+    "coverage": (),
     "bench-counts": ("strace",),
     "test-hostile": (),
     "test-oldest": (),

@@ -1,7 +1,7 @@
 """Fails where the tests leave too much untried. Every file is covered whole, lines and branches, but for a list.
 
 The list only shrinks: a file that tests have come to cover whole leaves it. That is printed and fails nothing, since a
-few branches are taken by chance. Run after the tests, by ``make test``.
+few branches are taken by chance. Run after the tests, by ``make coverage``.
 What runs in a process of its own (`cli`, `tap`, signals) is tried there, and not counted here.
 """
 
