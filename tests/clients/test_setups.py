@@ -67,7 +67,7 @@ async def test_claudes_picker_is_offered_a_gemini_model_by_the_alias_that_is_pri
     home = tmp_path / "home"
     home.mkdir()
     printed = CliRunner().invoke(command, ["setup", "claude"])
-    found = re.search(r"PROXY_MODEL_ALIASES=(\S+=\S+)", printed.output)
+    found = re.search(rf"PROXY_MODEL_ALIASES=({PICKED}=\S+)", printed.output)
     assert found is not None, printed.output
     async with stack(tmp_path, accounts=3, PROXY_MODEL_ALIASES=found[1]) as running:
         listed = await running.request("GET", "/v1/models?limit=1000", anthropic_version="2023-06-01")
