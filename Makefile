@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 # processes of `make test`: one more than a small machine's cores, since many tests wait for sockets
 WORKERS ?= 3
 # seconds of CPU: two cores for three minutes, less what is spent waiting
-CPU_BOUND ?= 330
+CPU_BOUND ?= 200
 CONTAINER ?= docker
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
 LOCK := --python-version 3.13 --generate-hashes --no-header --no-annotate --upgrade --quiet

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
+import random
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,18 @@ from antigravity_proxy.simulator.volume import VolumeWriter, write_volume
 KEY = "sk-test"
 
 
+#: below those that systems give to outgoing connections (Linux: 32,768 on), one of which could come before its use
+_PORTS = range(10_000, 32_000)
+_ports = itertools.cycle(random.SystemRandom().sample(_PORTS, len(_PORTS)))
+
+
 def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """A port that nothing listens on, and that is given to nobody else meanwhile."""
+    for port in _ports:
+        with socket.socket() as s, suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("the ports have no end")
 
 
 class Answer:
