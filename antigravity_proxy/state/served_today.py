@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
-from antigravity_proxy.accounts.policy import DAY
+from antigravity_proxy.accounts.policy import DAY, served_today
 from antigravity_proxy.accounts.pool import Pool
 from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.accounts.watcher import PoolWatcher
@@ -45,10 +45,11 @@ class ServedToday(PoolWatcher):
         state.served_on = served.day
 
     def take(self) -> None:
-        """As Part's: what has been counted becomes facts, which are written with all others."""
+        """As Part's: what has been counted today becomes facts, which are written with all others."""
         for pool in self._pools:
+            now = pool.now()
             for state in pool.states:
-                if state.served_today:
+                if served_today(state, now):
                     value = msgspec.json.encode(_Served(state.served_on, state.served_today)).decode()
                     self._store.put(_KIND, state.credential.id, value, (state.served_on + 1) * DAY)
 

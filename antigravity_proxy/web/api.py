@@ -224,7 +224,7 @@ class ApiResource(Resource):
         return found if found is not None and (key is None or _may_use(key, router, name)) else None
 
     def _offers(self, upstream: str, model: str) -> bool:
-        return self._context.upstreams[upstream].pool.offers(model)
+        return self._context.others[upstream].pool.offers(model)
 
     def _capacity(self) -> Rendered:
         upstreams = self._context.upstreams

@@ -20,9 +20,10 @@ class Kept:
     """A pool of one credential with a limit, over a directory."""
 
     def __init__(self, directory: Path, wall: float = NOON) -> None:
+        self.wall = wall
         self.reactor = Reactor()
-        self.store = StateStore(self.reactor, lambda: wall, directory)
-        self.pool = Pool(self.reactor, lambda: wall, lambda: 0.0)
+        self.store = StateStore(self.reactor, lambda: self.wall, directory)
+        self.pool = Pool(self.reactor, lambda: self.wall, lambda: 0.0)
         self.part = ServedToday(self.store, [self.pool])
         self.pool.update([account("a", max_per_day=100)])
 
@@ -68,6 +69,20 @@ def test_a_credential_that_joins_later_is_remembered_too(tmp_path: Path) -> None
     kept.start()
     kept.pool.update([account("a", max_per_day=100)])
     assert kept.count == 3
+    kept.stop()
+
+
+def test_after_midnight_yesterdays_count_is_not_written_again_and_again(tmp_path: Path) -> None:
+    kept = Kept(tmp_path).start()
+    kept.serve(3)
+    kept.reactor.wait(kept.store.flush())
+    assert kept.store.get("served", "a") == "[20000,3]"
+    kept.wall += DAY
+    kept.store.remove("served", "a")
+    kept.part.take()
+    assert kept.store.of("served") == {}
+    kept.wall = NOON
+    assert kept.store.get("served", "a") is None, "nothing was put"
     kept.stop()
 
 
