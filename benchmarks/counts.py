@@ -2,7 +2,7 @@
 
     make bench-counts               # or: python benchmarks/counts.py
 
-Unlike times these figures don't move with the machine's load, so they are gates: exit status 1 where one is over its
+Unlike times these figures hardly move with the machine's load, so they are gates: exit status 1 where one is over its
 bound. Each is a difference of two runs, so that what the daemon does by itself drops out.
 """
 
