@@ -49,26 +49,26 @@ class Failover:
     """The attempts of one client request: with the first of its legs that has a free credential, then with others.
 
     ``repair`` changes the request after a refusal that a changed request may cure, and says whether it did; None:
-    nothing may be changed. ``at`` is the number of the leg that is taken, ``system`` gives the request's system text.
+    nothing may be changed. ``system`` gives the request's system text.
     """
 
     __slots__ = (
+        "_at",
         "_base",
         "_bases",
         "_budget",
         "_client",
         "_context",
         "_doubts",
-        "_every",
         "_legs",
         "_model",
         "_pool",
         "_repair",
         "_seen",
         "_session",
+        "_system",
         "_tried",
         "_upstream",
-        "at",
     )
 
     def __init__(
@@ -86,20 +86,33 @@ class Failover:
         self._tried: dict[AccountState, None] = {}  # an empty set takes three times as much
         self._seen: list[Verdict] = []
         self._budget = RetryBudget(context.clock.seconds())
-        self._every = [Doubts(context.clock, up.refusals, up.pool, model, system) for up, model, _ in legs]
+        self._system = system
+        self._doubts: dict[int, Doubts] = {}  # by the numbers of the legs
         self._take(0)
 
     def _take(self, at: int) -> None:
         """Goes on by this leg."""
-        self.at = at
+        self._at = at
         self._upstream, self._model, self._session = self._legs[at]
         self._pool = self._upstream.pool
         self._bases = self._upstream.bases.in_order(self._context.clock.seconds())  # one order for all attempts
         self._base = 0
-        self._doubts = self._every[at]
+        if self._upstream.refusals.has_refused:  # then the text must be known that is about to pass
+            self._doubting()
 
-    async def run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
-        """Calls ``attempt`` with a lease and a base URL until it returns; it raises AttemptFailed when it failed.
+    def _doubting(self) -> Doubts:
+        """The refusals that the request meets on the present leg."""
+        found = self._doubts.get(self._at)
+        if found is None:
+            upstream = self._upstream
+            found = Doubts(self._context.clock, upstream.refusals, upstream.pool, self._model, self._system)
+            self._doubts[self._at] = found
+        return found
+
+    async def run(self, attempt: Callable[[Lease, bytes, int], Awaitable[T]]) -> T:
+        """Calls ``attempt`` with a lease, a base URL and its leg's number until it returns.
+
+        It raises AttemptFailed when it failed.
 
         Raises a ProxyError when nothing is left to try, and ClientGone.
         """
@@ -112,7 +125,7 @@ class Failover:
                 base = self._bases[self._base % len(self._bases)]
                 noted = self._note(lease)
                 try:
-                    result = await attempt(lease, base)
+                    result = await attempt(lease, base, self._at)
                 except AttemptFailed as e:
                     failed = e
                     if not self._client.gone:
@@ -120,10 +133,7 @@ class Failover:
                         noted.status = 0 if e.failure is None else e.failure.http_status
                 else:
                     noted.reason = ""
-                    lease.succeeded()
-                    self._upstream.bases.answered(base)
-                    self._pool.served(self._model)
-                    self._doubts.passed(lease.state)
+                    self._served(lease, base)
                     return result
                 finally:
                     noted.upstream_trace = lease.upstream_trace
@@ -132,8 +142,19 @@ class Failover:
                 lease = await self._next(lease, failed, base)
                 _let_go(failed)
         finally:
-            for doubts in self._every:
+            for doubts in self._doubts.values():
                 doubts.settle()
+
+    def _served(self, lease: Lease, base: bytes) -> None:
+        """An attempt has succeeded."""
+        lease.succeeded()
+        self._upstream.bases.answered(base)
+        self._pool.served(self._model)
+        doubts = self._doubts.get(self._at)
+        if doubts is None:
+            self._upstream.refusals.served(lease.state)
+        else:
+            doubts.passed(lease.state)
 
     def _note_standing(self) -> None:
         """Records the ranks of the accounts, for later questions."""
@@ -162,7 +183,7 @@ class Failover:
 
     def _next_leg(self) -> Lease | None:
         """An account of the next leg that has one free and untried; goes on by that leg."""
-        for at in range(self.at + 1, len(self._legs)):
+        for at in range(self._at + 1, len(self._legs)):
             upstream, model, session = self._legs[at]
             lease = upstream.pool.lease(model, self._tried, session)
             if lease is not None:
@@ -185,11 +206,11 @@ class Failover:
         if self._client.gone:  # which breaks the connection to upstream: that is not the host's fault
             raise ClientGone
         lease: Lease | None = None
-        if not self._client.started and (refusal := self._doubts.judge(state, verdict)) is not verdict:
+        if not self._client.started and (refusal := self._doubting().judge(state, verdict)) is not verdict:
             self._tried[state] = None
             if refusal.step is Step.OTHER_ACCOUNT:
                 lease = self._lease() if self._in_time() else None
-                refusal = refusal if lease is not None else self._doubts.alone()
+                refusal = refusal if lease is not None else self._doubting().alone()
             self._client.record.attempts[-1].reason = refusal.cause.value
             if refusal.step is Step.STOP and self._in_time():
                 lease = self._next_leg()  # another upstream has other rules

@@ -127,14 +127,15 @@ class Refusals:
             self._records.popitem(last=False)
         return bool(text) and before is not None and record.passed > before
 
-    def passed(self, account: str, model: str, text: bytes | None, now: float) -> None:
-        """The account has answered a request with this text; None: nothing was refused when that began."""
-        self.has_served = True
+    def served(self, state: AccountState) -> None:
+        """The account has answered a request."""
+        state.has_served = self.has_served = True
         if self.client_until:
-            self._served_again(account)
-        self._blamed.discard(account)
-        if text is None:
-            return
+            self._served_again(state.credential.id)
+        self._blamed.discard(state.credential.id)
+
+    def passed(self, account: str, model: str, text: bytes, now: float) -> None:
+        """The account has answered a request with this text."""
         self._known.pop(text, None)
         record = self._records.get((account, model))
         if record is not None:
@@ -263,8 +264,9 @@ class Doubts:
 
     def passed(self, state: AccountState) -> None:
         """An account has answered."""
-        state.has_served = True
-        self._refusals.passed(state.credential.id, self._model, self._digest, self._clock.seconds())
+        self._refusals.served(state)
+        if self._digest is not None:  # else nothing was refused when the request began, nor since
+            self._refusals.passed(state.credential.id, self._model, self._digest, self._clock.seconds())
 
     @property
     def _text(self) -> bytes:
