@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import FunctionType, MethodType
+from typing import Protocol
 
 from msgspec import Struct, field
 from twisted.logger import Logger
@@ -90,7 +91,11 @@ class Record(Struct, kw_only=True):
 #: far above what any model takes or gives, and a whole number in a float
 _MOST_TOKENS = 1 << 40
 
-Observer = Callable[[Record], None]
+
+class Observer(Protocol):
+    """Is shown a record when it is closed."""
+
+    def __call__(self, record: Record, /) -> None: ...
 
 
 def no_trace() -> Trace | None:
@@ -116,8 +121,7 @@ class Ledger:
     def observe(self, observer: Observer) -> None:
         """Shows it every record from now on. An exception that it raises is logged and affects nothing else."""
         # the interpreter calls a method by itself, but an object through C
-        called: Observer = observer.__call__
-        self._observers.append(observer if isinstance(observer, FunctionType | MethodType) else called)
+        self._observers.append(observer if isinstance(observer, FunctionType | MethodType) else observer.__call__)
 
     def open(self, identity: str, method: str, dialect: str, operation: str) -> Record:
         """A new record, of a request that arrives now."""
