@@ -67,7 +67,7 @@ SENTENCES = (
 )
 
 
-#: two letters, or fewer, with which each of them begins: most answers begin otherwise, and are told apart by that
+#: up to two letters with which each of them begins: most answers begin otherwise, and need no further look
 _STARTS = frozenset(begin[:length] for each in SENTENCES for begin in each.begins for length in range(3))
 
 
