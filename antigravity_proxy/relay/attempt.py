@@ -93,8 +93,9 @@ async def unary(
 
 def access_at_hand(upstream: Upstream, lease: Lease, base: bytes) -> Access | None:
     """The parts of an attempt that its lease gives; None where token or project must be asked for first."""
-    token = upstream.tokens.live(lease.state)
-    if token is None or upstream.projects.must_ask(lease.state):
+    state = lease.state
+    token = upstream.tokens.live(state)
+    if token is None or (state.project is None and upstream.projects.must_ask(state)):
         return None
     return _access(upstream, lease, base, token)
 
@@ -119,7 +120,7 @@ def _access(upstream: Upstream, lease: Lease, base: bytes, token: Secret) -> Acc
     return Access(
         base,
         token,
-        upstream.projects.known(state),
+        state.project or upstream.projects.known(state),
         lease.location,
         "" if state.without_quota_project else credential.quota_project,
         is_key=isinstance(credential.grant, StaticKey),
@@ -192,10 +193,9 @@ def broken(
     return _failed(upstream, Cause.CUT_OFF if reader.has_candidate else Cause.BROKEN)
 
 
-def check_end(upstream: Upstream, reader: AnswerReader) -> None:
-    """Raises AttemptFailed where an answer's body ended in order, but the answer did not."""
-    if not (reader.finished or reader.blocked):
-        raise _failed(upstream, Cause.CUT_OFF if reader.has_candidate else Cause.EMPTY)
+def not_an_answer(upstream: Upstream, reader: AnswerReader) -> AttemptFailed:
+    """The failure of an answer whose body ended in order, but which was none."""
+    return _failed(upstream, Cause.CUT_OFF if reader.has_candidate else Cause.EMPTY)
 
 
 def _failed(upstream: Upstream, cause: Cause) -> AttemptFailed:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
+from msgspec import Struct
 from twisted.internet.task import deferLater
 
 from antigravity_proxy.accounts.lease import Lease
@@ -37,7 +38,7 @@ _MARGIN = 0.001
 _NEXT = frozenset({Step.NEXT_ACCOUNT, Step.OWN_PROJECT})
 
 
-class Leg(NamedTuple):
+class Leg(Struct, frozen=True):
     """One way to serve a request: an upstream, its id of the model, the conversation's key there, empty for none."""
 
     upstream: Upstream
@@ -93,11 +94,13 @@ class Failover:
     def _take(self, at: int) -> None:
         """Goes on by this leg."""
         self._at = at
-        self._upstream, self._model, self._session = self._legs[at]
-        self._pool = self._upstream.pool
-        self._bases = self._upstream.bases.in_order(self._context.clock.seconds())  # one order for all attempts
+        leg = self._legs[at]
+        upstream = self._upstream = leg.upstream
+        self._model, self._session = leg.model, leg.session
+        self._pool = upstream.pool
+        self._bases = upstream.bases.in_order(self._context.clock.seconds())  # one order for all attempts
         self._base = 0
-        if self._upstream.refusals.has_refused:  # then the text must be known that is about to pass
+        if upstream.refusals.has_refused:  # then the text must be known that is about to pass
             self._doubting()
 
     def _doubting(self) -> Doubts:
@@ -147,23 +150,26 @@ class Failover:
 
     def _served(self, lease: Lease, base: bytes) -> None:
         """An attempt has succeeded."""
+        upstream = self._upstream
         lease.succeeded()
-        self._upstream.bases.answered(base)
+        if upstream.bases.avoided:
+            upstream.bases.answered(base)
         self._pool.served(self._model)
-        doubts = self._doubts.get(self._at)
-        if doubts is None:
-            self._upstream.refusals.served(lease.state)
+        if self._at in self._doubts:
+            self._doubts[self._at].passed(lease.state)
         else:
-            doubts.passed(lease.state)
+            upstream.refusals.answered(lease.state)
 
     def _note_standing(self) -> None:
         """Records the ranks of the accounts, for later questions."""
         boards, record = self._context.boards, self._client.record
         if boards is None or len(record.boards) >= _MOST_BOARDS:
             return
-        for upstream, model, _ in self._legs[:_MOST_BOARDS]:
-            board = boards.of(upstream.pool, model)
-            if not record.boards or not any(board is known for known in record.boards):
+        for leg in self._legs[:_MOST_BOARDS]:
+            board = boards.of(leg.upstream.pool, leg.model)
+            if not record.boards:
+                record.boards = (board,)
+            elif not any(board is known for known in record.boards):
                 record.boards = (*record.boards, board)
 
     def _note(self, lease: Lease) -> Attempt:
@@ -184,8 +190,8 @@ class Failover:
     def _next_leg(self) -> Lease | None:
         """An account of the next leg that has one free and untried; goes on by that leg."""
         for at in range(self._at + 1, len(self._legs)):
-            upstream, model, session = self._legs[at]
-            lease = upstream.pool.lease(model, self._tried, session)
+            leg = self._legs[at]
+            lease = leg.upstream.pool.lease(leg.model, self._tried, leg.session)
             if lease is not None:
                 self._take(at)
                 return lease
@@ -193,7 +199,7 @@ class Failover:
 
     def _shortage(self) -> Shortage:
         """Why no leg can serve: the shortest wait of all."""
-        found = [upstream.pool.shortage(model) for upstream, model, _ in self._legs]
+        found = [leg.upstream.pool.shortage(leg.model) for leg in self._legs]
         return found[0] if len(found) == 1 else joined(found)
 
     async def _next(self, held: Lease, failed: AttemptFailed, base: bytes) -> Lease:

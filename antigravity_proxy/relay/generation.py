@@ -68,9 +68,10 @@ class Generation:
         self._call: Call | None = call
         self._memory = memory
         self._route = route
-        self._name = call.session or ("" if route[0].image else memory.conversation)
+        first = route[0]
+        self._name = call.session or ("" if first.image else memory.conversation)
         #: the conversation's key for the model that several upstreams can serve; and which of them did so before
-        self._shared_by = session_key(self._name, f"any/{route[0].id}") if self._name and len(route) > 1 else b""
+        self._shared_by = session_key(self._name, f"any/{first.id}") if len(route) > 1 and self._name else b""
         self._last: str | None = None
         self._new_answer = new_answer
         self._client = client
@@ -78,7 +79,7 @@ class Generation:
         self._cured: frozenset[Fix] = NOTHING  # what was refused as such, and is left out since
         self._prepared: Prepared | None = None
         self._begun = False
-        self._use(route[0])
+        self._use(first)
         self.answer = new_answer()
         self.usage = Usage()
 
@@ -97,13 +98,16 @@ class Generation:
         Raises a ProxyError that the client must still get: by its status if nothing has started, else by the
         answer's ``fail``. Raises ClientGone.
         """
-        legs = [Leg(self._context.of(model), model.id, self._session(model)) for model in self._route]
-        return Failover(self._context, legs, self._client, self._repair, self._system).run(self._attempt)
+        context = self._context
+        legs = [Leg(context.of(model), model.id, self._session(model) if self._name else b"") for model in self._route]
+        return Failover(context, legs, self._client, self._repair, self._system).run(self._attempt)
 
     def close(self) -> bytes:
         """The answer's last bytes. Raises a ProxyError where it is none after all."""
-        self._stay()
-        self._remember()
+        if self._shared_by:
+            self._stay()
+        if self._cured:
+            self._remember()
         return self.answer.close()
 
     def _system(self) -> Sequence[str]:
@@ -119,13 +123,10 @@ class Generation:
 
     def _stay(self) -> None:
         """The conversation is this upstream's from now on."""
-        if self._shared_by:
-            self._context.legs.bind(self._shared_by, self._model.upstream, self._context.clock.seconds())
+        self._context.legs.bind(self._shared_by, self._model.upstream, self._context.clock.seconds())
 
     def _session(self, model: Model) -> bytes:
-        """The key under which the conversation keeps its account at a model's upstream; empty for none."""
-        if not self._name:
-            return b""
+        """The key under which the conversation keeps its account at a model's upstream."""
         return session_key(self._name, model.id if model.upstream == ACCOUNTS else f"{model.upstream}/{model.id}")
 
     def _use(self, model: Model) -> None:
@@ -133,7 +134,7 @@ class Generation:
         self._model, self._upstream = model, self._context.of(model)
         self._quirks = self._upstream.repairs.of(model.id, self._context.clock.seconds())
         self._cured = NOTHING
-        self._memory.serve(model)
+        self._memory.model = model
         if self._last not in (None, model.upstream):  # whose signatures mean nothing here
             self._quirks |= {Quirk.LOST_SIGNATURES}
 
@@ -143,8 +144,13 @@ class Generation:
             raise ClientGone
         if model is not self._model:
             self._use(model)
-        work = self._preparing(self._call, self._quirks)
-        prepared = self._prepared = work() if self._place is None else await self._place(work)
+        memory, wire = self._memory, self._upstream.wire
+        call = memory.restored(self._call)  # what is remembered is put back here and now
+        if self._place is None:
+            prepared = wire.prepare(call, model, self._quirks, memory.conversation)
+        else:
+            prepared = await self._place(partial(wire.prepare, call, model, self._quirks, memory.conversation))
+        self._prepared = prepared
         return prepared
 
     async def _attempt(self, lease: Lease, base: bytes, at: int) -> None:
@@ -187,17 +193,20 @@ class Generation:
             if failed is not None:
                 raise failed from e
         else:
-            attempt.check_end(upstream, reader)
+            if not (reader.finished or reader.blocked):
+                raise attempt.not_an_answer(upstream, reader)
         finally:
             if reader.usage is not None:
                 self.usage = reader.usage
 
     def _started(self) -> None:
         """The first byte has left: the request won't be needed again."""
-        self._stay()
         self._call = None
         self._prepared = None
-        self._remember()
+        if self._shared_by:
+            self._stay()
+        if self._cured:
+            self._remember()
 
     def _remember(self) -> None:
         """The repaired request was taken: others for this model need not be refused first."""
@@ -220,8 +229,3 @@ class Generation:
         self._quirks |= fixes
         self._prepared = None  # the next attempt prepares it again, at its place
         return True
-
-    def _preparing(self, call: Call, quirks: frozenset[Fix]) -> Callable[[], Prepared]:
-        """The work of preparing the call; what is remembered is put back here and now."""
-        memory = self._memory
-        return partial(self._upstream.wire.prepare, memory.restored(call), self._model, quirks, memory.conversation)

@@ -127,12 +127,14 @@ class Refusals:
             self._records.popitem(last=False)
         return bool(text) and before is not None and record.passed > before
 
-    def served(self, state: AccountState) -> None:
+    def answered(self, state: AccountState) -> None:
         """The account has answered a request."""
         state.has_served = self.has_served = True
         if self.client_until:
-            self._served_again(state.credential.id)
-        self._blamed.discard(state.credential.id)
+            self._blamed, self._refusing, self.client_until = self._refusing, set(), 0.0
+            log.info("upstream accepts this program again")
+        if self._blamed:
+            self._blamed.discard(state.credential.id)
 
     def passed(self, account: str, model: str, text: bytes, now: float) -> None:
         """The account has answered a request with this text."""
@@ -160,10 +162,6 @@ class Refusals:
     def is_blamed(self, account: str) -> bool:
         """Whether the account was refused when others served again: then it is the account's matter."""
         return account in self._blamed
-
-    def _served_again(self, account: str) -> None:
-        self._blamed, self._refusing, self.client_until = self._refusing, set(), 0.0
-        log.info("upstream accepts this program again")
 
 
 class _Doubt(Struct, frozen=True):
@@ -264,8 +262,8 @@ class Doubts:
 
     def passed(self, state: AccountState) -> None:
         """An account has answered."""
-        self._refusals.served(state)
-        if self._digest is not None:  # else nothing was refused when the request began, nor since
+        self._refusals.answered(state)
+        if self._digest is not None:  # else nothing was refused when this request began
             self._refusals.passed(state.credential.id, self._model, self._digest, self._clock.seconds())
 
     @property
