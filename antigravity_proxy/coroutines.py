@@ -8,18 +8,20 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+#: a coroutine that may return another, which goes on in its place
+Steps = Coroutine[Deferred[Any], Any, "Steps | None"]
+
 
 class Running:
     """A coroutine on its way, which may await Deferreds. It begins with ``start`` and is run up to its first wait.
 
-    ``ended`` is called once, with None or the failure that came out of it.
+    What it returns, if anything, is a further coroutine: that is run in its place, and its own frame is gone.
+    ``ended`` is called once, with None or the failure that came out of the last.
     """
 
     __slots__ = ("_coroutine", "_ended", "_waits_for")
 
-    def __init__(
-        self, coroutine: Coroutine[Deferred[Any], Any, None], ended: Callable[[Failure | None], object]
-    ) -> None:
+    def __init__(self, coroutine: Steps, ended: Callable[[Failure | None], object]) -> None:
         self._coroutine = coroutine
         self._ended = ended
         self._waits_for: Deferred[Any] | None = None
@@ -41,8 +43,12 @@ class Running:
                 waits_for = result.throwExceptionIntoGenerator(self._coroutine)
             else:
                 waits_for = self._coroutine.send(result)
-        except StopIteration:
-            self._ended(None)
+        except StopIteration as end:
+            if end.value is None:
+                self._ended(None)
+            else:
+                self._coroutine = end.value
+                self._go_on(None)
         except BaseException:
             self._ended(Failure())
         else:

@@ -31,7 +31,6 @@ ALLOWED = {
     "e2e/test_client_keys.py": 1,
     "e2e/test_failover.py": 1,
     "e2e/test_reprs.py": 1,
-    "e2e/test_shared_credentials.py": 1,
     "e2e/test_sign_in.py": 6,
     "e2e/test_status_page.py": 4,
     "e2e/test_websocket.py": 3,

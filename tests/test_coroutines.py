@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
@@ -85,3 +86,25 @@ def test_a_paused_result_is_waited_for() -> None:
     assert seen == []
     paused.unpause()
     assert seen == [1, "end"]
+
+
+def test_a_coroutine_that_it_returns_goes_on_in_its_place() -> None:
+    seen: Ways = []
+    waits = later()
+
+    async def second() -> None:
+        seen.append(await waits)
+        raise KeyError
+
+    async def first() -> Any:
+        seen.append("first")
+        return second()
+
+    def ended(failure: Failure | None) -> None:
+        seen.append("end" if failure is None else type(failure.value).__name__)
+
+    running = Running(first(), ended)
+    running.start()
+    assert seen == ["first"]
+    waits.callback(2)
+    assert seen == ["first", 2, "KeyError"]

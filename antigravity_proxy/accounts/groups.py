@@ -93,28 +93,26 @@ class Groups:
 class RestingModels:
     """Models that the whole upstream can't serve for a while: it has no capacity, or has them no more."""
 
-    __slots__ = ("_resting", "_strikes")
+    __slots__ = ("_strikes", "models")
 
     def __init__(self) -> None:
-        self._resting: dict[str, Cooldown] = {}
+        #: those that are left alone, and some whose time is over; only the methods change it
+        self.models: dict[str, Cooldown] = {}
         self._strikes: dict[str, int] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._resting)
 
     def rest(self, model: str, cooldown: Cooldown) -> bool:
         """Leaves a model alone, unless it is left alone for longer; says whether it does."""
-        known = self._resting.get(model)
+        known = self.models.get(model)
         if known is not None and known.until >= cooldown.until:
             return False
-        if len(self._resting) >= _MAX_RESTING:
-            del self._resting[next(iter(self._resting))]
-        self._resting[model] = cooldown
+        if len(self.models) >= _MAX_RESTING:
+            del self.models[next(iter(self.models))]
+        self.models[model] = cooldown
         return True
 
     def strikes(self, model: str, now: float) -> int:
         """Counts a failure: how many there were in a row before it; those during the rest count as one."""
-        known, count = self._resting.get(model), self._strikes.get(model, 0)
+        known, count = self.models.get(model), self._strikes.get(model, 0)
         if known is not None and known.until > now:
             return max(count - 1, 0)
         if len(self._strikes) >= _MAX_RESTING:
@@ -124,17 +122,17 @@ class RestingModels:
 
     def of(self, model: str, now: float) -> Cooldown | None:
         """The rest that a model is in (``now`` in monotonic seconds); None: it is in none."""
-        found = self._resting.get(model)
+        found = self.models.get(model)
         if found is not None and found.until <= now:
-            del self._resting[model]
+            del self.models[model]
             return None
         return found
 
     def all(self, now: float) -> Iterator[tuple[str, float]]:
         """Every model that rests, with its end; ``now`` and ends in monotonic seconds."""
-        return ((model, cooldown.until) for model, cooldown in self._resting.items() if cooldown.until > now)
+        return ((model, cooldown.until) for model, cooldown in self.models.items() if cooldown.until > now)
 
     def served(self, model: str) -> None:
         """Upstream has served it."""
         self._strikes.pop(model, None)
-        self._resting.pop(model, None)
+        self.models.pop(model, None)

@@ -13,7 +13,8 @@ class Lease:
 
     ``on_release`` is called with the account when it is given back. ``traceparent`` is the header that identifies the
     attempt to upstream, ``upstream_trace`` upstream's own id of it; empty: none. ``location``: where the
-    model is asked, empty: its upstream has none. ``group``: who shares the account's quotas, itself among them.
+    model is asked, empty: its upstream has none. ``group``: who shares the account's quotas, itself among them; empty:
+    it has its own.
     """
 
     __slots__ = ("_on_release", "_released", "group", "location", "model", "state", "traceparent", "upstream_trace")
@@ -28,7 +29,7 @@ class Lease:
     ) -> None:
         self._on_release = on_release
         self.location = location
-        self.group = group or (state,)
+        self.group = group
         self._released = False
         self.state = state
         self.model = model
@@ -40,11 +41,12 @@ class Lease:
 
     def succeeded(self) -> None:
         """The account served: its strikes for this model are forgotten, and those of its group."""
-        self.state.refused = None
-        if self.state.strikes:
+        state = self.state
+        state.refused = None
+        if state.strikes:
             forgotten = (self.model, ALL_MODELS, at(self.model, self.location))
-            for state in self.group:
-                state.strikes = {key: count for key, count in state.strikes.items() if key[0] not in forgotten}
+            for each in self.group or (state,):
+                each.strikes = {key: count for key, count in each.strikes.items() if key[0] not in forgotten}
 
     def release(self) -> None:
         """Gives the account back; a second call does nothing."""

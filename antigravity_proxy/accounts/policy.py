@@ -255,8 +255,8 @@ def next_virtual_time(state: AccountState, model: str, current: float, now: Mome
     Equal accounts so take turns, the longest idle first; one with half the quota left gets half as many. One that
     could not serve for long does not make up for it.
     """
-    left, _ = remaining(state, model, now)
-    return max(state.virtual_time, current) + 1.0 / max(left, LEAST_SHARE)
+    begins = state.virtual_time if state.virtual_time > current else current
+    return begins + 1.0 / max(remaining(state, model, now)[0], LEAST_SHARE) if state.quota else begins + 1.0
 
 
 def cooldown_length(verdict: Verdict, strikes: int, jitter: float, rules: Rules) -> float:

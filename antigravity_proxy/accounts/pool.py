@@ -51,6 +51,7 @@ class Pool:
         shared: SharedState | None = None,
     ) -> None:
         self._clock = clock
+        self._seconds = clock.seconds
         self._epoch = epoch
         self._rules = Rules() if rules is None else rules
         self._shared = LocalState() if shared is None else shared
@@ -59,6 +60,7 @@ class Pool:
         self.find: Callable[[str], AccountState | None] = self._states.get
         self._rankings: dict[str, Ranking] = {}
         self._line: WaitingLine[Lease] = WaitingLine(clock)
+        self._give_back = self.released  # one object for all leases
         self._virtual_time = 0.0  # the latest so far
         self._serial = 0
         #: who shares quotas with whom
@@ -100,7 +102,7 @@ class Pool:
 
     def now(self) -> Moment:
         """This moment on both clocks."""
-        return Moment(self._clock.seconds(), self._epoch())
+        return Moment(self._seconds(), self._epoch())
 
     def watch(self, watcher: PoolWatcher) -> None:
         """Tells it of the accounts from now on."""
@@ -167,10 +169,10 @@ class Pool:
         ``keep``: what is wrong is not the account's fault (upstream.md 1.1). ``resting``: also while the upstream is
         left alone for this model.
         """
-        if self.terms_rest:
+        if self.terms_rest.account:
             return None
-        now = self.now()
-        if self.resting_models and not resting and self.resting_models.of(model, now.monotonic) is not None:
+        now = Moment(self._seconds(), self._epoch())
+        if self.resting_models.models and not resting and self.resting_models.of(model, now.monotonic) is not None:
             return None
         state = self._choose(model, tried, session, keep, now)
         return None if state is None else self._hold(state, model, now)
@@ -198,7 +200,7 @@ class Pool:
             return None
         now = self.now()
         order = self._ranking(model, now)
-        rest = self.resting_models.of(model, now.monotonic) if self.resting_models else None
+        rest = self.resting_models.of(model, now.monotonic) if self.resting_models.models else None
         if rest is not None and rest.not_offered:
             return None
         free_at = now.monotonic if order.first(now) is not None else order.first_free(now)
@@ -212,7 +214,7 @@ class Pool:
         if self.terms_rest:
             return Shortage(False, None, count, resting=True)
         found = Shortage(is_full, free_in, count)
-        if self._tells_kinds or self.resting_models:
+        if self._tells_kinds or self.resting_models.models:
             rest = self.resting_models.of(model, self._clock.seconds())
             found = policy.shortage(self._states.values(), model, rest, free_in, is_full, self.now())
         if is_full or free_in is not None:
@@ -249,7 +251,7 @@ class Pool:
 
     def served(self, model: str) -> None:
         """Upstream has served a model."""
-        if self.resting_models:
+        if self.resting_models.models:
             self.resting_models.served(model)
 
     def penalise(self, state: AccountState, model: str, verdict: Verdict, location: str = "") -> None:
@@ -293,11 +295,12 @@ class Pool:
         """A lease has ended."""
         state.in_flight -= 1
         self.counters.held -= 1
-        now = self.now()
-        if self._is_here(state):
+        if state.in_flight < state.ranked_with and self._is_here(state):
+            now = self.now()
             for order in self._rankings.values():
                 order.released(state, now)
-        if self._line:
+            state.ranked_with = state.in_flight  # none has it further back now
+        if self._line.waiting:
             self._line.given_back()
 
     def forgive(self, identity: str) -> bool:
@@ -321,19 +324,24 @@ class Pool:
     def _choose(
         self, model: str, tried: Collection[AccountState], session: bytes, keep: bool, now: Moment
     ) -> AccountState | None:
-        order = self._ranking(model, now)
-        names = [session] if session else []
-        if self._rules.mode == "cache-first":  # all who are not bound yet follow one another
-            names.append(session_key("", model))
+        order, rules = self._rankings.get(model) or self._ranking(model, now), self._rules
+        names = (session,) if session else ()
+        if rules.mode == "cache-first":  # all who are not bound yet follow one another
+            names = (*names, session_key("", model))
         chosen: AccountState | None = None
         moving = []
         for name in names:
             bound = self._states.get(self._shared.account_of(name, now.monotonic) or "")
-            standing = policy.eligibility(bound, model, self._rules, now) if bound is not None else policy.NOWHERE
-            if standing.rank is None and not standing.busy and not (keep and bound is not None):
+            if bound is None:
                 moving.append(name)
-            elif standing.rank is not None and bound is not None and bound not in tried:
-                chosen = self._or_better(bound, standing.rank, order, tried, now)
+                continue
+            standing = policy.eligibility(bound, model, rules, now)
+            rank = standing.rank
+            if rank is None:
+                if not (standing.busy or keep):
+                    moving.append(name)
+            elif bound not in tried:
+                chosen = bound if rank[0] <= policy.MARKED else self._or_better(bound, rank, order, tried, now)
                 break
         if chosen is None:
             chosen = order.first(now, tried)
@@ -347,9 +355,9 @@ class Pool:
     def _or_better(
         self, bound: AccountState, rank: policy.Rank, order: Ranking, tried: Collection[AccountState], now: Moment
     ) -> AccountState:
-        """The account that a session is bound to; for now another while it is in trouble or has no token."""
-        if rank[0] <= policy.MARKED:
-            return bound
+        """The account that a session is bound to, which is in trouble or has no token; for now another, if one is
+        better off.
+        """
         if rank[0] & policy.TOKENLESS:
             self._tokenless(bound)
         best = order.first(now, tried)
@@ -361,16 +369,17 @@ class Pool:
     def _hold(self, state: AccountState, model: str, now: Moment) -> Lease:
         self.last_leased = now.monotonic
         state.in_flight += 1
-        self.counters.leases += 1
-        self.counters.held += 1
-        self._virtual_time = max(self._virtual_time, state.virtual_time)
+        counters, credential = self.counters, state.credential
+        counters.leases += 1
+        counters.held += 1
+        if self._virtual_time < state.virtual_time:
+            self._virtual_time = state.virtual_time
         state.virtual_time = policy.next_virtual_time(state, model, self._virtual_time, now)
-        if state.credential.kind in KINDS or state.credential.max_per_day:
+        if credential.kind in KINDS or credential.max_per_day:
             policy.count_for_day(state, now)
-        credential = state.credential
         has_locations = credential.locations or credential.claude_locations
         location = policy.location_for(state, model, now) if has_locations else ""
-        return Lease(self.released, state, model, location, self.groups.members(state))
+        return Lease(self._give_back, state, model, location, self.groups.members(state) if state.group else ())
 
     def _ranking(self, model: str, now: Moment) -> Ranking:
         order = self._rankings.get(model)

@@ -122,11 +122,16 @@ class Ranking:
 
     def first_tokenless(self) -> AccountState | None:
         """The account to use next once it has a new token; None: all that can serve have one, as far as is known."""
+        entries = self._ready.entries
+        if not entries or entries[-1][0][0] < policy.TOKENLESS:  # mostly: not even the last is that far back
+            return None
         return self._ready.at_least(_TOKENLESS)
 
     def touch(self, state: AccountState, now: Moment) -> Eligibility:
         """Something about the account may have changed: puts it where it belongs now."""
         self._newcomers.pop(state, None)
+        if state.ranked_with < state.in_flight:
+            state.ranked_with = state.in_flight
         found = policy.eligibility(state, self.model, self._rules, now)
         self._ready.put(state, found.rank)
         self._cooling.put(state, found.cools or None)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import lru_cache
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -32,6 +33,7 @@ Renewal = Callable[[], Coroutine[Deferred[Any], Any, IssuedToken]]
 LookUp = Callable[[], Awaitable[str | None]]
 
 
+@lru_cache(maxsize=1024)  # of names that are short (`dialect.session`): each turn of a conversation asks for its own
 def session_key(name: str, model: str) -> bytes:
     """A conversation's key for ``model``: upstream's prompt caches are one for each model."""
     return hashlib.blake2b(f"{model}\0{name}".encode("utf-8", "replace"), digest_size=16).digest()

@@ -65,7 +65,7 @@ class Boards:
 
     def of(self, pool: Pool, model: str) -> Board:
         """The board at this moment."""
-        now, key = self._clock.seconds(), (id(pool), model, bool(pool.terms_rest))
+        now, key = self._clock.seconds(), (id(pool), model, bool(pool.terms_rest.account))
         board = self._boards.get(key)
         if board is None or now - board.at >= FRESH:
             if len(self._boards) >= _MOST:

@@ -159,6 +159,7 @@ class AccountState:
         "project_asked",
         "project_refused",
         "quota",
+        "ranked_with",
         "refresh_after",
         "refresh_failures",
         "refused",
@@ -178,6 +179,7 @@ class AccountState:
         self.serial = serial
         self.on_change: Callable[[AccountState], None] = unwatched
         self.in_flight = 0
+        self.ranked_with = 0  # no order of the pool has it further back than with this number of leases
         self.has_served = False  # whether upstream has answered a request of this process with it
         self.group = credential.group  # or the group that upstream's errors have revealed; empty: it has its own
         self.served_on = 0  # the UTC day, by its number since 1970, of the last request; counted where there is a limit

@@ -20,22 +20,23 @@ QUEUE_SECONDS = 2.0
 class WaitingLine(Generic[T]):
     """Requests that wait for something that others give back. ``take`` gets it for one of them, or returns None."""
 
-    __slots__ = ("_clock", "_line")
+    __slots__ = ("_clock", "waiting")
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._line: dict[Deferred[T | None], Callable[[], T | None]] = {}
+        #: who waits, the first first; only the methods change it
+        self.waiting: dict[Deferred[T | None], Callable[[], T | None]] = {}
 
     def __len__(self) -> int:
-        return len(self._line)
+        return len(self.waiting)
 
     def join(self, take: Callable[[], T | None]) -> Deferred[T | None]:
         """Fires with what ``take`` got, or with None: when the time is up, or at once when too many wait."""
         waiter: Deferred[T | None] = Deferred(self._leave)
-        if len(self._line) >= MAX_WAITING:
+        if len(self.waiting) >= MAX_WAITING:
             waiter.callback(None)
             return waiter
-        self._line[waiter] = take
+        self.waiting[waiter] = take
         call = self._clock.callLater(QUEUE_SECONDS, self._give_up, waiter)
 
         def over(result: T | None) -> T | None:
@@ -47,20 +48,20 @@ class WaitingLine(Generic[T]):
 
     def given_back(self) -> None:
         """Something is free: the first who can use it gets it."""
-        for waiter, take in self._line.items():
+        for waiter, take in self.waiting.items():
             got = take()
             if got is not None:
-                del self._line[waiter]
+                del self.waiting[waiter]
                 waiter.callback(got)
                 return
 
     def _give_up(self, waiter: Deferred[T | None]) -> None:
-        del self._line[waiter]
+        del self.waiting[waiter]
         waiter.callback(None)
 
     def _leave(self, waiter: Deferred[T | None]) -> None:
         """The waiting request has gone."""
-        self._line.pop(waiter, None)
+        self.waiting.pop(waiter, None)
 
 
 class SingleFlight(Generic[T]):

@@ -23,8 +23,9 @@ _NO_OFFERS = Offers()
 
 _SUFFIX = re.compile(r"(?:@.*|:.*|-(?:20\d{6}|latest))$")
 #: longer names are never valid; patterns with several wildcards would take long to match them
-_MAX_NAME = 200
-_CACHED_NAMES = 1024
+MAX_NAME = 200
+#: names that are kept with what they mean
+CACHED_NAMES = 1024
 #: how often an id may have been replaced by another
 _MAX_HOPS = 3
 _OWNERS: tuple[tuple[re.Pattern[str], Owner], ...] = (
@@ -106,26 +107,26 @@ class Catalogue:
         """Whether the name means a model, and is not served by the fallback for want of one."""
         known = self._known.get(name)
         if known is None:
-            known = len(name) <= _MAX_NAME and self._means(name, 0) is not None
-            if len(self._known) < _CACHED_NAMES and len(name) <= _MAX_NAME:  # names come from clients
+            known = len(name) <= MAX_NAME and self._means(name, 0) is not None
+            if len(self._known) < CACHED_NAMES and len(name) <= MAX_NAME:  # names come from clients
                 self._known[name] = known
         return known
 
     def serving(self, call: Call) -> tuple[Model, ...]:
         """The model that serves a call, or several where the operator wrote a chain: the first that can."""
         chain = self._chain(call.model, call.reasoning)
-        if call.output.kind != "image" and not call.web_search:  # any model can
+        if can_any_serve(call):
             return chain
         return tuple(self._able(model, call) for model in chain)
 
     def _chain(self, name: str, reasoning: Reasoning) -> tuple[Model, ...]:
-        depth = _depth(reasoning)
+        depth = depth_of(reasoning)
         key = (name, depth)
         models = self._resolved.get(key)
         if models is None:
-            meant = self._means(name, depth) if len(name) <= _MAX_NAME else None
+            meant = self._means(name, depth) if len(name) <= MAX_NAME else None
             models = tuple(self._available(identity, depth) for identity in meant or (self.table.fallback,))
-            if len(self._resolved) < _CACHED_NAMES and len(name) <= _MAX_NAME:  # names come from clients
+            if len(self._resolved) < CACHED_NAMES and len(name) <= MAX_NAME:  # names come from clients
                 self._resolved[key] = models
         return models
 
@@ -141,7 +142,7 @@ class Catalogue:
 
     def mapped(self, name: str) -> tuple[str, ...] | None:
         """The target that operator or desktop app have set for a name; None: none."""
-        if len(name) > _MAX_NAME:
+        if len(name) > MAX_NAME:
             return None
         whole = name.lower().removeprefix("models/")
         dated = _bare(whole)
@@ -244,7 +245,12 @@ def owner_of(name: str) -> Owner:
     return next((owner for pattern, owner in _OWNERS if pattern.match(plain)), "google")
 
 
-def _depth(reasoning: Reasoning) -> int:
+def can_any_serve(call: Call) -> bool:
+    """Whether a call wants nothing that some models can't do: a picture, or a search."""
+    return not call.web_search and call.output.kind != "image"
+
+
+def depth_of(reasoning: Reasoning) -> int:
     """The depth that a client asks for (upstream.md 8.3); nothing said means high."""
     if reasoning.mode == "off":
         return LOW

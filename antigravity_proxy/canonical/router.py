@@ -9,7 +9,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from antigravity_proxy.canonical.call import Call
-from antigravity_proxy.canonical.catalogue import Catalogue, PublicModel, owner_of
+from antigravity_proxy.canonical.catalogue import (
+    CACHED_NAMES,
+    MAX_NAME,
+    Catalogue,
+    PublicModel,
+    can_any_serve,
+    depth_of,
+    owner_of,
+)
 from antigravity_proxy.canonical.credential import ACCOUNTS, GEMINI, VERTEX
 from antigravity_proxy.canonical.models import Model, Output
 from antigravity_proxy.canonical.offers import Offers
@@ -68,6 +76,8 @@ class Router:
             if name in routing.serving and name in routing.order
         }
         self._only_accounts = routing.only_accounts
+        #: the routes that name and depth alone decide on, kept from earlier calls
+        self.plain: dict[tuple[str, int], tuple[Route, ...]] = {}
         self._models: dict[tuple[str, str, str], Model] = {}
         self._public: tuple[tuple[PublicModel, tuple[tuple[str, str], ...]], ...] | None = None
 
@@ -78,12 +88,24 @@ class Router:
         """
         if call.speech is not None:
             return (self.special(call.model, "speech"),)
-        if self._only_accounts and ("/" not in call.model or not _pin(call.model)[0]):
-            return tuple([(model,) for model in self.catalogue.serving(call)])
+        if self._only_accounts:
+            key = call.model, depth_of(call.reasoning)
+            plain = self.plain.get(key)
+            if plain is not None and can_any_serve(call):
+                return plain
+            if "/" not in call.model or not _pin(call.model)[0]:
+                return self._of_accounts(call, key)
         chain = self.catalogue.mapped(call.model) or (call.model,)
         found = tuple(filter(None, (self._route(name, call) for name in chain)))
         if not found:
             raise ModelNotFound(self._lacking(call.model))
+        return found
+
+    def _of_accounts(self, call: Call, key: tuple[str, int]) -> tuple[Route, ...]:
+        """The routes where accounts alone serve; those that only name and depth decide on are kept."""
+        found: tuple[Route, ...] = tuple([(model,) for model in self.catalogue.serving(call)])
+        if can_any_serve(call) and len(self.plain) < CACHED_NAMES and len(call.model) <= MAX_NAME:
+            self.plain[key] = found
         return found
 
     def special(self, name: str, makes: Output) -> Route:
@@ -119,7 +141,7 @@ class Router:
 
     def knows(self, name: str) -> bool:
         """Whether the name means a model."""
-        bare = _pin(name)[1]
+        bare = _pin(name)[1] if "/" in name else name
         return self.catalogue.knows(bare) or any(_plain(bare) in known for known in self._known.values())
 
     def public(self, offers: Offering = _anything) -> tuple[PublicModel, ...]:

@@ -18,7 +18,10 @@ _DECIDED = 200
 
 
 class Sentence(Struct, frozen=True):
-    """A sentence that makes a short answer a notice of this cause. ``begins``: how such an answer may begin."""
+    """A sentence that makes a short answer a notice of this cause.
+
+    ``begins``: how such an answer may begin, in lower case; what ``pattern`` matches begins with two of their letters.
+    """
 
     cause: Cause
     pattern: re.Pattern[str]
@@ -64,6 +67,10 @@ SENTENCES = (
 )
 
 
+#: up to two letters with which each of them begins: most answers begin otherwise, and need no further look
+_STARTS = frozenset(begin[:length] for each in SENTENCES for begin in each.begins for length in range(3))
+
+
 def find(text: str) -> Cause | None:
     """The notice in the text of a complete answer without usage; None: it is an answer."""
     text = text.strip()
@@ -75,7 +82,7 @@ def find(text: str) -> Cause | None:
 def may_become_one(text: str) -> bool:
     """Whether a text that goes on may be a notice in the end: the answer is held back as long as that is so."""
     text = text.lstrip()
-    if len(text) > LONGEST:
+    if text[:2].lower() not in _STARTS or len(text) > LONGEST:
         return False
     if find(text) is not None:
         return True

@@ -36,9 +36,28 @@ class SSEDecoder:
 
         Raises EventTooLargeError when an unfinished event exceeds the limit.
         """
+        if self._pending or self._data or self._skip_lf or len(data) + _LINE_COST > self._limit:
+            return self._feed(data, [])
+        # what upstream sends as a rule: whole events of one line
+        events: list[bytes] = []
+        place, end = 0, len(data)
+        while place < end:
+            stop = data.find(b"\r", place)
+            if (
+                data[stop : stop + 4] != b"\r\n\r\n"
+                or data[place : place + 6] != b"data: "
+                or data.find(b"\n", place, stop) >= 0
+            ):
+                return self._feed(data[place:], events)
+            events.append(data[place + 6 : stop])
+            place = stop + 4
+        return events
+
+    def _feed(self, data: bytes, events: list[bytes]) -> list[bytes]:
+        """The same for any lines: adds the payloads to ``events``, and returns that."""
         if self._skip_lf:
             if not data:
-                return []
+                return events
             self._skip_lf = False
             if data[0] == 10:
                 data = data[1:]
@@ -46,7 +65,7 @@ class SSEDecoder:
         if not end:
             if data:
                 self._hold(data)
-            return []
+            return events
         self._skip_lf = data[-1:] == b"\r"
         block = data if end == len(data) else data[:end]
         if self._pending:
@@ -54,7 +73,6 @@ class SSEDecoder:
             block = b"".join(self._pending)
             self._pending = []
             self._pending_size = 0
-        events: list[bytes] = []
         lines = self._data
         for line in block.splitlines():
             if not line:
@@ -74,7 +92,7 @@ class SSEDecoder:
 
     def close(self) -> list[bytes]:
         """The end of the body: returns what was buffered, since the last event may lack its empty line."""
-        return self.feed(b"\n\n")
+        return self._feed(b"\n\n", []) if self._pending or self._data else []
 
     def _hold(self, data: bytes) -> None:
         self._pending.append(data)

@@ -274,6 +274,10 @@ class _At(Enum):
     TRAILERS = "a line of the trailer section"
 
 
+#: bound here, since each chunk asks for them
+_SIZE, _DATA, _DATA_END, _TRAILERS = _At.SIZE, _At.DATA, _At.DATA_END, _At.TRAILERS
+
+
 class ChunkedBody:
     """A body in chunks (RFC 9112 7.1). Extensions and trailers are checked, bounded, and dropped."""
 
@@ -281,7 +285,7 @@ class ChunkedBody:
     length: int | None = None
 
     def __init__(self) -> None:
-        self._at = _At.SIZE
+        self._at = _SIZE
         self._left = 0  # of the current chunk, in bytes
         self._line = b""  # the beginning of a line whose end has not come
         self._trailers = 0  # bytes of the trailer section
@@ -291,28 +295,37 @@ class ChunkedBody:
 
     def feed(self, data: bytes) -> bytes:
         """The content in ``data``; pieces of one call come together."""
-        place, end = 0, len(data)
         if self._line:
             data = self._line + data
-            self._line, end = b"", len(data)
+            self._line = b""
         pieces: list[bytes] = []
+        place, end = 0, len(data)
         while place < end:
-            if self._at is _At.SIZE and (plain := _PLAIN_SIZE.match(data, place)) is not None:
-                self._left = int(plain[1], 16)
-                self._at = _At.DATA if self._left else _At.TRAILERS
+            at = self._at
+            if at is _SIZE and (plain := _PLAIN_SIZE.match(data, place)) is not None:
                 place = plain.end()
-            elif self._at is _At.DATA:
+                size = int(plain[1], 16)
+                stop = place + size
+                if data[stop : stop + 2] != b"\r\n":
+                    self._left, self._at = size, _DATA if size else _TRAILERS
+                elif size:  # the whole chunk is here
+                    pieces.append(data[place:stop])
+                    place = stop + 2
+                else:
+                    self.done, self.surplus = True, data[stop + 2 :]
+                    break
+            elif at is _DATA:
                 piece = data[place : place + self._left]
                 pieces.append(piece)
                 place += len(piece)
                 self._left -= len(piece)
                 if not self._left:
-                    self._at = _At.DATA_END
-            elif self._at is _At.DATA_END:
+                    self._at = _DATA_END
+            elif at is _DATA_END:
                 ending = data[place : place + 2]
                 if ending == b"\r\n":
                     place += 2
-                    self._at = _At.SIZE
+                    self._at = _SIZE
                 elif ending == b"\r":
                     self._line, place = ending, end
                 else:
@@ -327,7 +340,7 @@ class ChunkedBody:
 
     def _take_line(self, data: bytes, place: int) -> int:
         """Takes the line that begins at ``place``, and returns where the next thing begins."""
-        limit = MAX_CHUNK_LINE if self._at is _At.SIZE else MAX_TRAILERS - self._trailers
+        limit = MAX_CHUNK_LINE if self._at is _SIZE else MAX_TRAILERS - self._trailers
         # one byte more than the longest line, and its CR LF
         stop = data.find(b"\r\n", place, place + limit + 2)
         if stop < 0:
@@ -336,9 +349,9 @@ class ChunkedBody:
             self._line = data[place:]
             return len(data)
         line = data[place:stop]
-        if self._at is _At.SIZE:
+        if self._at is _SIZE:
             self._left = _chunk_size(line)
-            self._at = _At.DATA if self._left else _At.TRAILERS
+            self._at = _DATA if self._left else _TRAILERS
         elif line:
             self._trailers += len(line) + 2
             _fields([line])

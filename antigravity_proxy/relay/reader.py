@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from contextlib import suppress
 
 import msgspec
 from msgspec import Raw, Struct
@@ -126,32 +125,45 @@ class AnswerReader:
 
     def data_received(self, data: bytes) -> None:
         """Takes the next bytes of an event stream."""
-        self._deliver(self._events.feed(data))
+        if payloads := self._events.feed(data):
+            self._deliver(payloads)
 
     def whole(self, body: bytes) -> None:
         """Takes an answer that came as one JSON document."""
         self._deliver(self._events.document(body))
-        self._settle()
+        if self._held:
+            self._settle()
 
     def end(self) -> None:
         """The body is over: delivers what was still buffered."""
         if payloads := self._events.close():
             self._deliver(payloads)
-        self._settle()
+        if self._held:
+            self._settle()
 
     def _deliver(self, payloads: list[bytes]) -> None:
         chunks: list[Chunk] = []
+        restore = self._restore
         try:
             for payload in payloads:
                 try:
                     chunk = self._events.read(payload)
                 except UnreadableEvent:
                     continue
-                if (
-                    chunk.candidates or chunk.usage_metadata not in UNCOUNTED or chunk.prompt_feedback
-                ):  # else it begins no answer
-                    self._note(chunk)
-                    chunks.append(chunk if self._restore is None else self._restore(chunk))
+                if chunk.candidates:
+                    self.has_candidate = True
+                    for candidate in chunk.candidates:
+                        if self._memory is not None:
+                            self._note_thoughts(candidate, self._memory)
+                        if candidate.finish_reason:
+                            self._note_end(chunk, candidate)
+                if chunk.usage_metadata not in UNCOUNTED:
+                    self.usage = chunk.usage_metadata
+                elif not chunk.candidates and chunk.prompt_feedback is None:
+                    continue  # it begins no answer
+                if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
+                    self.blocked = True
+                chunks.append(chunk if restore is None else restore(chunk))
         except (UpstreamErrorEvent, ModelFailed):
             self._pass_on(chunks)
             raise
@@ -168,42 +180,32 @@ class AnswerReader:
 
     def _held_back(self, chunks: list[Chunk], notices: Notices) -> list[Chunk]:
         """The chunks that can be passed on now: none, as long as all of it may be a notice in the end."""
-        self._held += chunks
-        texts = _texts(chunks)
-        if texts is not None and not self.usage and not self.blocked and len(self._held) <= _MOST_HELD:
-            self._text += texts
-            if notices.may_become_one(self._text):
-                return []
-        return self._release()
-
-    def _release(self) -> list[Chunk]:
-        held, self._held, self._text, self._notices = self._held, [], "", None
+        held = self._held + chunks if self._held else chunks
+        if self.usage is None and not self.blocked and len(held) <= _MOST_HELD:
+            texts = _texts(chunks)
+            if texts is not None:
+                self._text += texts
+                if notices.may_become_one(self._text):
+                    self._held = held
+                    return []
+        self._held, self._text, self._notices = [], "", None
         return held
 
     def _settle(self) -> None:
         """The answer is over: what is still held back is a notice, or the whole of a short answer."""
-        if self._notices is None or not self._held:
-            return
-        cause = self._notices.find(self._text)
+        cause = None if self._notices is None else self._notices.find(self._text)
         if cause is not None:
             raise NoticeSent(cause)
-        self._pass_on(self._release())
+        held, self._held, self._text, self._notices = self._held, [], "", None
+        self._pass_on(held)
 
-    def _note(self, chunk: Chunk) -> None:
-        for candidate in chunk.candidates:
-            self.has_candidate = True
-            if self._memory is not None:
-                self._note_thoughts(candidate, self._memory)
-            if candidate.finish_reason:
-                if candidate.finish_reason in MODEL_FAILED:
-                    raise ModelFailed(candidate.finish_reason, candidate.finish_message)
-                self.finished = True
-                if self._drift is not None:
-                    _look_for_news(chunk, candidate, self._drift)
-        if chunk.usage_metadata not in UNCOUNTED:
-            self.usage = chunk.usage_metadata
-        if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
-            self.blocked = True
+    def _note_end(self, chunk: Chunk, candidate: Candidate) -> None:
+        """The candidate's last piece."""
+        if candidate.finish_reason in MODEL_FAILED:
+            raise ModelFailed(candidate.finish_reason, candidate.finish_message)
+        self.finished = True
+        if self._drift is not None:
+            _look_for_news(chunk, candidate, self._drift)
 
     def _note_thoughts(self, candidate: Candidate, memory: ConversationSignatures) -> None:
         for part in candidate.content.parts:
@@ -236,9 +238,14 @@ def _look_for_news(chunk: Chunk, candidate: Candidate, drift: Drift) -> None:
         drift.saw("finish reason", candidate.finish_reason)
     if len(chunk.raw) > _LOOKED_AT:
         return
-    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    try:
         _known.decode(chunk.raw)
-        return
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        _name_news(chunk, drift)
+
+
+def _name_news(chunk: Chunk, drift: Drift) -> None:
+    """Counts the fields that no table knows, by their names."""
     try:
         fields = msgspec.json.decode(chunk.raw, type=_Shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -127,14 +127,17 @@ class Refusals:
             self._records.popitem(last=False)
         return bool(text) and before is not None and record.passed > before
 
-    def passed(self, account: str, model: str, text: bytes | None, now: float) -> None:
-        """The account has answered a request with this text; None: nothing was refused when that began."""
+    def answered(self, account: str) -> None:
+        """The account has answered a request."""
         self.has_served = True
         if self.client_until:
-            self._served_again(account)
-        self._blamed.discard(account)
-        if text is None:
-            return
+            self._blamed, self._refusing, self.client_until = self._refusing, set(), 0.0
+            log.info("upstream accepts this program again")
+        if self._blamed:
+            self._blamed.discard(account)
+
+    def passed(self, account: str, model: str, text: bytes, now: float) -> None:
+        """The account has answered a request with this text."""
         self._known.pop(text, None)
         record = self._records.get((account, model))
         if record is not None:
@@ -159,10 +162,6 @@ class Refusals:
     def is_blamed(self, account: str) -> bool:
         """Whether the account was refused when others served again: then it is the account's matter."""
         return account in self._blamed
-
-    def _served_again(self, account: str) -> None:
-        self._blamed, self._refusing, self.client_until = self._refusing, set(), 0.0
-        log.info("upstream accepts this program again")
 
 
 class _Doubt(Struct, frozen=True):
@@ -264,7 +263,10 @@ class Doubts:
     def passed(self, state: AccountState) -> None:
         """An account has answered."""
         state.has_served = True
-        self._refusals.passed(state.credential.id, self._model, self._digest, self._clock.seconds())
+        refusals, account, text = self._refusals, state.credential.id, self._digest
+        refusals.answered(account)
+        if text is not None:  # else nothing was refused when this request began
+            refusals.passed(account, self._model, text, self._clock.seconds())
 
     @property
     def _text(self) -> bytes:

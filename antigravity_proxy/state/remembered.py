@@ -47,6 +47,8 @@ class Remembering:
         self._shared = shared
         self._store = store
         self._epoch = epoch
+        #: as SharedState's, which each request asks
+        self.account_of: Callable[[bytes, float], str | None] = shared.account_of
         self._listeners = Listeners()
         self._names: dict[str, set[str]] = {}  # of facts on cooldowns, by account
         self._recalled: set[str] = set()
@@ -102,10 +104,6 @@ class Remembering:
         else:
             self._store.remove(_QUOTAS, account)
         self._shared.observed(account, figures)
-
-    def account_of(self, session: bytes, now: float) -> str | None:
-        """As SharedState's."""
-        return self._shared.account_of(session, now)
 
     def bind(self, session: bytes, account: str, now: float) -> None:
         """As SharedState's."""

@@ -44,7 +44,7 @@ def test_groups_are_joined_left_and_learnt() -> None:
 
 def test_a_model_rests_and_comes_back() -> None:
     resting = RestingModels()
-    assert not resting
+    assert not resting.models
     assert resting.strikes("m", 0.0) == 0
     resting.rest("m", Cooldown(10.0))
     resting.rest("m", Cooldown(5.0))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Raw
 
 from antigravity_proxy.canonical.call import Call, OutputFormat, Reasoning, Speech
-from antigravity_proxy.canonical.catalogue import Catalogue
+from antigravity_proxy.canonical.catalogue import CACHED_NAMES, MAX_NAME, Catalogue
 from antigravity_proxy.canonical.model_file import BUNDLED
 from antigravity_proxy.canonical.offers import Offer, Offers
 from antigravity_proxy.canonical.router import Router, Routing
@@ -111,6 +113,33 @@ def test_only_accounts_are_as_ever() -> None:
     with pytest.raises(ModelNotFound, match="GEMINI_API_KEYS"):
         router.routes(Call("gemini/gemini-3-flash", ()))
     assert router.first("vertex/x") is None
+
+
+CALLS = st.builds(
+    Call,
+    model=st.sampled_from(
+        ["gemini-3.1-pro", "gemini-3-flash", "claude-x", "accounts/gemini-3.1-pro", "a/b", "many", "x" * 999]
+    ),
+    contents=st.just(()),
+    web_search=st.booleans(),
+    output=st.sampled_from([OutputFormat(), OutputFormat("json"), OutputFormat("image")]),
+    reasoning=st.sampled_from([Reasoning(), Reasoning("off"), Reasoning(effort="low"), Reasoning(budget=9000)]),
+)
+MANY = Catalogue(aliases={"many": ("gemini-3-flash", "claude-sonnet-4-6")})
+
+
+@given(calls=st.lists(CALLS, min_size=1, max_size=12))
+def test_what_is_kept_of_calls_before_is_what_a_call_gets_by_itself(calls: list[Call]) -> None:
+    router = Router(MANY)
+    assert [router.routes(each) for each in calls] == [Router(MANY).routes(each) for each in calls]
+    assert not any(len(name) > MAX_NAME for name, _ in router.plain)
+
+
+def test_of_very_many_names_the_first_are_kept() -> None:
+    router = Router(Catalogue())
+    for number in range(CACHED_NAMES + 9):
+        router.routes(Call(f"m{number}", ()))
+    assert len(router.plain) == CACHED_NAMES
 
 
 OFFERS = Offers((Offer("gemini-3.8-flash", "Flash", 1000, 500, True), Offer("gemini-9-flash", thinks=False)))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from antigravity_proxy.canonical.verdict import Cause
-from antigravity_proxy.codeassist.notices import LONGEST, find, may_become_one
+from antigravity_proxy.codeassist.notices import LONGEST, SENTENCES, Sentence, find, may_become_one
 
 OLD = [
     "This version of Antigravity is no longer supported. Please update to receive the latest features!",
@@ -43,6 +45,19 @@ ANSWERS = [
 def test_each_sentence_is_known_and_held_back_from_its_first_letter_on(text: str, cause: Cause) -> None:
     assert find(text) is cause
     assert all(may_become_one(text[:end]) for end in range(len(text) + 1))
+
+
+@given(st.sampled_from(SENTENCES).flatmap(lambda each: st.tuples(st.just(each), st.from_regex(each.pattern))))
+def test_whatever_a_pattern_matches_is_held_back(example: tuple[Sentence, str]) -> None:
+    sentence, text = example
+    assert (find(text) is not None and may_become_one(text)) or len(text.strip()) > LONGEST
+    assert text[:2].lower() in {begin[:2] for begin in sentence.begins}
+
+
+@given(st.sampled_from([begin for each in SENTENCES for begin in each.begins]), st.integers(0, 40), st.booleans())
+def test_whatever_begins_as_a_sentence_is_held_back(begin: str, length: int, shouted: bool) -> None:
+    begin = begin[:length]
+    assert may_become_one("\n" + (begin.upper() if shouted else begin))
 
 
 @pytest.mark.parametrize("text", ANSWERS)

@@ -59,7 +59,7 @@ def standing(running: Stack) -> list[Any]:
     """What sets which credential aside, at this daemon."""
     found: list[Any] = []
     for name, upstream in running.daemon.account_services.official.upstreams.items():
-        found.append((name, {model: each.marks for model, each in upstream.pool.resting_models._resting.items()}))
+        found.append((name, {model: each.marks for model, each in upstream.pool.resting_models.models.items()}))
         for state in upstream.pool.states:
             cooldowns = {key: each.marks for key, each in state.cooldowns.items()}
             found.append((state.credential.id, state.group, cooldowns, state.barred))

@@ -63,6 +63,29 @@ def test_any_events_survive_any_line_end(texts: list[str], line_end: str, size: 
     assert decode([stream[i : i + size] for i in range(0, len(stream), size)]) == [text.encode() for text in texts]
 
 
+PLAIN = st.lists(st.binary(max_size=40).map(lambda text: text.translate(None, b"\r\n")), max_size=6)
+ODD = st.sampled_from(
+    [b"", b": comment\r\n", b"data:x\r\n\r\n", b"data: 1\r\ndata: 2\r\n\r\n", b"data: a\nb\r\n\r\n", b"\r\n"]
+)
+
+
+@given(PLAIN, ODD, PLAIN, st.lists(st.integers(0, 600), max_size=4))
+def test_whole_events_of_one_line_give_the_same_as_their_bytes(
+    before: list[bytes], odd: bytes, after: list[bytes], cuts: list[int]
+) -> None:
+    stream = odd.join(b"".join(b"data: " + text + b"\r\n\r\n" for text in texts) for texts in (before, after))
+    edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    byte_by_byte = decode([stream[i : i + 1] for i in range(len(stream))])
+    assert decode([stream[a:b] for a, b in itertools.pairwise(edges)]) == byte_by_byte
+    if not odd:
+        assert byte_by_byte == before + after
+
+
+def test_a_whole_event_over_the_limit_is_refused() -> None:
+    with pytest.raises(EventTooLargeError):
+        SSEDecoder(limit=200).feed(b"data: " + b"x" * 201 + b"\r\n\r\n")
+
+
 def test_an_event_is_returned_as_soon_as_its_empty_line_is_there() -> None:
     decoder = SSEDecoder()
     assert decoder.feed(b"data: 1\n\nda") == [b"1"]
