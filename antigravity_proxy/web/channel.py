@@ -176,7 +176,8 @@ class GuardedChannel:
                 self.site.turns.add(self._go_on)
         else:
             self._deadlines.wait(Wait.NEXT, self.site.ticker.clock.seconds())
-            self._resume()
+            if self._paused:
+                self._resume()
 
     def refuse(self, error: errors.ProxyError, line: bytes | None = None) -> None:
         """Answers with the error and closes; what the client still sends is swallowed for a moment, unread.
