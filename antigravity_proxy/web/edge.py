@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from antigravity_proxy.web.channel import GuardedChannel
 
 SERVER_NAME = b"antigravity-proxy"
+#: an enumeration's own attribute is ten times slower than a name
+_KEPT = BodyUse.KEPT
 #: answers that have no body, whatever their fields say (RFC 9110 6.4.1)
 _WITHOUT_BODY = frozenset({204, 304})
 _STATUS_LINES = {code: b"HTTP/1.1 %d %b\r\n" % (code, reason) for code, reason in RESPONSES.items()}
@@ -189,10 +191,11 @@ class GuardedRequest(Generic[A]):
 
     def admit_again(self, reading: object, length: int) -> bool:
         """As ``admit``, with what that returned for the same head; False if the gate has to read it once more."""
-        if not self.channel.site.gate.admit_again(self, reading):
+        site = self.channel.site
+        if not site.gate.admit_again(self, reading):
             return False
-        if length:
-            self._reserve(self.admitted, length)
+        if length and self.admission is not None:
+            self._reserve(self.admission, length)
         return True
 
     def _reserve(self, admitted: A, length: int | None) -> None:
@@ -213,7 +216,7 @@ class GuardedRequest(Generic[A]):
 
     def receive_whole(self, content: bytes) -> None:
         """The whole body, of the length that was announced: there is nothing more to count."""
-        if self.admitted.body is BodyUse.KEPT:
+        if self.admission is not None and self.admission.body is _KEPT:
             self._body = [content]
 
     def take_body(self) -> bytes:
