@@ -96,17 +96,20 @@ class Output:
     def __init__(self, path: str | None) -> None:
         self._path = None if path is None else os.path.abspath(path)  # twistd changes its directory
         self._out: TextIO = sys.stdout if path is None else _appended(path)
-        self._waiting: deque[str] = deque()  # other threads log too
+        self._waiting: deque[tuple[Callable[..., str], tuple[Any, ...]]] = deque()  # other threads log too
         atexit.register(self.flush)
 
     def write(self, line: str) -> None:
         """Writes a line, which ends with a line break, behind those that wait."""
-        self._waiting.append(line)
+        self._waiting.append((str, (line,)))
         self.flush()
 
-    def write_soon(self, line: str) -> None:
-        """Keeps a line for the next ``flush``, which somebody has to see to: many together cost one system call."""
-        self._waiting.append(line)
+    def write_soon(self, line: Callable[..., str], *args: Any) -> None:
+        """Keeps a line for the next ``flush``, which somebody has to see to: many together cost one system call.
+
+        It is made there too, by ``line(*args)``: many one after the other cost less.
+        """
+        self._waiting.append((line, args))
         if len(self._waiting) >= MOST_WAITING:
             self.flush()
 
@@ -115,7 +118,11 @@ class Output:
         lines: list[str] = []
         with suppress(IndexError):  # another thread may take the last one
             while self._waiting:
-                lines.append(self._waiting.popleft())
+                line, args = self._waiting.popleft()
+                try:
+                    lines.append(line(*args))
+                except Exception as e:
+                    lines.append(f"a line could not be made: {type(e).__name__}\n")
         try:
             self._out.write("".join(lines))
             self._out.flush()

@@ -149,13 +149,21 @@ def test_a_file_is_written_to_and_opened_anew_after_its_rotation(tmp_path: Path)
     path.rename(tmp_path / "log.1")
     out.write("two\n")
     for _ in range(MOST_WAITING):
-        out.write_soon("")
-    out.write_soon("soon\n")
+        out.write_soon(str)
+    out.write_soon("{}\n".format, "soon")
     out.reopen()
     out.write("three \udcff\n")
     assert (tmp_path / "log.1").read_text() == "one\ntwo\nsoon\n"
     assert path.read_text() == "three \\udcff\n"
     assert path.stat().st_mode & 0o007 == 0
+
+
+def test_a_line_that_can_not_be_made_takes_none_with_it(tmp_path: Path) -> None:
+    out = Output(str(tmp_path / "log"))
+    out.write_soon("{}\n".format, "one")
+    out.write_soon(lambda: str(1 // 0))
+    out.write("two\n")
+    assert (tmp_path / "log").read_text() == "one\na line could not be made: ZeroDivisionError\ntwo\n"
 
 
 def test_a_file_that_can_not_be_opened_anew_goes_on(tmp_path: Path, no_leaks: list[Any]) -> None:

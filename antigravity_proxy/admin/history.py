@@ -66,13 +66,19 @@ class History:
         self._seconds = seconds
         self._epoch = epoch
         self._minutes: deque[Minute] = deque(maxlen=MINUTES)
+        self._present = Minute(-1)  # the last of them, once there is one
         self._faults: deque[RecentError] = deque(maxlen=ERRORS)
         self._refused: Counter[str] = Counter()
 
     def note(self, record: Record) -> None:
         """Takes a record that is closed."""
-        minute = self._minute()
-        minute.streams += record.streamed
+        number = int(self._seconds() // 60)
+        minute = self._present
+        if minute.number != number:
+            minute = self._present = Minute(number)
+            self._minutes.append(minute)
+        if record.streamed:
+            minute.streams += 1
         minute.tokens += record.tokens_in + record.tokens_out
         if record.status == CLIENT_LEFT:
             minute.left += 1
@@ -102,12 +108,6 @@ class History:
     def faults(self) -> tuple[RecentError, ...]:
         """The last errors, the newest first."""
         return tuple(self._faults)
-
-    def _minute(self) -> Minute:
-        number = int(self._seconds() // 60)
-        if not self._minutes or self._minutes[-1].number != number:
-            self._minutes.append(Minute(number))
-        return self._minutes[-1]
 
     def _filled(self) -> Iterator[Minute]:
         last = int(self._seconds() // 60)

@@ -60,13 +60,11 @@ class AccessLog:
             self._left_out += 1
             self.left_out += 1
             return
-        traces = [_clean(each.upstream_trace) for each in record.attempts] if self._detailed else []
-        line = self._render(timestamp(self._epoch()), record, traces, self._left_out)
-        self._left_out = 0
+        left_out, self._left_out = self._left_out, 0
         if self._clock is None:
-            self._out.write(line)
+            self._out.write(self._render(self._epoch(), record, left_out, self._detailed))
             return
-        self._out.write_soon(line)
+        self._out.write_soon(self._render, self._epoch(), record, left_out, self._detailed)
         if self._flushing is None:
             self._flushing = self._clock.callLater(WRITTEN_TOGETHER, self._flush)
 
@@ -83,15 +81,18 @@ class AccessLog:
             self._out.flush()
 
 
-def _as_text(time: str, record: Record, traces: list[str], left_out: int) -> str:
-    failed = ",".join([attempt.reason for attempt in record.attempts if attempt.reason])
+def _as_text(ended: float, record: Record, left_out: int, detailed: bool) -> str:
+    attempts = record.attempts
+    served_at_once = len(attempts) == 1 and not attempts[0].reason
+    failed = "" if served_at_once else ",".join([attempt.reason for attempt in attempts if attempt.reason])
+    traces = [_clean(each.upstream_trace) for each in attempts] if detailed else None
     first = "-" if record.first_byte is None else f"{record.first_byte * 1000:.0f}"
     return (
-        f"{time} info  access: {record.method} {record.dialect} {record.operation} {record.status} "
+        f"{timestamp(ended)} info  access: {record.method} {record.dialect} {record.operation} {record.status} "
         f"{record.duration * 1000:.0f} ms first={first} bytes={record.bytes_out} "
         f"tokens={record.tokens_in}/{record.tokens_out} asked={_name(record.asked)} "
         f"model={_name(record.model)} via={record.upstream or '-'} account={_name(record.account)} "
-        f"attempts={len(record.attempts)}{f' failed={failed}' if failed else ''}"
+        f"attempts={len(attempts)}{f' failed={failed}' if failed else ''}"
         f"{f' error={record.error}' if record.error else ''}{' stream' if record.streamed else ''}"
         f"{' left' if record.client_left else ''} client={_name(record.client)} key={_name(record.key)} {record.id}"
         f"{f' trace={record.trace.id}' if record.trace else ''}"
@@ -100,9 +101,9 @@ def _as_text(time: str, record: Record, traces: list[str], left_out: int) -> str
     )
 
 
-def _as_json(time: str, record: Record, traces: list[str], left_out: int) -> str:
+def _as_json(ended: float, record: Record, left_out: int, detailed: bool) -> str:
     fields: dict[str, Any] = {
-        "time": time,
+        "time": timestamp(ended),
         "level": "info",
         "logger": "access",
         "message": "request",
@@ -130,8 +131,8 @@ def _as_json(time: str, record: Record, traces: list[str], left_out: int) -> str
     }
     if record.trace:
         fields["trace"] = record.trace.id
-    if traces:
-        fields["upstream"] = traces
+    if detailed and record.attempts:
+        fields["upstream"] = [_clean(each.upstream_trace) for each in record.attempts]
     if left_out:
         fields["not_shown"] = left_out
     return json.encode(fields).decode() + "\n"

@@ -132,18 +132,29 @@ class Times(Collector):
 class _Request:
     """The figures of one kind of request since the last flush: plain numbers, which cost a request nothing.
 
-    A kind is dialect, operation, family, streamed, status.
+    A kind is dialect, operation, family, streamed, status, upstream. ``served_at_once``: by the only attempt.
     """
 
-    __slots__ = ("bytes_out", "count", "durations", "first_bytes", "labels", "tokens_in", "tokens_out")
+    __slots__ = (
+        "bytes_out",
+        "count",
+        "durations",
+        "first_bytes",
+        "labels",
+        "served_at_once",
+        "tokens_in",
+        "tokens_out",
+        "upstream",
+    )
 
     def __init__(self, record: Record) -> None:
         stream = "true" if record.streamed else "false"
         self.labels = (record.dialect, record.operation, record.family or "none", str(record.status), stream)
+        self.upstream = record.attempts[-1].upstream if record.attempts else ""
         self._clear()
 
     def _clear(self) -> None:
-        self.count = self.bytes_out = self.tokens_in = self.tokens_out = 0
+        self.count = self.served_at_once = self.bytes_out = self.tokens_in = self.tokens_out = 0
         self.durations: list[float] = []
         self.first_bytes: list[float] = []
 
@@ -156,6 +167,9 @@ class _Request:
         metrics.tokens.labels(family, "out").inc(self.tokens_out)
         metrics.duration.add((dialect, family, stream), self.durations)
         metrics.first_byte.add((dialect, family, stream), self.first_bytes)
+        if self.served_at_once:
+            metrics.upstream_requests.labels(self.upstream, SERVED).inc(self.served_at_once)
+            metrics.attempts.labels(self.upstream, SERVED).inc(self.served_at_once)
         self._clear()
 
 
@@ -181,7 +195,7 @@ class Metrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
-        self._kinds: dict[tuple[str, str, str, bool, int], _Request] = {}
+        self._kinds: dict[tuple[str, str, str, bool, int, str], _Request] = {}
         # counts by labels since the last flush
         self._requests: dict[tuple[str, ...], int] = {}
         self._attempts: dict[tuple[str, ...], int] = {}
@@ -258,7 +272,10 @@ class Metrics:
 
     def __call__(self, record: Record) -> None:
         """Counts a request that has ended."""
-        key = (record.dialect, record.operation, record.family, record.streamed, record.status)
+        attempts, status = record.attempts, record.status
+        last = attempts[-1] if attempts else None
+        upstream = "" if last is None else last.upstream
+        key = (record.dialect, record.operation, record.family, record.streamed, status, upstream)
         kind = self._kinds.get(key)
         if kind is None:
             kind = self._kinds[key] = _Request(record)
@@ -278,19 +295,27 @@ class Metrics:
         kind.bytes_out += record.bytes_out
         kind.tokens_in += record.tokens_in
         kind.tokens_out += record.tokens_out
-        if record.attempts:
-            if record.first_byte is not None and record.status < 400:
-                kind.first_bytes.append(record.first_byte)
-            last = record.attempts[-1]
-            asked = last.upstream, FAILED if record.error or record.status >= 400 else SERVED
-            self._requests[asked] = self._requests.get(asked, 0) + 1
-            for attempt in record.attempts:
-                outcome = attempt.upstream, attempt.reason or SERVED
-                self._attempts[outcome] = self._attempts.get(outcome, 0) + 1
-                if attempt is not last and attempt.reason:
-                    self.failovers.labels(*outcome).inc()
-                if attempt.upstream != ACCOUNTS:
-                    self._of_credential(attempt)
+        if last is None:
+            return
+        if record.first_byte is not None and status < 400:
+            kind.first_bytes.append(record.first_byte)
+        if upstream == ACCOUNTS and len(attempts) == 1 and not (last.reason or record.error) and status < 400:
+            kind.served_at_once += 1
+        else:
+            self._of_attempts(attempts, FAILED if record.error or status >= 400 else SERVED)
+
+    def _of_attempts(self, attempts: list[Attempt], outcome: str) -> None:
+        """Counts the attempts of a request, and how that came out."""
+        last = attempts[-1]
+        asked = last.upstream, outcome
+        self._requests[asked] = self._requests.get(asked, 0) + 1
+        for attempt in attempts:
+            tried = attempt.upstream, attempt.reason or SERVED
+            self._attempts[tried] = self._attempts.get(tried, 0) + 1
+            if attempt is not last and attempt.reason:
+                self.failovers.labels(*tried).inc()
+            if attempt.upstream != ACCOUNTS:
+                self._of_credential(attempt)
 
     def _of_credential(self, attempt: Attempt) -> None:
         """Counts an attempt by an official credential, under its name or with all that are beyond the bound."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType, MethodType
+from typing import Protocol
 
 from msgspec import Struct, field
 from twisted.logger import Logger
@@ -89,7 +91,11 @@ class Record(Struct, kw_only=True):
 #: far above what any model takes or gives, and a whole number in a float
 _MOST_TOKENS = 1 << 40
 
-Observer = Callable[[Record], None]
+
+class Observer(Protocol):
+    """Is shown a record when it is closed."""
+
+    def __call__(self, record: Record, /) -> None: ...
 
 
 def no_trace() -> Trace | None:
@@ -114,7 +120,8 @@ class Ledger:
 
     def observe(self, observer: Observer) -> None:
         """Shows it every record from now on. An exception that it raises is logged and affects nothing else."""
-        self._observers.append(observer)
+        # the interpreter calls a method by itself, but an object through C
+        self._observers.append(observer if isinstance(observer, FunctionType | MethodType) else observer.__call__)
 
     def open(self, identity: str, method: str, dialect: str, operation: str) -> Record:
         """A new record, of a request that arrives now."""
@@ -134,10 +141,10 @@ class Ledger:
         self.open_count -= 1
         self.stream_count -= record.streamed
         record.duration = self._seconds() - record.began
-        if not (0 <= record.tokens_in <= _MOST_TOKENS and 0 <= record.tokens_out <= _MOST_TOKENS):
-            record.tokens_in, record.tokens_out = _counted(record.tokens_in), _counted(record.tokens_out)
-        record.tokens_cached = max(0, min(record.tokens_cached, record.tokens_in))
-        record.tokens_thinking = max(0, min(record.tokens_thinking, record.tokens_out))
+        if not (0 <= record.tokens_cached <= record.tokens_in <= _MOST_TOKENS) or not (
+            0 <= record.tokens_thinking <= record.tokens_out <= _MOST_TOKENS
+        ):
+            _correct(record)
         for observer in self._observers:
             try:
                 observer(record)
@@ -145,6 +152,9 @@ class Ledger:
                 log.failure("an observer of request {id} failed", id=record.id)
 
 
-def _counted(tokens: int) -> int:
-    """Tokens as upstream counted them, where that can be a count."""
-    return max(0, min(tokens, _MOST_TOKENS))
+def _correct(record: Record) -> None:
+    """Tokens as upstream counted them, as far as that can be a count; a part is no more than the whole."""
+    record.tokens_in = max(0, min(record.tokens_in, _MOST_TOKENS))
+    record.tokens_out = max(0, min(record.tokens_out, _MOST_TOKENS))
+    record.tokens_cached = max(0, min(record.tokens_cached, record.tokens_in))
+    record.tokens_thinking = max(0, min(record.tokens_thinking, record.tokens_out))

@@ -44,13 +44,13 @@ class WhyLog:
         if boards and not boards[0].told:  # its bytes count once, with the first request that it served
             boards[0].told = True
             size += standing.MOST_BYTES
-        before = self._kept.pop(record.id, None)
-        if before is not None:
-            self.size -= before.size
-        self._kept[record.id] = _Kept(record, self._epoch(), size)
+        kept, identity = self._kept, record.id
+        if identity in kept:
+            self.size -= kept.pop(identity).size
+        kept[identity] = _Kept(record, self._epoch(), size)
         self.size += size
-        while len(self._kept) > MOST or self.size > MOST_BYTES:
-            self.size -= self._kept.popitem(last=False)[1].size
+        while len(kept) > MOST or self.size > MOST_BYTES:
+            self.size -= kept.popitem(last=False)[1].size
 
     def explain(self, identity: str) -> dict[str, Any] | None:
         """The explanation of a request, as JSON has it; None: nothing is known (any more)."""

@@ -57,6 +57,25 @@ class _Spent(Struct):
                 del mine[span]
 
 
+class _Calendar(NamedTuple):
+    """A day, its month, and when (epoch seconds) the day began, it ends, and the month ends."""
+
+    day: int
+    month: int
+    day_began: float
+    day_ends: float
+    month_ends: float
+
+
+def _calendar(epoch: float) -> _Calendar:
+    moment = datetime.fromtimestamp(epoch, UTC)
+    first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    following = (first + timedelta(days=32)).replace(day=1)
+    day = int(epoch // _DAY)
+    month = moment.year * 12 + moment.month - 1
+    return _Calendar(day, month, day * _DAY, (day + 1) * _DAY, following.timestamp())
+
+
 def nobody(key: str) -> Collection[Counts]:
     """There are no other replicas."""
     return ()
@@ -77,6 +96,7 @@ class Budgets:
         self._spent: dict[str, dict[str, _Spent]] = {}
         self._reserved: dict[str, dict[int, int]] = {}  # tokens by record
         self._is_loaded = False
+        self._today = _calendar(epoch())
         #: what other replicas have counted of a key
         self.others: Callable[[str], Collection[Counts]] = nobody
         store.on_loaded(self._load)
@@ -167,12 +187,10 @@ class Budgets:
 
     def _now(self) -> tuple[int, int, float, float]:
         """Day, month, and the seconds that are left of each."""
-        epoch = self._epoch()
-        moment = datetime.fromtimestamp(epoch, UTC)
-        first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        following = (first + timedelta(days=32)).replace(day=1)
-        day = int(epoch // _DAY)
-        return day, moment.year * 12 + moment.month - 1, (day + 1) * _DAY - epoch, following.timestamp() - epoch
+        epoch, today = self._epoch(), self._today
+        if not today.day_began <= epoch < today.day_ends:
+            today = self._today = _calendar(epoch)
+        return today.day, today.month, today.day_ends - epoch, today.month_ends - epoch
 
     def _keep(self, name: str) -> None:
         if self._is_loaded:  # else it would block the directory's content
