@@ -127,14 +127,14 @@ class Refusals:
             self._records.popitem(last=False)
         return bool(text) and before is not None and record.passed > before
 
-    def answered(self, account: str) -> None:
+    def answered(self, state: AccountState) -> None:
         """The account has answered a request."""
-        self.has_served = True
+        state.has_served = self.has_served = True
         if self.client_until:
             self._blamed, self._refusing, self.client_until = self._refusing, set(), 0.0
             log.info("upstream accepts this program again")
         if self._blamed:
-            self._blamed.discard(account)
+            self._blamed.discard(state.credential.id)
 
     def passed(self, account: str, model: str, text: bytes, now: float) -> None:
         """The account has answered a request with this text."""
@@ -263,11 +263,9 @@ class Doubts:
 
     def passed(self, state: AccountState) -> None:
         """An account has answered."""
-        state.has_served = True
-        refusals, account, text = self._refusals, state.credential.id, self._digest
-        refusals.answered(account)
-        if text is not None:  # else nothing was refused when this request began
-            refusals.passed(account, self._model, text, self._clock.seconds())
+        self._refusals.answered(state)
+        if self._digest is not None:  # else nothing was refused when this request began
+            self._refusals.passed(state.credential.id, self._model, self._digest, self._clock.seconds())
 
     @property
     def _text(self) -> bytes:
