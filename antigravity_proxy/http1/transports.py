@@ -1,4 +1,4 @@
-"""What Twisted's TCP transports keep of how they were made; of thousands of open streams that is half a kilobyte each."""
+"""What Twisted's TCP transports keep of how they were made: half a kilobyte of each of thousands of open streams."""
 
 from __future__ import annotations
 
