@@ -30,6 +30,7 @@ from antigravity_proxy.http1.parser import (
     whole_head,
 )
 from antigravity_proxy.http1.sending import send, unsent
+from antigravity_proxy.http1.transports import made_by_client
 from antigravity_proxy.settings.limits import HEAD_BYTES, HEAD_FIELDS, LINGER_BYTES
 from antigravity_proxy.web.deadlines import Deadlines, Upgraded, Wait
 from antigravity_proxy.web.edge import GuardedRequest
@@ -105,6 +106,7 @@ class GuardedChannel:
         self.transport, self.connected = transport, 1
         if hasattr(transport, "setTcpNoDelay"):
             transport.setTcpNoDelay(True)
+            made_by_client(transport)
         transport.registerProducer(self, True)
         self.site.channel_made(self)
         self.site.ticker.watch(self)
