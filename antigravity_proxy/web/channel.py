@@ -118,9 +118,9 @@ class GuardedChannel:
         """Twisted's: bytes of the client."""
         deadlines = self._deadlines
         waits_for = deadlines.waits_for
-        if (waits_for is _NEXT or (waits_for is _HEAD and not deadlines.received)) and not self.sheds:
-            if (known := self.site.heads.find(data)) is not None and self._begin_again(*known):
-                return
+        begins = not self.sheds and (waits_for is _NEXT or (waits_for is _HEAD and not deadlines.received))
+        if begins and (known := self.site.heads.find(data)) is not None and self._begin_again(*known):
+            return
         if self._protocol is not None:
             self._protocol.dataReceived(data)
             return
@@ -254,9 +254,7 @@ class GuardedChannel:
         match deadlines.expired(now, full=self.site.is_full):
             case None:
                 return
-            case Wait.BODY:
-                self.refuse(errors.RequestTimeout("The request was not received in time."))
-            case Wait.HEAD if deadlines.received:
+            case Wait.BODY | Wait.HEAD if deadlines.received or self._body is not None:
                 self.refuse(errors.RequestTimeout("The request was not received in time."))
             case Wait.CLOSE:
                 self.transport.abortConnection()
@@ -313,8 +311,7 @@ class GuardedChannel:
         except (Malformed, errors.ProxyError) as e:
             self.refuse(refusal_of(e))
         else:
-            if reading is not None:
-                self.site.heads.keep(block, head, reading)
+            self.site.heads.keep(block, head, reading)
             self._begin_body(request, length, rest)
 
     def _begin_again(self, known: KnownHead, length: int, rest: bytes) -> bool:
