@@ -13,6 +13,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from antigravity_proxy.http1.fields import ReceivedFields
+
 #: the longest line of a chunk's size with its extensions, in bytes
 MAX_CHUNK_LINE = 256
 #: a trailer section, in bytes
@@ -46,7 +48,7 @@ class Head(Struct, frozen=True):
     """The head of a message of HTTP/1.``minor``. ``fields``: lower-case names, values in their order."""
 
     minor: int
-    fields: Fields
+    fields: ReceivedFields
 
     @property
     def persistent(self) -> bool:
@@ -143,8 +145,8 @@ def request_line(line: bytes) -> tuple[bytes, bytes, int]:
     return found[1], found[2], int(found[3])
 
 
-def _fields(lines: list[bytes]) -> Fields:
-    fields: Fields = {}
+def _fields(lines: list[bytes]) -> ReceivedFields:
+    fields = ReceivedFields()
     for line in lines:
         name, colon, value = line.partition(b":")
         if not colon or not name or name.translate(None, _TOKEN):
@@ -368,13 +370,16 @@ def _chunk_size(line: bytes) -> int:
     return int(digits, 16)
 
 
-def request_body(head: RequestHead) -> Body:
-    """How the request's body is framed (RFC 9112 6.3). Raises Malformed, also where not exactly one Host is named."""
+def request_length(head: RequestHead) -> int | None:
+    """The length of the request's body (RFC 9112 6.3); None: it is chunked.
+
+    Raises Malformed, also where not exactly one Host is named.
+    """
     fields = head.fields
     if len(fields.get(b"host", ())) != 1 and (head.minor == 1 or b"host" in fields):
         raise Malformed("exactly one Host header is needed")
     if b"transfer-encoding" in fields and is_chunked(fields):
         if head.minor == 0:
             raise Malformed("HTTP/1.0 has no Transfer-Encoding")
-        return ChunkedBody()
-    return LengthBody(announced_length(fields) or 0)
+        return None
+    return announced_length(fields) or 0

@@ -1,4 +1,4 @@
-"""One attempt: one account, one base URL, one exchange. Ends with an answer delivered or with AttemptFailed."""
+"""The steps of one attempt: one account, one base URL, one exchange; and what its failures mean."""
 
 from __future__ import annotations
 
@@ -91,21 +91,18 @@ async def unary(
         raise _failed(upstream, Cause.BROKEN) from e
 
 
-async def access_of(upstream: Upstream, lease: Lease, base: bytes, token: Secret) -> Access:
-    """The parts of an attempt that its lease gives."""
-    credential = lease.state.credential
-    return Access(
-        base,
-        token,
-        await upstream.projects.of(lease.state),
-        lease.location,
-        "" if lease.state.without_quota_project else credential.quota_project,
-        is_key=isinstance(credential.grant, StaticKey),
-    )
+def access_at_hand(upstream: Upstream, lease: Lease, base: bytes) -> Access | None:
+    """The parts of an attempt that its lease gives; None where token or project must be asked for first."""
+    state = lease.state
+    token = upstream.tokens.live(state)
+    if token is None or (state.project is None and upstream.projects.must_ask(state)):
+        return None
+    return _access(upstream, lease, base, token)
 
 
-async def live_token(upstream: Upstream, state: AccountState) -> Secret:
-    """The account's token, renewed first if it has expired; raises AttemptFailed."""
+async def access_of(upstream: Upstream, lease: Lease, base: bytes) -> Access:
+    """The parts of an attempt that its lease gives; an expired token is renewed first. Raises AttemptFailed."""
+    state = lease.state
     token = upstream.tokens.live(state)
     if token is None:
         try:
@@ -113,7 +110,21 @@ async def live_token(upstream: Upstream, state: AccountState) -> Secret:
         except RefreshRejected as e:
             raise _failed(upstream, Cause.NO_TOKEN) from e
         token = state.access_token
-    return token
+    await upstream.projects.of(state)
+    return _access(upstream, lease, base, token)
+
+
+def _access(upstream: Upstream, lease: Lease, base: bytes, token: Secret) -> Access:
+    state = lease.state
+    credential = state.credential
+    return Access(
+        base,
+        token,
+        state.project or upstream.projects.known(state),
+        lease.location,
+        "" if state.without_quota_project else credential.quota_project,
+        is_key=isinstance(credential.grant, StaticKey),
+    )
 
 
 async def _refused(
@@ -152,44 +163,39 @@ def judged(upstream: Upstream, state: AccountState, token: Secret, said: Failure
     return AttemptFailed(verdict, said)
 
 
-async def deliver(
+#: what ends an answer before its end
+BREAKS = (UpstreamErrorEvent, NoticeSent, ModelFailed, EventTooLargeError, ExchangeError)
+
+
+def broken(
     context: RelayContext,
     upstream: Upstream,
     state: AccountState,
     token: Secret,
     exchange: Exchange,
-    response: ResponseHead,
     reader: AnswerReader,
-    client: Client,
-) -> None:
-    """Pipes a 200 answer through ``reader`` to its end; raises AttemptFailed when that is not a clean one."""
-    is_stream = (response.field(b"content-type") or "").startswith("text/event-stream")
-    del response  # a long stream needs its fields no more
-    try:
-        if is_stream:
-            if (ending := exchange.pipe(reader, client.consumer)) is not None:
-                await ending
-            reader.end()
-        else:
-            reader.whole(await exchange.read(MAX_DOCUMENT))
-    except UpstreamErrorEvent as e:
-        said = upstream.wire.read_failure(e.body, context.epoch())
-        raise judged(upstream, state, token, said) from e
-    except NoticeSent as e:
-        raise _failed(upstream, e.cause) from e
-    except ModelFailed as e:
-        log.info("the model failed: {reason}", reason=e.reason[:64])
-        log.debug("it said: {words}", words=e.words[:MAX_SHOWN])
-        raise _failed(upstream, Cause.MODEL_FAILED) from e
-    except (ExchangeError, EventTooLargeError) as e:
-        exchange.abort()
-        if reader.finished:  # what is missing is not the answer's
-            return
-        if isinstance(e, Silent):
-            raise _failed(upstream, Cause.SILENT) from e
-        raise _failed(upstream, Cause.CUT_OFF if reader.has_candidate else Cause.BROKEN) from e
-    if not (reader.finished or reader.blocked):
-        raise _failed(upstream, Cause.CUT_OFF if reader.has_candidate else Cause.EMPTY)
+    why: Exception,
+) -> AttemptFailed | None:
+    """The failure that one of BREAKS is; None where what is missing is not the answer's."""
+    if isinstance(why, UpstreamErrorEvent):
+        return judged(upstream, state, token, upstream.wire.read_failure(why.body, context.epoch()))
+    if isinstance(why, NoticeSent):
+        return _failed(upstream, why.cause)
+    if isinstance(why, ModelFailed):
+        log.info("the model failed: {reason}", reason=why.reason[:64])
+        log.debug("it said: {words}", words=why.words[:MAX_SHOWN])
+        return _failed(upstream, Cause.MODEL_FAILED)
+    exchange.abort()
+    if reader.finished:
+        return None
+    if isinstance(why, Silent):
+        return _failed(upstream, Cause.SILENT)
+    return _failed(upstream, Cause.CUT_OFF if reader.has_candidate else Cause.BROKEN)
+
+
+def not_an_answer(upstream: Upstream, reader: AnswerReader) -> AttemptFailed:
+    """The failure of an answer whose body ended in order, but which was none."""
+    return _failed(upstream, Cause.CUT_OFF if reader.has_candidate else Cause.EMPTY)
 
 
 def _failed(upstream: Upstream, cause: Cause) -> AttemptFailed:

@@ -21,15 +21,19 @@ from antigravity_proxy.upstream.egress import Egresses
 T = TypeVar("T")
 
 
-class Place(Protocol):
-    """Does pure work, here or in a thread; gives or raises what that gives or raises."""
+class Elsewhere(Protocol):
+    """Does pure work in a thread; gives or raises what that gives or raises."""
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
 
 
-async def at_once(work: Callable[[], T]) -> T:
-    """The place for work that is short."""
-    return work()
+#: where pure work is done; None: here and now, since it is short
+Place = Elsewhere | None
+
+
+async def work_at(place: Place, work: Callable[[], T]) -> T:
+    """The result of pure work at its place; raises what that raises."""
+    return work() if place is None else await place(work)
 
 
 @dataclass(slots=True)

@@ -26,26 +26,23 @@ _Find = Callable[[bytes, bytes, bool], str]
 class ConversationSignatures:
     """A conversation's signatures, for one request: puts back what its client dropped, takes what its answer brings.
 
-    ``owner`` is the name of the client's key. ``conversation`` is the call's ``conversation_id``.
+    ``owner`` is the name of the client's key. ``conversation`` is the call's ``conversation_id``; ``model``
+    the one that serves.
     """
 
-    __slots__ = ("_model", "_owner", "_restored", "_scope", "_store", "conversation")
+    __slots__ = ("_owner", "_restored", "_scope", "_store", "conversation", "model")
 
     def __init__(self, store: Signatures, owner: str, call: Call, model: Model) -> None:
         self._store = store
         self._owner = owner
-        self._model = model
+        self.model = model
         self._scope = b""
         self._restored: list[bytes] = []
         self.conversation = conversation_id(call)
 
-    def serve(self, model: Model) -> None:
-        """From now on it is this model that serves."""
-        self._model = model
-
     def beside(self, call: Call) -> ConversationSignatures:
         """The same for another call of the same request."""
-        return ConversationSignatures(self._store, self._owner, call, self._model)
+        return ConversationSignatures(self._store, self._owner, call, self.model)
 
     def call_signed(self, identity: str, signature: str) -> None:
         """A call of this id, as the client knows it, was signed."""
@@ -74,9 +71,9 @@ class ConversationSignatures:
         return self._filled(call, self._get) if len(self._store) else call
 
     def _filled(self, call: Call, find: _Find) -> Call:
-        if self._model.needs_signatures:
+        if self.model.needs_signatures:
             missing, put_back = _lacks_call, _calls
-        elif self._model.family == "claude":
+        elif self.model.family == "claude":
             missing, put_back = _lacks_thought, _thoughts
         else:
             return call
@@ -102,7 +99,7 @@ class ConversationSignatures:
         return signature
 
     def _put(self, kind: bytes, what: bytes, signature: str) -> None:
-        self._store.put(self._key(kind, what), made_by(self._model.maker, signature))
+        self._store.put(self._key(kind, what), made_by(self.model.maker, signature))
 
     def _key(self, kind: bytes, what: bytes) -> bytes:
         if not self._scope:

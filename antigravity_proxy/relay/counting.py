@@ -12,14 +12,14 @@ from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.canonical.router import Route
 from antigravity_proxy.canonical.wire import Count
 from antigravity_proxy.errors import ProxyError
-from antigravity_proxy.relay.attempt import access_of, live_token, unary
-from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
+from antigravity_proxy.relay.attempt import access_of, unary
+from antigravity_proxy.relay.context import Client, Place, RelayContext, work_at
 from antigravity_proxy.relay.failover import Failover, Leg
 
 log = Logger()
 
 
-async def count_tokens(context: RelayContext, call: Call, route: Route, client: Client, place: Place = at_once) -> int:
+async def count_tokens(context: RelayContext, call: Call, route: Route, client: Client, place: Place = None) -> int:
     """How many tokens a call's input has, at least 1 (upstream.md 4.5, translation.md 8.4). Raises ClientGone only.
 
     ``place`` is where the request is prepared.
@@ -27,11 +27,11 @@ async def count_tokens(context: RelayContext, call: Call, route: Route, client: 
     legs = [Leg(context.of(model), model.id) for model in route]
     counts: dict[int, Count] = {}
 
-    async def attempt(lease: Lease, base: bytes) -> int:
-        at, upstream = failover.at, legs[failover.at].upstream
+    async def attempt(lease: Lease, base: bytes, at: int) -> int:
+        upstream = legs[at].upstream
         if at not in counts:
-            counts[at] = await place(partial(upstream.wire.count, call, route[at]))
-        access = await access_of(upstream, lease, base, await live_token(upstream, lease.state))
+            counts[at] = await work_at(place, partial(upstream.wire.count, call, route[at]))
+        access = await access_of(upstream, lease, base)
         count = counts[at]
         return count.read(await unary(context, upstream, lease, access, count.request(access), client))
 
@@ -41,4 +41,4 @@ async def count_tokens(context: RelayContext, call: Call, route: Route, client: 
     except ProxyError as e:
         log.debug("tokens are estimated: {code}", code=e.code)
         total = 0
-    return total or max(1, await place(partial(input_tokens, call)))
+    return total or max(1, await work_at(place, partial(input_tokens, call)))

@@ -10,7 +10,7 @@ from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.router import Route
 from antigravity_proxy.canonical.wire import Embeds
 from antigravity_proxy.errors import UpstreamBroken
-from antigravity_proxy.relay.attempt import access_of, live_token, unary
+from antigravity_proxy.relay.attempt import access_of, unary
 from antigravity_proxy.relay.context import Client, RelayContext
 from antigravity_proxy.relay.failover import Failover, Leg
 
@@ -32,11 +32,11 @@ async def _next(
 ) -> Vectors:
     """The vectors of the first contents, as many as one request to the upstream that serves may have."""
 
-    async def attempt(lease: Lease, base: bytes) -> Vectors:
-        model, wire = legs[failover.at]
+    async def attempt(lease: Lease, base: bytes, at: int) -> Vectors:
+        model, wire = legs[at]
         upstream, record = context.of(model), client.record
         record.model, record.family, record.upstream = model.id, model.family, model.upstream
-        access = await access_of(upstream, lease, base, await live_token(upstream, lease.state))
+        access = await access_of(upstream, lease, base)
         asked = call.part(0, wire.at_once(model))
         request = wire.embed(access, model, wire.embedding(asked, model))
         found = wire.read_vectors(await unary(context, upstream, lease, access, request, client), model)

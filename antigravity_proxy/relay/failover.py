@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
+from msgspec import Struct
 from twisted.internet.task import deferLater
 
 from antigravity_proxy.accounts.lease import Lease
@@ -37,7 +38,7 @@ _MARGIN = 0.001
 _NEXT = frozenset({Step.NEXT_ACCOUNT, Step.OWN_PROJECT})
 
 
-class Leg(NamedTuple):
+class Leg(Struct, frozen=True):
     """One way to serve a request: an upstream, its id of the model, the conversation's key there, empty for none."""
 
     upstream: Upstream
@@ -49,26 +50,26 @@ class Failover:
     """The attempts of one client request: with the first of its legs that has a free credential, then with others.
 
     ``repair`` changes the request after a refusal that a changed request may cure, and says whether it did; None:
-    nothing may be changed. ``at`` is the number of the leg that is taken, ``system`` gives the request's system text.
+    nothing may be changed. ``system`` gives the request's system text.
     """
 
     __slots__ = (
+        "_at",
         "_base",
         "_bases",
         "_budget",
         "_client",
         "_context",
         "_doubts",
-        "_every",
         "_legs",
         "_model",
         "_pool",
         "_repair",
         "_seen",
         "_session",
+        "_system",
         "_tried",
         "_upstream",
-        "at",
     )
 
     def __init__(
@@ -86,20 +87,35 @@ class Failover:
         self._tried: dict[AccountState, None] = {}  # an empty set takes three times as much
         self._seen: list[Verdict] = []
         self._budget = RetryBudget(context.clock.seconds())
-        self._every = [Doubts(context.clock, up.refusals, up.pool, model, system) for up, model, _ in legs]
+        self._system = system
+        self._doubts: dict[int, Doubts] = {}  # by the numbers of the legs
         self._take(0)
 
     def _take(self, at: int) -> None:
         """Goes on by this leg."""
-        self.at = at
-        self._upstream, self._model, self._session = self._legs[at]
-        self._pool = self._upstream.pool
-        self._bases = self._upstream.bases.in_order(self._context.clock.seconds())  # one order for all attempts
+        self._at = at
+        leg = self._legs[at]
+        upstream = self._upstream = leg.upstream
+        self._model, self._session = leg.model, leg.session
+        self._pool = upstream.pool
+        self._bases = upstream.bases.in_order(self._context.clock.seconds())  # one order for all attempts
         self._base = 0
-        self._doubts = self._every[at]
+        if upstream.refusals.has_refused:  # then the text must be known that is about to pass
+            self._doubting()
 
-    async def run(self, attempt: Callable[[Lease, bytes], Awaitable[T]]) -> T:
-        """Calls ``attempt`` with a lease and a base URL until it returns; it raises AttemptFailed when it failed.
+    def _doubting(self) -> Doubts:
+        """The refusals that the request meets on the present leg."""
+        found = self._doubts.get(self._at)
+        if found is None:
+            upstream = self._upstream
+            found = Doubts(self._context.clock, upstream.refusals, upstream.pool, self._model, self._system)
+            self._doubts[self._at] = found
+        return found
+
+    async def run(self, attempt: Callable[[Lease, bytes, int], Awaitable[T]]) -> T:
+        """Calls ``attempt`` with a lease, a base URL and its leg's number until it returns.
+
+        It raises AttemptFailed when it failed.
 
         Raises a ProxyError when nothing is left to try, and ClientGone.
         """
@@ -112,7 +128,7 @@ class Failover:
                 base = self._bases[self._base % len(self._bases)]
                 noted = self._note(lease)
                 try:
-                    result = await attempt(lease, base)
+                    result = await attempt(lease, base, self._at)
                 except AttemptFailed as e:
                     failed = e
                     if not self._client.gone:
@@ -120,10 +136,7 @@ class Failover:
                         noted.status = 0 if e.failure is None else e.failure.http_status
                 else:
                     noted.reason = ""
-                    lease.succeeded()
-                    self._upstream.bases.answered(base)
-                    self._pool.served(self._model)
-                    self._doubts.passed(lease.state)
+                    self._served(lease, base)
                     return result
                 finally:
                     noted.upstream_trace = lease.upstream_trace
@@ -132,17 +145,31 @@ class Failover:
                 lease = await self._next(lease, failed, base)
                 _let_go(failed)
         finally:
-            for doubts in self._every:
+            for doubts in self._doubts.values():
                 doubts.settle()
+
+    def _served(self, lease: Lease, base: bytes) -> None:
+        """An attempt has succeeded."""
+        upstream = self._upstream
+        lease.succeeded()
+        if upstream.bases.avoided:
+            upstream.bases.answered(base)
+        self._pool.served(self._model)
+        if self._at in self._doubts:
+            self._doubts[self._at].passed(lease.state)
+        else:
+            upstream.refusals.answered(lease.state)
 
     def _note_standing(self) -> None:
         """Records the ranks of the accounts, for later questions."""
         boards, record = self._context.boards, self._client.record
         if boards is None or len(record.boards) >= _MOST_BOARDS:
             return
-        for upstream, model, _ in self._legs[:_MOST_BOARDS]:
-            board = boards.of(upstream.pool, model)
-            if not record.boards or not any(board is known for known in record.boards):
+        for leg in self._legs[:_MOST_BOARDS]:
+            board = boards.of(leg.upstream.pool, leg.model)
+            if not record.boards:
+                record.boards = (board,)
+            elif not any(board is known for known in record.boards):
                 record.boards = (*record.boards, board)
 
     def _note(self, lease: Lease) -> Attempt:
@@ -162,9 +189,9 @@ class Failover:
 
     def _next_leg(self) -> Lease | None:
         """An account of the next leg that has one free and untried; goes on by that leg."""
-        for at in range(self.at + 1, len(self._legs)):
-            upstream, model, session = self._legs[at]
-            lease = upstream.pool.lease(model, self._tried, session)
+        for at in range(self._at + 1, len(self._legs)):
+            leg = self._legs[at]
+            lease = leg.upstream.pool.lease(leg.model, self._tried, leg.session)
             if lease is not None:
                 self._take(at)
                 return lease
@@ -172,7 +199,7 @@ class Failover:
 
     def _shortage(self) -> Shortage:
         """Why no leg can serve: the shortest wait of all."""
-        found = [upstream.pool.shortage(model) for upstream, model, _ in self._legs]
+        found = [leg.upstream.pool.shortage(leg.model) for leg in self._legs]
         return found[0] if len(found) == 1 else joined(found)
 
     async def _next(self, held: Lease, failed: AttemptFailed, base: bytes) -> Lease:
@@ -185,11 +212,11 @@ class Failover:
         if self._client.gone:  # which breaks the connection to upstream: that is not the host's fault
             raise ClientGone
         lease: Lease | None = None
-        if not self._client.started and (refusal := self._doubts.judge(state, verdict)) is not verdict:
+        if not self._client.started and (refusal := self._doubting().judge(state, verdict)) is not verdict:
             self._tried[state] = None
             if refusal.step is Step.OTHER_ACCOUNT:
                 lease = self._lease() if self._in_time() else None
-                refusal = refusal if lease is not None else self._doubts.alone()
+                refusal = refusal if lease is not None else self._doubting().alone()
             self._client.record.attempts[-1].reason = refusal.cause.value
             if refusal.step is Step.STOP and self._in_time():
                 lease = self._next_leg()  # another upstream has other rules

@@ -21,7 +21,7 @@ from antigravity_proxy.canonical.router import Route
 from antigravity_proxy.dialect.base import Answer
 from antigravity_proxy.errors import ProxyError
 from antigravity_proxy.generatecontent.restore import rewritten
-from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
+from antigravity_proxy.relay.context import Client, Place, RelayContext
 from antigravity_proxy.relay.conversation import ConversationSignatures
 from antigravity_proxy.relay.generation import Generation
 from antigravity_proxy.telemetry.record import Record
@@ -43,7 +43,7 @@ class FanOut:
         client: Client,
         *,
         any_will_do: bool = False,
-        place: Place = at_once,
+        place: Place = None,
     ) -> None:
         self.answer = new_answer()
         self._any_will_do = any_will_do
@@ -62,19 +62,27 @@ class FanOut:
             for (call, own), branch in zip(wanted, self._branches, strict=True)
         ]
 
-    async def run(self) -> bytes:
+    async def prepare(self) -> None:
+        """As Generation's; each is prepared when its own attempts begin."""
+
+    async def attempts(self) -> None:
         """As Generation's; the first branch that fails ends the others, unless any will do."""
-        running = [Deferred.fromCoroutine(generation.run()) for generation in self._generations]
+        running = [Deferred.fromCoroutine(_whole(generation)) for generation in self._generations]
         try:
             if self._any_will_do:
                 await at_least_one(running)
-                return self.answer.close()
-            await gatherResults(running, consumeErrors=True)
+            else:
+                await gatherResults(running, consumeErrors=True)
         except Exception as e:
             for each in running:
                 each.addErrback(lambda _: None)
                 each.cancel()
             raise _reason(e) from None
+
+    def close(self) -> bytes:
+        """As Generation's."""
+        if self._any_will_do:
+            return self.answer.close()
         last = self.answer.feed([rewritten(Chunk(raw=b"{}"), (), usage=self.usage)])
         return last + self.answer.close()
 
@@ -91,6 +99,12 @@ async def at_least_one(running: list[Deferred[bytes]]) -> None:
     strange = [e for e in failures if not isinstance(e, ProxyError)]
     if strange or len(failures) == len(running):
         raise (strange or failures)[0]
+
+
+async def _whole(generation: Generation) -> bytes:
+    await generation.prepare()
+    await generation.attempts()
+    return generation.close()
 
 
 class _Branch:

@@ -1,8 +1,11 @@
-"""Serves one call: prepares it for its model, sends it, passes the answer's chunks to the client."""
+"""Serves one call: prepares it for its model, sends it, passes the answer's chunks to the client.
+
+While an answer streams this waits in few coroutines: each takes memory, thousands of times.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from antigravity_proxy.accounts.lease import Lease
@@ -14,8 +17,9 @@ from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.router import Route
 from antigravity_proxy.canonical.wire import Fix, Prepared, Quirk, is_lasting
 from antigravity_proxy.dialect.base import Answer
-from antigravity_proxy.relay.attempt import AttemptFailed, access_of, deliver, live_token, post
-from antigravity_proxy.relay.context import Client, ClientGone, Place, RelayContext, at_once
+from antigravity_proxy.relay import attempt
+from antigravity_proxy.relay.attempt import AttemptFailed
+from antigravity_proxy.relay.context import Client, ClientGone, Place, RelayContext
 from antigravity_proxy.relay.conversation import ConversationSignatures
 from antigravity_proxy.relay.failover import Failover, Leg
 from antigravity_proxy.relay.reader import AnswerReader
@@ -23,9 +27,10 @@ from antigravity_proxy.relay.repairs import NOTHING
 
 
 class Generation:
-    """One call on its way. ``run`` may be called once; ``answer`` is the one that has begun, for ``fail``.
+    """One call on its way: ``prepare`` it, await its ``attempts``, ``close`` it; each once.
 
-    ``usage`` is what upstream counted, as far as it has. ``place`` is where the request is prepared.
+    ``answer`` is the one that has begun, for ``fail``; ``usage`` what upstream counted, as far as it has. ``place`` is
+    where the request is prepared.
     """
 
     __slots__ = (
@@ -57,15 +62,16 @@ class Generation:
         memory: ConversationSignatures,
         new_answer: Callable[[], Answer],
         client: Client,
-        place: Place = at_once,
+        place: Place = None,
     ) -> None:
         self._context = context
         self._call: Call | None = call
         self._memory = memory
         self._route = route
-        self._name = call.session or ("" if route[0].image else memory.conversation)
+        first = route[0]
+        self._name = call.session or ("" if first.image else memory.conversation)
         #: the conversation's key for the model that several upstreams can serve; and which of them did so before
-        self._shared_by = session_key(self._name, f"any/{route[0].id}") if self._name and len(route) > 1 else b""
+        self._shared_by = session_key(self._name, f"any/{first.id}") if len(route) > 1 and self._name else b""
         self._last: str | None = None
         self._new_answer = new_answer
         self._client = client
@@ -73,27 +79,35 @@ class Generation:
         self._cured: frozenset[Fix] = NOTHING  # what was refused as such, and is left out since
         self._prepared: Prepared | None = None
         self._begun = False
-        self._use(route[0])
+        self._use(first)
         self.answer = new_answer()
         self.usage = Usage()
 
-    async def run(self) -> bytes:
-        """Delivers the answer to the client and returns its last bytes.
+    async def prepare(self) -> None:
+        """Prepares the call for the first of its models that somebody is free for. Raises a ProxyError."""
+        if self._shared_by:
+            self._order()
+        route, at = self._route, 0
+        if len(route) > 1:
+            at = next((i for i, model in enumerate(route) if self._context.of(model).pool.free_in(model.id) == 0), 0)
+        await self._prepare(route[at])
+
+    def attempts(self) -> Awaitable[None]:
+        """Delivers the answer to the client, but for its last bytes.
 
         Raises a ProxyError that the client must still get: by its status if nothing has started, else by the
         answer's ``fail``. Raises ClientGone.
         """
+        context = self._context
+        legs = [Leg(context.of(model), model.id, self._session(model) if self._name else b"") for model in self._route]
+        return Failover(context, legs, self._client, self._repair, self._system).run(self._attempt)
+
+    def close(self) -> bytes:
+        """The answer's last bytes. Raises a ProxyError where it is none after all."""
         if self._shared_by:
-            self._order()
-        legs = [Leg(self._context.of(model), model.id, self._session(model)) for model in self._route]
-        at = 0
-        if len(legs) > 1:
-            at = next((i for i, leg in enumerate(legs) if leg.upstream.pool.free_in(leg.model) == 0), 0)
-        await self._prepare(self._route[at])
-        failover = Failover(self._context, legs, self._client, self._repair, self._system)
-        await failover.run(partial(self._attempt, failover))
-        self._stay()
-        self._remember()
+            self._stay()
+        if self._cured:
+            self._remember()
         return self.answer.close()
 
     def _system(self) -> Sequence[str]:
@@ -109,13 +123,10 @@ class Generation:
 
     def _stay(self) -> None:
         """The conversation is this upstream's from now on."""
-        if self._shared_by:
-            self._context.legs.bind(self._shared_by, self._model.upstream, self._context.clock.seconds())
+        self._context.legs.bind(self._shared_by, self._model.upstream, self._context.clock.seconds())
 
     def _session(self, model: Model) -> bytes:
-        """The key under which the conversation keeps its account at a model's upstream; empty for none."""
-        if not self._name:
-            return b""
+        """The key under which the conversation keeps its account at a model's upstream."""
         return session_key(self._name, model.id if model.upstream == ACCOUNTS else f"{model.upstream}/{model.id}")
 
     def _use(self, model: Model) -> None:
@@ -123,7 +134,7 @@ class Generation:
         self._model, self._upstream = model, self._context.of(model)
         self._quirks = self._upstream.repairs.of(model.id, self._context.clock.seconds())
         self._cured = NOTHING
-        self._memory.serve(model)
+        self._memory.model = model
         if self._last not in (None, model.upstream):  # whose signatures mean nothing here
             self._quirks |= {Quirk.LOST_SIGNATURES}
 
@@ -133,41 +144,69 @@ class Generation:
             raise ClientGone
         if model is not self._model:
             self._use(model)
-        prepared = self._prepared = await self._place(self._preparing(self._call, self._quirks))
+        memory, wire = self._memory, self._upstream.wire
+        call = memory.restored(self._call)  # what is remembered is put back here and now
+        if self._place is None:
+            prepared = wire.prepare(call, model, self._quirks, memory.conversation)
+        else:
+            prepared = await self._place(partial(wire.prepare, call, model, self._quirks, memory.conversation))
+        self._prepared = prepared
         return prepared
 
-    async def _attempt(self, failover: Failover, lease: Lease, base: bytes) -> None:
-        model = self._route[failover.at]
+    async def _attempt(self, lease: Lease, base: bytes, at: int) -> None:
+        """One attempt, from the request to the answer's end. Raises AttemptFailed, and ClientGone."""
+        model = self._route[at]
         prepared = self._prepared if model is self._model else None
         if prepared is None:
             prepared = await self._prepare(model)
         if self._begun:
             self.answer = self._new_answer()
         self._begun = True
-        notices, drift = self._upstream.notices, self._upstream.drift
+        context, upstream, client = self._context, self._upstream, self._client
         reader = AnswerReader(
-            prepared, prepared.events(), self.answer, self._client, self._memory, self._started, notices, drift
+            prepared,
+            prepared.events(),
+            self.answer,
+            client,
+            self._memory,
+            self._started,
+            upstream.notices,
+            upstream.drift,
         )
-        context, upstream, state = self._context, self._upstream, lease.state
-        token = await live_token(upstream, state)
-        access = await access_of(upstream, lease, base, token)
-        record = self._client.record
+        access = attempt.access_at_hand(upstream, lease, base) or await attempt.access_of(upstream, lease, base)
+        token, record = access.token, client.record
         record.model, record.family, record.upstream = model.id, model.family, model.upstream
         request = prepared.request(access)
-        exchange, response = await post(context, upstream, lease, access, request, self._client)
-        delivering = deliver(context, upstream, state, token, exchange, response, reader, self._client)
-        del prepared, request, access, response  # a long stream keeps no prompt in memory
+        exchange, response = await attempt.post(context, upstream, lease, access, request, client)
+        is_stream = (response.field(b"content-type") or "").startswith("text/event-stream")
+        del prepared, request, access, response, record  # a long stream keeps no prompt in memory, and no fields
         try:
-            await delivering
+            if is_stream:
+                ending = exchange.pipe(reader, client.consumer)
+                if ending is not None:
+                    await ending
+                reader.end()
+            else:
+                reader.whole(await exchange.read(attempt.MAX_DOCUMENT))
+        except attempt.BREAKS as e:
+            failed = attempt.broken(context, upstream, lease.state, token, exchange, reader, e)
+            if failed is not None:
+                raise failed from e
+        else:
+            if not (reader.finished or reader.blocked):
+                raise attempt.not_an_answer(upstream, reader)
         finally:
-            self.usage = self.usage if reader.usage is None else reader.usage
+            if reader.usage is not None:
+                self.usage = reader.usage
 
     def _started(self) -> None:
         """The first byte has left: the request won't be needed again."""
-        self._stay()
         self._call = None
         self._prepared = None
-        self._remember()
+        if self._shared_by:
+            self._stay()
+        if self._cured:
+            self._remember()
 
     def _remember(self) -> None:
         """The repaired request was taken: others for this model need not be refused first."""
@@ -190,8 +229,3 @@ class Generation:
         self._quirks |= fixes
         self._prepared = None  # the next attempt prepares it again, at its place
         return True
-
-    def _preparing(self, call: Call, quirks: frozenset[Fix]) -> Callable[[], Prepared]:
-        """The work of preparing the call; what is remembered is put back here and now."""
-        memory = self._memory
-        return partial(self._upstream.wire.prepare, memory.restored(call), self._model, quirks, memory.conversation)

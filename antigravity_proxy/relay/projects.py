@@ -46,14 +46,21 @@ class Projects:
 
         Waits a moment for upstream's answer; a look-up that takes longer, since a project is being made, goes on.
         """
-        if state.project == _WITHOUT:
-            return None
-        if self._ask is None:
-            return state.project
-        if state.project is None and (self._flights.running(state) or self._is_due(state)):
+        if self.must_ask(state):
             looking = self._flights.do(state, lambda: Deferred.fromCoroutine(self._look_up(state)))
             await looking.addTimeout(PROJECT_PATIENCE, self._clock, _go_without)
-        return state.project or self._fallback
+        return self.known(state)
+
+    def must_ask(self, state: AccountState) -> bool:
+        """Whether the project is not known, and upstream is being asked for it or will be."""
+        return state.project is None and self._ask is not None and (self._flights.running(state) or self._is_due(state))
+
+    def known(self, state: AccountState) -> str | None:
+        """The project to send by what is known now, as ``of``."""
+        project = state.project
+        if project:
+            return project
+        return None if project == _WITHOUT or self._ask is None else self._fallback
 
     def forget(self, state: AccountState) -> None:
         """Upstream refused the project: a new one is looked up."""

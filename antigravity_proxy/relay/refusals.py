@@ -127,14 +127,14 @@ class Refusals:
             self._records.popitem(last=False)
         return bool(text) and before is not None and record.passed > before
 
-    def answered(self, account: str) -> None:
+    def answered(self, state: AccountState) -> None:
         """The account has answered a request."""
-        self.has_served = True
+        state.has_served = self.has_served = True
         if self.client_until:
             self._blamed, self._refusing, self.client_until = self._refusing, set(), 0.0
             log.info("upstream accepts this program again")
         if self._blamed:
-            self._blamed.discard(account)
+            self._blamed.discard(state.credential.id)
 
     def passed(self, account: str, model: str, text: bytes, now: float) -> None:
         """The account has answered a request with this text."""
@@ -193,7 +193,7 @@ class Doubts:
         self._model = model
         self._system = system
         self._digest = refusals.digest(model, system()) if refusals.has_refused else None
-        self._doubts: list[_Doubt] = []
+        self._doubts: tuple[_Doubt, ...] = ()
         self._timer: IDelayedCall | None = None
 
     def judge(self, state: AccountState, verdict: Verdict) -> Verdict:
@@ -250,8 +250,9 @@ class Doubts:
 
     def alone(self) -> Verdict:
         """There is no other account to ask: the final meaning of the last failure, with its step."""
-        last, now = self._doubts.pop(), self._clock.seconds()
-        alike = [doubt.state for doubt in (*self._doubts, last) if doubt.refusal is last.refusal]
+        *others, last = self._doubts
+        self._doubts, now = tuple(others), self._clock.seconds()
+        alike = [doubt.state for doubt in (*others, last) if doubt.refusal is last.refusal]
         if last.verdict.from_all is not None and not self._refusals.has_served and len(alike) > 1:
             return self._client_refused(alike, last.refusal, now)
         self.settle()
@@ -262,11 +263,9 @@ class Doubts:
 
     def passed(self, state: AccountState) -> None:
         """An account has answered."""
-        state.has_served = True
-        refusals, account, text = self._refusals, state.credential.id, self._digest
-        refusals.answered(account)
-        if text is not None:  # else nothing was refused when this request began
-            refusals.passed(account, self._model, text, self._clock.seconds())
+        self._refusals.answered(state)
+        if self._digest is not None:  # else nothing was refused when this request began
+            self._refusals.passed(state.credential.id, self._model, self._digest, self._clock.seconds())
 
     @property
     def _text(self) -> bytes:
@@ -283,7 +282,7 @@ class Doubts:
             self._pool.penalise(doubt.state, self._model, doubt.verdict)
 
     def _doubt(self, doubt: _Doubt) -> None:
-        self._doubts.append(doubt)
+        self._doubts += (doubt,)
         if self._timer is None:
             self._timer = self._clock.callLater(DOUBTED_FOR, self._too_long)
 
@@ -292,7 +291,7 @@ class Doubts:
         self.settle()
 
     def _clear(self) -> None:
-        self._doubts = []
+        self._doubts = ()
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()

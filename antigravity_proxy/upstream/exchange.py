@@ -7,7 +7,7 @@ every failure surfaces as one of the errors defined here.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -133,25 +133,33 @@ class Exchange:
     def __repr__(self) -> str:
         return f"<Exchange {self._connection!r}{' late' if self._late else ''}>"
 
-    async def open(self, method: bytes, url: bytes, headers: HeaderList, body: bytes | None) -> ResponseHead:
-        """Sends the request; returns when the answer's head is there.
+    def open(self, method: bytes, url: bytes, headers: HeaderList, body: bytes | None) -> Awaitable[ResponseHead]:
+        """Sends the request; what is returned comes to its end when the answer's head is there.
 
-        Raises Unreachable, Stale, Broken, Silent; ValueError for a header that holds a line end. Being cancelled drops
-        the connection.
+        It fails with Unreachable, Stale, Broken, Silent; ValueError is raised at once for a header that holds a line
+        end. Being cancelled drops the connection.
         """
         uri, target = _parsed(url)
         head = _request_head(method, target, headers, body)
         self.listen()
+        connection = self._connections.take((uri.scheme, uri.host, uri.port))
+        if connection is None:
+            return self._open_new(uri, head, body)
+        return self._send(connection, head, body)
+
+    async def _open_new(self, uri: URI, head: bytes, body: bytes | None) -> ResponseHead:
         try:
-            connection = self._connections.take((uri.scheme, uri.host, uri.port)) or await self._connect(uri)
-            self._connection = connection
-            opened = self._opened = Deferred[ResponseHead](self._give_up)
-            connection.request(head, body or b"", self)
-            return await opened
+            connection = await self._connect(uri)
         except BaseException:
-            self._opened = None
             self._ticker.leave(self)
             raise
+        return await self._send(connection, head, body)
+
+    def _send(self, connection: Connection, head: bytes, body: bytes | None) -> Deferred[ResponseHead]:
+        self._connection = connection
+        opened = self._opened = Deferred[ResponseHead](self._give_up)
+        connection.request(head, body or b"", self)
+        return opened
 
     async def _connect(self, uri: URI) -> Connection:
         self._connecting = self._connections.connect(uri)

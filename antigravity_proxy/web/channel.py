@@ -6,7 +6,7 @@ Slow senders and stalled readers are dropped.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.internet.protocol import connectionDone
@@ -16,36 +16,30 @@ from zope.interface import implementer
 from antigravity_proxy import errors
 from antigravity_proxy.http1.parser import (
     Body,
+    ChunkedBody,
     HeadReader,
+    LengthBody,
     Malformed,
     RequestHead,
     TooLong,
     origin_form,
-    request_body,
     request_head,
+    request_length,
     request_line,
     tokens,
     whole_head,
 )
 from antigravity_proxy.http1.sending import send, unsent
+from antigravity_proxy.http1.transports import made_by_client
 from antigravity_proxy.settings.limits import HEAD_BYTES, HEAD_FIELDS, LINGER_BYTES
-from antigravity_proxy.web.deadlines import Deadlines, Wait
-from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest, head_of
+from antigravity_proxy.web.deadlines import Deadlines, Upgraded, Wait
+from antigravity_proxy.web.edge import GuardedRequest
+from antigravity_proxy.web.heads import KnownHead, head_so_far, refusal_of, too_large
 
 if TYPE_CHECKING:
     from antigravity_proxy.web.site import GuardedSite
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class Upgraded(Protocol):
-    """The protocol of a connection that has changed it after its first request."""
-
-    def drain(self) -> None:
-        """The daemon is about to end: finishes what is under way, and then the connection."""
-
-    def tick(self, now: float) -> None:
-        """Looks at its deadlines; ``now`` in monotonic seconds."""
 
 
 @implementer(IProtocol, IPushProducer)
@@ -110,6 +104,7 @@ class GuardedChannel:
         self.transport, self.connected = transport, 1
         if hasattr(transport, "setTcpNoDelay"):
             transport.setTcpNoDelay(True)
+            made_by_client(transport)
         transport.registerProducer(self, True)
         self.site.channel_made(self)
         self.site.ticker.watch(self)
@@ -119,10 +114,15 @@ class GuardedChannel:
 
     def dataReceived(self, data: bytes) -> None:
         """Twisted's: bytes of the client."""
+        deadlines = self._deadlines
+        waits_for = deadlines.waits_for
+        if (waits_for is Wait.NEXT or (waits_for is Wait.HEAD and not deadlines.received)) and not self.sheds:
+            known = self.site.heads.find(data)
+            if known is not None and self._begin_again(*known):
+                return
         if self._protocol is not None:
             self._protocol.dataReceived(data)
             return
-        waits_for = self._deadlines.waits_for
         if waits_for is Wait.CLOSE:
             return
         if waits_for is Wait.NEXT:
@@ -191,19 +191,11 @@ class GuardedChannel:
         request = self._request
         if request is None:  # not even its head came whole
             request = self._request = GuardedRequest(
-                self, _so_far(line or (self._head and self._head.first_line) or b"")
+                self, head_so_far(line or (self._head and self._head.first_line) or b"")
             )
         request.release_body()
         rendered = self.site.gate.render(request, error)
-        fields = [
-            (b"server", SERVER_NAME),
-            (b"content-length", b"%d" % len(rendered.body)),
-            (b"connection", b"close"),
-            *rendered.headers,
-            *request.fields,
-        ]
-        body = b"" if request.method == b"HEAD" else rendered.body
-        self.send(head_of(rendered.status, fields) + body)
+        self.send(request.refusal(rendered))
         self.site.gate.refused(request, error, rendered)
         self._body, self._ahead = None, b""
         self._resume()
@@ -299,40 +291,62 @@ class GuardedChannel:
                 raise TooLong("there are too many header fields")
         except TooLong:
             line = line or (head.first_line if head is not None else None) or data.partition(b"\r\n")[0]
-            if len(line) > HEAD_BYTES // 2:
-                self.refuse(errors.UriTooLong("The request's target is too long."), line)
-            else:
-                self.refuse(errors.HeadTooLarge("The headers are too many, or too long in all."), line)
+            self.refuse(too_large(line), line)
         except Malformed as e:
-            self.refuse(errors.BadRequest(f"Malformed HTTP request: {e}."), line)
+            self.refuse(refusal_of(e), line)
         else:
             self._head = None
-            self._begin(received, rest)
+            self._begin(block, received, rest)
 
-    def _begin(self, head: RequestHead, rest: bytes) -> None:
-        """A head is whole."""
+    def _begin(self, block: bytes, head: RequestHead, rest: bytes) -> None:
+        """A head is whole, and was read from ``block``."""
         request = self._request = GuardedRequest(self, head)
         try:
-            body = request_body(head)
+            length = request_length(head)
+            head.fields.pop(b"content-length", None)
             if head.target[:1] != b"/":
                 request.uri = origin_form(head.target, head.fields)
             self.persistent = head.persistent and not self._draining
-            request.admit(body.length)
-        except Malformed as e:
-            self.refuse(errors.BadRequest(f"Malformed HTTP request: {e}."))
-            return
+            reading = request.admit(length)
+        except (Malformed, errors.ProxyError) as e:
+            self.refuse(refusal_of(e))
+        else:
+            if reading is not None:
+                self.site.heads.keep(block, head, reading)
+            self._begin_body(request, length, rest)
+
+    def _begin_again(self, known: KnownHead, length: int, rest: bytes) -> bool:
+        """A head that came before has come again; False where what was read in it no longer holds."""
+        request: GuardedRequest[Any] = GuardedRequest(self, known.head)
+        try:
+            if not request.admit_again(known.reading, length):
+                self.site.heads.forget()
+                return False
+            self._request, self.persistent = request, known.persistent and not self._draining
         except errors.ProxyError as e:
+            self._request = request
             self.refuse(e)
+        else:
+            self._begin_body(request, length, rest)
+        return True
+
+    def _begin_body(self, request: GuardedRequest[Any], length: int | None, rest: bytes) -> None:
+        """The head was admitted; ``rest`` is what came behind it."""
+        if length is not None and len(rest) >= length:
+            if len(rest) > length:
+                rest, self._ahead = rest[:length], rest[length:]
+                self._pause()
+            if length:
+                request.receive_whole(rest)
+            self._deadlines.waits_for = Wait.NOTHING
+            request.process()
             return
-        if body.done:
-            self._process(request, rest)
-            return
-        self._body = body
+        body = self._body = ChunkedBody() if length is None else LengthBody(length)
         self._deadlines.body_begins(self.site.ticker.clock.seconds())
         if rest:
             self._deadlines.received = len(rest)
             self._take_body(body, rest)
-        elif tokens(head.fields, b"expect") == [b"100-continue"] and head.minor == 1:
+        elif tokens(request.requestHeaders, b"expect") == [b"100-continue"] and request.minor == 1:
             self.send(_CONTINUE)
 
     def _take_body(self, body: Body, data: bytes) -> None:
@@ -343,21 +357,16 @@ class GuardedChannel:
             content = body.feed(data)
             if content:
                 request.receive(content, body.pieces)
-        except Malformed as e:
-            self.refuse(errors.BadRequest(f"Malformed HTTP request: {e}."))
-        except errors.ProxyError as e:
-            self.refuse(e)
+        except (Malformed, errors.ProxyError) as e:
+            self.refuse(refusal_of(e))
         else:
             if body.done:
                 self._body = None
-                self._process(request, body.surplus)
-
-    def _process(self, request: GuardedRequest[Any], rest: bytes) -> None:
-        self._deadlines.waits_for = Wait.NOTHING
-        if rest:
-            self._ahead = rest
-            self._pause()
-        request.process()
+                self._deadlines.waits_for = Wait.NOTHING
+                if body.surplus:
+                    self._ahead = body.surplus
+                    self._pause()
+                request.process()
 
     def _go_on(self) -> None:
         """Begins the next request of a pipeline."""
@@ -389,12 +398,3 @@ class GuardedChannel:
 
     def _wait(self, what: Wait) -> None:
         self._deadlines.wait(what, self.site.ticker.clock.seconds())
-
-
-def _so_far(line: bytes) -> RequestHead:
-    """The record of a request whose head is not read, by its first line."""
-    try:
-        method, target, minor = request_line(line)
-    except Malformed:
-        method, target, minor = b"", b"", 1
-    return RequestHead(minor, {}, method=method, target=target)

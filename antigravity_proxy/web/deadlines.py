@@ -6,6 +6,7 @@ The deadlines are absolute, or ask for progress: a timer that starts again with 
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import Protocol
 
 from antigravity_proxy.settings.limits import (
     ARRIVAL_SECONDS,
@@ -33,6 +34,16 @@ class Wait(Enum):
     NOTHING = auto()
 
     __hash__ = object.__hash__  # Enum's own is a call of Python
+
+
+class Upgraded(Protocol):
+    """The protocol of a connection that has changed it after its first request."""
+
+    def drain(self) -> None:
+        """The daemon is about to end: finishes what is under way, and then the connection."""
+
+    def tick(self, now: float) -> None:
+        """Looks at its deadlines; ``now`` in monotonic seconds."""
 
 
 #: how many seconds each may take; what isn't here may take as long as it takes

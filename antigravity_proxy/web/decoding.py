@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from twisted.application.service import Service
 
-from antigravity_proxy.relay.context import Place, at_once
+from antigravity_proxy.relay.context import Place
 from antigravity_proxy.volume.threads import OwnThread
 from antigravity_proxy.web.bodies import LARGE, check_shape
 from antigravity_proxy.web.dialects import Incoming
@@ -44,7 +44,7 @@ class Decoding(Service):
 
     def place(self, size: int) -> Place:
         """The place for further work on a request of ``size`` bytes."""
-        return at_once if size <= LARGE else partial(self.run, size)
+        return None if size <= LARGE else partial(self.run, size)
 
     async def run(self, size: int, work: Callable[[], T]) -> T:
         """The result of the work on ``size`` bytes of JSON. Raises what it raises.

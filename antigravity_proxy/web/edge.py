@@ -53,8 +53,15 @@ class Gate(Protocol[A]):
 
     max_body: int
 
-    def admit(self, request: GuardedRequest[A], method: bytes, target: bytes) -> None:
-        """Sets the request's ``admission``; raises a ProxyError to refuse it."""
+    def admit(self, request: GuardedRequest[A], method: bytes, target: bytes) -> object:
+        """Sets the request's ``admission``; raises a ProxyError to refuse it.
+
+        Returns what it has read in the head, where that is so for every request with the same head; else None.
+        """
+        ...
+
+    def admit_again(self, request: GuardedRequest[A], reading: Any) -> bool:
+        """As ``admit``, where the same head was read before; False, and nothing done, if that no longer holds."""
         ...
 
     def render(self, request: GuardedRequest[A], error: errors.ProxyError) -> Rendered:
@@ -97,7 +104,6 @@ class GuardedRequest(Generic[A]):
         "_body",
         "_chunked",
         "_fields",
-        "_keeps_body",
         "_reservation",
         "admission",
         "channel",
@@ -115,8 +121,7 @@ class GuardedRequest(Generic[A]):
     def __init__(self, channel: GuardedChannel, head: RequestHead) -> None:
         self.channel = channel
         self.method, self.uri, self.minor = head.method, head.target, head.minor
-        self.requestHeaders = ReceivedFields(head.fields)
-        self._keeps_body = False
+        self.requestHeaders = head.fields  # of all requests with this head: nobody changes them
         self.admission: A | None = None
         self.on_lost: Callable[[Failure], object] | None = None
         self.code = 200
@@ -158,10 +163,13 @@ class GuardedRequest(Generic[A]):
         address: IAddress = self.channel.transport.getPeer()
         return address
 
-    def admit(self, length: int | None) -> None:
-        """The head is complete: asks the gate. ``length`` is None for a chunked body. Raises a ProxyError."""
+    def admit(self, length: int | None) -> object:
+        """The head is complete: asks the gate. ``length`` is None for a chunked body. Raises a ProxyError.
+
+        Returns what the gate has read in it, where that is worth to be kept: such a request brings a body.
+        """
         site = self.channel.site
-        site.gate.admit(self, self.method, self.uri)
+        reading = site.gate.admit(self, self.method, self.uri)
         admitted = self.admitted
         if self.channel.sheds and not admitted.spared:
             raise errors.Unavailable("Too many connections. Please try again in a moment.", retry_after=SHED_RETRY)
@@ -170,20 +178,37 @@ class GuardedRequest(Generic[A]):
                 _check_encoding(self.requestHeaders)
             if admitted.body is BodyUse.REFUSED:
                 raise errors.BodyTooLarge("A request body is not accepted here.")
-            self._keeps_body = admitted.body is BodyUse.KEPT
-            self._reservation = Reservation(site.bodies, admitted.holder, site.gate.max_body)
-            if length is not None:
-                self._reservation.announced(length)
+            self._reserve(admitted, length)
+        return reading if admitted.body is BodyUse.KEPT else None
+
+    def admit_again(self, reading: object, length: int) -> bool:
+        """As ``admit``, with what that returned for the same head; False if the gate has to read it once more."""
+        if not self.channel.site.gate.admit_again(self, reading):
+            return False
+        if length:
+            self._reserve(self.admitted, length)
+        return True
+
+    def _reserve(self, admitted: A, length: int | None) -> None:
+        site = self.channel.site
+        self._reservation = reservation = Reservation(site.bodies, admitted.holder, site.gate.max_body)
+        if length is not None:
+            reservation.announced(length)
 
     def receive(self, content: bytes, pieces: int) -> None:
         """Content of the body, which came in ``pieces`` chunks. Raises a ProxyError."""
         if self._reservation is not None:
             self._reservation.received(len(content), pieces)
-        if self._keeps_body:
+        if self.admitted.body is BodyUse.KEPT:
             if self._body is None:
                 self._body = [content]
             else:
                 self._body.append(content)
+
+    def receive_whole(self, content: bytes) -> None:
+        """The whole body, of the length that was announced: there is nothing more to count."""
+        if self.admitted.body is BodyUse.KEPT:
+            self._body = [content]
 
     def take_body(self) -> bytes:
         """The whole body; it is kept nowhere else after this."""
@@ -226,6 +251,17 @@ class GuardedRequest(Generic[A]):
         for name, value in ((b"server", SERVER_NAME), (b"x-content-type-options", b"nosniff"), *rendered.headers):
             self.setHeader(name, value)
         self.finish(rendered.body)
+
+    def refusal(self, rendered: Rendered) -> bytes:
+        """A whole answer, behind which the connection closes."""
+        fields = [
+            (b"server", SERVER_NAME),
+            (b"content-length", b"%d" % len(rendered.body)),
+            (b"connection", b"close"),
+            *rendered.headers,
+            *self.fields,
+        ]
+        return head_of(rendered.status, fields) + (b"" if self.method == b"HEAD" else rendered.body)
 
     def break_off(self) -> None:
         """Ends an answer that has begun, and can't be ended well: a truncated one must look truncated."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from msgspec import Struct
+
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.errors import Forbidden, MethodNotAllowed, ProxyError
 from antigravity_proxy.http1.fields import HeaderFields
@@ -12,7 +14,7 @@ from antigravity_proxy.telemetry.record import CLIENT_LEFT, Ledger, Record
 from antigravity_proxy.web.bodies import BodyUse
 from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.client_kind import kind_of
-from antigravity_proxy.web.cors import Cors
+from antigravity_proxy.web.cors import Cors, Fields
 from antigravity_proxy.web.dialects import DIALECTS, marked
 from antigravity_proxy.web.edge import Admission, GuardedRequest
 from antigravity_proxy.web.forwarded import address_of
@@ -26,6 +28,8 @@ from antigravity_proxy.web.routes import PREFLIGHT, Operation, Route, match
 _READING = (b"GET", b"HEAD")
 _METHODS = {name: name.decode() for name in (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")}
 _NAMES = {operation: operation.name.lower() for operation in Operation}
+#: what names one request, and no other with the same head
+_OWN = (b"x-request-id", b"traceparent")
 
 
 class ApiAdmission(Admission, kw_only=True):
@@ -46,6 +50,21 @@ class ApiAdmission(Admission, kw_only=True):
         if self.record is None:
             raise RuntimeError("no record is kept of this request")
         return self.record
+
+
+class Reading(Struct, frozen=True):
+    """What a head says, for each request that has it, as long as the keys are those of ``ring``.
+
+    ``agent`` is the kind of the client's program, ``owner`` the client whose own key it shows.
+    """
+
+    ring: KeyRing
+    route: Route
+    method: str
+    agent: str
+    cors: Fields
+    owner: ClientKey | None
+    asks_model: bool
 
 
 ApiRequest = GuardedRequest[ApiAdmission]
@@ -80,7 +99,7 @@ class ApiGate:
         self._trusted = trusted
         ledger.observe(rate_limits)
 
-    def admit(self, request: ApiRequest, method: bytes, target: bytes) -> None:
+    def admit(self, request: ApiRequest, method: bytes, target: bytes) -> Reading | None:
         """Notes the route, an id and the client's key on the request.
 
         Raises Unauthorized, Forbidden, ClientLimited, and MethodNotAllowed for a page that needs no key.
@@ -88,23 +107,46 @@ class ApiGate:
         headers = request.requestHeaders
         admission = self._note(request, target)
         route = admission.route
-        for name, value in self._cors.headers(headers):
-            request.setHeader(name, value)
+        cors = self._cors.headers(headers)
+        request.setHeaders(cors)
         preflight = self._cors.preflight(method, headers)
         if preflight is not None:
             admission.record = self._open(request, method, admission)
             admission.route, admission.body = PREFLIGHT, BodyUse.REFUSED
-            for name, value in preflight:
-                request.setHeader(name, value)
+            request.setHeaders(preflight)
         elif not route.needs_key:
             admission.spared, admission.body = True, BodyUse.REFUSED
             if method not in _READING:
                 raise MethodNotAllowed("Method not allowed.", allow=route.methods)
         else:
             admission.record = record = self._open(request, method, admission)
-            admission.body = BodyUse.KEPT if method == b"POST" and "POST" in route.methods else BodyUse.IGNORED
-            self._identify(request.requestHeaders, admission, record, method, target.partition(b"?")[2])
+            asks_model = method == b"POST" and "POST" in route.methods
+            admission.body = BodyUse.KEPT if asks_model else BodyUse.IGNORED
+            key = self._identify(headers, target.partition(b"?")[2])
+            self._charge(admission, record, key, asks_model=asks_model)
             admission.holder = record.key or record.client
+            if not any(name in headers for name in _OWN):
+                return Reading(self.keys, route, record.method, record.agent, cors, key, asks_model)
+        return None
+
+    def admit_again(self, request: ApiRequest, reading: Reading) -> bool:
+        """As ``admit``. Raises Unauthorized, ClientLimited."""
+        if reading.ring is not self.keys:
+            return False
+        route, identity = reading.route, "req_" + self._hex(24)
+        record = self._ledger.open(identity, reading.method, route.dialect, _NAMES[route.operation])
+        record.client = address_of(request.channel.peer, request.requestHeaders, self._trusted)
+        record.agent = reading.agent
+        record.trace = self._ledger.new_trace()
+        request.admission = admission = ApiAdmission(
+            route=route, id=identity, record=record, body=BodyUse.KEPT if reading.asks_model else BodyUse.IGNORED
+        )
+        if reading.cors:
+            request.setHeaders(reading.cors)
+        if reading.owner is not None:
+            self._charge(admission, record, reading.owner, asks_model=reading.asks_model)
+        admission.holder = record.key or record.client
+        return True
 
     def admit_message(
         self, request: ApiRequest, handshake: ApiAdmission, headers: HeaderFields, query: bytes
@@ -116,7 +158,8 @@ class ApiGate:
         admission = ApiAdmission(route=handshake.route, id="req_" + self._hex(24), holder=handshake.holder)
         admission.record = record = self._open(request, b"POST", admission)
         try:
-            self._identify(headers, admission, record, b"POST", query)
+            key = self._identify(headers, query)
+            self._charge(admission, record, key, asks_model="POST" in admission.route.methods)
         except ProxyError as e:
             record.status, record.error, record.refused = e.status, e.code, True
             self._ledger.close(record)
@@ -128,10 +171,8 @@ class ApiGate:
         if is_foreign(request.requestHeaders, allowed=self._origins):
             raise Forbidden("Pages of this origin may not open a socket here: name it in PROXY_CORS_ORIGINS.")
 
-    def _identify(
-        self, headers: HeaderFields, admission: ApiAdmission, record: Record, method: bytes, query: bytes
-    ) -> None:
-        """Whose request it is, and whether that client may send it now."""
+    def _identify(self, headers: HeaderFields, query: bytes) -> ClientKey | None:
+        """The client whose own key is shown, if the request may come at all. Raises Unauthorized, Forbidden."""
         if self.keys.open:
             hosts = headers.getRawHeaders(b"host", ())
             self._hosts.check(hosts[-1] if hosts else None)
@@ -140,10 +181,13 @@ class ApiGate:
                     "No API key is set here, so pages of other sites may not call: set one, or name the page's origin "
                     "in PROXY_CORS_ORIGINS."
                 )
-        key = self.keys.check(headers, query)
+        return self.keys.check(headers, query)
+
+    def _charge(self, admission: ApiAdmission, record: Record, key: ClientKey | None, *, asks_model: bool) -> None:
+        """Counts the request for its client's own key. Raises Unauthorized, ClientLimited."""
         if key is not None:
             admission.key, record.key = key, key.name
-            self.rate_limits.take(key, record, asks_model=method == b"POST" and "POST" in admission.route.methods)
+            self.rate_limits.take(key, record, asks_model=asks_model)
 
     def render(self, request: ApiRequest, error: ProxyError) -> Rendered:
         """The error in the dialect of the request's path, as far as that is known."""

@@ -19,7 +19,7 @@ from antigravity_proxy.canonical.router import Route, Router
 from antigravity_proxy.dialect.base import Answer, Decoded, Stamp
 from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.logs import one_line
-from antigravity_proxy.relay.context import Client, Place, RelayContext, at_once
+from antigravity_proxy.relay.context import Client, Place, RelayContext, work_at
 from antigravity_proxy.relay.conversation import ConversationSignatures
 from antigravity_proxy.relay.counting import count_tokens
 from antigravity_proxy.relay.embedding import vectors
@@ -79,7 +79,7 @@ class Serving:
         headers: ReceivedFields,
         decoded: Decoded,
         client: AnsweredClient,
-        place: Place = at_once,
+        place: Place = None,
     ) -> None:
         """Has the request answered to the client; raises a ProxyError as long as nothing has been sent.
 
@@ -94,7 +94,8 @@ class Serving:
             await self._admit(admission.key, record, (call, *decoded.more), place)
         if call.stream:
             self._ledger.streams(record)
-        memory = await place(partial(ConversationSignatures, context.signatures, record.key, call, route[0]))
+        remember = partial(ConversationSignatures, context.signatures, record.key, call, route[0])
+        memory = remember() if place is None else await place(remember)
         stamp = Stamp(int(context.epoch()), self._hex, admission.id, context.epoch, memory.call_signed)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:
@@ -110,11 +111,13 @@ class Serving:
         answer = generation.answer
         streamed = call.stream
         client.prepare(_headers(answer.content_type), answer.keepalive if streamed else None)
-        del decoded, call, answer, begin, memory, new_answer, stamp
+        del decoded, call, answer, begin, memory, new_answer, stamp, remember, place
         try:
             while True:
                 try:
-                    tail = await generation.run()
+                    await generation.prepare()
+                    await generation.attempts()
+                    tail = generation.close()
                     break
                 except _NOBODY_CAN:
                     following = next((each for each in others if self._is_free(each)), None)
@@ -148,7 +151,7 @@ class Serving:
         any_will_do = decoded.any_will_do
         return FanOut(context, calls, route, memory, new_answer, client, any_will_do=any_will_do, place=place)
 
-    async def count(self, admission: ApiAdmission, call: Call, client: AnsweredClient, place: Place = at_once) -> int:
+    async def count(self, admission: ApiAdmission, call: Call, client: AnsweredClient, place: Place = None) -> int:
         """The tokens of a call; raises a ProxyError. ``place`` is where the request is prepared."""
         route, *_ = self.routes(admission, call, client.record)
         if admission.key is not None:
@@ -169,7 +172,7 @@ class Serving:
     async def _admit(self, key: ClientKey, record: Record, calls: tuple[Call, ...], place: Place) -> None:
         """Whether the client's key may make these requests, with these tokens in them. Raises ClientLimited."""
         count = sum(each.choices for each in calls)
-        tokens = await place(partial(_estimate, calls)) if key.has_budget else 0
+        tokens = await work_at(place, partial(_estimate, calls)) if key.has_budget else 0
         await self._limits.admit(key, record, count, tokens)
 
     @staticmethod

@@ -20,6 +20,7 @@ from antigravity_proxy.web.bodies import BodyBudget
 from antigravity_proxy.web.channel import GuardedChannel
 from antigravity_proxy.web.edge import A, Gate
 from antigravity_proxy.web.forwarded import is_trusted, network_of
+from antigravity_proxy.web.heads import KnownHeads
 from antigravity_proxy.web.round_robin import RoundRobin
 
 log = Logger()
@@ -55,6 +56,7 @@ class GuardedSite(server.Site, Generic[A]):
         self.channels: set[GuardedChannel] = set()
         self.turns = RoundRobin(ticker.clock)
         self.bodies = BodyBudget(max(BODIES_TOTAL, _LARGEST_BODIES * gate.max_body))
+        self.heads = KnownHeads()
         self._dated, self._date = -1, b""
         self._faults = Bucket(_FAULT_RATE, _FAULT_BURST)
         self._max_connections = max_connections

@@ -157,7 +157,7 @@ class Checked(Request):
         self.running.addCallback(lambda _: self.check_end())
         self.running.addErrback(self.wrong)
 
-    async def _attempt(self, lease: Any, base: bytes) -> str:
+    async def _attempt(self, lease: Any, base: bytes, at: int) -> str:
         now, pool, state = self.machine.now(), self.around.pool, lease.state
         assert policy.cooling(state, self.model, now) is None, "a cooling account is left alone"
         assert not state.barred
@@ -170,7 +170,7 @@ class Checked(Request):
             )
         if self.session:
             self.check_session(lease, tried)
-        return await super()._attempt(lease, base)
+        return await super()._attempt(lease, base, at)
 
     def eligibility(self, state: Any) -> policy.Eligibility:
         return policy.eligibility(state, self.model, self.around.pool.rules, self.machine.now())

@@ -123,7 +123,7 @@ class Request:
         """Whether an attempt is under way."""
         return not self._end.called and bool(self.leases) and not self.done
 
-    async def _attempt(self, lease: Lease, base: bytes) -> str:
+    async def _attempt(self, lease: Lease, base: bytes, at: int) -> str:
         self.leases.append(lease)
         self.bases.append(base)
         self._end = Deferred()

@@ -9,6 +9,7 @@ import pytest
 from support.edge import HEAD, KEY, Edge, request
 
 from antigravity_proxy.errors import Unauthorized
+from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.http1.parser import RequestHead
 from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.parse import networks
@@ -342,7 +343,7 @@ def test_a_drain_of_nothing_is_over_at_once() -> None:
 def test_the_gate_raises_what_the_ring_raises() -> None:
     edge = Edge()
     channel, _ = edge.connect()
-    head = RequestHead(1, {}, method=b"GET", target=b"/v1/models")
+    head = RequestHead(1, ReceivedFields(), method=b"GET", target=b"/v1/models")
     with pytest.raises(Unauthorized):
         edge.site.gate.admit(GuardedRequest(channel, head), b"GET", b"/v1/models")
 

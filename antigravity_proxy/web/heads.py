@@ -1,0 +1,102 @@
+"""Heads that came before: from request to request, a client's head mostly differs in the body's length alone.
+
+So each is read once. What is kept is found by the whole head without the digits of its Content-Length: whatever else
+differs makes another head. Only heads that passed the gate are kept, with the client's key as it came;
+a bounded number of them, and none of those that hold more than a plain request does.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from msgspec import Struct
+
+from antigravity_proxy import errors
+from antigravity_proxy.http1.fields import ReceivedFields
+from antigravity_proxy.http1.parser import Malformed, RequestHead, request_line
+from antigravity_proxy.settings.limits import HEAD_BYTES
+
+_END = b"\r\n\r\n"
+#: the line of Content-Length, as everybody writes it; no more digits than ``announced_length`` takes
+_LENGTH = re.compile(rb"\r\n(?i:content-length):[ \t]*([0-9]{1,15})(?=\r\n|\Z)")
+#: fields that take a request another way
+_UNCOMMON = (b"content-encoding", b"expect", b"transfer-encoding")
+#: bytes and fields of a head that is kept
+LONGEST, MOST_FIELDS = 4096, 64
+#: heads that are kept, and their bytes together
+MOST, ROOM = 512, 512 << 10
+
+
+class KnownHead(Struct, frozen=True):
+    """A head that came before, without its Content-Length, and what the gate has read in it. Nobody changes it."""
+
+    head: RequestHead
+    persistent: bool
+    reading: Any
+
+
+class KnownHeads:
+    """The heads that are kept; where there are too many, the oldest leave. ``size``: their bytes."""
+
+    __slots__ = ("_heads", "size")
+
+    def __init__(self) -> None:
+        self._heads: dict[bytes, KnownHead] = {}
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self._heads)
+
+    def find(self, data: bytes) -> tuple[KnownHead, int, bytes] | None:
+        """The known head that ``data`` begins with, the length of its body, and what came behind it."""
+        end = data.find(_END)
+        found = _LENGTH.search(data, 0, end) if end > 0 else None
+        if found is None:
+            return None
+        begin, stop = found.span(1)
+        known = self._heads.get(data[:begin] + data[stop:end])
+        return None if known is None else (known, int(data[begin:stop]), data[end + 4 :])
+
+    def keep(self, block: bytes, head: RequestHead, reading: object) -> None:
+        """Keeps a head that has passed, if it is a plain one. ``block`` is its text."""
+        found = _LENGTH.search(block)
+        fields = head.fields
+        if found is None or len(block) > LONGEST or len(fields) > MOST_FIELDS or head.target[:1] != b"/":
+            return
+        if any(name in fields for name in _UNCOMMON):
+            return
+        key = block[: found.start(1)] + block[found.end(1) :]
+        if key not in self._heads:
+            self.size += len(key)
+        self._heads[key] = KnownHead(head, head.persistent, reading)
+        while self.size > ROOM or len(self._heads) > MOST:
+            oldest = next(iter(self._heads))
+            del self._heads[oldest]
+            self.size -= len(oldest)
+
+    def forget(self) -> None:
+        """Forgets all of them."""
+        self._heads.clear()
+        self.size = 0
+
+
+def head_so_far(line: bytes) -> RequestHead:
+    """The record of a request whose head is not read, by its first line."""
+    try:
+        method, target, minor = request_line(line)
+    except Malformed:
+        method, target, minor = b"", b"", 1
+    return RequestHead(minor, ReceivedFields(), method=method, target=target)
+
+
+def too_large(line: bytes) -> errors.ProxyError:
+    """The refusal of a head that is over a bound; ``line`` is its first."""
+    if len(line) > HEAD_BYTES // 2:
+        return errors.UriTooLong("The request's target is too long.")
+    return errors.HeadTooLarge("The headers are too many, or too long in all.")
+
+
+def refusal_of(error: Malformed | errors.ProxyError) -> errors.ProxyError:
+    """What a client is told of an error in what it sent."""
+    return errors.BadRequest(f"Malformed HTTP request: {error}.") if isinstance(error, Malformed) else error
