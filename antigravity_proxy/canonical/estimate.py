@@ -63,7 +63,11 @@ def contents_tokens(contents: Iterable[Content]) -> int:
     total = 0
     for content in contents:
         for part in content.parts:
-            total += text_tokens(part.text) if part.text else _part_tokens(part)
+            text = part.text
+            if text:
+                total += -(-len(text) // _BYTES_PER_TOKEN) if text.isascii() else text_tokens(text)
+            else:
+                total += _part_tokens(part)
     return total
 
 

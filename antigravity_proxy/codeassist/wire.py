@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import msgspec
-from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.estimate import around_tokens
@@ -16,19 +16,22 @@ from antigravity_proxy.generatecontent import request
 from antigravity_proxy.generatecontent.wire import COUNT_TOKENS, CountTokens, GenerateContent, GenerateContentWire
 
 
-class _Envelope(Struct, frozen=True, rename="camel", omit_defaults=True):
-    model: str
-    request_id: str
-    user_agent: str
-    request_type: str
-    request: Raw
-    project: str | None = None
-
-
 def envelope(prepared: request.Prepared, project: str | None, request_id: str, user_agent: str) -> bytes:
     """The body of one attempt; ``request_id`` must be fresh for each."""
     kind = "image_gen" if prepared.is_picture else "web_search" if prepared.searches else "agent"
-    return msgspec.json.encode(_Envelope(prepared.model.id, request_id, user_agent, kind, Raw(prepared.body), project))
+    before, between = _around(prepared.model.id, user_agent, kind)
+    behind = b"}" if project is None else b',"project":' + msgspec.json.encode(project) + b"}"
+    return b"".join((before, msgspec.json.encode(request_id), between, prepared.body, behind))
+
+
+@functools.lru_cache(maxsize=256)
+def _around(model: str, user_agent: str, kind: str) -> tuple[bytes, bytes]:
+    """The envelope's text before the request's id, and between that and the request."""
+    said = {"userAgent": user_agent, "requestType": kind}
+    return (
+        msgspec.json.encode({"model": model})[:-1] + b',"requestId":',
+        b"," + msgspec.json.encode(said)[1:-1] + b',"request":',
+    )
 
 
 class CodeAssist(GenerateContentWire):
@@ -55,17 +58,13 @@ class CodeAssist(GenerateContentWire):
 class _Generate(GenerateContent):
     """The call in its envelope. Its ``opening`` is the ``sessionId``, and empty for a picture."""
 
-    __slots__ = ("_new_uuid", "_product")
-
-    def __init__(self, content: request.Prepared, new_uuid: Callable[[], str], product: str) -> None:
-        super().__init__(content)
-        self._new_uuid = new_uuid
-        self._product = product
+    new_uuid: Callable[[], str]
+    product: str
 
     def request(self, access: Access) -> UpstreamRequest:
         """As Prepared's."""
-        content = self._content
-        body = envelope(content, access.project, "agent-" + self._new_uuid(), self._product)
+        content = self.content
+        body = envelope(content, access.project, "agent-" + self.new_uuid(), self.product)
         return UpstreamRequest(access.base + content.method, (bearer(access.token),), body, content.silence)
 
 

@@ -22,6 +22,8 @@ def session_name(*hints: Any) -> str:
     An object counts for its ``user_id``, and one of Claude Code's for the session in it: a header names that too.
     """
     for hint in hints:
+        if hint is None:
+            continue
         name = hint.get("user_id") if isinstance(hint, dict) else hint
         if isinstance(name, str):
             name = _session_id(name) if name.startswith("{") else name.rpartition("_session_")[2] or name

@@ -63,12 +63,10 @@ class GeminiApi(OfficialWire):
 class _Generate(GenerateContent):
     """The call with its model in the path."""
 
-    __slots__ = ()
-
     def request(self, access: Access) -> UpstreamRequest:
         """As Prepared's."""
-        content = self._content
-        return _call(access, self.model.id, content.method, content.body, content.silence)
+        content = self.content
+        return _call(access, content.model.id, content.method, content.body, content.silence)
 
 
 class _CountTokens(CountTokens):

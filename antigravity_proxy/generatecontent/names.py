@@ -51,6 +51,10 @@ class NameMap:
         return self._back.get(name, name)
 
 
+#: of a request without functions
+NO_NAMES = NameMap(())
+
+
 def _rewritten(name: str, bad: re.Pattern[str]) -> str:
     plain = bad.sub("_", name) or "_"
     if not (plain[0].isalpha() or plain[0] == "_"):

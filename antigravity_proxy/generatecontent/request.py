@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from antigravity_proxy.canonical import pictures
-from antigravity_proxy.canonical.call import Call, OutputFormat, Sampling, Speech
+from antigravity_proxy.canonical.call import Call, Speech
 from antigravity_proxy.canonical.content import ABSENT, Content, Part
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.pictures import PictureForm
 from antigravity_proxy.canonical.wire import Fix, Quirk
 from antigravity_proxy.errors import BadRequest
-from antigravity_proxy.generatecontent import schema, turns
-from antigravity_proxy.generatecontent.names import NameMap
-from antigravity_proxy.generatecontent.restore import Restore
-from antigravity_proxy.generatecontent.thinking import ThinkingConfig, fit_output, thinking_config
+from antigravity_proxy.generatecontent import turns
+from antigravity_proxy.generatecontent.config import generation_config
+from antigravity_proxy.generatecontent.names import NO_NAMES, NameMap
+from antigravity_proxy.generatecontent.restore import UNCHANGED, Restore
 from antigravity_proxy.generatecontent.tools import (
     MAX_DECLARATIONS,
     CallingConfig,
@@ -35,11 +34,14 @@ from antigravity_proxy.generatecontent.tools import (
 )
 from antigravity_proxy.settings.limits import PICTURE_SILENCE
 
-#: one object for all requests of which no arguments are wrapped
+#: one object each for all requests without functions
 _NONE: frozenset[str] = frozenset()
+_NOTHING: Sequence[Declaration] = ()
 _SEARCH = Raw(b'{"googleSearch":{}}')
-#: how an answer is asked for, piece by piece or in one, with the patience that it takes (upstream.md 1.2)
-_STREAM, _WHOLE = (b":streamGenerateContent?alt=sse", 0.0), (b":generateContent", PICTURE_SILENCE)
+#: characters of a text by which a conversation's opening is known
+_TOLD = 4096
+#: how an answer is asked for, piece by piece or in one (upstream.md 1.2)
+_STREAM, _WHOLE = b":streamGenerateContent?alt=sse", b":generateContent"
 #: what of ``generationConfig``, and which tool, official upstreams alone know
 _OFFICIAL_CONFIG, _OFFICIAL_TOOL = frozenset({"modelConfig"}), b'{"mcpServers"'
 #: which quirk cures a refusal whose message has these words, case and underscores aside; and for which models
@@ -63,19 +65,10 @@ def quirk_for(model: Model, message: str) -> Quirk | None:
     return next((quirk for pattern, quirk, fits in _CURES if fits(model) and pattern.search(words)), None)
 
 
-class GenerationConfig(Sampling, frozen=True, rename="camel", omit_defaults=True):
-    """``generationConfig``: the sampling settings and what is decided here."""
-
-    thinking_config: ThinkingConfig | None = None
-    response_mime_type: str = ""
-    response_json_schema: Raw = ABSENT
-    response_schema: Raw = ABSENT
-
-
 class Request(Struct, frozen=True, rename="camel", omit_defaults=True):
     """The inner ``request``."""
 
-    contents: list[Content]
+    contents: Sequence[Content]
     system_instruction: Content | None = None
     generation_config: Raw = ABSENT
     tools: tuple[Raw, ...] = ()
@@ -84,7 +77,7 @@ class Request(Struct, frozen=True, rename="camel", omit_defaults=True):
     session_id: str = ""
 
 
-class Prepared:
+class Prepared(Struct, frozen=True):
     """A request ready to be sent, again and again: ``body`` is the encoded inner request.
 
     ``opening`` identifies the conversation's opening, as the ``sessionId``; empty for a picture: each is its own.
@@ -92,26 +85,14 @@ class Prepared:
     called, ``silence``: the least patience with it, in seconds; pictures come whole, and late.
     """
 
-    __slots__ = ("body", "is_picture", "method", "model", "opening", "restore", "searches", "silence")
-
-    def __init__(
-        self,
-        model: Model,
-        body: bytes,
-        restore: Restore,
-        opening: str = "",
-        *,
-        searches: bool = False,
-        is_picture: bool = False,
-        is_whole: bool = False,
-    ) -> None:
-        self.model = model
-        self.body = body
-        self.restore = restore
-        self.opening = opening
-        self.searches = searches
-        self.is_picture = is_picture
-        self.method, self.silence = _WHOLE if is_picture or is_whole else _STREAM
+    model: Model
+    body: bytes
+    restore: Restore
+    opening: str = ""
+    searches: bool = False
+    is_picture: bool = False
+    method: bytes = _STREAM
+    silence: float = 0.0
 
 
 def prepare(
@@ -141,34 +122,44 @@ def prepare(
 
 
 def _prepare(call: Call, model: Model, quirks: frozenset[Fix], conversation: str, official: bool) -> Prepared:
-    names = NameMap(function_names(call), model.family)
-    contents = _contents(call, model, names, quirks)
-    declared, wrapped = declarations(call, model, names) if call.tools else ([], _NONE)
+    is_claude = model.family == "claude"
+    names = NO_NAMES
+    contents: Sequence[Content] = call.contents
+    if call.tools or not turns.is_plain_talk(contents):
+        names = NameMap(function_names(call), model.family)
+        contents = _contents(call, model, names, quirks)
+    declared, wrapped = declarations(call, model, names) if call.tools else (_NOTHING, _NONE)
     choice = (
         calling_config(call.tool_choice, model, names, {tool.name for tool in call.tools[:MAX_DECLARATIONS]})
         if declared or call.tool_choice.names
         else None
     )
-    thinking = thinking_config(call.reasoning, model)
-    if thinking is not None and model.family == "claude":
-        forced = choice is not None and choice.mode == "ANY"
-        if forced or Quirk.LOST_SIGNATURES in quirks or not turns.can_think(contents, model):
-            thinking = None
-    system = list(call.system)
-    config = _generation_config(call, model, thinking, quirks, bool(declared), system)
-    search = call.web_search and call.tool_choice.mode != "none" and (model.mixes_tools or not declared)
-    tools = _tools(declared, search, call, mixes=model.mixes_tools)
-    request = Request(
-        contents=contents,
-        system_instruction=_system(system, model) if system else None,
-        generation_config=config,
-        tools=tools,
-        tool_config=_tool_config(choice, call, model, mixed=bool(declared) and len(tools) > 1),
-        safety_settings=call.safety_settings,
-        session_id="" if official else conversation,
+    may_think = not is_claude or (
+        not (choice is not None and choice.mode == "ANY")
+        and Quirk.LOST_SIGNATURES not in quirks
+        and turns.can_think(contents, model)
     )
-    restore = Restore(names, wrapped, only_first_call=not call.parallel_tool_calls)
-    body = _body(request, call, model, quirks, official)
+    system = list(call.system)
+    config = generation_config(call, model, quirks, may_think=may_think, tools=bool(declared), system=system)
+    search = call.web_search and call.tool_choice.mode != "none" and (model.mixes_tools or not declared)
+    tools = call.builtin_tools
+    if declared or search:
+        tools = _tools(declared, search, call, mixes=model.mixes_tools)
+    request = Request(
+        contents,
+        _system(system, model) if system else None,
+        config,
+        tools,
+        _tool_config(choice, call, model, mixed=bool(declared) and len(tools) > 1)
+        if declared or choice is not None or call.tool_settings
+        else None,
+        call.safety_settings,
+        "" if official else conversation,
+    )
+    restore = UNCHANGED
+    if names.changed or wrapped or not call.parallel_tool_calls:
+        restore = Restore(names, wrapped, only_first_call=not call.parallel_tool_calls)
+    body = _body(request, call, model, quirks) if official and call.official else msgspec.json.encode(request)
     return Prepared(model, body, restore, conversation, searches=search and len(tools) == 1)
 
 
@@ -179,10 +170,10 @@ def _for_accounts(call: Call) -> Call:
     return replace(call, extra_config=config, builtin_tools=builtin)
 
 
-def _body(request: Request, call: Call, model: Model, quirks: frozenset[Fix], official: bool) -> bytes:
+def _body(request: Request, call: Call, model: Model, quirks: frozenset[Fix]) -> bytes:
     """The request with the fields beside it that Google's own models read at official upstreams."""
     body = msgspec.json.encode(request)
-    if not (official and call.official and model.family == "gemini"):
+    if model.family != "gemini":
         return body
     left_out = Quirk.NO_SERVICE_TIER.value if Quirk.NO_SERVICE_TIER in quirks else ""
     fields = {name: value for name, value in call.official.items() if name != left_out}
@@ -201,8 +192,9 @@ def _prepare_speech(call: Call, speech: Speech, model: Model) -> Prepared:
         part["speechMetadata"] = {"style": speech.style}
     config = {"responseModalities": ["AUDIO"], "speechConfig": {"voiceConfig": voice}}
     body = {"contents": [{"role": "user", "parts": [part]}], "generationConfig": config}
-    restore = Restore(NameMap([], model.family), frozenset(), only_first_call=False)
-    return Prepared(model, msgspec.json.encode(body), restore, is_whole=not (call.stream and model.streams_speech))
+    if call.stream and model.streams_speech:
+        return Prepared(model, msgspec.json.encode(body), UNCHANGED)
+    return Prepared(model, msgspec.json.encode(body), UNCHANGED, method=_WHOLE, silence=PICTURE_SILENCE)
 
 
 def _prepare_image(call: Call, model: Model, quirks: frozenset[Fix], official: bool) -> Prepared:
@@ -216,8 +208,9 @@ def _prepare_image(call: Call, model: Model, quirks: frozenset[Fix], official: b
         config["imageConfig"] = form
     safety = call.safety_settings if official else ()
     request = Request(contents, generation_config=Raw(msgspec.json.encode(config)), safety_settings=safety)
-    body = _body(request, call, model, quirks, official)
-    return Prepared(model, body, Restore(names, frozenset(), only_first_call=False), is_picture=True)
+    body = _body(request, call, model, quirks) if official and call.official else msgspec.json.encode(request)
+    restore = Restore(names, _NONE, only_first_call=False) if names.changed else UNCHANGED
+    return Prepared(model, body, restore, is_picture=True, method=_WHOLE, silence=PICTURE_SILENCE)
 
 
 def _picture_form(call: Call, quirks: frozenset[Fix]) -> Raw:
@@ -269,16 +262,17 @@ def _system(texts: list[str], model: Model) -> Content | None:
     """Texts that are empty are left out: for Claude white space too, which Anthropic refuses."""
     if not texts:
         return None
-    says = str.strip if model.family == "claude" else str
-    parts = tuple(Part(text=text) for text in texts if says(text))
+    if model.family == "claude":
+        texts = [text for text in texts if not text.isspace()]
+    parts = tuple([Part(text) for text in texts if text])
     return Content("user", parts) if parts else None
 
 
-def _tools(declared: list[Declaration], search: bool, call: Call, *, mixes: bool) -> tuple[Raw, ...]:
+def _tools(declared: Sequence[Declaration], search: bool, call: Call, *, mixes: bool) -> tuple[Raw, ...]:
     """One element with all functions, or the Gemini dialect's own tools, or search: most models refuse a mixture."""
     if declared:
         functions = Raw(msgspec.json.encode({"functionDeclarations": declared}))
-        return (functions, *_tools([], search, call, mixes=mixes)) if mixes else (functions,)
+        return (functions, *_tools((), search, call, mixes=mixes)) if mixes else (functions,)
     if search and not any(bytes(tool).startswith(b'{"googleSearch"') for tool in call.builtin_tools):
         return (_SEARCH, *call.builtin_tools)
     return call.builtin_tools
@@ -296,102 +290,18 @@ def _tool_config(choice: CallingConfig | None, call: Call, model: Model, *, mixe
     )
 
 
-def _generation_config(
-    call: Call, model: Model, thinking: ThinkingConfig | None, quirks: frozenset[Fix], tools: bool, system: list[str]
-) -> Raw:
-    sampling = call.sampling
-    output, thinking = fit_output(sampling.max_output_tokens, thinking, model)
-    if thinking is not None and Quirk.PLAIN_THINKING in quirks:
-        thinking = ThinkingConfig(thinking.include_thoughts)
-    temperature, top_p, top_k = samplers(sampling, claude=model.family == "claude", thinks=thinking is not None)
-    no_logprobs = Quirk.NO_LOGPROBS in quirks
-    mime, json_schema, short_schema = "", ABSENT, ABSENT
-    if call.output.kind != "text":
-        mime, json_schema, short_schema = _output(call, model, quirks, tools, system)
-    config = GenerationConfig(
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k,
-        max_output_tokens=output,
-        stop_sequences=() if Quirk.NO_STOP_SEQUENCES in quirks else sampling.stop_sequences[:5],
-        seed=sampling.seed,
-        presence_penalty=None if Quirk.NO_PRESENCE_PENALTY in quirks else sampling.presence_penalty,
-        frequency_penalty=None if Quirk.NO_FREQUENCY_PENALTY in quirks else sampling.frequency_penalty,
-        response_logprobs=sampling.response_logprobs and not no_logprobs,
-        logprobs=None if no_logprobs else sampling.logprobs,
-        thinking_config=thinking,
-        response_mime_type=mime,
-        response_json_schema=json_schema,
-        response_schema=short_schema,
-    )
-    text = msgspec.json.encode(config)
-    if call.extra_config:
-        text = msgspec.json.encode({**msgspec.json.decode(text, type=dict[str, Raw]), **call.extra_config})
-    return Raw(text) if text != b"{}" else ABSENT
-
-
-def samplers(sampling: Sampling, *, claude: bool, thinks: bool) -> tuple[float | None, float | None, int | None]:
-    """Temperature, top-p and top-k as a model takes them: Claude one of the first two, and little while it thinks."""
-    thinking_claude = claude and thinks
-    temperature = None if thinking_claude or sampling.temperature is None else _within(sampling.temperature, 0, 2)
-    top_p = None if sampling.top_p is None or (claude and temperature is not None) else _within(sampling.top_p, 0, 1)
-    if thinking_claude and (top_p or 0) < 0.95:
-        top_p = None
-    top_k = None if thinking_claude or sampling.top_k is None else max(sampling.top_k, 1)
-    return temperature, top_p, top_k
-
-
-def _within(value: float, low: float, high: float) -> float:
-    """Out of range is brought into it, as upstream would refuse it (upstream.md 8.4)."""
-    return value if low <= value <= high else min(max(value, low), high)
-
-
-def _output(call: Call, model: Model, quirks: frozenset[Fix], tools: bool, system: list[str]) -> tuple[str, Raw, Raw]:
-    """Mime type, schema, schema by the short list.
-
-    Where upstream has no field, the prompt says it (translation.md 2.5).
-    """
-    output = call.output
-    if model.family == "claude" or (tools and not model.formats_beside_tools):
-        system.append(output_in_words(output))
-        return "", ABSENT, ABSENT
-    if output.kind == "enum":
-        return "text/x.enum", ABSENT, Raw(msgspec.json.encode(schema.clean_response(output.schema, short=True)))
-    if output.kind == "json" or not isinstance(output.schema, dict):
-        return "application/json", ABSENT, ABSENT
-    if Quirk.SHORT_SCHEMA in quirks:
-        short = schema.clean_response(output.schema, short=True)
-        return "application/json", ABSENT, Raw(msgspec.json.encode(short))
-    return "application/json", Raw(msgspec.json.encode(schema.clean_response(output.schema))), ABSENT
-
-
-def output_in_words(output: OutputFormat) -> str:
-    """The prompt for the form of an answer, for a model that has no field for it."""
-    return _one_of(output.schema) if output.kind == "enum" else _in_words(output.schema)
-
-
-def _one_of(wanted: Any) -> str:
-    values = wanted.get("enum") if isinstance(wanted, dict) else None
-    return f"Answer with exactly one of these texts, and nothing else: {msgspec.json.encode(values or []).decode()}"
-
-
-def _in_words(wanted: Any) -> str:
-    if not isinstance(wanted, dict):
-        return "Answer with one JSON value only, no prose, no code fence."
-    return (
-        "Answer with one JSON value only, valid against this JSON Schema, no prose, no code fence:\n"
-        + msgspec.json.encode(wanted).decode()
-    )
-
-
 def conversation_id(call: Call) -> str:
     """Stable for a conversation, as its ``sessionId``, so that upstream's prompt cache can hit (upstream.md 4.1).
 
     Made from what the client calls it, and from how it opens: the name may be its user's, who has several.
     """
-    parts = call.contents[0].parts if call.contents else ()
-    said = [part.text or (part.inline_data.data if part.inline_data is not None else "") for part in parts]
-    digest = hashlib.sha256()
-    for text in (call.session, *call.system, *said):
-        digest.update(text[:4096].encode("utf-8", "replace"))
-    return "-" + str(int.from_bytes(digest.digest()[:8], "big") >> 1)
+    opening = call.session[:_TOLD]
+    for text in call.system:
+        opening += text[:_TOLD]
+    for part in call.contents[0].parts if call.contents else ():
+        if part.text:
+            opening += part.text[:_TOLD]
+        elif part.inline_data is not None:
+            opening += part.inline_data.data[:_TOLD]
+    digest = hashlib.sha256(opening.encode("utf-8", "replace")).digest()
+    return "-" + str(int.from_bytes(digest[:8], "big") >> 1)

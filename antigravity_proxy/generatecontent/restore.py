@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from antigravity_proxy.canonical.chunk import UNCOUNTED, Candidate, Chunk, Usage
 from antigravity_proxy.canonical.content import Content, FunctionCall, Part
-from antigravity_proxy.generatecontent.names import NameMap
+from antigravity_proxy.generatecontent.names import NO_NAMES, NameMap
 
 
 class Restore:
@@ -57,6 +57,10 @@ class Restore:
             except msgspec.MsgspecError:
                 args = call.args
         return FunctionCall(name, args, call.id)
+
+
+#: for every answer to a request in which nothing was changed
+UNCHANGED = Restore(NO_NAMES, frozenset(), only_first_call=False)
 
 
 def rewritten(chunk: Chunk, candidates: tuple[Candidate, ...], usage: Usage | None) -> Chunk:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, groupby
 from operator import attrgetter
@@ -36,7 +36,7 @@ def arrange(
     conversation may end with the model's own turn, if this model can go on with it.
     """
     turns = list(contents)
-    if _is_plain_talk(turns):
+    if is_plain_talk(turns):
         return turns
     turns = merged(_filtered(turns, model))
     turns = _paired(turns, model, names)
@@ -49,7 +49,7 @@ def arrange(
     return turns
 
 
-def _is_plain_talk(turns: list[Content]) -> bool:
+def is_plain_talk(turns: Sequence[Content]) -> bool:
     """Whether user and model say one plain text each in turn, the user first and last: every model takes that."""
     speaker = "user"
     for turn in turns:
@@ -62,7 +62,7 @@ def _is_plain_talk(turns: list[Content]) -> bool:
     return speaker == "model"
 
 
-def can_think(turns: list[Content], model: Model) -> bool:
+def can_think(turns: Sequence[Content], model: Model) -> bool:
     """Whether thinking may be on: Claude's calls of the current turn must follow a signed thought (4.4 rule 4)."""
     if model.family != "claude":
         return True

@@ -19,7 +19,6 @@ from antigravity_proxy.canonical.verdict import Cause, Failure, Row, Verdict
 from antigravity_proxy.canonical.wire import Access, EventReader, Fix, UpstreamRequest
 from antigravity_proxy.generatecontent import events, failure, request, verdicts
 from antigravity_proxy.generatecontent.days import daily_resets
-from antigravity_proxy.generatecontent.restore import Restore
 
 #: the method that counts a model's tokens
 COUNT_TOKENS = b":countTokens"
@@ -70,19 +69,20 @@ class OfficialWire(GenerateContentWire):
         return replace(found, daily_resets=daily_resets(now)) if found.http_status == 429 else found
 
 
-class Generate(ABC):
-    """A prepared call of any form, but for where it is sent. Implements `canonical.wire.Prepared`."""
+class GenerateContent(Struct):
+    """A prepared call in the generateContent form, but for where it is sent: the rest of `canonical.wire.Prepared`."""
 
-    __slots__ = ("_restore", "model", "opening")
+    content: request.Prepared
 
-    def __init__(self, model: Model, opening: str, restore: Restore) -> None:
-        self.model = model
-        self.opening = opening
-        self._restore = restore
-
-    @abstractmethod
-    def request(self, access: Access) -> UpstreamRequest:
+    @property
+    def model(self) -> Model:
         """As Prepared's."""
+        return self.content.model
+
+    @property
+    def opening(self) -> str:
+        """As Prepared's."""
+        return self.content.opening
 
     def events(self) -> EventReader:
         """As Prepared's."""
@@ -90,17 +90,8 @@ class Generate(ABC):
 
     def restorer(self) -> Callable[[Chunk], Chunk] | None:
         """As Prepared's."""
-        return None if self._restore.idle else self._restore.fresh()
-
-
-class GenerateContent(Generate):
-    """A call in the generateContent form."""
-
-    __slots__ = ("_content",)
-
-    def __init__(self, content: request.Prepared) -> None:
-        super().__init__(content.model, content.opening, content.restore)
-        self._content = content
+        restore = self.content.restore
+        return None if restore.idle else restore.fresh()
 
 
 class _Total(Struct):

@@ -10,6 +10,8 @@ from typing import Any
 
 from twisted.internet import abstract, tcp
 
+from antigravity_proxy.http1.transports import made_to_upstream
+
 #: the transports whose way out is known: plain TCP, of clients and of upstream; none where Twisted keeps its buffers
 #: elsewhere
 PLAIN = (
@@ -59,6 +61,7 @@ def unwrap(transport: Any, protocol: Any) -> None:
     wrapper = getattr(lowest, "protocol", None)
     if wrapper is not below and getattr(wrapper, "_wrappedProtocol", None) is below:
         lowest.protocol = below
+        made_to_upstream(lowest)
 
 
 def unsent(transport: Any) -> int:

@@ -17,8 +17,9 @@ from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.wire import Beta, Fix, Quirk
 from antigravity_proxy.errors import BadRequest
 from antigravity_proxy.generatecontent import turns
+from antigravity_proxy.generatecontent.config import output_in_words, samplers
 from antigravity_proxy.generatecontent.names import NameMap
-from antigravity_proxy.generatecontent.request import function_names, output_in_words, samplers
+from antigravity_proxy.generatecontent.request import function_names
 from antigravity_proxy.generatecontent.restore import Restore
 from antigravity_proxy.generatecontent.thinking import fit_output, thinking_config
 from antigravity_proxy.generatecontent.tools import MAX_DECLARATIONS, CallingConfig, calling_config, declarations

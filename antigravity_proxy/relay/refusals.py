@@ -193,7 +193,7 @@ class Doubts:
         self._model = model
         self._system = system
         self._digest = refusals.digest(model, system()) if refusals.has_refused else None
-        self._doubts: list[_Doubt] = []
+        self._doubts: tuple[_Doubt, ...] = ()
         self._timer: IDelayedCall | None = None
 
     def judge(self, state: AccountState, verdict: Verdict) -> Verdict:
@@ -250,8 +250,9 @@ class Doubts:
 
     def alone(self) -> Verdict:
         """There is no other account to ask: the final meaning of the last failure, with its step."""
-        last, now = self._doubts.pop(), self._clock.seconds()
-        alike = [doubt.state for doubt in (*self._doubts, last) if doubt.refusal is last.refusal]
+        *others, last = self._doubts
+        self._doubts, now = tuple(others), self._clock.seconds()
+        alike = [doubt.state for doubt in (*others, last) if doubt.refusal is last.refusal]
         if last.verdict.from_all is not None and not self._refusals.has_served and len(alike) > 1:
             return self._client_refused(alike, last.refusal, now)
         self.settle()
@@ -281,7 +282,7 @@ class Doubts:
             self._pool.penalise(doubt.state, self._model, doubt.verdict)
 
     def _doubt(self, doubt: _Doubt) -> None:
-        self._doubts.append(doubt)
+        self._doubts += (doubt,)
         if self._timer is None:
             self._timer = self._clock.callLater(DOUBTED_FOR, self._too_long)
 
@@ -290,7 +291,7 @@ class Doubts:
         self.settle()
 
     def _clear(self) -> None:
-        self._doubts = []
+        self._doubts = ()
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()

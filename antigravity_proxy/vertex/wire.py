@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.call import Call
+from antigravity_proxy.canonical.chunk import Chunk
 from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.verdict import Failure
 from antigravity_proxy.canonical.wire import Access, Count, EventReader, Fix, Prepared, UpstreamRequest
 from antigravity_proxy.generatecontent import request as gemini
 from antigravity_proxy.generatecontent.embedding import read as read_vectors
-from antigravity_proxy.generatecontent.wire import COUNT_TOKENS, CountTokens, Generate, GenerateContent, OfficialWire
+from antigravity_proxy.generatecontent.wire import COUNT_TOKENS, CountTokens, GenerateContent, OfficialWire
 from antigravity_proxy.messages import events as message_events
 from antigravity_proxy.messages import failure as anthropics
 from antigravity_proxy.messages import manners
@@ -71,32 +74,37 @@ class Vertex(OfficialWire):
 class _Generate(GenerateContent):
     """A call as Gemini takes it."""
 
-    __slots__ = ()
+    def request(self, access: Access) -> UpstreamRequest:
+        """As Prepared's."""
+        content = self.content
+        return places.call(access, "google", content.model.id, content.method, content.body, silence=content.silence)
+
+
+class _Message(Struct):
+    """A call as Claude takes it. Implements `canonical.wire.Prepared`."""
+
+    message: claude.Prepared
+    opening: str
+
+    @property
+    def model(self) -> Model:
+        """As Prepared's."""
+        return self.message.model
 
     def request(self, access: Access) -> UpstreamRequest:
         """As Prepared's."""
-        content = self._content
-        return places.call(access, "google", self.model.id, content.method, content.body, silence=content.silence)
-
-
-class _Message(Generate):
-    """A call as Claude takes it."""
-
-    __slots__ = ("_message",)
-
-    def __init__(self, message: claude.Prepared, opening: str) -> None:
-        super().__init__(message.model, opening, message.restore)
-        self._message = message
-
-    def request(self, access: Access) -> UpstreamRequest:
-        """As Prepared's."""
-        message = self._message
+        message = self.message
         betas = ((b"anthropic-beta", Secret(message.betas)),) if message.betas else ()
-        return places.call(access, "anthropic", self.model.id, b":streamRawPredict", message.body, headers=betas)
+        return places.call(access, "anthropic", message.model.id, b":streamRawPredict", message.body, headers=betas)
 
     def events(self) -> EventReader:
         """As Prepared's."""
-        return message_events.MessageReader() if self._message.is_own else message_events.EventReader()
+        return message_events.MessageReader() if self.message.is_own else message_events.EventReader()
+
+    def restorer(self) -> Callable[[Chunk], Chunk] | None:
+        """As Prepared's."""
+        restore = self.message.restore
+        return None if restore.idle else restore.fresh()
 
 
 class _CountTokens(CountTokens):

@@ -35,7 +35,7 @@ def network_of(address: str) -> str:
     except ValueError:
         return address
     if found.version == 4:
-        return str(found)
+        return address  # which can be written in one way only: each connection keeps the same text twice
     return str(found.ipv4_mapped or ipaddress.ip_network((int(found) >> 64 << 64, _SITE)))
 
 

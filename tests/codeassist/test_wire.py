@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 from support.models import MODELS
 
 from antigravity_proxy.canonical.call import Call
@@ -12,7 +16,9 @@ from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.estimate import around_tokens
 from antigravity_proxy.canonical.verdict import Cause
 from antigravity_proxy.canonical.wire import Access, EventReader, Quirk, UnreadableEvent, UpstreamErrorEvent, Wire
-from antigravity_proxy.codeassist.wire import CodeAssist
+from antigravity_proxy.codeassist.wire import CodeAssist, envelope
+from antigravity_proxy.generatecontent.request import Prepared
+from antigravity_proxy.generatecontent.restore import UNCHANGED
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import PICTURE_SILENCE
 from antigravity_proxy.simulator.validate import check_count, check_generate
@@ -37,6 +43,17 @@ def test_a_call_is_sent_streamed_in_the_envelope() -> None:
     assert sent.silence == 0.0
     assert "ya29" not in repr(sent)
     assert "Hello" not in repr(sent)
+
+
+@given(st.text(), st.none() | st.text(), st.text(), st.text(), st.booleans())
+def test_the_envelope_is_json_whatever_its_parts_hold(
+    model: str, project: str | None, identity: str, agent: str, searches: bool
+) -> None:
+    prepared = Prepared(replace(MODELS["gemini-3-flash"], id=model), b'{"a":1}', UNCHANGED, searches=searches)
+    told = {"model": model, "requestId": identity, "userAgent": agent}
+    told["requestType"] = "web_search" if searches else "agent"
+    rest: dict[str, object] = {"request": {"a": 1}} | ({} if project is None else {"project": project})
+    assert envelope(prepared, project, identity, agent) == msgspec.json.encode(told | rest)
 
 
 def test_a_picture_is_asked_for_whole_and_waited_for() -> None:

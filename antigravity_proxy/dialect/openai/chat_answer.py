@@ -6,22 +6,17 @@ delta is the hot path: constant bytes around one JSON string.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from antigravity_proxy.canonical.estimate import text_size
-from antigravity_proxy.dialect.base import Answer, Stamp
-from antigravity_proxy.dialect.openai.chat_visitor import ChatOptions, Choice, Kind
-from antigravity_proxy.dialect.openai.choices_forms import ChoicesDocument, ChoicesStream
+from antigravity_proxy.dialect.openai.chat_visitor import Choice, Kind
+from antigravity_proxy.dialect.openai.choices_forms import ChoicesDocument, ChoicesStream, Document
 from antigravity_proxy.dialect.parts import unfenced
 
 _json = msgspec.json.Encoder().encode
-
-
-def new_answer(options: ChatOptions, stamp: Stamp) -> Answer:
-    """The answer to one attempt."""
-    return ChatStream(options, stamp) if options.stream else ChatDocument(options, stamp)
 
 
 class ChatStream(ChoicesStream):
@@ -58,7 +53,7 @@ class ChatStream(ChoicesStream):
         if choice.index or self._options.keep_text:
             super()._text(choice, text)
             return
-        self._size += text_size(text)
+        self._size += len(text) if text.isascii() else text_size(text)
         self._out += (
             self._head,
             b'{"index":0,"delta":{"content":',
@@ -75,34 +70,56 @@ class ChatStream(ChoicesStream):
         )
 
 
+class _Message(Struct, frozen=True, omit_defaults=True):
+    role: str
+    content: str | None
+    refusal: None
+    reasoning_content: str | None = None
+    function_call: dict[str, Any] | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    images: list[dict[str, Any]] | None = None
+    annotations: list[dict[str, Any]] | None = None
+
+
+class _Choice(Struct, frozen=True):
+    index: int
+    message: _Message
+    logprobs: dict[str, Any] | None
+    finish_reason: str
+
+
+class _Document(Document, frozen=True):
+    system_fingerprint: None = None
+
+
 class ChatDocument(ChoicesDocument):
     """The complete answer in one JSON document; requested JSON loses its code fence."""
 
     __slots__ = ()
 
     object_name = "chat.completion"
-    constant: ClassVar[dict[str, Any]] = {"system_fingerprint": None}
+    form = _Document
 
-    def _choice(self, choice: Choice, found: dict[str, list[Any]]) -> dict[str, Any]:
-        texts, calls = found.get("content"), found.get("tool_calls")
-        content = "".join(texts) if texts else None if calls else ""
+    def _choice(self, choice: Choice) -> Struct:
+        content: str | None = "".join(choice.text)
         if content and self._options.json:
             content = unfenced(content)
-        message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
-        if thoughts := found.get("reasoning_content"):
-            message["reasoning_content"] = "".join(thoughts)
-        if calls and self._options.legacy_functions:
-            message["function_call"] = calls[0]["function"]
-        elif calls:
-            message["tool_calls"] = calls
-        if images := found.get("images"):
-            message["images"] = images
-        if cited := self._cited(choice):
-            message["annotations"] = cited
-        logprobs = found.get("logprobs")
-        return {
-            "index": choice.index,
-            "message": message,
-            "logprobs": {"content": logprobs, "refusal": None} if logprobs else None,
-            "finish_reason": choice.finish_reason(self._options.legacy_functions),
-        }
+        cited = None if choice.grounding is None else self._cited(choice) or None
+        more = choice.more
+        if more is None:
+            message = _Message("assistant", content, None, annotations=cited)
+            return _Choice(choice.index, message, None, choice.text_reason)
+        legacy, calls, thoughts = self._options.legacy_functions, more.get("tool_calls"), more.get("reasoning_content")
+        message = _Message(
+            "assistant",
+            None if calls and not choice.text else content,
+            None,
+            "".join(thoughts) if thoughts else None,
+            calls[0]["function"] if calls and legacy else None,
+            calls if calls and not legacy else None,
+            more.get("images"),
+            cited,
+        )
+        logprobs = more.get("logprobs")
+        told = {"content": logprobs, "refusal": None} if logprobs else None
+        return _Choice(choice.index, message, told, choice.finish_reason(legacy))

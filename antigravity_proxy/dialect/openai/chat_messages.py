@@ -80,55 +80,63 @@ def conversation(messages: list[Message]) -> tuple[tuple[Content, ...], tuple[st
     said = Conversation()
     several_names = len(messages) > 1 and len({m.name for m in messages if m.role == "user" and m.name}) > 1
     for i, message in enumerate(messages):
-        where = f"messages[{i}]"
-        match message.role:
-            case "system" | "developer":
-                said.system(texts(message.content, f"{where}.content"))
-            case "user":
-                found = parts(message.content, f"{where}.content")
-                if several_names and message.name:
-                    found.insert(0, Part(text=f"{message.name}: "))
-                said.user(found)
-            case "assistant":
-                said.model(_assistant(message, said, where))
-            case _:
-                _result(message, said, where)
+        role, content = message.role, message.content
+        if role == "user":
+            found = [Part(text=content)] if isinstance(content, str) else parts(content, f"messages[{i}].content")
+            if several_names and message.name:
+                found.insert(0, Part(text=f"{message.name}: "))
+            said.user(found)
+        elif role == "assistant":
+            said.model(_assistant(message, said, i))
+        elif role in ("system", "developer"):
+            said.system([content] if isinstance(content, str) else texts(content, f"messages[{i}].content"))
+        else:
+            _result(message, said, i)
     return said.finish("messages")
 
 
-def _assistant(message: Message, said: Conversation, where: str) -> list[Part]:
+def _assistant(message: Message, said: Conversation, index: int) -> list[Part]:
     """A thought, then text, then images, then calls."""
-    thought = message.reasoning_content
+    thought, content = message.reasoning_content, message.content
     found = [Part(text=thought, thought=True)] if thought and isinstance(thought, str) else []
-    for part in parts(message.content, f"{where}.content"):
-        found += media.with_images(part, f"{where}.content")
+    if isinstance(content, str) and "](data:" not in content:
+        found.append(Part(text=content))
+    elif content is not None:
+        where = f"messages[{index}].content"
+        for part in parts(content, where):
+            found += media.with_images(part, where)
     if message.refusal:
         found.append(Part(text=message.refusal))
-    for i, generated in enumerate(message.images or ()):
-        found.append(image_of(generated.image_url, f"{where}.images[{i}].image_url"))
-    for i, call in enumerate(message.tool_calls or ()):
-        found.append(_call(call, said, f"{where}.tool_calls[{i}]"))
+    if message.images:
+        for i, generated in enumerate(message.images):
+            found.append(image_of(generated.image_url, f"messages[{index}].images[{i}].image_url"))
+    if message.tool_calls:
+        for i, call in enumerate(message.tool_calls):
+            found.append(_call(call, said, index, i))
     if message.function_call is not None:
         function = message.function_call
         found.append(said.call(function.name, arguments(function.arguments), ""))
     return found
 
 
-def _call(call: ToolCall, said: Conversation, where: str) -> Part:
+def _call(call: ToolCall, said: Conversation, message: int, index: int) -> Part:
     if call.function is not None:
         name, args = call.function.name, arguments(call.function.arguments)
     elif call.custom is not None:
         name, args = call.custom.name, custom_tools.arguments(call.custom.input)
     else:
-        raise BadRequest("A tool call needs a function.", param=f"{where}.function")
+        where = f"messages[{message}].tool_calls[{index}].function"
+        raise BadRequest("A tool call needs a function.", param=where)
     return said.call(name, args, call.id or "", call.signature)
 
 
-def _result(message: Message, said: Conversation, where: str) -> None:
+def _result(message: Message, said: Conversation, index: int) -> None:
     """A tool's result. Its message has only the id, a legacy function's only the name."""
     identity, name = message.tool_call_id or "", None
     if message.role == "function":
         identity, name = "", message.name
         if not name:
-            raise BadRequest("A function's result needs the function's name.", param=f"{where}.name")
-    said.result(identity, name, parts(message.content, f"{where}.content"))
+            raise BadRequest("A function's result needs the function's name.", param=f"messages[{index}].name")
+    content = message.content
+    found = [Part(text=content)] if isinstance(content, str) else parts(content, f"messages[{index}].content")
+    said.result(identity, name, found)

@@ -72,6 +72,8 @@ LegacyChoice = Literal["auto", "none"] | Named | None
 
 #: one object for all requests without such tools
 _NONE: frozenset[str] = frozenset()
+#: what is declared by a request without tools
+NO_TOOLS: tuple[tuple[FunctionDeclaration, ...], frozenset[str]] = (), _NONE
 
 
 def declared(
@@ -79,7 +81,7 @@ def declared(
 ) -> tuple[tuple[FunctionDeclaration, ...], frozenset[str]]:
     """The declarations, and the names of free-text ("custom") tools among them. Raises BadRequest."""
     if not tools and not functions:
-        return (), _NONE
+        return NO_TOOLS
     at_most(MAX_TOOLS, "tools", "tools" if tools else "functions", len(tools or ()), len(functions or ()))
     found: list[FunctionDeclaration] = []
     custom: set[str] = set()

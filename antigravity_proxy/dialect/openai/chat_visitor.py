@@ -20,6 +20,8 @@ from antigravity_proxy.dialect.parts import code_block
 #: answers that one request may have: 16 prompts with 8 each (translation.md 3.3, 4)
 MOST_CHOICES = 128
 Kind = Literal["content", "reasoning_content", "tool_calls", "images", "logprobs"]
+#: OpenAI's words for how a text ended, where it did not simply end
+_REASONS = dict.fromkeys(TOO_LONG, "length") | dict.fromkeys(FILTERED, "content_filter")
 
 
 class ChatOptions(Struct, frozen=True):
@@ -41,32 +43,50 @@ class ChatOptions(Struct, frozen=True):
     input_estimate: int = 0
 
 
-class Choice:
-    """The place within one of the answers."""
+class Choice(Struct):
+    """The place within one of the answers, and what was found in it.
 
-    __slots__ = ("calls", "finish", "grounding", "images", "index", "offset", "text")
+    ``text`` is kept where it is needed at the end; ``more`` holds what else a document consists of. ``offset``:
+    characters before the next token, in a legacy completion's log probabilities.
+    """
 
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.calls = 0
-        self.images = 0
-        self.offset = 0  # characters before the next token, in a legacy completion's log probabilities
-        self.finish = ""
-        self.grounding: Raw | None = None
-        self.text: list[str] = []
+    index: int
+    calls: int = 0
+    images: int = 0
+    offset: int = 0
+    finish: str = ""
+    grounding: Raw | None = None
+    text: list[str] = []
+    more: dict[Kind, list[Any]] | None = None
 
     def finish_reason(self, legacy: bool) -> str:
         """OpenAI's word for how it ended."""
         if self.calls:
             return "function_call" if legacy else "tool_calls"
-        return self.text_reason
+        return _REASONS.get(self.finish, "stop")
 
     @property
     def text_reason(self) -> str:
         """The same, where calls don't matter."""
-        if self.finish in TOO_LONG:
-            return "length"
-        return "content_filter" if self.finish in FILTERED else "stop"
+        return _REASONS.get(self.finish, "stop")
+
+
+class _CachedTokens(Struct, frozen=True):
+    cached_tokens: int
+
+
+class _ReasoningTokens(Struct, frozen=True):
+    reasoning_tokens: int
+
+
+class UsageObject(Struct, frozen=True):
+    """The usage in chat's words (translation.md 2.9)."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: _CachedTokens
+    completion_tokens_details: _ReasoningTokens
 
 
 class ChatVisitor(ABC):
@@ -88,13 +108,19 @@ class ChatVisitor(ABC):
     def _walk(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
             for candidate in chunk.candidates:
-                choice = self._choices.get(candidate.index)
+                index = candidate.index
+                choice = self._choices.get(index)
                 if choice is None:
-                    if not 0 <= candidate.index < MOST_CHOICES:
+                    if not 0 <= index < MOST_CHOICES:
                         continue  # never asked for
-                    choice = self._begin_through(candidate.index)
+                    while len(self._choices) < index:  # the official client knows none that comes out of order
+                        self._begin(len(self._choices))
+                    choice = self._begin(index)
                 for part in candidate.content.parts:
-                    self._part(choice, part)
+                    if (text := part.text) and not part.thought:
+                        self._text(choice, text)  # what nearly all parts are
+                    else:
+                        self._part(choice, part)
                 if candidate.finish_reason:
                     choice.finish = candidate.finish_reason
                 if candidate.grounding_metadata:
@@ -107,24 +133,16 @@ class ChatVisitor(ABC):
             if feedback is not None and feedback.block_reason:
                 (self._choices.get(0) or self._begin(0)).finish = "SAFETY"
 
-    def _begin_through(self, index: int) -> Choice:
-        """Begins the choice, after those before it: the official client knows none that comes out of order."""
-        for each in range(len(self._choices), index):
-            self._begin(each)
-        return self._begin(index)
-
     def _begin(self, index: int) -> Choice:
         choice = self._choices[index] = Choice(index)
         return choice
 
     def _part(self, choice: Choice, part: Part) -> None:
-        text = part.text
+        """A part that is not plain text."""
         if part.thought:
-            if text and self._options.show_thoughts:
-                self._size += text_size(text)
-                self._emit(choice, "reasoning_content", text)
-        elif text:
-            self._text(choice, text)
+            if part.text and self._options.show_thoughts:
+                self._size += text_size(part.text)
+                self._emit(choice, "reasoning_content", part.text)
         elif part.function_call is not None:
             call = part.function_call
             self._size += len(bytes(call.args))
@@ -155,15 +173,16 @@ class ChatVisitor(ABC):
 
     def _cited(self, choice: Choice) -> list[dict[str, Any]]:
         """Citations of a web search, once the text is complete."""
-        return citations(choice.grounding, "".join(choice.text)) if choice.grounding else []
+        if choice.grounding is None:
+            return []
+        return citations(choice.grounding, "".join(choice.text) if self._options.keep_text else "")
 
-    def _usage_object(self) -> dict[str, Any]:
-        """The usage in chat's words (translation.md 2.9)."""
+    def _usage_object(self) -> UsageObject:
         usage = counted(self._usage, self._options.input_estimate, self._size)
-        return {
-            "prompt_tokens": usage.input,
-            "completion_tokens": usage.output,
-            "total_tokens": usage.input + usage.output,
-            "prompt_tokens_details": {"cached_tokens": usage.cached},
-            "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
-        }
+        return UsageObject(
+            usage.input,
+            usage.output,
+            usage.input + usage.output,
+            _CachedTokens(usage.cached),
+            _ReasoningTokens(usage.reasoning),
+        )

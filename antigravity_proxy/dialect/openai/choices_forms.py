@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec import Struct
 
 from antigravity_proxy.canonical.chunk import Chunk
+from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.openai.chat_visitor import ChatOptions, ChatVisitor, Choice
+from antigravity_proxy.dialect.openai.chat_visitor import ChatOptions, ChatVisitor, Choice, Kind, UsageObject
 from antigravity_proxy.dialect.openai.errors import error_object
 from antigravity_proxy.errors import ProxyError
 
@@ -67,19 +69,26 @@ class ChoicesStream(ChatVisitor):
         """Sends a choice's last piece."""
 
 
+class Document(Struct, frozen=True):
+    """The object of a complete answer."""
+
+    id: str
+    object: str
+    created: int
+    model: str
+    choices: list[Struct]
+    usage: UsageObject
+
+
 class ChoicesDocument(ChatVisitor):
     """The complete answer in one JSON document: the stream's pieces, folded."""
 
-    __slots__ = ("_found",)
+    __slots__ = ()
 
     content_type = b"application/json"
     keepalive = b""
     object_name = ""
-    constant: ClassVar[dict[str, Any]] = {}
-
-    def __init__(self, options: ChatOptions, stamp: Stamp) -> None:
-        super().__init__(options, stamp)
-        self._found: dict[int, dict[str, list[Any]]] = {}
+    form: ClassVar[type[Document]] = Document
 
     def feed(self, chunks: Sequence[Chunk]) -> bytes:
         """See ``dialect.base.Answer``."""
@@ -90,30 +99,37 @@ class ChoicesDocument(ChatVisitor):
         """See ``dialect.base.Answer``."""
         if not self._choices:
             self._begin(0)
-        choices = [self._choices[index] for index in sorted(self._choices)]
         return _json(
-            {
-                "id": self.id,
-                "object": self.object_name,
-                "created": self._stamp.created,
-                "model": self._options.model,
-                "choices": [self._choice(choice, self._found.get(choice.index, {})) for choice in choices],
-                "usage": self._usage_object(),
-                **self.constant,
-            }
+            self.form(
+                self.id,
+                self.object_name,
+                self._stamp.created,
+                self._options.model,
+                [self._choice(choice) for choice in self._choices.values()],
+                self._usage_object(),
+            )
         )
 
     def fail(self, error: ProxyError) -> bytes:
         """Never called in earnest: nothing has left before ``close``. Gives the error's document."""
         return _json({"error": error_object(error)})
 
-    def _emit(self, choice: Choice, kind: str, value: Any) -> None:
-        found = self._found.setdefault(choice.index, {}).setdefault(kind, [])
+    def _text(self, choice: Choice, text: str) -> None:
+        self._size += len(text) if text.isascii() else text_size(text)
+        choice.text.append(text)
+
+    def _emit(self, choice: Choice, kind: Kind, value: Any) -> None:
+        if kind == "content":
+            choice.text.append(value)
+            return
+        if choice.more is None:
+            choice.more = {}
+        found = choice.more.setdefault(kind, [])
         if kind == "logprobs":
             found += value
         else:
             found.append(value)
 
     @abstractmethod
-    def _choice(self, choice: Choice, found: dict[str, list[Any]]) -> dict[str, Any]:
+    def _choice(self, choice: Choice) -> Struct:
         """One of the answers, of what was found in it."""

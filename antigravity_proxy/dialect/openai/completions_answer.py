@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from antigravity_proxy.canonical.estimate import text_size
 from antigravity_proxy.dialect.base import Answer, Stamp
@@ -63,6 +64,13 @@ class CompletionStream(_Completion, ChoicesStream):
         self._out += (self._head, b'{"text":', text, rest, self._tail)
 
 
+class _Choice(Struct, frozen=True):
+    text: str
+    index: int
+    logprobs: dict[str, list[Any]] | None
+    finish_reason: str
+
+
 class CompletionDocument(_Completion, ChoicesDocument):
     """The complete answer in one JSON document."""
 
@@ -70,14 +78,14 @@ class CompletionDocument(_Completion, ChoicesDocument):
 
     object_name = "text_completion"
 
-    def _choice(self, choice: Choice, found: dict[str, list[Any]]) -> dict[str, Any]:
-        logprobs = found.get("logprobs")
-        return {
-            "text": "".join(found.get("content", ())),
-            "index": choice.index,
-            "logprobs": _old_logprobs(choice, logprobs) if logprobs else None,
-            "finish_reason": choice.text_reason,
-        }
+    def _choice(self, choice: Choice) -> Struct:
+        logprobs = choice.more.get("logprobs") if choice.more is not None else None
+        return _Choice(
+            "".join(choice.text),
+            choice.index,
+            _old_logprobs(choice, logprobs) if logprobs else None,
+            choice.text_reason,
+        )
 
 
 def _old_logprobs(choice: Choice, content: list[dict[str, Any]]) -> dict[str, list[Any]]:

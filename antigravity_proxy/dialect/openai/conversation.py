@@ -17,13 +17,14 @@ _NO_ARGUMENTS = Raw(b"{}")
 class Conversation:
     """Takes what was said, one piece after the other; ``finish`` gives the turns and the system texts."""
 
-    __slots__ = ("_called", "_contents", "_system", "_user_spoke")
+    __slots__ = ("_called", "_contents", "_has_user", "_system", "_user_spoke")
 
     def __init__(self) -> None:
         self._system: list[str] = []
         self._contents: list[Content] = []
         self._called: dict[str, str] = {}
         self._user_spoke = False
+        self._has_user = False  # also by results, and by system texts that came late
 
     def system(self, texts: Iterable[str]) -> None:
         """System texts: those before the first user message are hoisted; later ones stay, since order is meaning."""
@@ -31,16 +32,18 @@ class Conversation:
         if not self._user_spoke:
             self._system += said
         elif said:
-            self._say("user", [Part(text="<system>{}</system>".format("\n".join(said)))])
+            self._add([Part(text="<system>{}</system>".format("\n".join(said)))])
 
     def user(self, parts: Sequence[Part]) -> None:
         """A user's message."""
-        self._user_spoke = self._user_spoke or bool(parts)
-        self._say("user", parts)
+        if parts:
+            self._user_spoke = self._has_user = True
+            self._contents.append(Content("user", tuple(parts)))
 
     def model(self, parts: Sequence[Part]) -> None:
         """A message of the model, or a piece of it."""
-        self._say("model", parts)
+        if parts:
+            self._contents.append(Content("model", tuple(parts)))
 
     def call(self, name: str, args: Raw, identity: str, signature: str = "") -> Part:
         """The part for a call of the model's, whose result may follow; to be passed to ``model``."""
@@ -54,22 +57,23 @@ class Conversation:
         output = "\n".join(part.text for part in parts if part.text is not None)
         files = tuple(part for part in parts if part.text is None)
         if not name:
-            self._say("user", [Part(text=f"[result of an unknown tool call {identity}]\n{output}"), *files])
+            self._add([Part(text=f"[result of an unknown tool call {identity}]\n{output}"), *files])
             return
         response = Raw(msgspec.json.encode({"error" if failed else "output": output}))
-        self._say("user", [Part(function_response=FunctionResponse(name, response, identity, files))])
+        self._add([Part(function_response=FunctionResponse(name, response, identity, files))])
 
     def finish(self, param: str) -> tuple[tuple[Content, ...], tuple[str, ...]]:
         """The turns and the system texts; raises BadRequest, naming ``param``, where no user says anything."""
         if not self._contents and self._system:
             return (Content("user", tuple(Part(text=text) for text in self._system)),), ()
-        if "user" not in [content.role for content in self._contents]:
+        if not self._has_user:
             raise BadRequest("There is no user message.", param=param)
         return tuple(self._contents), tuple(self._system)
 
-    def _say(self, role: str, parts: Sequence[Part]) -> None:
-        if parts:
-            self._contents.append(Content(role, tuple(parts)))
+    def _add(self, parts: Sequence[Part]) -> None:
+        """What counts as the user's, though no user said it."""
+        self._has_user = True
+        self._contents.append(Content("user", tuple(parts)))
 
 
 def arguments(value: Any) -> Raw:

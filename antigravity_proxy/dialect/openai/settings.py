@@ -19,6 +19,10 @@ MAX_TOP_LOGPROBS = 20
 _MAX_STOPS = 5
 
 
+#: the settings of a client that says nothing of them
+UNSAID = Sampling()
+
+
 class _StreamOptions(Struct):
     include_usage: bool | None = None
 
@@ -162,6 +166,20 @@ class ChatSettings(CompletionSettings, kw_only=True):
 
 def sampling(settings: ChatSettings) -> Sampling:
     """Sampling settings; raises BadRequest for values out of range."""
+    if (
+        settings.temperature is None
+        and settings.top_p is None
+        and settings.max_completion_tokens is None
+        and settings.max_tokens is None
+        and settings.stop is None
+        and settings.seed is None
+        and settings.presence_penalty is None
+        and settings.frequency_penalty is None
+        and settings.top_k is None
+        and settings.logprobs is None
+        and settings.top_logprobs is None
+    ):
+        return UNSAID
     limit = top_logprobs = None
     if settings.max_completion_tokens is not None:
         limit = whole(settings.max_completion_tokens, "max_completion_tokens", 1)

@@ -19,7 +19,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from antigravity_proxy.canonical.chunk import FILTERED, Candidate, Chunk, PromptFeedback, Usage
 from antigravity_proxy.canonical.content import Blob, Content, FunctionCall, Part
 from antigravity_proxy.dialect.base import Stamp
-from antigravity_proxy.dialect.openai.chat_answer import ChatDocument, ChatStream, new_answer
+from antigravity_proxy.dialect.openai.chat_answer import ChatDocument, ChatStream
 from antigravity_proxy.dialect.openai.chat_visitor import MOST_CHOICES, ChatOptions
 from antigravity_proxy.errors import UpstreamOverloaded
 
@@ -77,7 +77,7 @@ def test_the_golden_stream_byte_for_byte(stamp: MakeStamp, chunks: ReadChunks, g
 
 
 def test_the_golden_document_byte_for_byte(stamp: MakeStamp, chunks: ReadChunks, golden: Golden) -> None:
-    answer = new_answer(DOCUMENT, stamp("AAB"))
+    answer = ChatDocument(DOCUMENT, stamp("AAB"))
     answer.feed(chunks("golden-a.upstream.sse"))
     assert answer.close() == msgspec.json.format(golden("golden-a.openai-chat.json"), indent=-1)
 
@@ -105,7 +105,7 @@ def test_a_collected_answer_can_be_told_of_an_error_too(stamp: MakeStamp) -> Non
 
 
 def test_content_types_and_keepalives(stamp: MakeStamp) -> None:
-    stream, whole = new_answer(STREAM, stamp()), new_answer(DOCUMENT, stamp())
+    stream, whole = ChatStream(STREAM, stamp()), ChatDocument(DOCUMENT, stamp())
     assert (stream.content_type, stream.keepalive) == (b"text/event-stream; charset=utf-8", b": keepalive\n\n")
     assert (whole.content_type, whole.keepalive) == (b"application/json", b"")
 

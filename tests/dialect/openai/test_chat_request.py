@@ -314,3 +314,42 @@ def test_a_large_image_costs_little() -> None:
     blob = decoded.call.contents[0].parts[0].inline_data
     assert blob is not None
     assert len(blob.data) == 4_000_000
+
+
+#: fields of which most requests say nothing, each with values that do
+RARE: dict[str, list[Any]] = {
+    "temperature": [0, 1.5],
+    "top_p": [0.5],
+    "top_k": [3],
+    "max_tokens": [5],
+    "max_completion_tokens": [7],
+    "stop": ["a", [], ["a", "b"]],
+    "seed": [1],
+    "presence_penalty": [1],
+    "frequency_penalty": [-1],
+    "top_logprobs": [0, 2],
+    "tools": [[{"type": "function", "function": {"name": "f"}}]],
+    "tool_choice": ["auto", "required"],
+    "function_call": ["none"],
+    "response_format": [{"type": "json_object"}],
+    "reasoning_effort": ["low", "none"],
+    "reasoning": [{"exclude": True}],
+    "thinking": [{"type": "disabled"}],
+    "google": [{"thinking_config": {"thinking_budget": 0}}],
+    "extra_body": [{"google": {"thinking_config": {"include_thoughts": False}}}],
+    "service_tier": ["flex"],
+    "prompt_cache_key": ["key"],
+    "metadata": [{"user_id": "somebody"}],
+    "user": ["somebody"],
+    "stream": [True],
+}
+
+
+@given(st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for name, values in RARE.items()}))
+def test_a_request_that_says_little_is_read_as_one_that_says_it_all(fields: dict[str, Any]) -> None:
+    assert call(**fields) == call(**fields, n=1, logprobs=False)
+
+
+@pytest.mark.parametrize("name", RARE)
+def test_each_field_alone_is_heard(name: str) -> None:
+    assert call(**{name: RARE[name][-1]}) != call() or name == "top_logprobs"  # which means nothing by itself
