@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.web.client import URI
 from zope.interface import implementer
 
+from antigravity_proxy.coroutines import Pending
 from antigravity_proxy.http1.fields import field
 from antigravity_proxy.http1.parser import ResponseHead
 from antigravity_proxy.ticker import Ticker
@@ -117,10 +118,10 @@ class Exchange:
         self._late = False
         self._heard = 0.0  # monotonic seconds: when upstream was last heard of
         self._connecting: Deferred[Connection] | None = None
-        self._opened: Deferred[ResponseHead] | None = None
+        self._opened: Pending[ResponseHead] | None = None
         self._receive: Callable[[bytes], None] | None = None
         self._consumer: IConsumer | None = None
-        self._done: Deferred[None] | None = None
+        self._done: Pending[None] | None = None
         self._ended = False  # the body is whole
         self._error: Exception | None = None  # why it never will be, until it is raised
 
@@ -149,9 +150,9 @@ class Exchange:
             raise
         return await self._send(connection, head, body)
 
-    def _send(self, connection: Connection, head: bytes, body: bytes | None) -> Deferred[ResponseHead]:
+    def _send(self, connection: Connection, head: bytes, body: bytes | None) -> Pending[ResponseHead]:
         self._connection = connection
-        opened = self._opened = Deferred[ResponseHead](self._give_up)
+        opened = self._opened = Pending[ResponseHead](self._give_up)
         connection.request(head, body or b"", self)
         return opened
 
@@ -175,7 +176,7 @@ class Exchange:
             await ending
         return collected.body()
 
-    def pipe(self, receiver: Receiver, consumer: IConsumer | None) -> Deferred[None] | None:
+    def pipe(self, receiver: Receiver, consumer: IConsumer | None) -> Pending[None] | None:
         """Feeds the body to ``receiver`` until its end, no faster than ``consumer`` takes it.
 
         Returns None where that was whole already, as a short one is that came with its head; else what fires at its
@@ -197,7 +198,7 @@ class Exchange:
                 del error
         if self._ended:
             return None
-        self._done = Deferred[None](self._give_up)
+        self._done = Pending[None](self._give_up)
         return self._done
 
     def abort(self) -> None:
@@ -228,7 +229,7 @@ class Exchange:
         """The connection's: the head is there."""
         opened, self._opened = self._opened, None
         if opened is not None:
-            opened.callback(head)
+            opened.fire(head)
 
     def data_received(self, data: bytes) -> None:
         """The connection's: a piece of the body."""
@@ -247,7 +248,7 @@ class Exchange:
         self._end()
         done, self._done = self._done, None
         if done is not None:
-            done.callback(None)
+            done.fire(None)
 
     def failed(self, error: BaseException, *, nothing_received: bool) -> None:
         """The connection's: it ended too early."""
@@ -284,8 +285,8 @@ class Exchange:
         if connection is not None:
             connection.abort()
 
-    def _give_up(self, _: object) -> None:
-        """The Deferred that is waited for was cancelled."""
+    def _give_up(self) -> None:
+        """The wait was cancelled."""
         self._opened = self._done = None
         self._drop()
         self._end()
@@ -304,9 +305,9 @@ class Exchange:
         opened, done = self._opened, self._done
         self._opened = self._done = None
         if opened is not None:
-            opened.errback(error)
+            opened.fail(error)
         elif done is not None:
-            done.errback(error)
+            done.fail(error)
         elif not self._ended:
             self._error = self._error or error
 
