@@ -2,21 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Generic, TypeVar, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
+T = TypeVar("T")
+
+
+class Pending(Generic[T]):
+    """A result that one coroutine waits for, once: a Deferred without callbacks, a third of its size and calls.
+
+    ``on_cancel`` is called when the wait is cancelled, which then ends with CancelledError. Twisted's driver can await
+    it too.
+    """
+
+    __slots__ = ("_error", "_fired", "_on_cancel", "_result", "then")
+
+    def __init__(self, on_cancel: Callable[[], object]) -> None:
+        self._on_cancel = on_cancel
+        self._fired = False
+        self._result: T | None = None
+        self._error: Exception | None = None
+        #: goes on with the coroutine that waits
+        self.then: Callable[[None], object] | None = None
+
+    def fire(self, result: T) -> None:
+        """This is the result; nothing if there is one."""
+        if not self._fired:
+            self._fired, self._result = True, result
+            self._go_on()
+
+    def fail(self, error: Exception) -> None:
+        """There is none: this is raised where it is waited for; nothing if there is one."""
+        if not self._fired:
+            self._fired, self._error = True, error
+            self._go_on()
+
+    def cancel(self) -> None:
+        """Nobody wants it any more."""
+        if not self._fired:
+            self._on_cancel()
+            self.fail(CancelledError())
+
+    def _go_on(self) -> None:
+        then, self.then = self.then, None
+        if then is not None:
+            then(None)
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        if not self._fired and (yield self) is self:  # Twisted's driver gives back what it does not know
+            waits: Deferred[None] = Deferred(lambda _: self.cancel())
+            self.then = waits.callback
+            yield waits
+        if self._error is not None:
+            error, self._error = self._error, None
+            try:
+                raise error
+            finally:
+                del error  # which holds this frame
+        return cast("T", self._result)
+
+
 #: a coroutine that may return another, which goes on in its place
-Steps = Coroutine[Deferred[Any], Any, "Steps | None"]
+Steps = Coroutine[Any, Any, "Steps | None"]
 
 
 class Running:
-    """A coroutine on its way, which may await Deferreds. It begins with ``start`` and is run up to its first wait.
+    """A coroutine on its way, which may await Deferreds and Pendings.
 
-    What it returns, if anything, is a further coroutine: that is run in its place, and its own frame is gone.
-    ``ended`` is called once, with None or the failure that came out of the last.
+    It begins with ``start`` and is run up to its first wait. What it returns, if anything, is a further coroutine: that
+    is run in its place, and its own frame is gone. ``ended`` is called once, with None or the failure that came out of
+    the last.
     """
 
     __slots__ = ("_coroutine", "_ended", "_waits_for")
@@ -24,7 +82,7 @@ class Running:
     def __init__(self, coroutine: Steps, ended: Callable[[Failure | None], object]) -> None:
         self._coroutine = coroutine
         self._ended = ended
-        self._waits_for: Deferred[Any] | None = None
+        self._waits_for: Deferred[Any] | Pending[Any] | None = None
 
     def start(self) -> None:
         """Runs it as far as it goes."""
@@ -38,19 +96,24 @@ class Running:
     def _go_on(self, result: Any) -> None:
         """What was awaited has this result, or has failed."""
         self._waits_for = None
-        try:
-            if isinstance(result, Failure):
-                waits_for = result.throwExceptionIntoGenerator(self._coroutine)
+        while True:
+            try:
+                if isinstance(result, Failure):
+                    waits_for = result.throwExceptionIntoGenerator(self._coroutine)
+                else:
+                    waits_for = self._coroutine.send(result)
+            except StopIteration as end:
+                if end.value is None:
+                    self._ended(None)
+                    return
+                self._coroutine, result = end.value, None
+            except BaseException:
+                self._ended(Failure())
+                return
             else:
-                waits_for = self._coroutine.send(result)
-        except StopIteration as end:
-            if end.value is None:
-                self._ended(None)
-            else:
-                self._coroutine = end.value
-                self._go_on(None)
-        except BaseException:
-            self._ended(Failure())
+                break
+        self._waits_for = waits_for
+        if type(waits_for) is Pending:
+            waits_for.then = self._go_on
         else:
-            self._waits_for = waits_for
             waits_for.addBoth(self._go_on)  # at once, if it has fired: a coroutine yields no Deferred that has

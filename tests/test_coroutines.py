@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.python.failure import Failure
 
-from antigravity_proxy.coroutines import Running
+from antigravity_proxy.coroutines import Pending, Running
 
 Ways = list[object]
 
@@ -108,3 +108,66 @@ def test_a_coroutine_that_it_returns_goes_on_in_its_place() -> None:
     assert seen == ["first"]
     waits.callback(2)
     assert seen == ["first", 2, "KeyError"]
+
+
+def ours(waits_for: Pending[int], seen: Ways) -> Callable[[], None]:
+    async def work() -> None:
+        seen.append(await waits_for)
+
+    running = Running(work(), lambda failure: seen.append("end" if failure is None else type(failure.value).__name__))
+    running.start()
+    return running.cancel
+
+
+def twisteds(waits_for: Pending[int], seen: Ways) -> Callable[[], None]:
+    async def work() -> None:
+        seen.append(await waits_for)
+
+    running = Deferred.fromCoroutine(work())
+    running.addCallbacks(lambda _: seen.append("end"), lambda failure: seen.append(type(failure.value).__name__))
+    return running.cancel
+
+
+@pytest.mark.parametrize("drive", [ours, twisteds])
+@pytest.mark.parametrize("is_there_before", [False, True])
+def test_a_pending_result_ends_as_it_is_told(drive: Any, is_there_before: bool) -> None:
+    for fire, expected in (
+        (lambda waits_for: waits_for.fire(1), [1, "end"]),
+        (lambda waits_for: waits_for.fail(KeyError()), ["KeyError"]),
+    ):
+        cancelled: Ways = []
+        waits_for = Pending[int](lambda: cancelled.append("cancelled"))  # noqa: B023 - called in this turn
+        seen: Ways = []
+        if is_there_before:
+            fire(waits_for)
+        cancel = drive(waits_for, seen)
+        if not is_there_before:
+            assert seen == []
+            fire(waits_for)
+        waits_for.fire(2)
+        waits_for.fail(ZeroDivisionError())
+        cancel()
+        waits_for.cancel()
+        assert (seen, cancelled) == (expected, [])
+
+
+@pytest.mark.parametrize("drive", [ours, twisteds])
+def test_a_pending_result_that_is_cancelled_says_so_first(drive: Any) -> None:
+    seen: Ways = []
+    waits_for = Pending[int](lambda: seen.append("on_cancel"))
+    cancel = drive(waits_for, seen)
+    cancel()
+    waits_for.fire(1)
+    assert seen == ["on_cancel", "CancelledError"]
+
+
+@pytest.mark.parametrize("drive", [ours, twisteds])
+def test_a_pending_result_may_end_otherwise_when_it_is_cancelled(drive: Any) -> None:
+    seen: Ways = []
+
+    def on_cancel() -> None:
+        waits_for.fire(3)
+
+    waits_for = Pending[int](on_cancel)
+    drive(waits_for, seen)()
+    assert seen == [3, "end"]

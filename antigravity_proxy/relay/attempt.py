@@ -10,6 +10,7 @@ from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.grant import RefreshRejected, StaticKey
 from antigravity_proxy.canonical.verdict import Cause, Failure, Step, Verdict
 from antigravity_proxy.canonical.wire import Access, EventTooLargeError, UpstreamErrorEvent, UpstreamRequest
+from antigravity_proxy.http1.fields import field
 from antigravity_proxy.http1.parser import ResponseHead
 from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
 from antigravity_proxy.relay.reader import AnswerReader, ModelFailed, NoticeSent
@@ -49,14 +50,14 @@ async def post(
         egress = context.egresses.of(lease.state.credential)
     except NoWayOut as e:
         raise _no_way_out(upstream) from e
-    headers = egress.headers(request.url, request.headers)
+    head = egress.head(b"POST", request.url, request.fields)
     if lease.traceparent:
-        headers = (*headers, (b"traceparent", lease.traceparent))
+        head += field(b"traceparent", lease.traceparent)
     is_second = False
     while True:
         exchange = egress.exchange(request.silence)
         try:
-            response = await exchange.open(b"POST", request.url, headers, request.body)
+            response = await exchange.open(request.url, head, request.body)
             break
         except Stale as e:
             if is_second or client.gone:
@@ -91,18 +92,8 @@ async def unary(
         raise _failed(upstream, Cause.BROKEN) from e
 
 
-def access_at_hand(upstream: Upstream, lease: Lease, base: bytes) -> Access | None:
-    """The parts of an attempt that its lease gives; None where token or project must be asked for first."""
-    state = lease.state
-    token = upstream.tokens.live(state)
-    if token is None or (state.project is None and upstream.projects.must_ask(state)):
-        return None
-    return _access(upstream, lease, base, token)
-
-
-async def access_of(upstream: Upstream, lease: Lease, base: bytes) -> Access:
-    """The parts of an attempt that its lease gives; an expired token is renewed first. Raises AttemptFailed."""
-    state = lease.state
+async def made_ready(upstream: Upstream, state: AccountState) -> Secret:
+    """The account's token, renewed first if it has expired; its project is asked for. Raises AttemptFailed."""
     token = upstream.tokens.live(state)
     if token is None:
         try:
@@ -110,11 +101,13 @@ async def access_of(upstream: Upstream, lease: Lease, base: bytes) -> Access:
         except RefreshRejected as e:
             raise _failed(upstream, Cause.NO_TOKEN) from e
         token = state.access_token
-    await upstream.projects.of(state)
-    return _access(upstream, lease, base, token)
+    if state.project is None:
+        await upstream.projects.of(state)
+    return token
 
 
-def _access(upstream: Upstream, lease: Lease, base: bytes, token: Secret) -> Access:
+def access_of(upstream: Upstream, lease: Lease, base: bytes, token: Secret) -> Access:
+    """The parts of an attempt that its lease gives; as far as they are known."""
     state = lease.state
     credential = state.credential
     return Access(

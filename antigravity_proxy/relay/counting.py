@@ -12,7 +12,7 @@ from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.canonical.router import Route
 from antigravity_proxy.canonical.wire import Count
 from antigravity_proxy.errors import ProxyError
-from antigravity_proxy.relay.attempt import access_of, unary
+from antigravity_proxy.relay.attempt import access_of, made_ready, unary
 from antigravity_proxy.relay.context import Client, Place, RelayContext, work_at
 from antigravity_proxy.relay.failover import Failover, Leg
 
@@ -31,7 +31,7 @@ async def count_tokens(context: RelayContext, call: Call, route: Route, client: 
         upstream = legs[at].upstream
         if at not in counts:
             counts[at] = await work_at(place, partial(upstream.wire.count, call, route[at]))
-        access = await access_of(upstream, lease, base)
+        access = access_of(upstream, lease, base, await made_ready(upstream, lease.state))
         count = counts[at]
         return count.read(await unary(context, upstream, lease, access, count.request(access), client))
 

@@ -10,7 +10,7 @@ from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.router import Route
 from antigravity_proxy.canonical.wire import Embeds
 from antigravity_proxy.errors import UpstreamBroken
-from antigravity_proxy.relay.attempt import access_of, unary
+from antigravity_proxy.relay.attempt import access_of, made_ready, unary
 from antigravity_proxy.relay.context import Client, RelayContext
 from antigravity_proxy.relay.failover import Failover, Leg
 
@@ -36,7 +36,7 @@ async def _next(
         model, wire = legs[at]
         upstream, record = context.of(model), client.record
         record.model, record.family, record.upstream = model.id, model.family, model.upstream
-        access = await access_of(upstream, lease, base)
+        access = access_of(upstream, lease, base, await made_ready(upstream, lease.state))
         asked = call.part(0, wire.at_once(model))
         request = wire.embed(access, model, wire.embedding(asked, model))
         found = wire.read_vectors(await unary(context, upstream, lease, access, request, client), model)

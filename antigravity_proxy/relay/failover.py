@@ -121,7 +121,7 @@ class Failover:
         """
         try:
             self._note_standing()
-            lease = self._lease() or self._next_leg() or await self._later()
+            lease = self._pool.lease(self._model, self._tried, self._session) or self._next_leg() or await self._later()
             if lease is None:
                 raise exhausted.no_account(self._model, self._shortage(), self._context.epoch())
             while True:

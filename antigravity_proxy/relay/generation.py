@@ -83,14 +83,14 @@ class Generation:
         self.answer = new_answer()
         self.usage = Usage()
 
-    async def prepare(self) -> None:
+    def prepare(self) -> Awaitable[object]:
         """Prepares the call for the first of its models that somebody is free for. Raises a ProxyError."""
         if self._shared_by:
             self._order()
         route, at = self._route, 0
         if len(route) > 1:
             at = next((i for i, model in enumerate(route) if self._context.of(model).pool.free_in(model.id) == 0), 0)
-        await self._prepare(route[at])
+        return self._prepare(route[at])
 
     def attempts(self) -> Awaitable[None]:
         """Delivers the answer to the client, but for its last bytes.
@@ -99,7 +99,10 @@ class Generation:
         answer's ``fail``. Raises ClientGone.
         """
         context = self._context
-        legs = [Leg(context.of(model), model.id, self._session(model) if self._name else b"") for model in self._route]
+        if len(self._route) == 1:
+            legs = [Leg(self._upstream, self._model.id, self._session(self._model))]
+        else:
+            legs = [Leg(context.of(model), model.id, self._session(model)) for model in self._route]
         return Failover(context, legs, self._client, self._repair, self._system).run(self._attempt)
 
     def close(self) -> bytes:
@@ -126,7 +129,9 @@ class Generation:
         self._context.legs.bind(self._shared_by, self._model.upstream, self._context.clock.seconds())
 
     def _session(self, model: Model) -> bytes:
-        """The key under which the conversation keeps its account at a model's upstream."""
+        """The key under which the conversation keeps its account at a model's upstream; empty for none."""
+        if not self._name:
+            return b""
         return session_key(self._name, model.id if model.upstream == ACCOUNTS else f"{model.upstream}/{model.id}")
 
     def _use(self, model: Model) -> None:
@@ -173,8 +178,11 @@ class Generation:
             upstream.notices,
             upstream.drift,
         )
-        access = attempt.access_at_hand(upstream, lease, base) or await attempt.access_of(upstream, lease, base)
-        token, record = access.token, client.record
+        state, record = lease.state, client.record
+        token = upstream.tokens.live(state)
+        if token is None or state.project is None:
+            token = await attempt.made_ready(upstream, state)
+        access = attempt.access_of(upstream, lease, base, token)
         record.model, record.family, record.upstream = model.id, model.family, model.upstream
         request = prepared.request(access)
         exchange, response = await attempt.post(context, upstream, lease, access, request, client)
@@ -189,7 +197,7 @@ class Generation:
             else:
                 reader.whole(await exchange.read(attempt.MAX_DOCUMENT))
         except attempt.BREAKS as e:
-            failed = attempt.broken(context, upstream, lease.state, token, exchange, reader, e)
+            failed = attempt.broken(context, upstream, state, token, exchange, reader, e)
             if failed is not None:
                 raise failed from e
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from twisted.internet.interfaces import IConsumer
@@ -12,10 +13,17 @@ from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.settings.limits import FIRST_KEEPALIVE, KEEPALIVE
 from antigravity_proxy.telemetry.record import CLIENT_LEFT, Record
 from antigravity_proxy.ticker import Ticker
-from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest
+from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest, lines_of
 
 #: what every answer's head says
 _ALWAYS = ((b"server", SERVER_NAME), (b"x-content-type-options", b"nosniff"))
+
+
+@lru_cache(maxsize=256)
+def _lines(headers: tuple[tuple[bytes, bytes], ...], model: str, upstream: str) -> bytes:
+    """The head of a model's answer, but for what differs from one to the next."""
+    told = ((b"x-antigravity-model", model.encode()), (b"x-antigravity-upstream", upstream.encode()))
+    return lines_of((*_ALWAYS, *headers, *told))
 
 
 class HttpClient:
@@ -85,18 +93,21 @@ class HttpClient:
 
     def finish(self, data: bytes | None) -> None:
         """Sends the last bytes and ends the answer, or breaks it off."""
-        self._ticker.leave(self)
+        if self._keepalive:
+            self._ticker.leave(self)
         if self.gone:
             return
+        request = self._request
         if data is None:
-            self._request.break_off()
+            request.break_off()
             return
-        if not self.head_sent and self.consumer is None:
-            self._request.setHeader(b"content-length", b"%d" % len(data))
-        self._send_head()
+        if not self.head_sent:
+            if self.consumer is None:
+                request.setHeader(b"content-length", b"%d" % len(data))
+            self._send_head()
         if data:
             self._first_byte()
-        self._request.finish(data)
+        request.finish(data)
 
     def reply(self, rendered: Rendered) -> None:
         """Sends a complete answer with a status of its own; only while no head has left."""
@@ -126,13 +137,14 @@ class HttpClient:
         if self.head_sent:
             return
         self.head_sent = True
-        told = (
-            (b"x-antigravity-model", self.record.model.encode()),
-            (b"x-antigravity-upstream", self.record.upstream.encode()),
-        )
+        request, record = self._request, self.record
         further = () if self.further is None else self.further()
         self.further = None
-        self._request.setHeaders((*_ALWAYS, *self._headers, *(told if self._tells_model else ()), *further))
+        if self._tells_model:
+            lines = _lines(self._headers, record.model, record.upstream)
+            request.setLines(lines + lines_of(further) if further else lines)
+        else:
+            request.setHeaders((*_ALWAYS, *self._headers, *further))
         self._headers = ()
 
     def tick(self, now: float) -> None:

@@ -7,7 +7,7 @@ stay in memory, and all of them together are budgeted.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from antigravity_proxy.web.channel import GuardedChannel
 
 SERVER_NAME = b"antigravity-proxy"
+#: an enumeration's own attribute is ten times slower than a name
+_KEPT = BodyUse.KEPT
 #: answers that have no body, whatever their fields say (RFC 9110 6.4.1)
 _WITHOUT_BODY = frozenset({204, 304})
 _STATUS_LINES = {code: b"HTTP/1.1 %d %b\r\n" % (code, reason) for code, reason in RESPONSES.items()}
@@ -83,13 +85,17 @@ def _shown(name: bytes) -> bytes:
     return name.title()
 
 
-def head_of(code: int, fields: list[tuple[bytes, bytes]]) -> bytes:
-    """The head of an answer. Characters that would begin another line are removed from the values."""
-    first = _STATUS_LINES.get(code) or b"HTTP/1.1 %d Unknown\r\n" % code
-    lines = b"".join([b"%b: %b\r\n" % (_shown(name), value) for name, value in fields])
-    if lines.count(b"\r") != len(fields) or lines.count(b"\n") != len(fields):
+def _status_line(code: int) -> bytes:
+    return _STATUS_LINES.get(code) or b"HTTP/1.1 %d Unknown\r\n" % code
+
+
+def lines_of(fields: Collection[tuple[bytes, bytes]]) -> bytes:
+    """Fields as they are sent. Characters that would begin another line are removed from the values."""
+    rendered = [b"%b: %b\r\n" % (_shown(name), value) for name, value in fields]
+    lines = b"".join(rendered)
+    if lines.count(b"\r") != len(rendered) or lines.count(b"\n") != len(rendered):
         lines = b"".join([b"%b: %b\r\n" % (_shown(name), b" ".join(value.splitlines())) for name, value in fields])
-    return first + lines + b"\r\n"
+    return lines
 
 
 @implementer(IConsumer)
@@ -104,6 +110,7 @@ class GuardedRequest(Generic[A]):
         "_body",
         "_chunked",
         "_fields",
+        "_lines",
         "_reservation",
         "admission",
         "channel",
@@ -130,6 +137,7 @@ class GuardedRequest(Generic[A]):
         self._body: list[bytes] | None = None
         self._chunked = False
         self._fields: dict[bytes, tuple[bytes, ...]] = {}
+        self._lines = b""
         self._reservation: Reservation | None = None
 
     def __repr__(self) -> str:
@@ -183,10 +191,11 @@ class GuardedRequest(Generic[A]):
 
     def admit_again(self, reading: object, length: int) -> bool:
         """As ``admit``, with what that returned for the same head; False if the gate has to read it once more."""
-        if not self.channel.site.gate.admit_again(self, reading):
+        site = self.channel.site
+        if not site.gate.admit_again(self, reading):
             return False
-        if length:
-            self._reserve(self.admitted, length)
+        if length and self.admission is not None:
+            self._reserve(self.admission, length)
         return True
 
     def _reserve(self, admitted: A, length: int | None) -> None:
@@ -207,7 +216,7 @@ class GuardedRequest(Generic[A]):
 
     def receive_whole(self, content: bytes) -> None:
         """The whole body, of the length that was announced: there is nothing more to count."""
-        if self.admitted.body is BodyUse.KEPT:
+        if self.admission is not None and self.admission.body is _KEPT:
             self._body = [content]
 
     def take_body(self) -> bytes:
@@ -247,21 +256,22 @@ class GuardedRequest(Generic[A]):
             return
         rendered = channel.site.gate.render(self, errors.InternalError("Internal error of the proxy; see its log."))
         self.code = rendered.status
-        self._fields.clear()
+        self._fields, self._lines = {}, b""
         for name, value in ((b"server", SERVER_NAME), (b"x-content-type-options", b"nosniff"), *rendered.headers):
             self.setHeader(name, value)
         self.finish(rendered.body)
 
     def refusal(self, rendered: Rendered) -> bytes:
         """A whole answer, behind which the connection closes."""
-        fields = [
+        fields = (
             (b"server", SERVER_NAME),
             (b"content-length", b"%d" % len(rendered.body)),
             (b"connection", b"close"),
             *rendered.headers,
             *self.fields,
-        ]
-        return head_of(rendered.status, fields) + (b"" if self.method == b"HEAD" else rendered.body)
+        )
+        body = b"" if self.method == b"HEAD" else rendered.body
+        return b"%b%b\r\n%b" % (_status_line(rendered.status), lines_of(fields), body)
 
     def break_off(self) -> None:
         """Ends an answer that has begun, and can't be ended well: a truncated one must look truncated."""
@@ -281,27 +291,31 @@ class GuardedRequest(Generic[A]):
         for name, value in fields:
             mine[name] = (value,)
 
+    def setLines(self, lines: bytes) -> None:
+        """Further fields of the answer's head, as ``lines_of`` renders them; none that is set in another way."""
+        self._lines = lines
+
     @property
     def fields(self) -> tuple[tuple[bytes, bytes], ...]:
-        """The fields of the answer's head that are set so far."""
+        """The fields of the answer's head that are set so far, but for lines."""
         return tuple((name, value) for name, values in self._fields.items() for value in values)
 
-    def _start(self) -> bytes:
-        """Begins the answer: its head, with the framing of its body."""
-        channel = self.channel
-        fields = [(name, value) for name, values in self._fields.items() for value in values]
+    def _start(self, length: int | None = None) -> bytes:
+        """Begins the answer: its head, with the framing of its body. ``length`` in bytes, where that is known."""
+        channel, fields = self.channel, self._fields
+        lines = lines_of([(name, value) for name, values in fields.items() for value in values]) + self._lines
         self.startedWriting = True
-        if self.method == b"HEAD" or self.code in _WITHOUT_BODY or b"content-length" in self._fields:
+        if b"content-length" in fields or self.method == b"HEAD" or self.code in _WITHOUT_BODY:
             pass
+        elif length is not None:
+            lines += b"Content-Length: %d\r\n" % length
         elif self.minor == 1:
             self._chunked = True
-            fields.append((b"transfer-encoding", b"chunked"))
+            lines += b"Transfer-Encoding: chunked\r\n"
         else:
             channel.persistent = False  # the connection's end is the body's
-        fields.append((b"date", channel.site.date()))
-        if not channel.persistent:
-            fields.append((b"connection", b"close"))
-        return head_of(self.code, fields)
+        end = b"\r\n" if channel.persistent else b"Connection: close\r\n\r\n"
+        return b"%b%b%b%b" % (_status_line(self.code), lines, channel.site.date_line(), end)
 
     def write(self, data: bytes) -> None:
         """Sends a piece of the answer's body, its head before the first."""
@@ -318,22 +332,22 @@ class GuardedRequest(Generic[A]):
 
     def finish(self, data: bytes = b"") -> None:
         """Ends the answer, with a last piece of its body."""
-        if not self.channel.connected:
+        channel = self.channel
+        if not channel.connected:
             return
         if self.finished:
             raise RuntimeError("the answer has ended")
-        self.release_body()
-        head = b""
-        if not self.startedWriting:
-            if b"content-length" not in self._fields and self.code not in _WITHOUT_BODY and self.method != b"HEAD":
-                self._fields[b"content-length"] = (b"%d" % len(data),)
-            head = self._start()
-        last = head + self._framed(data) + (b"0\r\n\r\n" if self._chunked else b"")
+        if self._reservation is not None:
+            self.release_body()
+        head = b"" if self.startedWriting else self._start(len(data))
+        last = head + self._framed(data) if data else head
+        if self._chunked:
+            last += b"0\r\n\r\n"
         self.finished = True
         self.on_lost = None
         if last:
-            self.channel.send(last)
-        self.channel.request_done()
+            send(channel.transport, last)
+        channel.request_done()
 
     def _framed(self, data: bytes) -> bytes:
         if not data:
@@ -350,7 +364,7 @@ class GuardedRequest(Generic[A]):
         """
         self.release_body()
         self.requestHeaders = NO_FIELDS
-        self._fields = {}
+        self._fields, self._lines = {}, b""
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """The producer of the answer, which is slowed down by the client."""

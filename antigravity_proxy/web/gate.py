@@ -64,7 +64,7 @@ class Reading(Struct, frozen=True):
     agent: str
     cors: Fields
     owner: ClientKey | None
-    asks_model: bool
+    body: BodyUse
 
 
 ApiRequest = GuardedRequest[ApiAdmission]
@@ -126,7 +126,7 @@ class ApiGate:
             self._charge(admission, record, key, asks_model=asks_model)
             admission.holder = record.key or record.client
             if not any(name in headers for name in _OWN):
-                return Reading(self.keys, route, record.method, record.agent, cors, key, asks_model)
+                return Reading(self.keys, route, record.method, record.agent, cors, key, admission.body)
         return None
 
     def admit_again(self, request: ApiRequest, reading: Reading) -> bool:
@@ -138,13 +138,11 @@ class ApiGate:
         record.client = address_of(request.channel.peer, request.requestHeaders, self._trusted)
         record.agent = reading.agent
         record.trace = self._ledger.new_trace()
-        request.admission = admission = ApiAdmission(
-            route=route, id=identity, record=record, body=BodyUse.KEPT if reading.asks_model else BodyUse.IGNORED
-        )
+        request.admission = admission = ApiAdmission(route=route, id=identity, record=record, body=reading.body)
         if reading.cors:
             request.setHeaders(reading.cors)
         if reading.owner is not None:
-            self._charge(admission, record, reading.owner, asks_model=reading.asks_model)
+            self._charge(admission, record, reading.owner, asks_model=reading.body is BodyUse.KEPT)
         admission.holder = record.key or record.client
         return True
 

@@ -59,8 +59,8 @@ class KnownHeads:
         return None if known is None else (known, int(data[begin:stop]), data[end + 4 :])
 
     def keep(self, block: bytes, head: RequestHead, reading: object) -> None:
-        """Keeps a head that has passed, if it is a plain one. ``block`` is its text."""
-        found = _LENGTH.search(block)
+        """Keeps a head that has passed, if it is a plain one. ``block`` is its text; a reading of None is none."""
+        found = None if reading is None else _LENGTH.search(block)
         fields = head.fields
         if found is None or len(block) > LONGEST or len(fields) > MOST_FIELDS or head.target[:1] != b"/":
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -94,8 +95,10 @@ class Serving:
             await self._admit(admission.key, record, (call, *decoded.more), place)
         if call.stream:
             self._ledger.streams(record)
-        remember = partial(ConversationSignatures, context.signatures, record.key, call, route[0])
-        memory = remember() if place is None else await place(remember)
+        if place is None:
+            memory = ConversationSignatures(context.signatures, record.key, call, route[0])
+        else:
+            memory = await place(partial(ConversationSignatures, context.signatures, record.key, call, route[0]))
         stamp = Stamp(int(context.epoch()), self._hex, admission.id, context.epoch, memory.call_signed)
         new_answer = decoded.new_answer
         if not decoded.asks_upstream:
@@ -105,13 +108,14 @@ class Serving:
             return
         if context.signatures.is_shared:
             await memory.recall(call)
-        begin = partial(self._begin, decoded, memory, partial(new_answer, stamp), client, place)
-        generation = begin(route)
-        again = begin if others else None  # which keeps the prompt: only a chain needs it
+        begin = partial(new_answer, stamp)
+        generation = self._begin(decoded, memory, begin, client, place, route)
+        # which keeps the prompt: only a chain needs it
+        again = partial(self._begin, decoded, memory, begin, client, place) if others else None
         answer = generation.answer
         streamed = call.stream
         client.prepare(_headers(answer.content_type), answer.keepalive if streamed else None)
-        del decoded, call, answer, begin, memory, new_answer, stamp, remember, place
+        del decoded, call, answer, begin, memory, new_answer, stamp, place
         try:
             while True:
                 try:
@@ -145,10 +149,10 @@ class Serving:
         route: Route,
     ) -> Generation | FanOut:
         """What serves the request by one route."""
-        context, call, calls = self._context, decoded.call, (decoded.call, *decoded.more)
-        if len(calls) == 1 and call.choices == 1:
+        context, call = self._context, decoded.call
+        if not decoded.more and call.choices == 1:
             return Generation(context, call, route, memory, new_answer, client, place)
-        any_will_do = decoded.any_will_do
+        calls, any_will_do = (call, *decoded.more), decoded.any_will_do
         return FanOut(context, calls, route, memory, new_answer, client, any_will_do=any_will_do, place=place)
 
     async def count(self, admission: ApiAdmission, call: Call, client: AnsweredClient, place: Place = None) -> int:
@@ -222,6 +226,7 @@ def _count_tokens(record: Record, usage: Usage) -> None:
     record.tokens_cached, record.tokens_thinking = usage.cached_content_token_count, usage.thoughts_token_count
 
 
+@functools.lru_cache(maxsize=16)  # of the few types that answers have
 def _headers(content_type: bytes) -> tuple[tuple[bytes, bytes], ...]:
     return (
         (b"content-type", content_type),

@@ -57,7 +57,7 @@ class GuardedSite(server.Site, Generic[A]):
         self.turns = RoundRobin(ticker.clock)
         self.bodies = BodyBudget(max(BODIES_TOTAL, _LARGEST_BODIES * gate.max_body))
         self.heads = KnownHeads()
-        self._dated, self._date = -1, b""
+        self._dated, self._date_line = -1, b""
         self._faults = Bucket(_FAULT_RATE, _FAULT_BURST)
         self._max_connections = max_connections
         self._max_per_address = max_per_address
@@ -77,12 +77,12 @@ class GuardedSite(server.Site, Generic[A]):
             return None
         return GuardedChannel(self, host, address, sheds=above >= 0)
 
-    def date(self) -> bytes:
-        """The Date of an answer that begins now (RFC 9110 6.6.1)."""
+    def date_line(self) -> bytes:
+        """The Date of an answer that begins now, as a line of its head (RFC 9110 6.6.1)."""
         second = int(self.ticker.clock.seconds())
         if second != self._dated:
-            self._dated, self._date = second, http.datetimeToString()
-        return self._date
+            self._dated, self._date_line = second, b"Date: %b\r\n" % http.datetimeToString()
+        return self._date_line
 
     def channel_made(self, channel: GuardedChannel) -> None:
         """A connection was made."""

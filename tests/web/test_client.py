@@ -30,6 +30,10 @@ class Request:
     def setHeaders(self, fields: tuple[tuple[bytes, bytes], ...]) -> None:
         self.headers |= dict(fields)
 
+    def setLines(self, lines: bytes) -> None:
+        pairs = (line.split(b": ", 1) for line in lines.splitlines())
+        self.headers |= {name.lower(): value for name, value in pairs}
+
     def setResponseCode(self, code: int) -> None:
         self.code = code
 
