@@ -15,13 +15,15 @@ LOOKS_PRIVATE = (
 class Secret:
     """Text that hides itself in ``repr``, ``str``, logs and tracebacks; only ``reveal`` gives it out.
 
-    Equal secrets are equal and hash alike. An empty one is false.
+    Equal secrets are equal and hash alike. An empty one is false. ``sent`` is for whoever sends it again and again: the
+    header's name, and the whole field as it was made of the value.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_value", "sent")
 
     def __init__(self, value: str) -> None:
         self._value = value
+        self.sent: tuple[bytes, SecretBytes] | None = None
 
     def reveal(self) -> str:
         """The value itself: for the one place that sends or compares it."""

@@ -18,7 +18,8 @@ from antigravity_proxy.canonical.chunk import Chunk
 from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.canonical.models import Model
 from antigravity_proxy.canonical.verdict import Cause, Failure, Verdict
-from antigravity_proxy.secret import Secret
+from antigravity_proxy.http1.fields import field
+from antigravity_proxy.secret import Secret, SecretBytes
 
 
 class Quirk(Enum):
@@ -111,12 +112,12 @@ class Access(Struct, frozen=True):
 class UpstreamRequest(Struct, frozen=True):
     """The request to send: a POST of ``body`` (JSON) to ``url``.
 
-    ``headers`` are the wire's own, such as its authorization. ``silence``: the least patience with an upstream that
-    says nothing, in seconds.
+    ``fields`` are the wire's own headers, such as its authorization, each as `carried` makes it. ``silence``: the least
+    patience with an upstream that says nothing, in seconds.
     """
 
     url: bytes
-    headers: tuple[tuple[bytes, Secret], ...]
+    fields: SecretBytes
     body: bytes
     silence: float = 0.0
 
@@ -124,9 +125,21 @@ class UpstreamRequest(Struct, frozen=True):
         return f"<UpstreamRequest {self.url!r} {len(self.body)} bytes>"
 
 
-def bearer(token: Secret) -> tuple[bytes, Secret]:
+def bearer(token: Secret) -> SecretBytes:
     """The header of a bearer token (RFC 6750 2.1)."""
-    return b"Authorization", Secret(f"Bearer {token.reveal()}")
+    return carried(b"Authorization", token, "Bearer ")
+
+
+def carried(name: bytes, secret: Secret, scheme: str = "") -> SecretBytes:
+    """The header that carries a secret behind a ``scheme``, as `http1.fields.field` makes it; kept with the secret.
+
+    A name has one scheme. Raises ValueError for a secret that no header can carry.
+    """
+    sent = secret.sent
+    if sent is None or sent[0] != name:
+        value = (scheme + secret.reveal()).encode("latin-1")
+        sent = secret.sent = (name, SecretBytes(field(name, value)))
+    return sent[1]
 
 
 class Prepared(Protocol):

@@ -65,7 +65,7 @@ class _Generate(GenerateContent):
         """As Prepared's."""
         content = self.content
         body = envelope(content, access.project, "agent-" + self.new_uuid(), self.product)
-        return UpstreamRequest(access.base + content.method, (bearer(access.token),), body, content.silence)
+        return UpstreamRequest(access.base + content.method, bearer(access.token), body, content.silence)
 
 
 class _CountTokens(CountTokens):
@@ -79,7 +79,7 @@ class _CountTokens(CountTokens):
 
     def request(self, access: Access) -> UpstreamRequest:
         """As Count's."""
-        return UpstreamRequest(access.base + COUNT_TOKENS, (bearer(access.token),), self._body)
+        return UpstreamRequest(access.base + COUNT_TOKENS, bearer(access.token), self._body)
 
     def read(self, answer: bytes) -> int:
         """As Count's."""

@@ -13,7 +13,7 @@ from msgspec import Raw
 from antigravity_proxy.canonical.call import Call
 from antigravity_proxy.canonical.embedding import EmbeddingCall, Vectors
 from antigravity_proxy.canonical.models import Model
-from antigravity_proxy.canonical.wire import Access, Count, Fix, Prepared, UpstreamRequest
+from antigravity_proxy.canonical.wire import Access, Count, Fix, Prepared, UpstreamRequest, carried
 from antigravity_proxy.geminiapi import decision_table
 from antigravity_proxy.generatecontent import embedding, request
 from antigravity_proxy.generatecontent.wire import COUNT_TOKENS, CountTokens, GenerateContent, OfficialWire
@@ -24,7 +24,7 @@ _MODELS = b"/v1beta/models/"
 def _call(access: Access, model: str, method: bytes, body: bytes, silence: float = 0.0) -> UpstreamRequest:
     """A call of a model's method. The key is in a header, never in the URL, and the only credential."""
     url = access.base.rstrip(b"/") + _MODELS + quote(model, safe="").encode() + method
-    return UpstreamRequest(url, ((b"x-goog-api-key", access.token),), body, silence)
+    return UpstreamRequest(url, carried(b"x-goog-api-key", access.token), body, silence)
 
 
 class GeminiApi(OfficialWire):

@@ -6,6 +6,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 
+def field(name: bytes, value: bytes) -> bytes:
+    """A field as it is sent, behind the line before it. Raises ValueError where it would begin a line of its own."""
+    if b"\n" in value or b"\r" in value:
+        raise ValueError("a header holds a line end")
+    return b"\r\n" + name + b": " + value
+
+
 class HeaderFields(Protocol):
     """Queries on a request's fields, here or in ``twisted.web.http_headers.Headers``. Lower-case names."""
 

@@ -10,6 +10,7 @@ from antigravity_proxy.accounts.state import AccountState
 from antigravity_proxy.canonical.grant import RefreshRejected, StaticKey
 from antigravity_proxy.canonical.verdict import Cause, Failure, Step, Verdict
 from antigravity_proxy.canonical.wire import Access, EventTooLargeError, UpstreamErrorEvent, UpstreamRequest
+from antigravity_proxy.http1.fields import field
 from antigravity_proxy.http1.parser import ResponseHead
 from antigravity_proxy.relay.context import Client, ClientGone, RelayContext
 from antigravity_proxy.relay.reader import AnswerReader, ModelFailed, NoticeSent
@@ -49,14 +50,14 @@ async def post(
         egress = context.egresses.of(lease.state.credential)
     except NoWayOut as e:
         raise _no_way_out(upstream) from e
-    headers = egress.headers(request.url, request.headers)
+    head = egress.head(b"POST", request.url, request.fields)
     if lease.traceparent:
-        headers = (*headers, (b"traceparent", lease.traceparent))
+        head += field(b"traceparent", lease.traceparent)
     is_second = False
     while True:
         exchange = egress.exchange(request.silence)
         try:
-            response = await exchange.open(b"POST", request.url, headers, request.body)
+            response = await exchange.open(request.url, head, request.body)
             break
         except Stale as e:
             if is_second or client.gone:

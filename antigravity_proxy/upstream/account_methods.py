@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -55,7 +55,7 @@ class AccountMethods:
         return await self._ask(b"GET", self._bases[0] + b"/" + name.encode("ascii"), None)
 
     async def _ask(self, verb: bytes, url: bytes, body: bytes | None) -> dict[str, Any]:
-        answer = await answer_of(self._clock, self._egress, verb, url, (bearer(self._token),), body)
+        answer = await answer_of(self._clock, self._egress, verb, url, bearer(self._token), body)
         if not isinstance(answer, dict):
             raise AccountMethodFailed("upstream's answer is not an object")
         return answer
@@ -66,16 +66,15 @@ async def answer_of(
     egress: Egress,
     verb: bytes,
     url: bytes,
-    own: Iterable[tuple[bytes, Secret]],
+    own: bytes,
     body: bytes | None,
 ) -> object:
-    """The JSON value that upstream answers a method with, with the ``own`` headers. Raises AccountMethodFailed."""
+    """The JSON value that upstream answers a method with; ``own`` as for `Egress.head`. Raises AccountMethodFailed."""
     async with egress.calls:
         exchange = egress.exchange()
         cut = clock.callLater(ACCOUNT_METHOD_SECONDS, exchange.abort)
         try:
-            headers = egress.headers(url, own, b"application/json")
-            response = await exchange.open(verb, url, headers, body)
+            response = await exchange.open(url, egress.head(verb, url, own, b"application/json"), body)
             text = await exchange.read(ACCOUNT_METHOD_BODY)
         except ExchangeError as e:
             exchange.abort()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
 from twisted.web.client import HTTPConnectionPool
 
 from antigravity_proxy.canonical.credential import Credential
+from antigravity_proxy.http1.fields import field
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.limits import (
     ACCOUNT_CALLS_AT_ONCE,
@@ -23,7 +24,7 @@ from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.bounded_agent import bounded_agent
 from antigravity_proxy.upstream.connections import Connections
 from antigravity_proxy.upstream.endpoints import KeptEndpoints
-from antigravity_proxy.upstream.exchange import Exchange, HeaderList, NoWayOut, host_header
+from antigravity_proxy.upstream.exchange import Exchange, NoWayOut, head_for
 
 
 class Egress:
@@ -36,7 +37,8 @@ class Egress:
     def __init__(self, ticker: Ticker, endpoints: KeptEndpoints, user_agent: str, silence: float) -> None:
         self._ticker = ticker
         self._silence = silence
-        self._user_agent = user_agent.encode("latin-1")
+        self._user_agent = field(b"User-Agent", user_agent.encode("latin-1"))
+        self._for_stream = self._told(b"text/event-stream")
         self.endpoints = endpoints
         self._connections = Connections(ticker, endpoints)
         self.calls = DeferredSemaphore(ACCOUNT_CALLS_AT_ONCE)
@@ -51,21 +53,17 @@ class Egress:
         """A new exchange on this way, at least as patient as ``silence``."""
         return Exchange(self._ticker, self._connections, max(self._silence, silence))
 
-    def headers(
-        self, url: bytes, own: Iterable[tuple[bytes, Secret]], accept: bytes = b"text/event-stream"
-    ) -> HeaderList:
-        """The headers of a request to upstream (upstream.md 2): who we are, honestly, and nothing more.
+    def head(self, method: bytes, url: bytes, own: bytes, accept: bytes = b"") -> bytes:
+        """The head of a request to upstream (upstream.md 2), up to its last field: who we are, honestly, and no more.
 
-        ``own`` are those of the upstream's wire, such as its authorization.
+        ``own`` are the headers of the upstream's wire, such as its authorization. ``accept``: what is wanted; empty: a
+        stream. Raises ValueError for a URL that holds a line end.
         """
-        return (
-            (b"Host", host_header(url)),
-            *[(name, value.reveal().encode("latin-1")) for name, value in own],
-            (b"Content-Type", b"application/json"),
-            (b"Accept", accept),
-            (b"Accept-Encoding", b"identity"),
-            (b"User-Agent", self._user_agent),
-        )
+        return head_for(method, url) + own + (self._told(accept) if accept else self._for_stream)
+
+    def _told(self, accept: bytes) -> bytes:
+        said = field(b"Content-Type", b"application/json") + field(b"Accept", accept)
+        return said + field(b"Accept-Encoding", b"identity") + self._user_agent
 
     def forget_idle(self) -> Deferred[Any]:
         """Closes the idle connections: one of them proved dead, and they are of an age."""

@@ -16,16 +16,14 @@ from twisted.web.client import URI
 from zope.interface import implementer
 
 from antigravity_proxy.coroutines import Pending
+from antigravity_proxy.http1.fields import field
 from antigravity_proxy.http1.parser import ResponseHead
 from antigravity_proxy.ticker import Ticker
-from antigravity_proxy.upstream.connection import Connection
+from antigravity_proxy.upstream.connection import Connection, Origin
 from antigravity_proxy.upstream.connections import Connections
 from antigravity_proxy.upstream.tunnel import TunnelRefused
 
-#: names and values, as they are sent
-HeaderList = tuple[tuple[bytes, bytes], ...]
-
-
+_END = b"\r\n\r\n"
 #: whose errors mean a failed handshake: then upstream has received nothing
 _TLS_MODULES = ("OpenSSL", "service_identity")
 
@@ -59,31 +57,27 @@ class TooLarge(ExchangeError):
 
 
 @functools.lru_cache(maxsize=64)
-def _parsed(url: bytes) -> tuple[URI, bytes]:
+def _parsed(url: bytes) -> tuple[URI, Origin, bytes]:
     parsed = URI.fromBytes(url)
-    return parsed, parsed.originForm
+    return parsed, (parsed.scheme, parsed.host, parsed.port), parsed.originForm
 
 
 @functools.lru_cache(maxsize=64)
 def host_header(url: bytes) -> bytes:
     """The ``Host`` for a URL: without the port where that is the scheme's own (RFC 9110 7.2)."""
-    parsed, _ = _parsed(url)
+    parsed, _, _ = _parsed(url)
     usual = {b"http": 80, b"https": 443}.get(parsed.scheme)
     host: bytes = parsed.netloc if usual != parsed.port else parsed.host
     return host
 
 
-def _request_head(method: bytes, target: bytes, headers: HeaderList, body: bytes | None) -> bytes:
-    """The head of a request. Raises ValueError where a header would begin a line of its own."""
-    lines = [method + b" " + target + b" HTTP/1.1"]
-    for name, value in headers:
-        lines.append(name + b": " + value)
-    if body is not None:
-        lines.append(b"Content-Length: %d" % len(body))
-    head = b"\r\n".join(lines)
-    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
-        raise ValueError("a header holds a line end")
-    return head + b"\r\n\r\n"
+@functools.lru_cache(maxsize=64)
+def head_for(method: bytes, url: bytes) -> bytes:
+    """The beginning of a request's head, up to ``Host``. Raises ValueError for a URL that holds a line end."""
+    if b"\n" in url or b"\r" in url:
+        raise ValueError("a URL holds a line end")
+    _, _, target = _parsed(url)
+    return method + b" " + target + b" HTTP/1.1" + field(b"Host", host_header(url))
 
 
 class Receiver(Protocol):
@@ -134,16 +128,16 @@ class Exchange:
     def __repr__(self) -> str:
         return f"<Exchange {self._connection!r}{' late' if self._late else ''}>"
 
-    def open(self, method: bytes, url: bytes, headers: HeaderList, body: bytes | None) -> Awaitable[ResponseHead]:
+    def open(self, url: bytes, head: bytes, body: bytes | None) -> Awaitable[ResponseHead]:
         """Sends the request; what is returned comes to its end when the answer's head is there.
 
-        It fails with Unreachable, Stale, Broken, Silent; ValueError is raised at once for a header that holds a line
-        end. Being cancelled drops the connection.
+        ``head`` is the request's, up to its last field but Content-Length. It fails with Unreachable, Stale, Broken,
+        Silent. Being cancelled drops the connection.
         """
-        uri, target = _parsed(url)
-        head = _request_head(method, target, headers, body)
+        uri, origin, _ = _parsed(url)
+        head = head + _END if body is None else b"%b\r\nContent-Length: %d\r\n\r\n" % (head, len(body))
         self.listen()
-        connection = self._connections.take((uri.scheme, uri.host, uri.port))
+        connection = self._connections.take(origin)
         if connection is None:
             return self._open_new(uri, head, body)
         return self._send(connection, head, body)

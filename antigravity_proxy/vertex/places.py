@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from antigravity_proxy.canonical.wire import Access, UpstreamRequest, bearer
-from antigravity_proxy.secret import Secret
+from antigravity_proxy.canonical.wire import Access, UpstreamRequest, bearer, carried
+from antigravity_proxy.http1.fields import field
+from antigravity_proxy.secret import SecretBytes
 
 _HOST = "aiplatform.googleapis.com"
 #: locations of several regions; their hosts are of another form than a region's
@@ -31,18 +32,22 @@ def call(
     body: bytes,
     *,
     silence: float = 0.0,
-    headers: tuple[tuple[bytes, Secret], ...] = (),
+    fields: bytes = b"",
 ) -> UpstreamRequest:
-    """A call of a model's method, such as ``:generateContent``. A key is in a header, never in the URL."""
+    """A call of a model's method, such as ``:generateContent``. A key is in a header, never in the URL.
+
+    ``fields`` are further headers.
+    """
     base = access.base.decode().rstrip("/") or f"https://{host(access.location)}"
     path = f"/{_VERSIONS[publisher]}"
     if not access.is_key:
         path += f"/projects/{quote(access.project or '-', safe=':')}/locations/{access.location or 'global'}"
     path += f"/publishers/{publisher}/models/{quote(model, safe='@')}"
     if access.is_key:
-        own: tuple[tuple[bytes, Secret], ...] = ((b"x-goog-api-key", access.token),)
+        own = carried(b"x-goog-api-key", access.token)
     else:
-        own = (bearer(access.token),)
+        own = bearer(access.token)
         if access.quota_project:
-            own = (*own, (b"x-goog-user-project", Secret(access.quota_project)))
-    return UpstreamRequest((base + path).encode("ascii") + method, (*own, *headers), body, silence)
+            fields = field(b"x-goog-user-project", access.quota_project.encode("latin-1")) + fields
+    own = SecretBytes(own + fields) if fields else own
+    return UpstreamRequest((base + path).encode("ascii") + method, own, body, silence)

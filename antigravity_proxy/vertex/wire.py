@@ -16,11 +16,11 @@ from antigravity_proxy.canonical.wire import Access, Count, EventReader, Fix, Pr
 from antigravity_proxy.generatecontent import request as gemini
 from antigravity_proxy.generatecontent.embedding import read as read_vectors
 from antigravity_proxy.generatecontent.wire import COUNT_TOKENS, CountTokens, GenerateContent, OfficialWire
+from antigravity_proxy.http1.fields import field
 from antigravity_proxy.messages import events as message_events
 from antigravity_proxy.messages import failure as anthropics
 from antigravity_proxy.messages import manners
 from antigravity_proxy.messages import request as claude
-from antigravity_proxy.secret import Secret
 from antigravity_proxy.vertex import decision_table, embedding, places
 
 #: what ``:countTokens`` takes of a request, flat
@@ -94,8 +94,8 @@ class _Message(Struct):
     def request(self, access: Access) -> UpstreamRequest:
         """As Prepared's."""
         message = self.message
-        betas = ((b"anthropic-beta", Secret(message.betas)),) if message.betas else ()
-        return places.call(access, "anthropic", message.model.id, b":streamRawPredict", message.body, headers=betas)
+        betas = field(b"anthropic-beta", message.betas.encode("latin-1")) if message.betas else b""
+        return places.call(access, "anthropic", message.model.id, b":streamRawPredict", message.body, fields=betas)
 
     def events(self) -> EventReader:
         """As Prepared's."""

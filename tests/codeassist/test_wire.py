@@ -39,7 +39,7 @@ def test_a_call_is_sent_streamed_in_the_envelope() -> None:
     assert sent.url == b"https://h/v1internal:streamGenerateContent?alt=sse"
     assert (body["project"], body["requestId"], body["requestType"]) == ("p-1", "agent-uuid", "agent")
     assert body["request"]["sessionId"] == "-7"
-    assert [(name, value.reveal()) for name, value in sent.headers] == [(b"Authorization", "Bearer ya29.token")]
+    assert sent.fields == b"\r\nAuthorization: Bearer ya29.token"
     assert sent.silence == 0.0
     assert "ya29" not in repr(sent)
     assert "Hello" not in repr(sent)

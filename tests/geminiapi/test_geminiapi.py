@@ -33,7 +33,7 @@ def test_a_stream_is_asked_for_with_the_key_in_a_header_alone() -> None:
     assert sent.url == (
         b"https://generativelanguage.googleapis.com/v1beta/models/gemini-3.8-flash:streamGenerateContent?alt=sse"
     )
-    assert sent.headers == ((b"x-goog-api-key", Secret("AIza-key")),)
+    assert sent.fields == b"\r\nx-goog-api-key: AIza-key"
     assert "sessionId" not in json.loads(sent.body)
     assert (prepared.model, prepared.opening) == (FLASH, "-7")
     assert prepared.restorer() is None  # nothing was changed

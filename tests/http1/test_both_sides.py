@@ -26,7 +26,7 @@ from antigravity_proxy.http1.parser import ChunkedBody, LengthBody
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.connection import Connection, Origin
 from antigravity_proxy.upstream.connections import Connections
-from antigravity_proxy.upstream.exchange import Exchange
+from antigravity_proxy.upstream.exchange import Exchange, head_for
 from antigravity_proxy.web.edge import GuardedRequest
 
 REQUESTS = 4
@@ -105,7 +105,7 @@ class Passing(Resource):
         return NOT_DONE_YET
 
     async def _serve(self, request: GuardedRequest[Any], exchange: Exchange) -> None:
-        await exchange.open(b"POST", b"http://h/x", ((b"Host", b"h"),), request.take_body())
+        await exchange.open(b"http://h/x", head_for(b"POST", b"http://h/x"), request.take_body())
         if (ending := exchange.pipe(_Writing(request), request)) is not None:
             await ending
         request.finish()

@@ -32,7 +32,7 @@ def test_the_longer_patience_counts(setting: float, least: float, patience: int)
     endpoints: Any = Deaf()
     egress = Egress(Ticker(clock), endpoints, "agent", setting)
     ended: list[Any] = []
-    opening = egress.exchange(least).open(b"POST", b"https://upstream.invalid/", (), b"")
+    opening = egress.exchange(least).open(b"https://upstream.invalid/", b"POST / HTTP/1.1", b"")
     Deferred.fromCoroutine(opening).addBoth(ended.append)
     clock.pump([1.0] * (patience - 2))
     assert not ended

@@ -89,11 +89,11 @@ async def verify(tmp_path: Path, host: str, trusted: bool, works: bool, through:
     exchange = egress.exchange()
     try:
         if works:
-            await exchange.open(b"GET", url, egress.headers(url, (bearer(Secret("x")),)), None)
+            await exchange.open(url, egress.head(b"GET", url, bearer(Secret("x"))), None)
             assert await exchange.read(99) == b"hello"
         else:
             with pytest.raises(Unreachable):
-                await exchange.open(b"GET", url, egress.headers(url, (bearer(Secret("x")),)), None)
+                await exchange.open(url, egress.head(b"GET", url, bearer(Secret("x"))), None)
     finally:
         await egress.forget_idle()
         ticker.stop()
@@ -128,7 +128,7 @@ async def test_a_session_is_resumed(tmp_path: Path) -> None:
     url = b"https://localhost:%d/" % port.getHost().port
     for _ in range(3):
         exchange = egress.exchange()
-        await exchange.open(b"GET", url, egress.headers(url, (bearer(Secret("x")),)), None)
+        await exchange.open(url, egress.head(b"GET", url, bearer(Secret("x"))), None)
         assert await exchange.read(99) == b"hello"
         await egress.forget_idle()
     assert resumed == [False, True, True]

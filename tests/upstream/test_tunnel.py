@@ -207,7 +207,7 @@ async def test_an_exchange_through_a_proxy_keeps_its_connection(scheme: str, scr
     url = b"http://127.0.0.1:1/v1internal:loadCodeAssist"
     for _ in range(2):
         exchange = egress.exchange()
-        response = await exchange.open(b"POST", url, egress.headers(url, (bearer(Secret("ya29.x")),)), b"{}")
+        response = await exchange.open(url, egress.head(b"POST", url, bearer(Secret("ya29.x"))), b"{}")
         assert response.code == 200
         assert b"simulated-project" in await exchange.read(9999)
     assert len(made) == 1
@@ -229,9 +229,7 @@ async def test_a_proxy_that_refuses_is_an_unreachable_upstream() -> None:
     ticker = Ticker(reactor)
     egress = Egress(ticker, KeptEndpoints(reactor, connect_timeout=5, proxy=address), "ua", 5)
     with pytest.raises(Unreachable):
-        await egress.exchange().open(
-            b"GET", b"http://h.example/", egress.headers(b"http://h/", (bearer(Secret("x")),)), None
-        )
+        await egress.exchange().open(b"http://h.example/", egress.head(b"GET", b"http://h/", bearer(Secret("x"))), None)
     ticker.stop()
     await port.stopListening()
 
