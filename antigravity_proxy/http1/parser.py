@@ -20,13 +20,20 @@ MAX_CHUNK_LINE = 256
 #: a trailer section, in bytes
 MAX_TRAILERS = 16 << 10
 
-_TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
 _END = b"\r\n\r\n"
 #: characters that may not occur in a head, once its lines are split: controls but HTAB (RFC 9110 5.5)
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: .*)?")
-_REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])")
+_CONTROLS = rb"\x00-\x08\x0a-\x1f\x7f"
+_CONTROL = re.compile(rb"[%b]" % _CONTROLS)
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_NAME = re.compile(rb"%b+:" % _TOKEN)
+_LINE = rb"%b++:[^%b]*+" % (_TOKEN, _CONTROLS)
+_FIELD_LINE = re.compile(_LINE)
+_FIELD_LINES = rb"((?:\r\n%b)*+)" % _LINE
+#: a whole head; one that does not match is malformed
+_RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^%b]*+)?+%b" % (_CONTROLS, _FIELD_LINES))
+_REQUEST_LINE = re.compile(rb"(%b{1,32}) ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])" % _TOKEN)
+_REQUEST = re.compile(rb"%b%b" % (_REQUEST_LINE.pattern, _FIELD_LINES))
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)")
 #: enough for any length that a body may have; more digits are refused before they are read as a number
 _MAX_LENGTH_DIGITS = 15
@@ -123,18 +130,23 @@ class HeadReader:
 
 def response_head(block: bytes) -> ResponseHead:
     """Reads a response's head, as HeadReader gives it. Raises Malformed."""
-    first, *lines = block.split(b"\r\n")
-    found = _STATUS_LINE.fullmatch(first)
-    if found is None or _CONTROL.search(first):
-        raise Malformed("the status line is malformed")
-    return ResponseHead(int(found[1]), _fields(lines), code=int(found[2]))
+    found = _RESPONSE.fullmatch(block)
+    if found is None:
+        first, _, rest = block.partition(b"\r\n")
+        raise _malformed(rest) if _RESPONSE.fullmatch(first) else Malformed("the status line is malformed")
+    minor, code, lines = found.groups()
+    return ResponseHead(int(minor), _fields(lines), code=int(code))
 
 
 def request_head(block: bytes) -> RequestHead:
     """Reads a request's head, as HeadReader gives it. Raises Malformed."""
-    first, *lines = block.split(b"\r\n")
-    method, target, minor = request_line(first)
-    return RequestHead(minor, _fields(lines), method=method, target=target)
+    found = _REQUEST.fullmatch(block)
+    if found is None:
+        first, _, rest = block.partition(b"\r\n")
+        request_line(first)
+        raise _malformed(rest)
+    method, target, minor, lines = found.groups()
+    return RequestHead(int(minor), _fields(lines), method=method, target=target)
 
 
 def request_line(line: bytes) -> tuple[bytes, bytes, int]:
@@ -145,21 +157,23 @@ def request_line(line: bytes) -> tuple[bytes, bytes, int]:
     return found[1], found[2], int(found[3])
 
 
-def _fields(lines: list[bytes]) -> ReceivedFields:
+def _malformed(lines: bytes) -> Malformed:
+    """What is wrong with lines of fields of which one is malformed; the first such counts."""
+    wrong = next(line for line in lines.split(b"\r\n") if _FIELD_LINE.fullmatch(line) is None)
+    value = "a field's value holds a control character"
+    return Malformed(value if _NAME.match(wrong) else "a field's name is malformed")  # a folded line too
+
+
+def _fields(lines: bytes) -> ReceivedFields:
+    """Well-formed lines of fields, with a CRLF before each."""
     fields = ReceivedFields()
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        if not colon or not name or name.translate(None, _TOKEN):
-            raise Malformed("a field's name is malformed")  # a folded line too
-        value = value.strip(b" \t")
-        if _CONTROL.search(value):
-            raise Malformed("a field's value holds a control character")
+    for line in lines.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
         name = name.lower()
-        known = fields.get(name)
-        if known is None:
-            fields[name] = [value]
+        if name in fields:
+            fields[name].append(value.strip(b" \t"))
         else:
-            known.append(value)
+            fields[name] = [value.strip(b" \t")]
     return fields
 
 
@@ -354,7 +368,8 @@ class ChunkedBody:
             self._at = _DATA if self._left else _TRAILERS
         elif line:
             self._trailers += len(line) + 2
-            _fields([line])
+            if _FIELD_LINE.fullmatch(line) is None:
+                raise _malformed(line)
         else:
             self.done = True
         return stop + 2

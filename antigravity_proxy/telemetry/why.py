@@ -7,19 +7,43 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from antigravity_proxy.accounts import standing
-from antigravity_proxy.telemetry.record import Record
+from antigravity_proxy.accounts.standing import Board
+from antigravity_proxy.telemetry.record import Attempt, Record
 
 #: requests that are remembered, and bytes that they may hold, about
 MOST, MOST_BYTES = 4000, 16 << 20
-#: bytes of a record and of an attempt, about
-_RECORD, _ATTEMPT = 900, 300
+#: bytes of what is kept of a request besides its text, about
+_KEPT = 400
+
+
+class _Told(Struct, array_like=True):
+    """A record, as far as it is told."""
+
+    duration: float
+    dialect: str
+    operation: str
+    asked: str
+    model: str
+    key: str
+    status: int
+    error: str
+    upstream: str
+    attempts: list[Attempt]
+
+
+_written = msgspec.msgpack.Encoder().encode
+_read = msgspec.msgpack.Decoder(_Told).decode
 
 
 class _Kept(Struct, gc=False):
-    record: Record
+    """``told`` is written: objects that nobody may ever ask for would cost every request more."""
+
+    told: bytes
+    boards: tuple[Board, ...]
     ended: float
     size: int
 
@@ -39,15 +63,28 @@ class WhyLog:
         """Remembers a request that asked for something; of two with the same id the later."""
         if record.refused or record.method != "POST":
             return
-        size = _RECORD + _ATTEMPT * len(record.attempts) + len(record.asked) + len(record.id)
-        boards = record.boards
+        told = _written(
+            (
+                record.duration,
+                record.dialect,
+                record.operation,
+                record.asked[:_LONGEST],
+                record.model,
+                record.key,
+                record.status,
+                record.error,
+                record.upstream,
+                record.attempts,
+            )
+        )
+        kept, identity, boards = self._kept, record.id, record.boards
+        size = _KEPT + len(told) + len(identity)
         if boards and not boards[0].told:  # its bytes count once, with the first request that it served
             boards[0].told = True
             size += standing.MOST_BYTES
-        kept, identity = self._kept, record.id
         if identity in kept:
             self.size -= kept.pop(identity).size
-        kept[identity] = _Kept(record, self._epoch(), size)
+        kept[identity] = _Kept(told, boards, self._epoch(), size)
         self.size += size
         while len(kept) > MOST or self.size > MOST_BYTES:
             self.size -= kept.popitem(last=False)[1].size
@@ -57,20 +94,20 @@ class WhyLog:
         kept = self._kept.get(identity)
         if kept is None:
             return None
-        record, began = kept.record, kept.ended - kept.record.duration
-        tried = {attempt.account for attempt in record.attempts}
+        told = _read(kept.told)
+        tried = {attempt.account for attempt in told.attempts}
         return {
-            "id": record.id,
-            "began": _utc(began),
-            "seconds": round(record.duration, 3),
-            "dialect": record.dialect,
-            "operation": record.operation,
-            "asked": record.asked[:_LONGEST],
-            "model": record.model,
-            "key": record.key,
-            "status": record.status,
-            "error": record.error,
-            "upstream": record.upstream,
+            "id": identity,
+            "began": _utc(kept.ended - told.duration),
+            "seconds": round(told.duration, 3),
+            "dialect": told.dialect,
+            "operation": told.operation,
+            "asked": told.asked,
+            "model": told.model,
+            "key": told.key,
+            "status": told.status,
+            "error": told.error,
+            "upstream": told.upstream,
             "attempts": [
                 {
                     "account": attempt.account,
@@ -80,7 +117,7 @@ class WhyLog:
                     "outcome": attempt.reason or "served",
                     "status": attempt.status,
                 }
-                for attempt in record.attempts
+                for attempt in told.attempts
             ],
             "standings": [
                 {
@@ -100,7 +137,7 @@ class WhyLog:
                         for line in board.lines
                     ],
                 }
-                for board in record.boards
+                for board in kept.boards
             ],
         }
 

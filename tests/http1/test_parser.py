@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from itertools import pairwise
 
@@ -279,3 +280,67 @@ def test_how_a_request_is_framed() -> None:
             framed(*wrong)
     with pytest.raises(Malformed):
         framed(b"Host: h", b"Transfer-Encoding: chunked", minor=0)
+
+
+_TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_CONTROLS = bytes({*range(32), 127} - {9})
+
+
+def line_by_line(block: bytes) -> tuple[tuple[bytes, ...], dict[bytes, list[bytes]]] | str:
+    """A head as the RFC tells it, without any pattern for the fields: its first line and they, or what is wrong."""
+    first, *lines = block.split(b"\r\n")
+    if found := re.fullmatch(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: .*)?", first):
+        if set(first) & set(_CONTROLS):
+            return "the status line is malformed"
+    elif not (found := re.fullmatch(rb"([^ ]{1,32}) ([^ ]+) HTTP/1\.([01])", first)) or (
+        found[1].translate(None, _TOKEN) or set(found[2]) & {*_CONTROLS, 9}
+    ):
+        return "the status line is malformed" if first.startswith(b"HTTP/") else "the request line is malformed"
+    fields: dict[bytes, list[bytes]] = {}
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon or not name or name.translate(None, _TOKEN):
+            return "a field's name is malformed"
+        if set(value) & set(_CONTROLS):
+            return "a field's value holds a control character"
+        fields.setdefault(name.lower(), []).append(value.strip(b" \t"))
+    return found.groups(), fields
+
+
+def whole(block: bytes) -> tuple[tuple[bytes, ...], dict[bytes, list[bytes]]] | str:
+    try:
+        if block.startswith(b"HTTP/"):
+            answer = response_head(block)
+            return (b"%d" % answer.minor, b"%d" % answer.code), answer.fields
+        asked = request_head(block)
+        return (asked.method, asked.target, b"%d" % asked.minor), asked.fields
+    except Malformed as e:
+        return str(e)
+
+
+_text = st.text(alphabet=st.sampled_from("aA:-~ \t\r\n\0\x7f\xe9(,"), max_size=8).map(
+    lambda text: text.encode("latin-1")
+)
+_field = st.one_of(
+    _text,
+    st.builds(lambda name, value: name + b": " + value, st.sampled_from([b"a", b"A", b"B-c", b"", b"a b"]), _text),
+)
+_first = st.sampled_from(
+    [
+        *(
+            b"HTTP/1.1 200",
+            b"HTTP/1.0 404 ",
+            b"HTTP/1.1 200 O\tK",
+            b"HTTP/1.1 200 O\nK",
+            b"HTTP/1.1 099",
+            b"HTTP/2 200",
+        ),
+        *(b"GET / HTTP/1.1", b"GET /\xe9 HTTP/1.0", b"GET  / HTTP/1.1", b"G(T / HTTP/1.1", b"GET / HTTP/1.2"),
+        b"GET /\t HTTP/1.1",
+    ]
+)
+
+
+@given(st.builds(lambda first, fields: b"\r\n".join([first, *fields]), _first, st.lists(_field, max_size=4)))
+def test_a_head_read_at_once_is_what_it_is_line_by_line(block: bytes) -> None:
+    assert whole(block) == line_by_line(block)

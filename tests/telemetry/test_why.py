@@ -138,11 +138,11 @@ def test_of_two_with_one_id_the_later_counts_and_refusals_push_nobody_out() -> N
     assert len(log) == 1
 
 
-@pytest.mark.parametrize(("many", "long"), [(10_000, 10), (200, 1 << 20)])
-def test_its_memory_is_bounded_in_requests_and_bytes(many: int, long: int) -> None:
+@pytest.mark.parametrize(("many", "attempts", "long"), [(10_000, 1, 10), (400, 1000, 1 << 20)])
+def test_its_memory_is_bounded_in_requests_and_bytes(many: int, attempts: int, long: int) -> None:
     log = WhyLog(lambda: NOW)
     for number in range(many):
-        log(record(str(number), asked="x" * long))
+        log(record(str(number), asked="x" * long, attempts=[Attempt("a", 0.0)] * attempts))
     assert len(log) <= why.MOST
     assert log.size <= why.MOST_BYTES
     assert log.explain(str(many - 1)) is not None
