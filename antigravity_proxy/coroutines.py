@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
@@ -23,33 +23,30 @@ class Pending(Generic[T]):
     def __init__(self, on_cancel: Callable[[], object]) -> None:
         self._on_cancel = on_cancel
         self._fired = False
-        self._result: T | None = None
+        self._result: Any = None
         self._error: Exception | None = None
         #: goes on with the coroutine that waits
         self.then: Callable[[None], object] | None = None
 
-    def fire(self, result: T) -> None:
+    def fire(self, result: T | None) -> None:
         """This is the result; nothing if there is one."""
         if not self._fired:
             self._fired, self._result = True, result
-            self._go_on()
+            then, self.then = self.then, None
+            if then is not None:
+                then(None)
 
     def fail(self, error: Exception) -> None:
         """There is none: this is raised where it is waited for; nothing if there is one."""
         if not self._fired:
-            self._fired, self._error = True, error
-            self._go_on()
+            self._error = error
+            self.fire(None)
 
     def cancel(self) -> None:
         """Nobody wants it any more."""
         if not self._fired:
             self._on_cancel()
             self.fail(CancelledError())
-
-    def _go_on(self) -> None:
-        then, self.then = self.then, None
-        if then is not None:
-            then(None)
 
     def __await__(self) -> Generator[Any, Any, T]:
         if not self._fired and (yield self) is self:  # Twisted's driver gives back what it does not know
@@ -62,7 +59,8 @@ class Pending(Generic[T]):
                 raise error
             finally:
                 del error  # which holds this frame
-        return cast("T", self._result)
+        result: T = self._result
+        return result
 
 
 #: a coroutine that may return another, which goes on in its place

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Raw, Struct
 
 from antigravity_proxy.canonical.content import ABSENT, Content
@@ -143,8 +144,20 @@ class Candidate(Struct, frozen=True, rename="camel", omit_defaults=True):
     logprobs_result: Raw = ABSENT
 
 
+class _Envelope(Struct):
+    response: Raw = ABSENT
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+def in_envelope(text: bytes) -> bytes:
+    """A ``Chunk.raw`` whose ``json`` is this text, whatever it holds."""
+    return b'{"response":' + text + b"}"
+
+
 class Chunk(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One event of upstream's answer. ``raw`` is its JSON text: upstream's own, but for fields of a wrong type."""
+    """One event of upstream's answer. ``raw`` is what it was read from, in the envelope in which it may have come."""
 
     candidates: tuple[Candidate, ...] = ()
     usage_metadata: Usage | None = None
@@ -152,6 +165,11 @@ class Chunk(Struct, frozen=True, rename="camel", omit_defaults=True):
     model_version: str = ""
     response_id: str = ""
     raw: bytes = b""
+
+    @property
+    def json(self) -> bytes:
+        """Its JSON text: upstream's own, but for fields of a wrong type. Few events are asked for it."""
+        return bytes(_envelope.decode(self.raw).response) or self.raw
 
 
 class MessageChunk(Chunk, frozen=True):

@@ -12,14 +12,16 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from antigravity_proxy.canonical.chunk import Chunk
+from antigravity_proxy.canonical.chunk import Chunk, in_envelope
 from antigravity_proxy.canonical.content import ABSENT
 from antigravity_proxy.canonical.wire import UnreadableEvent, UpstreamErrorEvent
 from antigravity_proxy.generatecontent.sse import SSEDecoder
 
+_NO_RESPONSE = Chunk()
+
 
 class _Envelope(Struct):
-    response: Raw = ABSENT
+    response: Chunk = _NO_RESPONSE
     error: Raw = ABSENT
 
 
@@ -44,13 +46,14 @@ def read_event(payload: bytes) -> Chunk:
         envelope = _envelope.decode(payload)
         if envelope.error:
             raise UpstreamErrorEvent(payload)
-        raw = bytes(envelope.response) or payload
-        chunk = _chunk.decode(raw)
+        chunk = envelope.response
+        if chunk is _NO_RESPONSE:  # it came without an envelope
+            chunk = _chunk.decode(payload)
     except msgspec.ValidationError:
         return _read_leniently(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
         raise UnreadableEvent("not JSON") from e
-    _set(chunk, "raw", raw)
+    _set(chunk, "raw", payload)
     return chunk
 
 
@@ -60,17 +63,19 @@ def _read_leniently(payload: bytes) -> Chunk:
         value: Any = msgspec.json.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
         raise UnreadableEvent("not JSON") from e
-    if isinstance(value, dict) and isinstance(value.get("response"), dict):
-        value = value["response"]
     if not isinstance(value, dict):
         raise UnreadableEvent("not an object")
+    if "error" in value:
+        raise UpstreamErrorEvent(payload)
+    if isinstance(value.get("response"), dict):
+        value = value["response"]
     for _ in range(max(2, min(_MAX_WRONG_FIELDS, _MAX_LOOKED_AT // len(payload)))):
         try:
             chunk = msgspec.convert(value, Chunk)
         except msgspec.ValidationError as e:
             _remove(value, str(e))
         else:
-            _set(chunk, "raw", msgspec.json.encode(value))
+            _set(chunk, "raw", in_envelope(msgspec.json.encode(value)))
             return chunk
     raise UnreadableEvent("too many fields of unexpected types")
 

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from antigravity_proxy.canonical.chunk import UNCOUNTED, Candidate, Chunk, Usage
+from antigravity_proxy.canonical.chunk import UNCOUNTED, Candidate, Chunk, Usage, in_envelope
 from antigravity_proxy.canonical.content import Content, FunctionCall, Part
 from antigravity_proxy.generatecontent.names import NO_NAMES, NameMap
 
@@ -65,7 +65,7 @@ UNCHANGED = Restore(NO_NAMES, frozenset(), only_first_call=False)
 
 def rewritten(chunk: Chunk, candidates: tuple[Candidate, ...], usage: Usage | None) -> Chunk:
     """The chunk with its candidates and usage replaced, in its JSON text too; everything else as upstream wrote it."""
-    fields = msgspec.json.decode(chunk.raw, type=dict[str, Raw])
+    fields = msgspec.json.decode(chunk.json, type=dict[str, Raw])
     written = msgspec.json.decode(fields.pop("candidates", b"[]"), type=list[dict[str, Raw]])
     if candidates:
         known = (msgspec.json.decode(msgspec.json.encode(each), type=dict[str, Raw]) for each in candidates)
@@ -73,4 +73,4 @@ def rewritten(chunk: Chunk, candidates: tuple[Candidate, ...], usage: Usage | No
     fields.pop("usageMetadata", None)
     if usage not in UNCOUNTED:
         fields["usageMetadata"] = Raw(msgspec.json.encode(usage))
-    return replace(chunk, candidates=candidates, usage_metadata=usage, raw=msgspec.json.encode(fields))
+    return replace(chunk, candidates=candidates, usage_metadata=usage, raw=in_envelope(msgspec.json.encode(fields)))

@@ -57,9 +57,10 @@ class Failover:
         "_at",
         "_base",
         "_bases",
-        "_budget",
+        "_began",
         "_client",
         "_context",
+        "_counted",
         "_doubts",
         "_legs",
         "_model",
@@ -86,7 +87,8 @@ class Failover:
         self._repair = repair
         self._tried: dict[AccountState, None] = {}  # an empty set takes three times as much
         self._seen: list[Verdict] = []
-        self._budget = RetryBudget(context.clock.seconds())
+        self._began = context.clock.seconds()
+        self._counted: RetryBudget | None = None  # made where something fails
         self._system = system
         self._doubts: dict[int, Doubts] = {}  # by the numbers of the legs
         self._take(0)
@@ -98,10 +100,17 @@ class Failover:
         upstream = self._upstream = leg.upstream
         self._model, self._session = leg.model, leg.session
         self._pool = upstream.pool
-        self._bases = upstream.bases.in_order(self._context.clock.seconds())  # one order for all attempts
+        bases = upstream.bases  # one order for all attempts
+        self._bases = bases.in_order(self._context.clock.seconds()) if bases.avoided else bases.urls
         self._base = 0
         if upstream.refusals.has_refused:  # then the text must be known that is about to pass
             self._doubting()
+
+    @property
+    def _budget(self) -> RetryBudget:
+        if self._counted is None:
+            self._counted = RetryBudget(self._began)
+        return self._counted
 
     def _doubting(self) -> Doubts:
         """The refusals that the request meets on the present leg."""

@@ -239,7 +239,7 @@ def _look_for_news(chunk: Chunk, candidate: Candidate, drift: Drift) -> None:
     if len(chunk.raw) > _LOOKED_AT:
         return
     try:
-        _known.decode(chunk.raw)
+        _known.decode(chunk.json)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         _name_news(chunk, drift)
 
@@ -247,7 +247,7 @@ def _look_for_news(chunk: Chunk, candidate: Candidate, drift: Drift) -> None:
 def _name_news(chunk: Chunk, drift: Drift) -> None:
     """Counts the fields that no table knows, by their names."""
     try:
-        fields = msgspec.json.decode(chunk.raw, type=_Shape)
+        fields = msgspec.json.decode(chunk.json, type=_Shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
     for name in fields.keys() - RESPONSE_FIELDS:

@@ -152,7 +152,8 @@ class Exchange:
 
     def _send(self, connection: Connection, head: bytes, body: bytes | None) -> Pending[ResponseHead]:
         self._connection = connection
-        opened = self._opened = Pending[ResponseHead](self._give_up)
+        opened: Pending[ResponseHead] = Pending(self._give_up)
+        self._opened = opened
         connection.request(head, body or b"", self)
         return opened
 
@@ -198,7 +199,7 @@ class Exchange:
                 del error
         if self._ended:
             return None
-        self._done = Pending[None](self._give_up)
+        self._done = Pending(self._give_up)
         return self._done
 
     def abort(self) -> None:

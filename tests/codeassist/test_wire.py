@@ -101,7 +101,7 @@ def test_events_are_read_as_they_come() -> None:
     assert reader.feed(b'data: {"response":{"responseId":"r"}}\n\nda') == [b'{"response":{"responseId":"r"}}']
     assert reader.feed(b"ta: x") == []
     assert reader.close() == [b"x"]
-    assert reader.read(b'{"response":{"responseId":"r"}}').raw == b'{"responseId":"r"}'
+    assert reader.read(b'{"response":{"responseId":"r"}}').json == b'{"responseId":"r"}'
     with pytest.raises(UnreadableEvent):
         reader.read(b"x")
     with pytest.raises(UpstreamErrorEvent):

@@ -9,7 +9,9 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
+from antigravity_proxy.canonical.chunk import Chunk, in_envelope
 from antigravity_proxy.canonical.wire import UnreadableEvent, UpstreamErrorEvent
 from antigravity_proxy.generatecontent.events import read_event
 
@@ -17,7 +19,7 @@ from antigravity_proxy.generatecontent.events import read_event
 def test_the_envelope_is_opened_and_the_text_kept_byte_for_byte() -> None:
     inner = b'{"candidates": [{"content":{"role":"model","parts":[{"text":"a \\u00e9"}]}}], "responseId":"r"}'
     chunk = read_event(b'{"response": ' + inner + b', "traceId":"t"}')
-    assert chunk.raw == inner
+    assert chunk.json == inner
     assert chunk.candidates[0].content.parts[0].text == "a é"
     assert chunk.response_id == "r"
 
@@ -70,7 +72,7 @@ def test_a_field_of_the_wrong_type_counts_as_absent(wrong: dict[str, object]) ->
     chunk = read_event(json.dumps({"response": body}).encode())
     texts = [part.text for candidate in chunk.candidates for part in candidate.content.parts]
     assert "kept" in texts
-    assert json.loads(chunk.raw)["candidates"]
+    assert json.loads(chunk.json)["candidates"]
 
 
 def test_too_many_wrong_fields_are_unreadable() -> None:
@@ -94,6 +96,37 @@ answers = st.recursive(
 def test_no_json_raises_anything_else(value: object) -> None:
     with contextlib.suppress(UnreadableEvent, UpstreamErrorEvent):
         read_event(json.dumps(value).encode())
+
+
+@given(st.dictionaries(keys.filter(lambda key: key != "response"), answers))
+def test_an_envelope_makes_no_difference(value: dict[str, object]) -> None:
+    text = json.dumps(value).encode()
+    try:
+        bare = read_event(text)
+    except UnreadableEvent:
+        with pytest.raises(UnreadableEvent):
+            read_event(in_envelope(text))
+        return
+    inside = read_event(in_envelope(text))
+    assert structs.replace(inside, raw=b"") == structs.replace(bare, raw=b"")
+    assert inside.json == bare.json
+
+
+@pytest.mark.parametrize("inner", [b"{}", b'{"response":{"responseId":"r"}}', b'{"response":7}'])
+def test_an_envelope_within_an_envelope_is_content(inner: bytes) -> None:
+    assert read_event(in_envelope(inner)) == Chunk(raw=in_envelope(inner))
+    assert read_event(in_envelope(inner)).json == inner
+
+
+@pytest.mark.parametrize("payload", [b'{"response":null}', b'{"response":[]}', b'{"response":"x"}'])
+def test_an_envelope_without_an_answer(payload: bytes) -> None:
+    assert read_event(payload).json == payload
+
+
+@pytest.mark.parametrize("payload", [b'{"response":{"candidates":3},"error":null}', b'{"error":{},"response":null}'])
+def test_an_error_beside_what_can_not_be_read(payload: bytes) -> None:
+    with pytest.raises(UpstreamErrorEvent):
+        read_event(payload)
 
 
 @pytest.mark.parametrize("count", [-1, 2**53, 10**400, 1.5, "7"])

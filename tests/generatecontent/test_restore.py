@@ -46,7 +46,7 @@ def test_nothing_is_done_where_nothing_was_changed() -> None:
 def test_names_come_back_in_the_chunk_and_in_its_text() -> None:
     found = restore("a b")(chunk({"text": "so"}, call("a_b", {"n": 1}), call("other"), traceless=[1.0]))
     assert calls(found) == [("a b", b'{"n": 1}'), ("other", b"{}")]
-    text = json.loads(found.raw)
+    text = json.loads(found.json)
     assert text["candidates"][0]["content"]["parts"] == [{"text": "so"}, call("a b", {"n": 1}), call("other")]
     assert (text["responseId"], text["traceless"]) == ("r", [1.0])
 
@@ -83,14 +83,14 @@ def test_a_rewritten_chunk_keeps_what_upstream_said_besides() -> None:
     )
     candidates = (Candidate(index=2, content=Content("model")),)
     found = rewritten(whole, candidates, None)
-    assert json.loads(found.raw) == {
+    assert json.loads(found.json) == {
         "candidates": [{"index": 2, "content": {"role": "model"}, "safetyRatings": [1]}],
         "responseId": "r",
         "modelVersion": "m",
     }
     assert (found.candidates, found.usage_metadata) == (candidates, None)
     alone = rewritten(Chunk(raw=b"{}"), (), Usage(prompt_token_count=4))
-    assert json.loads(alone.raw) == {"usageMetadata": {"promptTokenCount": 4}}
+    assert json.loads(alone.json) == {"usageMetadata": {"promptTokenCount": 4}}
 
 
 def test_arguments_keep_their_digits() -> None:
@@ -98,7 +98,7 @@ def test_arguments_keep_their_digits() -> None:
     text = b'{"candidates":[{"content":{"parts":[{"functionCall":{"name":"a_b","args":' + big + b"}}]}}]}"
     found = restore("a b")(read_event(text))
     assert calls(found) == [("a b", big)]
-    assert big in found.raw
+    assert big in found.json
 
 
 def test_very_many_calls_cost_their_number() -> None:

@@ -47,7 +47,7 @@ def read(*events: dict[str, Any]) -> list[Chunk]:
     chunks = [reader.read(payload) for payload in reader.feed(stream) + reader.close()]
     found = [chunk for chunk in chunks if chunk.candidates]
     for chunk in found:  # its JSON text says the same
-        again = msgspec.json.decode(chunk.raw, type=Chunk)
+        again = msgspec.json.decode(chunk.json, type=Chunk)
         assert (again.candidates, again.usage_metadata) == (chunk.candidates, chunk.usage_metadata)
     return found
 

@@ -29,12 +29,12 @@ class _Passing:
         The fields that `Chunk` has are typed there.
         """
         if self._show:
-            return chunk.raw
+            return chunk.json
         for candidate in chunk.candidates:
             for part in candidate.content.parts:
                 if part.thought:
-                    return _json(_without_thoughts(msgspec.json.decode(chunk.raw)))
-        return chunk.raw
+                    return _json(_without_thoughts(msgspec.json.decode(chunk.json)))
+        return chunk.json
 
 
 class GeminiStream(_Passing):

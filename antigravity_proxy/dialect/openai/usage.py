@@ -54,7 +54,7 @@ def text_tokens_of(chunk: Chunk) -> int | None:
     Only answers about media ask, so this is read from the chunk's JSON text, and not in every event.
     """
     try:
-        details = _told.decode(chunk.raw).usage_metadata.prompt_tokens_details
+        details = _told.decode(chunk.json).usage_metadata.prompt_tokens_details
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return sum(each.token_count for each in details if each.modality == "TEXT") if details else None
