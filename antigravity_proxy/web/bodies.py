@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum
 
+from msgspec import Struct
+
 from antigravity_proxy.errors import BadRequest, BodyTooLarge, Unavailable
 
 #: seconds after which a client may try again when there is no room
@@ -62,24 +64,21 @@ class BodyBudget:
         self.reserved -= count
 
 
-class Reservation:
+class Reservation(Struct, eq=False):
     """One body's part of the budget. ``limit`` is the largest body there may be, in bytes."""
 
-    __slots__ = ("_budget", "_holder", "_limit", "_pieces", "_received", "_reserved")
-
-    def __init__(self, budget: BodyBudget, holder: str, limit: int) -> None:
-        self._budget = budget
-        self._holder = holder
-        self._limit = limit
-        self._pieces = 0
-        self._received = 0
-        self._reserved = 0
+    budget: BodyBudget
+    holder: str
+    limit: int
+    _pieces: int = 0
+    _received: int = 0
+    _reserved: int = 0
 
     def announced(self, length: int) -> None:
         """The body's length is known. Raises BodyTooLarge, Unavailable."""
-        if length > self._limit:
+        if length > self.limit:
             raise self._too_large()
-        self._budget.take(self._holder, length)
+        self.budget.take(self.holder, length)
         self._reserved = length
 
     def received(self, count: int, pieces: int = 1) -> None:
@@ -89,23 +88,23 @@ class Reservation:
         """
         self._pieces += pieces
         self._received += count
-        if self._received > self._limit:
+        if self._received > self.limit:
             raise self._too_large()
         if self._pieces > _FREE_PIECES and self._received < self._pieces * _LEAST_PIECE:
             raise BadRequest("The request body comes in too many pieces that are too small.")
         if self._received > self._reserved:
             more = max(_STEP, self._received - self._reserved)
-            self._budget.take(self._holder, more)
+            self.budget.take(self.holder, more)
             self._reserved += more
 
     def release(self) -> None:
         """The body is kept no longer."""
         if self._reserved:
-            self._budget.give_back(self._holder, self._reserved)
+            self.budget.give_back(self.holder, self._reserved)
             self._reserved = 0
 
     def _too_large(self) -> BodyTooLarge:
-        return BodyTooLarge(f"The request body is larger than {self._limit} bytes.")
+        return BodyTooLarge(f"The request body is larger than {self.limit} bytes.")
 
 
 def check_shape(body: bytes) -> None:
