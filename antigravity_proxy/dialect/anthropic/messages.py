@@ -150,8 +150,6 @@ def _assistant(blocks: Sequence[Block], called: dict[str, str], message: int) ->
 def _part(block: Block, called: dict[str, str], where: str) -> list[Part]:
     """A block of anybody's message, as parts: none for what means nothing here, or says nothing."""
     match block:
-        case Text(text=""):
-            return []
         case ToolResult():
             return _result(block, called, where)
         case ToolUse():
