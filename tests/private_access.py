@@ -24,7 +24,6 @@ ALLOWED = {
     "daemon/test_reload.py": 2,
     "daemon/test_webhook.py": 1,
     "dialect/openai/test_responses_answer.py": 2,
-    "dialect/openai/test_responses_history.py": 1,
     "dialect/openai/test_responses_request.py": 2,
     "e2e/test_anthropic_sdk.py": 1,
     "e2e/test_canaries.py": 1,

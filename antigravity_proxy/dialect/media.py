@@ -22,7 +22,8 @@ _TEXTUAL = re.compile(
     r"|.{1,100}\+(?:json|xml|yaml))"
 )
 _VIDEO = re.compile(r"https?://(?:www\.)?(?:youtube\.com/|youtu\.be/)", re.I)
-#: an image in the Markdown of an earlier answer
+#: an image in the Markdown of an earlier answer, and what is in every one
+IMAGE_MARK = "](data:image/"
 _IMAGE = re.compile(r"!\[[^\[\]]*\]\((data:image/[a-z+.-]+;base64,[A-Za-z0-9+/=]+)\)")
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -125,7 +126,7 @@ def document(text: str, title: str) -> Part:
 
 def with_images(part: Part, param: str) -> list[Part]:
     """Text with images in Markdown, as text and images again: else each turn would send megabytes of text."""
-    if not part.text or "](data:image/" not in part.text:
+    if not part.text or IMAGE_MARK not in part.text:
         return [part]
     pieces = _IMAGE.split(part.text)
     return [from_url(piece, param) if i % 2 else Part(text=piece) for i, piece in enumerate(pieces) if piece]

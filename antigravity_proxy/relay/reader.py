@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -52,6 +53,7 @@ _Answer = msgspec.defstruct(
     forbid_unknown_fields=True,
 )
 _known = msgspec.json.Decoder(_Answer)
+_known_inside: Any = msgspec.json.Decoder(msgspec.defstruct("_Envelope", [("response", _Answer, None)]))
 
 
 class ModelFailed(Exception):
@@ -239,7 +241,8 @@ def _look_for_news(chunk: Chunk, candidate: Candidate, drift: Drift) -> None:
     if len(chunk.raw) > _LOOKED_AT:
         return
     try:
-        _known.decode(chunk.json)
+        if _known_inside.decode(chunk.raw).response is None:  # it came without an envelope
+            _known.decode(chunk.raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         _name_news(chunk, drift)
 

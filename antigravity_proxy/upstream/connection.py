@@ -77,6 +77,10 @@ class _State(Enum):
     CLOSED = "is closed, or being closed"
 
 
+#: bound here, since each piece of a body asks for them
+_IDLE, _SENT, _HELD, _BODY, _CLOSED = _State.IDLE, _State.SENT, _State.HELD, _State.BODY, _State.CLOSED
+
+
 @implementer(IProtocol)
 class Connection:
     """A connection, from the moment it is made. ``reused``: it has served a request before the present one."""
@@ -103,7 +107,7 @@ class Connection:
     def __init__(self, owner: Owner, origin: Origin) -> None:
         self._owner = owner
         self.origin = origin
-        self._state = _State.IDLE
+        self._state = _IDLE
         self._listener: Listener | None = None
         self._head: HeadReader | None = None
         self._body: Body | None = None
@@ -140,7 +144,7 @@ class Connection:
         if not self.reused:
             unwrap(self.transport, self)
         self._listener = listener
-        self._state = _State.SENT
+        self._state = _SENT
         self._interim, self._received = 0, False
         if len(body) <= COPIED_BODY:
             send(self.transport, head + body)
@@ -150,16 +154,16 @@ class Connection:
 
     def take_body(self) -> None:
         """The listener takes the body from now on: first what has come already."""
-        if self._state is not _State.HELD:
+        if self._state is not _HELD:
             return
-        self._state = _State.BODY
+        self._state = _BODY
         early, self._early = self._early, b""
         body = self._body
         if self._paused:
             self._resume_socket()
         if body is not None and (early or body.done):
             self.dataReceived(early)
-        if self._lost is not None and self._state is _State.BODY:
+        if self._lost is not None and self._state is _BODY:
             self._cut_off(self._lost)
 
     def pause(self) -> None:
@@ -170,7 +174,7 @@ class Connection:
 
     def resume(self) -> None:
         """Takes from the socket again."""
-        if self._state is not _State.HELD:
+        if self._state is not _HELD:
             self._resume_socket()
 
     def abort(self) -> None:
@@ -187,7 +191,7 @@ class Connection:
 
     def dataReceived(self, data: bytes) -> None:
         """Twisted's: bytes from upstream."""
-        if self._state is _State.BODY:
+        if self._state is _BODY:
             body, listener = self._body, self._listener
             if body is None:
                 return
@@ -200,19 +204,19 @@ class Connection:
                 listener.data_received(content)
             if body.done and self._body is body:
                 self._end(bool(body.surplus))
-        elif self._state is _State.SENT:
+        elif self._state is _SENT:
             self._received = True
             self._take_head(data)
-        elif self._state is _State.HELD:
+        elif self._state is _HELD:
             self._early += data  # at most what one read held: the socket is paused
-        elif self._state is _State.IDLE:
+        elif self._state is _IDLE:
             self._close(self.transport.abortConnection)  # an answer to nothing
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Twisted's: the connection is closed."""
         self.connected = 0
         self._owner.lost(self)
-        if self._state is _State.HELD:  # it is kept for the caller that takes the body
+        if self._state is _HELD:  # it is kept for the caller that takes the body
             self._lost = reason
         else:
             self._cut_off(reason)
@@ -249,16 +253,16 @@ class Connection:
             body = UntilClose() if length is None else LengthBody(length)
         self._body, self._early = body, rest
         self._persistent = head.persistent and not isinstance(body, UntilClose)
-        self._state = _State.HELD
+        self._state = _HELD
         listener = self._listener
         if listener is not None:
             listener.head_received(head)
-        if self._state is _State.HELD:
+        if self._state is _HELD:
             self.pause()
 
     def _end(self, surplus: bool) -> None:
         listener, self._listener, self._body = self._listener, None, None
-        self._state = _State.IDLE
+        self._state = _IDLE
         if self.connected:
             if self._persistent and not surplus:
                 if self._paused:
@@ -272,17 +276,15 @@ class Connection:
 
     def _cut_off(self, reason: Failure) -> None:
         """The connection is closed, and everything that came is passed on."""
-        state, self._state = self._state, _State.CLOSED
+        state, self._state = self._state, _CLOSED
         body, listener = self._body, self._listener
         self._listener = self._body = self._head = None
         if listener is None:
             return
-        if state is _State.BODY and isinstance(body, UntilClose) and reason.check(ConnectionDone):
+        if state is _BODY and isinstance(body, UntilClose) and reason.check(ConnectionDone):
             listener.body_ended()
         else:
-            listener.failed(
-                reason.value or ConnectionLost(), nothing_received=state is _State.SENT and not self._received
-            )
+            listener.failed(reason.value or ConnectionLost(), nothing_received=state is _SENT and not self._received)
 
     def _fail(self, error: Exception) -> None:
         listener, self._listener = self._listener, None
@@ -291,8 +293,8 @@ class Connection:
             listener.failed(error, nothing_received=False)
 
     def _close(self, how: Any) -> None:
-        if self._state is not _State.CLOSED:
-            self._state = _State.CLOSED
+        if self._state is not _CLOSED:
+            self._state = _CLOSED
             self._body = self._head = None
             self._early = b""
             how()

@@ -56,13 +56,15 @@ class Connections:
         """It has served a request (its ``first`` one), and may serve another."""
         if first:
             self._endpoints.remember_session(connection.origin, connection.transport)
-        kept = self._idle.setdefault(connection.origin, [])
-        if len(kept) >= IDLE_CONNECTIONS_PER_HOST:
-            self._close(connection)
-            return
         connection.idle_since = self._ticker.clock.seconds()
+        kept = self._idle.get(connection.origin)
+        if kept is None:
+            kept = self._idle[connection.origin] = []
         if not kept:
             self._ticker.watch(self)
+        elif len(kept) >= IDLE_CONNECTIONS_PER_HOST:
+            self._close(connection)
+            return
         kept.append(connection)
 
     def retired(self, connection: Connection) -> None:

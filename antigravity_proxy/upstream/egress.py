@@ -80,6 +80,7 @@ class Egresses:
         self._make = make
         self.proxy = proxy
         self._egresses: dict[Secret | None, Egress] = {}
+        self._usual: Egress | None = None  # the default one, once it is made
 
     def of(self, credential: Credential) -> Egress:
         """The credential's own egress proxy, else the configured one, else none (contract.md 2).
@@ -88,7 +89,7 @@ class Egresses:
         """
         own = credential.egress
         if own is None:
-            return self.default()
+            return self._usual or self.default()
         try:
             return self._by_url(own)
         except ValueError as e:
@@ -98,7 +99,8 @@ class Egresses:
         """The way out that belongs to no account. Raises NoWayOut where that is a proxy that can't be used."""
         if isinstance(self.proxy, UnusableProxy):
             raise NoWayOut(f"the egress proxy can't be used: {self.proxy.reason}")
-        return self._by_url(self.proxy)
+        self._usual = self._by_url(self.proxy)
+        return self._usual
 
     def direct(self) -> Egress:
         """The way out without a proxy."""
@@ -107,6 +109,7 @@ class Egresses:
     def redirect(self, proxy: Secret | UnusableProxy | None) -> None:
         """From now on accounts that name no proxy leave by this one, None: by none."""
         self.proxy = proxy
+        self._usual = None
 
     def trouble(self) -> str:
         """The problem of the proxy for accounts that name none, as it was last tried; empty: none."""

@@ -116,7 +116,7 @@ class Exchange:
         self._silence = silence
         self._connection: Connection | None = None  # ours until the body has ended
         self._late = False
-        self._heard = 0.0  # monotonic seconds: when upstream was last heard of
+        self._heard: float | None = 0.0  # monotonic seconds: when upstream was last heard of; None: since the last tick
         self._connecting: Deferred[Connection] | None = None
         self._opened: Pending[ResponseHead] | None = None
         self._receive: Callable[[bytes], None] | None = None
@@ -216,6 +216,8 @@ class Exchange:
 
     def tick(self, now: float) -> None:
         """Gives up on an upstream that is silent for too long."""
+        if self._heard is None:
+            self._heard = now
         if now - self._heard < self._silence:
             return
         self._late = True
@@ -234,7 +236,7 @@ class Exchange:
 
     def data_received(self, data: bytes) -> None:
         """The connection's: a piece of the body."""
-        self._heard = self._ticker.clock.seconds()
+        self._heard = None
         if self._receive is None:
             return
         try:

@@ -136,10 +136,11 @@ class ApiResource(Resource):
         client.record.began = self._context.clock.seconds()
         route = admission.route
         dialect = DIALECTS[route.dialect]
-        request.setHeader(dialect.id_header, admission.id.encode())
         decode = dialect.decoders.get(route.operation)
         if decode is None or admission.body is not _KEPT or request.body_size > LARGE:
+            request.setHeader(dialect.id_header, admission.id.encode())
             return self._serve(request, admission, client, dialect)
+        client.id_header = dialect.id_header
         decoded = decode(self._incoming(request, route))
         return self._serving.generate(admission, request.requestHeaders, decoded, client)
 

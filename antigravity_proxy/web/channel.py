@@ -192,9 +192,7 @@ class GuardedChannel:
         self.refusing, self.persistent = True, False
         request = self._request
         if request is None:  # not even its head came whole
-            request = self._request = GuardedRequest(
-                self, head_so_far(line or (self._head and self._head.first_line) or b"")
-            )
+            request = self._request = _request(self, head_so_far(line or (self._head and self._head.first_line) or b""))
         request.release_body()
         rendered = self.site.gate.render(request, error)
         self.send(request.refusal(rendered))
@@ -300,7 +298,7 @@ class GuardedChannel:
 
     def _begin(self, block: bytes, head: RequestHead, rest: bytes) -> None:
         """A head is whole, and was read from ``block``."""
-        request = self._request = GuardedRequest(self, head)
+        request = self._request = _request(self, head)
         try:
             length = request_length(head)
             head.fields.pop(b"content-length", None)
@@ -316,7 +314,7 @@ class GuardedChannel:
 
     def _begin_again(self, known: KnownHead, length: int, rest: bytes) -> bool:
         """A head that came before has come again; False where what was read in it no longer holds."""
-        request: GuardedRequest[Any] = GuardedRequest(self, known.head)
+        request = _request(self, known.head)
         try:
             if not request.admit_again(known.reading, length):
                 self.site.heads.forget()
@@ -335,10 +333,8 @@ class GuardedChannel:
             if len(rest) > length:
                 rest, self._ahead = rest[:length], rest[length:]
                 self._pause()
-            if length:
-                request.receive_whole(rest)
             self._deadlines.waits_for = _NOTHING
-            request.process()
+            request.process(rest)
             return
         body = self._body = ChunkedBody() if length is None else LengthBody(length)
         self._deadlines.body_begins(self.site.ticker.clock.seconds())
@@ -397,3 +393,7 @@ class GuardedChannel:
 
     def _wait(self, what: Wait) -> None:
         self._deadlines.wait(what, self.site.ticker.clock.seconds())
+
+
+def _request(channel: GuardedChannel, head: RequestHead) -> GuardedRequest[Any]:
+    return GuardedRequest(channel, head.method, head.target, head.minor, head.fields)

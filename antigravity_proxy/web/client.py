@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from msgspec import Struct
 from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
 
@@ -13,7 +14,7 @@ from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.settings.limits import FIRST_KEEPALIVE, KEEPALIVE
 from antigravity_proxy.telemetry.record import CLIENT_LEFT, Record
 from antigravity_proxy.ticker import Ticker
-from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest, lines_of
+from antigravity_proxy.web.edge import SERVER_NAME, GuardedRequest, lines_of, shown
 
 #: what every answer's head says
 _ALWAYS = ((b"server", SERVER_NAME), (b"x-content-type-options", b"nosniff"))
@@ -26,41 +27,30 @@ def _lines(headers: tuple[tuple[bytes, bytes], ...], model: str, upstream: str) 
     return lines_of((*_ALWAYS, *headers, *told))
 
 
-class HttpClient:
+class HttpClient(Struct, eq=False):
     """Implements ``relay.client.Client``.
 
     A streamed answer's head leaves with its first byte, so that an early failure can still be an HTTP status; or, when
-    upstream is silent for long, with a keep-alive (translation.md 3.4).
+    upstream is silent for long, with a keep-alive (translation.md 3.4). ``id_header`` carries our id of the request,
+    if it is not set already. ``further`` gives headers that are known late.
     """
 
-    __slots__ = (
-        "_headers",
-        "_keepalive",
-        "_request",
-        "_said",
-        "_tells_model",
-        "_ticker",
-        "consumer",
-        "further",
-        "gone",
-        "head_sent",
-        "record",
-        "started",
-    )
+    _request: GuardedRequest[Any]
+    record: Record
+    _ticker: Ticker
+    id_header: bytes = b""
+    consumer: IConsumer | None = None
+    further: Callable[[], tuple[tuple[bytes, bytes], ...]] | None = None
+    gone: bool = False
+    started: bool = False
+    head_sent: bool = False
+    _headers: tuple[tuple[bytes, bytes], ...] = ()
+    _keepalive: bytes = b""
+    _tells_model: bool = False  # who served is known when the head leaves
+    _said: float = 0.0  # monotonic seconds: when the client last got a byte
 
-    def __init__(self, request: GuardedRequest[Any], record: Record, ticker: Ticker) -> None:
-        self._request = request
-        self._ticker = ticker
-        self._headers: tuple[tuple[bytes, bytes], ...] = ()
-        self._keepalive = b""
-        self._tells_model = False  # who served is known when the head leaves
-        self._said = 0.0  # monotonic seconds: when the client last got a byte
-        self.consumer: IConsumer | None = None
-        self.further: Callable[[], tuple[tuple[bytes, bytes], ...]] | None = None  # headers that are known late
-        self.gone = False
-        self.started = False
-        self.head_sent = False
-        self.record = record
+    def __repr__(self) -> str:
+        return f"<HttpClient {'answering' if self.started else 'waiting'}>"
 
     def prepare(self, headers: tuple[tuple[bytes, bytes], ...], keepalive: bytes | None) -> None:
         """Sets the answer's headers. ``keepalive`` is None for a collected answer, else what fills long silences."""
@@ -101,10 +91,7 @@ class HttpClient:
         if data is None:
             request.break_off()
             return
-        if not self.head_sent:
-            if self.consumer is None:
-                request.setHeader(b"content-length", b"%d" % len(data))
-            self._send_head()
+        self._send_head()
         if data:
             self._first_byte()
         request.finish(data)
@@ -137,13 +124,16 @@ class HttpClient:
         if self.head_sent:
             return
         self.head_sent = True
-        request, record = self._request, self.record
+        request, record, id_header = self._request, self.record, self.id_header
         further = () if self.further is None else self.further()
         self.further = None
         if self._tells_model:
+            first = b"%b: %b\r\n" % (shown(id_header), record.id.encode()) if id_header else b""
             lines = _lines(self._headers, record.model, record.upstream)
-            request.setLines(lines + lines_of(further) if further else lines)
+            request.setLines(first, lines + lines_of(further) if further else lines)
         else:
+            if id_header:
+                request.setHeader(id_header, record.id.encode())
             request.setHeaders((*_ALWAYS, *self._headers, *further))
         self._headers = ()
 

@@ -20,7 +20,6 @@ from zope.interface import implementer
 from antigravity_proxy import errors
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.http1.fields import NO_FIELDS, ReceivedFields
-from antigravity_proxy.http1.parser import RequestHead
 from antigravity_proxy.http1.sending import send
 from antigravity_proxy.settings.limits import SHED_RETRY
 from antigravity_proxy.web.bodies import BodyUse, Reservation
@@ -80,7 +79,7 @@ class Gate(Protocol[A]):
 
 
 @functools.lru_cache(maxsize=256)
-def _shown(name: bytes) -> bytes:
+def shown(name: bytes) -> bytes:
     """A field's name as most programs write it."""
     return name.title()
 
@@ -91,54 +90,39 @@ def _status_line(code: int) -> bytes:
 
 def lines_of(fields: Collection[tuple[bytes, bytes]]) -> bytes:
     """Fields as they are sent. Characters that would begin another line are removed from the values."""
-    rendered = [b"%b: %b\r\n" % (_shown(name), value) for name, value in fields]
+    rendered = [b"%b: %b\r\n" % (shown(name), value) for name, value in fields]
     lines = b"".join(rendered)
     if lines.count(b"\r") != len(rendered) or lines.count(b"\n") != len(rendered):
-        lines = b"".join([b"%b: %b\r\n" % (_shown(name), b" ".join(value.splitlines())) for name, value in fields])
+        lines = b"".join([b"%b: %b\r\n" % (shown(name), b" ".join(value.splitlines())) for name, value in fields])
     return lines
 
 
 @implementer(IConsumer)
-class GuardedRequest(Generic[A]):
+class GuardedRequest(Struct, Generic[A], eq=False):
     """A request whose head passed the gate, and its answer; its body is capped and kept in memory.
 
-    It has what our resources use of ``twisted.web.iweb.IRequest``, under the same names. ``on_lost`` is called if the
-    connection ends before the answer.
+    It has what our resources use of ``twisted.web.iweb.IRequest``, under the same names. ``requestHeaders`` are those
+    of every request with the same head: nobody changes them. ``on_lost`` is called if the connection ends before the
+    answer. ``sentLength``: bytes of the answer's body.
     """
 
-    __slots__ = (
-        "_body",
-        "_chunked",
-        "_fields",
-        "_lines",
-        "_reservation",
-        "admission",
-        "channel",
-        "code",
-        "finished",
-        "method",
-        "minor",
-        "on_lost",
-        "requestHeaders",
-        "sentLength",
-        "startedWriting",
-        "uri",
-    )
-
-    def __init__(self, channel: GuardedChannel, head: RequestHead) -> None:
-        self.channel = channel
-        self.method, self.uri, self.minor = head.method, head.target, head.minor
-        self.requestHeaders = head.fields  # of all requests with this head: nobody changes them
-        self.admission: A | None = None
-        self.on_lost: Callable[[Failure], object] | None = None
-        self.code = 200
-        self.sentLength = 0  # bytes of the answer's body
-        self.startedWriting = self.finished = False
-        self._body: list[bytes] | None = None
-        self._chunked = False
-        self._fields: dict[bytes, tuple[bytes, ...]] = {}
-        self._lines = b""
-        self._reservation: Reservation | None = None
+    channel: GuardedChannel
+    method: bytes
+    uri: bytes
+    minor: int
+    requestHeaders: ReceivedFields
+    admission: A | None = None
+    on_lost: Callable[[Failure], object] | None = None
+    code: int = 200
+    sentLength: int = 0
+    startedWriting: bool = False
+    finished: bool = False
+    _body: list[bytes] | None = None
+    _chunked: bool = False
+    _fields: dict[bytes, tuple[bytes, ...]] = {}
+    _first_lines: bytes = b""
+    _lines: bytes = b""
+    _reservation: Reservation | None = None
 
     def __repr__(self) -> str:
         state = "finished" if self.finished else "answering" if self.startedWriting else "received"
@@ -194,8 +178,8 @@ class GuardedRequest(Generic[A]):
         site = self.channel.site
         if not site.gate.admit_again(self, reading):
             return False
-        if length and self.admission is not None:
-            self._reserve(self.admission, length)
+        if length and (admission := self.admission) is not None:
+            self._reserve(admission, length)
         return True
 
     def _reserve(self, admitted: A, length: int | None) -> None:
@@ -214,11 +198,6 @@ class GuardedRequest(Generic[A]):
             else:
                 self._body.append(content)
 
-    def receive_whole(self, content: bytes) -> None:
-        """The whole body, of the length that was announced: there is nothing more to count."""
-        if self.admission is not None and self.admission.body is _KEPT:
-            self._body = [content]
-
     def take_body(self) -> bytes:
         """The whole body; it is kept nowhere else after this."""
         pieces, self._body = self._body or (b"",), None
@@ -235,8 +214,13 @@ class GuardedRequest(Generic[A]):
             self._reservation.release()
             self._reservation = None
 
-    def process(self) -> None:
-        """The request is whole: has the site's resource render it."""
+    def process(self, body: bytes = b"") -> None:
+        """The request is whole: has the site's resource render it. ``body`` is one of the length that was announced.
+
+        Of such a one there is nothing more to count.
+        """
+        if body and self.admission is not None and self.admission.body is _KEPT:
+            self._body = [body]
         site = self.channel.site
         try:
             answer = site.resource.render(self)
@@ -256,7 +240,7 @@ class GuardedRequest(Generic[A]):
             return
         rendered = channel.site.gate.render(self, errors.InternalError("Internal error of the proxy; see its log."))
         self.code = rendered.status
-        self._fields, self._lines = {}, b""
+        self._fields, self._first_lines, self._lines = {}, b"", b""
         for name, value in ((b"server", SERVER_NAME), (b"x-content-type-options", b"nosniff"), *rendered.headers):
             self.setHeader(name, value)
         self.finish(rendered.body)
@@ -291,9 +275,12 @@ class GuardedRequest(Generic[A]):
         for name, value in fields:
             mine[name] = (value,)
 
-    def setLines(self, lines: bytes) -> None:
-        """Further fields of the answer's head, as ``lines_of`` renders them; none that is set in another way."""
-        self._lines = lines
+    def setLines(self, first: bytes, further: bytes) -> None:
+        """Fields of the answer's head as ``lines_of`` renders them, before and behind Content-Length.
+
+        None of them is set in another way.
+        """
+        self._first_lines, self._lines = first, further
 
     @property
     def fields(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -302,20 +289,27 @@ class GuardedRequest(Generic[A]):
 
     def _start(self, length: int | None = None) -> bytes:
         """Begins the answer: its head, with the framing of its body. ``length`` in bytes, where that is known."""
-        channel, fields = self.channel, self._fields
-        lines = lines_of([(name, value) for name, values in fields.items() for value in values]) + self._lines
+        channel, fields, framing = self.channel, self._fields, b""
+        lines = lines_of(self.fields) if fields else b""
         self.startedWriting = True
         if b"content-length" in fields or self.method == b"HEAD" or self.code in _WITHOUT_BODY:
             pass
         elif length is not None:
-            lines += b"Content-Length: %d\r\n" % length
+            framing = b"Content-Length: %d\r\n" % length
         elif self.minor == 1:
             self._chunked = True
-            lines += b"Transfer-Encoding: chunked\r\n"
+            framing = b"Transfer-Encoding: chunked\r\n"
         else:
             channel.persistent = False  # the connection's end is the body's
-        end = b"\r\n" if channel.persistent else b"Connection: close\r\n\r\n"
-        return b"%b%b%b%b" % (_status_line(self.code), lines, channel.site.date_line(), end)
+        return b"%b%b%b%b%b%b%b" % (
+            _STATUS_LINES.get(self.code) or _status_line(self.code),
+            lines,
+            self._first_lines,
+            framing,
+            self._lines,
+            channel.site.date_line(),
+            b"\r\n" if channel.persistent else b"Connection: close\r\n\r\n",
+        )
 
     def write(self, data: bytes) -> None:
         """Sends a piece of the answer's body, its head before the first."""
@@ -337,8 +331,10 @@ class GuardedRequest(Generic[A]):
             return
         if self.finished:
             raise RuntimeError("the answer has ended")
-        if self._reservation is not None:
-            self.release_body()
+        reservation = self._reservation
+        if reservation is not None:
+            self._reservation = None
+            reservation.release()
         head = b"" if self.startedWriting else self._start(len(data))
         last = head + self._framed(data) if data else head
         if self._chunked:
@@ -364,7 +360,7 @@ class GuardedRequest(Generic[A]):
         """
         self.release_body()
         self.requestHeaders = NO_FIELDS
-        self._fields, self._lines = {}, b""
+        self._fields, self._first_lines, self._lines = {}, b"", b""
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """The producer of the answer, which is slowed down by the client."""

@@ -1,16 +1,15 @@
-"""The event loop without a logging context: the same events, the same errors, on a reactor of its own."""
+"""The event loop in fewer steps: the same events, timers and errors as Twisted's, on a reactor of its own."""
 
 from __future__ import annotations
 
 import socket
-import struct
+import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from twisted.internet import tcp
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from antigravity_proxy.daemon.event_loop import poll_plainly
@@ -75,102 +74,114 @@ def test_events_reach_their_descriptors(no_leaks: list[Any]) -> None:
         reactor.removeAll()
 
 
-class Echo(Protocol):
-    """Answers, raises or stops, as the bytes say."""
+class Script:
+    """A reactor that runs, with a socket by which a test has things done in its events."""
 
-    lost: Failure | None = None
+    def __init__(self) -> None:
+        self.reactor: Any = epoll.EPollReactor()
+        assert poll_plainly(self.reactor)
+        self.near, self.far = socket.socketpair()
+        self.seen: list[str] = []
+        self.steps: list[Callable[[], object]] = []
+        self.reactor.addReader(self)
 
-    def dataReceived(self, data: bytes) -> None:
-        made: Any = self.transport
-        if data == b"raise":
-            raise ZeroDivisionError
-        if data == b"stop":
-            made.reactor.stop()
-        if data == b"later":
-            made.reactor.callLater(0, made.write, b"later")
-        elif data == b"thread":
-            made.reactor.callFromThread(made.write, b"thread")
-        elif data == b"sooner":
-            made.reactor.later.reset(0)
-        else:
-            made.write(data)
+    def fileno(self) -> int:
+        return self.near.fileno()
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.lost = reason
+    def logPrefix(self) -> str:
+        return "script"
 
+    def stop(self) -> None:
+        self.reactor.removeReader(self)
+        self.reactor.stop()
 
-def connected(reactor: Any) -> tuple[Echo, socket.socket]:
-    """A plain TCP connection, as a listener makes it."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        far = socket.create_connection(listening.getsockname())
-        near, address = listening.accept()
-    echo = Echo()
-    port: Any = type("Port", (), {"_realPortNumber": 1})
-    echo.makeConnection(tcp.Server(near, echo, address, port, 1, reactor))
-    far.settimeout(10)
-    return echo, far
+    def doRead(self) -> None:
+        self.near.recv(1)
+        self.steps.pop(0)()
+        if self.steps:
+            self.far.send(b"x")
 
+    def connectionLost(self, reason: Failure) -> None:
+        self.seen.append("lost")
 
-def said(reactor: Any, far: socket.socket, *what: bytes) -> list[bytes]:
-    """What each of these is answered with; the reactor runs until all of it was said."""
-    heard: list[bytes] = []
+    def run(self, *steps: Callable[[], object]) -> list[str]:
+        """Does each of the steps in an event of its own, until one of them has the reactor stop."""
+        self.steps = list(steps)
+        self.far.send(b"x")
+        with self.near, self.far:
+            self.reactor.run(installSignalHandlers=False)
+            self.reactor.removeAll()
+        return self.seen
 
-    def say() -> None:
-        for each in what:
-            far.send(each)
-            heard.append(far.recv(100))
-        reactor.callFromThread(reactor.stop)
-
-    reactor.callWhenRunning(reactor.callInThread, say)
-    reactor.callLater(20, reactor.stop)  # a call that waits, as there always is one
-    reactor.run(installSignalHandlers=False)
-    return heard
+    def say(self, what: str) -> None:
+        self.seen.append(what)
 
 
-def test_sockets_are_read_and_everything_else_has_its_turn() -> None:
-    reactor = epoll.EPollReactor()
-    assert poll_plainly(reactor)
-    echo, far = connected(reactor)
-    made: Any = echo.transport
-    with far:
-        reactor.later = reactor.callLater(30, made.write, b"sooner")
-        began = time.monotonic()
-        what = [b"hello", b"later", b"thread", b"sooner", b"again"]
-        assert said(reactor, far, *what) == what
-        assert time.monotonic() - began < 10
-        reactor.removeAll()
+def test_timers_that_events_set_or_move_are_due_in_time() -> None:
+    script = Script()
+    reactor, say = script.reactor, script.say
+    late = reactor.callLater(3600, say, "moved")
+
+    def stop() -> None:
+        say("stop")
+        script.stop()
+
+    def end() -> None:
+        reactor.callLater(0.02, stop)
+
+    seen = script.run(
+        lambda: reactor.callLater(0, say, "at once"), lambda: say("event"), lambda: late.reset(0.01), lambda: end()
+    )
+    assert seen == ["at once", "event", "moved", "stop"]
 
 
-def test_a_stop_within_an_event_ends_the_loop() -> None:
-    reactor = epoll.EPollReactor()
-    assert poll_plainly(reactor)
-    _, far = connected(reactor)
-    with far:
-        reactor.callLater(20, reactor.crash)
-        far.send(b"stop")
-        began = time.monotonic()
-        reactor.run(installSignalHandlers=False)
-        assert time.monotonic() - began < 10
-        reactor.removeAll()
+def test_events_without_end_hold_up_no_timer() -> None:
+    script = Script()
+    script.reactor.callLater(0.05, script.stop)
+    began = time.monotonic()
+    assert script.run(*[lambda: None] * 1_000_000) == []
+    assert 0.04 < time.monotonic() - began < 5
 
 
-def test_a_socket_that_ends_breaks_or_is_misread_loses_its_connection(no_leaks: list[Any]) -> None:
-    reactor = epoll.EPollReactor()
-    assert poll_plainly(reactor)
-    (ends, far), (breaks, broken), (raises, bad) = (connected(reactor) for _ in range(3))
-    far.close()
-    broken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    broken.close()
-    with bad:
-        bad.send(b"raise")
-        for _ in range(3):
-            reactor.doIteration(0.05)
-        assert ends.lost is not None
-        assert ends.lost.check(ConnectionDone)
-        assert breaks.lost is not None
-        assert breaks.lost.check(ConnectionLost)
-        assert raises.lost is not None
-        assert raises.lost.check(ZeroDivisionError)
-        assert len(no_leaks) == 1  # it is logged
-        no_leaks.clear()
-    reactor.removeAll()
+def test_a_thread_and_a_crash_are_heard() -> None:
+    script = Script()
+    reactor = script.reactor
+
+    def in_thread() -> None:
+        worker = threading.Thread(target=lambda: reactor.callFromThread(from_thread))
+        worker.start()
+
+    def from_thread() -> None:
+        script.say("thread")
+        script.steps.append(reactor.crash)
+        script.far.send(b"x")
+
+    assert script.run(in_thread) == ["thread"]
+
+
+def test_a_fault_ends_one_connection_and_not_the_loop(no_leaks: list[Any]) -> None:
+    script = Script()
+    script.reactor.callLater(0.05, script.stop)
+    script.reactor.callLater(0, lambda: 1 / 0)
+
+    def fault() -> None:
+        raise ZeroDivisionError
+
+    assert script.run(fault) == ["lost"]
+    assert len(no_leaks) == 2
+    no_leaks.clear()
+
+
+def test_what_goes_wrong_in_the_loop_itself_is_logged(no_leaks: list[Any]) -> None:
+    script = Script()
+    asked: Callable[[], float | None] = script.reactor.timeout
+
+    def timeout() -> float | None:
+        script.reactor.timeout = asked
+        raise ZeroDivisionError
+
+    script.reactor.timeout = timeout
+    script.reactor.callLater(0.02, script.stop)
+    assert script.run(lambda: script.say("event")) == ["event"]
+    assert len(no_leaks) == 1
+    no_leaks.clear()

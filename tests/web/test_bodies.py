@@ -127,6 +127,14 @@ def test_a_body_of_too_many_values_is_refused(mark: bytes) -> None:
     check_shape(mark * 190_000 + b"x" * (8 << 20))
 
 
+def test_each_mark_has_a_bound_of_its_own() -> None:
+    as_many_as_may = b"{" * 200_000 + b"[" * 200_000 + b'"' * 1_000_000 + b"," * 4_000_000
+    check_shape(as_many_as_may)
+    for mark in (b"{", b"[", b'"', b","):
+        with pytest.raises(BadRequest):
+            check_shape(as_many_as_may + mark)
+
+
 def test_a_request_without_a_body_reserves_nothing() -> None:
     edge = Edge()
     channel, _ = edge.connect()

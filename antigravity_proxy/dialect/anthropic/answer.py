@@ -15,12 +15,13 @@ from msgspec import Raw, Struct
 from antigravity_proxy.canonical.chunk import Chunk
 from antigravity_proxy.dialect.anthropic.errors import error_body
 from antigravity_proxy.dialect.anthropic.search import Page, Stretch
-from antigravity_proxy.dialect.anthropic.visitor import MessageOptions, MessageVisitor, StopDetails, UsageAtEnd
+from antigravity_proxy.dialect.anthropic.visitor import REFUSED, MessageOptions, MessageVisitor, StopDetails, UsageAtEnd
 from antigravity_proxy.dialect.base import Answer, Rendered, Stamp
 from antigravity_proxy.dialect.parts import unfenced
 from antigravity_proxy.errors import ProxyError
 
 _json = msgspec.json.Encoder().encode
+_REFUSAL = StopDetails()
 
 #: how the deltas of a block's text begin, with the block's index
 _DELTAS = {
@@ -61,10 +62,11 @@ class MessageStream(MessageVisitor):
     def close(self) -> bytes:
         """See ``dialect.base.Answer``."""
         self._end()
+        reason = self._stop_reason()
         self._out.append(
             b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"%s","stop_sequence":null,'
             b'"stop_details":%s},"usage":%s}\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n'
-            % (self._stop_reason().encode(), _json(self._stop_details()), _json(self._usage_at_end()))
+            % (reason.encode(), _json(_details(reason)), _json(self._usage_at_end(UsageAtEnd)))
         )
         return b"".join(self._out)
 
@@ -181,6 +183,7 @@ class MessageDocument(MessageVisitor):
     def close(self) -> bytes:
         """See ``dialect.base.Answer``."""
         self._end()
+        reason = self._stop_reason()
         return _json(
             _Message(
                 self.id,
@@ -188,10 +191,10 @@ class MessageDocument(MessageVisitor):
                 "assistant",
                 self._options.model,
                 self._blocks,
-                self._stop_reason(),
+                reason,
                 None,
-                self._stop_details(),
-                _Usage(*msgspec.structs.astuple(self._usage_at_end())),
+                _details(reason),
+                self._usage_at_end(_Usage),
             )
         )
 
@@ -226,6 +229,10 @@ class MessageDocument(MessageVisitor):
 
     def _cites(self, stretch: Stretch) -> None:
         self._blocks.append(stretch)
+
+
+def _details(reason: str) -> StopDetails | None:
+    return _REFUSAL if reason == REFUSED else None
 
 
 def render_count(tokens: int) -> Rendered:

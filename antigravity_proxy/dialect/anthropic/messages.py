@@ -60,50 +60,64 @@ def conversation(messages: list[Message], system: System) -> tuple[tuple[Content
     hoisted: list[str] = []
     contents: list[Content] = []
     called: dict[str, str] = {}
-    user_spoke = False
+    user_spoke = has_user = False
     for i, message in enumerate(messages):
-        where = f"messages[{i}].content"
-        blocks: Sequence[Block] = [Text(message.content)] if isinstance(message.content, str) else message.content or []
-        role: Literal["user", "model"] = "user"
-        if message.role == "system":
-            said = _system_texts(blocks, where)
+        content, role = message.content, message.role
+        if isinstance(content, str) and role == "user":  # the short way
+            if content:
+                contents.append(Content("user", (Part(text=content),)))
+                user_spoke = has_user = True
+            continue
+        blocks: Sequence[Block] = [Text(content)] if isinstance(content, str) else content or ()
+        if role == "assistant":
+            if found := _assistant(blocks, called, i):
+                contents.append(Content("model", tuple(found)))
+            continue
+        if role == "user":
+            found = []
+            for j, block in enumerate(blocks):
+                if isinstance(block, Text):
+                    if block.text:
+                        found.append(Part(text=block.text))
+                else:
+                    found += _part(block, called, f"messages[{i}].content[{j}]")
+            user_spoke = user_spoke or bool(found)
+        else:
+            said = _system_texts(blocks, i)
             if not user_spoke:
                 hoisted += said
                 continue
             found = [Part(text="<system>{}</system>".format("\n".join(said)))] if said else []
-        elif message.role == "assistant":
-            role, found = "model", _assistant(blocks, called, where)
-        else:
-            found = [part for j, block in enumerate(blocks) for part in _part(block, called, f"{where}[{j}]")]
-            user_spoke = user_spoke or bool(found)
         if found:
-            contents.append(Content(role, tuple(found)))
+            contents.append(Content("user", tuple(found)))
+            has_user = True
     if not contents and hoisted:
-        contents.append(Content("user", tuple(Part(text=text) for text in hoisted)))
-        hoisted = []
-    if not any(content.role == "user" for content in contents):
+        return (Content("user", tuple([Part(text=text) for text in hoisted])),), _texts(system)
+    if not has_user:
         raise BadRequest("There is no user message.", param="messages")
-    return tuple(contents), (*_texts(system), *hoisted)
+    return tuple(contents), (*_texts(system), *hoisted) if hoisted else _texts(system)
 
 
-def _texts(system: System) -> list[str]:
+def _texts(system: System) -> tuple[str, ...]:
     """``system`` without the parts that are not prompts."""
-    if system is None or isinstance(system, str):
-        return [system] if system else []
-    return [block.text for block in system if block.text and not block.text.startswith(_BILLING)]
+    if not system:
+        return ()
+    if isinstance(system, str):
+        return (system,)
+    return tuple([block.text for block in system if block.text and not block.text.startswith(_BILLING)])
 
 
-def _system_texts(blocks: Sequence[Block], where: str) -> list[str]:
+def _system_texts(blocks: Sequence[Block], message: int) -> list[str]:
     found = []
     for i, block in enumerate(blocks):
         if not isinstance(block, Text):
-            raise BadRequest("Only text is supported here.", param=f"{where}[{i}].type")
+            raise BadRequest("Only text is supported here.", param=f"messages[{message}].content[{i}].type")
         if block.text:
             found.append(block.text)
     return found
 
 
-def _assistant(blocks: Sequence[Block], called: dict[str, str], where: str) -> list[Part]:
+def _assistant(blocks: Sequence[Block], called: dict[str, str], message: int) -> list[Part]:
     """An answer of an earlier turn. A signature of kind ``f`` is the next call's.
 
     A thought with none of ours can go back only if it is remembered.
@@ -111,7 +125,10 @@ def _assistant(blocks: Sequence[Block], called: dict[str, str], where: str) -> l
     found: list[Part] = []
     for_call = ""
     for i, block in enumerate(blocks):
-        if isinstance(block, Thinking | RedactedThinking):
+        if isinstance(block, Text) and media.IMAGE_MARK not in block.text:
+            if block.text:
+                found.append(Part(text=block.text))
+        elif isinstance(block, Thinking | RedactedThinking):
             text, wrapped = (block.thinking, block.signature) if isinstance(block, Thinking) else ("", block.data)
             signature = unwrap(wrapped or "")
             if signature is not None and signature.kind == "f":
@@ -121,19 +138,18 @@ def _assistant(blocks: Sequence[Block], called: dict[str, str], where: str) -> l
             elif text:
                 found.append(Part(text=text, thought=True))
         elif isinstance(block, ToolUse):
-            found.append(_call(block, called, for_call, f"{where}[{i}].input"))
+            found.append(_call(block, called, for_call, f"messages[{message}].content[{i}].input"))
             for_call = ""
         else:
-            for part in _part(block, called, f"{where}[{i}]"):
-                found += media.with_images(part, f"{where}[{i}]")
+            where = f"messages[{message}].content[{i}]"
+            for part in _part(block, called, where):
+                found += media.with_images(part, where)
     return found
 
 
 def _part(block: Block, called: dict[str, str], where: str) -> list[Part]:
     """A block of anybody's message, as parts: none for what means nothing here, or says nothing."""
     match block:
-        case Text(text=""):
-            return []
         case ToolResult():
             return _result(block, called, where)
         case ToolUse():

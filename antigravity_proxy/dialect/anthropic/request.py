@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import msgspec
 
@@ -68,7 +69,7 @@ def decode(body: bytes, headers: tuple[str, str] | None = None) -> Decoded:
         input_estimate=input_tokens(call),
     )
     answers = new_answer if headers is None else MessageAnswer
-    return Decoded(call, lambda stamp: answers(options, stamp), asks_upstream=not options.warm_up)
+    return Decoded(call, partial(answers, options), asks_upstream=not options.warm_up)
 
 
 def decode_count(body: bytes, headers: tuple[str, str] | None = None) -> Call:

@@ -13,6 +13,9 @@ from antigravity_proxy.dialect.numbers import MAX_INT, Whole, whole, within
 _MIN_BUDGET = 1024
 _MAX_STOPS = 5
 
+_OFF = Reasoning("off", show=False)
+_TEXT = OutputFormat()
+
 Display = Literal["summarized", "omitted"]
 
 
@@ -62,17 +65,20 @@ class MessageSettings(Struct, kw_only=True):
 
 def sampling(settings: MessageSettings) -> Sampling:
     """Sampling settings; raises BadRequest for values out of range."""
+    stops = settings.stop_sequences
     return Sampling(
         temperature=None if settings.temperature is None else within(settings.temperature, "temperature", 0, 1),
         top_p=None if settings.top_p is None else within(settings.top_p, "top_p", 0, 1),
         top_k=None if settings.top_k is None else whole(settings.top_k, "top_k", 0),
         max_output_tokens=None if settings.max_tokens is None else whole(settings.max_tokens, "max_tokens", 0),
-        stop_sequences=tuple(filter(None, settings.stop_sequences or ()))[:_MAX_STOPS],
+        stop_sequences=tuple(filter(None, stops))[:_MAX_STOPS] if stops else (),
     )
 
 
 def reasoning(settings: MessageSettings) -> Reasoning:
     """How to think, and whether the client may be shown it: only if it asked for thinking. Raises BadRequest."""
+    if settings.thinking is None and settings.output_config is None:
+        return _OFF
     word = settings.output_config.effort if settings.output_config is not None else None
     effort = None if word is None else nearest_effort(word)
     match settings.thinking:
@@ -83,7 +89,7 @@ def reasoning(settings: MessageSettings) -> Reasoning:
         case None if effort is not None:
             return Reasoning("on", effort=effort, show=False)
         case _:
-            return Reasoning("off", show=False)
+            return _OFF
 
 
 def hides_thoughts(settings: MessageSettings) -> bool:
@@ -95,4 +101,4 @@ def output_format(settings: MessageSettings) -> OutputFormat:
     """The form of the answer."""
     config = settings.output_config
     wanted = config.format if config is not None and config.format is not None else settings.output_format
-    return OutputFormat() if wanted is None else OutputFormat("schema", wanted.schema)
+    return _TEXT if wanted is None else OutputFormat("schema", wanted.schema)

@@ -49,6 +49,10 @@ class Declared(Struct, frozen=True):
     elsewhere: frozenset[str] = frozenset()
 
 
+_NOTHING = Declared()
+_AUTO = ToolChoice()
+
+
 def _object(required: tuple[str, ...], **properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(required)}
 
@@ -97,11 +101,13 @@ _PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
 
 def declared(tools: list[Tool] | None) -> Declared:
     """The functions, and whether a web search is wanted; other tools of servers are dropped. Raises BadRequest."""
-    at_most(MAX_TOOLS, "tools", "tools", len(tools or ()))
+    if not tools:
+        return _NOTHING
+    at_most(MAX_TOOLS, "tools", "tools", len(tools))
     functions: list[FunctionDeclaration] = []
     elsewhere: set[str] = set()
     search = False
-    for i, tool in enumerate(tools or ()):
+    for i, tool in enumerate(tools):
         kind = tool.type or "custom"
         if kind == "custom":
             functions.append(FunctionDeclaration(_name(tool, i), tool.description or "", tool.input_schema))
@@ -117,6 +123,8 @@ def declared(tools: list[Tool] | None) -> Declared:
 
 def tool_choice(choice: Choice, tools: Declared) -> ToolChoice:
     """The client's tool choice. A tool that runs elsewhere can't be forced: the model decides."""
+    if choice is None:
+        return _AUTO
     match choice:
         case _None():
             return ToolChoice("none")
@@ -125,7 +133,7 @@ def tool_choice(choice: Choice, tools: Declared) -> ToolChoice:
         case _Named(name=name) if name not in tools.elsewhere:
             return ToolChoice("any", (name,))
         case _:
-            return ToolChoice()
+            return _AUTO
 
 
 def in_parallel(choice: Choice) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -71,6 +71,13 @@ class StopDetails(Struct, frozen=True, tag_field="type", tag="refusal"):
 
     category: str | None = None
     explanation: str | None = None
+
+
+#: kinds of usage
+E = TypeVar("E", bound=UsageAtEnd)
+REFUSED = "refusal"
+#: Anthropic's words for how a text ended, where it did not simply end
+_REASONS = dict.fromkeys(TOO_LONG, "max_tokens") | dict.fromkeys(FILTERED, REFUSED)
 
 
 class MessageVisitor(PartVisitor):
@@ -147,15 +154,19 @@ class MessageVisitor(PartVisitor):
 
     def _walk(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
-            if chunk.usage_metadata is not None and chunk.usage_metadata not in UNCOUNTED:
-                self._usage = chunk.usage_metadata
+            usage = chunk.usage_metadata
+            if usage is not None and usage not in UNCOUNTED:
+                self._usage = usage
             for candidate in chunk.candidates:
                 if candidate.index:
                     continue  # never asked for
                 if not self._begun:
                     self._begin(chunk)
                 for part in candidate.content.parts:
-                    self._part(part)
+                    if (text := part.text) and not part.thought:
+                        self._text(text)  # what nearly all parts are
+                    else:
+                        self._part(part)
                 if candidate.finish_reason:
                     self._finish = candidate.finish_reason
                 if candidate.grounding_metadata:
@@ -178,7 +189,7 @@ class MessageVisitor(PartVisitor):
         self._close()
 
     def _text(self, text: str) -> None:
-        self._size += text_size(text)
+        self._size += len(text) if text.isascii() else text_size(text)
         if self._options.search:
             self._held.append(text)
             return
@@ -253,12 +264,7 @@ class MessageVisitor(PartVisitor):
     def _stop_reason(self) -> str:
         if self._calls:
             return "tool_use"
-        if self._finish in TOO_LONG:
-            return "max_tokens"
-        return "refusal" if self._finish in FILTERED else "end_turn"
-
-    def _stop_details(self) -> StopDetails | None:
-        return StopDetails() if self._stop_reason() == "refusal" else None
+        return _REASONS.get(self._finish, "end_turn")
 
     # -- usage: as upstream counted it, what is missing estimated (translation.md 2.9)
 
@@ -267,16 +273,18 @@ class MessageVisitor(PartVisitor):
             return UsageAtStart(self._options.input_estimate, 0, 0, 1)
         return UsageAtStart(*self._input(), 1)
 
-    def _usage_at_end(self) -> UsageAtEnd:
-        return UsageAtEnd(
+    def _usage_at_end(self, form: type[E]) -> E:
+        usage, queries = self._usage, self._queries
+        return form(
             *self._input(),
-            output_tokens=self._usage.output_tokens or tokens(self._size),
-            output_tokens_details=OutputDetails(self._usage.thoughts_token_count),
-            server_tool_use=ServerToolUse(self._queries) if self._queries else None,
+            usage.output_tokens or tokens(self._size),
+            OutputDetails(usage.thoughts_token_count),
+            ServerToolUse(queries) if queries else None,
         )
 
     def _input(self) -> tuple[int, int, int]:
         """Tokens read newly, written to the cache, read from the cache."""
-        cached = self._usage.cached_content_token_count
-        every = self._usage.input_tokens or max(1, self._options.input_estimate)
-        return max(0, every - cached), 0, cached
+        usage = self._usage
+        cached = usage.cached_content_token_count
+        every = usage.input_tokens or max(1, self._options.input_estimate)
+        return max(0, every - cached) if cached else every, 0, cached

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from antigravity_proxy.canonical.call import (
     Call,
@@ -105,6 +105,21 @@ def _read(body: bytes, model: str, stream: bool, inner: str = "") -> Call:
         raise BadRequest("The body is nested too deeply.") from None
 
 
+class _Settings(Struct, frozen=True):
+    """What ``generationConfig`` says; as it is here where there is none. Thoughts appear only if asked for."""
+
+    sampling: Sampling = Sampling()
+    output: OutputFormat = OutputFormat()
+    reasoning: Reasoning = Reasoning(show=False)
+    extra: dict[str, Raw] = {}
+    choices: int = 1
+
+
+_UNSAID = _Settings()
+_AUTO = ToolChoice()
+_NO_TOOLS: tuple[tuple[FunctionDeclaration, ...], bool, tuple[Raw, ...]] = (), False, ()
+
+
 def _count(fields: dict[str, Any]) -> None:
     """Raises BadRequest for too many of anything, before it is converted: that is done in one piece."""
     for name, value in fields.items():
@@ -118,8 +133,12 @@ def _call(fields: dict[str, Any], model: str, stream: bool, *, is_small: bool) -
         _count(fields)
     request = convert(fields, wire.Request, "")
     contents = _contents(request.contents)
-    config = convert(request.generation_config or {}, wire.GenerationConfig, "generationConfig")
-    tools, search, builtin = _tools(request.tools or [])
+    given = request.generation_config
+    config = convert(given, wire.GenerationConfig, "generationConfig") if given else None
+    tools, search, builtin = _tools(request.tools) if request.tools else _NO_TOOLS
+    calling = request.tool_config
+    choice = _AUTO if calling is None else _choice(calling)
+    settings = _settings(config, given) if config and given else _UNSAID
     return Call(
         model=model,
         contents=contents,
@@ -127,20 +146,29 @@ def _call(fields: dict[str, Any], model: str, stream: bool, *, is_small: bool) -
         tools=tools,
         web_search=search,
         builtin_tools=builtin,
-        tool_choice=_choice(request.tool_config),
-        tool_settings=_tool_settings(request.tool_config),
-        sampling=_sampling(config),
-        output=_output(config),
-        reasoning=_reasoning(config.thinking_config),
-        safety_settings=tuple(_raw(item) for item in request.safety_settings or ()),
-        extra_config={
-            key: _raw(value)
-            for key, value in (request.generation_config or {}).items()
-            if key in PASSED_CONFIG and value is not None
-        },
-        official={name: _raw(value) for name in PASSED_FIELDS if (value := fields.get(name)) is not None},
-        choices=_choices(config.candidate_count),
+        tool_choice=choice,
+        tool_settings={} if calling is None else _tool_settings(calling),
+        sampling=settings.sampling,
+        output=settings.output,
+        reasoning=settings.reasoning,
+        safety_settings=tuple(map(_raw, request.safety_settings)) if request.safety_settings else (),
+        extra_config=settings.extra,
+        official={}
+        if fields.keys().isdisjoint(PASSED_FIELDS)
+        else {name: _raw(value) for name in PASSED_FIELDS if (value := fields.get(name)) is not None},
+        choices=settings.choices,
         stream=stream,
+    )
+
+
+def _settings(config: wire.GenerationConfig, given: dict[str, Any]) -> _Settings:
+    """``generationConfig``, and as it was given. Raises BadRequest."""
+    return _Settings(
+        _sampling(config),
+        _output(config),
+        _reasoning(config.thinking_config),
+        {key: _raw(value) for key, value in given.items() if key in PASSED_CONFIG and value is not None},
+        _choices(config.candidate_count),
     )
 
 
@@ -149,22 +177,25 @@ def _contents(value: list[wire.Content] | wire.Content | str | None) -> tuple[Co
         value = [wire.Content([wire.Part(text=value)])]
     elif isinstance(value, wire.Content):
         value = [value]
-    found = tuple(_content(content, i) for i, content in enumerate(value or ()))
-    if not any(content.parts for content in found):
+    found: list[Content] = []
+    has_parts = has_user = False
+    for i, content in enumerate(value or ()):
+        role = content.role or "user"
+        if role not in ("user", "model", "function"):
+            raise BadRequest("role must be user or model.", param=f"contents[{i}].role")
+        parts = [_plain(part) or _part(part, f"contents[{i}].parts[{j}]") for j, part in enumerate(content.parts or ())]
+        if parts:
+            has_parts = True
+        if role == "model":
+            found.append(Content("model", tuple(parts)))
+        else:
+            has_user = True
+            found.append(Content("user", tuple(parts)))
+    if not has_parts:
         raise BadRequest("contents is missing or empty.", param="contents")
-    if not any(content.role == "user" for content in found):
+    if not has_user:
         raise BadRequest("contents has no turn of the user.", param="contents")
-    return found
-
-
-def _content(content: wire.Content, index: int) -> Content:
-    role = content.role or "user"
-    if role not in ("user", "model", "function"):
-        raise BadRequest("role must be user or model.", param=f"contents[{index}].role")
-    parts = tuple(
-        _plain(part) or _part(part, f"contents[{index}].parts[{j}]") for j, part in enumerate(content.parts or ())
-    )
-    return Content("model" if role == "model" else "user", parts)
+    return tuple(found)
 
 
 def _plain(part: wire.Part) -> Part | None:
@@ -217,9 +248,11 @@ def _standard(signature: str) -> str:
 
 
 def _system(value: wire.Content | str | None) -> tuple[str, ...]:
+    if not value:
+        return ()
     if isinstance(value, str):
-        return (value,) if value else ()
-    return tuple(part.text for part in (value.parts if value is not None else None) or () if part.text)
+        return (value,)
+    return tuple([part.text for part in value.parts or () if part.text])
 
 
 def _tools(tools: list[dict[str, Any]]) -> tuple[tuple[FunctionDeclaration, ...], bool, tuple[Raw, ...]]:
@@ -240,15 +273,13 @@ def _tools(tools: list[dict[str, Any]]) -> tuple[tuple[FunctionDeclaration, ...]
     return tuple(found), search, tuple(builtin)
 
 
-def _tool_settings(config: wire.ToolConfig | None) -> dict[str, Raw]:
-    if config is None:
-        return {}
+def _tool_settings(config: wire.ToolConfig) -> dict[str, Raw]:
     values = (config.retrieval_config, config.include_server_side_tool_invocations)
     return {name: _raw(value) for name, value in zip(PASSED_TOOL_CONFIG, values, strict=True) if value is not None}
 
 
-def _choice(config: wire.ToolConfig | None) -> ToolChoice:
-    calling = config.function_calling_config if config is not None else None
+def _choice(config: wire.ToolConfig) -> ToolChoice:
+    calling = config.function_calling_config
     if calling is None or calling.mode is None:
         return ToolChoice()
     mode = calling.mode.lower()

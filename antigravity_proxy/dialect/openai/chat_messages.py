@@ -99,7 +99,7 @@ def _assistant(message: Message, said: Conversation, index: int) -> list[Part]:
     """A thought, then text, then images, then calls."""
     thought, content = message.reasoning_content, message.content
     found = [Part(text=thought, thought=True)] if thought and isinstance(thought, str) else []
-    if isinstance(content, str) and "](data:" not in content:
+    if isinstance(content, str) and media.IMAGE_MARK not in content:
         found.append(Part(text=content))
     elif content is not None:
         where = f"messages[{index}].content"

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from msgspec.structs import replace
 
 from antigravity_proxy.canonical.chunk import Chunk
 from antigravity_proxy.dialect.base import Answer, Stamp
@@ -67,13 +66,14 @@ class ResponsesStream(ResponsesVisitor):
         """See ``dialect.base.Answer``: the items that are complete, and why there are no more."""
         before = self.feed(())
         told = {"code": _code(error), "message": error.message}
-        failed = replace(self._response, status="failed", error=told, output=tuple(self._output))
+        failed = self._response(status="failed", error=told, output=tuple(self._output))
         self._snapshot(b"failed", failed)
         return before + b"".join(self._out)
 
     def _begin(self) -> None:
-        self._snapshot(b"created", self._response)
-        self._snapshot(b"in_progress", self._response)
+        fields = b'"response":' + _json(self._response())
+        self._event(b"created", fields)
+        self._event(b"in_progress", fields)
 
     def _snapshot(self, kind: bytes, response: Response) -> None:
         self._event(kind, b'"response":' + _json(response))
@@ -113,6 +113,7 @@ class ResponsesDocument(ResponsesVisitor):
 
     content_type = b"application/json"
     keepalive = b""
+    tells = False
 
     def feed(self, chunks: Sequence[Chunk]) -> bytes:
         """See ``dialect.base.Answer``."""

@@ -163,23 +163,20 @@ def item_ids(items: str | list[Raw] | None) -> tuple[list[str], str]:
 def conversation(instructions: str | None, items: str | list[Raw] | None, memory: Memory = NO_MEMORY) -> Said:
     """The complete content; raises BadRequest, NotFound for an item that isn't remembered."""
     said = Conversation()
-    said.system([instructions or ""])
+    if instructions:
+        said.system([instructions])
     at_most(MAX_MESSAGES, "items", "input", len(memory.before), len(items) if isinstance(items, list) else 0)
     reader = _Reader(said, memory)
     for raw in memory.before:
         reader.read(raw, "previous_response_id")
-    own = [_message(items)] if isinstance(items, str) and items else list(items or ())
-    for i, raw in enumerate(own):
-        own[i] = reader.read(raw, "input" if isinstance(items, str) else f"input[{i}]")
+    if isinstance(items, str):
+        own = reader.one_text(items)
+    else:
+        own = [reader.read(raw, f"input[{i}]") for i, raw in enumerate(items)] if items else []
     if reader.compacts:
         own.pop()
     contents, system = said.finish("input")
     return Said(contents, system, reader.tools, own, reader.compacts)
-
-
-def _message(text: str) -> Raw:
-    """An input of one text as the item that it is short for."""
-    return Raw(msgspec.json.encode({"type": "message", "role": "user", "content": text}))
 
 
 def _head(raw: Raw, where: str) -> _Kind:
@@ -206,10 +203,22 @@ class _Reader:
         self.tools: list[tuple[str, Raw]] = []
         self.compacts = False
 
-    def read(self, raw: Raw, where: str) -> Raw:
-        """One item, which is returned: for a reference what it refers to. Raises BadRequest, NotFound."""
+    def one_text(self, text: str) -> list[Raw]:
+        """An input of one text; the item that it is short for, none for an empty one. Raises BadRequest."""
+        if not text:
+            return []
+        self._is_not_over("input")
+        self._signature = ""
+        self._said.user([Part(text=text)])
+        return [Raw(msgspec.json.encode({"type": "message", "role": "user", "content": text}))]
+
+    def _is_not_over(self, where: str) -> None:
         if self.compacts:
             raise BadRequest("A compaction_trigger must be the last item.", param=where)
+
+    def read(self, raw: Raw, where: str) -> Raw:
+        """One item, which is returned: for a reference what it refers to. Raises BadRequest, NotFound."""
+        self._is_not_over(where)
         head = _head(raw, where)
         if head.type == _REFERENCE:
             raw = self._remembered(head.id, where)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from antigravity_proxy.canonical.call import Call, OutputFormat, Reasoning, Sampling
+from antigravity_proxy.canonical.call import Call, OutputFormat, Reasoning, Sampling, ToolChoice
 from antigravity_proxy.canonical.content import ABSENT
 from antigravity_proxy.canonical.estimate import input_tokens
 from antigravity_proxy.dialect.base import Decoded
@@ -19,10 +19,11 @@ from antigravity_proxy.dialect.openai.responses_answer import CompactionDocument
 from antigravity_proxy.dialect.openai.responses_compaction import summarising
 from antigravity_proxy.dialect.openai.responses_document import ReasoningEcho, Response
 from antigravity_proxy.dialect.openai.responses_items import NO_MEMORY, Memory, conversation, item_ids
-from antigravity_proxy.dialect.openai.responses_tools import ChoiceWord, read_tools, tool_choice, tool_list
+from antigravity_proxy.dialect.openai.responses_tools import ChoiceWord, Tools, read_tools, tool_choice, tool_list
 from antigravity_proxy.dialect.openai.responses_visitor import ResponsesOptions
 from antigravity_proxy.dialect.openai.settings import (
     MAX_TOP_LOGPROBS,
+    UNSAID,
     by_effort,
     temperature,
     tier,
@@ -113,9 +114,9 @@ def read(body: bytes) -> ResponsesRequest:
 
 
 def _checked(request: ResponsesRequest) -> ResponsesRequest:
-    for name in ("conversation", "prompt"):
-        if getattr(request, name) is not None:
-            raise BadRequest(f"{name} is not supported: send the whole input instead.", param=name)
+    if request.conversation is not None or request.prompt is not None:
+        name = "prompt" if request.conversation is None else "conversation"
+        raise BadRequest(f"{name} is not supported: send the whole input instead.", param=name)
     if request.background:
         raise BadRequest("Background responses are not supported.", param="background")
     return request
@@ -182,8 +183,7 @@ def _read(
     if request.input is None and not memory.before:
         raise BadRequest("The input is missing.", param="input")
     said = conversation(request.instructions, request.input, memory)
-    given = (("tools", request.tools), *said.tools)
-    tools = read_tools(*((place, parse_at(raw, tool_list, place) if raw else None) for place, raw in given))
+    tools = _tools(request.tools, said.tools) if request.tools or said.tools else _NO_TOOLS
     top_logprobs = whole(request.top_logprobs, "top_logprobs", 0, MAX_TOP_LOGPROBS) or 0
     call = Call(
         model=request.model,
@@ -191,15 +191,9 @@ def _read(
         system=said.system,
         tools=tools.declared,
         web_search=tools.web_search,
-        tool_choice=tool_choice(request.tool_choice),
+        tool_choice=_AUTO if request.tool_choice is None else tool_choice(request.tool_choice),
         parallel_tool_calls=request.parallel_tool_calls is not False,
-        sampling=Sampling(
-            temperature=temperature(request.temperature),
-            top_p=top_p(request.top_p),
-            max_output_tokens=whole(request.max_output_tokens, "max_output_tokens", 1),
-            response_logprobs=bool(top_logprobs),
-            logprobs=top_logprobs or None,
-        ),
+        sampling=_sampling(request, top_logprobs),
         output=_output_format(request),
         reasoning=_reasoning(request),
         official=tier(request.service_tier) if request.service_tier else {},
@@ -226,10 +220,27 @@ def _read(
     return call, options, said.own
 
 
+def _tools(own: Raw, said: list[tuple[str, Raw]]) -> Tools:
+    given = (("tools", own), *said)
+    return read_tools(*((place, parse_at(raw, tool_list, place) if raw else None) for place, raw in given))
+
+
+def _sampling(request: ResponsesRequest, top_logprobs: int) -> Sampling:
+    if request.temperature is None and request.top_p is None and request.max_output_tokens is None and not top_logprobs:
+        return UNSAID
+    return Sampling(
+        temperature=temperature(request.temperature),
+        top_p=top_p(request.top_p),
+        max_output_tokens=whole(request.max_output_tokens, "max_output_tokens", 1),
+        response_logprobs=bool(top_logprobs),
+        logprobs=top_logprobs or None,
+    )
+
+
 def _output_format(request: ResponsesRequest) -> OutputFormat:
     wanted = convert(request.text, _Text, "text").format if request.text is not None else None
     if wanted is None or wanted.type == "text":
-        return OutputFormat()
+        return _TEXT
     if wanted.type == "json_object":
         return OutputFormat("json")
     if wanted.schema is None:
@@ -239,16 +250,16 @@ def _output_format(request: ResponsesRequest) -> OutputFormat:
 
 def _reasoning(request: ResponsesRequest) -> Reasoning:
     """Thoughts are shown if a summary or their signatures are asked for (translation.md 2.7)."""
-    said = request.reasoning or _Reasoning()
+    said = request.reasoning
+    if said is None:
+        return _HIDDEN if request.include is None else Reasoning(show=_ENCRYPTED in request.include)
     show = said.summary not in (None, "none") or _ENCRYPTED in (request.include or ())
     return by_effort(said.effort, show=show) if said.effort is not None else Reasoning(show=show)
 
 
 def _response(request: ResponsesRequest, call: Call, top_logprobs: int, stored: bool) -> Response:
     """The response object as far as the request makes it."""
-    text = request.text or {}
-    form = text.get("format")
-    said = request.reasoning or _Reasoning()
+    said = request.reasoning
     return Response(
         model=request.model,
         instructions=request.instructions,
@@ -256,27 +267,45 @@ def _response(request: ResponsesRequest, call: Call, top_logprobs: int, stored: 
         parallel_tool_calls=call.parallel_tool_calls,
         previous_response_id=request.previous_response_id or None,
         prompt_cache_key=request.prompt_cache_key,
-        reasoning=ReasoningEcho(None if said.effort is None else nearest_effort(said.effort), said.summary),
+        reasoning=_NO_ECHO
+        if said is None
+        else ReasoningEcho(None if said.effort is None else nearest_effort(said.effort), said.summary),
         safety_identifier=request.safety_identifier,
         store=stored,
         temperature=request.temperature,
         top_logprobs=top_logprobs,
         top_p=request.top_p,
         user=request.user,
-        text=_raw(text | {"format": {"type": "text"} if form is None else form}),
-        tool_choice=_raw(request.tool_choice or "auto"),
-        tools=_as_given(request.tools),
-        metadata=_raw(request.metadata or {}),
+        text=_text(request.text) if request.text else _PLAIN_TEXT,
+        tool_choice=_raw(request.tool_choice) if request.tool_choice else _AUTO_WORD,
+        tools=_as_given(request.tools) if request.tools else _EMPTY_LIST,
+        metadata=_raw(request.metadata) if request.metadata else _EMPTY,
     )
+
+
+def _text(given: dict[str, Any]) -> Raw:
+    form = given.get("format")
+    return _raw(given | {"format": {"type": "text"} if form is None else form})
 
 
 def _as_given(tools: Raw) -> Raw:
     """The tools as the client wrote them, on one line: they may be large."""
     text = bytes(tools)
-    if text in (b"", b"null"):
-        return Raw(b"[]")
+    if text == b"null":
+        return _EMPTY_LIST
     return Raw(msgspec.json.format(text, indent=-1) if b"\n" in text else text)
 
 
 def _raw(value: Any) -> Raw:
     return Raw(msgspec.json.encode(value))
+
+
+# what is the same for all requests that say nothing of it
+
+_NO_TOOLS = Tools()
+_AUTO = ToolChoice()
+_TEXT = OutputFormat()
+_HIDDEN = Reasoning(show=False)
+_NO_ECHO = ReasoningEcho()
+_PLAIN_TEXT = _text({})
+_AUTO_WORD, _EMPTY_LIST, _EMPTY = _raw("auto"), _raw([]), _raw({})

@@ -89,7 +89,6 @@ class ResponsesVisitor(PartVisitor):
         "_open",
         "_options",
         "_output",
-        "_response",
         "_size",
         "_stamp",
         "_usage",
@@ -101,7 +100,6 @@ class ResponsesVisitor(PartVisitor):
         self._digits = stamp.hex(24)  # of the response's id, and with a number of the items': they lead back to it
         self._count = 0
         self._holds = options.search or options.compact is not None
-        self._response = replace(options.response, id="resp_" + self._digits, created_at=stamp.created)
         self._output: list[Raw] = []
         self._open: OpenItem | None = None
         self._held: list[Part] = []
@@ -112,6 +110,9 @@ class ResponsesVisitor(PartVisitor):
         self._finish = ""
         self._maker = ""  # the upstream model that answers
         self._calls = False
+
+    #: whether anybody hears the events; else they are not made
+    tells = True
 
     @abstractmethod
     def _event(self, kind: bytes, fields: bytes) -> None:
@@ -124,6 +125,11 @@ class ResponsesVisitor(PartVisitor):
     def _final(self, text: str) -> str:
         """A message's whole text, as the form wants it."""
         return text
+
+    def _response(self, **fields: Any) -> Response:
+        """The response as it is now, with these fields."""
+        known = self._options.response
+        return replace(known, id="resp_" + self._digits, created_at=self._stamp.created, **fields)
 
     def _walk(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
@@ -162,8 +168,7 @@ class ResponsesVisitor(PartVisitor):
         reason = self._incomplete()
         self._close_item("incomplete" if reason else "completed")
         now = self._stamp.now
-        complete = replace(
-            self._response,
+        complete = self._response(
             status="incomplete" if reason else "completed",
             completed_at=None if reason else self._stamp.created if now is None else int(now()),
             incomplete_details={"reason": reason} if reason else None,
@@ -198,7 +203,7 @@ class ResponsesVisitor(PartVisitor):
         item = self._open
         if item is None or not item.is_message:
             item = self._open_message()
-        self._size += text_size(text)
+        self._size += len(text) if text.isascii() else text_size(text)
         item.texts.append(text)
         self._delta(item, text)
 
@@ -218,10 +223,11 @@ class ResponsesVisitor(PartVisitor):
 
     def _open_message(self) -> OpenItem:
         self._close_item()
-        identity = self._identity("msg_")
-        self._added(message_item(identity, "in_progress", []))
-        place = self._place(identity, b',"content_index":0')
-        self._event(b"content_part.added", b'%s,"part":%s' % (place, _json(text_part("", [], []))))
+        identity, place = self._identity("msg_"), b""
+        if self.tells:
+            self._added(message_item(identity, "in_progress", []))
+            place = self._place(identity, b',"content_index":0')
+            self._event(b"content_part.added", b'%s,"part":%s' % (place, _json(text_part("", [], []))))
         self._open = item = OpenItem(identity, place, is_message=True)
         return item
 
@@ -246,15 +252,18 @@ class ResponsesVisitor(PartVisitor):
     def _close_message(self, item: OpenItem, status: str) -> None:
         self._open = None
         text = self._final("".join(item.texts))
-        cited = text_citations(self._grounding, text) if self._grounding else []
-        annotations = [{"type": "url_citation", **citation} for citation in cited]
+        annotations: list[Item] = []
+        if self._grounding:
+            annotations = [{"type": "url_citation", **cited} for cited in text_citations(self._grounding, text)]
         logprobs, self._logprobs = self._logprobs, []
-        for i, annotation in enumerate(annotations):
-            fields = b'%s,"annotation_index":%d,"annotation":%s' % (item.place, i, _json(annotation))
-            self._event(b"output_text.annotation.added", fields)
         part = text_part(text, annotations, logprobs)
-        self._event(b"output_text.done", b'%s,"text":%s,"logprobs":%s' % (item.place, _json(text), _json(logprobs)))
-        self._event(b"content_part.done", b'%s,"part":%s' % (item.place, _json(part)))
+        if self.tells:
+            place = item.place
+            for i, annotation in enumerate(annotations):
+                fields = b'%s,"annotation_index":%d,"annotation":%s' % (place, i, _json(annotation))
+                self._event(b"output_text.annotation.added", fields)
+            self._event(b"output_text.done", b'%s,"text":%s,"logprobs":%s' % (place, _json(text), _json(logprobs)))
+            self._event(b"content_part.done", b'%s,"part":%s' % (place, _json(part)))
         self._done(message_item(item.id, status, [part]))
 
     def _close_thought(self, item: OpenItem, signature: str) -> None:
@@ -307,11 +316,13 @@ class ResponsesVisitor(PartVisitor):
             self._event(b"%s.%s" % (kind, phase), place)
 
     def _added(self, item: Item) -> None:
-        self._event(b"output_item.added", b'"output_index":%d,"item":%s' % (len(self._output), _json(item)))
+        if self.tells:
+            self._event(b"output_item.added", b'"output_index":%d,"item":%s' % (len(self._output), _json(item)))
 
     def _done(self, item: dict[str, Any]) -> None:
         told = _json(item)
-        self._event(b"output_item.done", b'"output_index":%d,"item":%s' % (len(self._output), told))
+        if self.tells:
+            self._event(b"output_item.done", b'"output_index":%d,"item":%s' % (len(self._output), told))
         self._output.append(Raw(told))
 
     def _place(self, identity: str, more: bytes = b"") -> bytes:

@@ -81,8 +81,8 @@ def test_a_conversation_goes_on() -> None:
     found = understood(memory, previous_response_id="resp_1", instructions="Be brief.")
     assert said(found) == [("user", "hi"), ("model", "yes"), ("user", "hi")]
     assert found.decoded.call.system == ("Be brief.",)
-    response = found.decoded.new_answer(STAMP)._response  # type: ignore[attr-defined]
-    assert (response.previous_response_id, response.store) == ("resp_1", False)
+    response = json.loads(found.decoded.new_answer(STAMP).close())
+    assert (response["previous_response_id"], response["store"]) == ("resp_1", False)
 
 
 def test_a_conversation_may_go_on_without_a_word() -> None:

@@ -716,7 +716,7 @@ def test_what_can_be_read_but_not_written_is_too_deep(monkeypatch: pytest.Monkey
         raise RecursionError
 
     monkeypatch.setattr(responses_request, "_raw", write)
-    assert refused().message == "The body is nested too deeply."
+    assert refused(metadata={"a": "b"}).message == "The body is nested too deeply."
 
 
 @pytest.mark.parametrize("raw", [b"\xff", b"\\u12", b"\x01"])
