@@ -36,9 +36,9 @@ _REQUEST_LINE = re.compile(rb"(%b{1,32}) ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])"
 _REQUEST = re.compile(rb"%b%b" % (_REQUEST_LINE.pattern, _FIELD_LINES))
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)")
 #: enough for any length that a body may have; more digits are refused before they are read as a number
-_MAX_LENGTH_DIGITS = 15
+MAX_LENGTH_DIGITS = 15
 #: the line of a chunk's size as everybody writes it
-_PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,%d})\r\n" % _MAX_LENGTH_DIGITS)
+_PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,%d})\r\n" % MAX_LENGTH_DIGITS)
 
 Fields = dict[bytes, list[bytes]]
 
@@ -191,7 +191,7 @@ def announced_length(fields: Fields) -> int | None:
     if values is None:
         return None
     (value,) = values if len(values) == 1 else (b"",)
-    if not value or len(value) > _MAX_LENGTH_DIGITS or value.translate(None, b"0123456789"):
+    if not value or len(value) > MAX_LENGTH_DIGITS or value.translate(None, b"0123456789"):
         raise Malformed("Content-Length is malformed")
     return int(value)
 
@@ -378,7 +378,7 @@ class ChunkedBody:
 def _chunk_size(line: bytes) -> int:
     digits, _, extension = line.partition(b";")
     digits = digits.rstrip(b" \t") if extension else digits
-    if not digits or len(digits) > _MAX_LENGTH_DIGITS or digits.translate(None, _HEX_DIGITS):
+    if not digits or len(digits) > MAX_LENGTH_DIGITS or digits.translate(None, _HEX_DIGITS):
         raise Malformed("a chunk's size is malformed")
     if extension and _CONTROL.search(extension):
         raise Malformed("a chunk's extension holds a control character")

@@ -7,6 +7,7 @@ Slow senders and stalled readers are dropped.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.internet.protocol import connectionDone
@@ -33,7 +34,7 @@ from antigravity_proxy.http1.sending import send, unsent
 from antigravity_proxy.http1.transports import made_by_client
 from antigravity_proxy.settings.limits import HEAD_BYTES, HEAD_FIELDS, LINGER_BYTES
 from antigravity_proxy.web.deadlines import Deadlines, Upgraded, Wait
-from antigravity_proxy.web.edge import GuardedRequest
+from antigravity_proxy.web.edge import GuardedRequest, request_of
 from antigravity_proxy.web.heads import KnownHead, head_so_far, refusal_of, too_large
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class GuardedChannel:
         "_deadlines",
         "_draining",
         "_head",
+        "_last",
         "_paused",
         "_producer",
         "_protocol",
@@ -84,6 +86,7 @@ class GuardedChannel:
         self.persistent = True
         self.refusing = False
         self._head: HeadReader | None = None  # of a request that is on its way
+        self._last: ref[KnownHead] | None = None  # of the request before
         self._request: GuardedRequest[Any] | None = None
         self._body: Body | None = None
         self._ahead = b""  # the beginning of further requests
@@ -118,9 +121,10 @@ class GuardedChannel:
         """Twisted's: bytes of the client."""
         deadlines = self._deadlines
         waits_for = deadlines.waits_for
-        begins = not self.sheds and (waits_for is _NEXT or (waits_for is _HEAD and not deadlines.received))
-        if begins and (known := self.site.heads.find(data)) is not None and self._begin_again(*known):
-            return
+        if not self.sheds and (waits_for is _NEXT or (waits_for is _HEAD and not deadlines.received)):
+            found = self.site.heads.find(data, self._last)
+            if found and self._begin_again(*found):
+                return
         if self._protocol is not None:
             self._protocol.dataReceived(data)
             return
@@ -192,7 +196,7 @@ class GuardedChannel:
         self.refusing, self.persistent = True, False
         request = self._request
         if request is None:  # not even its head came whole
-            request = self._request = _request(self, head_so_far(line or (self._head and self._head.first_line) or b""))
+            request = self._request = request_of(self, head_so_far(line, self._head))
         request.release_body()
         rendered = self.site.gate.render(request, error)
         self.send(request.refusal(rendered))
@@ -272,8 +276,7 @@ class GuardedChannel:
     def _take_head(self, data: bytes) -> None:
         head = self._head
         line = None if head is None else head.first_line
-        if head is None:
-            data = data.removeprefix(b"\r\n")  # RFC 9112 2.2
+        data = data.removeprefix(b"\r\n") if head is None else data  # RFC 9112 2.2
         try:
             found = whole_head(data, HEAD_BYTES) if head is None else head.feed(data)
             if found is None:
@@ -298,7 +301,7 @@ class GuardedChannel:
 
     def _begin(self, block: bytes, head: RequestHead, rest: bytes) -> None:
         """A head is whole, and was read from ``block``."""
-        request = self._request = _request(self, head)
+        request = self._request = request_of(self, head)
         try:
             length = request_length(head)
             head.fields.pop(b"content-length", None)
@@ -309,19 +312,20 @@ class GuardedChannel:
         except (Malformed, errors.ProxyError) as e:
             self.refuse(refusal_of(e))
         else:
-            self.site.heads.keep(block, head, reading)
+            self._last = self.site.heads.keep(block, head, reading)
             self._begin_body(request, length, rest)
 
     def _begin_again(self, known: KnownHead, length: int, rest: bytes) -> bool:
         """A head that came before has come again; False where what was read in it no longer holds."""
-        request = _request(self, known.head)
+        self._last = ref(known)
+        request = self._request = request_of(self, known.head)
+        self.persistent = known.persistent and not self._draining
         try:
             if not request.admit_again(known.reading, length):
+                self._request = None
                 self.site.heads.forget()
                 return False
-            self._request, self.persistent = request, known.persistent and not self._draining
         except errors.ProxyError as e:
-            self._request = request
             self.refuse(e)
         else:
             self._begin_body(request, length, rest)
@@ -393,7 +397,3 @@ class GuardedChannel:
 
     def _wait(self, what: Wait) -> None:
         self._deadlines.wait(what, self.site.ticker.clock.seconds())
-
-
-def _request(channel: GuardedChannel, head: RequestHead) -> GuardedRequest[Any]:
-    return GuardedRequest(channel, head.method, head.target, head.minor, head.fields)

@@ -20,6 +20,7 @@ from zope.interface import implementer
 from antigravity_proxy import errors
 from antigravity_proxy.dialect.base import Rendered
 from antigravity_proxy.http1.fields import NO_FIELDS, ReceivedFields
+from antigravity_proxy.http1.parser import RequestHead
 from antigravity_proxy.http1.sending import send
 from antigravity_proxy.settings.limits import SHED_RETRY
 from antigravity_proxy.web.bodies import BodyUse, Reservation
@@ -117,7 +118,8 @@ class GuardedRequest(Struct, Generic[A], eq=False):
     sentLength: int = 0
     startedWriting: bool = False
     finished: bool = False
-    _body: list[bytes] | None = None
+    _body: bytes = b""
+    _pieces: list[bytes] | None = None  # of a body that came in several
     _chunked: bool = False
     _fields: dict[bytes, tuple[bytes, ...]] = {}
     _first_lines: bytes = b""
@@ -193,20 +195,22 @@ class GuardedRequest(Struct, Generic[A], eq=False):
         if self._reservation is not None:
             self._reservation.received(len(content), pieces)
         if self.admitted.body is BodyUse.KEPT:
-            if self._body is None:
-                self._body = [content]
-            else:
-                self._body.append(content)
+            if self._pieces is None:
+                self._pieces = []
+            self._pieces.append(content)
 
     def take_body(self) -> bytes:
         """The whole body; it is kept nowhere else after this."""
-        pieces, self._body = self._body or (b"",), None
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        body, pieces = self._body, self._pieces
+        if pieces is not None:
+            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._body, self._pieces = b"", None
+        return body
 
     @property
     def body_size(self) -> int:
         """Bytes of the body that can be taken."""
-        return sum(map(len, self._body or ()))
+        return len(self._body) if self._pieces is None else sum(map(len, self._pieces))
 
     def release_body(self) -> None:
         """Nothing of the body is kept any more: its part of the budget is free again."""
@@ -220,7 +224,7 @@ class GuardedRequest(Struct, Generic[A], eq=False):
         Of such a one there is nothing more to count.
         """
         if body and self.admission is not None and self.admission.body is _KEPT:
-            self._body = [body]
+            self._body = body
         site = self.channel.site
         try:
             answer = site.resource.render(self)
@@ -379,6 +383,11 @@ class GuardedRequest(Struct, Generic[A], eq=False):
             on_lost(reason)
         gate: Gate[Any] = self.channel.site.gate
         gate.lost(self)
+
+
+def request_of(channel: GuardedChannel, head: RequestHead) -> GuardedRequest[Any]:
+    """The request that a head begins."""
+    return GuardedRequest(channel, head.method, head.target, head.minor, head.fields)
 
 
 def _check_encoding(headers: ReceivedFields) -> None:

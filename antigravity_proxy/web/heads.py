@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from weakref import ref
 
 from msgspec import Struct
 
 from antigravity_proxy import errors
 from antigravity_proxy.http1.fields import ReceivedFields
-from antigravity_proxy.http1.parser import Malformed, RequestHead, request_line
+from antigravity_proxy.http1.parser import MAX_LENGTH_DIGITS, HeadReader, Malformed, RequestHead, request_line
 from antigravity_proxy.settings.limits import HEAD_BYTES
 
 _END = b"\r\n\r\n"
 #: the line of Content-Length, as everybody writes it; no more digits than ``announced_length`` takes
-_LENGTH = re.compile(rb"\r\n(?i:content-length):[ \t]*([0-9]{1,15})(?=\r\n|\Z)")
+_LENGTH = re.compile(rb"\r\n(?i:content-length):[ \t]*([0-9]{1,%d})(?=\r\n)" % MAX_LENGTH_DIGITS)
 #: fields that take a request another way
 _UNCOMMON = (b"content-encoding", b"expect", b"transfer-encoding")
 #: bytes and fields of a head that is kept
@@ -28,12 +29,20 @@ LONGEST, MOST_FIELDS = 4096, 64
 MOST, ROOM = 512, 512 << 10
 
 
-class KnownHead(Struct, frozen=True):
-    """A head that came before, without its Content-Length, and what the gate has read in it. Nobody changes it."""
+class KnownHead(Struct, frozen=True, weakref=True):
+    """A head that came before, and what the gate has read in it. Nobody changes it.
 
+    ``before`` and ``after`` are its text beside the digits of Content-Length, ``head`` is without that field.
+    """
+
+    before: bytes
+    after: bytes
     head: RequestHead
     persistent: bool
     reading: Any
+
+    def __repr__(self) -> str:
+        return "<KnownHead>"
 
 
 class KnownHeads:
@@ -42,38 +51,52 @@ class KnownHeads:
     __slots__ = ("_heads", "size")
 
     def __init__(self) -> None:
-        self._heads: dict[bytes, KnownHead] = {}
+        self._heads: dict[tuple[bytes, bytes], KnownHead] = {}
         self.size = 0
 
     def __len__(self) -> int:
         return len(self._heads)
 
-    def find(self, data: bytes) -> tuple[KnownHead, int, bytes] | None:
-        """The known head that ``data`` begins with, the length of its body, and what came behind it."""
-        end = data.find(_END)
-        found = _LENGTH.search(data, 0, end) if end > 0 else None
+    def find(self, data: bytes, last: ref[KnownHead] | None) -> tuple[KnownHead, int, bytes] | None:
+        """The known head that ``data`` begins with, the length of its body, and what came behind it.
+
+        ``last``: what was found or kept for the connection's request before, which is likely the same.
+        """
+        likely = None if last is None else last()
+        if likely is not None and data.startswith(likely.before):
+            begin = len(likely.before)
+            stop = data.find(b"\r", begin, begin + MAX_LENGTH_DIGITS + 1)
+            if data.startswith(likely.after, stop) and (digits := data[begin:stop]).isdigit():
+                return likely, int(digits), data[stop + len(likely.after) :]
+        end = data.find(_END) + len(_END)
+        found = _LENGTH.search(data, 0, end) if end > len(_END) else None
         if found is None:
             return None
         begin, stop = found.span(1)
-        known = self._heads.get(data[:begin] + data[stop:end])
-        return None if known is None else (known, int(data[begin:stop]), data[end + 4 :])
+        known = self._heads.get((data[:begin], data[stop:end]))
+        return None if known is None else (known, int(data[begin:stop]), data[end:])
 
-    def keep(self, block: bytes, head: RequestHead, reading: object) -> None:
-        """Keeps a head that has passed, if it is a plain one. ``block`` is its text; a reading of None is none."""
-        found = None if reading is None else _LENGTH.search(block)
+    def keep(self, block: bytes, head: RequestHead, reading: object) -> ref[KnownHead] | None:
+        """Keeps a head that has passed, if it is a plain one, else None.
+
+        ``block`` is its text; a reading of None is none.
+        """
+        found = None if reading is None else _LENGTH.search(block + _END)
         fields = head.fields
         if found is None or len(block) > LONGEST or len(fields) > MOST_FIELDS or head.target[:1] != b"/":
-            return
+            return None
         if any(name in fields for name in _UNCOMMON):
-            return
-        key = block[: found.start(1)] + block[found.end(1) :]
-        if key not in self._heads:
-            self.size += len(key)
-        self._heads[key] = KnownHead(head, head.persistent, reading)
+            return None
+        before, after = block[: found.start(1)], block[found.end(1) :] + _END
+        known = KnownHead(before, after, head, head.persistent, reading)
+        if (before, after) not in self._heads:
+            self.size += len(before) + len(after)
+        self._heads[before, after] = known
         while self.size > ROOM or len(self._heads) > MOST:
             oldest = next(iter(self._heads))
             del self._heads[oldest]
-            self.size -= len(oldest)
+            self.size -= sum(map(len, oldest))
+        return ref(known)
 
     def forget(self) -> None:
         """Forgets all of them."""
@@ -81,8 +104,9 @@ class KnownHeads:
         self.size = 0
 
 
-def head_so_far(line: bytes) -> RequestHead:
-    """The record of a request whose head is not read, by its first line."""
+def head_so_far(line: bytes | None, begun: HeadReader | None) -> RequestHead:
+    """The record of a request whose head is not read, by its first line, as far as one came."""
+    line = line or (begun and begun.first_line) or b""
     try:
         method, target, minor = request_line(line)
     except Malformed:

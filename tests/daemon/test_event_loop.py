@@ -1,8 +1,11 @@
-"""The event loop without a logging context: the same events, the same errors, on a reactor of its own."""
+"""The event loop in fewer steps: the same events, timers and errors as Twisted's, on a reactor of its own."""
 
 from __future__ import annotations
 
 import socket
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -69,3 +72,116 @@ def test_events_reach_their_descriptors(no_leaks: list[Any]) -> None:
         reactor.doIteration(1)
         assert reads.lost[0].check(ConnectionDone)
         reactor.removeAll()
+
+
+class Script:
+    """A reactor that runs, with a socket by which a test has things done in its events."""
+
+    def __init__(self) -> None:
+        self.reactor: Any = epoll.EPollReactor()
+        assert poll_plainly(self.reactor)
+        self.near, self.far = socket.socketpair()
+        self.seen: list[str] = []
+        self.steps: list[Callable[[], object]] = []
+        self.reactor.addReader(self)
+
+    def fileno(self) -> int:
+        return self.near.fileno()
+
+    def logPrefix(self) -> str:
+        return "script"
+
+    def stop(self) -> None:
+        self.reactor.removeReader(self)
+        self.reactor.stop()
+
+    def doRead(self) -> None:
+        self.near.recv(1)
+        self.steps.pop(0)()
+        if self.steps:
+            self.far.send(b"x")
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.seen.append("lost")
+
+    def run(self, *steps: Callable[[], object]) -> list[str]:
+        """Does each of the steps in an event of its own, until one of them has the reactor stop."""
+        self.steps = list(steps)
+        self.far.send(b"x")
+        with self.near, self.far:
+            self.reactor.run(installSignalHandlers=False)
+            self.reactor.removeAll()
+        return self.seen
+
+    def say(self, what: str) -> None:
+        self.seen.append(what)
+
+
+def test_timers_that_events_set_or_move_are_due_in_time() -> None:
+    script = Script()
+    reactor, say = script.reactor, script.say
+    late = reactor.callLater(3600, say, "moved")
+
+    def stop() -> None:
+        say("stop")
+        script.stop()
+
+    def end() -> None:
+        reactor.callLater(0.02, stop)
+
+    seen = script.run(
+        lambda: reactor.callLater(0, say, "at once"), lambda: say("event"), lambda: late.reset(0.01), lambda: end()
+    )
+    assert seen == ["at once", "event", "moved", "stop"]
+
+
+def test_events_without_end_hold_up_no_timer() -> None:
+    script = Script()
+    script.reactor.callLater(0.05, script.stop)
+    began = time.monotonic()
+    assert script.run(*[lambda: None] * 1_000_000) == []
+    assert 0.04 < time.monotonic() - began < 5
+
+
+def test_a_thread_and_a_crash_are_heard() -> None:
+    script = Script()
+    reactor = script.reactor
+
+    def in_thread() -> None:
+        worker = threading.Thread(target=lambda: reactor.callFromThread(from_thread))
+        worker.start()
+
+    def from_thread() -> None:
+        script.say("thread")
+        script.steps.append(reactor.crash)
+        script.far.send(b"x")
+
+    assert script.run(in_thread) == ["thread"]
+
+
+def test_a_fault_ends_one_connection_and_not_the_loop(no_leaks: list[Any]) -> None:
+    script = Script()
+    script.reactor.callLater(0.05, script.stop)
+    script.reactor.callLater(0, lambda: 1 / 0)
+
+    def fault() -> None:
+        raise ZeroDivisionError
+
+    assert script.run(fault) == ["lost"]
+    assert len(no_leaks) == 2
+    no_leaks.clear()
+
+
+def test_what_goes_wrong_in_the_loop_itself_is_logged(no_leaks: list[Any]) -> None:
+    script = Script()
+    asked: Callable[[], float | None] = script.reactor.timeout
+
+    def timeout() -> float | None:
+        script.reactor.timeout = asked
+        raise ZeroDivisionError
+
+    script.reactor.timeout = timeout
+    script.reactor.callLater(0.02, script.stop)
+    assert script.run(lambda: script.say("event")) == ["event"]
+    assert len(no_leaks) == 1
+    no_leaks.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 
 import hypothesis.strategies as st
@@ -10,7 +11,7 @@ from hypothesis import given
 from msgspec import structs
 from support.edge import HEAD, KEY, Edge, request
 
-from antigravity_proxy.http1.parser import request_head
+from antigravity_proxy.http1.parser import Malformed, request_head
 from antigravity_proxy.web import heads
 from antigravity_proxy.web.client_keys import ClientKey, digest
 from antigravity_proxy.web.heads import KnownHeads
@@ -149,11 +150,11 @@ def test_what_is_kept_is_bounded_in_number_and_bytes() -> None:
         for count in range(2 * heads.MOST):
             block = b"POST /%d HTTP/1.1\r\nX: %b\r\nContent-Length: 1" % (count, b"y" * size)
             known.keep(block, request_head(block), "reading")
-            assert known.find(block + b"\r\n\r\n") is not None
+            assert known.find(block + b"\r\n\r\n", None) is not None
             known.keep(block, request_head(block), "another")
         assert len(known) <= heads.MOST
         assert known.size <= heads.ROOM
-    assert known.find(b"POST /0 HTTP/1.1\r\nX: y\r\nContent-Length: 1\r\n\r\n") is None
+    assert known.find(b"POST /0 HTTP/1.1\r\nX: y\r\nContent-Length: 1\r\n\r\n", None) is None
     known.keep(b"POST /0 HTTP/1.1", request_head(b"POST /0 HTTP/1.1"), "without a length")
     known.forget()
     assert (len(known), known.size) == (0, 0)
@@ -195,6 +196,18 @@ _sent = st.builds(
 )
 
 
+@given(sent=st.lists(_sent, min_size=1, max_size=4), data=_sent)
+def test_a_head_is_found_whatever_came_before_it_on_its_connection(sent: list[bytes], data: bytes) -> None:
+    known = KnownHeads()
+    for each in (*sent, data):
+        block = each.partition(b"\r\n\r\n")[0]
+        with contextlib.suppress(Malformed):
+            head = request_head(block)
+            if len(head.fields.get(b"content-length", ())) == 1:
+                last = known.keep(block, head, "reading")
+                assert known.find(data, last) == known.find(data, None)
+
+
 @given(sent=st.lists(_sent, min_size=1, max_size=4))
 def test_whoever_sends_known_heads_gets_the_same_as_whoever_sends_unknown_ones(sent: list[bytes]) -> None:
     """One edge has met each head before, the other never meets one twice."""
@@ -202,6 +215,8 @@ def test_whoever_sends_known_heads_gets_the_same_as_whoever_sends_unknown_ones(s
     familiar = Edge(origins=origins)
     for data in sent:
         answers(familiar, data)
+        channel, _ = familiar.connect()
+        channel.dataReceived(data)
     for data in sent:
         fresh = Edge(origins=origins)
         for kept in (familiar.records, familiar.resource.bodies, familiar.resource.waiting):
