@@ -98,7 +98,7 @@ class ApiGate:
         self._origins = frozenset(origin.encode("ascii") for origin in origins)
         self._cors = Cors(origins)
         self._trusted = trusted
-        ledger.observe(rate_limits)
+        ledger.observe(rate_limits, keys_only=True)
 
     def admit(self, request: ApiRequest, method: bytes, target: bytes) -> Again | None:
         """Notes the route, an id and the client's key on the request.
