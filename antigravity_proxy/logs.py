@@ -42,7 +42,7 @@ _INVISIBLE = re.compile(
 #: characters of a message, and of a traceback; what is longer is cut
 _LONGEST_MESSAGE, _LONGEST_TRACEBACK = 4096, 16_384
 #: characters beyond a cut that are looked at, so that no half of a secret stays before it
-_BEYOND = 2048
+BEYOND = 2048
 #: fields of an event that the JSON form shows besides the message
 EVENT_FIELDS = frozenset(
     {
@@ -79,7 +79,7 @@ def clean(text: str, longest: int) -> str:
 
     Costs no more for a longer text.
     """
-    shown = redact(one_line(text[: longest + _BEYOND]))
+    shown = redact(one_line(text[: longest + BEYOND]))
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
@@ -194,7 +194,7 @@ def _as_json(event: LogEvent) -> str:
 def timestamp(epoch: float) -> str:
     """Epoch seconds as every line shows them: UTC, with milliseconds."""
     whole = int(epoch)
-    return f"{_second(whole)}.{int((epoch - whole) * 1000):03}Z"
+    return "%s.%03dZ" % (_second(whole), (epoch - whole) * 1000)  # noqa: UP031 - in half the time
 
 
 @functools.lru_cache(maxsize=4)

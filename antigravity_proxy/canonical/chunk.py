@@ -99,7 +99,7 @@ PART_FIELDS = frozenset(
 Count = Annotated[int, Meta(ge=0, lt=1 << 53)]
 
 
-class Usage(Struct, frozen=True, rename="camel", omit_defaults=True):
+class Usage(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """Token counts as upstream states them; every field may be missing. Read them by the properties."""
 
     prompt_token_count: Count = 0
@@ -127,13 +127,13 @@ class Usage(Struct, frozen=True, rename="camel", omit_defaults=True):
 UNCOUNTED: tuple[Usage | None, ...] = (None, Usage())
 
 
-class PromptFeedback(Struct, frozen=True, rename="camel", omit_defaults=True):
+class PromptFeedback(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """Why a prompt was blocked; no candidates come then."""
 
     block_reason: str = ""
 
 
-class Candidate(Struct, frozen=True, rename="camel", omit_defaults=True):
+class Candidate(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """One answer's next piece; ``finish_reason`` is empty until its last."""
 
     index: int = 0
@@ -144,7 +144,7 @@ class Candidate(Struct, frozen=True, rename="camel", omit_defaults=True):
     logprobs_result: Raw = ABSENT
 
 
-class _Envelope(Struct):
+class _Envelope(Struct, gc=False):
     response: Raw = ABSENT
 
 
@@ -156,7 +156,7 @@ def in_envelope(text: bytes) -> bytes:
     return b'{"response":' + text + b"}"
 
 
-class Chunk(Struct, frozen=True, rename="camel", omit_defaults=True):
+class Chunk(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """One event of upstream's answer. ``raw`` is what it was read from, in the envelope in which it may have come."""
 
     candidates: tuple[Candidate, ...] = ()
@@ -172,7 +172,7 @@ class Chunk(Struct, frozen=True, rename="camel", omit_defaults=True):
         return bytes(_envelope.decode(self.raw).response) or self.raw
 
 
-class MessageChunk(Chunk, frozen=True):
+class MessageChunk(Chunk, frozen=True, gc=False):
     """The content of events of Anthropic's Messages form, and those themselves, for a client of that form.
 
     ``events`` are the type and the JSON text of each; ``raw`` is empty.

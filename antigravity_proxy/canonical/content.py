@@ -1,7 +1,7 @@
 """Turns of a conversation in the neutral form, which is Gemini's own (translation.md 1). Data only.
 
 Requests and answers share these structs: ``msgspec`` writes them as upstream's camelCase JSON, leaving absent fields
-out. An absent ``Raw`` is empty and false.
+out. An absent ``Raw`` is empty and false. The garbage collector need not look at them: none can hold itself.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ Role = Literal["user", "model"]
 ABSENT = Raw()
 
 
-class Blob(Struct, frozen=True, rename="camel", omit_defaults=True):
+class Blob(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """Bytes in the request itself: ``data`` is standard base64."""
 
     mime_type: str
     data: str
 
 
-class FileData(Struct, frozen=True, rename="camel", omit_defaults=True):
+class FileData(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """A file that upstream reads by itself (``gs://…``, YouTube)."""
 
     file_uri: str
     mime_type: str = ""
 
 
-class FunctionCall(Struct, frozen=True, rename="camel", omit_defaults=True):
+class FunctionCall(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """A tool call; ``args`` is a JSON object, byte for byte as its author wrote it (absent: no arguments)."""
 
     name: str
@@ -38,7 +38,7 @@ class FunctionCall(Struct, frozen=True, rename="camel", omit_defaults=True):
     id: str = ""
 
 
-class FunctionResponse(Struct, frozen=True, rename="camel", omit_defaults=True):
+class FunctionResponse(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """A tool's result; ``response`` is a JSON object. ``parts`` (inline data) is understood by Gemini 3 only."""
 
     name: str
@@ -47,7 +47,7 @@ class FunctionResponse(Struct, frozen=True, rename="camel", omit_defaults=True):
     parts: tuple[Part, ...] = ()
 
 
-class Part(Struct, frozen=True, rename="camel", omit_defaults=True):
+class Part(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """One piece of a turn: exactly one data field, plus ``thought`` and ``thought_signature`` (upstream.md 4.2)."""
 
     text: str | None = None
@@ -61,7 +61,7 @@ class Part(Struct, frozen=True, rename="camel", omit_defaults=True):
     thought_signature: str = ""
 
 
-class RichPart(Part, frozen=True, rename="camel", omit_defaults=True):
+class RichPart(Part, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """A part with what only Gemini's dialect says of it, as the client wrote it; other families' models get none of it.
 
     ``tool_call`` and ``tool_response`` are data, of tools that Google runs; all others modify the part's data, and
@@ -80,7 +80,7 @@ class RichPart(Part, frozen=True, rename="camel", omit_defaults=True):
     speech_metadata: Raw = ABSENT
 
 
-class Content(Struct, frozen=True, rename="camel", omit_defaults=True):
+class Content(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """One turn. ``role`` is ``user`` or ``model``; empty where upstream or a client left it out."""
 
     role: str = ""

@@ -144,7 +144,7 @@ class Daemon(MultiService):
         keys.needs_config = bool(settings.data_dir) or not start.official.credentials
         ring = keys.at_start(start.state.config, absent=start.state.config_absent)
         budgets = Budgets(remembered, epoch)
-        ledger.observe(budgets)
+        ledger.observe(budgets, keys_only=True)
         limits_of_keys = RateLimits(reactor.seconds, epoch)
         hosts = (settings.host, *settings.allowed_hosts)
         origins, trusted = settings.cors_origins, settings.trusted_proxies

@@ -20,7 +20,7 @@ from antigravity_proxy.generatecontent.sse import SSEDecoder
 _NO_RESPONSE = Chunk()
 
 
-class _Envelope(Struct):
+class _Envelope(Struct, gc=False):
     response: Chunk = _NO_RESPONSE
     error: Raw = ABSENT
 

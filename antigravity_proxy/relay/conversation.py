@@ -37,7 +37,7 @@ class ConversationSignatures:
         self._owner = owner
         self.model = model
         self._scope = b""
-        self._restored: list[bytes] = []
+        self._restored: list[bytes] | None = None  # keys of what was put back
         self.conversation = conversation_id(call)
 
     def beside(self, call: Call) -> ConversationSignatures:
@@ -88,13 +88,15 @@ class ConversationSignatures:
 
     def forget(self) -> None:
         """A signature that was put back was refused: it is forgotten."""
-        for key in self._restored:
+        for key in self._restored or ():
             self._store.forget(key)
 
     def _get(self, kind: bytes, what: bytes, wanted: bool) -> str:
         key = self._key(kind, what)
         signature = self._store.get(key)
         if signature:
+            if self._restored is None:
+                self._restored = []
             self._restored.append(key)
         return signature
 

@@ -25,6 +25,9 @@ from antigravity_proxy.relay.failover import Failover, Leg
 from antigravity_proxy.relay.reader import AnswerReader
 from antigravity_proxy.relay.repairs import NOTHING
 
+#: one object for all requests of which upstream has counted nothing yet
+_NOT_COUNTED = Usage()
+
 
 class Generation:
     """One call on its way: ``prepare`` it, await its ``attempts``, ``close`` it; each once.
@@ -81,7 +84,7 @@ class Generation:
         self._begun = False
         self._use(first)
         self.answer = new_answer()
-        self.usage = Usage()
+        self.usage = _NOT_COUNTED
 
     def prepare(self) -> Awaitable[object]:
         """Prepares the call for the first of its models that somebody is free for. Raises a ProxyError."""

@@ -14,13 +14,15 @@ from typing import Any
 from msgspec import json
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from antigravity_proxy.logs import Output, clean, timestamp
+from antigravity_proxy.logs import BEYOND, Output, clean, timestamp
 from antigravity_proxy.telemetry.bucket import Bucket
 from antigravity_proxy.telemetry.record import Record
 
 #: lines a second, and at once, for requests that cost their senders nothing: refused, or gone before an attempt
 _CHEAP_RATE, _CHEAP_BURST = 10.0, 50.0
 _LONGEST_NAME = 128
+#: characters of a client's own name that are looked at
+_LONGEST_KEPT = _LONGEST_NAME + BEYOND
 #: seconds within which lines are written together
 WRITTEN_TOGETHER = 0.1
 _PLAIN = re.compile(r"[^\s\"'=\\]+")
@@ -86,19 +88,29 @@ def _as_text(ended: float, record: Record, left_out: int, detailed: bool) -> str
     served_at_once = len(attempts) == 1 and not attempts[0].reason
     failed = "" if served_at_once else ",".join([attempt.reason for attempt in attempts if attempt.reason])
     traces = [_clean(each.upstream_trace) for each in attempts] if detailed else None
-    first = "-" if record.first_byte is None else f"{record.first_byte * 1000:.0f}"
+    first = "-" if record.first_byte is None else _ms(record.first_byte)
     return (
         f"{timestamp(ended)} info  access: {record.method} {record.dialect} {record.operation} {record.status} "
-        f"{record.duration * 1000:.0f} ms first={first} bytes={record.bytes_out} "
-        f"tokens={record.tokens_in}/{record.tokens_out} asked={_name(record.asked)} "
-        f"model={_name(record.model)} via={record.upstream or '-'} account={_name(record.account)} "
+        f"{_ms(record.duration)} ms first={first} bytes={record.bytes_out} "
+        f"tokens={record.tokens_in}/{record.tokens_out} "
+        f"{_served(record.asked[:_LONGEST_KEPT], record.model, record.upstream, record.account)} "
         f"attempts={len(attempts)}{f' failed={failed}' if failed else ''}"
         f"{f' error={record.error}' if record.error else ''}{' stream' if record.streamed else ''}"
-        f"{' left' if record.client_left else ''} client={_name(record.client)} key={_name(record.key)} {record.id}"
+        f"{' left' if record.client_left else ''} {_asking(record.client, record.key)} {record.id}"
         f"{f' trace={record.trace.id}' if record.trace else ''}"
         f"{f' upstream={_name(_list(traces))}' if traces else ''}"
         f"{f' ({left_out} refused before it are not shown)' if left_out else ''}\n"
     )
+
+
+@functools.lru_cache(maxsize=512)
+def _served(asked: str, model: str, upstream: str, account: str) -> str:
+    return f"asked={_name(asked)} model={_name(model)} via={upstream or '-'} account={_name(account)}"
+
+
+@functools.lru_cache(maxsize=512)
+def _asking(client: str, key: str) -> str:
+    return f"client={_name(client)} key={_name(key)}"
 
 
 def _as_json(ended: float, record: Record, left_out: int, detailed: bool) -> str:
@@ -118,7 +130,7 @@ def _as_json(ended: float, record: Record, left_out: int, detailed: bool) -> str
         "bytes": record.bytes_out,
         "tokens_in": record.tokens_in,
         "tokens_out": record.tokens_out,
-        "asked": _clean(record.asked),
+        "asked": _clean(record.asked[:_LONGEST_KEPT]),
         "model": _clean(record.model),
         "via": record.upstream,
         "account": _clean(record.account),
@@ -146,7 +158,6 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-@functools.lru_cache(maxsize=512)
 def _name(text: str) -> str:
     """A name in a text line: a word, or quoted so that it can't pass for other fields."""
     shown = _clean(text)

@@ -114,14 +114,21 @@ class Ledger:
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
         self._observers: list[Observer] = []
+        self._of_others: list[Observer] = []  # those of them that requests without a key's name concern too
         self.new_trace: Callable[[], Trace | None] = no_trace
         self.open_count = 0
         self.stream_count = 0
 
-    def observe(self, observer: Observer) -> None:
-        """Shows it every record from now on. An exception that it raises is logged and affects nothing else."""
+    def observe(self, observer: Observer, *, keys_only: bool = False) -> None:
+        """Shows it every record from now on, or only those with a key's name.
+
+        An exception that it raises is logged and affects nothing else.
+        """
         # the interpreter calls a method by itself, but an object through C
-        self._observers.append(observer if isinstance(observer, FunctionType | MethodType) else observer.__call__)
+        called = observer if isinstance(observer, FunctionType | MethodType) else observer.__call__
+        self._observers.append(called)
+        if not keys_only:
+            self._of_others.append(called)
 
     def open(self, identity: str, method: str, dialect: str, operation: str) -> Record:
         """A new record, of a request that arrives now."""
@@ -145,7 +152,7 @@ class Ledger:
             0 <= record.tokens_thinking <= record.tokens_out <= _MOST_TOKENS
         ):
             _correct(record)
-        for observer in self._observers:
+        for observer in self._observers if record.key else self._of_others:
             try:
                 observer(record)
             except Exception:

@@ -7,7 +7,8 @@ from typing import Any
 from OpenSSL.SSL import TLS_CLIENT_METHOD, Context, Error
 from OpenSSL.SSL import Connection as SSLConnection
 from twisted.internet._sslverify import IOpenSSLTrustRoot
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.abstract import isIPAddress
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
 from twisted.web.client import URI, BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IAgentEndpointFactory
@@ -109,9 +110,11 @@ class KeptEndpoints:
         return TunnelEndpoint(self._reactor, outer, proxy, host, port, self._timeout, health)
 
     def _tcp(self, host: str, port: int) -> IStreamClientEndpoint:
-        endpoint: IStreamClientEndpoint = HostnameEndpoint(
-            self._reactor, host.encode("ascii"), port, timeout=self._timeout
-        )
+        endpoint: IStreamClientEndpoint
+        if isIPAddress(host):  # there is one address to try: looking for others takes as much as two requests
+            endpoint = TCP4ClientEndpoint(self._reactor, host, port, self._timeout)
+        else:
+            endpoint = HostnameEndpoint(self._reactor, host.encode("ascii"), port, timeout=self._timeout)
         return endpoint
 
     def _tls(self, inner: IStreamClientEndpoint, host: bytes, port: int) -> IStreamClientEndpoint:

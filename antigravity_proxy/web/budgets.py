@@ -84,7 +84,8 @@ def nobody(key: str) -> Collection[Counts]:
 class Budgets:
     """By key name, so that a key whose budget changes keeps what it has used. ``epoch``: the wall clock in seconds.
 
-    An observer of the ledger: what a request was reserved becomes what it used when its record closes. What was used is
+    An observer of the ledger, for records with a key's name: what a request was reserved becomes what it used when its
+    record closes. What was used is
     kept apart by who has counted it, its origin: so the same figures may come from the directory and from replicas.
     """
 
@@ -126,8 +127,6 @@ class Budgets:
     def __call__(self, record: Record) -> None:
         """The request has ended: it has used what it has used."""
         name = record.key
-        if not name:
-            return
         if (reserved := self._reserved.get(name)) is not None:
             reserved.pop(id(record), None)
         if tokens := record.tokens_in + record.tokens_out:

@@ -83,7 +83,7 @@ class SharedLimits(Limits):
         rate_limits.counts_late = True
         rate_limits.others = budgets.others = self.heard
         replicas.on_fresh = self._tell_everything
-        ledger.observe(self)
+        ledger.observe(self, keys_only=True)
 
     async def admit(self, key: ClientKey, record: Record, count: int, tokens: int | None) -> None:
         """As Limits'."""
@@ -110,9 +110,8 @@ class SharedLimits(Limits):
         self._keep_up()
 
     def __call__(self, record: Record) -> None:
-        """The request has ended."""
-        if record.key:
-            self._tell_of(record.key)
+        """The request, of a key with a name, has ended."""
+        self._tell_of(record.key)
 
     def stopService(self) -> None:
         """Tells what is left, and nothing more."""

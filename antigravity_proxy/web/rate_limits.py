@@ -31,8 +31,8 @@ class _Came(Struct):
 class RateLimits:
     """Counts by key name, so that a key whose limits change keeps its counts.
 
-    ``seconds`` is the monotonic clock, ``epoch`` the wall clock. An observer of the ledger: a record that closes is a
-    request no longer under way.
+    ``seconds`` is the monotonic clock, ``epoch`` the wall clock. An observer of the ledger, for records with a
+    key's name: one that closes is a request no longer under way.
     """
 
     def __init__(self, seconds: Callable[[], float], epoch: Callable[[], float]) -> None:
@@ -66,7 +66,7 @@ class RateLimits:
 
     def __call__(self, record: Record) -> None:
         """The request has ended."""
-        if record.key and (under_way := self._under_way.get(record.key)) is not None:
+        if (under_way := self._under_way.get(record.key)) is not None:
             under_way.pop(id(record), None)
 
     def left(self, key: ClientKey) -> Left | None:

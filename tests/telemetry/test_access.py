@@ -176,3 +176,10 @@ def test_upstreams_own_ids_are_told_at_debug(form: str) -> None:
         assert line.endswith(r' upstream="-,x\" key=root\\r\\n"')
     else:
         assert json.loads(line)["upstream"] == ["", 'x" key=root\\r\\n']
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_name_of_any_length_is_cut(form: str) -> None:
+    (line,), (longer,) = written(form, record(asked="x" * 3000)), written(form, record(asked="x" * 1_000_000))
+    assert line == longer
+    assert len(line) < 800

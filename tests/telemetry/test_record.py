@@ -38,6 +38,18 @@ def test_an_observer_that_fails_troubles_nobody_else(no_leaks: list[Any]) -> Non
     assert no_leaks.pop().check(ValueError)
 
 
+def test_who_asks_for_keys_only_sees_no_other_records() -> None:
+    seen: list[str] = []
+    ledger = Ledger(lambda: 0.0)
+    ledger.observe(lambda record: seen.append(f"limits {record.id}"), keys_only=True)
+    ledger.observe(lambda record: seen.append(f"log {record.id}"))
+    for identity, key in (("req_1", ""), ("req_2", "team")):
+        record = ledger.open(identity, "POST", "openai", "chat")
+        record.key = key
+        ledger.close(record)
+    assert seen == ["log req_1", "limits req_2", "log req_2"]
+
+
 def test_the_last_attempts_account_counts() -> None:
     record = Record(id="req_1", began=0.0)
     assert record.account == ""
