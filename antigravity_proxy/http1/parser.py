@@ -38,7 +38,7 @@ _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)")
 #: enough for any length that a body may have; more digits are refused before they are read as a number
 MAX_LENGTH_DIGITS = 15
 #: the line of a chunk's size as everybody writes it
-_PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,%d})\r\n" % MAX_LENGTH_DIGITS)
+_plain_size = re.compile(rb"([0-9A-Fa-f]{1,%d})\r\n" % MAX_LENGTH_DIGITS).match
 
 Fields = dict[bytes, list[bytes]]
 
@@ -309,37 +309,48 @@ class ChunkedBody:
 
     def feed(self, data: bytes) -> bytes:
         """The content in ``data``; pieces of one call come together."""
-        if self._line:
+        plain = _plain_size(data) if self._at is _SIZE and not self._line else None
+        end = len(data)
+        if plain is not None:
+            place = plain.end()
+            stop = place + int(plain[1], 16)
+            if place < stop == end - 2 and data.endswith(b"\r\n"):  # one chunk alone, as an event mostly comes
+                self.pieces = 1
+                return data[place:stop]
+        elif self._line:
             data = self._line + data
-            self._line = b""
+            self._line, end = b"", len(data)
+            plain = _plain_size(data) if self._at is _SIZE else None
         pieces: list[bytes] = []
-        place, end = 0, len(data)
-        while place < end:
-            at = self._at
-            if at is _SIZE and (plain := _PLAIN_SIZE.match(data, place)) is not None:
+        place = 0
+        while place < end:  # ``plain`` is the chunk's size that is there, if it is one
+            if plain is not None:
                 place = plain.end()
                 size = int(plain[1], 16)
                 stop = place + size
                 if data[stop : stop + 2] != b"\r\n":
                     self._left, self._at = size, _DATA if size else _TRAILERS
+                    plain = None
                 elif size:  # the whole chunk is here
                     pieces.append(data[place:stop])
                     place = stop + 2
+                    plain = _plain_size(data, place)
                 else:
                     self.done, self.surplus = True, data[stop + 2 :]
                     break
-            elif at is _DATA:
+            elif self._at is _DATA:
                 piece = data[place : place + self._left]
                 pieces.append(piece)
                 place += len(piece)
                 self._left -= len(piece)
                 if not self._left:
                     self._at = _DATA_END
-            elif at is _DATA_END:
+            elif self._at is _DATA_END:
                 ending = data[place : place + 2]
                 if ending == b"\r\n":
                     place += 2
                     self._at = _SIZE
+                    plain = _plain_size(data, place)
                 elif ending == b"\r":
                     self._line, place = ending, end
                 else:
