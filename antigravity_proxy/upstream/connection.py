@@ -11,14 +11,11 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from antigravity_proxy.http1.bodies import Body, ChunkedBody, LengthBody, UntilClose
 from antigravity_proxy.http1.parser import (
-    Body,
-    ChunkedBody,
     HeadReader,
-    LengthBody,
     Malformed,
     ResponseHead,
-    UntilClose,
     announced_length,
     is_chunked,
     response_head,

@@ -11,18 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from antigravity_proxy.http1.bodies import MAX_CHUNK_LINE, MAX_TRAILERS, Body, ChunkedBody, LengthBody, UntilClose
 from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.http1.parser import (
-    MAX_CHUNK_LINE,
-    MAX_TRAILERS,
-    Body,
-    ChunkedBody,
     HeadReader,
-    LengthBody,
     Malformed,
     RequestHead,
     TooLong,
-    UntilClose,
     announced_length,
     is_chunked,
     origin_form,
