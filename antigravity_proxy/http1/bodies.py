@@ -1,6 +1,6 @@
-"""Bodies of HTTP/1.1 messages as they arrive, without their framing (RFC 9112 6, 7). Does no I/O.
+"""The bodies of HTTP/1.1 messages as they arrive, read strictly (RFC 9112). Does no I/O.
 
-As in `parser`, everything is bounded, and each byte is examined a constant number of times, however it is cut.
+What ``parser`` says of heads holds here too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from enum import Enum
 from typing import Protocol
 
-from antigravity_proxy.http1.parser import CONTROL, MAX_LENGTH_DIGITS, Malformed, TooLong, check_field_line
+from antigravity_proxy.http1.parser import CONTROL, MAX_LENGTH_DIGITS, Malformed, TooLong, check_field
 
 #: the longest line of a chunk's size with its extensions, in bytes
 MAX_CHUNK_LINE = 256
@@ -177,7 +177,7 @@ class ChunkedBody:
             self._at = _DATA if self._left else _TRAILERS
         elif line:
             self._trailers += len(line) + 2
-            check_field_line(line)
+            check_field(line)
         else:
             self.done = True
         return stop + 2

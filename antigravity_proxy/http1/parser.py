@@ -1,4 +1,4 @@
-"""HTTP/1.1 messages, read strictly (RFC 9112): heads and framing; `bodies` has the rest. Does no I/O.
+"""The heads of HTTP/1.1 messages, read strictly (RFC 9112), and how they frame bodies. Does no I/O.
 
 Everything is bounded, and each byte is examined a constant number of times, however it is cut. What the RFC lets a
 recipient repair (a bare LF, a folded line, spaces before a colon, both lengths at once) is refused: two readers that
@@ -41,35 +41,55 @@ class TooLong(Malformed):
     """A head, a line or a section is over its bound."""
 
 
-class Head(Struct, frozen=True):
-    """The head of a message of HTTP/1.``minor``. ``fields``: lower-case names, values in their order."""
+class ResponseHead(Struct, frozen=True):
+    """The head of a response of HTTP/1.``minor``. Most of its fields are never asked for, so they stay as they came.
+
+    ``lines`` are well-formed, with a CRLF before each; ``lowered`` is the same in lower case, with a CRLF behind it.
+    """
 
     minor: int
-    fields: ReceivedFields
+    code: int
+    lines: bytes
+    lowered: bytes
+
+    @property
+    def fields(self) -> ReceivedFields:
+        """All of them."""
+        return _fields(self.lines)
+
+    def field(self, name: bytes) -> str | None:
+        """The first value of a field, by its lower-case name."""
+        begin = self.lowered.find(b"\r\n%b:" % name)
+        if begin < 0:
+            return None
+        begin += len(name) + 3
+        return self.lines[begin : self.lowered.find(b"\r", begin)].strip(b" \t").decode("latin-1")
 
     @property
     def persistent(self) -> bool:
         """The connection may serve another request (RFC 9112 9.3)."""
-        fields = self.fields
-        return self.minor == 1 and (b"connection" not in fields or b"close" not in tokens(fields, b"connection"))
+        return self.minor == 1 and (b"\r\nconnection:" not in self.lowered or not _closes(self.fields))
+
+    @property
+    def is_chunked(self) -> bool:
+        """As the function of that name."""
+        lowered = self.lowered
+        plain = b"\r\ntransfer-encoding: chunked\r\n" in lowered and b"\r\ncontent-length:" not in lowered
+        return (plain and lowered.count(b"\r\ntransfer-encoding:") == 1) or is_chunked(self.fields)
 
 
-class ResponseHead(Head, frozen=True, kw_only=True):
-    """The head of a response."""
+class RequestHead(Struct, frozen=True):
+    """The head of a request of HTTP/1.``minor``. ``fields``: lower-case names, values in their order."""
 
-    code: int
-
-    def field(self, name: bytes) -> str | None:
-        """The first value of a field, by its lower-case name."""
-        values = self.fields.get(name)
-        return values[0].decode("latin-1") if values else None
-
-
-class RequestHead(Head, frozen=True, kw_only=True):
-    """The head of a request."""
-
+    minor: int
+    fields: ReceivedFields
     method: bytes
     target: bytes
+
+    @property
+    def persistent(self) -> bool:
+        """The connection may serve another request (RFC 9112 9.3)."""
+        return self.minor == 1 and not _closes(self.fields)
 
 
 def whole_head(data: bytes, limit: int) -> tuple[bytes, bytes] | None:
@@ -125,7 +145,7 @@ def response_head(block: bytes) -> ResponseHead:
         first, _, rest = block.partition(b"\r\n")
         raise _malformed(rest) if _RESPONSE.fullmatch(first) else Malformed("the status line is malformed")
     minor, code, lines = found.groups()
-    return ResponseHead(int(minor), _fields(lines), code=int(code))
+    return ResponseHead(int(minor), int(code), lines, lines.lower() + b"\r\n")
 
 
 def request_head(block: bytes) -> RequestHead:
@@ -136,7 +156,7 @@ def request_head(block: bytes) -> RequestHead:
         request_line(first)
         raise _malformed(rest)
     method, target, minor, lines = found.groups()
-    return RequestHead(int(minor), _fields(lines), method=method, target=target)
+    return RequestHead(int(minor), _fields(lines), method, target)
 
 
 def request_line(line: bytes) -> tuple[bytes, bytes, int]:
@@ -147,17 +167,17 @@ def request_line(line: bytes) -> tuple[bytes, bytes, int]:
     return found[1], found[2], int(found[3])
 
 
+def check_field(line: bytes) -> None:
+    """Raises Malformed unless a line is a field's."""
+    if _FIELD_LINE.fullmatch(line) is None:
+        raise _malformed(line)
+
+
 def _malformed(lines: bytes) -> Malformed:
     """What is wrong with lines of fields of which one is malformed; the first such counts."""
     wrong = next(line for line in lines.split(b"\r\n") if _FIELD_LINE.fullmatch(line) is None)
     value = "a field's value holds a control character"
     return Malformed(value if _NAME.match(wrong) else "a field's name is malformed")  # a folded line too
-
-
-def check_field_line(line: bytes) -> None:
-    """Raises Malformed for what is no field."""
-    if _FIELD_LINE.fullmatch(line) is None:
-        raise _malformed(line)
 
 
 def _fields(lines: bytes) -> ReceivedFields:
@@ -179,6 +199,10 @@ def tokens(fields: Fields, name: bytes) -> list[bytes]:
     if values is None:
         return []
     return [token for value in values for member in value.split(b",") if (token := member.strip(b" \t").lower())]
+
+
+def _closes(fields: Fields) -> bool:
+    return b"connection" in fields and b"close" in tokens(fields, b"connection")
 
 
 def announced_length(fields: Fields) -> int | None:
