@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from msgspec import Struct
+
 from antigravity_proxy.accounts.policy import at
 from antigravity_proxy.accounts.state import ALL_MODELS, AccountState
 
 
-class Lease:
+class Lease(Struct, eq=False):
     """One account, held for one attempt with one model. Release it exactly once, whatever happened.
 
     ``on_release`` is called with the account when it is given back. ``traceparent`` is the header that identifies the
@@ -17,27 +19,17 @@ class Lease:
     it has its own.
     """
 
-    __slots__ = ("_on_release", "_released", "group", "location", "model", "state", "traceparent", "upstream_trace")
-
-    def __init__(
-        self,
-        on_release: Callable[[AccountState], object],
-        state: AccountState,
-        model: str,
-        location: str = "",
-        group: Collection[AccountState] = (),
-    ) -> None:
-        self._on_release = on_release
-        self.location = location
-        self.group = group
-        self._released = False
-        self.state = state
-        self.model = model
-        self.traceparent = b""
-        self.upstream_trace = ""
+    on_release: Callable[[AccountState], object]
+    state: AccountState
+    model: str
+    location: str = ""
+    group: Collection[AccountState] = ()
+    traceparent: bytes = b""
+    upstream_trace: str = ""
+    released: bool = False
 
     def __repr__(self) -> str:
-        return f"<Lease of {self.state.credential.id} for {self.model}{', released' * self._released}>"
+        return f"<Lease of {self.state.credential.id} for {self.model}{', released' * self.released}>"
 
     def succeeded(self) -> None:
         """The account served: its strikes for this model are forgotten, and those of its group."""
@@ -50,6 +42,6 @@ class Lease:
 
     def release(self) -> None:
         """Gives the account back; a second call does nothing."""
-        if not self._released:
-            self._released = True
-            self._on_release(self.state)
+        if not self.released:
+            self.released = True
+            self.on_release(self.state)

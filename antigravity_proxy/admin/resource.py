@@ -147,10 +147,6 @@ class AdminGate:
             path=path, body=BodyUse.KEPT if method == b"POST" else BodyUse.REFUSED, holder=request.channel.address
         )
 
-    def admit_again(self, request: AdminRequest, reading: object) -> bool:
-        """No head is known here."""
-        return False
-
     def render(self, request: AdminRequest, error: ProxyError) -> Rendered:
         """The error as a page."""
         title = _TITLES.get(error.status, "The request can't be served")

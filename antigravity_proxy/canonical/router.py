@@ -76,6 +76,8 @@ class Router:
             if name in routing.serving and name in routing.order
         }
         self._only_accounts = routing.only_accounts
+        #: names of which ``knows`` was asked, and that mean a model
+        self.known: set[str] = set()
         #: the routes that name and depth alone decide on, kept from earlier calls
         self.plain: dict[tuple[str, int], tuple[Route, ...]] = {}
         self._models: dict[tuple[str, str, str], Model] = {}
@@ -142,7 +144,10 @@ class Router:
     def knows(self, name: str) -> bool:
         """Whether the name means a model."""
         bare = _pin(name)[1] if "/" in name else name
-        return self.catalogue.knows(bare) or any(_plain(bare) in known for known in self._known.values())
+        found = self.catalogue.knows(bare) or any(_plain(bare) in known for known in self._known.values())
+        if found and len(self.known) < CACHED_NAMES and len(name) <= MAX_NAME:
+            self.known.add(name)
+        return found
 
     def public(self, offers: Offering = _anything) -> tuple[PublicModel, ...]:
         """Every name that model lists show, sorted. ``offers``: whether an official upstream offers an id."""

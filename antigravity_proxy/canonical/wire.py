@@ -125,9 +125,15 @@ class UpstreamRequest(Struct, frozen=True):
         return f"<UpstreamRequest {self.url!r} {len(self.body)} bytes>"
 
 
+_AUTHORIZATION = b"Authorization"
+
+
 def bearer(token: Secret) -> SecretBytes:
-    """The header of a bearer token (RFC 6750 2.1)."""
-    return carried(b"Authorization", token, "Bearer ")
+    """The header of a bearer token (RFC 6750 2.1), as `carried`."""
+    sent = token.sent
+    if sent is not None and sent[0] is _AUTHORIZATION:
+        return sent[1]
+    return carried(_AUTHORIZATION, token, "Bearer ")
 
 
 def carried(name: bytes, secret: Secret, scheme: str = "") -> SecretBytes:

@@ -48,7 +48,7 @@ class CodeAssist(GenerateContentWire):
 
     def prepare(self, call: Call, model: Model, quirks: frozenset[Fix], conversation: str) -> Prepared:
         """As Wire's."""
-        return _Generate(request.prepare(call, model, quirks, conversation), self._new_uuid, self._product)
+        return _Generate(model, request.prepare(call, model, quirks, conversation), self._new_uuid, self._product)
 
     def count(self, call: Call, model: Model) -> Count:
         """As Wire's."""

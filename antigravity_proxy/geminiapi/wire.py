@@ -35,7 +35,7 @@ class GeminiApi(OfficialWire):
 
     def prepare(self, call: Call, model: Model, quirks: frozenset[Fix], conversation: str) -> Prepared:
         """As Wire's."""
-        return _Generate(request.prepare(call, model, quirks, conversation, official=True))
+        return _Generate(model, request.prepare(call, model, quirks, conversation, official=True))
 
     def count(self, call: Call, model: Model) -> Count:
         """As Wire's."""

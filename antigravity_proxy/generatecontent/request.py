@@ -113,7 +113,7 @@ def prepare(
     try:
         if call.speech is not None:
             return _prepare_speech(call, call.speech, model)
-        if model.image:
+        if model.makes == "pictures":
             return _prepare_image(call, model, quirks, official)
         conversation = conversation_id(call) if conversation is None else conversation
         return _prepare(call, model, quirks, conversation, official)
@@ -157,7 +157,7 @@ def _prepare(call: Call, model: Model, quirks: frozenset[Fix], conversation: str
         "" if official else conversation,
     )
     restore = UNCHANGED
-    if names.changed or wrapped or not call.parallel_tool_calls:
+    if wrapped or not call.parallel_tool_calls or (names is not NO_NAMES and names.changed):
         restore = Restore(names, wrapped, only_first_call=not call.parallel_tool_calls)
     body = _body(request, call, model, quirks) if official and call.official else msgspec.json.encode(request)
     return Prepared(model, body, restore, conversation, searches=search and len(tools) == 1)

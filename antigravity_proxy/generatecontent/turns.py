@@ -6,8 +6,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain, groupby
-from operator import attrgetter
+from itertools import groupby
 
 import msgspec
 from msgspec import Raw, Struct
@@ -84,9 +83,13 @@ def _filtered(contents: Iterable[Content], model: Model) -> Iterator[Content]:
             parts = tuple(map(_plain, content.parts))
         else:
             parts = _unspoken(content.parts) if model.upstream == ACCOUNTS else content.parts
-        if parts and role == content.role and all(says(part) and _fits(part, role) for part in parts):
-            yield content if parts is content.parts else Content(role, parts)
-            continue
+        if parts and role == content.role:
+            for part in parts:
+                if not (says(part) and _fits(part, role)):
+                    break
+            else:
+                yield content if parts is content.parts else Content(role, parts)
+                continue
         for speaker, spoken in groupby(filter(says, parts), partial(_speaker, role)):
             if speaker == "user":
                 unsigned = (replace(part, thought_signature="") for part in spoken)
@@ -104,7 +107,10 @@ def _plain(part: Part) -> Part:
 
 def _unspoken(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     """The parts without how they are to be spoken, which accounts' models don't know."""
-    if not any(isinstance(part, RichPart) and part.speech_metadata for part in parts):
+    for part in parts:
+        if isinstance(part, RichPart) and part.speech_metadata:
+            break
+    else:
         return parts
     return tuple(replace(part, speech_metadata=ABSENT) if isinstance(part, RichPart) else part for part in parts)
 
@@ -142,10 +148,20 @@ def _says_something(part: Part) -> bool:
 def merged(contents: Iterable[Content]) -> list[Content]:
     """Neighbours of one role become one turn."""
     turns: list[Content] = []
-    for role, neighbours in groupby(contents, attrgetter("role")):
-        first, *more = neighbours
-        parts = chain(first.parts, *(content.parts for content in more))
-        turns.append(Content(role, tuple(parts)) if more else first)
+    role: str | None = None
+    parts: list[Part] = []  # of the last turn, once it is made of several
+    for content in contents:
+        if content.role == role:
+            parts = parts or [*turns[-1].parts]
+            parts += content.parts
+            continue
+        if parts:
+            turns[-1] = Content(turns[-1].role, tuple(parts))
+            parts = []
+        role = content.role
+        turns.append(content)
+    if parts:
+        turns[-1] = Content(turns[-1].role, tuple(parts))
     return turns
 
 
@@ -165,7 +181,7 @@ def _paired(turns: list[Content], model: Model, names: NameMap) -> list[Content]
         if turn.role == "model":
             awaited = _calls(turn, model, names, len(out), identities)
             out.append(_with_calls(turn, awaited) if awaited else turn)
-        elif awaited or any(part.function_response is not None for part in turn.parts):
+        elif awaited or not _begins_a_turn(turn):
             out.append(Content("user", _answered(turn, awaited, model)))
             awaited = []
         else:

@@ -72,12 +72,8 @@ class OfficialWire(GenerateContentWire):
 class GenerateContent(Struct):
     """A prepared call in the generateContent form, but for where it is sent: the rest of `canonical.wire.Prepared`."""
 
+    model: Model
     content: request.Prepared
-
-    @property
-    def model(self) -> Model:
-        """As Prepared's."""
-        return self.content.model
 
     @property
     def opening(self) -> str:

@@ -173,7 +173,10 @@ class AnswerReader:
 
     def _pass_on(self, chunks: list[Chunk]) -> None:
         if self._notices is not None and chunks:
-            chunks = self._held_back(chunks, self._notices)
+            if self.usage is not None and not self._held:  # notices come without
+                self._notices = None
+            else:
+                chunks = self._held_back(chunks, self._notices)
         if chunks and (data := self._answer.feed(chunks)):
             self._client.send(data)
             if self._on_start is not None:

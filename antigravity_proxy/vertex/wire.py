@@ -36,8 +36,9 @@ class Vertex(OfficialWire):
     def prepare(self, call: Call, model: Model, quirks: frozenset[Fix], conversation: str) -> Prepared:
         """As Wire's."""
         if model.family == "claude":
-            return _Message(claude.prepare(call, model, quirks), conversation or gemini.conversation_id(call))
-        return _Generate(gemini.prepare(call, model, quirks, conversation, official=True))
+            opening = conversation or gemini.conversation_id(call)
+            return _Message(model, opening, claude.prepare(call, model, quirks))
+        return _Generate(model, gemini.prepare(call, model, quirks, conversation, official=True))
 
     def count(self, call: Call, model: Model) -> Count:
         """As Wire's."""
@@ -83,13 +84,9 @@ class _Generate(GenerateContent):
 class _Message(Struct):
     """A call as Claude takes it. Implements `canonical.wire.Prepared`."""
 
-    message: claude.Prepared
+    model: Model
     opening: str
-
-    @property
-    def model(self) -> Model:
-        """As Prepared's."""
-        return self.message.model
+    message: claude.Prepared
 
     def request(self, access: Access) -> UpstreamRequest:
         """As Prepared's."""

@@ -15,11 +15,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from antigravity_proxy import errors
+from antigravity_proxy.http1.bodies import Body, ChunkedBody, LengthBody
 from antigravity_proxy.http1.parser import (
-    Body,
-    ChunkedBody,
     HeadReader,
-    LengthBody,
     Malformed,
     RequestHead,
     TooLong,
@@ -308,11 +306,11 @@ class GuardedChannel:
             if head.target[:1] != b"/":
                 request.uri = origin_form(head.target, head.fields)
             self.persistent = head.persistent and not self._draining
-            reading = request.admit(length)
+            again = request.admit(length)
         except (Malformed, errors.ProxyError) as e:
             self.refuse(refusal_of(e))
         else:
-            self._last = self.site.heads.keep(block, head, reading)
+            self._last = self.site.heads.keep(block, head, again)
             self._begin_body(request, length, rest)
 
     def _begin_again(self, known: KnownHead, length: int, rest: bytes) -> bool:
@@ -321,7 +319,7 @@ class GuardedChannel:
         request = self._request = request_of(self, known.head)
         self.persistent = known.persistent and not self._draining
         try:
-            if not request.admit_again(known.reading, length):
+            if not request.admit_again(known.again, length):
                 self._request = None
                 self.site.heads.forget()
                 return False

@@ -50,20 +50,20 @@ class Admission(Struct):
 A = TypeVar("A", bound=Admission)
 
 
+#: admits a further request with a head that was admitted before, or raises a ProxyError; False: it no longer can
+Again = Callable[["GuardedRequest[Any]"], bool]
+
+
 class Gate(Protocol[A]):
     """Decides on a request by its head alone, before its body is read."""
 
     max_body: int
 
-    def admit(self, request: GuardedRequest[A], method: bytes, target: bytes) -> object:
+    def admit(self, request: GuardedRequest[A], method: bytes, target: bytes) -> Again | None:
         """Sets the request's ``admission``; raises a ProxyError to refuse it.
 
-        Returns what it has read in the head, where that is so for every request with the same head; else None.
+        What it returns does the same for a further request with the same head; None where there is no such thing.
         """
-        ...
-
-    def admit_again(self, request: GuardedRequest[A], reading: Any) -> bool:
-        """As ``admit``, where the same head was read before; False, and nothing done, if that no longer holds."""
         ...
 
     def render(self, request: GuardedRequest[A], error: errors.ProxyError) -> Rendered:
@@ -157,13 +157,13 @@ class GuardedRequest(Struct, Generic[A], eq=False):
         address: IAddress = self.channel.transport.getPeer()
         return address
 
-    def admit(self, length: int | None) -> object:
+    def admit(self, length: int | None) -> Again | None:
         """The head is complete: asks the gate. ``length`` is None for a chunked body. Raises a ProxyError.
 
-        Returns what the gate has read in it, where that is worth to be kept: such a request brings a body.
+        What it returns is for ``admit_again``: such a request brings a body.
         """
         site = self.channel.site
-        reading = site.gate.admit(self, self.method, self.uri)
+        again: Again | None = site.gate.admit(self, self.method, self.uri)
         admitted = self.admitted
         if self.channel.sheds and not admitted.spared:
             raise errors.Unavailable("Too many connections. Please try again in a moment.", retry_after=SHED_RETRY)
@@ -173,12 +173,11 @@ class GuardedRequest(Struct, Generic[A], eq=False):
             if admitted.body is BodyUse.REFUSED:
                 raise errors.BodyTooLarge("A request body is not accepted here.")
             self._reserve(admitted, length)
-        return reading if admitted.body is BodyUse.KEPT else None
+        return again if admitted.body is BodyUse.KEPT else None
 
-    def admit_again(self, reading: object, length: int) -> bool:
-        """As ``admit``, with what that returned for the same head; False if the gate has to read it once more."""
-        site = self.channel.site
-        if not site.gate.admit_again(self, reading):
+    def admit_again(self, again: Again, length: int) -> bool:
+        """As ``admit``, by what that returned for the same head; False if that no longer can."""
+        if not again(self):
             return False
         if length and (admission := self.admission) is not None:
             self._reserve(admission, length)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -16,7 +17,7 @@ from antigravity_proxy.web.client_keys import ClientKey
 from antigravity_proxy.web.client_kind import kind_of
 from antigravity_proxy.web.cors import Cors, Fields
 from antigravity_proxy.web.dialects import DIALECTS, marked
-from antigravity_proxy.web.edge import Admission, GuardedRequest
+from antigravity_proxy.web.edge import Admission, Again, GuardedRequest
 from antigravity_proxy.web.forwarded import address_of
 from antigravity_proxy.web.hosts import Hosts
 from antigravity_proxy.web.identity import own_id, own_trace
@@ -99,7 +100,7 @@ class ApiGate:
         self._trusted = trusted
         ledger.observe(rate_limits, keys_only=True)
 
-    def admit(self, request: ApiRequest, method: bytes, target: bytes) -> Reading | None:
+    def admit(self, request: ApiRequest, method: bytes, target: bytes) -> Again | None:
         """Notes the route, an id and the client's key on the request.
 
         Raises Unauthorized, Forbidden, ClientLimited, and MethodNotAllowed for a page that needs no key.
@@ -126,11 +127,15 @@ class ApiGate:
             self._charge(admission, record, key, asks_model=asks_model)
             admission.holder = record.key or record.client
             if not any(name in headers for name in _OWN):
-                return Reading(self.keys, route, record.method, record.agent, cors, key, admission.body)
+                reading = Reading(self.keys, route, record.method, record.agent, cors, key, admission.body)
+                return partial(self._admit_again, reading)
         return None
 
-    def admit_again(self, request: ApiRequest, reading: Reading) -> bool:
-        """As ``admit``. Raises Unauthorized, ClientLimited."""
+    def _admit_again(self, reading: Reading, request: ApiRequest) -> bool:
+        """As ``admit``, but for what was read before; False if other keys are in force since.
+
+        Raises Unauthorized, ClientLimited.
+        """
         if reading.ring is not self.keys:
             return False
         route, identity = reading.route, "req_" + self._hex(24)

@@ -8,7 +8,7 @@ a bounded number of them, and none of those that hold more than a plain request 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING
 from weakref import ref
 
 from msgspec import Struct
@@ -17,6 +17,9 @@ from antigravity_proxy import errors
 from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.http1.parser import MAX_LENGTH_DIGITS, HeadReader, Malformed, RequestHead, request_line
 from antigravity_proxy.settings.limits import HEAD_BYTES
+
+if TYPE_CHECKING:
+    from antigravity_proxy.web.edge import Again
 
 _END = b"\r\n\r\n"
 #: the line of Content-Length, as everybody writes it; no more digits than ``announced_length`` takes
@@ -30,7 +33,7 @@ MOST, ROOM = 512, 512 << 10
 
 
 class KnownHead(Struct, frozen=True, weakref=True):
-    """A head that came before, and what the gate has read in it. Nobody changes it.
+    """A head that came before, and what admits a further request with it. Nobody changes it.
 
     ``before`` and ``after`` are its text beside the digits of Content-Length, ``head`` is without that field.
     """
@@ -39,7 +42,7 @@ class KnownHead(Struct, frozen=True, weakref=True):
     after: bytes
     head: RequestHead
     persistent: bool
-    reading: Any
+    again: Again
 
     def __repr__(self) -> str:
         return "<KnownHead>"
@@ -76,19 +79,24 @@ class KnownHeads:
         known = self._heads.get((data[:begin], data[stop:end]))
         return None if known is None else (known, int(data[begin:stop]), data[end:])
 
-    def keep(self, block: bytes, head: RequestHead, reading: object) -> ref[KnownHead] | None:
+    def keep(self, block: bytes, head: RequestHead, again: Again | None) -> ref[KnownHead] | None:
         """Keeps a head that has passed, if it is a plain one, else None.
 
-        ``block`` is its text; a reading of None is none.
+        ``block`` is its text; without ``again`` it is none.
         """
-        found = None if reading is None else _LENGTH.search(block + _END)
-        fields = head.fields
-        if found is None or len(block) > LONGEST or len(fields) > MOST_FIELDS or head.target[:1] != b"/":
+        fields, found = head.fields, _LENGTH.search(block + _END)
+        if (
+            again is None
+            or found is None
+            or len(block) > LONGEST
+            or len(fields) > MOST_FIELDS
+            or head.target[:1] != b"/"
+        ):
             return None
         if any(name in fields for name in _UNCOMMON):
             return None
         before, after = block[: found.start(1)], block[found.end(1) :] + _END
-        known = KnownHead(before, after, head, head.persistent, reading)
+        known = KnownHead(before, after, head, head.persistent, again)
         if (before, after) not in self._heads:
             self.size += len(before) + len(after)
         self._heads[before, after] = known
@@ -111,7 +119,7 @@ def head_so_far(line: bytes | None, begun: HeadReader | None) -> RequestHead:
         method, target, minor = request_line(line)
     except Malformed:
         method, target, minor = b"", b"", 1
-    return RequestHead(minor, ReceivedFields(), method=method, target=target)
+    return RequestHead(minor, ReceivedFields(), method, target)
 
 
 def too_large(line: bytes) -> errors.ProxyError:

@@ -192,7 +192,7 @@ class Serving:
         """
         router = self._router()
         routes = every = router.routes(call)
-        if not router.knows(call.model):
+        if call.model not in router.known and not router.knows(call.model):
             self._warn_of(call.model, every[0][0])
         key = admission.key
         if key is not None and key.models:

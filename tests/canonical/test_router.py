@@ -139,7 +139,10 @@ def test_of_very_many_names_the_first_are_kept() -> None:
     router = Router(Catalogue())
     for number in range(CACHED_NAMES + 9):
         router.routes(Call(f"m{number}", ()))
+        assert router.knows(f"gpt-{number}-latest")
     assert len(router.plain) == CACHED_NAMES
+    assert len(router.known) == CACHED_NAMES
+    assert not Router(Catalogue()).knows("m1")
 
 
 OFFERS = Offers((Offer("gemini-3.8-flash", "Flash", 1000, 500, True), Offer("gemini-9-flash", thinks=False)))

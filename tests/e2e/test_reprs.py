@@ -21,7 +21,9 @@ from antigravity_proxy.upstream.connections import Connections
 from antigravity_proxy.upstream.exchange import Exchange
 from antigravity_proxy.upstream.tunnel import ProxyHealth
 from antigravity_proxy.web.channel import GuardedChannel
+from antigravity_proxy.web.client import HttpClient
 from antigravity_proxy.web.edge import GuardedRequest
+from antigravity_proxy.web.heads import KnownHead
 
 KINDS: tuple[type[Any], ...] = (
     AccountState,
@@ -30,7 +32,9 @@ KINDS: tuple[type[Any], ...] = (
     Exchange,
     GuardedChannel,
     GuardedRequest,
+    HttpClient,
     InForce,
+    KnownHead,
     Lease,
     Pool,
     ProxyHealth,

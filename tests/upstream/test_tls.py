@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,38 @@ async def verify(tmp_path: Path, host: str, trusted: bool, works: bool, through:
             with pytest.raises(Unreachable):
                 await exchange.open(url, egress.head(b"GET", url, bearer(Secret("x"))), None)
     finally:
+        await egress.forget_idle()
+        ticker.stop()
+        await port.stopListening()
+
+
+@pytest.mark.parametrize("kind", ["", "http"])
+@deferred()
+async def test_bodies_of_any_size_arrive_in_order(tmp_path: Path, kind: Any) -> None:
+    """Records leave at once, but for those that the socket does not take."""
+    from twisted.internet import reactor
+
+    class Digest(Resource):
+        isLeaf = True
+
+        def render(self, request: Any) -> bytes:
+            return hashlib.sha256(request.content.read()).hexdigest().encode()
+
+    pem, context = certificate(tmp_path, "localhost")
+    site = Site(Digest(), timeout=None)
+    site.log = lambda request: None  # type: ignore[method-assign]
+    port = reactor.listenSSL(0, site, context, interface="127.0.0.1")
+    ticker = Ticker(reactor)
+    async with AsyncExitStack() as around:
+        through = parse_proxy_url((await around.enter_async_context(proxy(kind))).url) if kind else None
+        endpoints = KeptEndpoints(reactor, connect_timeout=5, ca_file=str(pem), proxy=through)
+        egress = Egress(ticker, endpoints, "ua", 5)
+        url = b"https://localhost:%d/" % port.getHost().port
+        for size in (10, 100_000, 5_000_000, 20):
+            body = bytes(range(256)) * (size // 256 + 1)
+            exchange = egress.exchange()
+            await exchange.open(url, egress.head(b"POST", url, bearer(Secret("x"))), body)
+            assert (await exchange.read(99)).decode() == hashlib.sha256(body).hexdigest()
         await egress.forget_idle()
         ticker.stop()
         await port.stopListening()

@@ -149,13 +149,13 @@ def test_what_is_kept_is_bounded_in_number_and_bytes() -> None:
     for size in (10, heads.LONGEST - 300):
         for count in range(2 * heads.MOST):
             block = b"POST /%d HTTP/1.1\r\nX: %b\r\nContent-Length: 1" % (count, b"y" * size)
-            known.keep(block, request_head(block), "reading")
+            known.keep(block, request_head(block), bool)
             assert known.find(block + b"\r\n\r\n", None) is not None
-            known.keep(block, request_head(block), "another")
+            known.keep(block, request_head(block), bool)
         assert len(known) <= heads.MOST
         assert known.size <= heads.ROOM
     assert known.find(b"POST /0 HTTP/1.1\r\nX: y\r\nContent-Length: 1\r\n\r\n", None) is None
-    known.keep(b"POST /0 HTTP/1.1", request_head(b"POST /0 HTTP/1.1"), "without a length")
+    known.keep(b"POST /0 HTTP/1.1", request_head(b"POST /0 HTTP/1.1"), bool)
     known.forget()
     assert (len(known), known.size) == (0, 0)
 
@@ -204,7 +204,7 @@ def test_a_head_is_found_whatever_came_before_it_on_its_connection(sent: list[by
         with contextlib.suppress(Malformed):
             head = request_head(block)
             if len(head.fields.get(b"content-length", ())) == 1:
-                last = known.keep(block, head, "reading")
+                last = known.keep(block, head, bool)
                 assert known.find(data, last) == known.find(data, None)
 
 
