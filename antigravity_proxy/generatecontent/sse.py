@@ -36,7 +36,7 @@ class SSEDecoder:
 
         Raises EventTooLargeError when an unfinished event exceeds the limit.
         """
-        if self._pending or self._data or self._skip_lf or len(data) + _LINE_COST > self._limit:
+        if self._pending or self._data or self._skip_lf:
             return self._feed(data, [])
         # what upstream sends as a rule: whole events of one line
         events: list[bytes] = []
@@ -45,7 +45,7 @@ class SSEDecoder:
             stop = data.find(b"\r", place)
             if (
                 data[stop : stop + 4] != b"\r\n\r\n"
-                or data[place : place + 6] != b"data: "
+                or not data.startswith(b"data: ", place)
                 or data.find(b"\n", place, stop) >= 0
             ):
                 return self._feed(data[place:], events)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 messages, read strictly (RFC 9112): heads, framing, and bodies as they arrive. Does no I/O.
+"""The heads of HTTP/1.1 messages, read strictly (RFC 9112), and how they frame bodies. Does no I/O.
 
 Everything is bounded, and each byte is examined a constant number of times, however it is cut. What the RFC lets a
 recipient repair (a bare LF, a folded line, spaces before a colon, both lengths at once) is refused: two readers that
@@ -8,23 +8,15 @@ repair differently are how requests are smuggled (RFC 9112 11.2).
 from __future__ import annotations
 
 import re
-from enum import Enum
-from typing import Protocol
 
 from msgspec import Struct
 
 from antigravity_proxy.http1.fields import ReceivedFields
 
-#: the longest line of a chunk's size with its extensions, in bytes
-MAX_CHUNK_LINE = 256
-#: a trailer section, in bytes
-MAX_TRAILERS = 16 << 10
-
-_HEX_DIGITS = b"0123456789abcdefABCDEF"
 _END = b"\r\n\r\n"
 #: characters that may not occur in a head, once its lines are split: controls but HTAB (RFC 9110 5.5)
 _CONTROLS = rb"\x00-\x08\x0a-\x1f\x7f"
-_CONTROL = re.compile(rb"[%b]" % _CONTROLS)
+CONTROL = re.compile(rb"[%b]" % _CONTROLS)
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _NAME = re.compile(rb"%b+:" % _TOKEN)
 _LINE = rb"%b++:[^%b]*+" % (_TOKEN, _CONTROLS)
@@ -37,8 +29,6 @@ _REQUEST = re.compile(rb"%b%b" % (_REQUEST_LINE.pattern, _FIELD_LINES))
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)")
 #: enough for any length that a body may have; more digits are refused before they are read as a number
 MAX_LENGTH_DIGITS = 15
-#: the line of a chunk's size as everybody writes it
-_PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,%d})\r\n" % MAX_LENGTH_DIGITS)
 
 Fields = dict[bytes, list[bytes]]
 
@@ -51,35 +41,55 @@ class TooLong(Malformed):
     """A head, a line or a section is over its bound."""
 
 
-class Head(Struct, frozen=True):
-    """The head of a message of HTTP/1.``minor``. ``fields``: lower-case names, values in their order."""
+class ResponseHead(Struct, frozen=True):
+    """The head of a response of HTTP/1.``minor``. Most of its fields are never asked for, so they stay as they came.
+
+    ``lines`` are well-formed, with a CRLF before each; ``lowered`` is the same in lower case, with a CRLF behind it.
+    """
 
     minor: int
-    fields: ReceivedFields
+    code: int
+    lines: bytes
+    lowered: bytes
+
+    @property
+    def fields(self) -> ReceivedFields:
+        """All of them."""
+        return _fields(self.lines)
+
+    def field(self, name: bytes) -> str | None:
+        """The first value of a field, by its lower-case name."""
+        begin = self.lowered.find(b"\r\n%b:" % name)
+        if begin < 0:
+            return None
+        begin += len(name) + 3
+        return self.lines[begin : self.lowered.find(b"\r", begin)].strip(b" \t").decode("latin-1")
 
     @property
     def persistent(self) -> bool:
         """The connection may serve another request (RFC 9112 9.3)."""
-        fields = self.fields
-        return self.minor == 1 and (b"connection" not in fields or b"close" not in tokens(fields, b"connection"))
+        return self.minor == 1 and (b"\r\nconnection:" not in self.lowered or not _closes(self.fields))
+
+    @property
+    def is_chunked(self) -> bool:
+        """As the function of that name."""
+        lowered = self.lowered
+        plain = b"\r\ntransfer-encoding: chunked\r\n" in lowered and b"\r\ncontent-length:" not in lowered
+        return (plain and lowered.count(b"\r\ntransfer-encoding:") == 1) or is_chunked(self.fields)
 
 
-class ResponseHead(Head, frozen=True, kw_only=True):
-    """The head of a response."""
+class RequestHead(Struct, frozen=True):
+    """The head of a request of HTTP/1.``minor``. ``fields``: lower-case names, values in their order."""
 
-    code: int
-
-    def field(self, name: bytes) -> str | None:
-        """The first value of a field, by its lower-case name."""
-        values = self.fields.get(name)
-        return values[0].decode("latin-1") if values else None
-
-
-class RequestHead(Head, frozen=True, kw_only=True):
-    """The head of a request."""
-
+    minor: int
+    fields: ReceivedFields
     method: bytes
     target: bytes
+
+    @property
+    def persistent(self) -> bool:
+        """The connection may serve another request (RFC 9112 9.3)."""
+        return self.minor == 1 and not _closes(self.fields)
 
 
 def whole_head(data: bytes, limit: int) -> tuple[bytes, bytes] | None:
@@ -135,7 +145,7 @@ def response_head(block: bytes) -> ResponseHead:
         first, _, rest = block.partition(b"\r\n")
         raise _malformed(rest) if _RESPONSE.fullmatch(first) else Malformed("the status line is malformed")
     minor, code, lines = found.groups()
-    return ResponseHead(int(minor), _fields(lines), code=int(code))
+    return ResponseHead(int(minor), int(code), lines, lines.lower() + b"\r\n")
 
 
 def request_head(block: bytes) -> RequestHead:
@@ -146,7 +156,7 @@ def request_head(block: bytes) -> RequestHead:
         request_line(first)
         raise _malformed(rest)
     method, target, minor, lines = found.groups()
-    return RequestHead(int(minor), _fields(lines), method=method, target=target)
+    return RequestHead(int(minor), _fields(lines), method, target)
 
 
 def request_line(line: bytes) -> tuple[bytes, bytes, int]:
@@ -155,6 +165,12 @@ def request_line(line: bytes) -> tuple[bytes, bytes, int]:
     if found is None:
         raise Malformed("the request line is malformed")
     return found[1], found[2], int(found[3])
+
+
+def check_field(line: bytes) -> None:
+    """Raises Malformed unless a line is a field's."""
+    if _FIELD_LINE.fullmatch(line) is None:
+        raise _malformed(line)
 
 
 def _malformed(lines: bytes) -> Malformed:
@@ -183,6 +199,10 @@ def tokens(fields: Fields, name: bytes) -> list[bytes]:
     if values is None:
         return []
     return [token for value in values for member in value.split(b",") if (token := member.strip(b" \t").lower())]
+
+
+def _closes(fields: Fields) -> bool:
+    return b"connection" in fields and b"close" in tokens(fields, b"connection")
 
 
 def announced_length(fields: Fields) -> int | None:
@@ -221,168 +241,6 @@ def origin_form(target: bytes, fields: Fields) -> bytes:
     if fields.get(b"host") != [absolute[1]]:
         raise Malformed("its target and its Host header name different hosts")
     return b"/" + target[absolute.end() :].removeprefix(b"/")
-
-
-class Body(Protocol):
-    """A body on its way. ``length`` in bytes; None: it is not known before. ``surplus`` is what came behind its end,
-    ``pieces`` how many the last call's content had.
-    """
-
-    length: int | None
-    done: bool
-    pieces: int
-    surplus: bytes
-
-    def feed(self, data: bytes) -> bytes:
-        """The content in ``data``, without its framing. Raises Malformed."""
-        ...
-
-
-class LengthBody:
-    """A body of a known length."""
-
-    __slots__ = ("_left", "done", "length", "surplus")
-    pieces = 1
-
-    def __init__(self, length: int) -> None:
-        self.length: int | None = length
-        self._left = length
-        self.done = not length
-        self.surplus = b""
-
-    def feed(self, data: bytes) -> bytes:
-        """The content in ``data``."""
-        left = self._left - len(data)
-        if left > 0:
-            self._left = left
-            return data
-        self._left, self.done = 0, True
-        if left:
-            self.surplus = data[left:]
-            return data[:left]
-        return data
-
-
-class UntilClose:
-    """A body that ends with the connection (RFC 9112 6.3, the last rule); of responses only."""
-
-    __slots__ = ("done", "surplus")
-    length: int | None = None
-    pieces = 1
-
-    def __init__(self) -> None:
-        self.done = False
-        self.surplus = b""
-
-    def feed(self, data: bytes) -> bytes:
-        """All of it."""
-        return data
-
-
-class _At(Enum):
-    """The part of a chunked body that comes next."""
-
-    SIZE = "a line with a chunk's size"
-    DATA = "a chunk's data"
-    DATA_END = "the CRLF behind it"
-    TRAILERS = "a line of the trailer section"
-
-
-#: bound here, since each chunk asks for them
-_SIZE, _DATA, _DATA_END, _TRAILERS = _At.SIZE, _At.DATA, _At.DATA_END, _At.TRAILERS
-
-
-class ChunkedBody:
-    """A body in chunks (RFC 9112 7.1). Extensions and trailers are checked, bounded, and dropped."""
-
-    __slots__ = ("_at", "_left", "_line", "_trailers", "done", "pieces", "surplus")
-    length: int | None = None
-
-    def __init__(self) -> None:
-        self._at = _SIZE
-        self._left = 0  # of the current chunk, in bytes
-        self._line = b""  # the beginning of a line whose end has not come
-        self._trailers = 0  # bytes of the trailer section
-        self.done = False
-        self.pieces = 0
-        self.surplus = b""
-
-    def feed(self, data: bytes) -> bytes:
-        """The content in ``data``; pieces of one call come together."""
-        if self._line:
-            data = self._line + data
-            self._line = b""
-        pieces: list[bytes] = []
-        place, end = 0, len(data)
-        while place < end:
-            at = self._at
-            if at is _SIZE and (plain := _PLAIN_SIZE.match(data, place)) is not None:
-                place = plain.end()
-                size = int(plain[1], 16)
-                stop = place + size
-                if data[stop : stop + 2] != b"\r\n":
-                    self._left, self._at = size, _DATA if size else _TRAILERS
-                elif size:  # the whole chunk is here
-                    pieces.append(data[place:stop])
-                    place = stop + 2
-                else:
-                    self.done, self.surplus = True, data[stop + 2 :]
-                    break
-            elif at is _DATA:
-                piece = data[place : place + self._left]
-                pieces.append(piece)
-                place += len(piece)
-                self._left -= len(piece)
-                if not self._left:
-                    self._at = _DATA_END
-            elif at is _DATA_END:
-                ending = data[place : place + 2]
-                if ending == b"\r\n":
-                    place += 2
-                    self._at = _SIZE
-                elif ending == b"\r":
-                    self._line, place = ending, end
-                else:
-                    raise Malformed("a chunk is longer than its size")
-            else:
-                place = self._take_line(data, place)
-                if self.done:
-                    self.surplus = data[place:]
-                    break
-        self.pieces = len(pieces)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def _take_line(self, data: bytes, place: int) -> int:
-        """Takes the line that begins at ``place``, and returns where the next thing begins."""
-        limit = MAX_CHUNK_LINE if self._at is _SIZE else MAX_TRAILERS - self._trailers
-        # one byte more than the longest line, and its CR LF
-        stop = data.find(b"\r\n", place, place + limit + 2)
-        if stop < 0:
-            if len(data) - place > limit + 1:
-                raise TooLong("a chunk's line or the trailer section is too long")
-            self._line = data[place:]
-            return len(data)
-        line = data[place:stop]
-        if self._at is _SIZE:
-            self._left = _chunk_size(line)
-            self._at = _DATA if self._left else _TRAILERS
-        elif line:
-            self._trailers += len(line) + 2
-            if _FIELD_LINE.fullmatch(line) is None:
-                raise _malformed(line)
-        else:
-            self.done = True
-        return stop + 2
-
-
-def _chunk_size(line: bytes) -> int:
-    digits, _, extension = line.partition(b";")
-    digits = digits.rstrip(b" \t") if extension else digits
-    if not digits or len(digits) > MAX_LENGTH_DIGITS or digits.translate(None, _HEX_DIGITS):
-        raise Malformed("a chunk's size is malformed")
-    if extension and _CONTROL.search(extension):
-        raise Malformed("a chunk's extension holds a control character")
-    return int(digits, 16)
 
 
 def request_length(head: RequestHead) -> int | None:

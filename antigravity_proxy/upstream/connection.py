@@ -11,16 +11,12 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from antigravity_proxy.http1.bodies import Body, ChunkedBody, LengthBody, UntilClose
 from antigravity_proxy.http1.parser import (
-    Body,
-    ChunkedBody,
     HeadReader,
-    LengthBody,
     Malformed,
     ResponseHead,
-    UntilClose,
     announced_length,
-    is_chunked,
     response_head,
     whole_head,
 )
@@ -242,14 +238,13 @@ class Connection:
             self._fail(e)
 
     def _start_body(self, head: ResponseHead, rest: bytes) -> None:
-        fields = head.fields
         body: Body
-        if is_chunked(fields):
+        if head.is_chunked:
             body = ChunkedBody()
         elif head.code in (204, 304):
             body = LengthBody(0)
         else:
-            length = announced_length(fields)
+            length = announced_length(head.fields)
             body = UntilClose() if length is None else LengthBody(length)
         self._body, self._early = body, rest
         self._persistent = head.persistent and not isinstance(body, UntilClose)

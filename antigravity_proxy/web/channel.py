@@ -15,11 +15,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from antigravity_proxy import errors
+from antigravity_proxy.http1.bodies import Body, ChunkedBody, LengthBody
 from antigravity_proxy.http1.parser import (
-    Body,
-    ChunkedBody,
     HeadReader,
-    LengthBody,
     Malformed,
     RequestHead,
     TooLong,

@@ -119,7 +119,7 @@ def head_so_far(line: bytes | None, begun: HeadReader | None) -> RequestHead:
         method, target, minor = request_line(line)
     except Malformed:
         method, target, minor = b"", b"", 1
-    return RequestHead(minor, ReceivedFields(), method=method, target=target)
+    return RequestHead(minor, ReceivedFields(), method, target)
 
 
 def too_large(line: bytes) -> errors.ProxyError:

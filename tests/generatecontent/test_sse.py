@@ -81,11 +81,6 @@ def test_whole_events_of_one_line_give_the_same_as_their_bytes(
         assert byte_by_byte == before + after
 
 
-def test_a_whole_event_over_the_limit_is_refused() -> None:
-    with pytest.raises(EventTooLargeError):
-        SSEDecoder(limit=200).feed(b"data: " + b"x" * 201 + b"\r\n\r\n")
-
-
 def test_an_event_is_returned_as_soon_as_its_empty_line_is_there() -> None:
     decoder = SSEDecoder()
     assert decoder.feed(b"data: 1\n\nda") == [b"1"]

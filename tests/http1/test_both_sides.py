@@ -22,7 +22,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from antigravity_proxy.coroutines import Running
-from antigravity_proxy.http1.parser import ChunkedBody, LengthBody
+from antigravity_proxy.http1.bodies import ChunkedBody, LengthBody
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.connection import Connection, Origin
 from antigravity_proxy.upstream.connections import Connections

@@ -5,24 +5,20 @@ from __future__ import annotations
 import contextlib
 import re
 import time
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from antigravity_proxy.http1.bodies import MAX_CHUNK_LINE, MAX_TRAILERS, Body, ChunkedBody, LengthBody, UntilClose
 from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.http1.parser import (
-    MAX_CHUNK_LINE,
-    MAX_TRAILERS,
-    Body,
-    ChunkedBody,
     HeadReader,
-    LengthBody,
     Malformed,
     RequestHead,
     TooLong,
-    UntilClose,
     announced_length,
     is_chunked,
     origin_form,
@@ -96,7 +92,7 @@ def test_a_response_head_that_is_malformed(block: bytes) -> None:
 
 def test_a_request_head() -> None:
     head = request_head(b"POST /v1/x?y=\xc3\xa4 HTTP/1.1\r\nHost: h")
-    assert head == RequestHead(1, ReceivedFields({b"host": [b"h"]}), method=b"POST", target=b"/v1/x?y=\xc3\xa4")
+    assert head == RequestHead(1, ReceivedFields({b"host": [b"h"]}), b"POST", b"/v1/x?y=\xc3\xa4")
 
 
 @pytest.mark.parametrize(
@@ -344,3 +340,28 @@ _first = st.sampled_from(
 @given(st.builds(lambda first, fields: b"\r\n".join([first, *fields]), _first, st.lists(_field, max_size=4)))
 def test_a_head_read_at_once_is_what_it_is_line_by_line(block: bytes) -> None:
     assert whole(block) == line_by_line(block)
+
+
+_framing = st.sampled_from(
+    [
+        *(b"Transfer-Encoding: chunked", b"transfer-encoding:\tCHUNKED ", b"Transfer-Encoding: gzip", b"X: chunked"),
+        *(b"Content-Length: 5", b"X-Transfer-Encoding: chunked", b"X: Content-Length: 5", b"Transfer-Encoding:"),
+        *(b"Connection: close", b"connection: keep-alive, Close", b"Connection: upgrade", b"x-connection: close"),
+    ]
+)
+
+
+@given(st.sampled_from([b"HTTP/1.1 200 OK", b"HTTP/1.0 200"]), st.lists(_framing, max_size=3))
+def test_a_responses_fields_are_the_same_as_they_came_and_read_one_by_one(first: bytes, fields: list[bytes]) -> None:
+    def chunked(asked: Callable[[], bool]) -> bool | str:
+        try:
+            return asked()
+        except Malformed as e:
+            return str(e)
+
+    head = response_head(b"\r\n".join([first, *fields]))
+    read = ReceivedFields(head.fields)
+    assert chunked(lambda: head.is_chunked) == chunked(lambda: is_chunked(read))
+    assert head.persistent == (head.minor == 1 and b"close" not in tokens(read, b"connection"))
+    for name in (b"transfer-encoding", b"content-length", b"connection", b"x", b"x-none", b"transfer"):
+        assert head.field(name) == (read[name][0].decode() if name in read else None)
