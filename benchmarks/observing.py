@@ -33,9 +33,9 @@ REQUESTS = 50_000
 
 def per_request(*observers: Observer) -> float:
     """CPU microseconds for one request's record and what these do with it; the best of three."""
-    ledger = Ledger(time.monotonic)
+    ledger = Ledger(time.monotonic, epoch)
     for observer in observers:
-        ledger.observe(observer)
+        ledger.observe_later(observer)
     return min(_requests(ledger) for _ in range(3))
 
 
@@ -80,7 +80,7 @@ def main() -> int:
         "record and metrics": lambda: per_request(Metrics()),
         "record and access line": lambda: per_request(AccessLog(devnull, "text", epoch)),
         "record, usage ledger and why": lambda: per_request(
-            UsageLedger(StateStore(Clock(), epoch, None), epoch), WhyLog(epoch)
+            UsageLedger(StateStore(Clock(), epoch, None), epoch), WhyLog()
         ),
     }
     print("| per request | CPU-µs |\n|---|---|")

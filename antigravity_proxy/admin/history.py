@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from antigravity_proxy.errors import UpstreamRefusesRequest
-from antigravity_proxy.telemetry.record import CLIENT_LEFT, Record
+from antigravity_proxy.telemetry.record import CLIENT_LEFT, Record, nothing_waits
 
 #: minutes that are remembered
 MINUTES = 60
@@ -60,11 +60,11 @@ class RecentError(Struct, frozen=True):
 
 
 class History:
-    """Takes finished requests. ``seconds`` is the monotonic clock, ``epoch`` the wall clock."""
+    """Takes finished requests, and ``settle``s with the ledger before a look. ``seconds`` is the monotonic clock."""
 
-    def __init__(self, seconds: Callable[[], float], epoch: Callable[[], float]) -> None:
+    def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
-        self._epoch = epoch
+        self.settle: Callable[[], None] = nothing_waits
         self._minutes: deque[Minute] = deque(maxlen=MINUTES)
         self._present = Minute(-1)  # the last of them, once there is one
         self._faults: deque[RecentError] = deque(maxlen=ERRORS)
@@ -72,7 +72,7 @@ class History:
 
     def note(self, record: Record) -> None:
         """Takes a record that is closed."""
-        number = int(self._seconds() // 60)
+        number = int((record.began + record.duration) // 60)
         minute = self._present
         if minute.number != number:
             minute = self._present = Minute(number)
@@ -99,14 +99,17 @@ class History:
 
     def minutes(self) -> tuple[Minute, ...]:
         """The last hour, the oldest minute first, quiet ones included."""
+        self.settle()
         return tuple(self._filled())
 
     def refused(self) -> tuple[tuple[str, int], ...]:
         """How many requests upstream has refused for what they say, by kind of client, since the start."""
+        self.settle()
         return tuple(self._refused.most_common())
 
     def faults(self) -> tuple[RecentError, ...]:
         """The last errors, the newest first."""
+        self.settle()
         return tuple(self._faults)
 
     def _filled(self) -> Iterator[Minute]:
@@ -117,7 +120,7 @@ class History:
 
     def _fault(self, record: Record) -> RecentError:
         return RecentError(
-            at=self._epoch(),
+            at=record.ended,
             dialect=record.dialect,
             model=(record.model or record.asked)[:_LONGEST_NAME],
             account=record.account,

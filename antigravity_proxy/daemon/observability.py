@@ -39,7 +39,7 @@ class Observability(MultiService):
         self._reactor = reactor
         self._settings = settings
         self.output = _output(settings)
-        self.ledger = Ledger(reactor.seconds)
+        self.ledger = Ledger(reactor.seconds, epoch)
         self.metrics = Metrics()
         self.loop = LoopWatch(reactor, self.metrics.lag.observe)
         self._access = AccessLog(
@@ -47,7 +47,7 @@ class Observability(MultiService):
         )
         if settings.log_level in ("debug", "info"):
             self.ledger.observe(self._access)
-        self.ledger.observe(self.metrics)
+        self.metrics.settle = self.ledger.observe_later(self.metrics)
         self.loop.setServiceParent(self)
         if settings.otlp_endpoint is not None:
             self._trace(settings.otlp_endpoint)

@@ -114,7 +114,7 @@ class Daemon(MultiService):
         # what outlasts this process
         self.remembered = remembered = _state_store(reactor, start)
         self.usage = usage = UsageLedger(remembered, epoch)
-        ledger.observe(usage)
+        usage.settle = ledger.observe_later(usage)
 
         # the volume, and what is written into it
         writable = startup.is_writable(start.places.directory)
@@ -200,10 +200,10 @@ class Daemon(MultiService):
 
         # the admin listener
         signing_in = sign_in(reactor, settings, services.oauth, services.egresses, stored.store)
-        history = History(reactor.seconds, epoch)
-        ledger.observe(history.note)
-        why = WhyLog(epoch)
-        ledger.observe(why)
+        history = History(reactor.seconds)
+        history.settle = ledger.observe_later(history.note)
+        why = WhyLog()
+        why.settle = ledger.observe_later(why)
         keys_shown = _keys_shown(client_keys, budgets, settings, start.places.directory)
         sources = Sources(
             settings=lambda: in_force.settings,

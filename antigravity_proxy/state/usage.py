@@ -11,7 +11,7 @@ from antigravity_proxy.state import schema, usage_table
 from antigravity_proxy.state.database import Work
 from antigravity_proxy.state.store import StateStore
 from antigravity_proxy.state.usage_report import COUNTS, Amount, Cell, Report
-from antigravity_proxy.telemetry.record import Record
+from antigravity_proxy.telemetry.record import Record, nothing_waits
 
 #: seconds of a UTC day
 DAY = 86_400
@@ -32,7 +32,7 @@ _Totals = dict[Cell, list[int]]
 class UsageLedger:
     """An observer of the ledger, and a part of what the state directory writes. ``epoch``: the wall clock in seconds.
 
-    A request counts for the day on which it ends.
+    It ``settle``s with the ledger before what it counted is needed. A request counts for the day on which it ends.
     """
 
     def __init__(self, store: StateStore, epoch: Callable[[], float]) -> None:
@@ -42,6 +42,7 @@ class UsageLedger:
         self._models: set[str] = set()  # that were counted separately on that day
         self._cells: dict[tuple[int, str, str, str, str], list[int]] = {}
         self._taken: _Totals = {}
+        self.settle: Callable[[], None] = nothing_waits
         store.add(self)
 
     def __call__(self, record: Record) -> None:
@@ -50,7 +51,7 @@ class UsageLedger:
             return
         attempts = record.attempts
         account = attempts[-1].account if attempts else ""
-        cell = (int(self._epoch() // DAY), record.key, account, record.upstream, record.model)
+        cell = (int(record.ended // DAY), record.key, account, record.upstream, record.model)
         counts = self._cells.get(cell)
         if counts is None:
             counts = self._new(cell)
@@ -80,6 +81,7 @@ class UsageLedger:
 
     def take(self) -> Work | None:
         """The amounts since the last write."""
+        self.settle()
         if not self._cells:
             return None
         cells, self._cells = self._cells, {}
@@ -116,6 +118,7 @@ class UsageLedger:
 
     def report(self, by: Sequence[str], days: int, most: int = MAX_ROWS) -> Deferred[Report]:
         """Usage of the last ``days``, today among them; while the directory is away, of what is not written yet."""
+        self.settle()
         last = self.today()
         first = last - days + 1
 

@@ -28,7 +28,7 @@ from prometheus_client.utils import floatToGoString
 
 from antigravity_proxy.canonical.credential import ACCOUNTS
 from antigravity_proxy.errors import UpstreamRefusesClient, UpstreamRefusesRequest
-from antigravity_proxy.telemetry.record import Attempt, Record
+from antigravity_proxy.telemetry.record import Attempt, Record, nothing_waits
 
 #: seconds; a thinking model may be silent for a minute, and an answer may take many
 _FIRST_BYTE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
@@ -190,11 +190,15 @@ class _Flush(Collector):
 
 
 class Metrics:
-    """All metrics of one daemon, in a registry of its own. An observer of the ledger."""
+    """All metrics of one daemon, in a registry of its own.
+
+    An observer of the ledger, with which it ``settle``s before a look.
+    """
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
+        self.settle: Callable[[], None] = nothing_waits
         self._kinds: dict[tuple[str, str, str, bool, int, str], _Request] = {}
         # counts by labels since the last flush
         self._requests: dict[tuple[str, ...], int] = {}
@@ -330,6 +334,7 @@ class Metrics:
 
     def flush(self) -> None:
         """Moves what was counted on the requests' way into the registry."""
+        self.settle()
         for kind in self._kinds.values():
             if kind.count:
                 kind.flush(self)

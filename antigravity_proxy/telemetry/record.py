@@ -50,7 +50,7 @@ class Record(Struct, kw_only=True):
     last attempt's, by its opaque id. ``status`` is what was answered, or CLIENT_LEFT; ``error`` the stable code of the
     error that the client got, also within a stream. Bytes are the answer's body; tokens as upstream counted them,
     in with ``tokens_cached``, out with ``tokens_thinking``. ``boards``: how the accounts stood when it chose.
-    ``refused``: by its head or length, before a dialect saw it.
+    ``refused``: by its head or length, before a dialect saw it. ``ended``: the wall clock at its end, epoch seconds.
     """
 
     id: str
@@ -73,6 +73,7 @@ class Record(Struct, kw_only=True):
     bytes_out: int = 0
     first_byte: float | None = None
     duration: float = 0.0
+    ended: float = 0.0
     tokens_in: int = 0
     tokens_out: int = 0
     tokens_cached: int = 0
@@ -88,6 +89,8 @@ class Record(Struct, kw_only=True):
         return self.attempts[-1].account if self.attempts else ""
 
 
+#: records that are shown at once to those who can wait
+_TOGETHER = 64
 #: far above what any model takes or gives, and a whole number in a float
 _MOST_TOKENS = 1 << 40
 
@@ -103,18 +106,28 @@ def no_trace() -> Trace | None:
     return None
 
 
+def nothing_waits() -> None:
+    """Nobody keeps records back."""
+
+
+def _no_time() -> float:
+    return 0.0
+
+
 class Ledger:
     """Opens a record for each request, and shows it to every observer when it is closed.
 
-    ``seconds`` is the monotonic clock. ``new_trace`` begins one for a request whose client names none.
-    ``open_count`` is how many requests are under way, ``stream_count`` how many of
-    them are streamed.
+    ``seconds`` is the monotonic clock, ``epoch`` the wall clock. ``new_trace`` begins one for a request whose client
+    names none. ``open_count`` is how many requests are under way, ``stream_count`` how many of them are streamed.
     """
 
-    def __init__(self, seconds: Callable[[], float]) -> None:
+    def __init__(self, seconds: Callable[[], float], epoch: Callable[[], float] = _no_time) -> None:
         self._seconds = seconds
+        self._epoch = epoch
         self._observers: list[Observer] = []
         self._of_others: list[Observer] = []  # those of them that requests without a key's name concern too
+        self._patient: list[Observer] = []
+        self._waiting: list[Record] = []  # for those
         self.new_trace: Callable[[], Trace | None] = no_trace
         self.open_count = 0
         self.stream_count = 0
@@ -124,11 +137,28 @@ class Ledger:
 
         An exception that it raises is logged and affects nothing else.
         """
-        # the interpreter calls a method by itself, but an object through C
-        called = observer if isinstance(observer, FunctionType | MethodType) else observer.__call__
+        called = _called(observer)
         self._observers.append(called)
         if not keys_only:
             self._of_others.append(called)
+
+    def observe_later(self, observer: Observer) -> Callable[[], None]:
+        """Shows it every record from now on, but many one after the other, which costs half.
+
+        Gives what shows it those that wait: to be called before it is asked for anything.
+        """
+        self._patient.append(_called(observer))
+        return self.settle
+
+    def settle(self) -> None:
+        """Shows the records that wait."""
+        waiting, self._waiting = self._waiting, []
+        for observer in self._patient:
+            for record in waiting:
+                try:
+                    observer(record)
+                except Exception:
+                    _failed(record)
 
     def open(self, identity: str, method: str, dialect: str, operation: str) -> Record:
         """A new record, of a request that arrives now."""
@@ -148,6 +178,7 @@ class Ledger:
         self.open_count -= 1
         self.stream_count -= record.streamed
         record.duration = self._seconds() - record.began
+        record.ended = self._epoch()
         if not (0 <= record.tokens_cached <= record.tokens_in <= _MOST_TOKENS) or not (
             0 <= record.tokens_thinking <= record.tokens_out <= _MOST_TOKENS
         ):
@@ -156,7 +187,19 @@ class Ledger:
             try:
                 observer(record)
             except Exception:
-                log.failure("an observer of request {id} failed", id=record.id)
+                _failed(record)
+        self._waiting.append(record)
+        if len(self._waiting) >= _TOGETHER:
+            self.settle()
+
+
+def _called(observer: Observer) -> Observer:
+    """The interpreter calls a method by itself, but an object through C."""
+    return observer if isinstance(observer, FunctionType | MethodType) else observer.__call__
+
+
+def _failed(record: Record) -> None:
+    log.failure("an observer of request {id} failed", id=record.id)
 
 
 def _correct(record: Record) -> None:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from antigravity_proxy.accounts import standing
 from antigravity_proxy.accounts.standing import Board
-from antigravity_proxy.telemetry.record import Attempt, Record
+from antigravity_proxy.telemetry.record import Attempt, Record, nothing_waits
 
 #: requests that are remembered, and bytes that they may hold, about
 MOST, MOST_BYTES = 4000, 16 << 20
@@ -49,10 +49,10 @@ class _Kept(Struct, gc=False):
 
 
 class WhyLog:
-    """An observer of the ledger. ``epoch``: the wall clock in seconds."""
+    """An observer of the ledger, with which it ``settle``s before a look."""
 
-    def __init__(self, epoch: Callable[[], float]) -> None:
-        self._epoch = epoch
+    def __init__(self) -> None:
+        self.settle: Callable[[], None] = nothing_waits
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self.size = 0
 
@@ -84,13 +84,14 @@ class WhyLog:
             size += standing.MOST_BYTES
         if identity in kept:
             self.size -= kept.pop(identity).size
-        kept[identity] = _Kept(told, boards, self._epoch(), size)
+        kept[identity] = _Kept(told, boards, record.ended, size)
         self.size += size
         while len(kept) > MOST or self.size > MOST_BYTES:
             self.size -= kept.popitem(last=False)[1].size
 
     def explain(self, identity: str) -> dict[str, Any] | None:
         """The explanation of a request, as JSON has it; None: nothing is known (any more)."""
+        self.settle()
         kept = self._kept.get(identity)
         if kept is None:
             return None

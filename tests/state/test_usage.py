@@ -20,7 +20,7 @@ from antigravity_proxy.state import place, schema, usage_table
 from antigravity_proxy.state.store import StateStore
 from antigravity_proxy.state.usage import DAY, OTHER, UsageLedger
 from antigravity_proxy.state.usage_report import COLUMNS, Amount, BadColumns, Cell, Report, columns, merged
-from antigravity_proxy.telemetry.record import Attempt, Record
+from antigravity_proxy.telemetry.record import Attempt, Ledger, Record
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp()
 
@@ -37,7 +37,13 @@ class Kept:
     def start(self) -> None:
         self.store = StateStore(self.reactor, lambda: self.wall, self.directory)
         self.ledger = UsageLedger(self.store, lambda: self.wall)
+        self.requests = Ledger(lambda: 0.0, lambda: self.wall)
+        self.ledger.settle = self.requests.observe_later(self.ledger)
         self.store.startService()
+
+    def ended(self, record: Record) -> None:
+        """The request ends now."""
+        self.requests.close(record)
 
     def report(self, by: str = "day", days: int = 30) -> dict[tuple[str, ...], Amount]:
         made: Report = self.reactor.wait(self.ledger.report(columns(by), days))
@@ -70,7 +76,7 @@ def record(key: str = "ann", account: str = "a1", model: str = "gemini-3-flash",
 def test_who_what_and_when_are_told_apart_in_every_combination(kept: Kept) -> None:
     cells = [(key, account, model) for key in ("ann", "bob") for account in ("a1", "a2") for model in ("m1", "m2")]
     for weight, (key, account, model) in enumerate(cells, 1):
-        kept.ledger(record(key, account, model, tokens_in=weight, tokens_out=1, tokens_cached=1, tokens_thinking=1))
+        kept.ended(record(key, account, model, tokens_in=weight, tokens_out=1, tokens_cached=1, tokens_thinking=1))
     for number in range(1, 1 << len(COLUMNS)):
         by = [name for bit, name in enumerate(COLUMNS) if number >> bit & 1]
         wanted: dict[tuple[str, ...], int] = {}
@@ -89,23 +95,23 @@ def test_who_what_and_when_are_told_apart_in_every_combination(kept: Kept) -> No
     [({}, 0), ({"status": 429}, 1), ({"error": "upstream_broken"}, 1), ({"client_left": True, "status": 499}, 1)],
 )
 def test_a_failure_is_an_error_status_or_what_broke_off(kept: Kept, fields: dict[str, Any], failed: int) -> None:
-    kept.ledger(record(**fields))
+    kept.ended(record(**fields))
     assert kept.total()[:2] == (1, failed)
 
 
 @pytest.mark.parametrize("fields", [{"refused": True, "status": 429}, {"method": "GET"}])
 def test_what_was_not_admitted_or_asked_nothing_is_not_counted(kept: Kept, fields: dict[str, Any]) -> None:
-    kept.ledger(record(**fields))
+    kept.ended(record(**fields))
     assert kept.total() == Amount()
 
 
 def test_midnight_utc_divides_days_and_nothing_counts_twice(kept: Kept) -> None:
     kept.wall = datetime(2026, 11, 28, 23, 59, 59, 999_000, tzinfo=UTC).timestamp()
-    kept.ledger(record())
+    kept.ended(record())
     kept.wall += 0.001
-    kept.ledger(record())
+    kept.ended(record())
     kept.wall += DAY
-    kept.ledger(record())
+    kept.ended(record())
     found = {names[0]: amount.requests for names, amount in kept.report().items()}
     assert found == {"2026-11-28": 1, "2026-11-29": 1, "2026-11-30": 1}
     assert kept.total() == Amount(3, 0, 30, 0, 0, 15)
@@ -114,13 +120,13 @@ def test_midnight_utc_divides_days_and_nothing_counts_twice(kept: Kept) -> None:
 
 @pytest.mark.parametrize("jump", [-400 * DAY, -DAY, -1, 1, DAY, 30 * 366 * DAY])
 def test_a_clock_that_jumps_loses_and_doubles_nothing(kept: Kept, jump: float) -> None:
-    kept.ledger(record())
+    kept.ended(record())
     kept.total()
     kept.wall += jump
-    kept.ledger(record())
+    kept.ended(record())
     kept.total()
     kept.wall = NOON
-    kept.ledger(record())
+    kept.ended(record())
     kept.wall = max(NOON, NOON + jump)
     assert kept.total(days=40_000) == Amount(3, 0, 30, 0, 0, 15)
 
@@ -129,10 +135,10 @@ def test_a_kill_loses_what_came_within_ten_seconds_and_no_more(tmp_path: Path) -
     assert STATE_FLUSH <= 10
     kept = Kept(tmp_path / "state")
     for _ in range(3):
-        kept.ledger(record())
+        kept.ended(record())
     kept.reactor.advance(STATE_FLUSH)
     kept.reactor.from_thread()
-    kept.ledger(record())
+    kept.ended(record())
     kept.kill()
     kept.start()
     assert kept.total().requests == 3
@@ -144,7 +150,7 @@ def test_a_kill_loses_what_came_within_ten_seconds_and_no_more(tmp_path: Path) -
 
 def test_an_ordinary_end_loses_nothing(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "state")
-    kept.ledger(record())
+    kept.ended(record())
     kept.stop()
     kept.start()
     assert kept.total().requests == 1
@@ -154,15 +160,15 @@ def test_an_ordinary_end_loses_nothing(tmp_path: Path) -> None:
 def test_while_the_directory_is_away_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     (tmp_path / "mount").mkdir()
     kept = Kept(tmp_path / "mount" / "state")
-    kept.ledger(record())
+    kept.ended(record())
     assert kept.total().requests == 1
     (tmp_path / "mount").rename(tmp_path / "away")
-    kept.ledger(record())
-    kept.ledger(record("bob"))
+    kept.ended(record())
+    kept.ended(record("bob"))
     kept.reactor.wait(kept.store.flush())
     assert kept.store.trouble
     assert {names[0]: amount.requests for names, amount in kept.report("key").items()} == {"ann": 1, "bob": 1}
-    kept.ledger(record())
+    kept.ended(record())
     kept.reactor.wait(kept.store.flush())
     (tmp_path / "away").rename(tmp_path / "mount")
     kept.reactor.wait(kept.store.flush())
@@ -173,15 +179,15 @@ def test_while_the_directory_is_away_nothing_is_lost_or_doubled(tmp_path: Path) 
 def test_memory_stays_bounded_whatever_names_come(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("antigravity_proxy.state.usage.MAX_MODELS", 3)
     for number in range(50):
-        kept.ledger(record(model=f"made-up-{number}"))
+        kept.ended(record(model=f"made-up-{number}"))
     assert len(kept.report("model")) == 4
     assert kept.report("model")[(OTHER,)].requests == 47
     monkeypatch.setattr("antigravity_proxy.state.usage.MAX_CELLS", 5)
     for number in range(50):
-        kept.ledger(record(account=f"account-{number}"))
+        kept.ended(record(account=f"account-{number}"))
     assert kept.total().requests == 100
     assert kept.report("account")[(OTHER,)].requests == 45
-    kept.ledger(record(key="x" * 1000))
+    kept.ended(record(key="x" * 1000))
     assert all(len(names[0]) <= 128 for names in kept.report("key"))
 
 
@@ -189,7 +195,7 @@ def test_without_a_directory_old_days_go(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("antigravity_proxy.state.usage.DAYS_IN_MEMORY", 3)
     kept = Kept(None)
     for _ in range(10):
-        kept.ledger(record())
+        kept.ended(record())
         kept.total()
         kept.wall += DAY
     kept.wall -= DAY
@@ -199,11 +205,11 @@ def test_without_a_directory_old_days_go(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_report_names_its_days_and_bad_columns_are_refused() -> None:
     kept = Kept(None)
-    kept.ledger(record())
+    kept.ended(record())
     made: Report = kept.reactor.wait(kept.ledger.report(("key",), 2, 1))
     assert (made.first, made.last, made.truncated) == ("2026-11-27", "2026-11-28", False)
-    kept.ledger(record("bob"))
-    kept.ledger(record("bob"))
+    kept.ended(record("bob"))
+    kept.ended(record("bob"))
     made = kept.reactor.wait(kept.ledger.report(("key",), 2, 1))
     assert (made.rows[0].names, made.truncated, made.total.requests) == (("bob",), True, 3)
     kept.stop()
@@ -277,7 +283,7 @@ def test_nothing_but_numbers_ids_and_names_reaches_the_files(tmp_path: Path) -> 
         "client": "canary-client",
         "error": "canary-error",
     }
-    kept.ledger(record(**canaries))
+    kept.ended(record(**canaries))
     kept.stop()
     content = b"".join(path.read_bytes() for path in (tmp_path / "state").iterdir())
     assert b"gemini-3-flash" in content

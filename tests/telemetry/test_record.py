@@ -38,6 +38,26 @@ def test_an_observer_that_fails_troubles_nobody_else(no_leaks: list[Any]) -> Non
     assert no_leaks.pop().check(ValueError)
 
 
+def test_who_can_wait_sees_every_record_once_and_in_order(no_leaks: list[Any]) -> None:
+    seen: list[str] = []
+
+    def fail(record: Record) -> None:
+        if record.id == "req_1":
+            raise ValueError(record.id)
+
+    ledger = Ledger(lambda: 0.0, lambda: 5.0)
+    ledger.observe_later(fail)
+    settle = ledger.observe_later(lambda record: seen.append(record.id))
+    names = [f"req_{number}" for number in range(200)]
+    for name in names:
+        ledger.close(ledger.open(name, "POST", "openai", "chat"))
+    assert 0 < len(seen) < 200  # it is never many that wait
+    settle()
+    settle()
+    assert seen == names
+    assert no_leaks.pop().check(ValueError)
+
+
 def test_who_asks_for_keys_only_sees_no_other_records() -> None:
     seen: list[str] = []
     ledger = Ledger(lambda: 0.0)

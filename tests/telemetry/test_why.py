@@ -29,7 +29,7 @@ NOW = 1_000_000.0
 
 
 def record(identity: str = "r", **fields: Any) -> Record:
-    return Record(id=identity, began=0.0, **({"method": "POST", "status": 200} | fields))
+    return Record(id=identity, began=0.0, ended=NOW, **({"method": "POST", "status": 200} | fields))
 
 
 def pool_of(*names: str, rules: Rules | None = None, **fields: Any) -> tuple[Clock, Pool]:
@@ -115,7 +115,7 @@ def test_of_ten_thousand_accounts_a_few_are_looked_at() -> None:
 
 
 def test_a_request_is_explained_by_its_attempts() -> None:
-    log = WhyLog(lambda: NOW)
+    log = WhyLog()
     attempts = [Attempt("a", 0.1, 0.2, "rate_limited", 429), Attempt("b", 0.3, 1.0, "")]
     log(record(attempts=attempts, duration=1.5, model="m", asked="gpt-4", key="ann", upstream="accounts"))
     found = log.explain("r")
@@ -129,7 +129,7 @@ def test_a_request_is_explained_by_its_attempts() -> None:
 
 
 def test_of_two_with_one_id_the_later_counts_and_refusals_push_nobody_out() -> None:
-    log = WhyLog(lambda: NOW)
+    log = WhyLog()
     log(record(status=429))
     log(record(status=200))
     assert (len(log), log.explain("r")["status"]) == (1, 200)  # type: ignore[index]
@@ -140,7 +140,7 @@ def test_of_two_with_one_id_the_later_counts_and_refusals_push_nobody_out() -> N
 
 @pytest.mark.parametrize(("many", "attempts", "long"), [(10_000, 1, 10), (400, 1000, 1 << 20)])
 def test_its_memory_is_bounded_in_requests_and_bytes(many: int, attempts: int, long: int) -> None:
-    log = WhyLog(lambda: NOW)
+    log = WhyLog()
     for number in range(many):
         log(record(str(number), asked="x" * long, attempts=[Attempt("a", 0.0)] * attempts))
     assert len(log) <= why.MOST
@@ -152,8 +152,8 @@ def test_its_memory_is_bounded_in_requests_and_bytes(many: int, attempts: int, l
 
 def test_with_the_usage_ledger_it_costs_three_microseconds_a_request() -> None:
     clock, pool = pool_of("a")
-    boards, log = Boards(clock), WhyLog(lambda: NOW)
-    usage = UsageLedger(StateStore(Reactor(), lambda: NOW, None), time.time)  # noqa: TID251 - the daemon's own clock costs too
+    boards, log = Boards(clock), WhyLog()
+    usage = UsageLedger(StateStore(Reactor(), lambda: NOW, None), lambda: NOW)
     records = [
         record(str(number), attempts=[Attempt(f"account-{number % 50}", 0.0)], key=f"key-{number % 7}")
         for number in range(20_000)
