@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _END = b"\r\n\r\n"
 #: the line of Content-Length, as everybody writes it; no more digits than ``announced_length`` takes
 _LENGTH = re.compile(rb"\r\n(?i:content-length):[ \t]*([0-9]{1,%d})(?=\r\n)" % MAX_LENGTH_DIGITS)
-#: the fields that differ from request to request, or behind a proxy from client to client, and the most that one may have
+#: the fields that differ from request to request, or behind a proxy from client to client; and the most that may come
 _OWN = re.compile(
     rb"(?i)\r\n(?=[bitx])(x-(?:request-id|correlation-id|client-request-id|amzn-trace-id|cloud-trace-context"
     rb"|forwarded-for|real-ip)|idempotency-key|traceparent|tracestate|baggage):([^\x00-\x08\x0a-\x1f\x7f]*)(?=\r\n)"
