@@ -28,6 +28,7 @@ _ALLOWED = {
     "antigravity_proxy.replicas.facts.Token.access_token",  # on its way to the store, sealed; its repr hides it
     "antigravity_proxy.settings.table.Setting.secret",  # whether it is one
     "antigravity_proxy.telemetry.record.Record.key",  # a key's name
+    "antigravity_proxy.telemetry.why._Told.key",  # the same
     "antigravity_proxy.volume.layout.Layout.keys",  # where they lie
     "antigravity_proxy.web.client_keys._File.keys",  # hashes
     "antigravity_proxy.web.gate.ApiAdmission.key",  # its name, hash and limits

@@ -162,7 +162,7 @@ class ApiResource(Resource):
             decoded = await self._decoding.decode(decode, self._incoming(request, route))
             return self._serving.generate(admission, request.requestHeaders, decoded, client, place)
         elif (embed := dialect.embeddings.get(route.operation)) is not None:
-            wanted = await self._decoding.decode(embed, _incoming(request, route, keeps_original=False))
+            wanted = await self._decoding.decode(embed, self._incoming(request, route))
             client.reply(wanted.render(await self._serving.embed(admission, wanted.call, client)))
         elif (count := dialect.counts.get(route.operation)) is not None:
             client.reply(await self._count(request, admission, count, client))
@@ -173,7 +173,12 @@ class ApiResource(Resource):
         return None
 
     def _incoming(self, request: ApiRequest, route: Route) -> Incoming:
-        return _incoming(request, route, keeps_original=route.dialect == "anthropic" and self._takes_originals())
+        """The parts of the request that a decoder needs; the body is kept nowhere else after this."""
+        content_types = request.requestHeaders.get(b"content-type")
+        content_type = content_types[-1].decode("latin-1") if content_types else ""
+        query = _query(request) if b"?" in request.uri else {}
+        original = _anthropic(request) if route.dialect == "anthropic" and self._takes_originals() else None
+        return Incoming(request.take_body(), content_type, route.model, query, original)
 
     def _takes_originals(self) -> bool:
         """Whether an upstream may take a request of Anthropic's dialect unchanged."""
@@ -340,18 +345,6 @@ def _wants_websocket(request: ApiRequest, route: Route) -> bool:
     if request.method != b"GET" or route.operation is not Operation.RESPONSES:
         return False
     return (request.getHeader(b"upgrade") or b"").lower() == b"websocket"
-
-
-def _incoming(request: ApiRequest, route: Route, *, keeps_original: bool) -> Incoming:
-    """The parts of the request that a decoder needs; the body is kept nowhere else after this.
-
-    ``keeps_original``: an upstream may take a body of Anthropic's dialect unchanged.
-    """
-    content_types = request.requestHeaders.get(b"content-type")
-    content_type = content_types[-1].decode("latin-1") if content_types else ""
-    anthropic = _anthropic(request) if keeps_original else None
-    query = _query(request) if b"?" in request.uri else {}
-    return Incoming(request.take_body(), content_type, route.model, query, anthropic)
 
 
 def _anthropic(request: ApiRequest) -> tuple[str, str]:

@@ -121,7 +121,7 @@ class GuardedRequest(Struct, Generic[A], eq=False):
     _body: bytes = b""
     _pieces: list[bytes] | None = None  # of a body that came in several
     _chunked: bool = False
-    _fields: dict[bytes, tuple[bytes, ...]] = {}
+    _fields: dict[bytes, tuple[bytes, ...]] | None = None
     _first_lines: bytes = b""
     _lines: bytes = b""
     _reservation: Reservation | None = None
@@ -243,7 +243,7 @@ class GuardedRequest(Struct, Generic[A], eq=False):
             return
         rendered = channel.site.gate.render(self, errors.InternalError("Internal error of the proxy; see its log."))
         self.code = rendered.status
-        self._fields, self._first_lines, self._lines = {}, b"", b""
+        self._fields, self._first_lines, self._lines = None, b"", b""
         for name, value in ((b"server", SERVER_NAME), (b"x-content-type-options", b"nosniff"), *rendered.headers):
             self.setHeader(name, value)
         self.finish(rendered.body)
@@ -270,13 +270,14 @@ class GuardedRequest(Struct, Generic[A], eq=False):
 
     def setHeader(self, name: bytes, *values: bytes) -> None:
         """A field of the answer's head, by its lower-case name; one for each value."""
+        if self._fields is None:
+            self._fields = {}
         self._fields[name] = values
 
     def setHeaders(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
         """Several fields of the answer's head, each once, by their lower-case names."""
-        mine = self._fields
         for name, value in fields:
-            mine[name] = (value,)
+            self.setHeader(name, value)
 
     def setLines(self, first: bytes, further: bytes) -> None:
         """Fields of the answer's head as ``lines_of`` renders them, before and behind Content-Length.
@@ -288,14 +289,14 @@ class GuardedRequest(Struct, Generic[A], eq=False):
     @property
     def fields(self) -> tuple[tuple[bytes, bytes], ...]:
         """The fields of the answer's head that are set so far, but for lines."""
-        return tuple((name, value) for name, values in self._fields.items() for value in values)
+        return tuple((name, value) for name, values in (self._fields or {}).items() for value in values)
 
     def _start(self, length: int | None = None) -> bytes:
         """Begins the answer: its head, with the framing of its body. ``length`` in bytes, where that is known."""
-        channel, fields, framing = self.channel, self._fields, b""
-        lines = lines_of(self.fields) if fields else b""
+        channel, fields = self.channel, self._fields
+        lines, framing = lines_of(self.fields) if fields else b"", b""
         self.startedWriting = True
-        if b"content-length" in fields or self.method == b"HEAD" or self.code in _WITHOUT_BODY:
+        if (fields and b"content-length" in fields) or self.method == b"HEAD" or self.code in _WITHOUT_BODY:
             pass
         elif length is not None:
             framing = b"Content-Length: %d\r\n" % length
@@ -363,7 +364,7 @@ class GuardedRequest(Struct, Generic[A], eq=False):
         """
         self.release_body()
         self.requestHeaders = NO_FIELDS
-        self._fields, self._first_lines, self._lines = {}, b"", b""
+        self._fields, self._first_lines, self._lines = None, b"", b""
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """The producer of the answer, which is slowed down by the client."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from antigravity_proxy.http1.fields import HeaderFields
 from antigravity_proxy.settings.parse import Network
@@ -28,6 +29,7 @@ def address_of(peer: str, headers: HeaderFields, trusted: Sequence[Network]) -> 
     return client_address(peer, [value.decode("latin-1") for value in forwarded], trusted)
 
 
+@lru_cache(maxsize=1024)
 def network_of(address: str) -> str:
     """The network that one user may have to themselves: an IPv4 address, or the /64 of an IPv6 address (RFC 6177)."""
     try:
