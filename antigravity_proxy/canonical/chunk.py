@@ -174,7 +174,7 @@ class Chunk(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The object that ``json`` is, read anew."""
+        """The object that ``json`` is; its caller may change it."""
         found: dict[str, Any] = _fields.decode(self.raw)
         response: dict[str, Any] = found.get("response", found)
         return response
