@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from antigravity_proxy.canonical.call import Call
-from antigravity_proxy.canonical.content import Blob, Content, Part
+from antigravity_proxy.canonical.content import Blob, Part
 
 _BYTES_PER_TOKEN = 4
 #: for scripts such as Chinese, where a character is most of a token
@@ -54,14 +52,8 @@ def around_tokens(call: Call) -> int:
 
 def input_tokens(call: Call) -> int:
     """The tokens of a call's whole input."""
-    around = around_tokens(call) if call.system or call.tools else 0
-    return around + contents_tokens(call.contents)
-
-
-def contents_tokens(contents: Iterable[Content]) -> int:
-    """The tokens of a conversation."""
-    total = 0
-    for content in contents:
+    total = around_tokens(call) if call.system or call.tools else 0
+    for content in call.contents:
         for part in content.parts:
             text = part.text
             if text:

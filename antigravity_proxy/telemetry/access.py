@@ -88,12 +88,13 @@ def _as_text(ended: float, record: Record, left_out: int, detailed: bool) -> str
     served_at_once = len(attempts) == 1 and not attempts[0].reason
     failed = "" if served_at_once else ",".join([attempt.reason for attempt in attempts if attempt.reason])
     traces = [_clean(each.upstream_trace) for each in attempts] if detailed else None
-    first = "-" if record.first_byte is None else _ms(record.first_byte)
+    first = "-" if record.first_byte is None else round(record.first_byte * 1000)
+    account = attempts[-1].account if attempts else ""
     return (
         f"{timestamp(ended)} info  access: {record.method} {record.dialect} {record.operation} {record.status} "
-        f"{_ms(record.duration)} ms first={first} bytes={record.bytes_out} "
+        f"{round(record.duration * 1000)} ms first={first} bytes={record.bytes_out} "
         f"tokens={record.tokens_in}/{record.tokens_out} "
-        f"{_served(record.asked[:_LONGEST_KEPT], record.model, record.upstream, record.account)} "
+        f"{_served(record.asked[:_LONGEST_KEPT], record.model, record.upstream, account)} "
         f"attempts={len(attempts)}{f' failed={failed}' if failed else ''}"
         f"{f' error={record.error}' if record.error else ''}{' stream' if record.streamed else ''}"
         f"{' left' if record.client_left else ''} {_asking(record.client, record.key)} {record.id}"

@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from antigravity_proxy.canonical.call import Call, FunctionDeclaration
 from antigravity_proxy.canonical.content import Blob, Content, FileData, FunctionCall, FunctionResponse, Part
-from antigravity_proxy.canonical.estimate import around_tokens, contents_tokens, input_tokens, text_tokens
+from antigravity_proxy.canonical.estimate import around_tokens, input_tokens, text_tokens
 
 
 @pytest.mark.parametrize(
@@ -39,12 +39,12 @@ def test_every_kind_of_part_counts() -> None:
         (Part(thought=True), 0),
     ]
     for part, expected in parts:
-        assert contents_tokens([Content("user", (part,))]) == expected
+        assert input_tokens(Call("m", (Content("user", (part,)),))) == expected
     image = Part(inline_data=Blob("image/png", "AAAA"))
     result = Part(function_response=FunctionResponse("f", Raw(b'{"a":12}'), parts=(image,)))
-    assert contents_tokens([Content("user", (result, image))]) == 2 + 258 + 258
+    assert input_tokens(Call("m", (Content("user", (result, image)),))) == 2 + 258 + 258
     words = Part(function_response=FunctionResponse("f", Raw(b'{"a":12}'), parts=(Part(text="abcd"),)))
-    assert contents_tokens([Content("user", (words,))]) == 2 + 1
+    assert input_tokens(Call("m", (Content("user", (words,)),))) == 2 + 1
 
 
 def test_system_texts_and_tools_count() -> None:

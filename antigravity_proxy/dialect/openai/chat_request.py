@@ -108,7 +108,7 @@ def _decoded(body: bytes) -> Decoded:
     options = ChatOptions(  # holds nothing of the conversation: the answer outlives it
         model=request.model,
         stream=stream,
-        include_usage=request.include_usage,
+        include_usage=request.stream_options is not None and request.include_usage,
         legacy_functions=legacy,
         custom_tools=custom,
         show_thoughts=wishes.reasoning.show,
