@@ -13,6 +13,7 @@ from antigravity_proxy.dialect.gemini.errors import error_object
 from antigravity_proxy.errors import ProxyError
 
 _json = msgspec.json.Encoder().encode
+_LF, _CR = b"\n\r"  # numbers: these are looked for in a tenth of the time
 
 
 class _Passing:
@@ -28,7 +29,12 @@ class _Passing:
 
         The fields that `Chunk` has are typed there.
         """
-        return chunk.json if self._show or not _has_thoughts(chunk) else _json(_without_thoughts(chunk.fields))
+        if not self._show:
+            for candidate in chunk.candidates:
+                for part in candidate.content.parts:
+                    if part.thought:
+                        return _json(_without_thoughts(chunk.fields))
+        return chunk.json
 
 
 class GeminiStream(_Passing):
@@ -43,7 +49,10 @@ class GeminiStream(_Passing):
         """See ``dialect.base.Answer``."""
         out: list[bytes] = []
         for chunk in chunks:
-            out += (b"data: ", _one_line(self._text(chunk)), b"\r\n\r\n")
+            text = self._text(chunk)
+            if _LF in text or _CR in text:  # an event's data must not hold line breaks; several lines were joined
+                text = msgspec.json.format(text, indent=-1)
+            out += (b"data: ", text, b"\r\n\r\n")
         return b"".join(out)
 
     def close(self) -> bytes:
@@ -100,9 +109,7 @@ class GeminiDocument(_Passing):
     def feed(self, chunks: Sequence[Chunk]) -> bytes:
         """See ``dialect.base.Answer``."""
         for chunk in chunks:
-            response = chunk.fields
-            if not self._show and _has_thoughts(chunk):
-                response = _without_thoughts(response)
+            response = chunk.fields if self._show else _without_thoughts(chunk.fields)
             for candidate in response.pop("candidates", ()):
                 self._fold(candidate)
             self._rest.update(response)
@@ -153,14 +160,6 @@ def _append(parts: list[Any], part: dict[str, Any]) -> None:
         parts.append({**part, "text": [part["text"]]})
 
 
-def _has_thoughts(chunk: Chunk) -> bool:
-    for candidate in chunk.candidates:
-        for part in candidate.content.parts:
-            if part.thought:
-                return True
-    return False
-
-
 def _without_thoughts(response: dict[str, Any]) -> dict[str, Any]:
     """Thoughts are taken out, but a signature stays, in an empty part where the thought was."""
     for candidate in response.get("candidates", ()):
@@ -175,8 +174,3 @@ def _kept(part: dict[str, Any]) -> dict[str, Any] | None:
         return part
     signature = part.get("thoughtSignature")
     return {"text": "", "thoughtSignature": signature} if signature else None
-
-
-def _one_line(text: bytes) -> bytes:
-    """An event's data must not hold line breaks; upstream may have joined several lines."""
-    return text if b"\n" not in text and b"\r" not in text else msgspec.json.format(text, indent=-1)
