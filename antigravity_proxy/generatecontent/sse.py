@@ -25,8 +25,8 @@ class SSEDecoder:
 
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
         self._limit = limit
-        self._pending: list[bytes] = []  # pieces of the unfinished line
-        self._data: list[bytes] = []  # data lines of the unfinished event
+        self._pending: list[bytes] | None = None  # pieces of the unfinished line; made when there is one
+        self._data: list[bytes] | None = None  # data lines of the unfinished event
         self._data_size = 0
         self._pending_size = 0
         self._skip_lf = False
@@ -71,14 +71,14 @@ class SSEDecoder:
         if self._pending:
             self._pending.append(block)
             block = b"".join(self._pending)
-            self._pending = []
+            self._pending = None
             self._pending_size = 0
-        lines = self._data
+        lines, self._data = self._data or [], None
         for line in block.splitlines():
             if not line:
                 if lines:
                     events.append(lines[0] if len(lines) == 1 else b"\n".join(lines))
-                    lines.clear()
+                    lines = []
                     self._data_size = 0
             elif line.startswith(b"data:"):
                 value = line[6:] if line[5:6] == b" " else line[5:]
@@ -86,6 +86,7 @@ class SSEDecoder:
                 self._data_size += len(value) + _LINE_COST
                 if self._data_size > self._limit:
                     self._too_large()
+        self._data = lines or None
         if end != len(data):
             self._hold(data[end:])
         return events
@@ -95,11 +96,14 @@ class SSEDecoder:
         return self._feed(b"\n\n", []) if self._pending or self._data else []
 
     def _hold(self, data: bytes) -> None:
-        self._pending.append(data)
+        if self._pending is None:
+            self._pending = [data]
+        else:
+            self._pending.append(data)
         self._pending_size += len(data) + _LINE_COST
         if self._data_size + self._pending_size > self._limit:
             self._too_large()
 
     def _too_large(self) -> None:
-        self._pending, self._data = [], []  # who keeps the error must not keep these
+        self._pending = self._data = None  # who keeps the error must not keep these
         raise EventTooLargeError(f"an event of more than {self._limit} bytes")

@@ -111,7 +111,7 @@ class AnswerReader:
     ) -> None:
         self._drift = drift
         self._notices = notices  # None once it is settled that it is not a notice
-        self._held: list[Chunk] = []
+        self._held: list[Chunk] | None = None
         self._text = ""  # of what is held back
         self._memory = memory if prepared.model.family == "claude" else None  # others' thoughts need no signature
         self._thought: hashlib.blake2b | None = None  # the text of the thought that is being sent
@@ -193,7 +193,7 @@ class AnswerReader:
                 if notices.may_become_one(self._text):
                     self._held = held
                     return []
-        self._held, self._text, self._notices = [], "", None
+        self._held, self._text, self._notices = None, "", None
         return held
 
     def _settle(self) -> None:
@@ -201,8 +201,8 @@ class AnswerReader:
         cause = None if self._notices is None else self._notices.find(self._text)
         if cause is not None:
             raise NoticeSent(cause)
-        held, self._held, self._text, self._notices = self._held, [], "", None
-        self._pass_on(held)
+        held, self._held, self._text, self._notices = self._held, None, "", None
+        self._pass_on(held or [])
 
     def _note_end(self, chunk: Chunk, candidate: Candidate) -> None:
         """The candidate's last piece."""

@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from antigravity_proxy import errors
 from antigravity_proxy.http1.bodies import Body, ChunkedBody, LengthBody
+from antigravity_proxy.http1.fields import ReceivedFields
 from antigravity_proxy.http1.parser import (
     HeadReader,
     Malformed,
@@ -313,10 +314,11 @@ class GuardedChannel:
             self._last = self.site.heads.keep(block, head, again)
             self._begin_body(request, length, rest)
 
-    def _begin_again(self, known: KnownHead, length: int, rest: bytes) -> bool:
+    def _begin_again(self, known: KnownHead, fields: ReceivedFields, length: int, rest: bytes) -> bool:
         """A head that came before has come again; False where what was read in it no longer holds."""
         self._last = ref(known)
         request = self._request = request_of(self, known.head)
+        request.requestHeaders = fields
         self.persistent = known.persistent and not self._draining
         try:
             if not request.admit_again(known.again, length):

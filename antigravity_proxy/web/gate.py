@@ -29,8 +29,6 @@ from antigravity_proxy.web.routes import PREFLIGHT, Operation, Route, match
 _READING = (b"GET", b"HEAD")
 _METHODS = {name: name.decode() for name in (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")}
 _NAMES = {operation: operation.name.lower() for operation in Operation}
-#: what names one request, and no other with the same head
-_OWN = (b"x-request-id", b"traceparent")
 
 
 class ApiAdmission(Admission, kw_only=True):
@@ -126,9 +124,8 @@ class ApiGate:
             key = self._identify(headers, target.partition(b"?")[2])
             self._charge(admission, record, key, asks_model=asks_model)
             admission.holder = record.key or record.client
-            if not any(name in headers for name in _OWN):
-                reading = Reading(self.keys, route, record.method, record.agent, cors, key, admission.body)
-                return partial(self._admit_again, reading)
+            reading = Reading(self.keys, route, record.method, record.agent, cors, key, admission.body)
+            return partial(self._admit_again, reading)
         return None
 
     def _admit_again(self, reading: Reading, request: ApiRequest) -> bool:
@@ -138,11 +135,12 @@ class ApiGate:
         """
         if reading.ring is not self.keys:
             return False
-        route, identity = reading.route, "req_" + self._hex(24)
+        route, headers = reading.route, request.requestHeaders
+        identity = (b"x-request-id" in headers and own_id(headers)) or "req_" + self._hex(24)
         record = self._ledger.open(identity, reading.method, route.dialect, _NAMES[route.operation])
-        record.client = address_of(request.channel.peer, request.requestHeaders, self._trusted)
+        record.client = address_of(request.channel.peer, headers, self._trusted)
         record.agent = reading.agent
-        record.trace = self._ledger.new_trace()
+        record.trace = (b"traceparent" in headers and own_trace(headers, self._hex)) or self._ledger.new_trace()
         request.admission = admission = ApiAdmission(route=route, id=identity, record=record, body=reading.body)
         if reading.cors:
             request.setHeaders(reading.cors)

@@ -1,8 +1,9 @@
-"""Heads that came before: from request to request, a client's head mostly differs in the body's length alone.
+"""Heads that came before: a client's next request mostly differs from its last in little, so each head is read once.
 
-So each is read once. What is kept is found by the whole head without the digits of its Content-Length: whatever else
-differs makes another head. Only heads that passed the gate are kept, with the client's key as it came;
-a bounded number of them, and none of those that hold more than a plain request does.
+What is kept is found by the whole head but for the digits of its Content-Length, and but for the fields that name one
+request alone: whatever else differs makes another head. Only heads that passed the gate are kept, with the client's key
+as it came; a bounded number of them, and none of those that hold more than a plain request does. They are found by
+their hash, under a key of the process: how long it takes tells nothing of others' keys.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from msgspec import Struct
 
 from antigravity_proxy import errors
 from antigravity_proxy.http1.fields import ReceivedFields
-from antigravity_proxy.http1.parser import MAX_LENGTH_DIGITS, HeadReader, Malformed, RequestHead, request_line
+from antigravity_proxy.http1.parser import (
+    MAX_LENGTH_DIGITS,
+    HeadReader,
+    Malformed,
+    RequestHead,
+    request_head,
+    request_line,
+)
 from antigravity_proxy.settings.limits import HEAD_BYTES
 
 if TYPE_CHECKING:
@@ -24,6 +32,12 @@ if TYPE_CHECKING:
 _END = b"\r\n\r\n"
 #: the line of Content-Length, as everybody writes it; no more digits than ``announced_length`` takes
 _LENGTH = re.compile(rb"\r\n(?i:content-length):[ \t]*([0-9]{1,%d})(?=\r\n)" % MAX_LENGTH_DIGITS)
+#: the fields that differ from request to request, or behind a proxy from client to client; and the most that may come
+_OWN = re.compile(
+    rb"(?i)\r\n(?=[bitx])(x-(?:request-id|correlation-id|client-request-id|amzn-trace-id|cloud-trace-context"
+    rb"|forwarded-for|real-ip)|idempotency-key|traceparent|tracestate|baggage):([^\x00-\x08\x0a-\x1f\x7f]*)(?=\r\n)"
+)
+_MOST_OWN = 16
 #: fields that take a request another way
 _UNCOMMON = (b"content-encoding", b"expect", b"transfer-encoding")
 #: bytes and fields of a head that is kept
@@ -35,7 +49,8 @@ MOST, ROOM = 512, 512 << 10
 class KnownHead(Struct, frozen=True, weakref=True):
     """A head that came before, and what admits a further request with it. Nobody changes it.
 
-    ``before`` and ``after`` are its text beside the digits of Content-Length, ``head`` is without that field.
+    ``before`` and ``after`` are its text beside the digits of Content-Length, ``head`` is without that field; all are
+    without those that name one request.
     """
 
     before: bytes
@@ -60,8 +75,8 @@ class KnownHeads:
     def __len__(self) -> int:
         return len(self._heads)
 
-    def find(self, data: bytes, last: ref[KnownHead] | None) -> tuple[KnownHead, int, bytes] | None:
-        """The known head that ``data`` begins with, the length of its body, and what came behind it.
+    def find(self, data: bytes, last: ref[KnownHead] | None) -> tuple[KnownHead, ReceivedFields, int, bytes] | None:
+        """The known head that ``data`` begins with, its fields, the length of its body, and what came behind it.
 
         ``last``: what was found or kept for the connection's request before, which is likely the same.
         """
@@ -70,33 +85,36 @@ class KnownHeads:
             begin = len(likely.before)
             stop = data.find(b"\r", begin, begin + MAX_LENGTH_DIGITS + 1)
             if data.startswith(likely.after, stop) and (digits := data[begin:stop]).isdigit():
-                return likely, int(digits), data[stop + len(likely.after) :]
+                return likely, likely.head.fields, int(digits), data[stop + len(likely.after) :]
         end = data.find(_END) + len(_END)
-        found = _LENGTH.search(data, 0, end) if end > len(_END) else None
-        if found is None:
+        if not len(_END) < end <= HEAD_BYTES:
             return None
-        begin, stop = found.span(1)
-        known = self._heads.get((data[:begin], data[stop:end]))
-        return None if known is None else (known, int(data[begin:stop]), data[end:])
+        parts = _OWN.split(data[:end])
+        split = _split(b"".join(parts[::3]))
+        known = None if split is None or len(parts) > 3 * _MOST_OWN else self._heads.get((split[0], split[2]))
+        if split is None or known is None:
+            return None
+        fields = known.head.fields
+        if len(parts) > 1:
+            fields = ReceivedFields(fields)
+            for name, value in zip(map(bytes.lower, parts[1::3]), parts[2::3], strict=True):
+                fields[name] = [*fields.get(name, ()), value.strip(b" \t")]
+        return known, fields, int(split[1]), data[end:]
 
     def keep(self, block: bytes, head: RequestHead, again: Again | None) -> ref[KnownHead] | None:
         """Keeps a head that has passed, if it is a plain one, else None.
 
         ``block`` is its text; without ``again`` it is none.
         """
-        fields, found = head.fields, _LENGTH.search(block + _END)
-        if (
-            again is None
-            or found is None
-            or len(block) > LONGEST
-            or len(fields) > MOST_FIELDS
-            or head.target[:1] != b"/"
-        ):
+        split = _split(_OWN.sub(b"", block + _END))
+        if again is None or split is None or head.target[:1] != b"/" or any(name in head.fields for name in _UNCOMMON):
             return None
-        if any(name in fields for name in _UNCOMMON):
+        if len(block) > LONGEST or len(head.fields) > MOST_FIELDS:
             return None
-        before, after = block[: found.start(1)], block[found.end(1) :] + _END
-        known = KnownHead(before, after, head, head.persistent, again)
+        before, _, after = split
+        plain = request_head((before + b"0" + after).removesuffix(_END))
+        del plain.fields[b"content-length"]
+        known = KnownHead(before, after, plain, plain.persistent, again)
         if (before, after) not in self._heads:
             self.size += len(before) + len(after)
         self._heads[before, after] = known
@@ -110,6 +128,12 @@ class KnownHeads:
         """Forgets all of them."""
         self._heads.clear()
         self.size = 0
+
+
+def _split(text: bytes) -> tuple[bytes, bytes, bytes] | None:
+    """A head at the digits of its Content-Length, or None."""
+    found = _LENGTH.search(text)
+    return None if found is None else (text[: found.start(1)], found[1], text[found.end(1) :])
 
 
 def head_so_far(line: bytes | None, begun: HeadReader | None) -> RequestHead:

@@ -15,7 +15,7 @@ from antigravity_proxy.canonical.content import Content, Part
 from antigravity_proxy.canonical.verdict import Cause
 from antigravity_proxy.codeassist import notices
 from antigravity_proxy.codeassist.wire import CodeAssist
-from antigravity_proxy.relay.reader import AnswerReader, NoticeSent
+from antigravity_proxy.relay.reader import AnswerReader, ModelFailed, NoticeSent
 from antigravity_proxy.telemetry.drift import Drift
 
 CALL = Call("m", (Content("user", (Part(text="Hello"),)),))
@@ -103,3 +103,55 @@ def test_no_more_than_so_many_chunks_are_held_back() -> None:
     for _ in range(65):
         reader.data_received(event(""))
     assert len(passed.texts) == 65
+
+
+def test_a_thought_or_a_picture_is_no_notice() -> None:
+    for part in ({"text": "This version of ", "thought": True}, {"functionCall": {"name": "f"}}):
+        passed = Passed()
+        answer = {"candidates": [{"content": {"parts": [part]}}]}
+        reading(passed).data_received(b"data: " + json.dumps(answer).encode() + b"\r\n\r\n")
+        assert passed.sent == 1
+
+
+def test_what_comes_as_one_document_is_held_back_to_its_end_alone() -> None:
+    passed = Passed()
+    reader = reading(passed)
+    reader.whole(event("This", end="STOP")[6:])
+    assert (passed.texts, reader.finished) == (["This"], True)
+    reader = reading(passed)
+    reader.whole(event("Hello", end="STOP", usage=True)[6:])
+    assert (passed.texts, reader.usage is None) == (["This", "Hello"], False)
+
+
+def test_events_cut_anywhere_and_some_that_say_nothing() -> None:
+    passed = Passed()
+    reader = reading(passed)
+    quiet = b"data: nonsense\r\n\r\ndata: {}\r\n\r\ndata: " + json.dumps({"usageMetadata": {}}).encode() + b"\r\n\r\n"
+    for byte in quiet + event("Hello") + event("there", usage=True, end="STOP")[:-2]:
+        reader.data_received(bytes([byte]))
+    assert (passed.texts, passed.sent, reader.finished) == (["Hello"], 1, False)
+    reader.end()
+    assert (passed.texts, passed.sent, reader.finished) == (["Hello", "there"], 2, True)
+
+
+def test_a_blocked_prompt_has_no_candidate() -> None:
+    passed = Passed()
+    reader = reading(passed)
+    reader.data_received(b'data: {"promptFeedback":{"blockReason":"SAFETY"}}\r\n\r\n')
+    assert (reader.blocked, reader.has_candidate, passed.sent) == (True, False, 1)
+    reader.data_received(b'data: {"promptFeedback":{}}\r\n\r\n')
+    assert passed.sent == 2
+
+
+def test_what_came_before_a_failure_is_passed_on_first() -> None:
+    passed = Passed()
+    reader = reading(passed)
+    with pytest.raises(ModelFailed, match="MALFORMED_FUNCTION_CALL"):
+        reader.data_received(event("Hello") + event("", end="MALFORMED_FUNCTION_CALL"))
+    assert passed.texts == ["Hello"]
+
+
+def test_a_large_event_is_not_looked_at_for_news() -> None:
+    drift = Drift(lambda: 0.0)
+    reading(Passed(), drift).data_received(event("x" * (1 << 16), end="STOP", novelty=1))
+    assert drift.all() == ()

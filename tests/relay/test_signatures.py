@@ -124,6 +124,19 @@ def test_what_upstream_refused_is_forgotten() -> None:
     assert restored(store, asked) == (called("c2"),)
 
 
+def test_all_that_a_refused_request_got_back_is_forgotten() -> None:
+    store = Signatures(Clock())
+    turns = (Content("model", (called("c1"),)), Content("user", (Part(text="!"),)), Content("model", (called("c2"),)))
+    asked = replace(call(), contents=(*call().contents, *turns))
+    memory(store, asked).forget()  # it got nothing back
+    for identity in ("c1", "c2"):
+        memory(store, asked).call_signed(identity, "U2ln")
+    using = memory(store, asked)
+    assert using.restored(asked) != asked
+    using.forget()
+    assert not len(store)
+
+
 def test_calls_beside_one_another_are_conversations_of_their_own() -> None:
     store = Signatures(Clock())
     one = memory(store, call())

@@ -48,7 +48,16 @@ class Edge:
         ledger = Ledger(self.clock.seconds)
         ledger.observe(self.records.append)
         rate_limits = RateLimits(self.clock.seconds, self.clock.seconds)
-        gate = ApiGate(KeyRing(["k"]), max_body, lambda count: "0" * count, ledger, rate_limits, origins=origins)
+        trusted = options.get("trusted", ())
+        gate = ApiGate(
+            KeyRing(["k"]),
+            max_body,
+            lambda count: "0" * count,
+            ledger,
+            rate_limits,
+            origins=origins,
+            trusted=trusted,
+        )
         self.site = GuardedSite(self.resource, gate, Ticker(self.clock), **options)
 
     def connect(self, address: str = "") -> tuple[Any, Any]:

@@ -12,6 +12,8 @@ from msgspec import structs
 from support.edge import HEAD, KEY, Edge, request
 
 from antigravity_proxy.http1.parser import Malformed, request_head
+from antigravity_proxy.settings.limits import HEAD_BYTES
+from antigravity_proxy.settings.parse import networks
 from antigravity_proxy.web import heads
 from antigravity_proxy.web.client_keys import ClientKey, digest
 from antigravity_proxy.web.heads import KnownHeads
@@ -72,6 +74,27 @@ def test_what_comes_behind_a_known_request_waits_for_its_turn() -> None:
     assert transport.producerState == "producing"
 
 
+def test_what_names_one_request_makes_no_other_head() -> None:
+    edge = Edge(trusted=networks("9.9.9.0/24"))
+    for at in range(1, 4):
+        own = b"X-Request-Id: mine-1234%d\r\nTraceparent: 00-%032x-%016x-01\r\nX-Forwarded-For: 7.7.7.%d\r\n"
+        answers(edge, request(b"slow!", own % (at, at, at, at)))
+    answers(edge, request(b"slow!"))
+    assert kept(edge) == 1
+    records = [each.admitted.recorded for each in edge.resource.waiting]
+    assert [record.id for record in records] == ["mine-12341", "mine-12342", "mine-12343", "req_" + "0" * 24]
+    assert [record.trace and int(record.trace.id, 16) for record in records] == [1, 2, 3, None]
+    assert [record.client for record in records] == ["7.7.7.1", "7.7.7.2", "7.7.7.3", "9.9.9.9"]
+    assert [each.getHeader(b"x-forwarded-for") for each in edge.resource.waiting][2:] == [b"7.7.7.3", None]
+
+
+def test_very_many_fields_that_name_one_request_are_read_one_by_one() -> None:
+    edge = Edge()
+    many = [b"".join(b"X-Request-Id: %d\r\n" % each for each in range(count)) for count in (16, 17, 501)]
+    sent = [request(b"hello", lines) for lines in (b"", *many, b"X-Request-Id: " + b"y" * HEAD_BYTES + b"\r\n")]
+    assert [answers(edge, data)[9:12] for data in sent] == [b"200", b"200", b"200", b"431", b"431"]
+
+
 def test_a_known_head_is_judged_by_the_keys_in_force() -> None:
     edge = Edge()
     answers(edge, request())
@@ -112,8 +135,6 @@ def test_a_connection_above_the_cap_is_told_so_also_for_a_known_head() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        b"X-Request-Id: mine-12345",
-        b"Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         b"Expect: 100-continue",
         b"Content-Encoding: identity",
         b"Content-Length: 5\r\nX: y",
@@ -176,6 +197,12 @@ _lines = st.one_of(
             b"Origin: https://a.example",
             b"Transfer-Encoding: chunked",
             b"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            b"Traceparent: ",
+            b"X-Request-Id: mine-12345",
+            b"x-request-id: mine-67890",
+            b"x-request-id:\tmine\x00",
+            b"X-Request-Id : mine-12345",
+            b"X-Forwarded-For: 7.7.7.7",
             b" folded",
         ]
     ),
@@ -191,7 +218,7 @@ _sent = st.builds(
             b"POST http://x/v1/responses HTTP/1.1",
         ]
     ),
-    st.lists(_lines, max_size=4),
+    st.lists(_lines, max_size=5),
     st.sampled_from([b"", b"hello", b"slow!", b"hello" + request()]),
 )
 
