@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -149,6 +149,7 @@ class _Envelope(Struct, gc=False):
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
+_fields = msgspec.json.Decoder(dict[str, Any])
 
 
 def in_envelope(text: bytes) -> bytes:
@@ -170,6 +171,13 @@ class Chunk(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     def json(self) -> bytes:
         """Its JSON text: upstream's own, but for fields of a wrong type. Few events are asked for it."""
         return bytes(_envelope.decode(self.raw).response) or self.raw
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The object that ``json`` is; its caller may change it."""
+        found: dict[str, Any] = _fields.decode(self.raw)
+        response: dict[str, Any] = found.get("response", found)
+        return response
 
 
 class MessageChunk(Chunk, frozen=True, gc=False):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from urllib.parse import quote
 
 import msgspec
@@ -23,8 +24,12 @@ _MODELS = b"/v1beta/models/"
 
 def _call(access: Access, model: str, method: bytes, body: bytes, silence: float = 0.0) -> UpstreamRequest:
     """A call of a model's method. The key is in a header, never in the URL, and the only credential."""
-    url = access.base.rstrip(b"/") + _MODELS + quote(model, safe="").encode() + method
-    return UpstreamRequest(url, carried(b"x-goog-api-key", access.token), body, silence)
+    return UpstreamRequest(_url(access.base, model, method), carried(b"x-goog-api-key", access.token), body, silence)
+
+
+@functools.lru_cache(maxsize=256)
+def _url(base: bytes, model: str, method: bytes) -> bytes:
+    return base.rstrip(b"/") + _MODELS + quote(model, safe="").encode() + method
 
 
 class GeminiApi(OfficialWire):

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from antigravity_proxy.canonical.chunk import Chunk, in_envelope
 from antigravity_proxy.canonical.content import ABSENT
@@ -20,13 +20,14 @@ from antigravity_proxy.generatecontent.sse import SSEDecoder
 _NO_RESPONSE = Chunk()
 
 
-class _Envelope(Struct, gc=False):
+class _Event(Chunk, frozen=True, gc=False):
+    """An answer's event, bare or in an envelope, or an error."""
+
     response: Chunk = _NO_RESPONSE
     error: Raw = ABSENT
 
 
-_envelope = msgspec.json.Decoder(_Envelope)
-_chunk = msgspec.json.Decoder(Chunk)
+_event = msgspec.json.Decoder(_Event)
 _set = msgspec.structs.force_setattr
 
 _WHERE = re.compile(r" - at `\$([^`]*)`$")
@@ -43,16 +44,14 @@ def read_event(payload: bytes) -> Chunk:
     Raises UpstreamErrorEvent for an error object, UnreadableEvent for what is not a JSON object.
     """
     try:
-        envelope = _envelope.decode(payload)
-        if envelope.error:
-            raise UpstreamErrorEvent(payload)
-        chunk = envelope.response
-        if chunk is _NO_RESPONSE:  # it came without an envelope
-            chunk = _chunk.decode(payload)
+        event = _event.decode(payload)
     except msgspec.ValidationError:
         return _read_leniently(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
         raise UnreadableEvent("not JSON") from e
+    if event.error:
+        raise UpstreamErrorEvent(payload)
+    chunk = event if event.response is _NO_RESPONSE else event.response
     _set(chunk, "raw", payload)
     return chunk
 

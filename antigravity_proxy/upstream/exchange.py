@@ -24,6 +24,8 @@ from antigravity_proxy.upstream.connections import Connections
 from antigravity_proxy.upstream.tunnel import TunnelRefused
 
 _END = b"\r\n\r\n"
+#: URLs that are kept with what is read in them; an official upstream has one for each project and model
+KEPT_URLS = 512
 #: whose errors mean a failed handshake: then upstream has received nothing
 _TLS_MODULES = ("OpenSSL", "service_identity")
 
@@ -56,13 +58,13 @@ class TooLarge(ExchangeError):
     """A body that is read as a whole grew over its limit."""
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=KEPT_URLS)
 def _parsed(url: bytes) -> tuple[URI, Origin, bytes]:
     parsed = URI.fromBytes(url)
     return parsed, (parsed.scheme, parsed.host, parsed.port), parsed.originForm
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=KEPT_URLS)
 def host_header(url: bytes) -> bytes:
     """The ``Host`` for a URL: without the port where that is the scheme's own (RFC 9110 7.2)."""
     parsed, _, _ = _parsed(url)
@@ -71,7 +73,7 @@ def host_header(url: bytes) -> bytes:
     return host
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=KEPT_URLS)
 def head_for(method: bytes, url: bytes) -> bytes:
     """The beginning of a request's head, up to ``Host``. Raises ValueError for a URL that holds a line end."""
     if b"\n" in url or b"\r" in url:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from urllib.parse import quote
 
 from antigravity_proxy.canonical.wire import Access, UpstreamRequest, bearer, carried
@@ -38,11 +39,7 @@ def call(
 
     ``fields`` are further headers.
     """
-    base = access.base.decode().rstrip("/") or f"https://{host(access.location)}"
-    path = f"/{_VERSIONS[publisher]}"
-    if not access.is_key:
-        path += f"/projects/{quote(access.project or '-', safe=':')}/locations/{access.location or 'global'}"
-    path += f"/publishers/{publisher}/models/{quote(model, safe='@')}"
+    url = _url(access.base, access.is_key, access.project, access.location, publisher, model, method)
     if access.is_key:
         own = carried(b"x-goog-api-key", access.token)
     else:
@@ -50,4 +47,16 @@ def call(
         if access.quota_project:
             fields = field(b"x-goog-user-project", access.quota_project.encode("latin-1")) + fields
     own = SecretBytes(own + fields) if fields else own
-    return UpstreamRequest((base + path).encode("ascii") + method, own, body, silence)
+    return UpstreamRequest(url, own, body, silence)
+
+
+@functools.lru_cache(maxsize=512)
+def _url(
+    base: bytes, is_key: bool, project: str | None, location: str, publisher: str, model: str, method: bytes
+) -> bytes:
+    """The URL of a model's method; by a key no project is named."""
+    path = f"/{_VERSIONS[publisher]}"
+    if not is_key:
+        path += f"/projects/{quote(project or '-', safe=':')}/locations/{location or 'global'}"
+    path += f"/publishers/{publisher}/models/{quote(model, safe='@')}"
+    return ((base.decode().rstrip("/") or f"https://{host(location)}") + path).encode("ascii") + method

@@ -317,14 +317,15 @@ class GuardedChannel:
     def _begin_again(self, known: KnownHead, fields: ReceivedFields, length: int, rest: bytes) -> bool:
         """A head that came before has come again; False where what was read in it no longer holds."""
         self._last = ref(known)
-        request = self._request = request_of(self, known.head)
-        request.requestHeaders = fields
+        head = known.head
+        request = self._request = GuardedRequest(self, head.method, head.target, head.minor, fields)
         self.persistent = known.persistent and not self._draining
         try:
-            if not request.admit_again(known.again, length):
+            if not known.again(request):
                 self._request = None
                 self.site.heads.forget()
                 return False
+            request.reserve(length)
         except errors.ProxyError as e:
             self.refuse(e)
         else:

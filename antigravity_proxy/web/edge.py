@@ -160,7 +160,7 @@ class GuardedRequest(Struct, Generic[A], eq=False):
     def admit(self, length: int | None) -> Again | None:
         """The head is complete: asks the gate. ``length`` is None for a chunked body. Raises a ProxyError.
 
-        What it returns is for ``admit_again``: such a request brings a body.
+        What it returns is the gate's, for requests that bring a body.
         """
         site = self.channel.site
         again: Again | None = site.gate.admit(self, self.method, self.uri)
@@ -172,20 +172,15 @@ class GuardedRequest(Struct, Generic[A], eq=False):
                 _check_encoding(self.requestHeaders)
             if admitted.body is BodyUse.REFUSED:
                 raise errors.BodyTooLarge("A request body is not accepted here.")
-            self._reserve(admitted, length)
+            self.reserve(length)
         return again if admitted.body is BodyUse.KEPT else None
 
-    def admit_again(self, again: Again, length: int) -> bool:
-        """As ``admit``, by what that returned for the same head; False if that no longer can."""
-        if not again(self):
-            return False
-        if length and (admission := self.admission) is not None:
-            self._reserve(admission, length)
-        return True
-
-    def _reserve(self, admitted: A, length: int | None) -> None:
+    def reserve(self, length: int | None) -> None:
+        """Counts the body of an admitted request: of this length, or chunked (None). Raises a ProxyError."""
+        if length == 0:
+            return
         site = self.channel.site
-        self._reservation = reservation = Reservation(site.bodies, admitted.holder, site.gate.max_body)
+        self._reservation = reservation = Reservation(site.bodies, self.admitted.holder, site.gate.max_body)
         if length is not None:
             reservation.announced(length)
 
@@ -291,21 +286,25 @@ class GuardedRequest(Struct, Generic[A], eq=False):
         """The fields of the answer's head that are set so far, but for lines."""
         return tuple((name, value) for name, values in (self._fields or {}).items() for value in values)
 
-    def _start(self, length: int | None = None) -> bytes:
-        """Begins the answer: its head, with the framing of its body. ``length`` in bytes, where that is known."""
+    def _start(self, whole: bytes | None = None) -> bytes:
+        """Begins the answer: its head, with the framing of its body; or all of it, if that is there ``whole``."""
         channel, fields = self.channel, self._fields
-        lines, framing = lines_of(self.fields) if fields else b"", b""
+        lines, framing, body = lines_of(self.fields) if fields else b"", b"", b""
         self.startedWriting = True
-        if (fields and b"content-length" in fields) or self.method == b"HEAD" or self.code in _WITHOUT_BODY:
+        bare = self.method == b"HEAD" or self.code in _WITHOUT_BODY
+        if whole is not None:
+            self.sentLength = len(whole)
+            body = b"" if bare else whole
+        if bare or (fields and b"content-length" in fields):
             pass
-        elif length is not None:
-            framing = b"Content-Length: %d\r\n" % length
+        elif whole is not None:
+            framing = b"Content-Length: %d\r\n" % len(whole)
         elif self.minor == 1:
             self._chunked = True
             framing = b"Transfer-Encoding: chunked\r\n"
         else:
             channel.persistent = False  # the connection's end is the body's
-        return b"%b%b%b%b%b%b%b" % (
+        return b"%b%b%b%b%b%b%b%b" % (
             _STATUS_LINES.get(self.code) or _status_line(self.code),
             lines,
             self._first_lines,
@@ -313,6 +312,7 @@ class GuardedRequest(Struct, Generic[A], eq=False):
             self._lines,
             channel.site.date_line(),
             b"\r\n" if channel.persistent else b"Connection: close\r\n\r\n",
+            body,
         )
 
     def write(self, data: bytes) -> None:
@@ -339,10 +339,10 @@ class GuardedRequest(Struct, Generic[A], eq=False):
         if reservation is not None:
             self._reservation = None
             reservation.release()
-        head = b"" if self.startedWriting else self._start(len(data))
-        last = head + self._framed(data) if data else head
-        if self._chunked:
-            last += b"0\r\n\r\n"
+        if not self.startedWriting:
+            last = self._start(data)
+        else:
+            last = self._framed(data) + (b"0\r\n\r\n" if self._chunked else b"")
         self.finished = True
         self.on_lost = None
         if last:

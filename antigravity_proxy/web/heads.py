@@ -2,7 +2,8 @@
 
 What is kept is found by the whole head but for the digits of its Content-Length, and but for the fields that name one
 request alone: whatever else differs makes another head. Only heads that passed the gate are kept, with the client's key
-as it came; a bounded number of them, and none of those that hold more than a plain request does.
+as it came; a bounded number of them, and none of those that hold more than a plain request does. They are found by
+their hash, under a key of the process: how long it takes tells nothing of others' keys.
 """
 
 from __future__ import annotations

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from antigravity_proxy.canonical.chunk import UNCOUNTED, Usage
+from antigravity_proxy.canonical.chunk import UNCOUNTED, Chunk, Usage, in_envelope
 
 
 @pytest.mark.parametrize(
@@ -26,3 +28,13 @@ def test_usage_that_says_nothing_counts_for_nothing() -> None:
     assert None in UNCOUNTED
     assert Usage() in UNCOUNTED
     assert Usage(prompt_token_count=1) not in UNCOUNTED
+
+
+@pytest.mark.parametrize(
+    "text", [b"{}", b'{"candidates": [{"index": 1}], "modelVersion": "m"}', b'{"unknown":{"response":1}}']
+)
+def test_the_fields_of_a_chunk_are_its_json_with_an_envelope_and_without(text: bytes) -> None:
+    for raw in (text, in_envelope(text)):
+        chunk = Chunk(raw=raw)
+        assert chunk.json == text
+        assert chunk.fields == json.loads(text)

@@ -9,7 +9,6 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import structs
 
 from antigravity_proxy.canonical.chunk import Chunk, in_envelope
 from antigravity_proxy.canonical.wire import UnreadableEvent, UpstreamErrorEvent
@@ -108,7 +107,8 @@ def test_an_envelope_makes_no_difference(value: dict[str, object]) -> None:
             read_event(in_envelope(text))
         return
     inside = read_event(in_envelope(text))
-    assert structs.replace(inside, raw=b"") == structs.replace(bare, raw=b"")
+    for name in set(Chunk.__struct_fields__) - {"raw"}:
+        assert getattr(inside, name) == getattr(bare, name)
     assert inside.json == bare.json
 
 

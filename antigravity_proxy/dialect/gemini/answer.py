@@ -28,13 +28,7 @@ class _Passing:
 
         The fields that `Chunk` has are typed there.
         """
-        if self._show:
-            return chunk.json
-        for candidate in chunk.candidates:
-            for part in candidate.content.parts:
-                if part.thought:
-                    return _json(_without_thoughts(msgspec.json.decode(chunk.json)))
-        return chunk.json
+        return chunk.json if self._show or not _has_thoughts(chunk) else _json(_without_thoughts(chunk.fields))
 
 
 class GeminiStream(_Passing):
@@ -106,7 +100,9 @@ class GeminiDocument(_Passing):
     def feed(self, chunks: Sequence[Chunk]) -> bytes:
         """See ``dialect.base.Answer``."""
         for chunk in chunks:
-            response: dict[str, Any] = msgspec.json.decode(self._text(chunk))
+            response = chunk.fields
+            if not self._show and _has_thoughts(chunk):
+                response = _without_thoughts(response)
             for candidate in response.pop("candidates", ()):
                 self._fold(candidate)
             self._rest.update(response)
@@ -155,6 +151,14 @@ def _append(parts: list[Any], part: dict[str, Any]) -> None:
         last["text"].append(part["text"])
     elif part["text"] or not parts:
         parts.append({**part, "text": [part["text"]]})
+
+
+def _has_thoughts(chunk: Chunk) -> bool:
+    for candidate in chunk.candidates:
+        for part in candidate.content.parts:
+            if part.thought:
+                return True
+    return False
 
 
 def _without_thoughts(response: dict[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,10 @@ def to_camel(value: dict[str, Any] | list[Any]) -> Any:
     If both spellings occur, the camelCase one wins.
     """
     if isinstance(value, list):
-        return [to_camel(item) if isinstance(item, _NESTED) and not _is_text(item) else item for item in value]
+        return [
+            to_camel(item) if isinstance(item, _NESTED) and (len(item) != 1 or not _is_text(item)) else item
+            for item in value
+        ]
     out: dict[str, Any] = {}
     for key, item in value.items():
         name = _camel(key) if "_" in key and len(key) <= _MAX_NAME else key
@@ -62,8 +65,8 @@ def to_camel(value: dict[str, Any] | list[Any]) -> Any:
 
 
 def _is_text(item: dict[str, Any] | list[Any]) -> bool:
-    """Whether it is nothing but a text, as nearly all parts are."""
-    return len(item) == 1 and isinstance(item, dict) and isinstance(item.get("text"), str)
+    """Whether something with one field is a text, as nearly all parts are."""
+    return isinstance(item, dict) and isinstance(item.get("text"), str)
 
 
 def _schema(value: Any) -> Any:

@@ -32,6 +32,7 @@ from antigravity_proxy.dialect.parse import parse_at
 from antigravity_proxy.dialect.signatures import unwrap
 from antigravity_proxy.errors import BadRequest, NotFound
 
+_NOT_LAST = "A compaction_trigger must be the last item."
 #: the kind of an item that refers to a stored one
 _REFERENCE = "item_reference"
 
@@ -207,18 +208,15 @@ class _Reader:
         """An input of one text; the item that it is short for, none for an empty one. Raises BadRequest."""
         if not text:
             return []
-        self._is_not_over("input")
-        self._signature = ""
+        if self.compacts:
+            raise BadRequest(_NOT_LAST, param="input")
         self._said.user([Part(text=text)])
         return [Raw(msgspec.json.encode({"type": "message", "role": "user", "content": text}))]
 
-    def _is_not_over(self, where: str) -> None:
-        if self.compacts:
-            raise BadRequest("A compaction_trigger must be the last item.", param=where)
-
     def read(self, raw: Raw, where: str) -> Raw:
         """One item, which is returned: for a reference what it refers to. Raises BadRequest, NotFound."""
-        self._is_not_over(where)
+        if self.compacts:
+            raise BadRequest(_NOT_LAST, param=where)
         head = _head(raw, where)
         if head.type == _REFERENCE:
             raw = self._remembered(head.id, where)
