@@ -6,12 +6,11 @@ each small answer. Here bytes go to the socket at once; only what it does not ta
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from twisted.internet import abstract, tcp
-from twisted.protocols.tls import TLSMemoryBIOProtocol
 
+from antigravity_proxy.http1 import tls
 from antigravity_proxy.http1.transports import made_to_upstream
 
 #: the transports whose way out is known: plain TCP, of clients and of upstream; none where Twisted keeps its buffers
@@ -61,34 +60,12 @@ def unwrap(transport: Any, protocol: Any) -> None:
     inner = getattr(transport, "transport", None)  # below TLS
     if inner is not None:
         lowest, below = inner, transport
-        if isinstance(transport, TLSMemoryBIOProtocol) and type(inner) in PLAIN:
-            _send_at_once(transport, inner)
     wrapper = getattr(lowest, "protocol", None)
     if wrapper is not below and getattr(wrapper, "_wrappedProtocol", None) is below:
         lowest.protocol = below
         made_to_upstream(lowest)
-
-
-def _send_at_once(tls: Any, below: Any) -> None:
-    tls.transport = _AtOnce(below)
-    # past Twisted's, which collects small writes until the next turn: a request is written whole
-    tls.write = partial(TLSMemoryBIOProtocol.write, tls)
-
-
-class _AtOnce:
-    """A transport below TLS, with the short way out."""
-
-    __slots__ = ("_transport",)
-
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-
-    def write(self, data: bytes) -> None:
-        """As the transport's."""
-        send(self._transport, data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+    if inner is not None and type(inner) in PLAIN:
+        tls.shorten(transport, inner, send)
 
 
 def unsent(transport: Any) -> int:

@@ -148,7 +148,7 @@ class Generation:
 
     async def _prepare(self, model: Model) -> Prepared:
         """Prepares the call for a model, at its place."""
-        if self._call is None:  # never: ``run`` is called once, and nothing is tried again after the start
+        if self._call is None:  # never: nothing is tried again after the first byte
             raise ClientGone
         if model is not self._model:
             self._use(model)

@@ -79,8 +79,10 @@ class KeyRing:
         """The key in force that the request shows; empty where none is needed."""
         if self.open:
             return SecretBytes()
-        found = (key for key in keys_shown(headers, query) if self.has([key]) or self.client_of([key]))
-        return SecretBytes(next(found, b""))
+        for key in keys_shown(headers, query):
+            if self.has((key,)) or self.client_of((key,)) is not None:
+                return SecretBytes(key)
+        return SecretBytes()
 
 
 def keys_shown(headers: HeaderFields, query: bytes = b"") -> list[bytes]:

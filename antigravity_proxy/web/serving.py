@@ -108,14 +108,14 @@ class Serving:
             return
         if context.signatures.is_shared:
             await memory.recall(call)
-        begin = partial(new_answer, stamp)
-        generation = self._begin(decoded, memory, begin, client, place, route)
+        make = partial(new_answer, stamp)
+        generation = self._begin(decoded, memory, make, client, place, route)
         # which keeps the prompt: only a chain needs it
-        again = partial(self._begin, decoded, memory, begin, client, place) if others else None
+        again = partial(self._begin, decoded, memory, make, client, place) if others else None
         answer = generation.answer
         streamed = call.stream
         client.prepare(_headers(answer.content_type), answer.keepalive if streamed else None)
-        del decoded, call, answer, begin, memory, new_answer, stamp, place
+        del decoded, call, answer, make, memory, new_answer, stamp, place
         try:
             while True:
                 try:

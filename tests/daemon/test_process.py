@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from uuid import RFC_4122, UUID
 
 import pytest
 from twisted.internet import reactor
 from twisted.internet.task import Clock
 
-from antigravity_proxy.daemon.process import hex_digits, keep_monotonic_time, room_for_connections
+from antigravity_proxy.daemon.process import hex_digits, keep_monotonic_time, new_uuid, room_for_connections
 
 
 @pytest.mark.row("clock jumps")
@@ -27,7 +28,12 @@ def test_a_jump_of_the_wall_clock_moves_no_timer() -> None:
 
 def test_ids_are_random_and_well_formed() -> None:
     assert len({hex_digits(24) for _ in range(100)}) == 100
-    assert len(hex_digits(24)) == 24
+    assert {len(hex_digits(count)) for count in (16, 24, 32) for _ in range(300)} == {16, 24, 32}  # with zeros in front
+    made = [new_uuid() for _ in range(300)]
+    assert [str(UUID(each)) for each in made] == made
+    assert {(UUID(each).version, UUID(each).variant) for each in made} == {(4, RFC_4122)}
+    assert len({each[19] for each in made}) == 4
+    assert len(set(made)) == 300
 
 
 @pytest.mark.parametrize(

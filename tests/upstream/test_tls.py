@@ -17,16 +17,19 @@ from OpenSSL._util import lib
 from support.deferreds import deferred
 from support.proxies import proxy
 from twisted.internet import ssl
+from twisted.internet.protocol import Factory, Protocol
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from antigravity_proxy.canonical.wire import bearer
+from antigravity_proxy.http1 import tls
 from antigravity_proxy.secret import Secret
 from antigravity_proxy.settings.proxies import ProxyAddress, parse_proxy_url
 from antigravity_proxy.ticker import Ticker
 from antigravity_proxy.upstream.egress import Egress
 from antigravity_proxy.upstream.endpoints import KeptEndpoints, SystemAndExtraRoots
-from antigravity_proxy.upstream.exchange import Unreachable, host_header
+from antigravity_proxy.upstream.exchange import Broken, Unreachable, host_header
 
 
 def certificate(directory: Path, host: str) -> tuple[Path, Any]:
@@ -131,6 +134,52 @@ async def test_bodies_of_any_size_arrive_in_order(tmp_path: Path, kind: Any) -> 
         await egress.forget_idle()
         ticker.stop()
         await port.stopListening()
+
+
+def test_what_the_short_way_relies_on_is_there() -> None:
+    """A release of Twisted that changes it falls back to its own way; this says so."""
+    assert tls.KNOWN
+
+
+class Scripted(Protocol):
+    """Answers the first bytes of a request with ``says``; then ``breaks`` the connection in its way."""
+
+    def __init__(self, says: bytes, breaks: str) -> None:
+        self._says, self._breaks = says, breaks
+
+    def dataReceived(self, data: bytes) -> None:
+        made: Any = self.transport
+        TLSMemoryBIOProtocol.write(made, self._says)
+        if self._breaks == "by a record that is none":
+            made.transport.write(b"\x17\x03\x03\x00\x20" + b"x" * 32)
+        elif self._breaks == "in order":
+            made.loseConnection()
+        else:
+            made.transport.loseConnection()
+
+
+@pytest.mark.parametrize("breaks", ["by a record that is none", "in order", "without a word"])
+@pytest.mark.parametrize("framing", [b"Content-Length: 9", b"Transfer-Encoding: chunked", b"X: until it closes"])
+@deferred()
+async def test_a_connection_that_breaks_within_an_answer_is_broken(tmp_path: Path, breaks: str, framing: bytes) -> None:
+    from twisted.internet import reactor
+
+    pem, context = certificate(tmp_path, "localhost")
+    says = b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n" + (b"4\r\nabcd\r\n" if b"chunked" in framing else b"abcd")
+    port = reactor.listenSSL(0, Factory.forProtocol(lambda: Scripted(says, breaks)), context, interface="127.0.0.1")
+    ticker = Ticker(reactor)
+    egress = Egress(ticker, KeptEndpoints(reactor, connect_timeout=5, ca_file=str(pem)), "ua", 5)
+    url = b"https://localhost:%d/" % port.getHost().port
+    exchange = egress.exchange()
+    await exchange.open(url, egress.head(b"GET", url, bearer(Secret("x"))), None)
+    if b"until" in framing and breaks == "in order":
+        assert await exchange.read(99) == b"abcd"
+    else:
+        with pytest.raises(Broken):
+            await exchange.read(99)
+    await egress.forget_idle()
+    ticker.stop()
+    await port.stopListening()
 
 
 @deferred()
