@@ -89,6 +89,12 @@ class Counting:
         return record
 
 
+def test_the_end_of_what_was_never_counted_changes_nothing() -> None:
+    counting = Counting()
+    counting.rate_limits(Record(id="req_1", began=0.0, key="never seen"))
+    assert counting.rate_limits.under_way("never seen") == 0
+
+
 def test_requests_within_any_minute_are_counted_and_refusals_are_not() -> None:
     counting, limited = Counting(), key(requests_per_minute=2)
     counting.take(limited)

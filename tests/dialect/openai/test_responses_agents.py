@@ -303,6 +303,13 @@ def test_a_trigger_is_the_last() -> None:
         decode(body(USER, TRIGGER))
 
 
+def test_after_a_trigger_no_text_goes_on() -> None:
+    request = json.dumps({"model": "m", "input": "hi", "previous_response_id": "resp_1"}).encode()
+    with pytest.raises(BadRequest, match="must be the last") as caught:
+        understand(read(request), Memory(before=[Raw(json.dumps(TRIGGER).encode())], seal=MEMORY.seal))
+    assert caught.value.param == "input"
+
+
 def test_a_trigger_is_no_part_of_what_is_kept() -> None:
     assert [json.loads(bytes(raw)) for raw in understand(read(body(USER, TRIGGER)), MEMORY).own] == [USER]
 
