@@ -152,6 +152,13 @@ def test_nothing_is_added_that_nobody_asked_for() -> None:
 # -- tools
 
 
+def test_fields_of_official_upstreams_are_googles_own_models() -> None:
+    call = asking(official={"serviceTier": Raw(b'"flex"')})
+    for model, expected in ((MODELS["gemini-3-flash"], "flex"), (CLAUDE, None)):
+        body = prepare(call, model, official=True).body
+        assert json.loads(body).get("serviceTier") == expected
+
+
 def test_declarations_are_one_element_and_search_gives_way_to_them() -> None:
     sent = envelope(asking(tools=(TOOL,), web_search=True, builtin_tools=(Raw(b'{"codeExecution":{}}'),)))
     assert [list(tool) for tool in sent["request"]["tools"]] == [["functionDeclarations"]]

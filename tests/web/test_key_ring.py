@@ -37,6 +37,7 @@ def headers(**fields: str | bytes) -> Headers:
 @pytest.mark.row("false keys")
 def test_right_keys_pass(sent: Headers, query: bytes) -> None:
     RING.check(sent, query)
+    assert RING.accepted(sent, query)
 
 
 @pytest.mark.parametrize(
@@ -97,3 +98,8 @@ def test_a_clients_own_key_is_known_by_its_hash_and_a_plain_one_wins() -> None:
     assert not ring.has([b"sk-ag-1"])
     alone = KeyRing(clients=[own], open=True)
     assert (alone.open, alone.closed) == (False, False)
+
+
+def test_no_key_in_force_is_shown_where_none_is_right_or_none_is_needed() -> None:
+    assert not RING.accepted(headers(authorization="Bearer wrong", x_api_key="wronger"), b"key=wrongest")
+    assert not KeyRing([]).accepted(headers(authorization="Bearer sk-right"), b"")
