@@ -23,7 +23,7 @@ import bench
 BOUNDS = {
     "system calls a JSON request": 5.5,
     "system calls an event": 3.3,
-    "Python calls a JSON request": 420,
+    "Python calls a JSON request": 300,
 }
 TRIES = 3
 CONNECTIONS, FEW, MANY = 16, 20, 120
