@@ -43,7 +43,6 @@ INCOMPLETE = frozenset(
         "daemon/account_calls.py",
         "daemon/apply_volume.py",
         "daemon/credential_calls.py",
-        "daemon/event_loop.py",
         "daemon/gemini_models.py",
         "daemon/health.py",
         "daemon/in_force.py",

@@ -74,6 +74,34 @@ def test_events_reach_their_descriptors(no_leaks: list[Any]) -> None:
         reactor.removeAll()
 
 
+def test_one_that_an_earlier_event_has_ended_is_left_alone() -> None:
+    reactor = epoll.EPollReactor()
+    assert poll_plainly(reactor)
+    pairs = [socket.socketpair() for _ in range(2)]
+    ended: list[Reads] = []
+
+    class Ends(Reads):
+        def doRead(self) -> Any:
+            for other in both:
+                if other is not self:
+                    reactor.removeReader(other)
+                    ended.append(other)
+            return super().doRead()
+
+    both = [Ends(near) for near, _ in pairs]
+    for reader, (_, far) in zip(both, pairs, strict=True):
+        reactor.addReader(reader)
+        far.send(b"hello")
+    reactor.doIteration(1)
+    assert len(ended) == 1
+    assert ended[0].seen == b""
+    assert sum(reader.seen == b"hello" for reader in both) == 1
+    reactor.removeAll()
+    for near, far in pairs:
+        near.close()
+        far.close()
+
+
 class Script:
     """A reactor that runs, with a socket by which a test has things done in its events."""
 
