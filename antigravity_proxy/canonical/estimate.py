@@ -32,8 +32,6 @@ def tokens(size: int) -> int:
 
 def text_tokens(text: str) -> int:
     """The tokens of a text. More than two bytes a character, on average, are taken for CJK."""
-    if text.isascii():
-        return -(-len(text) // _BYTES_PER_TOKEN)
     size = text_size(text)
     if size > 2 * len(text):
         return max(tokens(size), round(len(text) * _TOKENS_PER_WIDE_CHARACTER))
@@ -55,11 +53,7 @@ def input_tokens(call: Call) -> int:
     total = around_tokens(call) if call.system or call.tools else 0
     for content in call.contents:
         for part in content.parts:
-            text = part.text
-            if text:
-                total += -(-len(text) // _BYTES_PER_TOKEN) if text.isascii() else text_tokens(text)
-            else:
-                total += _part_tokens(part)
+            total += text_tokens(part.text) if part.text else _part_tokens(part)
     return total
 
 

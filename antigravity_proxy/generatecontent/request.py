@@ -295,13 +295,8 @@ def conversation_id(call: Call) -> str:
 
     Made from what the client calls it, and from how it opens: the name may be its user's, who has several.
     """
-    opening = call.session[:_TOLD]
-    for text in call.system:
-        opening += text[:_TOLD]
-    for part in call.contents[0].parts if call.contents else ():
-        if part.text:
-            opening += part.text[:_TOLD]
-        elif part.inline_data is not None:
-            opening += part.inline_data.data[:_TOLD]
+    parts = call.contents[0].parts if call.contents else ()
+    said = [part.text or (part.inline_data.data if part.inline_data is not None else "") for part in parts]
+    opening = "".join([text[:_TOLD] for text in (call.session, *call.system, *said)])
     digest = hashlib.sha256(opening.encode("utf-8", "replace")).digest()
     return "-" + str(int.from_bytes(digest[:8], "big") >> 1)

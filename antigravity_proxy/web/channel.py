@@ -335,11 +335,7 @@ class GuardedChannel:
     def _begin_body(self, request: GuardedRequest[Any], length: int | None, rest: bytes) -> None:
         """The head was admitted; ``rest`` is what came behind it."""
         if length is not None and len(rest) >= length:
-            if len(rest) > length:
-                rest, self._ahead = rest[:length], rest[length:]
-                self._pause()
-            self._deadlines.waits_for = _NOTHING
-            request.process(rest)
+            self._process(request, rest[:length], rest[length:])
             return
         body = self._body = ChunkedBody() if length is None else LengthBody(length)
         self._deadlines.body_begins(self.site.ticker.clock.seconds())
@@ -362,11 +358,15 @@ class GuardedChannel:
         else:
             if body.done:
                 self._body = None
-                self._deadlines.waits_for = Wait.NOTHING
-                if body.surplus:
-                    self._ahead = body.surplus
-                    self._pause()
-                request.process()
+                self._process(request, b"", body.surplus)
+
+    def _process(self, request: GuardedRequest[Any], body: bytes, ahead: bytes) -> None:
+        """The request is whole, with a body that came in one; what came ``ahead`` of its answer waits."""
+        self._deadlines.waits_for = _NOTHING
+        if ahead:
+            self._ahead = ahead
+            self._pause()
+        request.process(body)
 
     def _go_on(self) -> None:
         """Begins the next request of a pipeline."""

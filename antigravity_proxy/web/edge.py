@@ -173,7 +173,7 @@ class GuardedRequest(Struct, Generic[A], eq=False):
             if admitted.body is BodyUse.REFUSED:
                 raise errors.BodyTooLarge("A request body is not accepted here.")
             self.reserve(length)
-        return again if admitted.body is BodyUse.KEPT else None
+        return again if admitted.body is _KEPT else None
 
     def reserve(self, length: int | None) -> None:
         """Counts the body of an admitted request: of this length, or chunked (None). Raises a ProxyError."""
@@ -188,7 +188,7 @@ class GuardedRequest(Struct, Generic[A], eq=False):
         """Content of the body, which came in ``pieces`` chunks. Raises a ProxyError."""
         if self._reservation is not None:
             self._reservation.received(len(content), pieces)
-        if self.admitted.body is BodyUse.KEPT:
+        if self.admitted.body is _KEPT:
             if self._pieces is None:
                 self._pieces = []
             self._pieces.append(content)
@@ -335,10 +335,7 @@ class GuardedRequest(Struct, Generic[A], eq=False):
             return
         if self.finished:
             raise RuntimeError("the answer has ended")
-        reservation = self._reservation
-        if reservation is not None:
-            self._reservation = None
-            reservation.release()
+        self.release_body()
         if not self.startedWriting:
             last = self._start(data)
         else:

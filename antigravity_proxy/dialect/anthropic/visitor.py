@@ -189,7 +189,7 @@ class MessageVisitor(PartVisitor):
         self._close()
 
     def _text(self, text: str) -> None:
-        self._size += len(text) if text.isascii() else text_size(text)
+        self._size += text_size(text)
         if self._options.search:
             self._held.append(text)
             return

@@ -53,7 +53,7 @@ class ChatStream(ChoicesStream):
         if choice.index or self._options.keep_text:
             super()._text(choice, text)
             return
-        self._size += len(text) if text.isascii() else text_size(text)
+        self._size += text_size(text)
         self._out += (
             self._head,
             b'{"index":0,"delta":{"content":',

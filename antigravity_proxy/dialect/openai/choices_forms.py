@@ -115,7 +115,7 @@ class ChoicesDocument(ChatVisitor):
         return _json({"error": error_object(error)})
 
     def _text(self, choice: Choice, text: str) -> None:
-        self._size += len(text) if text.isascii() else text_size(text)
+        self._size += text_size(text)
         choice.text.append(text)
 
     def _emit(self, choice: Choice, kind: Kind, value: Any) -> None:

@@ -203,7 +203,7 @@ class ResponsesVisitor(PartVisitor):
         item = self._open
         if item is None or not item.is_message:
             item = self._open_message()
-        self._size += len(text) if text.isascii() else text_size(text)
+        self._size += text_size(text)
         item.texts.append(text)
         self._delta(item, text)
 
