@@ -124,13 +124,11 @@ class Failover:
     async def run(self, attempt: Callable[[Lease, bytes, int], Awaitable[T]]) -> T:
         """Calls ``attempt`` with a lease, a base URL and its leg's number until it returns.
 
-        It raises AttemptFailed when it failed.
-
-        Raises a ProxyError when nothing is left to try, and ClientGone.
+        It raises AttemptFailed when it failed. Raises a ProxyError when nothing is left to try, and ClientGone.
         """
         try:
             self._note_standing()
-            lease = self._pool.lease(self._model, self._tried, self._session) or self._next_leg() or await self._later()
+            lease = self._lease() or self._next_leg() or await self._later()
             if lease is None:
                 raise exhausted.no_account(self._model, self._shortage(), self._context.epoch())
             while True:

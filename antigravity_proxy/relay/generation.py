@@ -102,10 +102,7 @@ class Generation:
         answer's ``fail``. Raises ClientGone.
         """
         context = self._context
-        if len(self._route) == 1:
-            legs = [Leg(self._upstream, self._model.id, self._session(self._model))]
-        else:
-            legs = [Leg(context.of(model), model.id, self._session(model)) for model in self._route]
+        legs = [Leg(context.of(model), model.id, self._session(model)) for model in self._route]
         return Failover(context, legs, self._client, self._repair, self._system).run(self._attempt)
 
     def close(self) -> bytes:
